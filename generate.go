@@ -1,0 +1,9 @@
+// Package lockstep is the root of the Lockstep module, SIMD kernels for dense
+// layers that give the same bits on every machine. It holds no code: the
+// kernels are in package [github.com/lockstep-go/lockstep/kernels], a minimal
+// trainer on them in package [github.com/lockstep-go/lockstep/mlp].
+//
+// go generate, here, writes every generated file again.
+package lockstep
+
+//go:generate go run ./asm

@@ -1,0 +1,6 @@
+//go:build !amd64 || purego || noasm
+
+package kernels
+
+// detect returns the assembly backends of this CPU: none in this build.
+func detect() []*backend { return nil }

@@ -1,0 +1,106 @@
+package kernels
+
+// DenseForward computes a dense layer for a batch of n rows:
+//
+//	y[i,j] = act(Σ_k x[i,k]·w[k,j] + b[j])
+//
+// x is n×in, w is in×out, y is n×out; b has out elements, or is nil and then
+// counts as +0. Any size may be 0: without inputs y is act(b).
+//
+// y must not overlap x, w or b. The inputs may overlap each other.
+//
+// For out ≥ 8 the sum is one chain of fused multiply-adds in order of k that
+// starts at b[j]; for out < 8 it is sixteen interleaved chains, halved at the
+// end (see the package documentation). Each is rounded once, in T. The order
+// depends on out alone, so a row has the same bits in any batch. A NaN stays
+// NaN through ReLU; a zero result is +0.
+//
+// It panics, before it writes anything, if the shapes disagree, a Mat is not
+// valid, y overlaps an input, or act is unknown.
+func DenseForward[T Float](y, x, w Mat[T], b []T, act Activation) {
+	const fn = "DenseForward"
+	act.check(fn)
+	y.check(fn, "y")
+	x.check(fn, "x")
+	w.check(fn, "w")
+	colsAreRows(fn, "x", &x, "w", &w)
+	sameRows(fn, "y", &y, "x", &x)
+	sameCols(fn, "y", &y, "w", &w)
+	if b != nil {
+		colsAreLen(fn, "w", &w, "b", b)
+	}
+	disjoint(fn,
+		[]region{y.region("y")},
+		[]region{x.region("x"), w.region("w"), regionOf("b", b)})
+	if y.empty() {
+		return
+	}
+	current[T]().forward(y, x, w, b, act)
+}
+
+// DenseBackward computes the gradients of DenseForward from dy, the gradient
+// of the loss with respect to y:
+//
+//	dz[i,j] = dy[i,j] · act'(y[i,j])        written over dy
+//	dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//	db[j]   = Σ_i dz[i,j]
+//	dx[i,k] = Σ_j dz[i,j]·w[k,j]
+//
+// dy and y are n×out, x is n×in, w and dw are in×out, dx is n×in, and db has
+// out elements. A nil db and a zero dx (no Data) are not computed.
+//
+// dx, dw, db and dy must not overlap each other nor y, x and w. The inputs y,
+// x and w may overlap each other.
+//
+// Every sum is one chain in order of its index, from +0: of fused
+// multiply-adds for dw and dx, of additions for db. No term is left out
+// because a factor is zero: 0·Inf is NaN. For ReLU dz is dy where y ≤ 0 does
+// not hold (so a NaN in y lets dy through), else +0; dz is dy itself, sign of
+// zero included, where it passes. A zero in dw, db and dx is +0.
+//
+// It panics, before it writes anything, if the shapes disagree, a Mat is not
+// valid, an output overlaps another operand, or act is unknown.
+func DenseBackward[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation) {
+	denseBackward("DenseBackward", dx, dw, db, dy, y, x, w, act, false)
+}
+
+// DenseBackwardAdd is DenseBackward for one piece of a batch: it adds to what
+// dw and db hold, by continuing their sums from there.
+//
+//	dw[k,j] += Σ_i x[i,k]·dz[i,j]
+//	db[j]   += Σ_i dz[i,j]
+//
+// dy and dx are overwritten as DenseBackward does. A batch given in pieces, in
+// order, to zeroed dw and db leaves the bits of the whole batch at once.
+// Shapes, overlap, rounding and panics are those of DenseBackward.
+func DenseBackwardAdd[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation) {
+	denseBackward("DenseBackwardAdd", dx, dw, db, dy, y, x, w, act, true)
+}
+
+func denseBackward[T Float](fn string, dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+	act.check(fn)
+	dx.check(fn, "dx")
+	dw.check(fn, "dw")
+	dy.check(fn, "dy")
+	y.check(fn, "y")
+	x.check(fn, "x")
+	w.check(fn, "w")
+	colsAreRows(fn, "x", &x, "w", &w)
+	sameRows(fn, "y", &y, "x", &x)
+	sameCols(fn, "y", &y, "w", &w)
+	sameRows(fn, "dy", &dy, "y", &y)
+	sameCols(fn, "dy", &dy, "y", &y)
+	sameRows(fn, "dw", &dw, "w", &w)
+	sameCols(fn, "dw", &dw, "w", &w)
+	if db != nil {
+		colsAreLen(fn, "dw", &dw, "db", db)
+	}
+	if !dx.IsZero() {
+		sameRows(fn, "dx", &dx, "x", &x)
+		sameCols(fn, "dx", &dx, "x", &x)
+	}
+	disjoint(fn,
+		[]region{dx.region("dx"), dw.region("dw"), regionOf("db", db), dy.region("dy")},
+		[]region{y.region("y"), x.region("x"), w.region("w")})
+	current[T]().backward(dx, dw, db, dy, y, x, w, act, add)
+}

@@ -1,0 +1,171 @@
+package kernels
+
+// This file is the reference: what every other backend computes, bit for bit.
+// It follows the numeric contract of the package documentation line by line.
+
+// A view is a matrix of any orientation: element (i, j) is at i*row + j*col.
+type view[T Float] struct {
+	data     []T
+	row, col int
+}
+
+func (m Mat[T]) view() view[T]       { return view[T]{m.Data, m.Stride, 1} }
+func (m Mat[T]) transposed() view[T] { return view[T]{m.Data, 1, m.Stride} }
+
+func forwardGeneric[T Float](y, x, w Mat[T], b []T, act Activation) {
+	for i := range y.Rows {
+		for j, row := 0, y.Row(i); j < y.Cols; j++ {
+			row[j] = 0
+			if b != nil {
+				row[j] = b[j]
+			}
+		}
+	}
+	if y.Cols >= narrow {
+		fold(y, x.view(), w.view(), x.Cols)
+	} else {
+		foldLanes(y, x, w)
+	}
+	for i := range y.Rows {
+		for j, row := 0, y.Row(i); j < y.Cols; j++ {
+			row[j] = activate(act, row[j])
+		}
+	}
+}
+
+func backwardGeneric[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+	// dz = dy · act'(y), in place.
+	if act == ReLU {
+		for i := range dy.Rows {
+			yRow := y.Row(i)
+			for j, row := 0, dy.Row(i); j < dy.Cols; j++ {
+				if yRow[j] <= 0 {
+					row[j] = 0
+				}
+			}
+		}
+	}
+	dz := dy
+
+	// dw = xᵀ · dz and db = 1ᵀ · dz.
+	if !add {
+		for k := range dw.Rows {
+			clear(dw.Row(k))
+		}
+		clear(db)
+	}
+	fold(dw, x.transposed(), dz.view(), dz.Rows)
+	for k := range dw.Rows {
+		for j, row := 0, dw.Row(k); j < dw.Cols; j++ {
+			row[j] += 0
+		}
+	}
+	for j := range db {
+		acc := db[j]
+		for i := range dz.Rows {
+			acc += dz.Data[i*dz.Stride+j]
+		}
+		db[j] = acc + 0
+	}
+
+	// dx = dz · wᵀ.
+	for i := range dx.Rows {
+		clear(dx.Row(i))
+	}
+	fold(dx, dz.view(), w.transposed(), dz.Cols)
+	for i := range dx.Rows {
+		for k, row := 0, dx.Row(i); k < dx.Cols; k++ {
+			row[k] += 0
+		}
+	}
+}
+
+// fold continues in c, for every element, the sum over p of a[i,p]·b[p,j]: one
+// chain of fused multiply-adds in order of p. Tiles of 4×2 elements share the
+// loads and keep eight chains in flight; the order within a chain is the same.
+func fold[T Float](c Mat[T], a, b view[T], n int) {
+	for i := 0; i < c.Rows; i += tileRows {
+		for j := 0; j < c.Cols; j += tileCols {
+			if i+tileRows <= c.Rows && j+tileCols <= c.Cols {
+				foldTile(c, a, b, n, i, j)
+				continue
+			}
+			for r := i; r < min(i+tileRows, c.Rows); r++ {
+				for s := j; s < min(j+tileCols, c.Cols); s++ {
+					c.Data[r*c.Stride+s] = foldOne(c.Data[r*c.Stride+s], a, b, n, r, s)
+				}
+			}
+		}
+	}
+}
+
+func foldOne[T Float](acc T, a, b view[T], n, i, j int) T {
+	ap, bp := i*a.row, j*b.col
+	for range n {
+		acc = fma(a.data[ap], b.data[bp], acc)
+		ap += a.col
+		bp += b.row
+	}
+	return acc
+}
+
+const (
+	narrow = 8  // a forward layer with fewer outputs folds in lanes
+	lanes  = 16 // that many
+)
+
+// foldLanes continues in y, for every element, the sum over k of x[i,k]·w[k,j]
+// as sixteen interleaved chains, the first of them starting at y[i,j].
+func foldLanes[T Float](y, x, w Mat[T]) {
+	for i := range y.Rows {
+		xRow := x.Row(i)
+		for j, row := 0, y.Row(i); j < y.Cols; j++ {
+			lane := [lanes]T{row[j]}
+			for k, v := range xRow {
+				lane[k%lanes] = fma(v, w.Data[k*w.Stride+j], lane[k%lanes])
+			}
+			row[j] = halve(&lane)
+		}
+	}
+}
+
+// halve sums the lanes as a tree: 8 + 8, 4 + 4, 2 + 2, 1 + 1.
+func halve[T Float](lane *[lanes]T) T {
+	for half := lanes / 2; half > 0; half /= 2 {
+		for l := range half {
+			lane[l] += lane[l+half]
+		}
+	}
+	return lane[0]
+}
+
+// activate returns act(z), a zero as +0.
+func activate[T Float](act Activation, z T) T {
+	if act == ReLU && z <= 0 {
+		return 0
+	}
+	return z + 0
+}
+
+func mseGeneric[T Float](grad, pred, target Mat[T], c T) T {
+	var lane [lanes]T
+	q := 0
+	for i := range pred.Rows {
+		t := target.Row(i)
+		for j, p := range pred.Row(i) {
+			d := p - t[j]
+			lane[q%lanes] = fma(d, d, lane[q%lanes])
+			if !grad.IsZero() {
+				grad.Data[i*grad.Stride+j] = d * c
+			}
+			q++
+		}
+	}
+	return halve(&lane)
+}
+
+func sgdGeneric[T Float](w, g []T, rate T) {
+	for i, v := range g {
+		w[i] = fma(-rate, v, w[i])
+	}
+}

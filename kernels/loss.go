@@ -1,0 +1,45 @@
+package kernels
+
+import "math"
+
+// MSE returns the mean squared error and writes its gradient:
+//
+//	d = pred - target
+//	loss = Σ_q d[q]² / N
+//	grad[q] = d[q] · c,  c = 2/N
+//
+// where q is the row-major index of the N = Rows·Cols elements. All three have
+// the same shape; a zero grad is not computed.
+//
+// grad may be the very same Mat as pred or target (same Data, same Stride),
+// but must not overlap them otherwise. pred and target may overlap.
+//
+// The sum is sixteen chains of fused multiply-adds, element q in chain
+// q mod 16, halved at the end (see the package documentation); the quotients
+// loss and c are each rounded once. The loss of no elements is NaN, 0/0.
+//
+// It panics, before it writes anything, if the shapes disagree, a Mat is not
+// valid, or grad overlaps an input otherwise than as said.
+func MSE[T Float](grad, pred, target Mat[T]) T {
+	const fn = "MSE"
+	grad.check(fn, "grad")
+	pred.check(fn, "pred")
+	target.check(fn, "target")
+	sameRows(fn, "target", &target, "pred", &pred)
+	sameCols(fn, "target", &target, "pred", &pred)
+	if !grad.IsZero() {
+		sameRows(fn, "grad", &grad, "pred", &pred)
+		sameCols(fn, "grad", &grad, "pred", &pred)
+		out := grad.region("grad")
+		for _, in := range []region{pred.region("pred"), target.region("target")} {
+			if !out.coincides(&in) {
+				disjoint(fn, []region{out}, []region{in})
+			}
+		}
+	}
+	if pred.empty() {
+		return T(math.NaN())
+	}
+	n := pred.Rows * pred.Cols
+	return quotient(current[T]().mse(grad, pred, target, quotient(T(2), n)), n)
+}
