@@ -1,0 +1,148 @@
+package mlp
+
+import (
+	"fmt"
+
+	"github.com/lockstep-go/lockstep/kernels"
+)
+
+// Trainer fits a [Net] to data by gradient descent. It owns the memory that
+// training needs and changes the net's layers. It is for one goroutine at a
+// time.
+type Trainer[T kernels.Float] struct {
+	net    *Net[T]
+	batch  int
+	widths []int  // of the input and of every layer's output
+	out    [][]T  // every layer's output, batch×width
+	grad   [2][]T // the gradients of two successive outputs, batch×widest
+	dw, db []T    // one layer's gradients
+}
+
+// NewTrainer returns a trainer of n for batches of up to batch rows.
+//
+// It allocates what [Trainer.Step] needs: for every row of the batch all
+// layers' outputs and twice the widest, and once the largest layer.
+//
+// It returns an error if batch is below 1 or batch rows overflow int, or if n
+// is not what [New] accepts. Two layers must not overlap, since each would
+// undo part of the other's step: that is an error too.
+func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
+	const fn = "NewTrainer"
+	if err := n.check(fn); err != nil {
+		return nil, err
+	}
+	if err := n.checkLayersApart(fn); err != nil {
+		return nil, err
+	}
+	if batch < 1 {
+		return nil, fmt.Errorf("mlp: %s: batch is %d but must be at least 1", fn, batch)
+	}
+	t := &Trainer[T]{net: n, batch: batch, widths: []int{n.Layers[0].W.Rows}}
+	widest, largest := 0, 0
+	for _, l := range n.Layers {
+		t.widths = append(t.widths, l.W.Cols)
+		widest = max(widest, l.W.Cols)
+		largest = max(largest, l.W.Rows*l.W.Cols)
+	}
+	if batch > maxElements/widest {
+		return nil, fmt.Errorf("mlp: %s: batch is %d, which overflows int with a layer of %d outputs", fn, batch, widest)
+	}
+	for _, w := range t.widths[1:] {
+		t.out = append(t.out, make([]T, batch*w))
+	}
+	t.grad = [2][]T{make([]T, batch*widest), make([]T, batch*widest)}
+	t.dw, t.db = make([]T, largest), make([]T, widest)
+	return t, nil
+}
+
+// Step takes one step of gradient descent on the mean squared error:
+//
+//	cost = Σ_q (p[q] - y[q])² / N,  p = the net's prediction for x
+//	W -= rate·∂cost/∂W,  B -= rate·∂cost/∂B        in every layer
+//
+// cost is the one before the update. x is n×in and y is n×out, with n from 1
+// to the trainer's batch; N = n·out.
+//
+// x and y must not overlap the layers' W and B, nor must these overlap one
+// another. x and y may overlap.
+//
+// The arithmetic is that of [kernels.DenseForward], [kernels.MSE],
+// [kernels.DenseBackward] and [kernels.SGD], one after the other: every
+// gradient is complete, and rounded, before rate multiplies it. A cost of NaN
+// or Inf is no error, and the update takes place: see to it that the rate is
+// small enough.
+//
+// It returns an error, and changes nothing, if the shapes disagree, n is out
+// of range, a matrix is not valid, the operands overlap, or the layers are no
+// longer of the shapes that the trainer was made for.
+//
+// It allocates nothing.
+func (t *Trainer[T]) Step(x, y kernels.Mat[T], rate T) (cost T, err error) {
+	if err := t.check("Step", &x, &y); err != nil {
+		return 0, err
+	}
+	rows, layers := x.Rows, t.net.Layers
+	p := x
+	for i, l := range layers {
+		in := p
+		p = view(rows, l.W.Cols, t.out[i])
+		kernels.DenseForward(p, in, l.W, l.B, l.Activation)
+	}
+	last := len(layers) - 1
+	dy := view(rows, y.Cols, t.grad[last%2])
+	cost = kernels.MSE(dy, p, y)
+	for i := last; i >= 0; i-- {
+		l := layers[i]
+		in, dx := x, kernels.Mat[T]{}
+		if i > 0 {
+			in = view(rows, l.W.Rows, t.out[i-1])
+			dx = view(rows, l.W.Rows, t.grad[(i-1)%2])
+		}
+		dw, db := view(l.W.Rows, l.W.Cols, t.dw), t.db[:l.W.Cols]
+		kernels.DenseBackward(dx, dw, db, dy, view(rows, l.W.Cols, t.out[i]), in, l.W, l.Activation)
+		if l.W.Stride == l.W.Cols {
+			kernels.SGD(l.W.Data[:len(dw.Data)], dw.Data, rate)
+		} else {
+			for k := range l.W.Rows {
+				kernels.SGD(l.W.Row(k), dw.Row(k), rate)
+			}
+		}
+		kernels.SGD(l.B, db, rate)
+		dy = dx
+	}
+	return cost, nil
+}
+
+// view returns the start of data as a rows×cols matrix.
+func view[T kernels.Float](rows, cols int, data []T) kernels.Mat[T] {
+	return kernels.Mat[T]{Rows: rows, Cols: cols, Data: data[:rows*cols], Stride: cols}
+}
+
+// check returns an error unless Step can go through with x and y.
+func (t *Trainer[T]) check(fn string, x, y *kernels.Mat[T]) error {
+	n := t.net
+	if err := n.check(fn); err != nil {
+		return err
+	}
+	if len(n.Layers) != len(t.out) {
+		return fmt.Errorf("mlp: %s: the net has %d layers but the trainer was made for %d", fn, len(n.Layers), len(t.out))
+	}
+	for i, l := range n.Layers {
+		if l.W.Rows != t.widths[i] || l.W.Cols != t.widths[i+1] {
+			return fmt.Errorf("mlp: %s: Layers[%d].W is %d×%d but the trainer was made for %d×%d", fn, i, l.W.Rows, l.W.Cols, t.widths[i], t.widths[i+1])
+		}
+	}
+	if err := n.checkData(fn, x, "y", y); err != nil {
+		return err
+	}
+	if x.Rows < 1 || x.Rows > t.batch {
+		return fmt.Errorf("mlp: %s: x is %d×%d but the trainer takes from 1 to %d rows", fn, x.Rows, x.Cols, t.batch)
+	}
+	if err := n.checkApart(fn, "x", x); err != nil {
+		return err
+	}
+	if err := n.checkApart(fn, "y", y); err != nil {
+		return err
+	}
+	return n.checkLayersApart(fn)
+}
