@@ -1,0 +1,92 @@
+package kernels
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Every backend leaves the bits of the reference in every output and touches
+// nothing else: not the inputs, not the padding between rows, not a byte
+// beyond. The reference runs on tight slices, so for itself these tests say
+// that neither stride nor address enters a result.
+
+func TestBits(t *testing.T) {
+	t.Run("f32", testBits[float32])
+	t.Run("f64", testBits[float64])
+}
+
+func testBits[T Float](t *testing.T) {
+	f := newField(t)
+	rng := newRand(1)
+	try := func(s shape, few bool) {
+		fl := fill(rng.IntN(int(fills)))
+		for _, c := range calls[T](rng, s, fl, few) {
+			c.compare(t, f, somewhere(rng, len(c.operands)), fmt.Sprintf("shape %v, fill %v", s, fl))
+		}
+	}
+
+	// One size runs through all the small values, the others through edges.
+	edges := []int{0, 1, 3, 8, 17}
+	for _, a := range upTo(33) {
+		for _, b := range edges {
+			for _, c := range edges {
+				try(shape{b, c, a}, true)
+				try(shape{b, a, c}, true)
+				try(shape{a, b, c}, true)
+			}
+		}
+	}
+
+	// All three from everywhere.
+	rounds, most := 250, 1<<18
+	if *long {
+		rounds, most = 6000, 1<<22
+	}
+	for range rounds {
+		s := shape{sizes[rng.IntN(len(sizes))], sizes[rng.IntN(len(sizes))], sizes[rng.IntN(len(sizes))]}
+		if s.volume() <= most {
+			try(s, true)
+		}
+	}
+	for _, s := range []shape{{257, 65, 33}, {65, 257, 47}, {33, 127, 257}, {127, 127, 8}, {257, 257, 7}} {
+		try(s, true)
+	}
+}
+
+// TestOffsets places all the operands at every distance, up to more than a
+// cache line of float32, from the guard page before them and from the one
+// behind them.
+func TestOffsets(t *testing.T) {
+	t.Run("f32", testOffsets[float32])
+	t.Run("f64", testOffsets[float64])
+}
+
+func testOffsets[T Float](t *testing.T) {
+	f := newField(t)
+	rng := newRand(2)
+	shapes := []shape{{1, 1, 1}, {2, 17, 7}, {5, 9, 8}, {7, 3, 13}, {4, 4, 33}}
+	if *long {
+		for _, n := range []int{1, 3, 6} {
+			for _, in := range []int{1, 2, 15, 18} {
+				for _, out := range upTo(40) {
+					shapes = append(shapes, shape{n, in, out})
+				}
+			}
+		}
+	}
+	for _, s := range shapes {
+		for fl := range fills {
+			for _, c := range calls[T](rng, s, fl, false) {
+				for offset := range 18 {
+					for _, atEnd := range []bool{false, true} {
+						places := somewhere(rng, len(c.operands))
+						for i := range places {
+							places[i].atEnd, places[i].offset = atEnd, offset
+						}
+						c.compare(t, f, places, fmt.Sprintf("shape %v, fill %v", s, fl))
+					}
+				}
+			}
+		}
+	}
+}
