@@ -1,0 +1,5 @@
+//go:build race
+
+package mlp_test
+
+func init() { raceDetector = true }
