@@ -1,0 +1,38 @@
+package kernels
+
+import "testing"
+
+// TestAllocations: a call allocates nothing once the kernels are warm.
+func TestAllocations(t *testing.T) {
+	eachBackend(t, func(t *testing.T) {
+		t.Run("f32", testAllocations[float32])
+		t.Run("f64", testAllocations[float64])
+	})
+}
+
+func testAllocations[T Float](t *testing.T) {
+	for _, s := range []shape{{1, 1, 1}, {5, 17, 3}, {9, 16, 33}, {65, 130, 70}} {
+		for _, pad := range []int{0, 3} {
+			m := func(rows, cols int) Mat[T] {
+				return Mat[T]{rows, cols, make([]T, rows*(cols+pad)), cols + pad}
+			}
+			x, w, y, dy, dx, dw, grad := m(s.n, s.in), m(s.in, s.out), m(s.n, s.out), m(s.n, s.out), m(s.n, s.in), m(s.in, s.out), m(s.n, s.out)
+			b, db := make([]T, s.out), make([]T, s.out)
+			for name, f := range map[string]func(){
+				"DenseForward":             func() { DenseForward(y, x, w, b, ReLU) },
+				"DenseForward without b":   func() { DenseForward(y, x, w, nil, Identity) },
+				"DenseBackward":            func() { DenseBackward(dx, dw, db, dy, y, x, w, ReLU) },
+				"DenseBackward without dx": func() { DenseBackward(Mat[T]{}, dw, db, dy, y, x, w, ReLU) },
+				"DenseBackwardAdd":         func() { DenseBackwardAdd(dx, dw, db, dy, y, x, w, Identity) },
+				"MSE":                      func() { MSE(grad, y, dy) },
+				"MSE without grad":         func() { MSE(Mat[T]{}, y, dy) },
+				"MSE in place":             func() { MSE(y, y, dy) },
+				"SGD":                      func() { SGD(w.Data, dw.Data, 0.5) },
+			} {
+				if n := testing.AllocsPerRun(10, f); n != 0 {
+					t.Errorf("%s of %v, type %s, stride +%d, backend %s: %v allocations", name, s, typeName[T](), pad, Backend(), n)
+				}
+			}
+		}
+	}
+}
