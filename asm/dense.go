@@ -1,0 +1,396 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// The forward kernels: panel, the register tile of every matrix product, and
+// narrow and dot for layers with few outputs.
+
+// The parameter act: kernels.Identity and kernels.ReLU.
+const (
+	identity = iota
+	relu
+)
+
+// sig fills the element type into a signature.
+func sig(m Machine, s string) string {
+	return strings.ReplaceAll(s, "T", m.Spec().Float.Go)
+}
+
+// A width is a number of vectors side by side, the last one full or a part.
+type width struct {
+	vecs int
+	part *Part
+}
+
+// extra is how many vector registers the part occupies.
+func (w width) extra(s Spec) int {
+	if w.part == nil {
+		return 0
+	}
+	return s.PartVecs
+}
+
+func (w width) load(m Machine, q int, v Vec, a Addr) {
+	a = a.Plus(q * m.Spec().VecBytes)
+	if w.part != nil && q == w.vecs-1 {
+		m.LoadPart(v, a, *w.part)
+	} else {
+		m.Load(v, a)
+	}
+}
+
+func (w width) store(m Machine, q int, a Addr, v Vec) {
+	a = a.Plus(q * m.Spec().VecBytes)
+	if w.part != nil && q == w.vecs-1 {
+		m.StorePart(a, v, *w.part)
+	} else {
+		m.Store(a, v)
+	}
+}
+
+// byWidth emits body for every width that cols, a positive number of elements
+// known at run time, can have.
+func byWidth(m Machine, cols Int, body func(width)) {
+	s := m.Spec()
+	for v := s.MaxCols; v >= 1; v-- {
+		full, narrower := m.NewLabel("full"), m.NewLabel("narrower")
+		if v > 1 {
+			m.JumpIf(cols, AtMost, (v-1)*s.Lanes(), narrower)
+		}
+		m.JumpIf(cols, Equal, v*s.Lanes(), full)
+		part := m.MakePart(cols)
+		body(width{v, &part})
+		m.FreePart(part)
+		m.Label(full)
+		body(width{v, nil})
+		if v > 1 {
+			m.Label(narrower)
+		}
+	}
+}
+
+// byHeight emits body for tiles of the given height as often as the parameter
+// rows allows, advancing the pointers by their strides, and then for what is
+// left. It returns from the function.
+func byHeight(m Machine, tall int, advance [][2]string, body func(rows int)) {
+	left := m.Int()
+	again, rest, done := m.NewLabel("tile"), m.NewLabel("rest"), m.NewLabel("done")
+	m.Arg(left, "rows")
+	m.JumpIf(left, Less, tall, rest)
+	m.Label(again)
+	m.FreeInts(left)
+	body(tall)
+	left, by := m.Int(), m.Int()
+	for _, a := range advance {
+		m.Arg(left, a[0])
+		m.Arg(by, a[1])
+		m.MulConst(by, by, tall)
+		m.Add(left, by)
+		m.SetArg(a[0], left)
+	}
+	m.FreeInts(by)
+	m.Arg(left, "rows")
+	m.AddConst(left, -tall)
+	m.SetArg("rows", left)
+	m.JumpIf(left, AtLeast, tall, again)
+	m.Label(rest)
+	for r := tall - 1; r >= 1; r-- {
+		fewer := m.NewLabel("fewer")
+		m.JumpIf(left, NotEqual, r, fewer)
+		m.FreeInts(left)
+		body(r)
+		m.Jump(done)
+		left = m.Int()
+		m.Label(fewer)
+	}
+	m.FreeInts(left)
+	m.Label(done)
+	m.Return()
+}
+
+func panel(m Machine) {
+	s := m.Spec()
+	m.Func("panel", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
+		"c[i,j] = act(init[i,j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of p; a zero is +0.",
+		"The rows of c, init and b are ldc, ldinit and ldb bytes apart, and a[i,p] is",
+		"i·lda + p·stepa bytes behind a. cols is at least 1 and at most a panel's.")
+	cols := m.Int()
+	m.Arg(cols, "cols")
+	byWidth(m, cols, func(w width) {
+		// In use beside the accumulators: a row of b and one element of a.
+		tall := min((s.Vecs-w.vecs-1-w.extra(s))/w.vecs, s.MaxRows)
+		advance := [][2]string{{"c", "ldc"}, {"init", "ldinit"}, {"a", "lda"}}
+		byHeight(m, tall, advance, func(rows int) { panelTile(m, rows, w) })
+	})
+}
+
+func panelTile(m Machine, r int, w width) {
+	acc := loadTile(m, r, w, "init", "ldinit")
+
+	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
+	base, stride, step, b, ldb, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	x, bp := m.Vec(), m.VecsOf(w.vecs)
+	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
+	m.Arg(n, "n")
+	m.JumpIf(n, AtMost, 0, end)
+	m.Arg(base, "a")
+	m.Arg(stride, "lda")
+	m.Arg(step, "stepa")
+	m.Arg(b, "b")
+	m.Arg(ldb, "ldb")
+	a := m.Rows(r, base, stride)
+	m.Label(loop)
+	for q := range bp {
+		w.load(m, q, bp[q], At(b, 0))
+	}
+	m.Add(b, ldb)
+	for i := range acc {
+		m.Scalar(x, a.At[i])
+		for q := range bp {
+			m.FMAScalar(acc[i][q], bp[q], x)
+		}
+	}
+	m.Step(a, step)
+	m.LoopDown(n, loop)
+	m.FreeRows(a)
+	m.FreeVecs(bp...)
+	m.FreeInts(base, stride, step, b, ldb, n)
+	m.Label(end)
+
+	m.Comment("c[i,j] = act(acc[i,j])")
+	act := m.Int()
+	m.Arg(act, "act")
+	finish(m, slices.Concat(acc...), act, x)
+	m.FreeInts(act)
+	m.FreeVecs(x)
+	storeTile(m, acc, w, "c", "ldc")
+}
+
+// loadTile loads r rows from the parameter ptr, whose rows are ld bytes apart;
+// a single row needs no ld.
+func loadTile(m Machine, r int, w width, ptr, ld string) [][]Vec {
+	m.Comment("acc[i,j] = %s[i,j], %d×%d vectors", ptr, r, w.vecs)
+	base, stride := m.Int(), m.Int()
+	m.Arg(base, ptr)
+	if r > 1 {
+		m.Arg(stride, ld)
+	}
+	rows := m.Rows(r, base, stride)
+	acc := make([][]Vec, r)
+	for i := range acc {
+		acc[i] = m.VecsOf(w.vecs)
+		for q, v := range acc[i] {
+			w.load(m, q, v, rows.At[i])
+		}
+	}
+	m.FreeRows(rows)
+	m.FreeInts(base, stride)
+	return acc
+}
+
+// storeTile is the reverse of loadTile. The accumulators are free after it.
+func storeTile(m Machine, acc [][]Vec, w width, ptr, ld string) {
+	base, stride := m.Int(), m.Int()
+	m.Arg(base, ptr)
+	if len(acc) > 1 {
+		m.Arg(stride, ld)
+	}
+	rows := m.Rows(len(acc), base, stride)
+	for i := range acc {
+		for q, v := range acc[i] {
+			w.store(m, q, rows.At[i], v)
+		}
+		m.FreeVecs(acc[i]...)
+	}
+	m.FreeRows(rows)
+	m.FreeInts(base, stride)
+}
+
+// finish makes every zero +0 and applies the activation. It leaves +0 in zero.
+func finish(m Machine, vs []Vec, act Int, zero Vec) {
+	positive(m, vs, zero)
+	linear := m.NewLabel("linear")
+	m.JumpIf(act, NotEqual, relu, linear)
+	for _, v := range vs {
+		m.ReLU(v, zero)
+	}
+	m.Label(linear)
+}
+
+// positive makes every zero of vs +0. It leaves +0 in t.
+func positive(m Machine, vs []Vec, t Vec) {
+	m.Zero(t)
+	for _, v := range vs {
+		m.AddVec(v, v, t)
+	}
+}
+
+// chains is the number of interleaved chains of a narrow layer and of a loss.
+const chains = 16
+
+// narrow takes sixteen terms of every row at once. Two chains of registers
+// are enough to hide the latency of the fma.
+func narrow(m Machine) {
+	s := m.Spec()
+	m.Func("narrow", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)"),
+		"y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n",
+		"",
+		"The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,",
+		"the first from bias and the others from +0, halved at the end; a zero is +0.",
+		"The elements of y are ldy bytes apart, the rows of x ldx; w lies tight.")
+	vecs := chains / s.Lanes()
+	tall := 1
+	for 2*tall*vecs+2+s.PartVecs <= s.Vecs && 2*tall <= 4 {
+		tall *= 2
+	}
+	advance := [][2]string{{"y", "ldy"}, {"x", "ldx"}}
+	byHeight(m, tall, advance, func(rows int) { narrowRows(m, rows, vecs) })
+}
+
+func narrowRows(m Machine, r, vecs int) {
+	m.Comment("%d rows: acc[i,0] = bias, the other lanes +0", r)
+	p := m.Int()
+	m.Arg(p, "bias")
+	acc := make([][]Vec, r)
+	for i := range acc {
+		acc[i] = m.VecsOf(vecs)
+		for q, v := range acc[i] {
+			if q == 0 {
+				m.LoadOne(v, At(p, 0))
+			} else {
+				m.Zero(v)
+			}
+		}
+	}
+	m.FreeInts(p)
+
+	base, stride := m.Int(), m.Int()
+	m.Arg(base, "x")
+	m.Arg(stride, "ldx")
+	foldChains(m, acc, m.Rows(r, base, stride))
+	m.FreeInts(base, stride)
+
+	m.Comment("y[i] = act(halved lanes)")
+	t := m.Vec()
+	var rows []Vec
+	for i := range acc {
+		for half := vecs / 2; half > 0; half /= 2 {
+			for q := range half {
+				m.AddVec(acc[i][q], acc[i][q], acc[i][q+half])
+			}
+		}
+		rows = append(rows, acc[i][0])
+	}
+	sums := m.FoldRows(rows, t)
+	act := m.Int()
+	m.Arg(act, "act")
+	var vs []Vec
+	for _, l := range sums {
+		vs = append(vs, l.Vec)
+	}
+	finish(m, slices.Compact(vs), act, t)
+	m.FreeInts(act)
+	base, stride = m.Int(), m.Int()
+	m.Arg(base, "y")
+	m.Arg(stride, "ldy")
+	y := m.Rows(r, base, stride)
+	for i, l := range sums {
+		m.StoreLane(y.At[i], l)
+	}
+	m.FreeRows(y)
+	m.FreeInts(base, stride)
+	m.FreeVecs(t)
+	for i := range acc {
+		m.FreeVecs(acc[i]...)
+	}
+}
+
+// foldChains continues the sixteen lanes acc[i] with x[i,k]·w[k] for k < n; w
+// and n are parameters. It gives x back.
+func foldChains(m Machine, acc [][]Vec, x Rows) {
+	m.Comment("acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])")
+	w, n := m.Int(), m.Int()
+	m.Arg(w, "w")
+	m.Arg(n, "n")
+	wk, xk := m.Vec(), m.Vec()
+	inBlocks(m, n, len(acc[0]), func(q int, part width) {
+		part.load(m, q, wk, At(w, 0))
+		for i := range acc {
+			part.load(m, q, xk, x.At[i])
+			m.FMA(acc[i][q], xk, wk)
+		}
+	}, func(bytes int) {
+		m.AddConst(w, bytes)
+		m.StepConst(x, bytes)
+	})
+	m.FreeVecs(wk, xk)
+	m.FreeInts(w, n)
+	m.FreeRows(x)
+}
+
+// inBlocks runs over n elements in blocks of vecs vectors: body handles the
+// q-th vector of a block, step moves on by a block's bytes. In the last block
+// vectors may be missing and one may be a part.
+func inBlocks(m Machine, n Int, vecs int, body func(q int, w width), step func(bytes int)) {
+	s := m.Spec()
+	block := vecs * s.Lanes()
+	loop, tail, end := m.NewLabel("block"), m.NewLabel("tail"), m.NewLabel("end")
+	m.JumpIf(n, Less, block, tail)
+	m.Label(loop)
+	for q := range vecs {
+		body(q, width{vecs, nil})
+	}
+	step(vecs * s.VecBytes)
+	m.AddConst(n, -block)
+	m.JumpIf(n, AtLeast, block, loop)
+
+	m.Label(tail)
+	for q := range vecs {
+		m.JumpIf(n, AtMost, q*s.Lanes(), end)
+		part := m.NewLabel("part")
+		if q < vecs-1 {
+			m.JumpIf(n, Less, (q+1)*s.Lanes(), part)
+			body(q, width{vecs, nil})
+			over := m.NewLabel("over")
+			m.Jump(over)
+			m.Label(part)
+			lastPart(m, n, q, end, body)
+			m.Label(over)
+		} else {
+			lastPart(m, n, q, end, body)
+		}
+	}
+	m.Label(end)
+}
+
+func lastPart(m Machine, n Int, q int, end string, body func(q int, w width)) {
+	p := m.MakePart(n)
+	body(q, width{q + 1, &p})
+	m.FreePart(p)
+	m.Jump(end)
+}
+
+func dot(m Machine) {
+	s := m.Spec()
+	m.Func("dot", sig(m, "func(lane [16]T, x, w *T, n int) (sum [16]T)"),
+		"sum[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l",
+		"",
+		"Each is one chain of fused multiply-adds in order of k: a piece of the sum of",
+		"a narrow layer with very many inputs. x and w lie tight.")
+	acc := m.VecsOf(chains / s.Lanes())
+	for q, v := range acc {
+		m.LoadArray(v, "lane", q)
+	}
+	x := m.Int()
+	m.Arg(x, "x")
+	foldChains(m, [][]Vec{acc}, Rows{At: []Addr{At(x, 0)}})
+	for q, v := range acc {
+		m.StoreArray("sum", q, v)
+	}
+	m.Return()
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"go/format"
+	"strings"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/buildtags"
+	"github.com/mmcloughlin/avo/ir"
+	"github.com/mmcloughlin/avo/pass"
+	"github.com/mmcloughlin/avo/printer"
+)
+
+// A kernel is a function that emits one, by the name it gives it.
+type kernel struct {
+	name string
+	emit func(Machine)
+}
+
+// sources are the kernels by file.
+var sources = []struct {
+	stem    string
+	kernels []kernel
+}{
+	{"dense", []kernel{{"panel", panel}, {"narrow", narrow}, {"dot", dot}}},
+	{"grad", []kernel{{"grad", grad}, {"column", column}}},
+	{"loss", []kernel{{"mse", mse}}},
+	{"update", []kernel{{"sgd", sgd}}},
+}
+
+// A target is an instruction set for which every kernel is generated.
+type target struct {
+	isa, goarch string
+	machine     func(*build.Context, Float) Machine
+	compile     pass.Interface
+	data        func(*build.Context) // what the functions of a file refer to
+}
+
+var targets = []target{
+	{"avx2", "amd64", newAVX2, pass.Compile, func(c *build.Context) { x86Masks(c, 32) }},
+}
+
+var config = printer.Config{Name: "go generate", Pkg: "kernels"}
+
+// files returns every generated file of package kernels by name.
+func files() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, t := range targets {
+		stubs := ir.NewFile()
+		for _, src := range sources {
+			f, err := t.file(src.kernels)
+			if err != nil {
+				return nil, fmt.Errorf("%s for %s: %w", src.stem, t.isa, err)
+			}
+			text, err := printer.NewGoAsm(config).Print(f)
+			if err != nil {
+				return nil, err
+			}
+			out[fmt.Sprintf("%s_%s_%s.s", src.stem, t.isa, t.goarch)] = text
+			stubs.Constraints = f.Constraints
+			stubs.Sections = append(stubs.Sections, f.Sections...)
+		}
+		text, err := printer.NewStubs(config).Print(stubs)
+		if err != nil {
+			return nil, err
+		}
+		text, err = format.Source(append(text, t.tables()...))
+		if err != nil {
+			return nil, err
+		}
+		out[fmt.Sprintf("stubs_%s_%s.go", t.isa, t.goarch)] = text
+	}
+	return out, nil
+}
+
+// file builds the kernels, for both types.
+func (t target) file(ks []kernel) (*ir.File, error) {
+	c := build.NewContext()
+	c.Constraints(buildtags.And(buildtags.Term("!purego"), buildtags.Term("!noasm")))
+	t.data(c)
+	for _, k := range ks {
+		for _, f := range []Float{F32, F64} {
+			k.emit(t.machine(c, f))
+		}
+	}
+	f, err := c.Result()
+	if err != nil {
+		return nil, err
+	}
+	return f, t.compile.Execute(f)
+}
+
+// tables is Go text that declares the target's tiles, one for each type.
+func (t target) tables() []byte {
+	var b bytes.Buffer
+	for _, f := range []Float{F32, F64} {
+		s := t.machine(build.NewContext(), f).Spec()
+		fmt.Fprintf(&b, "\nvar %s%s = tiles[%s]{\n", t.isa, f.Name, f.Go)
+		fmt.Fprintf(&b, "panelCols: %d,\n", s.MaxCols*s.Lanes())
+		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
+		for _, src := range sources {
+			for _, k := range src.kernels {
+				fmt.Fprintf(&b, "%s: %s%s%s,\n", k.name, k.name, strings.ToUpper(t.isa), f.Name)
+			}
+		}
+		fmt.Fprintf(&b, "}\n")
+	}
+	return b.Bytes()
+}

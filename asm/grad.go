@@ -1,0 +1,225 @@
+package main
+
+import "slices"
+
+// The backward kernels that do more than a matrix product: grad, which makes
+// dz and db on its way to the first rows of dw, and column, the whole gradient
+// of a layer with a single output.
+
+// A derivative makes dz of dy: times(z, y, t) multiplies z by act'(y) and
+// destroys y and t. Without it dz is dy.
+type derivative struct {
+	act   int
+	times func(m Machine, z, y, t Vec)
+}
+
+var derivatives = []derivative{
+	{relu, Machine.Gate},
+	{identity, nil},
+}
+
+// byDerivative emits body for every derivative, chosen by the parameter act,
+// and jumps to end behind each.
+func byDerivative(m Machine, end string, body func(derivative)) {
+	for i, d := range derivatives {
+		other := m.NewLabel("other")
+		if i < len(derivatives)-1 {
+			act := m.Int()
+			m.Arg(act, "act")
+			m.JumpIf(act, NotEqual, d.act, other)
+			m.FreeInts(act)
+		}
+		body(d)
+		m.Jump(end)
+		m.Label(other)
+	}
+	m.Label(end)
+}
+
+// gradRows is how many rows of dw grad can compute: as many as fit at every
+// width beside dz, db, a row of y and an element of x.
+func gradRows(s Spec) int {
+	return min((s.Vecs-2*s.MaxCols-2-s.PartVecs)/s.MaxCols, 4)
+}
+
+func grad(m Machine) {
+	m.Func("grad", sig(m, "func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)"),
+		"dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy",
+		"db[j]   = dbinit[j] + Σ_i dz[i,j]",
+		"dw[k,j] = dwinit[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows",
+		"",
+		"Each sum is one chain in order of i, of additions or fused multiply-adds; a",
+		"zero of db and dw is +0. The rows of each operand are as many bytes apart as",
+		"follows it. rows is 0 to gradRows, cols at least 1 and at most a panel's.",
+		"db may be nil.")
+	cols := m.Int()
+	m.Arg(cols, "cols")
+	byWidth(m, cols, func(w width) {
+		for r := gradRows(m.Spec()); r >= 0; r-- {
+			fewer := m.NewLabel("fewer")
+			if r > 0 {
+				rows := m.Int()
+				m.Arg(rows, "rows")
+				m.JumpIf(rows, NotEqual, r, fewer)
+				m.FreeInts(rows)
+			}
+			gradTile(m, r, w)
+			m.Return()
+			m.Label(fewer)
+		}
+	})
+}
+
+func gradTile(m Machine, r int, w width) {
+	dw := loadTile(m, r, w, "dwinit", "lddwinit")
+	db := loadTile(m, 1, w, "dbinit", "")
+
+	dy, lddy, y, ldy, x, ldx, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(dy, "dy")
+	m.Arg(lddy, "lddy")
+	m.Arg(y, "y")
+	m.Arg(ldy, "ldy")
+	m.Arg(x, "x")
+	m.Arg(ldx, "ldx")
+	m.Arg(n, "n")
+	dz, yv, xv := m.VecsOf(w.vecs), m.Vec(), m.Vec()
+	end := m.NewLabel("folded")
+	m.JumpIf(n, AtMost, 0, end)
+	byDerivative(m, end, func(d derivative) {
+		m.Comment("dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])")
+		loop := m.NewLabel("fold")
+		m.Label(loop)
+		for q, z := range dz {
+			w.load(m, q, z, At(dy, 0))
+			if d.times != nil {
+				w.load(m, q, yv, At(y, 0))
+				d.times(m, z, yv, xv)
+			}
+			m.AddVec(db[0][q], db[0][q], z)
+		}
+		for k := range dw {
+			m.Scalar(xv, At(x, k*m.Spec().Float.Size))
+			for q, z := range dz {
+				m.FMAScalar(dw[k][q], z, xv)
+			}
+		}
+		if d.times != nil {
+			for q, z := range dz {
+				w.store(m, q, At(dy, 0), z)
+			}
+			m.Add(y, ldy)
+		}
+		m.Add(dy, lddy)
+		m.Add(x, ldx)
+		m.LoopDown(n, loop)
+	})
+	m.FreeVecs(dz...)
+	m.FreeInts(dy, lddy, y, ldy, x, ldx, n)
+
+	positive(m, slices.Concat(append(dw, db[0])...), xv)
+	m.FreeVecs(yv, xv)
+	storeTile(m, dw, w, "dw", "lddw")
+	storeIfWanted(m, "db", func() { storeTile(m, db, w, "db", "") })
+}
+
+// storeIfWanted emits store to be done unless the parameter ptr is nil.
+func storeIfWanted(m Machine, ptr string, store func()) {
+	p, unwanted := m.Int(), m.NewLabel("unwanted")
+	m.Arg(p, ptr)
+	m.JumpIf(p, Equal, 0, unwanted)
+	m.FreeInts(p)
+	store()
+	m.Label(unwanted)
+}
+
+func column(m Machine) {
+	m.Func("column", sig(m, "func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)"),
+		"dz[i]   = dy[i]·act'(y[i])               i < n, written over dy",
+		"db      = dbinit + Σ_i dz[i]",
+		"dw[k]   = dwinit[k] + Σ_i x[i,k]·dz[i]   k < cols",
+		"dx[i,k] = dz[i]·w[k]",
+		"",
+		"Each sum is one chain in order of i, of additions or fused multiply-adds; a",
+		"zero of db, dw and dx is +0. The rows of dx, dy, y and x are as many bytes",
+		"apart as follows each; dw, dwinit and w lie tight. cols is at least 1 and at",
+		"most a panel's. dx and db may be nil.")
+	cols := m.Int()
+	m.Arg(cols, "cols")
+	byWidth(m, cols, func(w width) {
+		columnPanel(m, w)
+		m.Return()
+	})
+}
+
+func columnPanel(m Machine, w width) {
+	dw := loadTile(m, 1, w, "dwinit", "")
+	wk := loadTile(m, 1, w, "w", "")[0]
+
+	dx, lddx, dy, lddy, y, ldy, x, ldx, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	db, z, t, zero := m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	m.Arg(dy, "dbinit")
+	m.Splat(db, At(dy, 0))
+	m.Arg(dx, "dx")
+	m.Arg(lddx, "lddx")
+	m.Arg(dy, "dy")
+	m.Arg(lddy, "lddy")
+	m.Arg(y, "y")
+	m.Arg(ldy, "ldy")
+	m.Arg(x, "x")
+	m.Arg(ldx, "ldx")
+	m.Arg(n, "n")
+	end := m.NewLabel("folded")
+	m.JumpIf(n, AtMost, 0, end)
+	body := func(d derivative, wantDX bool) {
+		loop := m.NewLabel("fold")
+		m.Zero(zero)
+		m.Label(loop)
+		m.Splat(z, At(dy, 0))
+		if d.times != nil {
+			m.Splat(t, At(y, 0))
+			d.times(m, z, t, zero)
+			m.Zero(zero)
+			m.StoreLane(At(dy, 0), Lane{z, 0})
+			m.Add(y, ldy)
+		}
+		m.AddVec(db, db, z)
+		for q := range w.vecs {
+			w.load(m, q, t, At(x, 0))
+			m.FMA(dw[0][q], t, z)
+			if wantDX {
+				m.MulVec(t, z, wk[q])
+				m.AddVec(t, t, zero)
+				w.store(m, q, At(dx, 0), t)
+			}
+		}
+		if wantDX {
+			m.Add(dx, lddx)
+		}
+		m.Add(dy, lddy)
+		m.Add(x, ldx)
+		m.LoopDown(n, loop)
+	}
+	byDerivative(m, end, func(d derivative) {
+		without := m.NewLabel("without")
+		m.JumpIf(dx, Equal, 0, without)
+		m.Comment("dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0")
+		body(d, true)
+		m.Jump(end)
+		m.Label(without)
+		m.Comment("the same without dx")
+		body(d, false)
+	})
+	m.FreeInts(dx, lddx, dy, lddy, y, ldy, x, ldx, n)
+	m.FreeVecs(z, t)
+	m.FreeVecs(wk...)
+	positive(m, append(dw[0], db), zero)
+	m.FreeVecs(zero)
+	storeTile(m, dw, w, "dw", "")
+	storeIfWanted(m, "db", func() {
+		p := m.Int()
+		m.Arg(p, "db")
+		m.StoreLane(At(p, 0), Lane{db, 0})
+		m.FreeInts(p)
+	})
+	m.FreeVecs(db)
+}

@@ -1,0 +1,229 @@
+package main
+
+import "fmt"
+
+// A Float is an element type.
+type Float struct {
+	Name string // as functions are named after it
+	Go   string // as Go spells it
+	Size int    // bytes
+}
+
+var (
+	F32 = Float{"F32", "float32", 4}
+	F64 = Float{"F64", "float64", 8}
+)
+
+// A Vec is a vector register, an Int an integer register: indexes into what
+// the machine has.
+type (
+	Vec int
+	Int int
+)
+
+// An Addr is the memory at base + index·scale + disp. Without a scale there is
+// no index.
+type Addr struct {
+	Base, Index Int
+	Scale       int
+	Disp        int
+}
+
+// At is the memory disp bytes behind base.
+func At(base Int, disp int) Addr { return Addr{Base: base, Disp: disp} }
+
+// Plus is the memory disp bytes behind a.
+func (a Addr) Plus(disp int) Addr {
+	a.Disp += disp
+	return a
+}
+
+// A Part is the beginning of a vector: its first Count lanes, at least one and
+// fewer than all, known at run time.
+type Part struct {
+	Count Int // may have the panel's whole width; only its low bits count
+	Mask  Vec // where the machine keeps a mask, if it wants one
+}
+
+// A Lane is one element of a vector register.
+type Lane struct {
+	Vec  Vec
+	Lane int
+}
+
+// A Cond compares two integers, signed.
+type Cond int
+
+const (
+	Equal Cond = iota
+	NotEqual
+	Less
+	AtMost
+	AtLeast
+)
+
+// A Spec is what kernels need to know of a machine: sizes, nothing else.
+type Spec struct {
+	ISA      string // as functions are named after it
+	Float    Float
+	VecBytes int // width of a vector register
+	Vecs     int // number of vector registers
+	Ints     int // number of integer registers a kernel may use
+	PartVecs int // vector registers that a Part occupies
+	MaxRows  int // rows of the tallest register tile
+	MaxCols  int // vectors in the widest
+}
+
+// Lanes is the number of elements in a vector register.
+func (s Spec) Lanes() int { return s.VecBytes / s.Float.Size }
+
+// A Machine is one instruction set at one element type: the verbs of which
+// every kernel is made. In each, the destination comes first.
+type Machine interface {
+	Spec() Spec
+
+	// Registers.
+	Vec() Vec
+	VecsOf(n int) []Vec
+	FreeVecs(vs ...Vec)
+	Int() Int
+	FreeInts(is ...Int)
+
+	// Func begins a function. Return ends one of its paths.
+	Func(name, signature string, doc ...string)
+	Return()
+
+	// Comment says what follows.
+	Comment(format string, args ...any)
+
+	// Control flow.
+	NewLabel(stem string) string
+	Label(name string)
+	LoopDown(n Int, label string) // n = n − 1, then jump unless it is 0
+	Jump(label string)
+	JumpIf(a Int, c Cond, b int, label string)
+
+	// Integers. Arg reads a parameter, SetArg writes one back: parameters are
+	// the variables of the outer loops.
+	Arg(d Int, name string)
+	SetArg(name string, s Int)
+	Add(d, s Int)
+	AddConst(d Int, c int)
+	MulConst(d, s Int, c int)
+
+	// Rows returns the addresses of n rows that are stride bytes apart.
+	// It may take integer registers, which FreeRows gives back.
+	Rows(n int, base, stride Int) Rows
+	FreeRows(r Rows)
+	Step(r Rows, by Int)
+	StepConst(r Rows, by int)
+
+	// Vectors in memory. The Part verbs touch no byte behind the part;
+	// LoadPart sets the other lanes to +0, StorePart may destroy v.
+	Load(v Vec, a Addr)
+	Store(a Addr, v Vec)
+	MakePart(count Int) Part
+	FreePart(p Part)
+	LoadPart(v Vec, a Addr, p Part)
+	StorePart(a Addr, v Vec, p Part)
+
+	// Single elements: LoadOne sets the other lanes to +0, Splat sets all
+	// lanes alike, Scalar loads what only FMAScalar may use.
+	LoadOne(v Vec, a Addr)
+	Splat(v Vec, a Addr)
+	SplatArg(v Vec, name string)
+	Scalar(v Vec, a Addr)
+	StoreLane(a Addr, l Lane)
+
+	// The sixteen lanes of a fold, as a parameter or result that is an array:
+	// the i-th vector of it.
+	LoadArray(v Vec, name string, i int)
+	StoreArray(name string, i int, v Vec)
+
+	// Arithmetic, every result rounded once.
+	Zero(v Vec)
+	AddVec(d, a, b Vec)      // d = a + b
+	SubVec(d, a, b Vec)      // d = a − b
+	MulVec(d, a, b Vec)      // d = a·b
+	FMA(acc, a, b Vec)       // acc = fma(a, b, acc)
+	FMAScalar(acc, a, s Vec) // the same, s from Scalar
+
+	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
+	ReLU(v, zero Vec)
+
+	// Gate: z = z if not y ≤ 0, else +0. Destroys y and t.
+	Gate(z, y, t Vec)
+
+	// FoldRows halves each vector of vs down to one element, lane l + lane
+	// l+half, and says where the results are. It may destroy vs and t.
+	FoldRows(vs []Vec, t Vec) []Lane
+}
+
+// Rows are the addresses of equally spaced rows.
+type Rows struct {
+	At   []Addr
+	took []Int // registers to be given back
+}
+
+// registers hands out a machine's registers. A kernel that wants more than
+// there are cannot be generated.
+type registers struct {
+	vecs, ints []bool // taken
+	labels     int
+}
+
+func newRegisters(s Spec) registers {
+	return registers{vecs: make([]bool, s.Vecs), ints: make([]bool, s.Ints)}
+}
+
+func take(taken []bool, what string) int {
+	for i, t := range taken {
+		if !t {
+			taken[i] = true
+			return i
+		}
+	}
+	panic(fmt.Sprintf("out of %s registers: all %d are taken", what, len(taken)))
+}
+
+func give(taken []bool, i int) {
+	if !taken[i] {
+		panic(fmt.Sprintf("register %d is not taken", i))
+	}
+	taken[i] = false
+}
+
+func (r *registers) Vec() Vec { return Vec(take(r.vecs, "vector")) }
+func (r *registers) Int() Int { return Int(take(r.ints, "integer")) }
+
+func (r *registers) VecsOf(n int) []Vec {
+	vs := make([]Vec, n)
+	for i := range vs {
+		vs[i] = r.Vec()
+	}
+	return vs
+}
+
+func (r *registers) FreeVecs(vs ...Vec) {
+	for _, v := range vs {
+		give(r.vecs, int(v))
+	}
+}
+
+func (r *registers) FreeInts(is ...Int) {
+	for _, i := range is {
+		give(r.ints, int(i))
+	}
+}
+
+// FreeAll gives every register back, as at the start of a function.
+func (r *registers) FreeAll() {
+	clear(r.vecs)
+	clear(r.ints)
+}
+
+// NewLabel returns a label that no other is like.
+func (r *registers) NewLabel(stem string) string {
+	r.labels++
+	return fmt.Sprintf("%s%d", stem, r.labels)
+}

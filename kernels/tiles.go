@@ -1,0 +1,315 @@
+package kernels
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// tiles are the register-tile loops of one instruction set at one type; the
+// methods are the loops over blocks around them. The comments of the generated
+// declarations (stubs_*.go) say what each function computes.
+type tiles[T Float] struct {
+	panelCols int // columns of the widest panel
+	gradRows  int // rows of dw that grad computes
+
+	panel  func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	narrow func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
+	dot    func(lane [lanes]T, x, w *T, n int) [lanes]T
+	grad   func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
+	column func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
+	mse    func(lane [lanes]T, grad, pred, target *T, n int, c T) [lanes]T
+	sgd    func(w, dw *T, rate T, n int)
+
+	scratch sync.Pool // of *scratch[T]
+}
+
+func (t *tiles[T]) table() table[T] {
+	t.scratch.New = func() any { return new(scratch[T]) }
+	return table[T]{forward: t.forward, backward: t.backward, mse: t.meanSquares, sgd: t.descend}
+}
+
+// A fold over more than maxFold terms is cut into pieces that are continued
+// from memory, and a call into assembly does no more than about maxWork
+// multiply-adds: Go can neither preempt it nor collect garbage meanwhile.
+const (
+	maxFold = 256
+	maxWork = 1 << 18
+	maxRun  = 1 << 12 // elements of one operand, where memory is the limit
+)
+
+// scratch is the memory a call borrows for operands that must be rearranged:
+// at most 8192 elements and sixteen sums in sixteen lanes.
+type scratch[T Float] struct {
+	packed [2 * maxRun]T
+	lane   [16][lanes]T
+}
+
+// nothing is what a sum starts from when there is no bias and nothing to add to.
+var nothing [64]float64
+
+func zero[T Float]() *T { return (*T)(unsafe.Pointer(&nothing)) }
+
+func size[T Float]() uintptr { return unsafe.Sizeof(T(0)) }
+
+// pitch is the distance of m's rows in bytes.
+func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
+
+func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
+	if y.Cols < narrow {
+		t.forwardNarrow(y, x, w, b, act)
+		return
+	}
+	tall := t.tall()
+	for k := 0; k == 0 || k < x.Cols; k += maxFold {
+		n := min(maxFold, x.Cols-k)
+		do := Identity
+		if k+n == x.Cols {
+			do = act
+		}
+		for j := 0; j < y.Cols; j += t.panelCols {
+			for i := 0; i < y.Rows; i += tall {
+				init, ldinit := y.at(i, j), y.pitch()
+				if k == 0 {
+					init, ldinit = zero[T](), 0
+					if b != nil {
+						init = &b[j]
+					}
+				}
+				t.panel(y.at(i, j), y.pitch(), init, ldinit,
+					x.at(i, k), x.pitch(), size[T](), w.at(k, j), w.pitch(),
+					min(tall, y.Rows-i), min(t.panelCols, y.Cols-j), n, int(do))
+			}
+		}
+	}
+}
+
+// tall is how many rows one call to panel may have.
+func (t *tiles[T]) tall() int { return maxWork / maxFold / t.panelCols }
+
+// forwardNarrow takes the outputs one by one, each with its column of w tight.
+func (t *tiles[T]) forwardNarrow(y, x, w Mat[T], b []T, act Activation) {
+	var s *scratch[T]
+	if w.Stride > 1 || x.Cols > maxRun {
+		s = t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+	}
+	for j := range y.Cols {
+		bias := zero[T]()
+		if b != nil {
+			bias = &b[j]
+		}
+		if x.Cols > maxRun {
+			t.forwardLong(s, y, x, w, j, *bias, act)
+			continue
+		}
+		wj := w.tightColumn(j, 0, w.Rows, s)
+		tall := maxWork / (x.Cols + lanes)
+		for i := 0; i < y.Rows; i += tall {
+			t.narrow(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
+		}
+	}
+}
+
+// tightColumn points at n elements of column j, from row i on, without gaps:
+// in w itself if they are, else copied to s.
+func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
+	if m.Stride <= 1 {
+		return m.at(i, j)
+	}
+	for k := range n {
+		s.packed[k] = m.Data[(i+k)*m.Stride+j]
+	}
+	return &s.packed[0]
+}
+
+// forwardLong computes column j of y when its sums are too long for one call:
+// sixteen rows at a time, whose lanes rest in s between the pieces.
+func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w Mat[T], j int, bias T, act Activation) {
+	for i0 := 0; i0 < y.Rows; i0 += len(s.lane) {
+		rows := min(len(s.lane), y.Rows-i0)
+		for i := range rows {
+			s.lane[i] = [lanes]T{bias}
+		}
+		for k := 0; k < x.Cols; k += maxRun {
+			n := min(maxRun, x.Cols-k)
+			wj := w.tightColumn(j, k, n, s)
+			for i := range rows {
+				s.lane[i] = t.dot(s.lane[i], x.at(i0+i, k), wj, n)
+			}
+		}
+		for i := range rows {
+			y.Data[(i0+i)*y.Stride+j] = activate(act, halve(&s.lane[i]))
+		}
+	}
+}
+
+func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+	if dw.Cols == 1 && dw.Rows > 0 {
+		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
+		return
+	}
+	// dz, db and the first rows of dw, panel by panel; then its other rows.
+	first := min(t.gradRows, dw.Rows)
+	tall := t.tall()
+	for j := 0; j < dw.Cols; j += t.panelCols {
+		cols := min(t.panelCols, dw.Cols-j)
+		var dbj *T
+		if db != nil {
+			dbj = &db[j]
+		}
+		for i := 0; i == 0 || i < dy.Rows; i += maxFold {
+			n := min(maxFold, dy.Rows-i)
+			from := func(m *T, ld uintptr) (*T, uintptr) {
+				if (add || i > 0) && m != nil {
+					return m, ld
+				}
+				return zero[T](), 0
+			}
+			init, ldinit := from(dw.at(0, j), dw.pitch())
+			dbinit, _ := from(dbj, 0)
+			t.grad(dw.at(0, j), dw.pitch(), init, ldinit, dbj, dbinit,
+				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), first, cols, n, int(act))
+			for k := first; k < dw.Rows; k += tall {
+				init, ldinit := from(dw.at(k, j), dw.pitch())
+				t.panel(dw.at(k, j), dw.pitch(), init, ldinit,
+					x.at(i, k), size[T](), x.pitch(), dy.at(i, j), dy.pitch(),
+					min(tall, dw.Rows-k), cols, n, int(Identity))
+			}
+		}
+	}
+	if !dx.empty() {
+		t.backwardInput(dx, dy, w)
+	}
+}
+
+// backwardInput computes dx = dz·wᵀ, with wᵀ packed a block at a time.
+func (t *tiles[T]) backwardInput(dx, dz, w Mat[T]) {
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	tall := t.tall()
+	for k := 0; k < dx.Cols; k += t.panelCols {
+		cols := min(t.panelCols, dx.Cols-k)
+		for j := 0; j == 0 || j < dz.Cols; j += maxFold {
+			n := min(maxFold, dz.Cols-j)
+			for c := range cols {
+				for p, v := range w.Row(k + c)[j : j+n] {
+					s.packed[p*cols+c] = v
+				}
+			}
+			for i := 0; i < dx.Rows; i += tall {
+				init, ldinit := dx.at(i, k), dx.pitch()
+				if j == 0 {
+					init, ldinit = zero[T](), 0
+				}
+				t.panel(dx.at(i, k), dx.pitch(), init, ldinit,
+					dz.at(i, j), dz.pitch(), size[T](), &s.packed[0], uintptr(cols)*size[T](),
+					min(tall, dx.Rows-i), cols, n, int(Identity))
+			}
+		}
+	}
+}
+
+// backwardColumn is backward for a layer with one output: one pass over the
+// rows for every panel of inputs, the first of which makes dz and db too.
+func (t *tiles[T]) backwardColumn(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+	var s *scratch[T]
+	if dw.Stride > 1 || w.Stride > 1 {
+		s = t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+	}
+	var dbp *T
+	if db != nil {
+		dbp = &db[0]
+	}
+	tall := maxWork / t.panelCols
+	for k := 0; k < dw.Rows; k += t.panelCols {
+		cols := min(t.panelCols, dw.Rows-k)
+		wk, dwk := w.at(k, 0), dw.at(k, 0)
+		if w.Stride > 1 {
+			wk = w.tightColumn(0, k, cols, s)
+		}
+		if dw.Stride > 1 {
+			dwk = &s.packed[maxRun]
+			for c := range cols {
+				s.packed[maxRun+c] = dw.Data[(k+c)*dw.Stride]
+			}
+		}
+		for i := 0; i == 0 || i < dy.Rows; i += tall {
+			dwinit, dbinit := dwk, dbp
+			if i == 0 && !add {
+				dwinit, dbinit = zero[T](), zero[T]()
+			}
+			if dbp == nil {
+				dbinit = zero[T]()
+			}
+			var dxk *T
+			if !dx.empty() {
+				dxk = dx.at(i, k)
+			}
+			t.column(dxk, dx.pitch(), dwk, dwinit, dbp, dbinit, dy.at(i, 0), dy.pitch(),
+				y.at(i, 0), y.pitch(), x.at(i, k), x.pitch(), wk, cols, min(tall, dy.Rows-i), int(act))
+		}
+		if dw.Stride > 1 {
+			for c := range cols {
+				dw.Data[(k+c)*dw.Stride] = s.packed[maxRun+c]
+			}
+		}
+		act, dbp = Identity, nil
+	}
+}
+
+func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
+	var lane [lanes]T
+	if pred.tight() && target.tight() && (grad.IsZero() || grad.tight()) {
+		total := pred.Rows * pred.Cols
+		for q := 0; q < total; q += maxRun {
+			var g *T
+			if !grad.IsZero() {
+				g = &grad.Data[q]
+			}
+			lane = t.mse(lane, g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
+		}
+		return halve(&lane)
+	}
+
+	// Rows with gaps: gathered a block at a time, so that lanes count on.
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	const block = maxRun / lanes * lanes
+	p, d := s.packed[:block], s.packed[maxRun:maxRun+block]
+	total := pred.Rows * pred.Cols
+	for q := 0; q < total; q += block {
+		n := min(block, total-q)
+		pred.gather(p[:n], q)
+		target.gather(d[:n], q)
+		var g *T
+		if !grad.IsZero() {
+			g = &p[0]
+		}
+		lane = t.mse(lane, g, &p[0], &d[0], n, c)
+		if g != nil {
+			grad.scatter(p[:n], q)
+		}
+	}
+	return halve(&lane)
+}
+
+// gather copies the elements from the row-major index q on; scatter is its
+// reverse.
+func (m *Mat[T]) gather(dst []T, q int) {
+	for i, j := q/m.Cols, q%m.Cols; len(dst) > 0; i, j = i+1, 0 {
+		dst = dst[copy(dst, m.Row(i)[j:]):]
+	}
+}
+
+func (m *Mat[T]) scatter(src []T, q int) {
+	for i, j := q/m.Cols, q%m.Cols; len(src) > 0; i, j = i+1, 0 {
+		src = src[copy(m.Row(i)[j:], src):]
+	}
+}
+
+func (t *tiles[T]) descend(w, g []T, rate T) {
+	for i := 0; i < len(w); i += maxRun {
+		t.sgd(&w[i], &g[i], -rate, min(maxRun, len(w)-i))
+	}
+}
