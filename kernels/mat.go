@@ -19,8 +19,9 @@ type Float interface{ float32 | float64 }
 // (Rows-1)*Stride + Cols elements; the last row needs no padding. A Mat
 // without rows or without columns needs no Data.
 //
-// The fields are those of gonum's blas32.General and blas64.General in their
-// order, so Mat[float64](m.RawMatrix()) converts without a copy.
+// The fields are those of gonum's blas64.General in their order, so
+// Mat[float64](m.RawMatrix()) converts without a copy. (In blas32.General
+// Stride comes before Data: set the fields one by one.)
 type Mat[T Float] struct {
 	Rows, Cols int
 	Data       []T
