@@ -16,7 +16,7 @@ type options struct {
 	steps, hidden, points, every int
 	rate, noise                  float64
 	seed                         uint64
-	float32                      bool
+	float32, scale               bool
 	backend, out, data           string
 }
 
@@ -37,10 +37,11 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	f.Float64Var(&o.noise, "noise", 0.05, "standard deviation of the noise in y")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the data and the initial weights")
 	f.StringVar(&typ, "type", "float64", "element `type`: float32 or float64")
-	f.StringVar(&o.backend, "backend", "", "kernels to use: "+strings.Join(kernels.Backends(), ", ")+" (default the first; the results are the same)")
+	f.StringVar(&o.backend, "backend", "", "kernels to use: "+strings.Join(kernels.Backends(), ", ")+"\n(default the first; the results are the same)")
 	f.StringVar(&o.out, "out", "regression-out", "`directory` for the pictures, made if need be")
 	f.IntVar(&o.every, "every", 50, "print the cost and keep the curve every `n` steps")
-	f.StringVar(&o.data, "data", "", "fit the columns x,y of this CSV `file`; a header line is allowed")
+	f.StringVar(&o.data, "data", "", "fit the columns x,y of this CSV `file`, which may have a header;\nsee also -scale")
+	f.BoolVar(&o.scale, "scale", false, "train on x and y mapped linearly to [-1, 1], where learning goes best;\nthe costs are then of the mapped points, the pictures as without")
 
 	err := f.Parse(args)
 	if err == flag.ErrHelp {
@@ -48,7 +49,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 
 	go run ./mlp/regression
 	go run ./mlp/regression -hidden 30 -rate 0.02 -steps 5000 -every 100
-	go run ./mlp/regression -data points.csv -type float32 -out pictures
+	go run ./mlp/regression -data points.csv -scale -out pictures
 
 Flags:
 
@@ -63,6 +64,10 @@ Flags:
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 
+	maxNoise := maxValue
+	if typ == "float32" {
+		maxNoise = 1e30
+	}
 	given := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	switch {
@@ -76,8 +81,8 @@ Flags:
 		return nil, fmt.Errorf("-points is %d but must be at least 2", o.points)
 	case o.data == "" && o.points > maxSize/o.hidden:
 		return nil, fmt.Errorf("-points %d times -hidden %d is too much: the limit is %d", o.points, o.hidden, maxSize)
-	case !(o.noise >= 0 && o.noise <= maxValue):
-		return nil, fmt.Errorf("-noise is %v but must be from 0 to %v", o.noise, maxValue)
+	case !(o.noise >= 0 && o.noise <= maxNoise):
+		return nil, fmt.Errorf("-noise is %v but must be from 0 to %v", o.noise, maxNoise)
 	case typ != "float32" && typ != "float64":
 		return nil, fmt.Errorf("-type is %q but must be float32 or float64", typ)
 	case typ == "float32" && (float32(o.rate) == 0 || float32(o.rate) > math.MaxFloat32):

@@ -280,25 +280,24 @@ func (f *fit) costPicture() *picture {
 		p.setAxes(x, span{0, 1})
 		return p
 	}
-	y := span{
-		math.Pow10(int(math.Floor(math.Log10(slices.Min(costs))))),
-		math.Pow10(int(math.Ceil(math.Log10(slices.Max(costs))))),
+	lowest := min(307, max(-323, int(math.Floor(math.Log10(slices.Min(costs))))))
+	highest := min(308, int(math.Ceil(math.Log10(slices.Max(costs)))))
+	y := span{math.Pow10(lowest), math.Pow10(max(highest, lowest+1))}
+	curve := line(steps, costs, y, stroke(lastColor, vg.Points(2)))
+	p.plot.Add(curve)
+	if len(costs) == 1 {
+		p.plot.Add(&plotter.Scatter{XYs: curve.XYs, GlyphStyle: draw.GlyphStyle{Color: lastColor, Radius: vg.Points(4), Shape: draw.CircleGlyph{}}})
 	}
-	if y.lo == y.hi {
-		y.hi *= 10
-	}
-	p.plot.Add(line(steps, costs, y, stroke(lastColor, vg.Points(2))))
-	p.setAxes(x, y)
+	p.x, p.y = x, y
 	p.plot.Y.Scale = plot.LogScale{}
-	p.plot.Y.Tick.Marker = decades(y)
+	p.plot.X.Tick.Marker, p.plot.Y.Tick.Marker = linear(x), decades(y)
 	return p
 }
 
 // setAxes fixes the axes, with linear ticks.
 func (p *picture) setAxes(x, y span) {
 	p.x, p.y = x, y
-	p.plot.X.Tick.Marker = linear(x)
-	p.plot.Y.Tick.Marker = linear(y)
+	p.plot.X.Tick.Marker, p.plot.Y.Tick.Marker = linear(x), linear(y)
 }
 
 // linear returns ticks at some four to ten multiples of 1, 2 or 5 times a power
@@ -319,7 +318,8 @@ func linear(s span) plot.ConstantTicks {
 		format, digits = 'e', max(0, int(math.Floor(math.Log10(largest)))-decade)
 	}
 	var ticks plot.ConstantTicks
-	for i := math.Ceil(s.lo / step); i <= math.Floor(s.hi/step); i++ {
+	// Adding 0 makes -0 to 0.
+	for i := math.Ceil(s.lo/step) + 0; i <= math.Floor(s.hi/step); i++ {
 		ticks = append(ticks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step, format, digits, 64)})
 	}
 	return ticks

@@ -64,7 +64,8 @@ var errInterrupted = errors.New("interrupted")
 
 // train runs the steps and prints the costs. If ctx is cancelled or the cost is
 // no longer finite it stops, says so in the error, and returns what there is to
-// draw; with any other error it returns nil.
+// draw; with any other error it returns nil. It changes x and y if they are to
+// be scaled.
 func train[T kernels.Float](ctx context.Context, o *options, x, y kernels.Mat[T], rng *rand.Rand, stdout io.Writer, bar *progress) (*fit, error) {
 	net, err := mlp.New(
 		mlp.NewLayer[T](1, o.hidden, kernels.ReLU, rng),
@@ -85,12 +86,30 @@ func train[T kernels.Float](ctx context.Context, o *options, x, y kernels.Mat[T]
 		costs:  samples[float64]{limit: maxCosts, every: 1},
 	}
 	f.grid = spread(f.x, gridPoints)
+	xScale, yScale := scale{0, 1}, scale{0, 1}
+	if o.scale {
+		xScale, yScale = scaleOf(f.x), scaleOf(f.y)
+	}
+	for i := range f.x {
+		x.Data[i], y.Data[i] = T(xScale.in(f.x[i])), T(yScale.in(f.y[i]))
+	}
 	grid, p := kernels.NewMat[T](gridPoints, 1), kernels.NewMat[T](gridPoints, 1)
 	for i, v := range f.grid {
-		grid.Data[i] = T(v)
+		grid.Data[i] = T(xScale.in(v))
+	}
+	curveOf := func(cost T) curve {
+		c := curve{float64s(p.Data), float64(cost)}
+		for i, v := range c.y {
+			c.y[i] = yScale.out(v)
+		}
+		return c
 	}
 	diverged := func(step int, cost T) error {
-		return fmt.Errorf("the cost is %v at step %d: the run diverged; try a smaller -rate than %v", cost, step, o.rate)
+		hint := ""
+		if !o.scale {
+			hint = ", or -scale"
+		}
+		return fmt.Errorf("the cost is %v at step %d: the run diverged; try a smaller -rate than %v%s", cost, step, o.rate, hint)
 	}
 
 	digits := 17 // as many as tell any two numbers apart
@@ -120,7 +139,7 @@ func train[T kernels.Float](ctx context.Context, o *options, x, y kernels.Mat[T]
 			return f, diverged(step, cost)
 		}
 		if wanted {
-			f.curves.add(step, curve{float64s(p.Data), float64(cost)})
+			f.curves.add(step, curveOf(cost))
 		}
 		if f.costs.wants(step) {
 			f.costs.add(step, float64(cost))
@@ -138,12 +157,23 @@ func train[T kernels.Float](ctx context.Context, o *options, x, y kernels.Mat[T]
 		return f, diverged(step, cost)
 	}
 	f.costs.add(step, float64(cost))
-	f.curves.add(step, curve{float64s(p.Data), float64(cost)})
+	f.curves.add(step, curveOf(cost))
 	if step < o.steps {
 		return f, fmt.Errorf("%w after %d of %d steps", errInterrupted, step, o.steps)
 	}
 	return f, nil
 }
+
+// A scale maps [middle-half, middle+half] to [-1, 1].
+type scale struct{ middle, half float64 }
+
+func scaleOf(s []float64) scale {
+	lo, hi := bounds(s)
+	return scale{lo/2 + hi/2, hi/2 - lo/2}
+}
+
+func (s scale) in(v float64) float64  { return (v - s.middle) / s.half }
+func (s scale) out(v float64) float64 { return float64(v*s.half) + s.middle }
 
 // spread returns n values evenly spaced over the range of x, which is widened
 // if it is too narrow to draw.
