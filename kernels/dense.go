@@ -35,6 +35,9 @@ func DenseForward[T Float](y, x, w Mat[T], b []T, act Activation) {
 	if y.empty() {
 		return
 	}
+	bRow := row(b)
+	raceRead(&x, &w, &bRow)
+	raceWrite(&y)
 	current[T]().forward(y, x, w, b, act)
 }
 
@@ -102,5 +105,8 @@ func denseBackward[T Float](fn string, dx, dw Mat[T], db []T, dy, y, x, w Mat[T]
 	disjoint(fn,
 		[]region{dx.region("dx"), dw.region("dw"), regionOf("db", db), dy.region("dy")},
 		[]region{y.region("y"), x.region("x"), w.region("w")})
+	dbRow := row(db)
+	raceRead(&y, &x, &w)
+	raceWrite(&dx, &dw, &dbRow, &dy)
 	current[T]().backward(dx, dw, db, dy, y, x, w, act, add)
 }

@@ -40,6 +40,8 @@ func MSE[T Float](grad, pred, target Mat[T]) T {
 	if pred.empty() {
 		return T(math.NaN())
 	}
+	raceRead(&pred, &target)
+	raceWrite(&grad)
 	n := pred.Rows * pred.Cols
 	return quotient(current[T]().mse(grad, pred, target, quotient(T(2), n)), n)
 }

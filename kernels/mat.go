@@ -173,8 +173,11 @@ func (m *Mat[T]) region(name string) region {
 	}
 }
 
+// row views a slice as a matrix of one row.
+func row[T Float](s []T) Mat[T] { return Mat[T]{Rows: 1, Cols: len(s), Data: s, Stride: len(s)} }
+
 func regionOf[T Float](name string, s []T) region {
-	m := Mat[T]{Rows: 1, Cols: len(s), Data: s, Stride: len(s)}
+	m := row(s)
 	return m.region(name)
 }
 

@@ -21,6 +21,9 @@ func SGD[T Float](w, g []T, rate T) {
 		disjoint(fn, []region{out}, []region{in})
 	}
 	if len(w) > 0 {
+		wRow, gRow := row(w), row(g)
+		raceRead(&gRow)
+		raceWrite(&wRow)
 		current[T]().sgd(w, g, rate)
 	}
 }
