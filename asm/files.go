@@ -40,6 +40,7 @@ type target struct {
 
 var targets = []target{
 	{"avx2", "amd64", newAVX2, pass.Compile, func(c *build.Context) { x86Masks(c, 32) }},
+	{"neon", "arm64", newNEON, neonPasses, func(*build.Context) {}},
 }
 
 var config = printer.Config{Name: "go generate", Pkg: "kernels"}

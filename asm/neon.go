@@ -1,0 +1,296 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
+	"github.com/mmcloughlin/avo/ir"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/pass"
+)
+
+// neon is the Advanced SIMD of armv8: thirty-two registers of 128 bits, no
+// masks. A part is loaded and stored exactly, in pieces of 8 and 4 bytes; a
+// scalar is the first element of a register, by which fmla multiplies.
+//
+// avo knows only x86 instructions, so these are text, in avo's own structures.
+type neon struct {
+	c *build.Context
+	registers
+	spec Spec
+}
+
+// neonInts are the integer registers a function may use: not R16 and R17 (the
+// linker's), R18 (the platform's), R27 (the assembler's), R28 (the goroutine),
+// R29 and R30 (frame pointer and link).
+var neonInts = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 19, 20, 21, 22, 23, 24, 25, 26}
+
+func newNEON(c *build.Context, f Float) Machine {
+	s := Spec{
+		ISA: "NEON", Float: f, VecBytes: 16, Vecs: 32, Ints: len(neonInts),
+		PartVecs: 0, MaxRows: 8, MaxCols: 3,
+	}
+	return &neon{c: c, registers: newRegisters(s), spec: s}
+}
+
+// neonPasses are what of avo's compilation does not concern x86 registers.
+var neonPasses = pass.Concat(
+	pass.FunctionPass(pass.PruneJumpToFollowingLabel),
+	pass.FunctionPass(pass.PruneDanglingLabels),
+	pass.Func(pass.IncludeTextFlagHeader),
+)
+
+func (m *neon) Spec() Spec { return m.spec }
+
+// text is an operand as the assembler reads it.
+type text string
+
+func (t text) Asm() string { return string(t) }
+
+// op emits an instruction. A branch has its label as the only operand.
+func (m *neon) op(opcode string, operands ...operand.Op) {
+	i := &ir.Instruction{Opcode: opcode, Operands: operands}
+	if len(operands) == 1 {
+		if _, ok := operands[0].(operand.LabelRef); ok {
+			i.IsBranch, i.IsConditional = true, opcode != "B"
+		}
+	}
+	i.IsTerminal = opcode == "RET"
+	m.c.Instruction(i)
+}
+
+func (m *neon) word(w word, d, n, v Vec) { m.op("WORD", text(w.asm(m.spec.Float, d, n, v))) }
+
+func (m *neon) r(i Int) text    { return text(fmt.Sprintf("R%d", neonInts[i])) }
+func (m *neon) f(v Vec) text    { return text(fmt.Sprintf("F%d", v)) }
+func (m *neon) b16(v Vec) text  { return text(fmt.Sprintf("V%d.B16", v)) }
+func (m *neon) d2(v Vec) text   { return text(fmt.Sprintf("V%d.D2", v)) }
+func (m *neon) imm(c int) text  { return text(fmt.Sprintf("$%d", c)) }
+func (m *neon) mem(a Addr) text { return text(fmt.Sprintf("%d(%s)", a.Disp, m.r(a.Base))) }
+
+// vec is v with its elements' arrangement, lane one of those elements.
+func (m *neon) vec(v Vec) text {
+	if m.spec.Float == F32 {
+		return text(fmt.Sprintf("V%d.S4", v))
+	}
+	return m.d2(v)
+}
+
+func (m *neon) lane(l Lane) text {
+	if m.spec.Float == F32 {
+		return text(fmt.Sprintf("V%d.S[%d]", l.Vec, l.Lane))
+	}
+	return text(fmt.Sprintf("V%d.D[%d]", l.Vec, l.Lane))
+}
+
+// move is the opcode that loads and stores one element.
+func (m *neon) move() string {
+	if m.spec.Float == F32 {
+		return "FMOVS"
+	}
+	return "FMOVD"
+}
+
+// plain calls f with a register that holds a, for instructions that take no
+// displacement.
+func (m *neon) plain(a Addr, f func(at text)) {
+	if a.Disp == 0 {
+		f(text(fmt.Sprintf("(%s)", m.r(a.Base))))
+		return
+	}
+	t := m.Int()
+	m.op("ADD", m.imm(a.Disp), m.r(a.Base), m.r(t))
+	f(text(fmt.Sprintf("(%s)", m.r(t))))
+	m.FreeInts(t)
+}
+
+func (m *neon) param(c gotypes.Component) operand.Op {
+	b, err := c.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+func (m *neon) Func(name, signature string, doc ...string) {
+	m.FreeAll()
+	m.c.Function(name + m.spec.ISA + m.spec.Float.Name)
+	m.c.Attributes(attr.NOSPLIT)
+	m.c.SignatureExpr(signature)
+	m.c.Doc(doc...)
+	m.c.Pragma("noescape")
+}
+
+func (m *neon) Return()                            { m.op("RET") }
+func (m *neon) Comment(format string, args ...any) { m.c.Commentf(format, args...) }
+func (m *neon) Label(name string)                  { m.c.Label(name) }
+func (m *neon) Jump(label string)                  { m.op("B", operand.LabelRef(label)) }
+
+func (m *neon) LoopDown(n Int, label string) {
+	m.op("SUBS", m.imm(1), m.r(n))
+	m.op("BNE", operand.LabelRef(label))
+}
+
+func (m *neon) JumpIf(a Int, c Cond, b int, label string) {
+	m.op("CMP", m.imm(b), m.r(a))
+	m.op([]string{Equal: "BEQ", NotEqual: "BNE", Less: "BLT", AtMost: "BLE", AtLeast: "BGE"}[c], operand.LabelRef(label))
+}
+
+func (m *neon) Arg(d Int, name string)    { m.op("MOVD", m.param(m.c.Param(name)), m.r(d)) }
+func (m *neon) SetArg(name string, s Int) { m.op("MOVD", m.r(s), m.param(m.c.Param(name))) }
+func (m *neon) Add(d, s Int)              { m.op("ADD", m.r(s), m.r(d)) }
+
+func (m *neon) AddConst(d Int, c int) {
+	if c < 0 {
+		m.op("SUB", m.imm(-c), m.r(d))
+	} else {
+		m.op("ADD", m.imm(c), m.r(d))
+	}
+}
+
+func (m *neon) MulConst(d, s Int, c int) {
+	t := m.Int()
+	m.op("MOVD", m.imm(c), m.r(t))
+	m.op("MUL", m.r(t), m.r(s), m.r(d))
+	m.FreeInts(t)
+}
+
+// Rows keeps a pointer for every row.
+func (m *neon) Rows(n int, base, stride Int) Rows {
+	r := Rows{At: []Addr{At(base, 0)}}
+	for len(r.At) < n {
+		p := m.Int()
+		m.op("ADD", m.r(stride), m.r(r.At[len(r.At)-1].Base), m.r(p))
+		r.took = append(r.took, p)
+		r.At = append(r.At, At(p, 0))
+	}
+	return r
+}
+
+func (m *neon) FreeRows(r Rows) { m.FreeInts(r.took...) }
+
+func (m *neon) Step(r Rows, by Int) {
+	for _, a := range r.At {
+		m.Add(a.Base, by)
+	}
+}
+
+func (m *neon) StepConst(r Rows, by int) {
+	for _, a := range r.At {
+		m.AddConst(a.Base, by)
+	}
+}
+
+func (m *neon) Load(v Vec, a Addr)  { m.op("FMOVQ", m.mem(a), m.f(v)) }
+func (m *neon) Store(a Addr, v Vec) { m.op("FMOVQ", m.f(v), m.mem(a)) }
+
+func (m *neon) MakePart(count Int) Part { return Part{Count: count} }
+func (m *neon) FreePart(Part)           {}
+
+// pieces emits one for a part of one element, and for float32, where a part
+// may be of two or three, two and then third, by the bits of the count.
+func (m *neon) pieces(p Part, one, two, third func()) {
+	if m.spec.Float == F64 {
+		one()
+		return
+	}
+	single, done := m.NewLabel("one"), m.NewLabel("moved")
+	m.op("TST", m.imm(2), m.r(p.Count))
+	m.op("BEQ", operand.LabelRef(single))
+	two()
+	m.op("TST", m.imm(1), m.r(p.Count))
+	m.op("BEQ", operand.LabelRef(done))
+	third()
+	m.Jump(done)
+	m.Label(single)
+	one()
+	m.Label(done)
+}
+
+func (m *neon) LoadPart(v Vec, a Addr, p Part) {
+	m.pieces(p,
+		func() { m.op(m.move(), m.mem(a), m.f(v)) },
+		func() { m.op("FMOVD", m.mem(a), m.f(v)) },
+		func() { m.plain(a.Plus(8), func(at text) { m.op("VLD1", at, m.lane(Lane{v, 2})) }) })
+}
+
+func (m *neon) StorePart(a Addr, v Vec, p Part) {
+	m.pieces(p,
+		func() { m.op(m.move(), m.f(v), m.mem(a)) },
+		func() { m.op("FMOVD", m.f(v), m.mem(a)) },
+		func() { m.StoreLane(a.Plus(8), Lane{v, 2}) })
+}
+
+func (m *neon) LoadOne(v Vec, a Addr) { m.op(m.move(), m.mem(a), m.f(v)) }
+func (m *neon) Scalar(v Vec, a Addr)  { m.op(m.move(), m.mem(a), m.f(v)) }
+
+func (m *neon) Splat(v Vec, a Addr) {
+	m.plain(a, func(at text) { m.op("VLD1R", at, "["+m.vec(v)+"]") })
+}
+
+func (m *neon) SplatArg(v Vec, name string) {
+	m.op(m.move(), m.param(m.c.Param(name)), m.f(v))
+	m.op("VDUP", m.lane(Lane{v, 0}), m.vec(v))
+}
+
+func (m *neon) StoreLane(a Addr, l Lane) {
+	if l.Lane == 0 {
+		m.op(m.move(), m.f(l.Vec), m.mem(a))
+		return
+	}
+	m.plain(a, func(at text) { m.op("VST1", m.lane(l), at) })
+}
+
+func (m *neon) LoadArray(v Vec, name string, i int) {
+	m.op("FMOVQ", m.param(m.c.Param(name).Index(i*m.spec.Lanes())), m.f(v))
+}
+
+func (m *neon) StoreArray(name string, i int, v Vec) {
+	m.op("FMOVQ", m.f(v), m.param(m.c.Return(name).Index(i*m.spec.Lanes())))
+}
+
+func (m *neon) Zero(v Vec)              { m.op("VMOVI", m.imm(0), m.b16(v)) }
+func (m *neon) AddVec(d, a, b Vec)      { m.word(words.fadd, d, a, b) }
+func (m *neon) SubVec(d, a, b Vec)      { m.word(words.fsub, d, a, b) }
+func (m *neon) MulVec(d, a, b Vec)      { m.word(words.fmul, d, a, b) }
+func (m *neon) FMA(acc, a, b Vec)       { m.op("VFMLA", m.vec(b), m.vec(a), m.vec(acc)) }
+func (m *neon) FMAScalar(acc, a, s Vec) { m.word(words.fmlaElement, acc, a, s) }
+
+// ReLU: FMAX keeps a NaN.
+func (m *neon) ReLU(v, zero Vec) { m.word(words.fmax, v, v, zero) }
+
+// Gate: z AND NOT (y ≤ 0), which does not hold for a NaN.
+func (m *neon) Gate(z, y, t Vec) {
+	m.word(words.fcmle, y, y, 0)
+	m.word(words.bic, z, z, y)
+}
+
+// FoldRows takes the rows by pairs (float64) or fours (float32).
+func (m *neon) FoldRows(vs []Vec, t Vec) []Lane {
+	row := func(i int) Vec { return vs[min(i, len(vs)-1)] }
+	var lanes []Lane
+	for i := 0; i < len(vs); i += m.spec.Lanes() {
+		a, c := vs[i], row(i+1)
+		if m.spec.Float == F32 {
+			// Pairs first: a0+a2, a1+a3, b0+b2, b1+b3.
+			pair := func(a, b Vec) {
+				m.op("VZIP2", m.d2(b), m.d2(a), m.d2(t))
+				m.op("VZIP1", m.d2(b), m.d2(a), m.d2(a))
+				m.AddVec(a, a, t)
+			}
+			pair(a, row(i+1))
+			c = a
+			if i+2 < len(vs) {
+				c = row(i + 2)
+				pair(c, row(i+3))
+			}
+		}
+		m.word(words.faddp, a, a, c)
+		for l := 0; l < m.spec.Lanes() && i+l < len(vs); l++ {
+			lanes = append(lanes, Lane{a, l})
+		}
+	}
+	return lanes
+}
