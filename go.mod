@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/klauspost/cpuid/v2 v2.4.2
 	github.com/mmcloughlin/avo v0.6.0
+	golang.org/x/arch v0.6.0
 	golang.org/x/sys v0.46.0
 )
 

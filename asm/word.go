@@ -19,7 +19,7 @@ var words = struct {
 	fmul:        word{"fmul v%[2]d.%[1]s, v%[3]d.%[1]s, v%[4]d.%[1]s", 0x6e20dc00, 0x6e60dc00},
 	faddp:       word{"faddp v%[2]d.%[1]s, v%[3]d.%[1]s, v%[4]d.%[1]s", 0x6e20d400, 0x6e60d400},
 	fmax:        word{"fmax v%[2]d.%[1]s, v%[3]d.%[1]s, v%[4]d.%[1]s", 0x4e20f400, 0x4e60f400},
-	fcmle:       word{"fcmle v%[2]d.%[1]s, v%[3]d.%[1]s, #0.0", 0x6ea0d800, 0x6ee0d800},
+	fcmle:       word{"fcmle v%[2]d.%[1]s, v%[3]d.%[1]s, #0", 0x6ea0d800, 0x6ee0d800},
 	bic:         word{"bic v%[2]d.16b, v%[3]d.16b, v%[4]d.16b", 0x4e601c00, 0x4e601c00},
 	fmlaElement: word{"fmla v%[2]d.%[1]s, v%[3]d.%[1]s, v%[4]d.%[5]s[0]", 0x4f801000, 0x4fc01000},
 }

@@ -115,12 +115,12 @@ moved13:
 fold16:
 	FMOVQ 0(R1), F15
 	FMOVQ 0(R3), F18
-	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0.0
+	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	FMOVQ 16(R1), F16
 	FMOVQ 16(R3), F18
-	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0.0
+	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	TST   $2, R0
@@ -149,7 +149,7 @@ one19:
 	FMOVS 32(R3), F18
 
 moved20:
-	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0.0
+	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	FMOVS 0(R5), F19
@@ -426,12 +426,12 @@ moved46:
 fold49:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
-	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0.0
+	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	FMOVQ 16(R1), F13
 	FMOVQ 16(R3), F15
-	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0.0
+	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
 	TST   $2, R0
@@ -460,7 +460,7 @@ one52:
 	FMOVS 32(R3), F15
 
 moved53:
-	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0.0
+	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	FMOVS 0(R5), F16
@@ -694,12 +694,12 @@ moved75:
 fold78:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	FMOVQ 16(R1), F10
 	FMOVQ 16(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	TST   $2, R0
@@ -728,7 +728,7 @@ one81:
 	FMOVS 32(R3), F12
 
 moved82:
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	FMOVS 0(R5), F13
@@ -918,12 +918,12 @@ moved100:
 fold103:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0.0
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	FMOVQ 16(R1), F7
 	FMOVQ 16(R3), F9
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0.0
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	TST   $2, R0
@@ -952,7 +952,7 @@ one106:
 	FMOVS 32(R3), F9
 
 moved107:
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0.0
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	FMOVS 0(R5), F10
@@ -1096,12 +1096,12 @@ moved121:
 fold124:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ 16(R1), F4
 	FMOVQ 16(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	TST   $2, R0
@@ -1130,7 +1130,7 @@ one127:
 	FMOVS 32(R3), F6
 
 moved128:
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	FMOVQ F3, 0(R1)
@@ -1256,17 +1256,17 @@ full1:
 fold141:
 	FMOVQ 0(R1), F15
 	FMOVQ 0(R3), F18
-	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0.0
+	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	FMOVQ 16(R1), F16
 	FMOVQ 16(R3), F18
-	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0.0
+	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	FMOVQ 32(R1), F17
 	FMOVQ 32(R3), F18
-	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0.0
+	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	FMOVS 0(R5), F19
@@ -1413,17 +1413,17 @@ fewer138:
 fold148:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
-	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0.0
+	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	FMOVQ 16(R1), F13
 	FMOVQ 16(R3), F15
-	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0.0
+	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
 	FMOVQ 32(R1), F14
 	FMOVQ 32(R3), F15
-	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0.0
+	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	FMOVS 0(R5), F16
@@ -1551,17 +1551,17 @@ fewer145:
 fold155:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	FMOVQ 16(R1), F10
 	FMOVQ 16(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	FMOVQ 32(R1), F11
 	FMOVQ 32(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	FMOVS 0(R5), F13
@@ -1669,17 +1669,17 @@ fewer152:
 fold162:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0.0
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	FMOVQ 16(R1), F7
 	FMOVQ 16(R3), F9
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0.0
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	FMOVQ 32(R1), F8
 	FMOVQ 32(R3), F9
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0.0
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	FMOVS 0(R5), F10
@@ -1764,17 +1764,17 @@ fewer159:
 fold169:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ 16(R1), F4
 	FMOVQ 16(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	FMOVQ 32(R1), F5
 	FMOVQ 32(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	FMOVQ F3, 0(R1)
@@ -1923,7 +1923,7 @@ moved185:
 fold188:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	TST   $2, R0
@@ -1952,7 +1952,7 @@ one191:
 	FMOVS 16(R3), F12
 
 moved192:
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	FMOVS 0(R5), F13
@@ -2204,7 +2204,7 @@ moved218:
 fold221:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
-	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0.0
+	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	TST   $2, R0
@@ -2233,7 +2233,7 @@ one224:
 	FMOVS 16(R3), F10
 
 moved225:
-	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0.0
+	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	FMOVS 0(R5), F11
@@ -2447,7 +2447,7 @@ moved247:
 fold250:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0.0
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	TST   $2, R0
@@ -2476,7 +2476,7 @@ one253:
 	FMOVS 16(R3), F8
 
 moved254:
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0.0
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	FMOVS 0(R5), F9
@@ -2651,7 +2651,7 @@ moved272:
 fold275:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	TST   $2, R0
@@ -2680,7 +2680,7 @@ one278:
 	FMOVS 16(R3), F6
 
 moved279:
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	FMOVS 0(R5), F7
@@ -2814,7 +2814,7 @@ moved293:
 fold296:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	TST   $2, R0
@@ -2843,7 +2843,7 @@ one299:
 	FMOVS 16(R3), F4
 
 moved300:
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	FMOVQ F2, 0(R1)
@@ -2959,12 +2959,12 @@ full173:
 fold313:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	FMOVQ 16(R1), F11
 	FMOVQ 16(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0.0
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	FMOVS 0(R5), F13
@@ -3086,12 +3086,12 @@ fewer310:
 fold320:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
-	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0.0
+	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	FMOVQ 16(R1), F9
 	FMOVQ 16(R3), F10
-	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0.0
+	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	FMOVS 0(R5), F11
@@ -3199,12 +3199,12 @@ fewer317:
 fold327:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0.0
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	FMOVQ 16(R1), F7
 	FMOVQ 16(R3), F8
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0.0
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	FMOVS 0(R5), F9
@@ -3297,12 +3297,12 @@ fewer324:
 fold334:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	FMOVQ 16(R1), F5
 	FMOVQ 16(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	FMOVS 0(R5), F7
@@ -3377,12 +3377,12 @@ fewer331:
 fold341:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	FMOVQ 16(R1), F3
 	FMOVQ 16(R3), F4
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	FMOVQ F2, 0(R1)
@@ -3543,7 +3543,7 @@ one363:
 	FMOVS 0(R3), F6
 
 moved364:
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
@@ -3794,7 +3794,7 @@ one396:
 	FMOVS 0(R3), F5
 
 moved397:
-	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0.0
+	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
 	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
@@ -4012,7 +4012,7 @@ one425:
 	FMOVS 0(R3), F4
 
 moved426:
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
@@ -4196,7 +4196,7 @@ one450:
 	FMOVS 0(R3), F3
 
 moved451:
-	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0.0
+	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
 	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
@@ -4344,7 +4344,7 @@ one471:
 	FMOVS 0(R3), F2
 
 moved472:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0.0
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R0
@@ -4450,7 +4450,7 @@ full345:
 fold485:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
@@ -4547,7 +4547,7 @@ fewer482:
 fold492:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
-	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0.0
+	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
 	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
@@ -4635,7 +4635,7 @@ fewer489:
 fold499:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F4
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
@@ -4713,7 +4713,7 @@ fewer496:
 fold506:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
-	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0.0
+	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
 	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
@@ -4778,7 +4778,7 @@ fewer503:
 fold513:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0.0
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	FMOVQ F1, 0(R1)
@@ -4865,17 +4865,17 @@ TEXT ·gradNEONF64(SB), NOSPLIT, $0-128
 fold6:
 	FMOVQ 0(R1), F15
 	FMOVQ 0(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0.0
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
 	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
 	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
 	FMOVQ 16(R1), F16
 	FMOVQ 16(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0.0
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
 	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
 	FMOVD 32(R1), F17
 	FMOVD 32(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0.0
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
 	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
 	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
 	FMOVD 0(R5), F19
@@ -5022,17 +5022,17 @@ fewer3:
 fold13:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0.0
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
 	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	FMOVQ 16(R1), F13
 	FMOVQ 16(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0.0
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
 	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
 	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
 	FMOVD 32(R1), F14
 	FMOVD 32(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0.0
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
 	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	FMOVD 0(R5), F16
@@ -5160,17 +5160,17 @@ fewer10:
 fold20:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	FMOVQ 16(R1), F10
 	FMOVQ 16(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	FMOVD 32(R1), F11
 	FMOVD 32(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
 	FMOVD 0(R5), F13
@@ -5278,17 +5278,17 @@ fewer17:
 fold27:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0.0
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	FMOVQ 16(R1), F7
 	FMOVQ 16(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0.0
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
 	FMOVD 32(R1), F8
 	FMOVD 32(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0.0
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	FMOVD 0(R5), F10
@@ -5373,17 +5373,17 @@ fewer24:
 fold34:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ 16(R1), F4
 	FMOVQ 16(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	FMOVD 32(R1), F5
 	FMOVD 32(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
 	FMOVQ F3, 0(R1)
@@ -5474,17 +5474,17 @@ full1:
 fold41:
 	FMOVQ 0(R1), F15
 	FMOVQ 0(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0.0
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
 	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
 	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
 	FMOVQ 16(R1), F16
 	FMOVQ 16(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0.0
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
 	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
 	FMOVQ 32(R1), F17
 	FMOVQ 32(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0.0
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
 	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
 	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
 	FMOVD 0(R5), F19
@@ -5631,17 +5631,17 @@ fewer38:
 fold48:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0.0
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
 	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	FMOVQ 16(R1), F13
 	FMOVQ 16(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0.0
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
 	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
 	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
 	FMOVQ 32(R1), F14
 	FMOVQ 32(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0.0
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
 	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	FMOVD 0(R5), F16
@@ -5769,17 +5769,17 @@ fewer45:
 fold55:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	FMOVQ 16(R1), F10
 	FMOVQ 16(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	FMOVQ 32(R1), F11
 	FMOVQ 32(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
 	FMOVD 0(R5), F13
@@ -5887,17 +5887,17 @@ fewer52:
 fold62:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0.0
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	FMOVQ 16(R1), F7
 	FMOVQ 16(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0.0
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
 	FMOVQ 32(R1), F8
 	FMOVQ 32(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0.0
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	FMOVD 0(R5), F10
@@ -5982,17 +5982,17 @@ fewer59:
 fold69:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ 16(R1), F4
 	FMOVQ 16(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	FMOVQ 32(R1), F5
 	FMOVQ 32(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
 	FMOVQ F3, 0(R1)
@@ -6082,12 +6082,12 @@ narrower2:
 fold78:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	FMOVD 16(R1), F11
 	FMOVD 16(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
 	FMOVD 0(R5), F13
@@ -6209,12 +6209,12 @@ fewer75:
 fold85:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
-	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0.0
+	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
 	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	FMOVD 16(R1), F9
 	FMOVD 16(R3), F10
-	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0.0
+	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
 	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	FMOVD 0(R5), F11
@@ -6322,12 +6322,12 @@ fewer82:
 fold92:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0.0
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	FMOVD 16(R1), F7
 	FMOVD 16(R3), F8
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0.0
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	FMOVD 0(R5), F9
@@ -6420,12 +6420,12 @@ fewer89:
 fold99:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVD 16(R1), F5
 	FMOVD 16(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	FMOVD 0(R5), F7
@@ -6500,12 +6500,12 @@ fewer96:
 fold106:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	FMOVD 16(R1), F3
 	FMOVD 16(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	FMOVQ F2, 0(R1)
@@ -6586,12 +6586,12 @@ full73:
 fold113:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	FMOVQ 16(R1), F11
 	FMOVQ 16(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0.0
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
 	FMOVD 0(R5), F13
@@ -6713,12 +6713,12 @@ fewer110:
 fold120:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
-	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0.0
+	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
 	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	FMOVQ 16(R1), F9
 	FMOVQ 16(R3), F10
-	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0.0
+	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
 	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	FMOVD 0(R5), F11
@@ -6826,12 +6826,12 @@ fewer117:
 fold127:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0.0
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	FMOVQ 16(R1), F7
 	FMOVQ 16(R3), F8
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0.0
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	FMOVD 0(R5), F9
@@ -6924,12 +6924,12 @@ fewer124:
 fold134:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVQ 16(R1), F5
 	FMOVQ 16(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	FMOVD 0(R5), F7
@@ -7004,12 +7004,12 @@ fewer131:
 fold141:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	FMOVQ 16(R1), F3
 	FMOVQ 16(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	FMOVQ F2, 0(R1)
@@ -7087,7 +7087,7 @@ narrower74:
 fold150:
 	FMOVD 0(R1), F5
 	FMOVD 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVD 0(R5), F7
@@ -7184,7 +7184,7 @@ fewer147:
 fold157:
 	FMOVD 0(R1), F4
 	FMOVD 0(R3), F5
-	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0.0
+	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0
 	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	FMOVD 0(R5), F6
@@ -7272,7 +7272,7 @@ fewer154:
 fold164:
 	FMOVD 0(R1), F3
 	FMOVD 0(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVD 0(R5), F5
@@ -7350,7 +7350,7 @@ fewer161:
 fold171:
 	FMOVD 0(R1), F2
 	FMOVD 0(R3), F3
-	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0.0
+	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0
 	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	FMOVD 0(R5), F4
@@ -7415,7 +7415,7 @@ fewer168:
 fold178:
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
-	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0.0
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	FMOVD F1, 0(R1)
@@ -7486,7 +7486,7 @@ full145:
 fold185:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVD 0(R5), F7
@@ -7583,7 +7583,7 @@ fewer182:
 fold192:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
-	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0.0
+	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0
 	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	FMOVD 0(R5), F6
@@ -7671,7 +7671,7 @@ fewer189:
 fold199:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVD 0(R5), F5
@@ -7749,7 +7749,7 @@ fewer196:
 fold206:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
-	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0.0
+	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0
 	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	FMOVD 0(R5), F4
@@ -7814,7 +7814,7 @@ fewer203:
 fold213:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
-	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0.0
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	FMOVQ F1, 0(R1)
@@ -7916,7 +7916,7 @@ moved6:
 fold10:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0.0
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	VMOVI $0, V9.B16
 	FMOVS F7, 0(R3)
@@ -7975,7 +7975,7 @@ without9:
 fold15:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0.0
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	VMOVI $0, V9.B16
 	FMOVS F7, 0(R3)
@@ -8160,7 +8160,7 @@ full1:
 fold34:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0.0
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	VMOVI $0, V9.B16
 	FMOVS F7, 0(R3)
@@ -8195,7 +8195,7 @@ without33:
 fold35:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0.0
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	VMOVI $0, V9.B16
 	FMOVS F7, 0(R3)
@@ -8346,7 +8346,7 @@ moved46:
 fold50:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
@@ -8400,7 +8400,7 @@ without49:
 fold55:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
@@ -8572,7 +8572,7 @@ full41:
 fold74:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
@@ -8602,7 +8602,7 @@ without73:
 fold75:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0.0
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
@@ -8738,7 +8738,7 @@ moved86:
 fold90:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
 	FMOVS F3, 0(R3)
@@ -8787,7 +8787,7 @@ without89:
 fold95:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
 	FMOVS F3, 0(R3)
@@ -8946,7 +8946,7 @@ full81:
 fold114:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
 	FMOVS F3, 0(R3)
@@ -8971,7 +8971,7 @@ without113:
 fold115:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0.0
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
 	FMOVS F3, 0(R3)
@@ -9081,7 +9081,7 @@ TEXT ·columnNEONF64(SB), NOSPLIT, $0-128
 fold6:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0.0
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	VMOVI $0, V9.B16
 	FMOVD F7, 0(R3)
@@ -9116,7 +9116,7 @@ without5:
 fold7:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0.0
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	VMOVI $0, V9.B16
 	FMOVD F7, 0(R3)
@@ -9241,7 +9241,7 @@ full1:
 fold16:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0.0
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	VMOVI $0, V9.B16
 	FMOVD F7, 0(R3)
@@ -9276,7 +9276,7 @@ without15:
 fold17:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0.0
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	VMOVI $0, V9.B16
 	FMOVD F7, 0(R3)
@@ -9404,7 +9404,7 @@ narrower2:
 fold28:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	VMOVI $0, V7.B16
 	FMOVD F5, 0(R3)
@@ -9434,7 +9434,7 @@ without27:
 fold29:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	VMOVI $0, V7.B16
 	FMOVD F5, 0(R3)
@@ -9546,7 +9546,7 @@ full23:
 fold38:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	VMOVI $0, V7.B16
 	FMOVD F5, 0(R3)
@@ -9576,7 +9576,7 @@ without37:
 fold39:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0.0
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	VMOVI $0, V7.B16
 	FMOVD F5, 0(R3)
@@ -9689,7 +9689,7 @@ narrower24:
 fold50:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
 	FMOVD F3, 0(R3)
@@ -9714,7 +9714,7 @@ without49:
 fold51:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
 	FMOVD F3, 0(R3)
@@ -9813,7 +9813,7 @@ full45:
 fold60:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
 	FMOVD F3, 0(R3)
@@ -9838,7 +9838,7 @@ without59:
 fold61:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0.0
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
 	FMOVD F3, 0(R3)

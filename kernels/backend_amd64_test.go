@@ -1,0 +1,100 @@
+//go:build !purego && !noasm
+
+package kernels
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+func cpuWith(features ...cpuid.FeatureID) *cpuid.CPUInfo {
+	cpu := new(cpuid.CPUInfo)
+	cpu.Enable(features...)
+	return cpu
+}
+
+func TestRunnable(t *testing.T) {
+	const (
+		avx = cpuid.AVX
+		av2 = cpuid.AVX2
+		fma = cpuid.FMA3
+		osx = cpuid.OSXSAVE
+	)
+	for _, c := range []struct {
+		name string
+		cpu  *cpuid.CPUInfo
+		want []string
+	}{
+		{"no vectors beyond SSE2", cpuWith(cpuid.SSE2), []string{"generic"}},
+		{"AVX only", cpuWith(cpuid.SSE2, osx, avx), []string{"generic"}},
+		{"AVX and FMA without AVX2", cpuWith(cpuid.SSE2, osx, avx, fma), []string{"generic"}},
+		{"AVX2 without FMA", cpuWith(cpuid.SSE2, osx, avx, av2), []string{"generic"}},
+		{"AVX2 and FMA", cpuWith(cpuid.SSE2, osx, avx, av2, fma), []string{"avx2", "generic"}},
+		// cpuid reports AVX and AVX2 only if the system saves the YMM
+		// registers; FMA needs OSXSAVE alone.
+		{"AVX2 and FMA, YMM state not saved", cpuWith(cpuid.SSE2, osx, fma), []string{"generic"}},
+	} {
+		from := append(runnable(c.cpu), generic)
+		if got := names(from); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v can run, want %v", c.name, got, c.want)
+		}
+		for _, name := range append(c.want, "") {
+			b, err := choose(from, name)
+			want := name
+			if name == "" {
+				want = c.want[0]
+			}
+			if err != nil || b.name != want {
+				t.Errorf("%s: choosing %q gives %v, %v", c.name, name, b, err)
+			}
+		}
+		if _, err := choose(from, "neon"); err == nil {
+			t.Errorf("%s: neon was chosen on amd64", c.name)
+		}
+	}
+}
+
+// No instruction in a backend's files requires more than its guard asks for.
+func TestGuardCoversInstructions(t *testing.T) {
+	for backend, needs := range map[string][]cpuid.FeatureID{"avx2": avx2Needs} {
+		var guarded []string
+		for _, f := range needs {
+			guarded = append(guarded, f.String())
+		}
+		files, err := filepath.Glob(fmt.Sprintf("*_%s_amd64.s", backend))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no assembly for %s: %v", backend, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			functions, requires := 0, 0
+			for line := range strings.Lines(string(text)) {
+				if strings.HasPrefix(line, "TEXT ") {
+					functions++
+				}
+				list, ok := strings.CutPrefix(strings.TrimSpace(line), "// Requires: ")
+				if !ok {
+					continue
+				}
+				requires++
+				for f := range strings.SplitSeq(list, ", ") {
+					if !slices.Contains(guarded, f) {
+						t.Errorf("%s: a function requires %s, but the guard asks only for %v", file, f, guarded)
+					}
+				}
+			}
+			if functions == 0 || functions != requires {
+				t.Errorf("%s: %d functions, %d of them say what they require", file, functions, requires)
+			}
+		}
+	}
+}
