@@ -75,9 +75,13 @@ func (m Mat[T]) empty() bool { return m.Rows == 0 || m.Cols == 0 }
 // tight reports whether the elements lie without gaps.
 func (m Mat[T]) tight() bool { return m.Stride == m.Cols || m.Rows <= 1 }
 
-// at points at element (i, j). The element need not exist when i or j is the
-// end of an empty range, because the pointer is then not used.
+// at points at element (i, j), or is nil if there is none at all: a pointer
+// made from an empty m could point anywhere, and the runtime minds even if
+// nobody follows it.
 func (m Mat[T]) at(i, j int) *T {
+	if m.empty() {
+		return nil
+	}
 	return (*T)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.Data)), uintptr(i*m.Stride+j)*unsafe.Sizeof(T(0))))
 }
 
@@ -132,12 +136,6 @@ func sameCols[T Float](fn, aName string, a *Mat[T], bName string, b *Mat[T]) {
 func colsAreRows[T Float](fn, aName string, a *Mat[T], bName string, b *Mat[T]) {
 	if a.Cols != b.Rows {
 		mismatch(fn, aName, a, bName, b.Rows, "rows")
-	}
-}
-
-func rowsAreCols[T Float](fn, aName string, a *Mat[T], bName string, b *Mat[T]) {
-	if a.Rows != b.Cols {
-		mismatch(fn, aName, a, bName, b.Cols, "columns")
 	}
 }
 
