@@ -19,6 +19,9 @@ func testBits[T Float](t *testing.T) {
 	f := newField(t)
 	rng := newRand(1)
 	try := func(s shape, few bool) {
+		if skim(rng) {
+			return
+		}
 		fl := fill(rng.IntN(int(fills)))
 		for _, c := range calls[T](rng, s, fl, few) {
 			c.compare(t, f, somewhere(rng, len(c.operands)), fmt.Sprintf("shape %v, fill %v", s, fl))
@@ -53,6 +56,53 @@ func testBits[T Float](t *testing.T) {
 	}
 }
 
+// TestBlocks crosses the sizes at which a backend may cut a fold, a panel or
+// a run of elements into several calls. Only one size of a shape is large,
+// which keeps this short.
+func TestBlocks(t *testing.T) {
+	t.Run("f32", testBlocks[float32])
+	t.Run("f64", testBlocks[float64])
+}
+
+func testBlocks[T Float](t *testing.T) {
+	f := newField(t)
+	rng := newRand(22)
+	var shapes []shape
+	for _, a := range []int{127, 128, 129, 255, 256, 257, 511, 512, 513} {
+		for _, s := range []shape{{a, 3, 5}, {a, 5, 9}, {3, a, 5}, {5, a, 9}, {3, 5, a}, {5, 9, a}, {a, 2, 1}, {2, a, 1}} {
+			shapes = append(shapes, s)
+		}
+	}
+	for _, a := range []int{1023, 1025, 4095, 4096, 4097, 8191, 8193} {
+		for _, s := range []shape{{a, 1, 2}, {a, 2, 1}, {1, a, 1}, {2, a, 2}, {1, a, 9}, {1, 1, a}} {
+			shapes = append(shapes, s)
+		}
+	}
+	for _, a := range []int{16385, 40001} {
+		shapes = append(shapes, shape{a, 1, 1}, shape{a, 1, 2}, shape{1, a, 1}, shape{1, 1, a})
+	}
+	if *long {
+		for _, a := range []int{257, 513, 1025} {
+			for _, b := range []int{255, 513} {
+				shapes = append(shapes, shape{a, b, 65}, shape{a, 65, b}, shape{65, a, b}, shape{b, a, 7})
+			}
+		}
+	}
+	for _, s := range shapes {
+		if skim(rng) {
+			continue
+		}
+		fl := []fill{ordinary, special, wide, tiny}[rng.IntN(4)]
+		for _, c := range calls[T](rng, s, fl, true) {
+			places := somewhere(rng, len(c.operands))
+			for i := range places {
+				places[i].pad %= 2
+			}
+			c.compare(t, f, places, fmt.Sprintf("shape %v, fill %v", s, fl))
+		}
+	}
+}
+
 // TestOffsets places all the operands at every distance, up to more than a
 // cache line of float32, from the guard page before them and from the one
 // behind them.
@@ -76,6 +126,9 @@ func testOffsets[T Float](t *testing.T) {
 	}
 	for _, s := range shapes {
 		for fl := range fills {
+			if skim(rng) {
+				continue
+			}
 			for _, c := range calls[T](rng, s, fl, false) {
 				for offset := range 18 {
 					for _, atEnd := range []bool{false, true} {

@@ -18,6 +18,10 @@ import (
 
 var long = flag.Bool("long", false, "run many more random cases")
 
+// skim tells most cases to be left out of a -short run, such as one under the
+// race detector or an emulator.
+func skim(rng *rand.Rand) bool { return testing.Short() && rng.IntN(8) > 0 }
+
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x10c5)) }
 
 // eachBackend runs f once for every backend of this machine, with that backend
@@ -208,7 +212,7 @@ func (p place) String() string {
 // A field is guarded memory, a piece for each operand of a call.
 type field [8][]byte
 
-const maxOperand = 300 * 300 * 8
+const maxOperand = 5 << 20 // bytes
 
 func newField(t *testing.T) *field {
 	f := new(field)
