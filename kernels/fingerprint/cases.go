@@ -1,0 +1,319 @@
+package fingerprint
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/lockstep-go/lockstep/kernels"
+	"github.com/lockstep-go/lockstep/mlp"
+)
+
+// A kernel is a list of cases and what to do in each.
+type kernel struct {
+	name  string
+	sizes []string // what the sizes of a case are
+	cases []kase
+}
+
+// A kase is one case.
+type kase struct {
+	size  []int
+	loose bool
+	fill  fill
+}
+
+// describe names a case of k.
+func (k *kernel) describe(c kase) string {
+	var s strings.Builder
+	for i, n := range c.size {
+		fmt.Fprintf(&s, "%s=%d ", k.sizes[i], n)
+	}
+	if c.loose {
+		s.WriteString("loose ")
+	}
+	return s.String() + c.fill.String()
+}
+
+// A body is a kernel at a type.
+type body struct {
+	kernel *kernel
+	typ    string
+	run    func(k *kernel, c kase) []output
+}
+
+// bodies are all there is to check, in order.
+var bodies = slices.Concat(
+	bodiesOf("DenseForward", "n in out", layers(), forward[float32], forward[float64]),
+	bodiesOf("DenseBackward", "n in out", layers(), backward[float32], backward[float64]),
+	bodiesOf("DenseBackwardAdd", "n in out", layers(), backwardAdd[float32], backwardAdd[float64]),
+	bodiesOf("MSE", "rows cols", losses(), mse[float32], mse[float64]),
+	bodiesOf("SGD", "len", updates(), sgd[float32], sgd[float64]),
+	bodiesOf("Regression", "steps", []kase{{size: []int{1000}}}, regression[float32], regression[float64]),
+)
+
+func bodiesOf(name, sizes string, cases []kase, f32 func(*trial[float32], []int), f64 func(*trial[float64], []int)) []body {
+	k := &kernel{name, strings.Fields(sizes), cases}
+	return []body{{k, "float32", runner(f32)}, {k, "float64", runner(f64)}}
+}
+
+func runner[T kernels.Float](f func(t *trial[T], size []int)) func(*kernel, kase) []output {
+	return func(k *kernel, c kase) []output {
+		t := newTrial[T](k.name+" "+k.describe(c), &c, slices.Max(c.size))
+		f(t, c.size)
+		return t.outputs
+	}
+}
+
+func forward[T kernels.Float](t *trial[T], size []int) {
+	n, in, out := size[0], size[1], size[2]
+	x, w, b := t.mat(n, in), t.mat(in, out), t.vec(out)
+	for _, act := range []kernels.Activation{kernels.Identity, kernels.ReLU} {
+		t.call = act.String()
+		y := t.mat(n, out)
+		kernels.DenseForward(y, x, w, b, act)
+		t.keep("y", y)
+
+		t.call += " without b"
+		y = t.mat(n, out)
+		kernels.DenseForward(y, x, w, nil, act)
+		t.keep("y", y)
+	}
+}
+
+func backward[T kernels.Float](t *trial[T], size []int) {
+	backwardBy(t, size, kernels.DenseBackward[T])
+}
+
+func backwardAdd[T kernels.Float](t *trial[T], size []int) {
+	backwardBy(t, size, kernels.DenseBackwardAdd[T])
+}
+
+func backwardBy[T kernels.Float](t *trial[T], size []int, do func(dx, dw kernels.Mat[T], db []T, dy, y, x, w kernels.Mat[T], act kernels.Activation)) {
+	n, in, out := size[0], size[1], size[2]
+	y, x, w := t.mat(n, out), t.mat(n, in), t.mat(in, out)
+	for _, act := range []kernels.Activation{kernels.Identity, kernels.ReLU} {
+		t.call = act.String()
+		dx, dw, db, dy := t.mat(n, in), t.mat(in, out), t.vec(out), t.mat(n, out)
+		do(dx, dw, db, dy, y, x, w, act)
+		t.keep("dz", dy)
+		t.keep("dw", dw)
+		t.keepVec("db", db)
+		t.keep("dx", dx)
+
+		t.call += " without db and dx"
+		dw, dy = t.mat(in, out), t.mat(n, out)
+		do(kernels.Mat[T]{}, dw, nil, dy, y, x, w, act)
+		t.keep("dz", dy)
+		t.keep("dw", dw)
+	}
+}
+
+func mse[T kernels.Float](t *trial[T], size []int) {
+	grad, pred, target := t.mat(size[0], size[1]), t.mat(size[0], size[1]), t.mat(size[0], size[1])
+	t.keepScalar("loss without grad", kernels.MSE(kernels.Mat[T]{}, pred, target))
+	t.keepScalar("loss", kernels.MSE(grad, pred, target))
+	t.keep("grad", grad)
+	overPred := t.mat(size[0], size[1])
+	t.keepScalar("loss with grad over pred", kernels.MSE(overPred, overPred, target))
+	t.keep("grad over pred", overPred)
+	t.keepScalar("loss with grad over target", kernels.MSE(target, pred, target))
+	t.keep("grad over target", target)
+}
+
+func sgd[T kernels.Float](t *trial[T], size []int) {
+	w, g, rate := t.vec(size[0]), t.vec(size[0]), t.value()
+	kernels.SGD(w, g, rate)
+	t.keepVec("w", w)
+	kernels.SGD(g, g, rate)
+	t.keepVec("w over g", g)
+}
+
+// regression is the tutorial: 300 points of a noisy parabola, one hidden layer
+// of ten. The costs come first, so that a difference shows the step of its
+// origin.
+func regression[T kernels.Float](t *trial[T], size []int) {
+	const points, noise, rate = 300, 0.05, 0.05
+	rng := rand.New(rand.NewPCG(1, 0))
+	x, y := kernels.NewMat[T](points, 1), kernels.NewMat[T](points, 1)
+	for i := range points {
+		v := float64(2*i-(points-1)) / (points - 1)
+		// The conversions keep the compiler from fusing * and +.
+		x.Data[i] = T(v)
+		y.Data[i] = T(float64(v*v) - 0.5 + float64(noise*mlp.Normal(rng)))
+	}
+	hidden := mlp.NewLayer[T](1, 10, kernels.ReLU, rng)
+	last := mlp.NewLayer[T](10, 1, kernels.Identity, rng)
+	net, err := mlp.New(hidden, last)
+	must(err)
+	trainer, err := mlp.NewTrainer(net, points)
+	must(err)
+	costs := make([]T, size[0])
+	for i := range costs {
+		costs[i], err = trainer.Step(x, y, rate)
+		must(err)
+	}
+	p := kernels.NewMat[T](points, 1)
+	must(net.Predict(p, x))
+	t.keepVec("cost", costs)
+	t.keep("Layers[0].W", hidden.W)
+	t.keepVec("Layers[0].B", hidden.B)
+	t.keep("Layers[1].W", last.W)
+	t.keepVec("Layers[1].B", last.B)
+	t.keep("prediction", p)
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err) // the shapes are in the list
+	}
+}
+
+// The lists. Small sizes come first, so that the first difference is easy to
+// look at.
+
+// A list of cases takes turns with fills and gaps. Every other fill is one
+// whose sums depend on the order of their terms.
+type list []kase
+
+func (l *list) add(size ...int) {
+	turn := [...]fill{ordinary, special, wide, zeros, ordinary, tiny, wide, huge, ordinary, special, wide}
+	n := len(*l)
+	*l = append(*l, kase{size, n%2 == 1, turn[n%len(turn)]})
+}
+
+// all adds the size with every fill, with and without gaps.
+func (l *list) all(size ...int) {
+	for f := range fills {
+		*l = append(*l, kase{size, false, f}, kase{size, true, f})
+	}
+}
+
+// numbers adds the size with ordinary values only: it is too large for more.
+func (l *list) numbers(size ...int) {
+	*l = append(*l, kase{size, len(*l)%2 == 1, ordinary})
+}
+
+// to returns lo … hi.
+func to(lo, hi int) []int {
+	var s []int
+	for n := lo; n <= hi; n++ {
+		s = append(s, n)
+	}
+	return s
+}
+
+// edges of wider tiles: sizes around multiples of vector and tile widths.
+var edges = []int{41, 42, 43, 47, 48, 49, 63, 64, 65, 72, 73, 84, 85, 86, 95, 96, 97, 127, 128, 129}
+
+// long are the sizes around one and two folds' worth of terms, and a prime.
+var long = []int{255, 256, 257, 511, 512, 513, 769}
+
+// layers are sizes n, in, out of a batch and a layer.
+func layers() []kase {
+	var l list
+	// Without rows, inputs or outputs.
+	for _, s := range [][]int{{0, 0, 0}, {0, 3, 9}, {0, 2, 1}, {3, 9, 0}, {0, 0, 9}, {3, 0, 0}} {
+		l.add(s...)
+	}
+	for _, s := range [][]int{{3, 0, 1}, {3, 0, 7}, {3, 0, 9}, {1, 1, 1}, {2, 1, 7}, {2, 1, 8}} {
+		l.all(s...)
+	}
+
+	// Tiles: every number of rows up to 9 meets every number of columns up to
+	// 33, in y (n×out), dw (in×out) and dx (n×in).
+	const most = 9
+	for _, out := range to(1, 33) {
+		for i := range most {
+			l.add(1+i, 1+(i*2+out)%most, out)
+		}
+	}
+	for _, in := range to(most+1, 33) {
+		for i := range most {
+			l.add(1+i, in, 1+(i*2+in)%most)
+		}
+	}
+	for _, s := range [][]int{{5, 17, 7}, {4, 6, 24}, {9, 5, 13}, {6, 25, 8}, {7, 33, 1}} {
+		l.all(s...)
+	}
+
+	// More rows, inputs and outputs than a tile has.
+	for i, n := range append(to(10, 33), edges...) {
+		l.add(n, 1+i%5, 1+i%27)
+	}
+	for i, n := range edges {
+		l.add(1+i%7, n, 1+i%11)
+		l.add(1+i%7, n, 8+i%11)
+		l.add(1+i%7, 1+i%5, n)
+	}
+	l.add(61, 67, 71)
+	l.add(31, 127, 97)
+	l.add(127, 31, 53)
+
+	// Sums cut into pieces: over in forward, over n for dw and db, over out
+	// for dx.
+	for i, n := range long {
+		l.add(1+i%5, n, 8+i*3)
+		l.add(n, 1+i, 1+i*4)
+		l.add(1+i%5, 2+i, n)
+	}
+
+	// Narrow layers with so many inputs that lanes rest in between, and so many
+	// rows that a call to assembly ends.
+	for i, in := range []int{4095, 4096, 4097, 8191, 8193} {
+		l.numbers(1+i, in, 1+i*3%7)
+	}
+	l.numbers(17, 4097, 2)
+	l.numbers(64, 4096, 1)
+	for _, n := range []int{5461, 5462, 10922, 10923, 15420, 15421, 21846} {
+		l.numbers(n, 1, 1)
+	}
+	return l
+}
+
+// losses are sizes rows, cols.
+func losses() []kase {
+	var l list
+	for n := range 67 {
+		l.add(1, n)
+	}
+	l.add(0, 0)
+	l.add(0, 3)
+	l.add(3, 0)
+	for rows := 2; rows <= 6; rows++ {
+		for cols := 1; cols <= 20; cols++ {
+			l.add(rows, cols)
+		}
+	}
+	for _, s := range [][]int{{1, 1}, {1, 7}, {3, 5}, {5, 17}} {
+		l.all(s...)
+	}
+	for _, n := range slices.Concat(edges, long) {
+		l.add(1, n)
+		l.add(n, 1)
+	}
+	for _, s := range [][]int{{1, 4095}, {1, 4096}, {1, 4097}, {4095, 1}, {64, 64}, {17, 241}, {8191, 1}, {2, 4096}, {3, 2731}, {1, 8193}, {1, 12289}, {127, 97}} {
+		l.add(s...)
+		l.add(s...)
+	}
+	return l
+}
+
+// updates are lengths.
+func updates() []kase {
+	var l list
+	for n := range 67 {
+		l.add(n)
+		l.add(n)
+	}
+	l.all(1)
+	l.all(37)
+	for _, n := range slices.Concat(edges, long) {
+		l.add(n)
+	}
+	for _, n := range []int{4095, 4096, 4097, 8191, 8192, 8193} {
+		l.add(n)
+	}
+	return l
+}
