@@ -433,3 +433,21 @@ func TestWriteFails(t *testing.T) {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 }
+
+// A curve may leave the numbers before the cost does.
+func TestNotFinite(t *testing.T) {
+	f := &fit{x: []float64{0, 1, 2, 3}, y: []float64{0, 1, 0, 1}, grid: []float64{0, 1, 2, 3}}
+	f.curves.add(0, curve{[]float64{math.NaN(), math.Inf(1), 1e300, 2}, 1})
+	f.curves.add(1, curve{[]float64{math.NaN(), math.NaN(), math.NaN(), math.NaN()}, 1})
+	x, y := f.fitAxes()
+	if !(x.lo < 0 && x.hi > 3 && x.hi < 4 && y.lo < 0 && y.lo > -1 && y.hi > 1 && y.hi < 3) {
+		t.Errorf("the axes are %v and %v", x, y)
+	}
+	if l := line(f.grid, f.curves.values[0].y, y, fitStyles[0]); len(l.XYs) != 2 || l.XYs[0].Y > 1e5 || l.XYs[1].Y != 2 {
+		t.Errorf("the line is %v", l.XYs)
+	}
+	if l := line(f.grid, f.curves.values[1].y, y, fitStyles[0]); len(l.XYs) != 0 {
+		t.Errorf("the line is %v", l.XYs)
+	}
+	f.fitPicture().image(20)
+}
