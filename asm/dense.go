@@ -122,8 +122,8 @@ func panel(m Machine) {
 	cols := m.Int()
 	m.Arg(cols, "cols")
 	byWidth(m, cols, func(w width) {
-		// In use beside the accumulators: a row of b and one element of a.
-		tall := min((s.Vecs-w.vecs-1-w.extra(s))/w.vecs, s.MaxRows)
+		// In use beside the accumulators: rows of b, a register for a.
+		tall := min((s.Vecs-s.Scalars*w.vecs-1-w.extra(s))/w.vecs, s.MaxRows)
 		advance := [][2]string{{"c", "ldc"}, {"init", "ldinit"}, {"a", "lda"}}
 		byHeight(m, tall, advance, func(rows int) { panelTile(m, rows, w) })
 	})
@@ -132,35 +132,8 @@ func panel(m Machine) {
 func panelTile(m Machine, r int, w width) {
 	acc := loadTile(m, r, w, "init", "ldinit")
 
-	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
-	base, stride, step, b, ldb, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	x, bp := m.Vec(), m.VecsOf(w.vecs)
-	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
-	m.Arg(n, "n")
-	m.JumpIf(n, AtMost, 0, end)
-	m.Arg(base, "a")
-	m.Arg(stride, "lda")
-	m.Arg(step, "stepa")
-	m.Arg(b, "b")
-	m.Arg(ldb, "ldb")
-	a := m.Rows(r, base, stride)
-	m.Label(loop)
-	for q := range bp {
-		w.load(m, q, bp[q], At(b, 0))
-	}
-	m.Add(b, ldb)
-	for i := range acc {
-		m.Scalar(x, a.At[i])
-		for q := range bp {
-			m.FMAScalar(acc[i][q], bp[q], x)
-		}
-	}
-	m.Step(a, step)
-	m.LoopDown(n, loop)
-	m.FreeRows(a)
-	m.FreeVecs(bp...)
-	m.FreeInts(base, stride, step, b, ldb, n)
-	m.Label(end)
+	x := m.Vec()
+	foldTile(m, acc, w, x)
 
 	m.Comment("c[i,j] = act(acc[i,j])")
 	act := m.Int()
@@ -169,6 +142,65 @@ func panelTile(m Machine, r int, w width) {
 	m.FreeInts(act)
 	m.FreeVecs(x)
 	storeTile(m, acc, w, "c", "ldc")
+}
+
+// foldTile continues acc with all terms, taking as many at a time as the
+// machine holds scalars if they are neighbours in a. It destroys x.
+func foldTile(m Machine, acc [][]Vec, w width, x Vec) {
+	s := m.Spec()
+	base, stride, step, b, ldb, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	end := m.NewLabel("folded")
+	m.Arg(n, "n")
+	m.JumpIf(n, AtMost, 0, end)
+	m.Arg(base, "a")
+	m.Arg(stride, "lda")
+	m.Arg(step, "stepa")
+	m.Arg(b, "b")
+	m.Arg(ldb, "ldb")
+	a := m.Rows(len(acc), base, stride)
+
+	terms := func(count int) {
+		var bp []Vec
+		for range count {
+			row := m.VecsOf(w.vecs)
+			for q, v := range row {
+				w.load(m, q, v, At(b, 0))
+			}
+			m.Add(b, ldb)
+			bp = append(bp, row...)
+		}
+		for i := range acc {
+			m.Scalars(x, a.At[i], count)
+			for e := range count {
+				for q, v := range acc[i] {
+					m.FMAScalar(v, bp[e*w.vecs+q], x, e)
+				}
+			}
+		}
+		m.FreeVecs(bp...)
+	}
+	if s.Scalars > 1 {
+		m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), %d neighbours p at a time", s.Scalars)
+		several, single := m.NewLabel("several"), m.NewLabel("single")
+		m.JumpIf(step, NotEqual, s.Float.Size, single)
+		m.JumpIf(n, Less, s.Scalars, single)
+		m.Label(several)
+		terms(s.Scalars)
+		m.StepConst(a, s.Scalars*s.Float.Size)
+		m.AddConst(n, -s.Scalars)
+		m.JumpIf(n, AtLeast, s.Scalars, several)
+		m.JumpIf(n, Equal, 0, end)
+		m.Label(single)
+	}
+	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
+	loop := m.NewLabel("fold")
+	m.Label(loop)
+	terms(1)
+	m.Step(a, step)
+	m.LoopDown(n, loop)
+	m.Label(end)
+	m.FreeRows(a)
+	m.FreeInts(base, stride, step, b, ldb, n)
 }
 
 // loadTile loads r rows from the parameter ptr, whose rows are ld bytes apart;

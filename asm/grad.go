@@ -98,9 +98,9 @@ func gradTile(m Machine, r int, w width) {
 			m.AddVec(db[0][q], db[0][q], z)
 		}
 		for k := range dw {
-			m.Scalar(xv, At(x, k*m.Spec().Float.Size))
+			m.Scalars(xv, At(x, k*m.Spec().Float.Size), 1)
 			for q, z := range dz {
-				m.FMAScalar(dw[k][q], z, xv)
+				m.FMAScalar(dw[k][q], z, xv, 0)
 			}
 		}
 		if d.times != nil {

@@ -70,6 +70,7 @@ type Spec struct {
 	Vecs     int // number of vector registers
 	Ints     int // number of integer registers a kernel may use
 	PartVecs int // vector registers that a Part occupies
+	Scalars  int // neighbours in memory that one register holds for FMAScalar
 	MaxRows  int // rows of the tallest register tile
 	MaxCols  int // vectors in the widest
 }
@@ -128,11 +129,12 @@ type Machine interface {
 	StorePart(a Addr, v Vec, p Part)
 
 	// Single elements: LoadOne sets the other lanes to +0, Splat sets all
-	// lanes alike, Scalar loads what only FMAScalar may use.
+	// lanes alike, Scalars loads n neighbours that only FMAScalar may use; n
+	// is 1 or the Spec's.
 	LoadOne(v Vec, a Addr)
 	Splat(v Vec, a Addr)
 	SplatArg(v Vec, name string)
-	Scalar(v Vec, a Addr)
+	Scalars(v Vec, a Addr, n int)
 	StoreLane(a Addr, l Lane)
 
 	// The sixteen lanes of a fold, as a parameter or result that is an array:
@@ -142,11 +144,11 @@ type Machine interface {
 
 	// Arithmetic, every result rounded once.
 	Zero(v Vec)
-	AddVec(d, a, b Vec)      // d = a + b
-	SubVec(d, a, b Vec)      // d = a − b
-	MulVec(d, a, b Vec)      // d = a·b
-	FMA(acc, a, b Vec)       // acc = fma(a, b, acc)
-	FMAScalar(acc, a, s Vec) // the same, s from Scalar
+	AddVec(d, a, b Vec)             // d = a + b
+	SubVec(d, a, b Vec)             // d = a − b
+	MulVec(d, a, b Vec)             // d = a·b
+	FMA(acc, a, b Vec)              // acc = fma(a, b, acc)
+	FMAScalar(acc, a, s Vec, e int) // the same, b being element e of Scalars s
 
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)

@@ -30,7 +30,7 @@ var neonInts = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 19, 2
 func newNEON(c *build.Context, f Float) Machine {
 	s := Spec{
 		ISA: "NEON", Float: f, VecBytes: 16, Vecs: 32, Ints: len(neonInts),
-		PartVecs: 0, MaxRows: 8, MaxCols: 3,
+		PartVecs: 0, Scalars: 2, MaxRows: 8, MaxCols: 3,
 	}
 	return &neon{c: c, registers: newRegisters(s), spec: s}
 }
@@ -224,7 +224,12 @@ func (m *neon) StorePart(a Addr, v Vec, p Part) {
 }
 
 func (m *neon) LoadOne(v Vec, a Addr) { m.op(m.move(), m.mem(a), m.f(v)) }
-func (m *neon) Scalar(v Vec, a Addr)  { m.op(m.move(), m.mem(a), m.f(v)) }
+
+// Scalars: two elements are a D or a Q.
+func (m *neon) Scalars(v Vec, a Addr, n int) {
+	op := map[int]string{4: "FMOVS", 8: "FMOVD", 16: "FMOVQ"}[n*m.spec.Float.Size]
+	m.op(op, m.mem(a), m.f(v))
+}
 
 func (m *neon) Splat(v Vec, a Addr) {
 	m.plain(a, func(at text) { m.op("VLD1R", at, "["+m.vec(v)+"]") })
@@ -251,12 +256,13 @@ func (m *neon) StoreArray(name string, i int, v Vec) {
 	m.op("FMOVQ", m.f(v), m.param(m.c.Return(name).Index(i*m.spec.Lanes())))
 }
 
-func (m *neon) Zero(v Vec)              { m.op("VMOVI", m.imm(0), m.b16(v)) }
-func (m *neon) AddVec(d, a, b Vec)      { m.word(words.fadd, d, a, b) }
-func (m *neon) SubVec(d, a, b Vec)      { m.word(words.fsub, d, a, b) }
-func (m *neon) MulVec(d, a, b Vec)      { m.word(words.fmul, d, a, b) }
-func (m *neon) FMA(acc, a, b Vec)       { m.op("VFMLA", m.vec(b), m.vec(a), m.vec(acc)) }
-func (m *neon) FMAScalar(acc, a, s Vec) { m.word(words.fmlaElement, acc, a, s) }
+func (m *neon) Zero(v Vec)         { m.op("VMOVI", m.imm(0), m.b16(v)) }
+func (m *neon) AddVec(d, a, b Vec) { m.word(words.fadd, d, a, b) }
+func (m *neon) SubVec(d, a, b Vec) { m.word(words.fsub, d, a, b) }
+func (m *neon) MulVec(d, a, b Vec) { m.word(words.fmul, d, a, b) }
+func (m *neon) FMA(acc, a, b Vec)  { m.op("VFMLA", m.vec(b), m.vec(a), m.vec(acc)) }
+
+func (m *neon) FMAScalar(acc, a, s Vec, e int) { m.word(words.fmla[e], acc, a, s) }
 
 // ReLU: FMAX keeps a NaN.
 func (m *neon) ReLU(v, zero Vec) { m.word(words.fmax, v, v, zero) }

@@ -35,7 +35,7 @@ type avx2 struct {
 func newAVX2(c *build.Context, f Float) Machine {
 	s := Spec{
 		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, Ints: len(x86Ints),
-		PartVecs: 1, MaxRows: 8, MaxCols: 3,
+		PartVecs: 1, Scalars: 1, MaxRows: 8, MaxCols: 3,
 	}
 	return &avx2{Context: c, registers: newRegisters(s), spec: s}
 }
@@ -235,7 +235,9 @@ func (m *avx2) LoadOne(v Vec, a Addr) { pick(m, m.VMOVSS, m.VMOVSD)(m.mem(a), m.
 func (m *avx2) Splat(v Vec, a Addr) {
 	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.mem(a), m.ymm(v))
 }
-func (m *avx2) Scalar(v Vec, a Addr) { m.Splat(v, a) }
+
+// Scalars: only ever one, and that is all lanes alike.
+func (m *avx2) Scalars(v Vec, a Addr, _ int) { m.Splat(v, a) }
 func (m *avx2) SplatArg(v Vec, name string) {
 	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.param(m.Param(name)), m.ymm(v))
 }
@@ -267,7 +269,7 @@ func (m *avx2) MulVec(d, a, b Vec) { pick(m, m.VMULPS, m.VMULPD)(m.ymm(b), m.ymm
 func (m *avx2) FMA(acc, a, b Vec) {
 	pick(m, m.VFMADD231PS, m.VFMADD231PD)(m.ymm(b), m.ymm(a), m.ymm(acc))
 }
-func (m *avx2) FMAScalar(acc, a, s Vec) { m.FMA(acc, a, s) }
+func (m *avx2) FMAScalar(acc, a, s Vec, _ int) { m.FMA(acc, a, s) }
 
 // ReLU: VMAX returns its second source (here v, the first in Go's order) when
 // one of the two is NaN or both are zero.

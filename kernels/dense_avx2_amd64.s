@@ -45,18 +45,17 @@ tile3:
 	VMOVUPS    (BX)(CX*2), Y7
 	VMOVUPS    32(BX)(CX*2), Y8
 	VMASKMOVPS 64(BX)(CX*2), Y0, Y9
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded6
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded7
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold6:
+fold7:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI), Y12
 	VMASKMOVPS   64(SI), Y0, Y13
@@ -75,9 +74,9 @@ fold6:
 	VFMADD231PS  Y10, Y13, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold6
+	JNZ          fold7
 
-folded7:
+folded6:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -271,18 +270,17 @@ rest4:
 	VMOVUPS    (BX)(CX*1), Y4
 	VMOVUPS    32(BX)(CX*1), Y5
 	VMASKMOVPS 64(BX)(CX*1), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded34
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded35
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold34:
+fold35:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VMASKMOVPS   64(SI), Y0, Y10
@@ -297,9 +295,9 @@ fold34:
 	VFMADD231PS  Y7, Y10, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold34
+	JNZ          fold35
 
-folded35:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -420,18 +418,17 @@ fewer33:
 	VMOVUPS    (BX), Y1
 	VMOVUPS    32(BX), Y2
 	VMASKMOVPS 64(BX), Y0, Y3
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded54
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded55
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold54:
+fold55:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI), Y6
 	VMASKMOVPS   64(SI), Y0, Y7
@@ -442,9 +439,9 @@ fold54:
 	VFMADD231PS  Y4, Y7, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold54
+	JNZ          fold55
 
-folded55:
+folded54:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -533,19 +530,18 @@ tile65:
 	VMOVUPS (BX)(DX*1), Y9
 	VMOVUPS 32(BX)(DX*1), Y10
 	VMOVUPS 64(BX)(DX*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded68
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded69
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold68:
+fold69:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI), Y15
@@ -568,9 +564,9 @@ fold68:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold68
+	JNZ          fold69
 
-folded69:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -654,18 +650,17 @@ rest66:
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
 	VMOVUPS 64(BX)(CX*2), Y8
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded72
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded73
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold72:
+fold73:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI), Y12
@@ -684,9 +679,9 @@ fold72:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold72
+	JNZ          fold73
 
-folded73:
+folded72:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -738,18 +733,17 @@ fewer71:
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
 	VMOVUPS 64(BX)(CX*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded76
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded77
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold76:
+fold77:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI), Y9
@@ -764,9 +758,9 @@ fold76:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold76
+	JNZ          fold77
 
-folded77:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -805,18 +799,17 @@ fewer75:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVUPS 64(BX), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded80
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded81
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold80:
+fold81:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI), Y6
@@ -827,9 +820,9 @@ fold80:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold80
+	JNZ          fold81
 
-folded81:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -888,20 +881,19 @@ tile85:
 	VMASKMOVPS 32(BX)(CX*4), Y0, Y10
 	VMOVUPS    (BX)(SI*1), Y11
 	VMASKMOVPS 32(BX)(SI*1), Y0, Y12
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded88
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded89
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold88:
+fold89:
 	VMOVUPS      (SI), Y14
 	VMASKMOVPS   32(SI), Y0, Y15
 	ADDQ         DI, SI
@@ -925,9 +917,9 @@ fold88:
 	VFMADD231PS  Y13, Y15, Y12
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold88
+	JNZ          fold89
 
-folded89:
+folded88:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y13, Y13, Y13
@@ -1260,19 +1252,18 @@ rest86:
 	VMASKMOVPS 32(BX)(DX*1), Y0, Y8
 	VMOVUPS    (BX)(CX*4), Y9
 	VMASKMOVPS 32(BX)(CX*4), Y0, Y10
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded140
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded141
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold140:
+fold141:
 	VMOVUPS      (SI), Y12
 	VMASKMOVPS   32(SI), Y0, Y13
 	ADDQ         DI, SI
@@ -1293,9 +1284,9 @@ fold140:
 	VFMADD231PS  Y11, Y13, Y10
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold140
+	JNZ          fold141
 
-folded141:
+folded140:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y11, Y11, Y11
@@ -1559,19 +1550,18 @@ fewer139:
 	VMASKMOVPS 32(BX)(CX*2), Y0, Y6
 	VMOVUPS    (BX)(DX*1), Y7
 	VMASKMOVPS 32(BX)(DX*1), Y0, Y8
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded184
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded185
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold184:
+fold185:
 	VMOVUPS      (SI), Y10
 	VMASKMOVPS   32(SI), Y0, Y11
 	ADDQ         DI, SI
@@ -1589,9 +1579,9 @@ fold184:
 	VFMADD231PS  Y9, Y11, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold184
+	JNZ          fold185
 
-folded185:
+folded184:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -1805,18 +1795,17 @@ fewer183:
 	VMASKMOVPS 32(BX)(CX*1), Y0, Y4
 	VMOVUPS    (BX)(CX*2), Y5
 	VMASKMOVPS 32(BX)(CX*2), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded220
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded221
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold220:
+fold221:
 	VMOVUPS      (SI), Y8
 	VMASKMOVPS   32(SI), Y0, Y9
 	ADDQ         DI, SI
@@ -1831,9 +1820,9 @@ fold220:
 	VFMADD231PS  Y7, Y9, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold220
+	JNZ          fold221
 
-folded221:
+folded220:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -1997,18 +1986,17 @@ fewer219:
 	VMASKMOVPS 32(BX), Y0, Y2
 	VMOVUPS    (BX)(CX*1), Y3
 	VMASKMOVPS 32(BX)(CX*1), Y0, Y4
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded248
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded249
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold248:
+fold249:
 	VMOVUPS      (SI), Y6
 	VMASKMOVPS   32(SI), Y0, Y7
 	ADDQ         DI, SI
@@ -2020,9 +2008,9 @@ fold248:
 	VFMADD231PS  Y5, Y7, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold248
+	JNZ          fold249
 
-folded249:
+folded248:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -2136,18 +2124,17 @@ fewer247:
 	MOVQ       init+16(FP), BX
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS 32(BX), Y0, Y2
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded268
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded269
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold268:
+fold269:
 	VMOVUPS      (SI), Y4
 	VMASKMOVPS   32(SI), Y0, Y5
 	ADDQ         DI, SI
@@ -2156,9 +2143,9 @@ fold268:
 	VFMADD231PS  Y3, Y5, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold268
+	JNZ          fold269
 
-folded269:
+folded268:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -2245,20 +2232,19 @@ tile279:
 	VMOVUPS 32(BX)(CX*4), Y9
 	VMOVUPS (BX)(SI*1), Y10
 	VMOVUPS 32(BX)(SI*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded282
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded283
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold282:
+fold283:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
@@ -2282,9 +2268,9 @@ fold282:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold282
+	JNZ          fold283
 
-folded283:
+folded282:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -2371,19 +2357,18 @@ rest280:
 	VMOVUPS 32(BX)(DX*1), Y7
 	VMOVUPS (BX)(CX*4), Y8
 	VMOVUPS 32(BX)(CX*4), Y9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded286
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded287
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold286:
+fold287:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI), Y12
 	ADDQ         DI, SI
@@ -2404,9 +2389,9 @@ fold286:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold286
+	JNZ          fold287
 
-folded287:
+folded286:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -2465,19 +2450,18 @@ fewer285:
 	VMOVUPS 32(BX)(CX*2), Y5
 	VMOVUPS (BX)(DX*1), Y6
 	VMOVUPS 32(BX)(DX*1), Y7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded290
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded291
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold290:
+fold291:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI), Y10
 	ADDQ         DI, SI
@@ -2495,9 +2479,9 @@ fold290:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold290
+	JNZ          fold291
 
-folded291:
+folded290:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -2547,18 +2531,17 @@ fewer289:
 	VMOVUPS 32(BX)(CX*1), Y3
 	VMOVUPS (BX)(CX*2), Y4
 	VMOVUPS 32(BX)(CX*2), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded294
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded295
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold294:
+fold295:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	ADDQ         DI, SI
@@ -2573,9 +2556,9 @@ fold294:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold294
+	JNZ          fold295
 
-folded295:
+folded294:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -2616,18 +2599,17 @@ fewer293:
 	VMOVUPS 32(BX), Y1
 	VMOVUPS (BX)(CX*1), Y2
 	VMOVUPS 32(BX)(CX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded298
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded299
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold298:
+fold299:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI), Y6
 	ADDQ         DI, SI
@@ -2639,9 +2621,9 @@ fold298:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold298
+	JNZ          fold299
 
-folded299:
+folded298:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -2673,18 +2655,17 @@ fewer297:
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded302
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded303
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold302:
+fold303:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI), Y4
 	ADDQ         DI, SI
@@ -2693,9 +2674,9 @@ fold302:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold302
+	JNZ          fold303
 
-folded303:
+folded302:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
@@ -2746,21 +2727,20 @@ tile307:
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
 	VMASKMOVPS (BX)(DI*1), Y0, Y8
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded310
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded311
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-	LEAQ  (R9)(CX*4), R11
-
-fold310:
+fold311:
 	VMASKMOVPS   (SI), Y0, Y10
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y9
@@ -2781,9 +2761,9 @@ fold310:
 	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold310
+	JNZ          fold311
 
-folded311:
+folded310:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -3185,20 +3165,19 @@ rest308:
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded378
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded379
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold378:
+fold379:
 	VMASKMOVPS   (SI), Y0, Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
@@ -3217,9 +3196,9 @@ fold378:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold378
+	JNZ          fold379
 
-folded379:
+folded378:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -3556,20 +3535,19 @@ fewer377:
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded438
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded439
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold438:
+fold439:
 	VMASKMOVPS   (SI), Y0, Y8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y7
@@ -3586,9 +3564,9 @@ fold438:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold438
+	JNZ          fold439
 
-folded439:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -3879,19 +3857,18 @@ fewer437:
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded490
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded491
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold490:
+fold491:
 	VMASKMOVPS   (SI), Y0, Y7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
@@ -3906,9 +3883,9 @@ fold490:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold490
+	JNZ          fold491
 
-folded491:
+folded490:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -4153,19 +4130,18 @@ fewer489:
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded534
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded535
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold534:
+fold535:
 	VMASKMOVPS   (SI), Y0, Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y5
@@ -4178,9 +4154,9 @@ fold534:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold534
+	JNZ          fold535
 
-folded535:
+folded534:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -4379,18 +4355,17 @@ fewer533:
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded570
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded571
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold570:
+fold571:
 	VMASKMOVPS   (SI), Y0, Y5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y4
@@ -4401,9 +4376,9 @@ fold570:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold570
+	JNZ          fold571
 
-folded571:
+folded570:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -4556,18 +4531,17 @@ fewer569:
 	MOVQ       ldinit+24(FP), CX
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded598
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded599
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold598:
+fold599:
 	VMASKMOVPS   (SI), Y0, Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
@@ -4576,9 +4550,9 @@ fold598:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold598
+	JNZ          fold599
 
-folded599:
+folded598:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -4685,27 +4659,26 @@ fewer597:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPS (BX), Y0, Y1
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded618
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded619
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold618:
+fold619:
 	VMASKMOVPS   (SI), Y0, Y3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold618
+	JNZ          fold619
 
-folded619:
+folded618:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
@@ -4786,21 +4759,20 @@ tile629:
 	VMOVUPS (BX)(SI*1), Y5
 	VMOVUPS (BX)(DX*2), Y6
 	VMOVUPS (BX)(DI*1), Y7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded632
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded633
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-	LEAQ  (R9)(CX*4), R11
-
-fold632:
+fold633:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
@@ -4821,9 +4793,9 @@ fold632:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold632
+	JNZ          fold633
 
-folded633:
+folded632:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -4897,20 +4869,19 @@ rest630:
 	VMOVUPS (BX)(CX*4), Y4
 	VMOVUPS (BX)(SI*1), Y5
 	VMOVUPS (BX)(DX*2), Y6
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded636
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded637
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold636:
+fold637:
 	VMOVUPS      (SI), Y8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y7
@@ -4929,9 +4900,9 @@ fold636:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold636
+	JNZ          fold637
 
-folded637:
+folded636:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -4981,20 +4952,19 @@ fewer635:
 	VMOVUPS (BX)(DX*1), Y3
 	VMOVUPS (BX)(CX*4), Y4
 	VMOVUPS (BX)(SI*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded640
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded641
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold640:
+fold641:
 	VMOVUPS      (SI), Y7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
@@ -5011,9 +4981,9 @@ fold640:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold640
+	JNZ          fold641
 
-folded641:
+folded640:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -5058,19 +5028,18 @@ fewer639:
 	VMOVUPS (BX)(CX*2), Y2
 	VMOVUPS (BX)(DX*1), Y3
 	VMOVUPS (BX)(CX*4), Y4
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded644
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded645
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold644:
+fold645:
 	VMOVUPS      (SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y5
@@ -5085,9 +5054,9 @@ fold644:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold644
+	JNZ          fold645
 
-folded645:
+folded644:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -5127,19 +5096,18 @@ fewer643:
 	VMOVUPS (BX)(CX*1), Y1
 	VMOVUPS (BX)(CX*2), Y2
 	VMOVUPS (BX)(DX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded648
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded649
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold648:
+fold649:
 	VMOVUPS      (SI), Y5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y4
@@ -5152,9 +5120,9 @@ fold648:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold648
+	JNZ          fold649
 
-folded649:
+folded648:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -5189,18 +5157,17 @@ fewer647:
 	VMOVUPS (BX), Y0
 	VMOVUPS (BX)(CX*1), Y1
 	VMOVUPS (BX)(CX*2), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded652
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded653
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold652:
+fold653:
 	VMOVUPS      (SI), Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
@@ -5211,9 +5178,9 @@ fold652:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold652
+	JNZ          fold653
 
-folded653:
+folded652:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -5243,18 +5210,17 @@ fewer651:
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPS (BX), Y0
 	VMOVUPS (BX)(CX*1), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded656
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded657
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold656:
+fold657:
 	VMOVUPS      (SI), Y3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y2
@@ -5263,9 +5229,9 @@ fold656:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold656
+	JNZ          fold657
 
-folded657:
+folded656:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
@@ -5290,27 +5256,26 @@ fewer655:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded660
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded661
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold660:
+fold661:
 	VMOVUPS      (SI), Y2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y1
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold660
+	JNZ          fold661
 
-folded661:
+folded660:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y1, Y1, Y1
@@ -5361,18 +5326,17 @@ tile3:
 	VMOVUPD    (BX)(CX*2), Y7
 	VMOVUPD    32(BX)(CX*2), Y8
 	VMASKMOVPD 64(BX)(CX*2), Y0, Y9
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded6
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded7
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold6:
+fold7:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI), Y12
 	VMASKMOVPD   64(SI), Y0, Y13
@@ -5391,9 +5355,9 @@ fold6:
 	VFMADD231PD  Y10, Y13, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold6
+	JNZ          fold7
 
-folded7:
+folded6:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -5521,18 +5485,17 @@ rest4:
 	VMOVUPD    (BX)(CX*1), Y4
 	VMOVUPD    32(BX)(CX*1), Y5
 	VMASKMOVPD 64(BX)(CX*1), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded22
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded23
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold22:
+fold23:
 	VMOVUPD      (SI), Y8
 	VMOVUPD      32(SI), Y9
 	VMASKMOVPD   64(SI), Y0, Y10
@@ -5547,9 +5510,9 @@ fold22:
 	VFMADD231PD  Y7, Y10, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold22
+	JNZ          fold23
 
-folded23:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -5626,18 +5589,17 @@ fewer21:
 	VMOVUPD    (BX), Y1
 	VMOVUPD    32(BX), Y2
 	VMASKMOVPD 64(BX), Y0, Y3
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded34
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded35
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold34:
+fold35:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI), Y6
 	VMASKMOVPD   64(SI), Y0, Y7
@@ -5648,9 +5610,9 @@ fold34:
 	VFMADD231PD  Y4, Y7, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold34
+	JNZ          fold35
 
-folded35:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -5717,19 +5679,18 @@ tile41:
 	VMOVUPD (BX)(DX*1), Y9
 	VMOVUPD 32(BX)(DX*1), Y10
 	VMOVUPD 64(BX)(DX*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded44
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded45
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold44:
+fold45:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI), Y15
@@ -5752,9 +5713,9 @@ fold44:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold44
+	JNZ          fold45
 
-folded45:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5838,18 +5799,17 @@ rest42:
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
 	VMOVUPD 64(BX)(CX*2), Y8
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded48
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded49
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold48:
+fold49:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI), Y12
@@ -5868,9 +5828,9 @@ fold48:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold48
+	JNZ          fold49
 
-folded49:
+folded48:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -5922,18 +5882,17 @@ fewer47:
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
 	VMOVUPD 64(BX)(CX*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded52
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded53
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold52:
+fold53:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI), Y9
@@ -5948,9 +5907,9 @@ fold52:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold52
+	JNZ          fold53
 
-folded53:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -5989,18 +5948,17 @@ fewer51:
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
 	VMOVUPD 64(BX), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded56
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded57
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold56:
+fold57:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI), Y6
@@ -6011,9 +5969,9 @@ fold56:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold56
+	JNZ          fold57
 
-folded57:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -6072,20 +6030,19 @@ tile61:
 	VMASKMOVPD 32(BX)(CX*4), Y0, Y10
 	VMOVUPD    (BX)(SI*1), Y11
 	VMASKMOVPD 32(BX)(SI*1), Y0, Y12
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded64
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded65
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold64:
+fold65:
 	VMOVUPD      (SI), Y14
 	VMASKMOVPD   32(SI), Y0, Y15
 	ADDQ         DI, SI
@@ -6109,9 +6066,9 @@ fold64:
 	VFMADD231PD  Y13, Y15, Y12
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold64
+	JNZ          fold65
 
-folded65:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y13, Y13, Y13
@@ -6312,19 +6269,18 @@ rest62:
 	VMASKMOVPD 32(BX)(DX*1), Y0, Y8
 	VMOVUPD    (BX)(CX*4), Y9
 	VMASKMOVPD 32(BX)(CX*4), Y0, Y10
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded92
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded93
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold92:
+fold93:
 	VMOVUPD      (SI), Y12
 	VMASKMOVPD   32(SI), Y0, Y13
 	ADDQ         DI, SI
@@ -6345,9 +6301,9 @@ fold92:
 	VFMADD231PD  Y11, Y13, Y10
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold92
+	JNZ          fold93
 
-folded93:
+folded92:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y11, Y11, Y11
@@ -6501,19 +6457,18 @@ fewer91:
 	VMASKMOVPD 32(BX)(CX*2), Y0, Y6
 	VMOVUPD    (BX)(DX*1), Y7
 	VMASKMOVPD 32(BX)(DX*1), Y0, Y8
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded116
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded117
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold116:
+fold117:
 	VMOVUPD      (SI), Y10
 	VMASKMOVPD   32(SI), Y0, Y11
 	ADDQ         DI, SI
@@ -6531,9 +6486,9 @@ fold116:
 	VFMADD231PD  Y9, Y11, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold116
+	JNZ          fold117
 
-folded117:
+folded116:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -6659,18 +6614,17 @@ fewer115:
 	VMASKMOVPD 32(BX)(CX*1), Y0, Y4
 	VMOVUPD    (BX)(CX*2), Y5
 	VMASKMOVPD 32(BX)(CX*2), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded136
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded137
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold136:
+fold137:
 	VMOVUPD      (SI), Y8
 	VMASKMOVPD   32(SI), Y0, Y9
 	ADDQ         DI, SI
@@ -6685,9 +6639,9 @@ fold136:
 	VFMADD231PD  Y7, Y9, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold136
+	JNZ          fold137
 
-folded137:
+folded136:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -6785,18 +6739,17 @@ fewer135:
 	VMASKMOVPD 32(BX), Y0, Y2
 	VMOVUPD    (BX)(CX*1), Y3
 	VMASKMOVPD 32(BX)(CX*1), Y0, Y4
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded152
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded153
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold152:
+fold153:
 	VMOVUPD      (SI), Y6
 	VMASKMOVPD   32(SI), Y0, Y7
 	ADDQ         DI, SI
@@ -6808,9 +6761,9 @@ fold152:
 	VFMADD231PD  Y5, Y7, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold152
+	JNZ          fold153
 
-folded153:
+folded152:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -6880,18 +6833,17 @@ fewer151:
 	MOVQ       init+16(FP), BX
 	VMOVUPD    (BX), Y1
 	VMASKMOVPD 32(BX), Y0, Y2
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded164
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded165
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold164:
+fold165:
 	VMOVUPD      (SI), Y4
 	VMASKMOVPD   32(SI), Y0, Y5
 	ADDQ         DI, SI
@@ -6900,9 +6852,9 @@ fold164:
 	VFMADD231PD  Y3, Y5, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold164
+	JNZ          fold165
 
-folded165:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -6967,20 +6919,19 @@ tile171:
 	VMOVUPD 32(BX)(CX*4), Y9
 	VMOVUPD (BX)(SI*1), Y10
 	VMOVUPD 32(BX)(SI*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded174
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded175
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold174:
+fold175:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
@@ -7004,9 +6955,9 @@ fold174:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold174
+	JNZ          fold175
 
-folded175:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -7093,19 +7044,18 @@ rest172:
 	VMOVUPD 32(BX)(DX*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
 	VMOVUPD 32(BX)(CX*4), Y9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded178
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded179
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold178:
+fold179:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI), Y12
 	ADDQ         DI, SI
@@ -7126,9 +7076,9 @@ fold178:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold178
+	JNZ          fold179
 
-folded179:
+folded178:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -7187,19 +7137,18 @@ fewer177:
 	VMOVUPD 32(BX)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
 	VMOVUPD 32(BX)(DX*1), Y7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded182
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded183
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold182:
+fold183:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI), Y10
 	ADDQ         DI, SI
@@ -7217,9 +7166,9 @@ fold182:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold182
+	JNZ          fold183
 
-folded183:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -7269,18 +7218,17 @@ fewer181:
 	VMOVUPD 32(BX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
 	VMOVUPD 32(BX)(CX*2), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded186
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded187
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold186:
+fold187:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	ADDQ         DI, SI
@@ -7295,9 +7243,9 @@ fold186:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold186
+	JNZ          fold187
 
-folded187:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -7338,18 +7286,17 @@ fewer185:
 	VMOVUPD 32(BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
 	VMOVUPD 32(BX)(CX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded190
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded191
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold190:
+fold191:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI), Y6
 	ADDQ         DI, SI
@@ -7361,9 +7308,9 @@ fold190:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold190
+	JNZ          fold191
 
-folded191:
+folded190:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -7395,18 +7342,17 @@ fewer189:
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded194
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded195
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold194:
+fold195:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI), Y4
 	ADDQ         DI, SI
@@ -7415,9 +7361,9 @@ fold194:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold194
+	JNZ          fold195
 
-folded195:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
@@ -7468,21 +7414,20 @@ tile199:
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
 	VMASKMOVPD (BX)(DI*1), Y0, Y8
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded202
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded203
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-	LEAQ  (R9)(CX*4), R11
-
-fold202:
+fold203:
 	VMASKMOVPD   (SI), Y0, Y10
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y9
@@ -7503,9 +7448,9 @@ fold202:
 	VFMADD231PD  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold202
+	JNZ          fold203
 
-folded203:
+folded202:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -7731,20 +7676,19 @@ rest200:
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded238
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded239
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold238:
+fold239:
 	VMASKMOVPD   (SI), Y0, Y9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
@@ -7763,9 +7707,9 @@ fold238:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold238
+	JNZ          fold239
 
-folded239:
+folded238:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -7948,20 +7892,19 @@ fewer237:
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded270
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded271
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold270:
+fold271:
 	VMASKMOVPD   (SI), Y0, Y8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y7
@@ -7978,9 +7921,9 @@ fold270:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold270
+	JNZ          fold271
 
-folded271:
+folded270:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -8139,19 +8082,18 @@ fewer269:
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded298
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded299
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold298:
+fold299:
 	VMASKMOVPD   (SI), Y0, Y7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
@@ -8166,9 +8108,9 @@ fold298:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold298
+	JNZ          fold299
 
-folded299:
+folded298:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -8303,19 +8245,18 @@ fewer297:
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded322
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded323
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold322:
+fold323:
 	VMASKMOVPD   (SI), Y0, Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y5
@@ -8328,9 +8269,9 @@ fold322:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold322
+	JNZ          fold323
 
-folded323:
+folded322:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -8441,18 +8382,17 @@ fewer321:
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded342
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded343
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold342:
+fold343:
 	VMASKMOVPD   (SI), Y0, Y5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y4
@@ -8463,9 +8403,9 @@ fold342:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold342
+	JNZ          fold343
 
-folded343:
+folded342:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -8552,18 +8492,17 @@ fewer341:
 	MOVQ       ldinit+24(FP), CX
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded358
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded359
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold358:
+fold359:
 	VMASKMOVPD   (SI), Y0, Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
@@ -8572,9 +8511,9 @@ fold358:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold358
+	JNZ          fold359
 
-folded359:
+folded358:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -8637,27 +8576,26 @@ fewer357:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPD (BX), Y0, Y1
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded370
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded371
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold370:
+fold371:
 	VMASKMOVPD   (SI), Y0, Y3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold370
+	JNZ          fold371
 
-folded371:
+folded370:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
@@ -8716,21 +8654,20 @@ tile377:
 	VMOVUPD (BX)(SI*1), Y5
 	VMOVUPD (BX)(DX*2), Y6
 	VMOVUPD (BX)(DI*1), Y7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded380
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded381
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-	LEAQ  (R9)(CX*4), R11
-
-fold380:
+fold381:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
@@ -8751,9 +8688,9 @@ fold380:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold380
+	JNZ          fold381
 
-folded381:
+folded380:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -8827,20 +8764,19 @@ rest378:
 	VMOVUPD (BX)(CX*4), Y4
 	VMOVUPD (BX)(SI*1), Y5
 	VMOVUPD (BX)(DX*2), Y6
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded384
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded385
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold384:
+fold385:
 	VMOVUPD      (SI), Y8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y7
@@ -8859,9 +8795,9 @@ fold384:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold384
+	JNZ          fold385
 
-folded385:
+folded384:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -8911,20 +8847,19 @@ fewer383:
 	VMOVUPD (BX)(DX*1), Y3
 	VMOVUPD (BX)(CX*4), Y4
 	VMOVUPD (BX)(SI*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded388
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded389
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-	LEAQ  (CX)(CX*4), R10
-
-fold388:
+fold389:
 	VMOVUPD      (SI), Y7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
@@ -8941,9 +8876,9 @@ fold388:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold388
+	JNZ          fold389
 
-folded389:
+folded388:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -8988,19 +8923,18 @@ fewer387:
 	VMOVUPD (BX)(CX*2), Y2
 	VMOVUPD (BX)(DX*1), Y3
 	VMOVUPD (BX)(CX*4), Y4
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded392
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded393
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold392:
+fold393:
 	VMOVUPD      (SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y5
@@ -9015,9 +8949,9 @@ fold392:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold392
+	JNZ          fold393
 
-folded393:
+folded392:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -9057,19 +8991,18 @@ fewer391:
 	VMOVUPD (BX)(CX*1), Y1
 	VMOVUPD (BX)(CX*2), Y2
 	VMOVUPD (BX)(DX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded396
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded397
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-	LEAQ  (CX)(CX*2), R9
-
-fold396:
+fold397:
 	VMOVUPD      (SI), Y5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y4
@@ -9082,9 +9015,9 @@ fold396:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold396
+	JNZ          fold397
 
-folded397:
+folded396:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -9119,18 +9052,17 @@ fewer395:
 	VMOVUPD (BX), Y0
 	VMOVUPD (BX)(CX*1), Y1
 	VMOVUPD (BX)(CX*2), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded400
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded401
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold400:
+fold401:
 	VMOVUPD      (SI), Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
@@ -9141,9 +9073,9 @@ fold400:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold400
+	JNZ          fold401
 
-folded401:
+folded400:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -9173,18 +9105,17 @@ fewer399:
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPD (BX), Y0
 	VMOVUPD (BX)(CX*1), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded404
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded405
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold404:
+fold405:
 	VMOVUPD      (SI), Y3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
@@ -9193,9 +9124,9 @@ fold404:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold404
+	JNZ          fold405
 
-folded405:
+folded404:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
@@ -9220,27 +9151,26 @@ fewer403:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded408
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R8
-	TESTQ R8, R8
-	JLE   folded409
-	MOVQ  a+32(FP), BX
-	MOVQ  lda+40(FP), CX
-	MOVQ  stepa+48(FP), DX
-	MOVQ  b+56(FP), SI
-	MOVQ  ldb+64(FP), DI
-
-fold408:
+fold409:
 	VMOVUPD      (SI), Y2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y1
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold408
+	JNZ          fold409
 
-folded409:
+folded408:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y1, Y1, Y1

@@ -146,10 +146,9 @@ one20:
 	FMOVS 32(R9), F23
 
 moved21:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded23
+	BLE  folded22
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -163,22 +162,133 @@ moved21:
 	ADD  R2, R11, R12
 	ADD  R2, R12, R13
 
-fold22:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single24
+	CMP $2, R6
+	BLT single24
+
+several23:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one25
 	FMOVD 32(R4), F27
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved26
 	ADD   $40, R4, R14
 	VLD1  (R14), V27.S[2]
-	B     moved25
+	B     moved26
 
-one24:
+one25:
 	FMOVS 32(R4), F27
 
-moved25:
+moved26:
+	ADD   R5, R4
+	FMOVQ 0(R4), F28
+	FMOVQ 16(R4), F29
+	TST   $2, R0
+	BEQ   one27
+	FMOVD 32(R4), F30
+	TST   $1, R0
+	BEQ   moved28
+	ADD   $40, R4, R14
+	VLD1  (R14), V30.S[2]
+	B     moved28
+
+one27:
+	FMOVS 32(R4), F30
+
+moved28:
+	ADD   R5, R4
+	FMOVD 0(R1), F24
+	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981362 // fmla v2.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81380 // fmla v0.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a1 // fmla v1.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	FMOVD 0(R7), F24
+	WORD  $0x4f981323 // fmla v3.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981344 // fmla v4.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981365 // fmla v5.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81383 // fmla v3.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a4 // fmla v4.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c5 // fmla v5.4s, v30.4s, v24.s[1]
+	FMOVD 0(R8), F24
+	WORD  $0x4f981326 // fmla v6.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981347 // fmla v7.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981368 // fmla v8.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81386 // fmla v6.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a7 // fmla v7.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c8 // fmla v8.4s, v30.4s, v24.s[1]
+	FMOVD 0(R9), F24
+	WORD  $0x4f981329 // fmla v9.4s, v25.4s, v24.s[0]
+	WORD  $0x4f98134a // fmla v10.4s, v26.4s, v24.s[0]
+	WORD  $0x4f98136b // fmla v11.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81389 // fmla v9.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813aa // fmla v10.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813cb // fmla v11.4s, v30.4s, v24.s[1]
+	FMOVD 0(R10), F24
+	WORD  $0x4f98132c // fmla v12.4s, v25.4s, v24.s[0]
+	WORD  $0x4f98134d // fmla v13.4s, v26.4s, v24.s[0]
+	WORD  $0x4f98136e // fmla v14.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb8138c // fmla v12.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813ad // fmla v13.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813ce // fmla v14.4s, v30.4s, v24.s[1]
+	FMOVD 0(R11), F24
+	WORD  $0x4f98132f // fmla v15.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981350 // fmla v16.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981371 // fmla v17.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb8138f // fmla v15.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b0 // fmla v16.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d1 // fmla v17.4s, v30.4s, v24.s[1]
+	FMOVD 0(R12), F24
+	WORD  $0x4f981332 // fmla v18.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981353 // fmla v19.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981374 // fmla v20.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81392 // fmla v18.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b3 // fmla v19.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d4 // fmla v20.4s, v30.4s, v24.s[1]
+	FMOVD 0(R13), F24
+	WORD  $0x4f981335 // fmla v21.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981356 // fmla v22.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981377 // fmla v23.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81395 // fmla v21.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b6 // fmla v22.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d7 // fmla v23.4s, v30.4s, v24.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several23
+	CMP   $0, R6
+	BEQ   folded22
+
+single24:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold29:
+	FMOVQ 0(R4), F25
+	FMOVQ 16(R4), F26
+	TST   $2, R0
+	BEQ   one30
+	FMOVD 32(R4), F27
+	TST   $1, R0
+	BEQ   moved31
+	ADD   $40, R4, R14
+	VLD1  (R14), V27.S[2]
+	B     moved31
+
+one30:
+	FMOVS 32(R4), F27
+
+moved31:
 	ADD   R5, R4
 	FMOVS 0(R1), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
@@ -221,9 +331,9 @@ moved25:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold22
+	BNE   fold29
 
-folded23:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -252,7 +362,7 @@ folded23:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear26
+	BNE   linear32
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -278,7 +388,7 @@ folded23:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear26:
+linear32:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -291,123 +401,123 @@ linear26:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	TST   $2, R0
-	BEQ   one27
+	BEQ   one33
 	FMOVD F2, 32(R1)
 	TST   $1, R0
-	BEQ   moved28
+	BEQ   moved34
 	ADD   $40, R1, R10
 	VST1  V2.S[2], (R10)
-	B     moved28
-
-one27:
-	FMOVS F2, 32(R1)
-
-moved28:
-	FMOVQ F3, 0(R3)
-	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one29
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved30
-	ADD   $40, R3, R10
-	VST1  V5.S[2], (R10)
-	B     moved30
-
-one29:
-	FMOVS F5, 32(R3)
-
-moved30:
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one31
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved32
-	ADD   $40, R4, R10
-	VST1  V8.S[2], (R10)
-	B     moved32
-
-one31:
-	FMOVS F8, 32(R4)
-
-moved32:
-	FMOVQ F9, 0(R5)
-	FMOVQ F10, 16(R5)
-	TST   $2, R0
-	BEQ   one33
-	FMOVD F11, 32(R5)
-	TST   $1, R0
-	BEQ   moved34
-	ADD   $40, R5, R10
-	VST1  V11.S[2], (R10)
 	B     moved34
 
 one33:
-	FMOVS F11, 32(R5)
+	FMOVS F2, 32(R1)
 
 moved34:
-	FMOVQ F12, 0(R6)
-	FMOVQ F13, 16(R6)
+	FMOVQ F3, 0(R3)
+	FMOVQ F4, 16(R3)
 	TST   $2, R0
 	BEQ   one35
-	FMOVD F14, 32(R6)
+	FMOVD F5, 32(R3)
 	TST   $1, R0
 	BEQ   moved36
-	ADD   $40, R6, R10
-	VST1  V14.S[2], (R10)
+	ADD   $40, R3, R10
+	VST1  V5.S[2], (R10)
 	B     moved36
 
 one35:
-	FMOVS F14, 32(R6)
+	FMOVS F5, 32(R3)
 
 moved36:
-	FMOVQ F15, 0(R7)
-	FMOVQ F16, 16(R7)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
 	TST   $2, R0
 	BEQ   one37
-	FMOVD F17, 32(R7)
+	FMOVD F8, 32(R4)
 	TST   $1, R0
 	BEQ   moved38
-	ADD   $40, R7, R10
-	VST1  V17.S[2], (R10)
+	ADD   $40, R4, R10
+	VST1  V8.S[2], (R10)
 	B     moved38
 
 one37:
-	FMOVS F17, 32(R7)
+	FMOVS F8, 32(R4)
 
 moved38:
-	FMOVQ F18, 0(R8)
-	FMOVQ F19, 16(R8)
+	FMOVQ F9, 0(R5)
+	FMOVQ F10, 16(R5)
 	TST   $2, R0
 	BEQ   one39
-	FMOVD F20, 32(R8)
+	FMOVD F11, 32(R5)
 	TST   $1, R0
 	BEQ   moved40
-	ADD   $40, R8, R10
-	VST1  V20.S[2], (R10)
+	ADD   $40, R5, R10
+	VST1  V11.S[2], (R10)
 	B     moved40
 
 one39:
-	FMOVS F20, 32(R8)
+	FMOVS F11, 32(R5)
 
 moved40:
-	FMOVQ F21, 0(R9)
-	FMOVQ F22, 16(R9)
+	FMOVQ F12, 0(R6)
+	FMOVQ F13, 16(R6)
 	TST   $2, R0
 	BEQ   one41
-	FMOVD F23, 32(R9)
+	FMOVD F14, 32(R6)
 	TST   $1, R0
 	BEQ   moved42
-	ADD   $40, R9, R10
-	VST1  V23.S[2], (R10)
+	ADD   $40, R6, R10
+	VST1  V14.S[2], (R10)
 	B     moved42
 
 one41:
-	FMOVS F23, 32(R9)
+	FMOVS F14, 32(R6)
 
 moved42:
+	FMOVQ F15, 0(R7)
+	FMOVQ F16, 16(R7)
+	TST   $2, R0
+	BEQ   one43
+	FMOVD F17, 32(R7)
+	TST   $1, R0
+	BEQ   moved44
+	ADD   $40, R7, R10
+	VST1  V17.S[2], (R10)
+	B     moved44
+
+one43:
+	FMOVS F17, 32(R7)
+
+moved44:
+	FMOVQ F18, 0(R8)
+	FMOVQ F19, 16(R8)
+	TST   $2, R0
+	BEQ   one45
+	FMOVD F20, 32(R8)
+	TST   $1, R0
+	BEQ   moved46
+	ADD   $40, R8, R10
+	VST1  V20.S[2], (R10)
+	B     moved46
+
+one45:
+	FMOVS F20, 32(R8)
+
+moved46:
+	FMOVQ F21, 0(R9)
+	FMOVQ F22, 16(R9)
+	TST   $2, R0
+	BEQ   one47
+	FMOVD F23, 32(R9)
+	TST   $1, R0
+	BEQ   moved48
+	ADD   $40, R9, R10
+	VST1  V23.S[2], (R10)
+	B     moved48
+
+one47:
+	FMOVS F23, 32(R9)
+
+moved48:
 	MOVD c+0(FP), R1
 	MOVD ldc+8(FP), R2
 	MOVD $8, R3
@@ -434,7 +544,7 @@ moved42:
 
 rest4:
 	CMP $7, R1
-	BNE fewer43
+	BNE fewer49
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -448,112 +558,111 @@ rest4:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	TST   $2, R0
-	BEQ   one44
+	BEQ   one50
 	FMOVD 32(R1), F2
 	TST   $1, R0
-	BEQ   moved45
+	BEQ   moved51
 	ADD   $40, R1, R9
 	VLD1  (R9), V2.S[2]
-	B     moved45
-
-one44:
-	FMOVS 32(R1), F2
-
-moved45:
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one46
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved47
-	ADD   $40, R3, R9
-	VLD1  (R9), V5.S[2]
-	B     moved47
-
-one46:
-	FMOVS 32(R3), F5
-
-moved47:
-	FMOVQ 0(R4), F6
-	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one48
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved49
-	ADD   $40, R4, R9
-	VLD1  (R9), V8.S[2]
-	B     moved49
-
-one48:
-	FMOVS 32(R4), F8
-
-moved49:
-	FMOVQ 0(R5), F9
-	FMOVQ 16(R5), F10
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 32(R5), F11
-	TST   $1, R0
-	BEQ   moved51
-	ADD   $40, R5, R9
-	VLD1  (R9), V11.S[2]
 	B     moved51
 
 one50:
-	FMOVS 32(R5), F11
+	FMOVS 32(R1), F2
 
 moved51:
-	FMOVQ 0(R6), F12
-	FMOVQ 16(R6), F13
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
 	TST   $2, R0
 	BEQ   one52
-	FMOVD 32(R6), F14
+	FMOVD 32(R3), F5
 	TST   $1, R0
 	BEQ   moved53
-	ADD   $40, R6, R9
-	VLD1  (R9), V14.S[2]
+	ADD   $40, R3, R9
+	VLD1  (R9), V5.S[2]
 	B     moved53
 
 one52:
-	FMOVS 32(R6), F14
+	FMOVS 32(R3), F5
 
 moved53:
-	FMOVQ 0(R7), F15
-	FMOVQ 16(R7), F16
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
 	TST   $2, R0
 	BEQ   one54
-	FMOVD 32(R7), F17
+	FMOVD 32(R4), F8
 	TST   $1, R0
 	BEQ   moved55
-	ADD   $40, R7, R9
-	VLD1  (R9), V17.S[2]
+	ADD   $40, R4, R9
+	VLD1  (R9), V8.S[2]
 	B     moved55
 
 one54:
-	FMOVS 32(R7), F17
+	FMOVS 32(R4), F8
 
 moved55:
-	FMOVQ 0(R8), F18
-	FMOVQ 16(R8), F19
+	FMOVQ 0(R5), F9
+	FMOVQ 16(R5), F10
 	TST   $2, R0
 	BEQ   one56
-	FMOVD 32(R8), F20
+	FMOVD 32(R5), F11
 	TST   $1, R0
 	BEQ   moved57
-	ADD   $40, R8, R9
-	VLD1  (R9), V20.S[2]
+	ADD   $40, R5, R9
+	VLD1  (R9), V11.S[2]
 	B     moved57
 
 one56:
-	FMOVS 32(R8), F20
+	FMOVS 32(R5), F11
 
 moved57:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	FMOVQ 0(R6), F12
+	FMOVQ 16(R6), F13
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 32(R6), F14
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $40, R6, R9
+	VLD1  (R9), V14.S[2]
+	B     moved59
+
+one58:
+	FMOVS 32(R6), F14
+
+moved59:
+	FMOVQ 0(R7), F15
+	FMOVQ 16(R7), F16
+	TST   $2, R0
+	BEQ   one60
+	FMOVD 32(R7), F17
+	TST   $1, R0
+	BEQ   moved61
+	ADD   $40, R7, R9
+	VLD1  (R9), V17.S[2]
+	B     moved61
+
+one60:
+	FMOVS 32(R7), F17
+
+moved61:
+	FMOVQ 0(R8), F18
+	FMOVQ 16(R8), F19
+	TST   $2, R0
+	BEQ   one62
+	FMOVD 32(R8), F20
+	TST   $1, R0
+	BEQ   moved63
+	ADD   $40, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved63
+
+one62:
+	FMOVS 32(R8), F20
+
+moved63:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded59
+	BLE  folded64
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -566,22 +675,125 @@ moved57:
 	ADD  R2, R10, R11
 	ADD  R2, R11, R12
 
-fold58:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single66
+	CMP $2, R6
+	BLT single66
+
+several65:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	TST   $2, R0
-	BEQ   one60
+	BEQ   one67
 	FMOVD 32(R4), F24
 	TST   $1, R0
-	BEQ   moved61
+	BEQ   moved68
 	ADD   $40, R4, R13
 	VLD1  (R13), V24.S[2]
-	B     moved61
+	B     moved68
 
-one60:
+one67:
 	FMOVS 32(R4), F24
 
-moved61:
+moved68:
+	ADD   R5, R4
+	FMOVQ 0(R4), F25
+	FMOVQ 16(R4), F26
+	TST   $2, R0
+	BEQ   one69
+	FMOVD 32(R4), F27
+	TST   $1, R0
+	BEQ   moved70
+	ADD   $40, R4, R13
+	VLD1  (R13), V27.S[2]
+	B     moved70
+
+one69:
+	FMOVS 32(R4), F27
+
+moved70:
+	ADD   R5, R4
+	FMOVD 0(R1), F21
+	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512e1 // fmla v1.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951302 // fmla v2.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51320 // fmla v0.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51341 // fmla v1.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51362 // fmla v2.4s, v27.4s, v21.s[1]
+	FMOVD 0(R7), F21
+	WORD  $0x4f9512c3 // fmla v3.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512e4 // fmla v4.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951305 // fmla v5.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51323 // fmla v3.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51344 // fmla v4.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51365 // fmla v5.4s, v27.4s, v21.s[1]
+	FMOVD 0(R8), F21
+	WORD  $0x4f9512c6 // fmla v6.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512e7 // fmla v7.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951308 // fmla v8.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51326 // fmla v6.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51347 // fmla v7.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51368 // fmla v8.4s, v27.4s, v21.s[1]
+	FMOVD 0(R9), F21
+	WORD  $0x4f9512c9 // fmla v9.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512ea // fmla v10.4s, v23.4s, v21.s[0]
+	WORD  $0x4f95130b // fmla v11.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51329 // fmla v9.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb5134a // fmla v10.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb5136b // fmla v11.4s, v27.4s, v21.s[1]
+	FMOVD 0(R10), F21
+	WORD  $0x4f9512cc // fmla v12.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512ed // fmla v13.4s, v23.4s, v21.s[0]
+	WORD  $0x4f95130e // fmla v14.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb5132c // fmla v12.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb5134d // fmla v13.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb5136e // fmla v14.4s, v27.4s, v21.s[1]
+	FMOVD 0(R11), F21
+	WORD  $0x4f9512cf // fmla v15.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512f0 // fmla v16.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951311 // fmla v17.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb5132f // fmla v15.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51350 // fmla v16.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51371 // fmla v17.4s, v27.4s, v21.s[1]
+	FMOVD 0(R12), F21
+	WORD  $0x4f9512d2 // fmla v18.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512f3 // fmla v19.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951314 // fmla v20.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51332 // fmla v18.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51353 // fmla v19.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51374 // fmla v20.4s, v27.4s, v21.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several65
+	CMP   $0, R6
+	BEQ   folded64
+
+single66:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold71:
+	FMOVQ 0(R4), F22
+	FMOVQ 16(R4), F23
+	TST   $2, R0
+	BEQ   one72
+	FMOVD 32(R4), F24
+	TST   $1, R0
+	BEQ   moved73
+	ADD   $40, R4, R13
+	VLD1  (R13), V24.S[2]
+	B     moved73
+
+one72:
+	FMOVS 32(R4), F24
+
+moved73:
 	ADD   R5, R4
 	FMOVS 0(R1), F21
 	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
@@ -619,9 +831,9 @@ moved61:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold58
+	BNE   fold71
 
-folded59:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V21.B16
@@ -647,7 +859,7 @@ folded59:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear62
+	BNE   linear74
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -670,7 +882,7 @@ folded59:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear62:
+linear74:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -682,113 +894,113 @@ linear62:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	TST   $2, R0
-	BEQ   one63
+	BEQ   one75
 	FMOVD F2, 32(R1)
 	TST   $1, R0
-	BEQ   moved64
+	BEQ   moved76
 	ADD   $40, R1, R9
 	VST1  V2.S[2], (R9)
-	B     moved64
-
-one63:
-	FMOVS F2, 32(R1)
-
-moved64:
-	FMOVQ F3, 0(R3)
-	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one65
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved66
-	ADD   $40, R3, R9
-	VST1  V5.S[2], (R9)
-	B     moved66
-
-one65:
-	FMOVS F5, 32(R3)
-
-moved66:
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one67
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $40, R4, R9
-	VST1  V8.S[2], (R9)
-	B     moved68
-
-one67:
-	FMOVS F8, 32(R4)
-
-moved68:
-	FMOVQ F9, 0(R5)
-	FMOVQ F10, 16(R5)
-	TST   $2, R0
-	BEQ   one69
-	FMOVD F11, 32(R5)
-	TST   $1, R0
-	BEQ   moved70
-	ADD   $40, R5, R9
-	VST1  V11.S[2], (R9)
-	B     moved70
-
-one69:
-	FMOVS F11, 32(R5)
-
-moved70:
-	FMOVQ F12, 0(R6)
-	FMOVQ F13, 16(R6)
-	TST   $2, R0
-	BEQ   one71
-	FMOVD F14, 32(R6)
-	TST   $1, R0
-	BEQ   moved72
-	ADD   $40, R6, R9
-	VST1  V14.S[2], (R9)
-	B     moved72
-
-one71:
-	FMOVS F14, 32(R6)
-
-moved72:
-	FMOVQ F15, 0(R7)
-	FMOVQ F16, 16(R7)
-	TST   $2, R0
-	BEQ   one73
-	FMOVD F17, 32(R7)
-	TST   $1, R0
-	BEQ   moved74
-	ADD   $40, R7, R9
-	VST1  V17.S[2], (R9)
-	B     moved74
-
-one73:
-	FMOVS F17, 32(R7)
-
-moved74:
-	FMOVQ F18, 0(R8)
-	FMOVQ F19, 16(R8)
-	TST   $2, R0
-	BEQ   one75
-	FMOVD F20, 32(R8)
-	TST   $1, R0
-	BEQ   moved76
-	ADD   $40, R8, R9
-	VST1  V20.S[2], (R9)
 	B     moved76
 
 one75:
-	FMOVS F20, 32(R8)
+	FMOVS F2, 32(R1)
 
 moved76:
+	FMOVQ F3, 0(R3)
+	FMOVQ F4, 16(R3)
+	TST   $2, R0
+	BEQ   one77
+	FMOVD F5, 32(R3)
+	TST   $1, R0
+	BEQ   moved78
+	ADD   $40, R3, R9
+	VST1  V5.S[2], (R9)
+	B     moved78
+
+one77:
+	FMOVS F5, 32(R3)
+
+moved78:
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	TST   $2, R0
+	BEQ   one79
+	FMOVD F8, 32(R4)
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $40, R4, R9
+	VST1  V8.S[2], (R9)
+	B     moved80
+
+one79:
+	FMOVS F8, 32(R4)
+
+moved80:
+	FMOVQ F9, 0(R5)
+	FMOVQ F10, 16(R5)
+	TST   $2, R0
+	BEQ   one81
+	FMOVD F11, 32(R5)
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $40, R5, R9
+	VST1  V11.S[2], (R9)
+	B     moved82
+
+one81:
+	FMOVS F11, 32(R5)
+
+moved82:
+	FMOVQ F12, 0(R6)
+	FMOVQ F13, 16(R6)
+	TST   $2, R0
+	BEQ   one83
+	FMOVD F14, 32(R6)
+	TST   $1, R0
+	BEQ   moved84
+	ADD   $40, R6, R9
+	VST1  V14.S[2], (R9)
+	B     moved84
+
+one83:
+	FMOVS F14, 32(R6)
+
+moved84:
+	FMOVQ F15, 0(R7)
+	FMOVQ F16, 16(R7)
+	TST   $2, R0
+	BEQ   one85
+	FMOVD F17, 32(R7)
+	TST   $1, R0
+	BEQ   moved86
+	ADD   $40, R7, R9
+	VST1  V17.S[2], (R9)
+	B     moved86
+
+one85:
+	FMOVS F17, 32(R7)
+
+moved86:
+	FMOVQ F18, 0(R8)
+	FMOVQ F19, 16(R8)
+	TST   $2, R0
+	BEQ   one87
+	FMOVD F20, 32(R8)
+	TST   $1, R0
+	BEQ   moved88
+	ADD   $40, R8, R9
+	VST1  V20.S[2], (R9)
+	B     moved88
+
+one87:
+	FMOVS F20, 32(R8)
+
+moved88:
 	B done5
 
-fewer43:
+fewer49:
 	CMP $6, R1
-	BNE fewer77
+	BNE fewer89
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -801,97 +1013,96 @@ fewer43:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	TST   $2, R0
-	BEQ   one78
+	BEQ   one90
 	FMOVD 32(R1), F2
 	TST   $1, R0
-	BEQ   moved79
+	BEQ   moved91
 	ADD   $40, R1, R8
 	VLD1  (R8), V2.S[2]
-	B     moved79
+	B     moved91
 
-one78:
+one90:
 	FMOVS 32(R1), F2
 
-moved79:
+moved91:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	TST   $2, R0
-	BEQ   one80
+	BEQ   one92
 	FMOVD 32(R3), F5
 	TST   $1, R0
-	BEQ   moved81
+	BEQ   moved93
 	ADD   $40, R3, R8
 	VLD1  (R8), V5.S[2]
-	B     moved81
+	B     moved93
 
-one80:
+one92:
 	FMOVS 32(R3), F5
 
-moved81:
+moved93:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	TST   $2, R0
-	BEQ   one82
+	BEQ   one94
 	FMOVD 32(R4), F8
 	TST   $1, R0
-	BEQ   moved83
+	BEQ   moved95
 	ADD   $40, R4, R8
 	VLD1  (R8), V8.S[2]
-	B     moved83
+	B     moved95
 
-one82:
+one94:
 	FMOVS 32(R4), F8
 
-moved83:
+moved95:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	TST   $2, R0
-	BEQ   one84
+	BEQ   one96
 	FMOVD 32(R5), F11
 	TST   $1, R0
-	BEQ   moved85
+	BEQ   moved97
 	ADD   $40, R5, R8
 	VLD1  (R8), V11.S[2]
-	B     moved85
+	B     moved97
 
-one84:
+one96:
 	FMOVS 32(R5), F11
 
-moved85:
+moved97:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	TST   $2, R0
-	BEQ   one86
+	BEQ   one98
 	FMOVD 32(R6), F14
 	TST   $1, R0
-	BEQ   moved87
+	BEQ   moved99
 	ADD   $40, R6, R8
 	VLD1  (R8), V14.S[2]
-	B     moved87
+	B     moved99
 
-one86:
+one98:
 	FMOVS 32(R6), F14
 
-moved87:
+moved99:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	TST   $2, R0
-	BEQ   one88
+	BEQ   one100
 	FMOVD 32(R7), F17
 	TST   $1, R0
-	BEQ   moved89
+	BEQ   moved101
 	ADD   $40, R7, R8
 	VLD1  (R8), V17.S[2]
-	B     moved89
+	B     moved101
 
-one88:
+one100:
 	FMOVS 32(R7), F17
 
-moved89:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved101:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded91
+	BLE  folded102
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -903,22 +1114,117 @@ moved89:
 	ADD  R2, R9, R10
 	ADD  R2, R10, R11
 
-fold90:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single104
+	CMP $2, R6
+	BLT single104
+
+several103:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	TST   $2, R0
-	BEQ   one92
+	BEQ   one105
 	FMOVD 32(R4), F21
 	TST   $1, R0
-	BEQ   moved93
+	BEQ   moved106
 	ADD   $40, R4, R12
 	VLD1  (R12), V21.S[2]
-	B     moved93
+	B     moved106
 
-one92:
+one105:
 	FMOVS 32(R4), F21
 
-moved93:
+moved106:
+	ADD   R5, R4
+	FMOVQ 0(R4), F22
+	FMOVQ 16(R4), F23
+	TST   $2, R0
+	BEQ   one107
+	FMOVD 32(R4), F24
+	TST   $1, R0
+	BEQ   moved108
+	ADD   $40, R4, R12
+	VLD1  (R12), V24.S[2]
+	B     moved108
+
+one107:
+	FMOVS 32(R4), F24
+
+moved108:
+	ADD   R5, R4
+	FMOVD 0(R1), F18
+	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
+	WORD  $0x4f921281 // fmla v1.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212a2 // fmla v2.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212c0 // fmla v0.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212e1 // fmla v1.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb21302 // fmla v2.4s, v24.4s, v18.s[1]
+	FMOVD 0(R7), F18
+	WORD  $0x4f921263 // fmla v3.4s, v19.4s, v18.s[0]
+	WORD  $0x4f921284 // fmla v4.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212a5 // fmla v5.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212c3 // fmla v3.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212e4 // fmla v4.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb21305 // fmla v5.4s, v24.4s, v18.s[1]
+	FMOVD 0(R8), F18
+	WORD  $0x4f921266 // fmla v6.4s, v19.4s, v18.s[0]
+	WORD  $0x4f921287 // fmla v7.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212a8 // fmla v8.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212c6 // fmla v6.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212e7 // fmla v7.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb21308 // fmla v8.4s, v24.4s, v18.s[1]
+	FMOVD 0(R9), F18
+	WORD  $0x4f921269 // fmla v9.4s, v19.4s, v18.s[0]
+	WORD  $0x4f92128a // fmla v10.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212ab // fmla v11.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212c9 // fmla v9.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212ea // fmla v10.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb2130b // fmla v11.4s, v24.4s, v18.s[1]
+	FMOVD 0(R10), F18
+	WORD  $0x4f92126c // fmla v12.4s, v19.4s, v18.s[0]
+	WORD  $0x4f92128d // fmla v13.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212ae // fmla v14.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212cc // fmla v12.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212ed // fmla v13.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb2130e // fmla v14.4s, v24.4s, v18.s[1]
+	FMOVD 0(R11), F18
+	WORD  $0x4f92126f // fmla v15.4s, v19.4s, v18.s[0]
+	WORD  $0x4f921290 // fmla v16.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212b1 // fmla v17.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212cf // fmla v15.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212f0 // fmla v16.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb21311 // fmla v17.4s, v24.4s, v18.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several103
+	CMP   $0, R6
+	BEQ   folded102
+
+single104:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold109:
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	TST   $2, R0
+	BEQ   one110
+	FMOVD 32(R4), F21
+	TST   $1, R0
+	BEQ   moved111
+	ADD   $40, R4, R12
+	VLD1  (R12), V21.S[2]
+	B     moved111
+
+one110:
+	FMOVS 32(R4), F21
+
+moved111:
 	ADD   R5, R4
 	FMOVS 0(R1), F18
 	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
@@ -951,9 +1257,9 @@ moved93:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold90
+	BNE   fold109
 
-folded91:
+folded102:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V18.B16
@@ -976,7 +1282,7 @@ folded91:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear94
+	BNE   linear112
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -996,7 +1302,7 @@ folded91:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear94:
+linear112:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1007,98 +1313,98 @@ linear94:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	TST   $2, R0
-	BEQ   one95
+	BEQ   one113
 	FMOVD F2, 32(R1)
 	TST   $1, R0
-	BEQ   moved96
+	BEQ   moved114
 	ADD   $40, R1, R8
 	VST1  V2.S[2], (R8)
-	B     moved96
+	B     moved114
 
-one95:
+one113:
 	FMOVS F2, 32(R1)
 
-moved96:
+moved114:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	TST   $2, R0
-	BEQ   one97
+	BEQ   one115
 	FMOVD F5, 32(R3)
 	TST   $1, R0
-	BEQ   moved98
+	BEQ   moved116
 	ADD   $40, R3, R8
 	VST1  V5.S[2], (R8)
-	B     moved98
+	B     moved116
 
-one97:
+one115:
 	FMOVS F5, 32(R3)
 
-moved98:
+moved116:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	TST   $2, R0
-	BEQ   one99
+	BEQ   one117
 	FMOVD F8, 32(R4)
 	TST   $1, R0
-	BEQ   moved100
+	BEQ   moved118
 	ADD   $40, R4, R8
 	VST1  V8.S[2], (R8)
-	B     moved100
+	B     moved118
 
-one99:
+one117:
 	FMOVS F8, 32(R4)
 
-moved100:
+moved118:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	TST   $2, R0
-	BEQ   one101
+	BEQ   one119
 	FMOVD F11, 32(R5)
 	TST   $1, R0
-	BEQ   moved102
+	BEQ   moved120
 	ADD   $40, R5, R8
 	VST1  V11.S[2], (R8)
-	B     moved102
+	B     moved120
 
-one101:
+one119:
 	FMOVS F11, 32(R5)
 
-moved102:
+moved120:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	TST   $2, R0
-	BEQ   one103
+	BEQ   one121
 	FMOVD F14, 32(R6)
 	TST   $1, R0
-	BEQ   moved104
+	BEQ   moved122
 	ADD   $40, R6, R8
 	VST1  V14.S[2], (R8)
-	B     moved104
+	B     moved122
 
-one103:
+one121:
 	FMOVS F14, 32(R6)
 
-moved104:
+moved122:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	TST   $2, R0
-	BEQ   one105
+	BEQ   one123
 	FMOVD F17, 32(R7)
 	TST   $1, R0
-	BEQ   moved106
+	BEQ   moved124
 	ADD   $40, R7, R8
 	VST1  V17.S[2], (R8)
-	B     moved106
+	B     moved124
 
-one105:
+one123:
 	FMOVS F17, 32(R7)
 
-moved106:
+moved124:
 	B done5
 
-fewer77:
+fewer89:
 	CMP $5, R1
-	BNE fewer107
+	BNE fewer125
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -1110,82 +1416,81 @@ fewer77:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	TST   $2, R0
-	BEQ   one108
+	BEQ   one126
 	FMOVD 32(R1), F2
 	TST   $1, R0
-	BEQ   moved109
+	BEQ   moved127
 	ADD   $40, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved109
+	B     moved127
 
-one108:
+one126:
 	FMOVS 32(R1), F2
 
-moved109:
+moved127:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	TST   $2, R0
-	BEQ   one110
+	BEQ   one128
 	FMOVD 32(R3), F5
 	TST   $1, R0
-	BEQ   moved111
+	BEQ   moved129
 	ADD   $40, R3, R7
 	VLD1  (R7), V5.S[2]
-	B     moved111
+	B     moved129
 
-one110:
+one128:
 	FMOVS 32(R3), F5
 
-moved111:
+moved129:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	TST   $2, R0
-	BEQ   one112
+	BEQ   one130
 	FMOVD 32(R4), F8
 	TST   $1, R0
-	BEQ   moved113
+	BEQ   moved131
 	ADD   $40, R4, R7
 	VLD1  (R7), V8.S[2]
-	B     moved113
+	B     moved131
 
-one112:
+one130:
 	FMOVS 32(R4), F8
 
-moved113:
+moved131:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	TST   $2, R0
-	BEQ   one114
+	BEQ   one132
 	FMOVD 32(R5), F11
 	TST   $1, R0
-	BEQ   moved115
+	BEQ   moved133
 	ADD   $40, R5, R7
 	VLD1  (R7), V11.S[2]
-	B     moved115
+	B     moved133
 
-one114:
+one132:
 	FMOVS 32(R5), F11
 
-moved115:
+moved133:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	TST   $2, R0
-	BEQ   one116
+	BEQ   one134
 	FMOVD 32(R6), F14
 	TST   $1, R0
-	BEQ   moved117
+	BEQ   moved135
 	ADD   $40, R6, R7
 	VLD1  (R7), V14.S[2]
-	B     moved117
+	B     moved135
 
-one116:
+one134:
 	FMOVS 32(R6), F14
 
-moved117:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved135:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded119
+	BLE  folded136
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -1196,22 +1501,109 @@ moved117:
 	ADD  R2, R8, R9
 	ADD  R2, R9, R10
 
-fold118:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single138
+	CMP $2, R6
+	BLT single138
+
+several137:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	TST   $2, R0
-	BEQ   one120
+	BEQ   one139
 	FMOVD 32(R4), F18
 	TST   $1, R0
-	BEQ   moved121
+	BEQ   moved140
 	ADD   $40, R4, R11
 	VLD1  (R11), V18.S[2]
-	B     moved121
+	B     moved140
 
-one120:
+one139:
 	FMOVS 32(R4), F18
 
-moved121:
+moved140:
+	ADD   R5, R4
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	TST   $2, R0
+	BEQ   one141
+	FMOVD 32(R4), F21
+	TST   $1, R0
+	BEQ   moved142
+	ADD   $40, R4, R11
+	VLD1  (R11), V21.S[2]
+	B     moved142
+
+one141:
+	FMOVS 32(R4), F21
+
+moved142:
+	ADD   R5, R4
+	FMOVD 0(R1), F15
+	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f1221 // fmla v1.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f1242 // fmla v2.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf1260 // fmla v0.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf1281 // fmla v1.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12a2 // fmla v2.4s, v21.4s, v15.s[1]
+	FMOVD 0(R7), F15
+	WORD  $0x4f8f1203 // fmla v3.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f1224 // fmla v4.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f1245 // fmla v5.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf1263 // fmla v3.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf1284 // fmla v4.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12a5 // fmla v5.4s, v21.4s, v15.s[1]
+	FMOVD 0(R8), F15
+	WORD  $0x4f8f1206 // fmla v6.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f1227 // fmla v7.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f1248 // fmla v8.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf1266 // fmla v6.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf1287 // fmla v7.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12a8 // fmla v8.4s, v21.4s, v15.s[1]
+	FMOVD 0(R9), F15
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f122a // fmla v10.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f124b // fmla v11.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf1269 // fmla v9.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf128a // fmla v10.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12ab // fmla v11.4s, v21.4s, v15.s[1]
+	FMOVD 0(R10), F15
+	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f122d // fmla v13.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f124e // fmla v14.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf126c // fmla v12.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf128d // fmla v13.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12ae // fmla v14.4s, v21.4s, v15.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several137
+	CMP   $0, R6
+	BEQ   folded136
+
+single138:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold143:
+	FMOVQ 0(R4), F16
+	FMOVQ 16(R4), F17
+	TST   $2, R0
+	BEQ   one144
+	FMOVD 32(R4), F18
+	TST   $1, R0
+	BEQ   moved145
+	ADD   $40, R4, R11
+	VLD1  (R11), V18.S[2]
+	B     moved145
+
+one144:
+	FMOVS 32(R4), F18
+
+moved145:
 	ADD   R5, R4
 	FMOVS 0(R1), F15
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -1239,9 +1631,9 @@ moved121:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold118
+	BNE   fold143
 
-folded119:
+folded136:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V15.B16
@@ -1261,7 +1653,7 @@ folded119:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear122
+	BNE   linear146
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -1278,7 +1670,7 @@ folded119:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear122:
+linear146:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1288,83 +1680,83 @@ linear122:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	TST   $2, R0
-	BEQ   one123
+	BEQ   one147
 	FMOVD F2, 32(R1)
 	TST   $1, R0
-	BEQ   moved124
+	BEQ   moved148
 	ADD   $40, R1, R7
 	VST1  V2.S[2], (R7)
-	B     moved124
+	B     moved148
 
-one123:
+one147:
 	FMOVS F2, 32(R1)
 
-moved124:
+moved148:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	TST   $2, R0
-	BEQ   one125
+	BEQ   one149
 	FMOVD F5, 32(R3)
 	TST   $1, R0
-	BEQ   moved126
+	BEQ   moved150
 	ADD   $40, R3, R7
 	VST1  V5.S[2], (R7)
-	B     moved126
+	B     moved150
 
-one125:
+one149:
 	FMOVS F5, 32(R3)
 
-moved126:
+moved150:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	TST   $2, R0
-	BEQ   one127
+	BEQ   one151
 	FMOVD F8, 32(R4)
 	TST   $1, R0
-	BEQ   moved128
+	BEQ   moved152
 	ADD   $40, R4, R7
 	VST1  V8.S[2], (R7)
-	B     moved128
+	B     moved152
 
-one127:
+one151:
 	FMOVS F8, 32(R4)
 
-moved128:
+moved152:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	TST   $2, R0
-	BEQ   one129
+	BEQ   one153
 	FMOVD F11, 32(R5)
 	TST   $1, R0
-	BEQ   moved130
+	BEQ   moved154
 	ADD   $40, R5, R7
 	VST1  V11.S[2], (R7)
-	B     moved130
+	B     moved154
 
-one129:
+one153:
 	FMOVS F11, 32(R5)
 
-moved130:
+moved154:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	TST   $2, R0
-	BEQ   one131
+	BEQ   one155
 	FMOVD F14, 32(R6)
 	TST   $1, R0
-	BEQ   moved132
+	BEQ   moved156
 	ADD   $40, R6, R7
 	VST1  V14.S[2], (R7)
-	B     moved132
+	B     moved156
 
-one131:
+one155:
 	FMOVS F14, 32(R6)
 
-moved132:
+moved156:
 	B done5
 
-fewer107:
+fewer125:
 	CMP $4, R1
-	BNE fewer133
+	BNE fewer157
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -1375,67 +1767,66 @@ fewer107:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	TST   $2, R0
-	BEQ   one134
+	BEQ   one158
 	FMOVD 32(R1), F2
 	TST   $1, R0
-	BEQ   moved135
+	BEQ   moved159
 	ADD   $40, R1, R6
 	VLD1  (R6), V2.S[2]
-	B     moved135
+	B     moved159
 
-one134:
+one158:
 	FMOVS 32(R1), F2
 
-moved135:
+moved159:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one160
 	FMOVD 32(R3), F5
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved161
 	ADD   $40, R3, R6
 	VLD1  (R6), V5.S[2]
-	B     moved137
+	B     moved161
 
-one136:
+one160:
 	FMOVS 32(R3), F5
 
-moved137:
+moved161:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	TST   $2, R0
-	BEQ   one138
+	BEQ   one162
 	FMOVD 32(R4), F8
 	TST   $1, R0
-	BEQ   moved139
+	BEQ   moved163
 	ADD   $40, R4, R6
 	VLD1  (R6), V8.S[2]
-	B     moved139
+	B     moved163
 
-one138:
+one162:
 	FMOVS 32(R4), F8
 
-moved139:
+moved163:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one164
 	FMOVD 32(R5), F11
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved165
 	ADD   $40, R5, R6
 	VLD1  (R6), V11.S[2]
-	B     moved141
+	B     moved165
 
-one140:
+one164:
 	FMOVS 32(R5), F11
 
-moved141:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved165:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded143
+	BLE  folded166
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -1445,22 +1836,101 @@ moved141:
 	ADD  R2, R7, R8
 	ADD  R2, R8, R9
 
-fold142:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single168
+	CMP $2, R6
+	BLT single168
+
+several167:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	TST   $2, R0
-	BEQ   one144
+	BEQ   one169
 	FMOVD 32(R4), F15
 	TST   $1, R0
-	BEQ   moved145
+	BEQ   moved170
 	ADD   $40, R4, R10
 	VLD1  (R10), V15.S[2]
-	B     moved145
+	B     moved170
 
-one144:
+one169:
 	FMOVS 32(R4), F15
 
-moved145:
+moved170:
+	ADD   R5, R4
+	FMOVQ 0(R4), F16
+	FMOVQ 16(R4), F17
+	TST   $2, R0
+	BEQ   one171
+	FMOVD 32(R4), F18
+	TST   $1, R0
+	BEQ   moved172
+	ADD   $40, R4, R10
+	VLD1  (R10), V18.S[2]
+	B     moved172
+
+one171:
+	FMOVS 32(R4), F18
+
+moved172:
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	WORD  $0x4fac1200 // fmla v0.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1221 // fmla v1.4s, v17.4s, v12.s[1]
+	WORD  $0x4fac1242 // fmla v2.4s, v18.4s, v12.s[1]
+	FMOVD 0(R7), F12
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8c11e5 // fmla v5.4s, v15.4s, v12.s[0]
+	WORD  $0x4fac1203 // fmla v3.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1224 // fmla v4.4s, v17.4s, v12.s[1]
+	WORD  $0x4fac1245 // fmla v5.4s, v18.4s, v12.s[1]
+	FMOVD 0(R8), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c7 // fmla v7.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8c11e8 // fmla v8.4s, v15.4s, v12.s[0]
+	WORD  $0x4fac1206 // fmla v6.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1227 // fmla v7.4s, v17.4s, v12.s[1]
+	WORD  $0x4fac1248 // fmla v8.4s, v18.4s, v12.s[1]
+	FMOVD 0(R9), F12
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11ca // fmla v10.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8c11eb // fmla v11.4s, v15.4s, v12.s[0]
+	WORD  $0x4fac1209 // fmla v9.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac122a // fmla v10.4s, v17.4s, v12.s[1]
+	WORD  $0x4fac124b // fmla v11.4s, v18.4s, v12.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several167
+	CMP   $0, R6
+	BEQ   folded166
+
+single168:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold173:
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	TST   $2, R0
+	BEQ   one174
+	FMOVD 32(R4), F15
+	TST   $1, R0
+	BEQ   moved175
+	ADD   $40, R4, R10
+	VLD1  (R10), V15.S[2]
+	B     moved175
+
+one174:
+	FMOVS 32(R4), F15
+
+moved175:
 	ADD   R5, R4
 	FMOVS 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -1483,9 +1953,9 @@ moved145:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold142
+	BNE   fold173
 
-folded143:
+folded166:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -1502,7 +1972,7 @@ folded143:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear146
+	BNE   linear176
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -1516,7 +1986,7 @@ folded143:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear146:
+linear176:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1525,68 +1995,68 @@ linear146:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	TST   $2, R0
-	BEQ   one147
+	BEQ   one177
 	FMOVD F2, 32(R1)
 	TST   $1, R0
-	BEQ   moved148
+	BEQ   moved178
 	ADD   $40, R1, R6
 	VST1  V2.S[2], (R6)
-	B     moved148
+	B     moved178
 
-one147:
+one177:
 	FMOVS F2, 32(R1)
 
-moved148:
+moved178:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	TST   $2, R0
-	BEQ   one149
+	BEQ   one179
 	FMOVD F5, 32(R3)
 	TST   $1, R0
-	BEQ   moved150
+	BEQ   moved180
 	ADD   $40, R3, R6
 	VST1  V5.S[2], (R6)
-	B     moved150
+	B     moved180
 
-one149:
+one179:
 	FMOVS F5, 32(R3)
 
-moved150:
+moved180:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	TST   $2, R0
-	BEQ   one151
+	BEQ   one181
 	FMOVD F8, 32(R4)
 	TST   $1, R0
-	BEQ   moved152
+	BEQ   moved182
 	ADD   $40, R4, R6
 	VST1  V8.S[2], (R6)
-	B     moved152
+	B     moved182
 
-one151:
+one181:
 	FMOVS F8, 32(R4)
 
-moved152:
+moved182:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	TST   $2, R0
-	BEQ   one153
+	BEQ   one183
 	FMOVD F11, 32(R5)
 	TST   $1, R0
-	BEQ   moved154
+	BEQ   moved184
 	ADD   $40, R5, R6
 	VST1  V11.S[2], (R6)
-	B     moved154
+	B     moved184
 
-one153:
+one183:
 	FMOVS F11, 32(R5)
 
-moved154:
+moved184:
 	B done5
 
-fewer133:
+fewer157:
 	CMP $3, R1
-	BNE fewer155
+	BNE fewer185
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -1596,52 +2066,51 @@ fewer133:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	TST   $2, R0
-	BEQ   one156
+	BEQ   one186
 	FMOVD 32(R1), F2
 	TST   $1, R0
-	BEQ   moved157
+	BEQ   moved187
 	ADD   $40, R1, R5
 	VLD1  (R5), V2.S[2]
-	B     moved157
+	B     moved187
 
-one156:
+one186:
 	FMOVS 32(R1), F2
 
-moved157:
+moved187:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	TST   $2, R0
-	BEQ   one158
+	BEQ   one188
 	FMOVD 32(R3), F5
 	TST   $1, R0
-	BEQ   moved159
+	BEQ   moved189
 	ADD   $40, R3, R5
 	VLD1  (R5), V5.S[2]
-	B     moved159
+	B     moved189
 
-one158:
+one188:
 	FMOVS 32(R3), F5
 
-moved159:
+moved189:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one190
 	FMOVD 32(R4), F8
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved191
 	ADD   $40, R4, R5
 	VLD1  (R5), V8.S[2]
-	B     moved161
+	B     moved191
 
-one160:
+one190:
 	FMOVS 32(R4), F8
 
-moved161:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved191:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded163
+	BLE  folded192
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -1650,22 +2119,93 @@ moved161:
 	ADD  R2, R1, R7
 	ADD  R2, R7, R8
 
-fold162:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single194
+	CMP $2, R6
+	BLT single194
+
+several193:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	TST   $2, R0
-	BEQ   one164
+	BEQ   one195
 	FMOVD 32(R4), F12
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved196
 	ADD   $40, R4, R9
 	VLD1  (R9), V12.S[2]
-	B     moved165
+	B     moved196
 
-one164:
+one195:
 	FMOVS 32(R4), F12
 
-moved165:
+moved196:
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	TST   $2, R0
+	BEQ   one197
+	FMOVD 32(R4), F15
+	TST   $1, R0
+	BEQ   moved198
+	ADD   $40, R4, R9
+	VLD1  (R9), V15.S[2]
+	B     moved198
+
+one197:
+	FMOVS 32(R4), F15
+
+moved198:
+	ADD   R5, R4
+	FMOVD 0(R1), F9
+	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	WORD  $0x4f891161 // fmla v1.4s, v11.4s, v9.s[0]
+	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD  $0x4fa911a0 // fmla v0.4s, v13.4s, v9.s[1]
+	WORD  $0x4fa911c1 // fmla v1.4s, v14.4s, v9.s[1]
+	WORD  $0x4fa911e2 // fmla v2.4s, v15.4s, v9.s[1]
+	FMOVD 0(R7), F9
+	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
+	WORD  $0x4f891164 // fmla v4.4s, v11.4s, v9.s[0]
+	WORD  $0x4f891185 // fmla v5.4s, v12.4s, v9.s[0]
+	WORD  $0x4fa911a3 // fmla v3.4s, v13.4s, v9.s[1]
+	WORD  $0x4fa911c4 // fmla v4.4s, v14.4s, v9.s[1]
+	WORD  $0x4fa911e5 // fmla v5.4s, v15.4s, v9.s[1]
+	FMOVD 0(R8), F9
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	WORD  $0x4f891167 // fmla v7.4s, v11.4s, v9.s[0]
+	WORD  $0x4f891188 // fmla v8.4s, v12.4s, v9.s[0]
+	WORD  $0x4fa911a6 // fmla v6.4s, v13.4s, v9.s[1]
+	WORD  $0x4fa911c7 // fmla v7.4s, v14.4s, v9.s[1]
+	WORD  $0x4fa911e8 // fmla v8.4s, v15.4s, v9.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several193
+	CMP   $0, R6
+	BEQ   folded192
+
+single194:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold199:
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	TST   $2, R0
+	BEQ   one200
+	FMOVD 32(R4), F12
+	TST   $1, R0
+	BEQ   moved201
+	ADD   $40, R4, R9
+	VLD1  (R9), V12.S[2]
+	B     moved201
+
+one200:
+	FMOVS 32(R4), F12
+
+moved201:
 	ADD   R5, R4
 	FMOVS 0(R1), F9
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -1683,9 +2223,9 @@ moved165:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold162
+	BNE   fold199
 
-folded163:
+folded192:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V9.B16
@@ -1699,7 +2239,7 @@ folded163:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear166
+	BNE   linear202
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -1710,7 +2250,7 @@ folded163:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear166:
+linear202:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1718,53 +2258,53 @@ linear166:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	TST   $2, R0
-	BEQ   one167
+	BEQ   one203
 	FMOVD F2, 32(R1)
 	TST   $1, R0
-	BEQ   moved168
+	BEQ   moved204
 	ADD   $40, R1, R5
 	VST1  V2.S[2], (R5)
-	B     moved168
+	B     moved204
 
-one167:
+one203:
 	FMOVS F2, 32(R1)
 
-moved168:
+moved204:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	TST   $2, R0
-	BEQ   one169
+	BEQ   one205
 	FMOVD F5, 32(R3)
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved206
 	ADD   $40, R3, R5
 	VST1  V5.S[2], (R5)
-	B     moved170
+	B     moved206
 
-one169:
+one205:
 	FMOVS F5, 32(R3)
 
-moved170:
+moved206:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	TST   $2, R0
-	BEQ   one171
+	BEQ   one207
 	FMOVD F8, 32(R4)
 	TST   $1, R0
-	BEQ   moved172
+	BEQ   moved208
 	ADD   $40, R4, R5
 	VST1  V8.S[2], (R5)
-	B     moved172
+	B     moved208
 
-one171:
+one207:
 	FMOVS F8, 32(R4)
 
-moved172:
+moved208:
 	B done5
 
-fewer155:
+fewer185:
 	CMP $2, R1
-	BNE fewer173
+	BNE fewer209
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -1773,37 +2313,36 @@ fewer155:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	TST   $2, R0
-	BEQ   one174
+	BEQ   one210
 	FMOVD 32(R1), F2
 	TST   $1, R0
-	BEQ   moved175
+	BEQ   moved211
 	ADD   $40, R1, R4
 	VLD1  (R4), V2.S[2]
-	B     moved175
+	B     moved211
 
-one174:
+one210:
 	FMOVS 32(R1), F2
 
-moved175:
+moved211:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	TST   $2, R0
-	BEQ   one176
+	BEQ   one212
 	FMOVD 32(R3), F5
 	TST   $1, R0
-	BEQ   moved177
+	BEQ   moved213
 	ADD   $40, R3, R4
 	VLD1  (R4), V5.S[2]
-	B     moved177
+	B     moved213
 
-one176:
+one212:
 	FMOVS 32(R3), F5
 
-moved177:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved213:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded179
+	BLE  folded214
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -1811,22 +2350,85 @@ moved177:
 	MOVD ldb+64(FP), R5
 	ADD  R2, R1, R7
 
-fold178:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single216
+	CMP $2, R6
+	BLT single216
+
+several215:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	TST   $2, R0
-	BEQ   one180
+	BEQ   one217
 	FMOVD 32(R4), F9
 	TST   $1, R0
-	BEQ   moved181
+	BEQ   moved218
 	ADD   $40, R4, R8
 	VLD1  (R8), V9.S[2]
-	B     moved181
+	B     moved218
 
-one180:
+one217:
 	FMOVS 32(R4), F9
 
-moved181:
+moved218:
+	ADD   R5, R4
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	TST   $2, R0
+	BEQ   one219
+	FMOVD 32(R4), F12
+	TST   $1, R0
+	BEQ   moved220
+	ADD   $40, R4, R8
+	VLD1  (R8), V12.S[2]
+	B     moved220
+
+one219:
+	FMOVS 32(R4), F12
+
+moved220:
+	ADD   R5, R4
+	FMOVD 0(R1), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	WORD  $0x4fa61140 // fmla v0.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa61161 // fmla v1.4s, v11.4s, v6.s[1]
+	WORD  $0x4fa61182 // fmla v2.4s, v12.4s, v6.s[1]
+	FMOVD 0(R7), F6
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861104 // fmla v4.4s, v8.4s, v6.s[0]
+	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
+	WORD  $0x4fa61143 // fmla v3.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa61164 // fmla v4.4s, v11.4s, v6.s[1]
+	WORD  $0x4fa61185 // fmla v5.4s, v12.4s, v6.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several215
+	CMP   $0, R6
+	BEQ   folded214
+
+single216:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold221:
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	TST   $2, R0
+	BEQ   one222
+	FMOVD 32(R4), F9
+	TST   $1, R0
+	BEQ   moved223
+	ADD   $40, R4, R8
+	VLD1  (R8), V9.S[2]
+	B     moved223
+
+one222:
+	FMOVS 32(R4), F9
+
+moved223:
 	ADD   R5, R4
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -1839,9 +2441,9 @@ moved181:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold178
+	BNE   fold221
 
-folded179:
+folded214:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -1852,7 +2454,7 @@ folded179:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear182
+	BNE   linear224
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -1860,89 +2462,143 @@ folded179:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear182:
+linear224:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	TST   $2, R0
-	BEQ   one183
+	BEQ   one225
 	FMOVD F2, 32(R1)
 	TST   $1, R0
-	BEQ   moved184
+	BEQ   moved226
 	ADD   $40, R1, R4
 	VST1  V2.S[2], (R4)
-	B     moved184
+	B     moved226
 
-one183:
+one225:
 	FMOVS F2, 32(R1)
 
-moved184:
+moved226:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	TST   $2, R0
-	BEQ   one185
+	BEQ   one227
 	FMOVD F5, 32(R3)
 	TST   $1, R0
-	BEQ   moved186
+	BEQ   moved228
 	ADD   $40, R3, R4
 	VST1  V5.S[2], (R4)
-	B     moved186
+	B     moved228
 
-one185:
+one227:
 	FMOVS F5, 32(R3)
 
-moved186:
+moved228:
 	B done5
 
-fewer173:
+fewer209:
 	CMP $1, R1
-	BNE fewer187
+	BNE fewer229
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	TST   $2, R0
-	BEQ   one188
+	BEQ   one230
 	FMOVD 32(R1), F2
 	TST   $1, R0
-	BEQ   moved189
+	BEQ   moved231
 	ADD   $40, R1, R3
 	VLD1  (R3), V2.S[2]
-	B     moved189
+	B     moved231
 
-one188:
+one230:
 	FMOVS 32(R1), F2
 
-moved189:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved231:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded191
+	BLE  folded232
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
 	MOVD b+56(FP), R4
 	MOVD ldb+64(FP), R5
 
-fold190:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single234
+	CMP $2, R6
+	BLT single234
+
+several233:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	TST   $2, R0
-	BEQ   one192
+	BEQ   one235
 	FMOVD 32(R4), F6
 	TST   $1, R0
-	BEQ   moved193
+	BEQ   moved236
 	ADD   $40, R4, R7
 	VLD1  (R7), V6.S[2]
-	B     moved193
+	B     moved236
 
-one192:
+one235:
 	FMOVS 32(R4), F6
 
-moved193:
+moved236:
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	TST   $2, R0
+	BEQ   one237
+	FMOVD 32(R4), F9
+	TST   $1, R0
+	BEQ   moved238
+	ADD   $40, R4, R7
+	VLD1  (R7), V9.S[2]
+	B     moved238
+
+one237:
+	FMOVS 32(R4), F9
+
+moved238:
+	ADD   R5, R4
+	FMOVD 0(R1), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
+	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
+	WORD  $0x4fa310e0 // fmla v0.4s, v7.4s, v3.s[1]
+	WORD  $0x4fa31101 // fmla v1.4s, v8.4s, v3.s[1]
+	WORD  $0x4fa31122 // fmla v2.4s, v9.4s, v3.s[1]
+	ADD   $8, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several233
+	CMP   $0, R6
+	BEQ   folded232
+
+single234:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold239:
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	TST   $2, R0
+	BEQ   one240
+	FMOVD 32(R4), F6
+	TST   $1, R0
+	BEQ   moved241
+	ADD   $40, R4, R7
+	VLD1  (R7), V6.S[2]
+	B     moved241
+
+one240:
+	FMOVS 32(R4), F6
+
+moved241:
 	ADD   R5, R4
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -1950,9 +2606,9 @@ moved193:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold190
+	BNE   fold239
 
-folded191:
+folded232:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -1960,40 +2616,40 @@ folded191:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear194
+	BNE   linear242
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear194:
+linear242:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	TST   $2, R0
-	BEQ   one195
+	BEQ   one243
 	FMOVD F2, 32(R1)
 	TST   $1, R0
-	BEQ   moved196
+	BEQ   moved244
 	ADD   $40, R1, R3
 	VST1  V2.S[2], (R3)
-	B     moved196
+	B     moved244
 
-one195:
+one243:
 	FMOVS F2, 32(R1)
 
-moved196:
+moved244:
 	B done5
 
-fewer187:
+fewer229:
 done5:
 	RET
 
 full1:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest198
+	BLT  rest246
 
-tile197:
+tile245:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -2028,25 +2684,110 @@ tile197:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R9), F23
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded248
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single250
+	CMP $2, R6
+	BLT single250
+
+several249:
+	FMOVQ 0(R4), F25
+	FMOVQ 16(R4), F26
+	FMOVQ 32(R4), F27
+	ADD   R5, R4
+	FMOVQ 0(R4), F28
+	FMOVQ 16(R4), F29
+	FMOVQ 32(R4), F30
+	ADD   R5, R4
+	FMOVD 0(R1), F24
+	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981362 // fmla v2.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81380 // fmla v0.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a1 // fmla v1.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	FMOVD 0(R7), F24
+	WORD  $0x4f981323 // fmla v3.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981344 // fmla v4.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981365 // fmla v5.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81383 // fmla v3.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a4 // fmla v4.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c5 // fmla v5.4s, v30.4s, v24.s[1]
+	FMOVD 0(R8), F24
+	WORD  $0x4f981326 // fmla v6.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981347 // fmla v7.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981368 // fmla v8.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81386 // fmla v6.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a7 // fmla v7.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c8 // fmla v8.4s, v30.4s, v24.s[1]
+	FMOVD 0(R9), F24
+	WORD  $0x4f981329 // fmla v9.4s, v25.4s, v24.s[0]
+	WORD  $0x4f98134a // fmla v10.4s, v26.4s, v24.s[0]
+	WORD  $0x4f98136b // fmla v11.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81389 // fmla v9.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813aa // fmla v10.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813cb // fmla v11.4s, v30.4s, v24.s[1]
+	FMOVD 0(R10), F24
+	WORD  $0x4f98132c // fmla v12.4s, v25.4s, v24.s[0]
+	WORD  $0x4f98134d // fmla v13.4s, v26.4s, v24.s[0]
+	WORD  $0x4f98136e // fmla v14.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb8138c // fmla v12.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813ad // fmla v13.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813ce // fmla v14.4s, v30.4s, v24.s[1]
+	FMOVD 0(R11), F24
+	WORD  $0x4f98132f // fmla v15.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981350 // fmla v16.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981371 // fmla v17.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb8138f // fmla v15.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b0 // fmla v16.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d1 // fmla v17.4s, v30.4s, v24.s[1]
+	FMOVD 0(R12), F24
+	WORD  $0x4f981332 // fmla v18.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981353 // fmla v19.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981374 // fmla v20.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81392 // fmla v18.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b3 // fmla v19.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d4 // fmla v20.4s, v30.4s, v24.s[1]
+	FMOVD 0(R13), F24
+	WORD  $0x4f981335 // fmla v21.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981356 // fmla v22.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981377 // fmla v23.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81395 // fmla v21.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b6 // fmla v22.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d7 // fmla v23.4s, v30.4s, v24.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several249
+	CMP   $0, R6
+	BEQ   folded248
+
+single250:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded201
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold200:
+fold251:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -2092,9 +2833,9 @@ fold200:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold200
+	BNE   fold251
 
-folded201:
+folded248:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -2123,7 +2864,7 @@ folded201:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear202
+	BNE   linear252
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -2149,7 +2890,7 @@ folded201:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear202:
+linear252:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2205,11 +2946,11 @@ linear202:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile197
+	BGE   tile245
 
-rest198:
+rest246:
 	CMP $7, R1
-	BNE fewer203
+	BNE fewer253
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -2241,24 +2982,101 @@ rest198:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R8), F20
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded254
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single256
+	CMP $2, R6
+	BLT single256
+
+several255:
+	FMOVQ 0(R4), F22
+	FMOVQ 16(R4), F23
+	FMOVQ 32(R4), F24
+	ADD   R5, R4
+	FMOVQ 0(R4), F25
+	FMOVQ 16(R4), F26
+	FMOVQ 32(R4), F27
+	ADD   R5, R4
+	FMOVD 0(R1), F21
+	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512e1 // fmla v1.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951302 // fmla v2.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51320 // fmla v0.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51341 // fmla v1.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51362 // fmla v2.4s, v27.4s, v21.s[1]
+	FMOVD 0(R7), F21
+	WORD  $0x4f9512c3 // fmla v3.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512e4 // fmla v4.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951305 // fmla v5.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51323 // fmla v3.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51344 // fmla v4.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51365 // fmla v5.4s, v27.4s, v21.s[1]
+	FMOVD 0(R8), F21
+	WORD  $0x4f9512c6 // fmla v6.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512e7 // fmla v7.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951308 // fmla v8.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51326 // fmla v6.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51347 // fmla v7.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51368 // fmla v8.4s, v27.4s, v21.s[1]
+	FMOVD 0(R9), F21
+	WORD  $0x4f9512c9 // fmla v9.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512ea // fmla v10.4s, v23.4s, v21.s[0]
+	WORD  $0x4f95130b // fmla v11.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51329 // fmla v9.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb5134a // fmla v10.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb5136b // fmla v11.4s, v27.4s, v21.s[1]
+	FMOVD 0(R10), F21
+	WORD  $0x4f9512cc // fmla v12.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512ed // fmla v13.4s, v23.4s, v21.s[0]
+	WORD  $0x4f95130e // fmla v14.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb5132c // fmla v12.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb5134d // fmla v13.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb5136e // fmla v14.4s, v27.4s, v21.s[1]
+	FMOVD 0(R11), F21
+	WORD  $0x4f9512cf // fmla v15.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512f0 // fmla v16.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951311 // fmla v17.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb5132f // fmla v15.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51350 // fmla v16.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51371 // fmla v17.4s, v27.4s, v21.s[1]
+	FMOVD 0(R12), F21
+	WORD  $0x4f9512d2 // fmla v18.4s, v22.4s, v21.s[0]
+	WORD  $0x4f9512f3 // fmla v19.4s, v23.4s, v21.s[0]
+	WORD  $0x4f951314 // fmla v20.4s, v24.4s, v21.s[0]
+	WORD  $0x4fb51332 // fmla v18.4s, v25.4s, v21.s[1]
+	WORD  $0x4fb51353 // fmla v19.4s, v26.4s, v21.s[1]
+	WORD  $0x4fb51374 // fmla v20.4s, v27.4s, v21.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several255
+	CMP   $0, R6
+	BEQ   folded254
+
+single256:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded205
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold204:
+fold257:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -2299,9 +3117,9 @@ fold204:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold204
+	BNE   fold257
 
-folded205:
+folded254:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V21.B16
@@ -2327,7 +3145,7 @@ folded205:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear206
+	BNE   linear258
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -2350,7 +3168,7 @@ folded205:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear206:
+linear258:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2380,11 +3198,11 @@ linear206:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R8)
-	B     done199
+	B     done247
 
-fewer203:
+fewer253:
 	CMP $6, R1
-	BNE fewer207
+	BNE fewer259
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -2412,23 +3230,92 @@ fewer203:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R7), F17
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded260
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single262
+	CMP $2, R6
+	BLT single262
+
+several261:
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	FMOVQ 32(R4), F21
+	ADD   R5, R4
+	FMOVQ 0(R4), F22
+	FMOVQ 16(R4), F23
+	FMOVQ 32(R4), F24
+	ADD   R5, R4
+	FMOVD 0(R1), F18
+	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
+	WORD  $0x4f921281 // fmla v1.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212a2 // fmla v2.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212c0 // fmla v0.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212e1 // fmla v1.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb21302 // fmla v2.4s, v24.4s, v18.s[1]
+	FMOVD 0(R7), F18
+	WORD  $0x4f921263 // fmla v3.4s, v19.4s, v18.s[0]
+	WORD  $0x4f921284 // fmla v4.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212a5 // fmla v5.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212c3 // fmla v3.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212e4 // fmla v4.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb21305 // fmla v5.4s, v24.4s, v18.s[1]
+	FMOVD 0(R8), F18
+	WORD  $0x4f921266 // fmla v6.4s, v19.4s, v18.s[0]
+	WORD  $0x4f921287 // fmla v7.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212a8 // fmla v8.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212c6 // fmla v6.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212e7 // fmla v7.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb21308 // fmla v8.4s, v24.4s, v18.s[1]
+	FMOVD 0(R9), F18
+	WORD  $0x4f921269 // fmla v9.4s, v19.4s, v18.s[0]
+	WORD  $0x4f92128a // fmla v10.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212ab // fmla v11.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212c9 // fmla v9.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212ea // fmla v10.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb2130b // fmla v11.4s, v24.4s, v18.s[1]
+	FMOVD 0(R10), F18
+	WORD  $0x4f92126c // fmla v12.4s, v19.4s, v18.s[0]
+	WORD  $0x4f92128d // fmla v13.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212ae // fmla v14.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212cc // fmla v12.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212ed // fmla v13.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb2130e // fmla v14.4s, v24.4s, v18.s[1]
+	FMOVD 0(R11), F18
+	WORD  $0x4f92126f // fmla v15.4s, v19.4s, v18.s[0]
+	WORD  $0x4f921290 // fmla v16.4s, v20.4s, v18.s[0]
+	WORD  $0x4f9212b1 // fmla v17.4s, v21.4s, v18.s[0]
+	WORD  $0x4fb212cf // fmla v15.4s, v22.4s, v18.s[1]
+	WORD  $0x4fb212f0 // fmla v16.4s, v23.4s, v18.s[1]
+	WORD  $0x4fb21311 // fmla v17.4s, v24.4s, v18.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several261
+	CMP   $0, R6
+	BEQ   folded260
+
+single262:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded209
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold208:
+fold263:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -2464,9 +3351,9 @@ fold208:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold208
+	BNE   fold263
 
-folded209:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V18.B16
@@ -2489,7 +3376,7 @@ folded209:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear210
+	BNE   linear264
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2509,7 +3396,7 @@ folded209:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear210:
+linear264:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2535,11 +3422,11 @@ linear210:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R7)
-	B     done199
+	B     done247
 
-fewer207:
+fewer259:
 	CMP $5, R1
-	BNE fewer211
+	BNE fewer265
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -2563,22 +3450,83 @@ fewer207:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded266
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single268
+	CMP $2, R6
+	BLT single268
+
+several267:
+	FMOVQ 0(R4), F16
+	FMOVQ 16(R4), F17
+	FMOVQ 32(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	FMOVQ 32(R4), F21
+	ADD   R5, R4
+	FMOVD 0(R1), F15
+	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f1221 // fmla v1.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f1242 // fmla v2.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf1260 // fmla v0.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf1281 // fmla v1.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12a2 // fmla v2.4s, v21.4s, v15.s[1]
+	FMOVD 0(R7), F15
+	WORD  $0x4f8f1203 // fmla v3.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f1224 // fmla v4.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f1245 // fmla v5.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf1263 // fmla v3.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf1284 // fmla v4.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12a5 // fmla v5.4s, v21.4s, v15.s[1]
+	FMOVD 0(R8), F15
+	WORD  $0x4f8f1206 // fmla v6.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f1227 // fmla v7.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f1248 // fmla v8.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf1266 // fmla v6.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf1287 // fmla v7.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12a8 // fmla v8.4s, v21.4s, v15.s[1]
+	FMOVD 0(R9), F15
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f122a // fmla v10.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f124b // fmla v11.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf1269 // fmla v9.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf128a // fmla v10.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12ab // fmla v11.4s, v21.4s, v15.s[1]
+	FMOVD 0(R10), F15
+	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
+	WORD  $0x4f8f122d // fmla v13.4s, v17.4s, v15.s[0]
+	WORD  $0x4f8f124e // fmla v14.4s, v18.4s, v15.s[0]
+	WORD  $0x4faf126c // fmla v12.4s, v19.4s, v15.s[1]
+	WORD  $0x4faf128d // fmla v13.4s, v20.4s, v15.s[1]
+	WORD  $0x4faf12ae // fmla v14.4s, v21.4s, v15.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several267
+	CMP   $0, R6
+	BEQ   folded266
+
+single268:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded213
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold212:
+fold269:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -2609,9 +3557,9 @@ fold212:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold212
+	BNE   fold269
 
-folded213:
+folded266:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V15.B16
@@ -2631,7 +3579,7 @@ folded213:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear214
+	BNE   linear270
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2648,7 +3596,7 @@ folded213:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear214:
+linear270:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2670,11 +3618,11 @@ linear214:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	B     done199
+	B     done247
 
-fewer211:
+fewer265:
 	CMP $4, R1
-	BNE fewer215
+	BNE fewer271
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -2694,21 +3642,74 @@ fewer211:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R5), F11
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded272
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single274
+	CMP $2, R6
+	BLT single274
+
+several273:
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	FMOVQ 32(R4), F15
+	ADD   R5, R4
+	FMOVQ 0(R4), F16
+	FMOVQ 16(R4), F17
+	FMOVQ 32(R4), F18
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	WORD  $0x4fac1200 // fmla v0.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1221 // fmla v1.4s, v17.4s, v12.s[1]
+	WORD  $0x4fac1242 // fmla v2.4s, v18.4s, v12.s[1]
+	FMOVD 0(R7), F12
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8c11e5 // fmla v5.4s, v15.4s, v12.s[0]
+	WORD  $0x4fac1203 // fmla v3.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1224 // fmla v4.4s, v17.4s, v12.s[1]
+	WORD  $0x4fac1245 // fmla v5.4s, v18.4s, v12.s[1]
+	FMOVD 0(R8), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c7 // fmla v7.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8c11e8 // fmla v8.4s, v15.4s, v12.s[0]
+	WORD  $0x4fac1206 // fmla v6.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1227 // fmla v7.4s, v17.4s, v12.s[1]
+	WORD  $0x4fac1248 // fmla v8.4s, v18.4s, v12.s[1]
+	FMOVD 0(R9), F12
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11ca // fmla v10.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8c11eb // fmla v11.4s, v15.4s, v12.s[0]
+	WORD  $0x4fac1209 // fmla v9.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac122a // fmla v10.4s, v17.4s, v12.s[1]
+	WORD  $0x4fac124b // fmla v11.4s, v18.4s, v12.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several273
+	CMP   $0, R6
+	BEQ   folded272
+
+single274:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded217
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold216:
+fold275:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -2734,9 +3735,9 @@ fold216:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold216
+	BNE   fold275
 
-folded217:
+folded272:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -2753,7 +3754,7 @@ folded217:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear218
+	BNE   linear276
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -2767,7 +3768,7 @@ folded217:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear218:
+linear276:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2785,11 +3786,11 @@ linear218:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R5)
-	B     done199
+	B     done247
 
-fewer215:
+fewer271:
 	CMP $3, R1
-	BNE fewer219
+	BNE fewer277
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -2805,20 +3806,65 @@ fewer215:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded278
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single280
+	CMP $2, R6
+	BLT single280
+
+several279:
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	FMOVQ 32(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	FMOVQ 32(R4), F15
+	ADD   R5, R4
+	FMOVD 0(R1), F9
+	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	WORD  $0x4f891161 // fmla v1.4s, v11.4s, v9.s[0]
+	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD  $0x4fa911a0 // fmla v0.4s, v13.4s, v9.s[1]
+	WORD  $0x4fa911c1 // fmla v1.4s, v14.4s, v9.s[1]
+	WORD  $0x4fa911e2 // fmla v2.4s, v15.4s, v9.s[1]
+	FMOVD 0(R7), F9
+	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
+	WORD  $0x4f891164 // fmla v4.4s, v11.4s, v9.s[0]
+	WORD  $0x4f891185 // fmla v5.4s, v12.4s, v9.s[0]
+	WORD  $0x4fa911a3 // fmla v3.4s, v13.4s, v9.s[1]
+	WORD  $0x4fa911c4 // fmla v4.4s, v14.4s, v9.s[1]
+	WORD  $0x4fa911e5 // fmla v5.4s, v15.4s, v9.s[1]
+	FMOVD 0(R8), F9
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	WORD  $0x4f891167 // fmla v7.4s, v11.4s, v9.s[0]
+	WORD  $0x4f891188 // fmla v8.4s, v12.4s, v9.s[0]
+	WORD  $0x4fa911a6 // fmla v6.4s, v13.4s, v9.s[1]
+	WORD  $0x4fa911c7 // fmla v7.4s, v14.4s, v9.s[1]
+	WORD  $0x4fa911e8 // fmla v8.4s, v15.4s, v9.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several279
+	CMP   $0, R6
+	BEQ   folded278
+
+single280:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded221
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold220:
+fold281:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -2839,9 +3885,9 @@ fold220:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold220
+	BNE   fold281
 
-folded221:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V9.B16
@@ -2855,7 +3901,7 @@ folded221:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear222
+	BNE   linear282
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -2866,7 +3912,7 @@ folded221:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear222:
+linear282:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2880,11 +3926,11 @@ linear222:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
-	B     done199
+	B     done247
 
-fewer219:
+fewer277:
 	CMP $2, R1
-	BNE fewer223
+	BNE fewer283
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -2896,19 +3942,56 @@ fewer219:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R3), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded284
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single286
+	CMP $2, R6
+	BLT single286
+
+several285:
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	FMOVQ 32(R4), F12
+	ADD   R5, R4
+	FMOVD 0(R1), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	WORD  $0x4fa61140 // fmla v0.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa61161 // fmla v1.4s, v11.4s, v6.s[1]
+	WORD  $0x4fa61182 // fmla v2.4s, v12.4s, v6.s[1]
+	FMOVD 0(R7), F6
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861104 // fmla v4.4s, v8.4s, v6.s[0]
+	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
+	WORD  $0x4fa61143 // fmla v3.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa61164 // fmla v4.4s, v11.4s, v6.s[1]
+	WORD  $0x4fa61185 // fmla v5.4s, v12.4s, v6.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several285
+	CMP   $0, R6
+	BEQ   folded284
+
+single286:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded225
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold224:
+fold287:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -2924,9 +4007,9 @@ fold224:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold224
+	BNE   fold287
 
-folded225:
+folded284:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -2937,7 +4020,7 @@ folded225:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear226
+	BNE   linear288
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -2945,7 +4028,7 @@ folded225:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear226:
+linear288:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2955,29 +4038,58 @@ linear226:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R3)
-	B     done199
+	B     done247
 
-fewer223:
+fewer283:
 	CMP $1, R1
-	BNE fewer227
+	BNE fewer289
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded290
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single292
+	CMP $2, R6
+	BLT single292
+
+several291:
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	ADD   R5, R4
+	FMOVD 0(R1), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
+	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
+	WORD  $0x4fa310e0 // fmla v0.4s, v7.4s, v3.s[1]
+	WORD  $0x4fa31101 // fmla v1.4s, v8.4s, v3.s[1]
+	WORD  $0x4fa31122 // fmla v2.4s, v9.4s, v3.s[1]
+	ADD   $8, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several291
+	CMP   $0, R6
+	BEQ   folded290
+
+single292:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded229
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold228:
+fold293:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -2988,9 +4100,9 @@ fold228:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold228
+	BNE   fold293
 
-folded229:
+folded290:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -2998,32 +4110,32 @@ folded229:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear230
+	BNE   linear294
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear230:
+linear294:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
-	B     done199
+	B     done247
 
-fewer227:
-done199:
+fewer289:
+done247:
 	RET
 
 narrower2:
 	CMP  $4, R0
-	BLE  narrower232
+	BLE  narrower296
 	CMP  $8, R0
-	BEQ  full231
+	BEQ  full295
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest234
+	BLT  rest298
 
-tile233:
+tile297:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -3036,120 +4148,119 @@ tile233:
 	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one236
+	BEQ   one300
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved237
+	BEQ   moved301
 	ADD   $24, R1, R10
 	VLD1  (R10), V1.S[2]
-	B     moved237
+	B     moved301
 
-one236:
+one300:
 	FMOVS 16(R1), F1
 
-moved237:
+moved301:
 	FMOVQ 0(R3), F2
 	TST   $2, R0
-	BEQ   one238
+	BEQ   one302
 	FMOVD 16(R3), F3
 	TST   $1, R0
-	BEQ   moved239
+	BEQ   moved303
 	ADD   $24, R3, R10
 	VLD1  (R10), V3.S[2]
-	B     moved239
+	B     moved303
 
-one238:
+one302:
 	FMOVS 16(R3), F3
 
-moved239:
+moved303:
 	FMOVQ 0(R4), F4
 	TST   $2, R0
-	BEQ   one240
+	BEQ   one304
 	FMOVD 16(R4), F5
 	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved305
 	ADD   $24, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved241
+	B     moved305
 
-one240:
+one304:
 	FMOVS 16(R4), F5
 
-moved241:
+moved305:
 	FMOVQ 0(R5), F6
 	TST   $2, R0
-	BEQ   one242
+	BEQ   one306
 	FMOVD 16(R5), F7
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved307
 	ADD   $24, R5, R10
 	VLD1  (R10), V7.S[2]
-	B     moved243
+	B     moved307
 
-one242:
+one306:
 	FMOVS 16(R5), F7
 
-moved243:
+moved307:
 	FMOVQ 0(R6), F8
 	TST   $2, R0
-	BEQ   one244
+	BEQ   one308
 	FMOVD 16(R6), F9
 	TST   $1, R0
-	BEQ   moved245
+	BEQ   moved309
 	ADD   $24, R6, R10
 	VLD1  (R10), V9.S[2]
-	B     moved245
+	B     moved309
 
-one244:
+one308:
 	FMOVS 16(R6), F9
 
-moved245:
+moved309:
 	FMOVQ 0(R7), F10
 	TST   $2, R0
-	BEQ   one246
+	BEQ   one310
 	FMOVD 16(R7), F11
 	TST   $1, R0
-	BEQ   moved247
+	BEQ   moved311
 	ADD   $24, R7, R10
 	VLD1  (R10), V11.S[2]
-	B     moved247
+	B     moved311
 
-one246:
+one310:
 	FMOVS 16(R7), F11
 
-moved247:
+moved311:
 	FMOVQ 0(R8), F12
 	TST   $2, R0
-	BEQ   one248
+	BEQ   one312
 	FMOVD 16(R8), F13
 	TST   $1, R0
-	BEQ   moved249
+	BEQ   moved313
 	ADD   $24, R8, R10
 	VLD1  (R10), V13.S[2]
-	B     moved249
+	B     moved313
 
-one248:
+one312:
 	FMOVS 16(R8), F13
 
-moved249:
+moved313:
 	FMOVQ 0(R9), F14
 	TST   $2, R0
-	BEQ   one250
+	BEQ   one314
 	FMOVD 16(R9), F15
 	TST   $1, R0
-	BEQ   moved251
+	BEQ   moved315
 	ADD   $24, R9, R10
 	VLD1  (R10), V15.S[2]
-	B     moved251
+	B     moved315
 
-one250:
+one314:
 	FMOVS 16(R9), F15
 
-moved251:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved315:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded253
+	BLE  folded316
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -3163,21 +4274,114 @@ moved251:
 	ADD  R2, R11, R12
 	ADD  R2, R12, R13
 
-fold252:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single318
+	CMP $2, R6
+	BLT single318
+
+several317:
 	FMOVQ 0(R4), F17
 	TST   $2, R0
-	BEQ   one254
+	BEQ   one319
 	FMOVD 16(R4), F18
 	TST   $1, R0
-	BEQ   moved255
+	BEQ   moved320
 	ADD   $24, R4, R14
 	VLD1  (R14), V18.S[2]
-	B     moved255
+	B     moved320
 
-one254:
+one319:
 	FMOVS 16(R4), F18
 
-moved255:
+moved320:
+	ADD   R5, R4
+	FMOVQ 0(R4), F19
+	TST   $2, R0
+	BEQ   one321
+	FMOVD 16(R4), F20
+	TST   $1, R0
+	BEQ   moved322
+	ADD   $24, R4, R14
+	VLD1  (R14), V20.S[2]
+	B     moved322
+
+one321:
+	FMOVS 16(R4), F20
+
+moved322:
+	ADD   R5, R4
+	FMOVD 0(R1), F16
+	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01260 // fmla v0.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01281 // fmla v1.4s, v20.4s, v16.s[1]
+	FMOVD 0(R7), F16
+	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01262 // fmla v2.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01283 // fmla v3.4s, v20.4s, v16.s[1]
+	FMOVD 0(R8), F16
+	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01264 // fmla v4.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01285 // fmla v5.4s, v20.4s, v16.s[1]
+	FMOVD 0(R9), F16
+	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01266 // fmla v6.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01287 // fmla v7.4s, v20.4s, v16.s[1]
+	FMOVD 0(R10), F16
+	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01268 // fmla v8.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01289 // fmla v9.4s, v20.4s, v16.s[1]
+	FMOVD 0(R11), F16
+	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
+	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb0126a // fmla v10.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb0128b // fmla v11.4s, v20.4s, v16.s[1]
+	FMOVD 0(R12), F16
+	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
+	WORD  $0x4f90124d // fmla v13.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb0126c // fmla v12.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb0128d // fmla v13.4s, v20.4s, v16.s[1]
+	FMOVD 0(R13), F16
+	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
+	WORD  $0x4f90124f // fmla v15.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb0126e // fmla v14.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb0128f // fmla v15.4s, v20.4s, v16.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several317
+	CMP   $0, R6
+	BEQ   folded316
+
+single318:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold323:
+	FMOVQ 0(R4), F17
+	TST   $2, R0
+	BEQ   one324
+	FMOVD 16(R4), F18
+	TST   $1, R0
+	BEQ   moved325
+	ADD   $24, R4, R14
+	VLD1  (R14), V18.S[2]
+	B     moved325
+
+one324:
+	FMOVS 16(R4), F18
+
+moved325:
 	ADD   R5, R4
 	FMOVS 0(R1), F16
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -3212,9 +4416,9 @@ moved255:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold252
+	BNE   fold323
 
-folded253:
+folded316:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -3235,7 +4439,7 @@ folded253:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear256
+	BNE   linear326
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -3253,7 +4457,7 @@ folded253:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear256:
+linear326:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3265,116 +4469,116 @@ linear256:
 	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
 	TST   $2, R0
-	BEQ   one257
+	BEQ   one327
 	FMOVD F1, 16(R1)
 	TST   $1, R0
-	BEQ   moved258
+	BEQ   moved328
 	ADD   $24, R1, R10
 	VST1  V1.S[2], (R10)
-	B     moved258
+	B     moved328
 
-one257:
+one327:
 	FMOVS F1, 16(R1)
 
-moved258:
+moved328:
 	FMOVQ F2, 0(R3)
 	TST   $2, R0
-	BEQ   one259
+	BEQ   one329
 	FMOVD F3, 16(R3)
 	TST   $1, R0
-	BEQ   moved260
+	BEQ   moved330
 	ADD   $24, R3, R10
 	VST1  V3.S[2], (R10)
-	B     moved260
+	B     moved330
 
-one259:
+one329:
 	FMOVS F3, 16(R3)
 
-moved260:
+moved330:
 	FMOVQ F4, 0(R4)
 	TST   $2, R0
-	BEQ   one261
+	BEQ   one331
 	FMOVD F5, 16(R4)
 	TST   $1, R0
-	BEQ   moved262
+	BEQ   moved332
 	ADD   $24, R4, R10
 	VST1  V5.S[2], (R10)
-	B     moved262
+	B     moved332
 
-one261:
+one331:
 	FMOVS F5, 16(R4)
 
-moved262:
+moved332:
 	FMOVQ F6, 0(R5)
 	TST   $2, R0
-	BEQ   one263
+	BEQ   one333
 	FMOVD F7, 16(R5)
 	TST   $1, R0
-	BEQ   moved264
+	BEQ   moved334
 	ADD   $24, R5, R10
 	VST1  V7.S[2], (R10)
-	B     moved264
+	B     moved334
 
-one263:
+one333:
 	FMOVS F7, 16(R5)
 
-moved264:
+moved334:
 	FMOVQ F8, 0(R6)
 	TST   $2, R0
-	BEQ   one265
+	BEQ   one335
 	FMOVD F9, 16(R6)
 	TST   $1, R0
-	BEQ   moved266
+	BEQ   moved336
 	ADD   $24, R6, R10
 	VST1  V9.S[2], (R10)
-	B     moved266
+	B     moved336
 
-one265:
+one335:
 	FMOVS F9, 16(R6)
 
-moved266:
+moved336:
 	FMOVQ F10, 0(R7)
 	TST   $2, R0
-	BEQ   one267
+	BEQ   one337
 	FMOVD F11, 16(R7)
 	TST   $1, R0
-	BEQ   moved268
+	BEQ   moved338
 	ADD   $24, R7, R10
 	VST1  V11.S[2], (R10)
-	B     moved268
+	B     moved338
 
-one267:
+one337:
 	FMOVS F11, 16(R7)
 
-moved268:
+moved338:
 	FMOVQ F12, 0(R8)
 	TST   $2, R0
-	BEQ   one269
+	BEQ   one339
 	FMOVD F13, 16(R8)
 	TST   $1, R0
-	BEQ   moved270
+	BEQ   moved340
 	ADD   $24, R8, R10
 	VST1  V13.S[2], (R10)
-	B     moved270
+	B     moved340
 
-one269:
+one339:
 	FMOVS F13, 16(R8)
 
-moved270:
+moved340:
 	FMOVQ F14, 0(R9)
 	TST   $2, R0
-	BEQ   one271
+	BEQ   one341
 	FMOVD F15, 16(R9)
 	TST   $1, R0
-	BEQ   moved272
+	BEQ   moved342
 	ADD   $24, R9, R10
 	VST1  V15.S[2], (R10)
-	B     moved272
+	B     moved342
 
-one271:
+one341:
 	FMOVS F15, 16(R9)
 
-moved272:
+moved342:
 	MOVD c+0(FP), R1
 	MOVD ldc+8(FP), R2
 	MOVD $8, R3
@@ -3397,11 +4601,11 @@ moved272:
 	SUB  $8, R1
 	MOVD R1, rows+72(FP)
 	CMP  $8, R1
-	BGE  tile233
+	BGE  tile297
 
-rest234:
+rest298:
 	CMP $7, R1
-	BNE fewer273
+	BNE fewer343
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -3414,106 +4618,105 @@ rest234:
 	ADD   R2, R7, R8
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one274
+	BEQ   one344
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved275
+	BEQ   moved345
 	ADD   $24, R1, R9
 	VLD1  (R9), V1.S[2]
-	B     moved275
+	B     moved345
 
-one274:
+one344:
 	FMOVS 16(R1), F1
 
-moved275:
+moved345:
 	FMOVQ 0(R3), F2
 	TST   $2, R0
-	BEQ   one276
+	BEQ   one346
 	FMOVD 16(R3), F3
 	TST   $1, R0
-	BEQ   moved277
+	BEQ   moved347
 	ADD   $24, R3, R9
 	VLD1  (R9), V3.S[2]
-	B     moved277
+	B     moved347
 
-one276:
+one346:
 	FMOVS 16(R3), F3
 
-moved277:
+moved347:
 	FMOVQ 0(R4), F4
 	TST   $2, R0
-	BEQ   one278
+	BEQ   one348
 	FMOVD 16(R4), F5
 	TST   $1, R0
-	BEQ   moved279
+	BEQ   moved349
 	ADD   $24, R4, R9
 	VLD1  (R9), V5.S[2]
-	B     moved279
+	B     moved349
 
-one278:
+one348:
 	FMOVS 16(R4), F5
 
-moved279:
+moved349:
 	FMOVQ 0(R5), F6
 	TST   $2, R0
-	BEQ   one280
+	BEQ   one350
 	FMOVD 16(R5), F7
 	TST   $1, R0
-	BEQ   moved281
+	BEQ   moved351
 	ADD   $24, R5, R9
 	VLD1  (R9), V7.S[2]
-	B     moved281
+	B     moved351
 
-one280:
+one350:
 	FMOVS 16(R5), F7
 
-moved281:
+moved351:
 	FMOVQ 0(R6), F8
 	TST   $2, R0
-	BEQ   one282
+	BEQ   one352
 	FMOVD 16(R6), F9
 	TST   $1, R0
-	BEQ   moved283
+	BEQ   moved353
 	ADD   $24, R6, R9
 	VLD1  (R9), V9.S[2]
-	B     moved283
+	B     moved353
 
-one282:
+one352:
 	FMOVS 16(R6), F9
 
-moved283:
+moved353:
 	FMOVQ 0(R7), F10
 	TST   $2, R0
-	BEQ   one284
+	BEQ   one354
 	FMOVD 16(R7), F11
 	TST   $1, R0
-	BEQ   moved285
+	BEQ   moved355
 	ADD   $24, R7, R9
 	VLD1  (R9), V11.S[2]
-	B     moved285
+	B     moved355
 
-one284:
+one354:
 	FMOVS 16(R7), F11
 
-moved285:
+moved355:
 	FMOVQ 0(R8), F12
 	TST   $2, R0
-	BEQ   one286
+	BEQ   one356
 	FMOVD 16(R8), F13
 	TST   $1, R0
-	BEQ   moved287
+	BEQ   moved357
 	ADD   $24, R8, R9
 	VLD1  (R9), V13.S[2]
-	B     moved287
+	B     moved357
 
-one286:
+one356:
 	FMOVS 16(R8), F13
 
-moved287:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved357:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded289
+	BLE  folded358
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -3526,21 +4729,108 @@ moved287:
 	ADD  R2, R10, R11
 	ADD  R2, R11, R12
 
-fold288:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single360
+	CMP $2, R6
+	BLT single360
+
+several359:
 	FMOVQ 0(R4), F15
 	TST   $2, R0
-	BEQ   one290
+	BEQ   one361
 	FMOVD 16(R4), F16
 	TST   $1, R0
-	BEQ   moved291
+	BEQ   moved362
 	ADD   $24, R4, R13
 	VLD1  (R13), V16.S[2]
-	B     moved291
+	B     moved362
 
-one290:
+one361:
 	FMOVS 16(R4), F16
 
-moved291:
+moved362:
+	ADD   R5, R4
+	FMOVQ 0(R4), F17
+	TST   $2, R0
+	BEQ   one363
+	FMOVD 16(R4), F18
+	TST   $1, R0
+	BEQ   moved364
+	ADD   $24, R4, R13
+	VLD1  (R13), V18.S[2]
+	B     moved364
+
+one363:
+	FMOVS 16(R4), F18
+
+moved364:
+	ADD   R5, R4
+	FMOVD 0(R1), F14
+	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1220 // fmla v0.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1241 // fmla v1.4s, v18.4s, v14.s[1]
+	FMOVD 0(R7), F14
+	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1222 // fmla v2.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1243 // fmla v3.4s, v18.4s, v14.s[1]
+	FMOVD 0(R8), F14
+	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1224 // fmla v4.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1245 // fmla v5.4s, v18.4s, v14.s[1]
+	FMOVD 0(R9), F14
+	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1226 // fmla v6.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1247 // fmla v7.4s, v18.4s, v14.s[1]
+	FMOVD 0(R10), F14
+	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1209 // fmla v9.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1228 // fmla v8.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1249 // fmla v9.4s, v18.4s, v14.s[1]
+	FMOVD 0(R11), F14
+	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e120b // fmla v11.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae122a // fmla v10.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae124b // fmla v11.4s, v18.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e120d // fmla v13.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae122c // fmla v12.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae124d // fmla v13.4s, v18.4s, v14.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several359
+	CMP   $0, R6
+	BEQ   folded358
+
+single360:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold365:
+	FMOVQ 0(R4), F15
+	TST   $2, R0
+	BEQ   one366
+	FMOVD 16(R4), F16
+	TST   $1, R0
+	BEQ   moved367
+	ADD   $24, R4, R13
+	VLD1  (R13), V16.S[2]
+	B     moved367
+
+one366:
+	FMOVS 16(R4), F16
+
+moved367:
 	ADD   R5, R4
 	FMOVS 0(R1), F14
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -3571,9 +4861,9 @@ moved291:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold288
+	BNE   fold365
 
-folded289:
+folded358:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V14.B16
@@ -3592,7 +4882,7 @@ folded289:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear292
+	BNE   linear368
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -3608,7 +4898,7 @@ folded289:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear292:
+linear368:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3619,107 +4909,107 @@ linear292:
 	ADD   R2, R7, R8
 	FMOVQ F0, 0(R1)
 	TST   $2, R0
-	BEQ   one293
+	BEQ   one369
 	FMOVD F1, 16(R1)
 	TST   $1, R0
-	BEQ   moved294
+	BEQ   moved370
 	ADD   $24, R1, R9
 	VST1  V1.S[2], (R9)
-	B     moved294
+	B     moved370
 
-one293:
+one369:
 	FMOVS F1, 16(R1)
 
-moved294:
+moved370:
 	FMOVQ F2, 0(R3)
 	TST   $2, R0
-	BEQ   one295
+	BEQ   one371
 	FMOVD F3, 16(R3)
 	TST   $1, R0
-	BEQ   moved296
+	BEQ   moved372
 	ADD   $24, R3, R9
 	VST1  V3.S[2], (R9)
-	B     moved296
+	B     moved372
 
-one295:
+one371:
 	FMOVS F3, 16(R3)
 
-moved296:
+moved372:
 	FMOVQ F4, 0(R4)
 	TST   $2, R0
-	BEQ   one297
+	BEQ   one373
 	FMOVD F5, 16(R4)
 	TST   $1, R0
-	BEQ   moved298
+	BEQ   moved374
 	ADD   $24, R4, R9
 	VST1  V5.S[2], (R9)
-	B     moved298
+	B     moved374
 
-one297:
+one373:
 	FMOVS F5, 16(R4)
 
-moved298:
+moved374:
 	FMOVQ F6, 0(R5)
 	TST   $2, R0
-	BEQ   one299
+	BEQ   one375
 	FMOVD F7, 16(R5)
 	TST   $1, R0
-	BEQ   moved300
+	BEQ   moved376
 	ADD   $24, R5, R9
 	VST1  V7.S[2], (R9)
-	B     moved300
+	B     moved376
 
-one299:
+one375:
 	FMOVS F7, 16(R5)
 
-moved300:
+moved376:
 	FMOVQ F8, 0(R6)
 	TST   $2, R0
-	BEQ   one301
+	BEQ   one377
 	FMOVD F9, 16(R6)
 	TST   $1, R0
-	BEQ   moved302
+	BEQ   moved378
 	ADD   $24, R6, R9
 	VST1  V9.S[2], (R9)
-	B     moved302
+	B     moved378
 
-one301:
+one377:
 	FMOVS F9, 16(R6)
 
-moved302:
+moved378:
 	FMOVQ F10, 0(R7)
 	TST   $2, R0
-	BEQ   one303
+	BEQ   one379
 	FMOVD F11, 16(R7)
 	TST   $1, R0
-	BEQ   moved304
+	BEQ   moved380
 	ADD   $24, R7, R9
 	VST1  V11.S[2], (R9)
-	B     moved304
+	B     moved380
 
-one303:
+one379:
 	FMOVS F11, 16(R7)
 
-moved304:
+moved380:
 	FMOVQ F12, 0(R8)
 	TST   $2, R0
-	BEQ   one305
+	BEQ   one381
 	FMOVD F13, 16(R8)
 	TST   $1, R0
-	BEQ   moved306
+	BEQ   moved382
 	ADD   $24, R8, R9
 	VST1  V13.S[2], (R9)
-	B     moved306
+	B     moved382
 
-one305:
+one381:
 	FMOVS F13, 16(R8)
 
-moved306:
-	B done235
+moved382:
+	B done299
 
-fewer273:
+fewer343:
 	CMP $6, R1
-	BNE fewer307
+	BNE fewer383
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -3731,92 +5021,91 @@ fewer273:
 	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one308
+	BEQ   one384
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved309
+	BEQ   moved385
 	ADD   $24, R1, R8
 	VLD1  (R8), V1.S[2]
-	B     moved309
+	B     moved385
 
-one308:
+one384:
 	FMOVS 16(R1), F1
 
-moved309:
+moved385:
 	FMOVQ 0(R3), F2
 	TST   $2, R0
-	BEQ   one310
+	BEQ   one386
 	FMOVD 16(R3), F3
 	TST   $1, R0
-	BEQ   moved311
+	BEQ   moved387
 	ADD   $24, R3, R8
 	VLD1  (R8), V3.S[2]
-	B     moved311
+	B     moved387
 
-one310:
+one386:
 	FMOVS 16(R3), F3
 
-moved311:
+moved387:
 	FMOVQ 0(R4), F4
 	TST   $2, R0
-	BEQ   one312
+	BEQ   one388
 	FMOVD 16(R4), F5
 	TST   $1, R0
-	BEQ   moved313
+	BEQ   moved389
 	ADD   $24, R4, R8
 	VLD1  (R8), V5.S[2]
-	B     moved313
+	B     moved389
 
-one312:
+one388:
 	FMOVS 16(R4), F5
 
-moved313:
+moved389:
 	FMOVQ 0(R5), F6
 	TST   $2, R0
-	BEQ   one314
+	BEQ   one390
 	FMOVD 16(R5), F7
 	TST   $1, R0
-	BEQ   moved315
+	BEQ   moved391
 	ADD   $24, R5, R8
 	VLD1  (R8), V7.S[2]
-	B     moved315
+	B     moved391
 
-one314:
+one390:
 	FMOVS 16(R5), F7
 
-moved315:
+moved391:
 	FMOVQ 0(R6), F8
 	TST   $2, R0
-	BEQ   one316
+	BEQ   one392
 	FMOVD 16(R6), F9
 	TST   $1, R0
-	BEQ   moved317
+	BEQ   moved393
 	ADD   $24, R6, R8
 	VLD1  (R8), V9.S[2]
-	B     moved317
+	B     moved393
 
-one316:
+one392:
 	FMOVS 16(R6), F9
 
-moved317:
+moved393:
 	FMOVQ 0(R7), F10
 	TST   $2, R0
-	BEQ   one318
+	BEQ   one394
 	FMOVD 16(R7), F11
 	TST   $1, R0
-	BEQ   moved319
+	BEQ   moved395
 	ADD   $24, R7, R8
 	VLD1  (R8), V11.S[2]
-	B     moved319
+	B     moved395
 
-one318:
+one394:
 	FMOVS 16(R7), F11
 
-moved319:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved395:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded321
+	BLE  folded396
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -3828,21 +5117,102 @@ moved319:
 	ADD  R2, R9, R10
 	ADD  R2, R10, R11
 
-fold320:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single398
+	CMP $2, R6
+	BLT single398
+
+several397:
 	FMOVQ 0(R4), F13
 	TST   $2, R0
-	BEQ   one322
+	BEQ   one399
 	FMOVD 16(R4), F14
 	TST   $1, R0
-	BEQ   moved323
+	BEQ   moved400
 	ADD   $24, R4, R12
 	VLD1  (R12), V14.S[2]
-	B     moved323
+	B     moved400
 
-one322:
+one399:
 	FMOVS 16(R4), F14
 
-moved323:
+moved400:
+	ADD   R5, R4
+	FMOVQ 0(R4), F15
+	TST   $2, R0
+	BEQ   one401
+	FMOVD 16(R4), F16
+	TST   $1, R0
+	BEQ   moved402
+	ADD   $24, R4, R12
+	VLD1  (R12), V16.S[2]
+	B     moved402
+
+one401:
+	FMOVS 16(R4), F16
+
+moved402:
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e0 // fmla v0.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1201 // fmla v1.4s, v16.4s, v12.s[1]
+	FMOVD 0(R7), F12
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e2 // fmla v2.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1203 // fmla v3.4s, v16.4s, v12.s[1]
+	FMOVD 0(R8), F12
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e4 // fmla v4.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1205 // fmla v5.4s, v16.4s, v12.s[1]
+	FMOVD 0(R9), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c7 // fmla v7.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e6 // fmla v6.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1207 // fmla v7.4s, v16.4s, v12.s[1]
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c9 // fmla v9.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e8 // fmla v8.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1209 // fmla v9.4s, v16.4s, v12.s[1]
+	FMOVD 0(R11), F12
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11cb // fmla v11.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11ea // fmla v10.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac120b // fmla v11.4s, v16.4s, v12.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several397
+	CMP   $0, R6
+	BEQ   folded396
+
+single398:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold403:
+	FMOVQ 0(R4), F13
+	TST   $2, R0
+	BEQ   one404
+	FMOVD 16(R4), F14
+	TST   $1, R0
+	BEQ   moved405
+	ADD   $24, R4, R12
+	VLD1  (R12), V14.S[2]
+	B     moved405
+
+one404:
+	FMOVS 16(R4), F14
+
+moved405:
 	ADD   R5, R4
 	FMOVS 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -3869,9 +5239,9 @@ moved323:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold320
+	BNE   fold403
 
-folded321:
+folded396:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -3888,7 +5258,7 @@ folded321:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear324
+	BNE   linear406
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -3902,7 +5272,7 @@ folded321:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear324:
+linear406:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3912,93 +5282,93 @@ linear324:
 	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
 	TST   $2, R0
-	BEQ   one325
+	BEQ   one407
 	FMOVD F1, 16(R1)
 	TST   $1, R0
-	BEQ   moved326
+	BEQ   moved408
 	ADD   $24, R1, R8
 	VST1  V1.S[2], (R8)
-	B     moved326
+	B     moved408
 
-one325:
+one407:
 	FMOVS F1, 16(R1)
 
-moved326:
+moved408:
 	FMOVQ F2, 0(R3)
 	TST   $2, R0
-	BEQ   one327
+	BEQ   one409
 	FMOVD F3, 16(R3)
 	TST   $1, R0
-	BEQ   moved328
+	BEQ   moved410
 	ADD   $24, R3, R8
 	VST1  V3.S[2], (R8)
-	B     moved328
+	B     moved410
 
-one327:
+one409:
 	FMOVS F3, 16(R3)
 
-moved328:
+moved410:
 	FMOVQ F4, 0(R4)
 	TST   $2, R0
-	BEQ   one329
+	BEQ   one411
 	FMOVD F5, 16(R4)
 	TST   $1, R0
-	BEQ   moved330
+	BEQ   moved412
 	ADD   $24, R4, R8
 	VST1  V5.S[2], (R8)
-	B     moved330
+	B     moved412
 
-one329:
+one411:
 	FMOVS F5, 16(R4)
 
-moved330:
+moved412:
 	FMOVQ F6, 0(R5)
 	TST   $2, R0
-	BEQ   one331
+	BEQ   one413
 	FMOVD F7, 16(R5)
 	TST   $1, R0
-	BEQ   moved332
+	BEQ   moved414
 	ADD   $24, R5, R8
 	VST1  V7.S[2], (R8)
-	B     moved332
+	B     moved414
 
-one331:
+one413:
 	FMOVS F7, 16(R5)
 
-moved332:
+moved414:
 	FMOVQ F8, 0(R6)
 	TST   $2, R0
-	BEQ   one333
+	BEQ   one415
 	FMOVD F9, 16(R6)
 	TST   $1, R0
-	BEQ   moved334
+	BEQ   moved416
 	ADD   $24, R6, R8
 	VST1  V9.S[2], (R8)
-	B     moved334
+	B     moved416
 
-one333:
+one415:
 	FMOVS F9, 16(R6)
 
-moved334:
+moved416:
 	FMOVQ F10, 0(R7)
 	TST   $2, R0
-	BEQ   one335
+	BEQ   one417
 	FMOVD F11, 16(R7)
 	TST   $1, R0
-	BEQ   moved336
+	BEQ   moved418
 	ADD   $24, R7, R8
 	VST1  V11.S[2], (R8)
-	B     moved336
+	B     moved418
 
-one335:
+one417:
 	FMOVS F11, 16(R7)
 
-moved336:
-	B done235
+moved418:
+	B done299
 
-fewer307:
+fewer383:
 	CMP $5, R1
-	BNE fewer337
+	BNE fewer419
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -4009,78 +5379,77 @@ fewer307:
 	ADD   R2, R5, R6
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one338
+	BEQ   one420
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved339
+	BEQ   moved421
 	ADD   $24, R1, R7
 	VLD1  (R7), V1.S[2]
-	B     moved339
+	B     moved421
 
-one338:
+one420:
 	FMOVS 16(R1), F1
 
-moved339:
+moved421:
 	FMOVQ 0(R3), F2
 	TST   $2, R0
-	BEQ   one340
+	BEQ   one422
 	FMOVD 16(R3), F3
 	TST   $1, R0
-	BEQ   moved341
+	BEQ   moved423
 	ADD   $24, R3, R7
 	VLD1  (R7), V3.S[2]
-	B     moved341
+	B     moved423
 
-one340:
+one422:
 	FMOVS 16(R3), F3
 
-moved341:
+moved423:
 	FMOVQ 0(R4), F4
 	TST   $2, R0
-	BEQ   one342
+	BEQ   one424
 	FMOVD 16(R4), F5
 	TST   $1, R0
-	BEQ   moved343
+	BEQ   moved425
 	ADD   $24, R4, R7
 	VLD1  (R7), V5.S[2]
-	B     moved343
+	B     moved425
 
-one342:
+one424:
 	FMOVS 16(R4), F5
 
-moved343:
+moved425:
 	FMOVQ 0(R5), F6
 	TST   $2, R0
-	BEQ   one344
+	BEQ   one426
 	FMOVD 16(R5), F7
 	TST   $1, R0
-	BEQ   moved345
+	BEQ   moved427
 	ADD   $24, R5, R7
 	VLD1  (R7), V7.S[2]
-	B     moved345
+	B     moved427
 
-one344:
+one426:
 	FMOVS 16(R5), F7
 
-moved345:
+moved427:
 	FMOVQ 0(R6), F8
 	TST   $2, R0
-	BEQ   one346
+	BEQ   one428
 	FMOVD 16(R6), F9
 	TST   $1, R0
-	BEQ   moved347
+	BEQ   moved429
 	ADD   $24, R6, R7
 	VLD1  (R7), V9.S[2]
-	B     moved347
+	B     moved429
 
-one346:
+one428:
 	FMOVS 16(R6), F9
 
-moved347:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved429:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded349
+	BLE  folded430
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -4091,21 +5460,96 @@ moved347:
 	ADD  R2, R8, R9
 	ADD  R2, R9, R10
 
-fold348:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single432
+	CMP $2, R6
+	BLT single432
+
+several431:
 	FMOVQ 0(R4), F11
 	TST   $2, R0
-	BEQ   one350
+	BEQ   one433
 	FMOVD 16(R4), F12
 	TST   $1, R0
-	BEQ   moved351
+	BEQ   moved434
 	ADD   $24, R4, R11
 	VLD1  (R11), V12.S[2]
-	B     moved351
+	B     moved434
 
-one350:
+one433:
 	FMOVS 16(R4), F12
 
-moved351:
+moved434:
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	TST   $2, R0
+	BEQ   one435
+	FMOVD 16(R4), F14
+	TST   $1, R0
+	BEQ   moved436
+	ADD   $24, R4, R11
+	VLD1  (R11), V14.S[2]
+	B     moved436
+
+one435:
+	FMOVS 16(R4), F14
+
+moved436:
+	ADD   R5, R4
+	FMOVD 0(R1), F10
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a0 // fmla v0.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c1 // fmla v1.4s, v14.4s, v10.s[1]
+	FMOVD 0(R7), F10
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a2 // fmla v2.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c3 // fmla v3.4s, v14.4s, v10.s[1]
+	FMOVD 0(R8), F10
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a4 // fmla v4.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c5 // fmla v5.4s, v14.4s, v10.s[1]
+	FMOVD 0(R9), F10
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1187 // fmla v7.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a6 // fmla v6.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c7 // fmla v7.4s, v14.4s, v10.s[1]
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1189 // fmla v9.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a8 // fmla v8.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c9 // fmla v9.4s, v14.4s, v10.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several431
+	CMP   $0, R6
+	BEQ   folded430
+
+single432:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold437:
+	FMOVQ 0(R4), F11
+	TST   $2, R0
+	BEQ   one438
+	FMOVD 16(R4), F12
+	TST   $1, R0
+	BEQ   moved439
+	ADD   $24, R4, R11
+	VLD1  (R11), V12.S[2]
+	B     moved439
+
+one438:
+	FMOVS 16(R4), F12
+
+moved439:
 	ADD   R5, R4
 	FMOVS 0(R1), F10
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -4128,9 +5572,9 @@ moved351:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold348
+	BNE   fold437
 
-folded349:
+folded430:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V10.B16
@@ -4145,7 +5589,7 @@ folded349:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear352
+	BNE   linear440
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -4157,7 +5601,7 @@ folded349:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear352:
+linear440:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4166,79 +5610,79 @@ linear352:
 	ADD   R2, R5, R6
 	FMOVQ F0, 0(R1)
 	TST   $2, R0
-	BEQ   one353
+	BEQ   one441
 	FMOVD F1, 16(R1)
 	TST   $1, R0
-	BEQ   moved354
+	BEQ   moved442
 	ADD   $24, R1, R7
 	VST1  V1.S[2], (R7)
-	B     moved354
+	B     moved442
 
-one353:
+one441:
 	FMOVS F1, 16(R1)
 
-moved354:
+moved442:
 	FMOVQ F2, 0(R3)
 	TST   $2, R0
-	BEQ   one355
+	BEQ   one443
 	FMOVD F3, 16(R3)
 	TST   $1, R0
-	BEQ   moved356
+	BEQ   moved444
 	ADD   $24, R3, R7
 	VST1  V3.S[2], (R7)
-	B     moved356
+	B     moved444
 
-one355:
+one443:
 	FMOVS F3, 16(R3)
 
-moved356:
+moved444:
 	FMOVQ F4, 0(R4)
 	TST   $2, R0
-	BEQ   one357
+	BEQ   one445
 	FMOVD F5, 16(R4)
 	TST   $1, R0
-	BEQ   moved358
+	BEQ   moved446
 	ADD   $24, R4, R7
 	VST1  V5.S[2], (R7)
-	B     moved358
+	B     moved446
 
-one357:
+one445:
 	FMOVS F5, 16(R4)
 
-moved358:
+moved446:
 	FMOVQ F6, 0(R5)
 	TST   $2, R0
-	BEQ   one359
+	BEQ   one447
 	FMOVD F7, 16(R5)
 	TST   $1, R0
-	BEQ   moved360
+	BEQ   moved448
 	ADD   $24, R5, R7
 	VST1  V7.S[2], (R7)
-	B     moved360
+	B     moved448
 
-one359:
+one447:
 	FMOVS F7, 16(R5)
 
-moved360:
+moved448:
 	FMOVQ F8, 0(R6)
 	TST   $2, R0
-	BEQ   one361
+	BEQ   one449
 	FMOVD F9, 16(R6)
 	TST   $1, R0
-	BEQ   moved362
+	BEQ   moved450
 	ADD   $24, R6, R7
 	VST1  V9.S[2], (R7)
-	B     moved362
+	B     moved450
 
-one361:
+one449:
 	FMOVS F9, 16(R6)
 
-moved362:
-	B done235
+moved450:
+	B done299
 
-fewer337:
+fewer419:
 	CMP $4, R1
-	BNE fewer363
+	BNE fewer451
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -4248,64 +5692,63 @@ fewer337:
 	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one364
+	BEQ   one452
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved365
+	BEQ   moved453
 	ADD   $24, R1, R6
 	VLD1  (R6), V1.S[2]
-	B     moved365
+	B     moved453
 
-one364:
+one452:
 	FMOVS 16(R1), F1
 
-moved365:
+moved453:
 	FMOVQ 0(R3), F2
 	TST   $2, R0
-	BEQ   one366
+	BEQ   one454
 	FMOVD 16(R3), F3
 	TST   $1, R0
-	BEQ   moved367
+	BEQ   moved455
 	ADD   $24, R3, R6
 	VLD1  (R6), V3.S[2]
-	B     moved367
+	B     moved455
 
-one366:
+one454:
 	FMOVS 16(R3), F3
 
-moved367:
+moved455:
 	FMOVQ 0(R4), F4
 	TST   $2, R0
-	BEQ   one368
+	BEQ   one456
 	FMOVD 16(R4), F5
 	TST   $1, R0
-	BEQ   moved369
+	BEQ   moved457
 	ADD   $24, R4, R6
 	VLD1  (R6), V5.S[2]
-	B     moved369
+	B     moved457
 
-one368:
+one456:
 	FMOVS 16(R4), F5
 
-moved369:
+moved457:
 	FMOVQ 0(R5), F6
 	TST   $2, R0
-	BEQ   one370
+	BEQ   one458
 	FMOVD 16(R5), F7
 	TST   $1, R0
-	BEQ   moved371
+	BEQ   moved459
 	ADD   $24, R5, R6
 	VLD1  (R6), V7.S[2]
-	B     moved371
+	B     moved459
 
-one370:
+one458:
 	FMOVS 16(R5), F7
 
-moved371:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved459:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded373
+	BLE  folded460
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -4315,21 +5758,90 @@ moved371:
 	ADD  R2, R7, R8
 	ADD  R2, R8, R9
 
-fold372:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single462
+	CMP $2, R6
+	BLT single462
+
+several461:
 	FMOVQ 0(R4), F9
 	TST   $2, R0
-	BEQ   one374
+	BEQ   one463
 	FMOVD 16(R4), F10
 	TST   $1, R0
-	BEQ   moved375
+	BEQ   moved464
 	ADD   $24, R4, R10
 	VLD1  (R10), V10.S[2]
-	B     moved375
+	B     moved464
 
-one374:
+one463:
 	FMOVS 16(R4), F10
 
-moved375:
+moved464:
+	ADD   R5, R4
+	FMOVQ 0(R4), F11
+	TST   $2, R0
+	BEQ   one465
+	FMOVD 16(R4), F12
+	TST   $1, R0
+	BEQ   moved466
+	ADD   $24, R4, R10
+	VLD1  (R10), V12.S[2]
+	B     moved466
+
+one465:
+	FMOVS 16(R4), F12
+
+moved466:
+	ADD   R5, R4
+	FMOVD 0(R1), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	WORD  $0x4fa81160 // fmla v0.4s, v11.4s, v8.s[1]
+	WORD  $0x4fa81181 // fmla v1.4s, v12.4s, v8.s[1]
+	FMOVD 0(R7), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	WORD  $0x4fa81162 // fmla v2.4s, v11.4s, v8.s[1]
+	WORD  $0x4fa81183 // fmla v3.4s, v12.4s, v8.s[1]
+	FMOVD 0(R8), F8
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
+	WORD  $0x4fa81164 // fmla v4.4s, v11.4s, v8.s[1]
+	WORD  $0x4fa81185 // fmla v5.4s, v12.4s, v8.s[1]
+	FMOVD 0(R9), F8
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
+	WORD  $0x4fa81166 // fmla v6.4s, v11.4s, v8.s[1]
+	WORD  $0x4fa81187 // fmla v7.4s, v12.4s, v8.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several461
+	CMP   $0, R6
+	BEQ   folded460
+
+single462:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold467:
+	FMOVQ 0(R4), F9
+	TST   $2, R0
+	BEQ   one468
+	FMOVD 16(R4), F10
+	TST   $1, R0
+	BEQ   moved469
+	ADD   $24, R4, R10
+	VLD1  (R10), V10.S[2]
+	B     moved469
+
+one468:
+	FMOVS 16(R4), F10
+
+moved469:
 	ADD   R5, R4
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -4348,9 +5860,9 @@ moved375:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold372
+	BNE   fold467
 
-folded373:
+folded460:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -4363,7 +5875,7 @@ folded373:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear376
+	BNE   linear470
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -4373,7 +5885,7 @@ folded373:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear376:
+linear470:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4381,65 +5893,65 @@ linear376:
 	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
 	TST   $2, R0
-	BEQ   one377
+	BEQ   one471
 	FMOVD F1, 16(R1)
 	TST   $1, R0
-	BEQ   moved378
+	BEQ   moved472
 	ADD   $24, R1, R6
 	VST1  V1.S[2], (R6)
-	B     moved378
+	B     moved472
 
-one377:
+one471:
 	FMOVS F1, 16(R1)
 
-moved378:
+moved472:
 	FMOVQ F2, 0(R3)
 	TST   $2, R0
-	BEQ   one379
+	BEQ   one473
 	FMOVD F3, 16(R3)
 	TST   $1, R0
-	BEQ   moved380
+	BEQ   moved474
 	ADD   $24, R3, R6
 	VST1  V3.S[2], (R6)
-	B     moved380
+	B     moved474
 
-one379:
+one473:
 	FMOVS F3, 16(R3)
 
-moved380:
+moved474:
 	FMOVQ F4, 0(R4)
 	TST   $2, R0
-	BEQ   one381
+	BEQ   one475
 	FMOVD F5, 16(R4)
 	TST   $1, R0
-	BEQ   moved382
+	BEQ   moved476
 	ADD   $24, R4, R6
 	VST1  V5.S[2], (R6)
-	B     moved382
+	B     moved476
 
-one381:
+one475:
 	FMOVS F5, 16(R4)
 
-moved382:
+moved476:
 	FMOVQ F6, 0(R5)
 	TST   $2, R0
-	BEQ   one383
+	BEQ   one477
 	FMOVD F7, 16(R5)
 	TST   $1, R0
-	BEQ   moved384
+	BEQ   moved478
 	ADD   $24, R5, R6
 	VST1  V7.S[2], (R6)
-	B     moved384
+	B     moved478
 
-one383:
+one477:
 	FMOVS F7, 16(R5)
 
-moved384:
-	B done235
+moved478:
+	B done299
 
-fewer363:
+fewer451:
 	CMP $3, R1
-	BNE fewer385
+	BNE fewer479
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -4448,50 +5960,49 @@ fewer363:
 	ADD   R2, R3, R4
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one386
+	BEQ   one480
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved387
+	BEQ   moved481
 	ADD   $24, R1, R5
 	VLD1  (R5), V1.S[2]
-	B     moved387
+	B     moved481
 
-one386:
+one480:
 	FMOVS 16(R1), F1
 
-moved387:
+moved481:
 	FMOVQ 0(R3), F2
 	TST   $2, R0
-	BEQ   one388
+	BEQ   one482
 	FMOVD 16(R3), F3
 	TST   $1, R0
-	BEQ   moved389
+	BEQ   moved483
 	ADD   $24, R3, R5
 	VLD1  (R5), V3.S[2]
-	B     moved389
+	B     moved483
 
-one388:
+one482:
 	FMOVS 16(R3), F3
 
-moved389:
+moved483:
 	FMOVQ 0(R4), F4
 	TST   $2, R0
-	BEQ   one390
+	BEQ   one484
 	FMOVD 16(R4), F5
 	TST   $1, R0
-	BEQ   moved391
+	BEQ   moved485
 	ADD   $24, R4, R5
 	VLD1  (R5), V5.S[2]
-	B     moved391
+	B     moved485
 
-one390:
+one484:
 	FMOVS 16(R4), F5
 
-moved391:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved485:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded393
+	BLE  folded486
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -4500,21 +6011,84 @@ moved391:
 	ADD  R2, R1, R7
 	ADD  R2, R7, R8
 
-fold392:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single488
+	CMP $2, R6
+	BLT single488
+
+several487:
 	FMOVQ 0(R4), F7
 	TST   $2, R0
-	BEQ   one394
+	BEQ   one489
 	FMOVD 16(R4), F8
 	TST   $1, R0
-	BEQ   moved395
+	BEQ   moved490
 	ADD   $24, R4, R9
 	VLD1  (R9), V8.S[2]
-	B     moved395
+	B     moved490
 
-one394:
+one489:
 	FMOVS 16(R4), F8
 
-moved395:
+moved490:
+	ADD   R5, R4
+	FMOVQ 0(R4), F9
+	TST   $2, R0
+	BEQ   one491
+	FMOVD 16(R4), F10
+	TST   $1, R0
+	BEQ   moved492
+	ADD   $24, R4, R9
+	VLD1  (R9), V10.S[2]
+	B     moved492
+
+one491:
+	FMOVS 16(R4), F10
+
+moved492:
+	ADD   R5, R4
+	FMOVD 0(R1), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD  $0x4fa61120 // fmla v0.4s, v9.4s, v6.s[1]
+	WORD  $0x4fa61141 // fmla v1.4s, v10.4s, v6.s[1]
+	FMOVD 0(R7), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	WORD  $0x4fa61122 // fmla v2.4s, v9.4s, v6.s[1]
+	WORD  $0x4fa61143 // fmla v3.4s, v10.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
+	WORD  $0x4fa61124 // fmla v4.4s, v9.4s, v6.s[1]
+	WORD  $0x4fa61145 // fmla v5.4s, v10.4s, v6.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several487
+	CMP   $0, R6
+	BEQ   folded486
+
+single488:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold493:
+	FMOVQ 0(R4), F7
+	TST   $2, R0
+	BEQ   one494
+	FMOVD 16(R4), F8
+	TST   $1, R0
+	BEQ   moved495
+	ADD   $24, R4, R9
+	VLD1  (R9), V8.S[2]
+	B     moved495
+
+one494:
+	FMOVS 16(R4), F8
+
+moved495:
 	ADD   R5, R4
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -4529,9 +6103,9 @@ moved395:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold392
+	BNE   fold493
 
-folded393:
+folded486:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -4542,7 +6116,7 @@ folded393:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear396
+	BNE   linear496
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -4550,58 +6124,58 @@ folded393:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear396:
+linear496:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	FMOVQ F0, 0(R1)
 	TST   $2, R0
-	BEQ   one397
+	BEQ   one497
 	FMOVD F1, 16(R1)
 	TST   $1, R0
-	BEQ   moved398
+	BEQ   moved498
 	ADD   $24, R1, R5
 	VST1  V1.S[2], (R5)
-	B     moved398
+	B     moved498
 
-one397:
+one497:
 	FMOVS F1, 16(R1)
 
-moved398:
+moved498:
 	FMOVQ F2, 0(R3)
 	TST   $2, R0
-	BEQ   one399
+	BEQ   one499
 	FMOVD F3, 16(R3)
 	TST   $1, R0
-	BEQ   moved400
+	BEQ   moved500
 	ADD   $24, R3, R5
 	VST1  V3.S[2], (R5)
-	B     moved400
+	B     moved500
 
-one399:
+one499:
 	FMOVS F3, 16(R3)
 
-moved400:
+moved500:
 	FMOVQ F4, 0(R4)
 	TST   $2, R0
-	BEQ   one401
+	BEQ   one501
 	FMOVD F5, 16(R4)
 	TST   $1, R0
-	BEQ   moved402
+	BEQ   moved502
 	ADD   $24, R4, R5
 	VST1  V5.S[2], (R5)
-	B     moved402
+	B     moved502
 
-one401:
+one501:
 	FMOVS F5, 16(R4)
 
-moved402:
-	B done235
+moved502:
+	B done299
 
-fewer385:
+fewer479:
 	CMP $2, R1
-	BNE fewer403
+	BNE fewer503
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -4609,36 +6183,35 @@ fewer385:
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one404
+	BEQ   one504
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved405
+	BEQ   moved505
 	ADD   $24, R1, R4
 	VLD1  (R4), V1.S[2]
-	B     moved405
+	B     moved505
 
-one404:
+one504:
 	FMOVS 16(R1), F1
 
-moved405:
+moved505:
 	FMOVQ 0(R3), F2
 	TST   $2, R0
-	BEQ   one406
+	BEQ   one506
 	FMOVD 16(R3), F3
 	TST   $1, R0
-	BEQ   moved407
+	BEQ   moved507
 	ADD   $24, R3, R4
 	VLD1  (R4), V3.S[2]
-	B     moved407
+	B     moved507
 
-one406:
+one506:
 	FMOVS 16(R3), F3
 
-moved407:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved507:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded409
+	BLE  folded508
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -4646,21 +6219,78 @@ moved407:
 	MOVD ldb+64(FP), R5
 	ADD  R2, R1, R7
 
-fold408:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single510
+	CMP $2, R6
+	BLT single510
+
+several509:
 	FMOVQ 0(R4), F5
 	TST   $2, R0
-	BEQ   one410
+	BEQ   one511
 	FMOVD 16(R4), F6
 	TST   $1, R0
-	BEQ   moved411
+	BEQ   moved512
 	ADD   $24, R4, R8
 	VLD1  (R8), V6.S[2]
-	B     moved411
+	B     moved512
 
-one410:
+one511:
 	FMOVS 16(R4), F6
 
-moved411:
+moved512:
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	TST   $2, R0
+	BEQ   one513
+	FMOVD 16(R4), F8
+	TST   $1, R0
+	BEQ   moved514
+	ADD   $24, R4, R8
+	VLD1  (R8), V8.S[2]
+	B     moved514
+
+one513:
+	FMOVS 16(R4), F8
+
+moved514:
+	ADD   R5, R4
+	FMOVD 0(R1), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4fa410e0 // fmla v0.4s, v7.4s, v4.s[1]
+	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
+	FMOVD 0(R7), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
+	WORD  $0x4fa410e2 // fmla v2.4s, v7.4s, v4.s[1]
+	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several509
+	CMP   $0, R6
+	BEQ   folded508
+
+single510:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold515:
+	FMOVQ 0(R4), F5
+	TST   $2, R0
+	BEQ   one516
+	FMOVD 16(R4), F6
+	TST   $1, R0
+	BEQ   moved517
+	ADD   $24, R4, R8
+	VLD1  (R8), V6.S[2]
+	B     moved517
+
+one516:
+	FMOVS 16(R4), F6
+
+moved517:
 	ADD   R5, R4
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -4671,9 +6301,9 @@ moved411:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold408
+	BNE   fold515
 
-folded409:
+folded508:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -4682,138 +6312,188 @@ folded409:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear412
+	BNE   linear518
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear412:
+linear518:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	TST   $2, R0
-	BEQ   one413
+	BEQ   one519
 	FMOVD F1, 16(R1)
 	TST   $1, R0
-	BEQ   moved414
+	BEQ   moved520
 	ADD   $24, R1, R4
 	VST1  V1.S[2], (R4)
-	B     moved414
+	B     moved520
 
-one413:
+one519:
 	FMOVS F1, 16(R1)
 
-moved414:
+moved520:
 	FMOVQ F2, 0(R3)
 	TST   $2, R0
-	BEQ   one415
+	BEQ   one521
 	FMOVD F3, 16(R3)
 	TST   $1, R0
-	BEQ   moved416
+	BEQ   moved522
 	ADD   $24, R3, R4
 	VST1  V3.S[2], (R4)
-	B     moved416
+	B     moved522
 
-one415:
+one521:
 	FMOVS F3, 16(R3)
 
-moved416:
-	B done235
+moved522:
+	B done299
 
-fewer403:
+fewer503:
 	CMP $1, R1
-	BNE fewer417
+	BNE fewer523
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one418
+	BEQ   one524
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved419
+	BEQ   moved525
 	ADD   $24, R1, R3
 	VLD1  (R3), V1.S[2]
-	B     moved419
+	B     moved525
 
-one418:
+one524:
 	FMOVS 16(R1), F1
 
-moved419:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved525:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded421
+	BLE  folded526
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
 	MOVD b+56(FP), R4
 	MOVD ldb+64(FP), R5
 
-fold420:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single528
+	CMP $2, R6
+	BLT single528
+
+several527:
 	FMOVQ 0(R4), F3
 	TST   $2, R0
-	BEQ   one422
+	BEQ   one529
 	FMOVD 16(R4), F4
 	TST   $1, R0
-	BEQ   moved423
+	BEQ   moved530
 	ADD   $24, R4, R7
 	VLD1  (R7), V4.S[2]
-	B     moved423
+	B     moved530
 
-one422:
+one529:
 	FMOVS 16(R4), F4
 
-moved423:
+moved530:
+	ADD   R5, R4
+	FMOVQ 0(R4), F5
+	TST   $2, R0
+	BEQ   one531
+	FMOVD 16(R4), F6
+	TST   $1, R0
+	BEQ   moved532
+	ADD   $24, R4, R7
+	VLD1  (R7), V6.S[2]
+	B     moved532
+
+one531:
+	FMOVS 16(R4), F6
+
+moved532:
+	ADD   R5, R4
+	FMOVD 0(R1), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	WORD  $0x4fa210a0 // fmla v0.4s, v5.4s, v2.s[1]
+	WORD  $0x4fa210c1 // fmla v1.4s, v6.4s, v2.s[1]
+	ADD   $8, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several527
+	CMP   $0, R6
+	BEQ   folded526
+
+single528:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold533:
+	FMOVQ 0(R4), F3
+	TST   $2, R0
+	BEQ   one534
+	FMOVD 16(R4), F4
+	TST   $1, R0
+	BEQ   moved535
+	ADD   $24, R4, R7
+	VLD1  (R7), V4.S[2]
+	B     moved535
+
+one534:
+	FMOVS 16(R4), F4
+
+moved535:
 	ADD   R5, R4
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold420
+	BNE   fold533
 
-folded421:
+folded526:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear424
+	BNE   linear536
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear424:
+linear536:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	TST   $2, R0
-	BEQ   one425
+	BEQ   one537
 	FMOVD F1, 16(R1)
 	TST   $1, R0
-	BEQ   moved426
+	BEQ   moved538
 	ADD   $24, R1, R3
 	VST1  V1.S[2], (R3)
-	B     moved426
+	B     moved538
 
-one425:
+one537:
 	FMOVS F1, 16(R1)
 
-moved426:
-	B done235
+moved538:
+	B done299
 
-fewer417:
-done235:
+fewer523:
+done299:
 	RET
 
-full231:
+full295:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest428
+	BLT  rest540
 
-tile427:
+tile539:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -4840,25 +6520,92 @@ tile427:
 	FMOVQ 16(R8), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R9), F15
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded542
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single544
+	CMP $2, R6
+	BLT single544
+
+several543:
+	FMOVQ 0(R4), F17
+	FMOVQ 16(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	ADD   R5, R4
+	FMOVD 0(R1), F16
+	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01260 // fmla v0.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01281 // fmla v1.4s, v20.4s, v16.s[1]
+	FMOVD 0(R7), F16
+	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01262 // fmla v2.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01283 // fmla v3.4s, v20.4s, v16.s[1]
+	FMOVD 0(R8), F16
+	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01264 // fmla v4.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01285 // fmla v5.4s, v20.4s, v16.s[1]
+	FMOVD 0(R9), F16
+	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01266 // fmla v6.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01287 // fmla v7.4s, v20.4s, v16.s[1]
+	FMOVD 0(R10), F16
+	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
+	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb01268 // fmla v8.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb01289 // fmla v9.4s, v20.4s, v16.s[1]
+	FMOVD 0(R11), F16
+	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
+	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb0126a // fmla v10.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb0128b // fmla v11.4s, v20.4s, v16.s[1]
+	FMOVD 0(R12), F16
+	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
+	WORD  $0x4f90124d // fmla v13.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb0126c // fmla v12.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb0128d // fmla v13.4s, v20.4s, v16.s[1]
+	FMOVD 0(R13), F16
+	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
+	WORD  $0x4f90124f // fmla v15.4s, v18.4s, v16.s[0]
+	WORD  $0x4fb0126e // fmla v14.4s, v19.4s, v16.s[1]
+	WORD  $0x4fb0128f // fmla v15.4s, v20.4s, v16.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several543
+	CMP   $0, R6
+	BEQ   folded542
+
+single544:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded431
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold430:
+fold545:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -4895,9 +6642,9 @@ fold430:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold430
+	BNE   fold545
 
-folded431:
+folded542:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -4918,7 +6665,7 @@ folded431:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear432
+	BNE   linear546
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4936,7 +6683,7 @@ folded431:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear432:
+linear546:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4984,11 +6731,11 @@ linear432:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile427
+	BGE   tile539
 
-rest428:
+rest540:
 	CMP $7, R1
-	BNE fewer433
+	BNE fewer547
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -5013,24 +6760,85 @@ rest428:
 	FMOVQ 16(R7), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R8), F13
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded548
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single550
+	CMP $2, R6
+	BLT single550
+
+several549:
+	FMOVQ 0(R4), F15
+	FMOVQ 16(R4), F16
+	ADD   R5, R4
+	FMOVQ 0(R4), F17
+	FMOVQ 16(R4), F18
+	ADD   R5, R4
+	FMOVD 0(R1), F14
+	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1220 // fmla v0.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1241 // fmla v1.4s, v18.4s, v14.s[1]
+	FMOVD 0(R7), F14
+	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1222 // fmla v2.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1243 // fmla v3.4s, v18.4s, v14.s[1]
+	FMOVD 0(R8), F14
+	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1224 // fmla v4.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1245 // fmla v5.4s, v18.4s, v14.s[1]
+	FMOVD 0(R9), F14
+	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1226 // fmla v6.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1247 // fmla v7.4s, v18.4s, v14.s[1]
+	FMOVD 0(R10), F14
+	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1209 // fmla v9.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae1228 // fmla v8.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae1249 // fmla v9.4s, v18.4s, v14.s[1]
+	FMOVD 0(R11), F14
+	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e120b // fmla v11.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae122a // fmla v10.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae124b // fmla v11.4s, v18.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e120d // fmla v13.4s, v16.4s, v14.s[0]
+	WORD  $0x4fae122c // fmla v12.4s, v17.4s, v14.s[1]
+	WORD  $0x4fae124d // fmla v13.4s, v18.4s, v14.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several549
+	CMP   $0, R6
+	BEQ   folded548
+
+single550:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded435
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold434:
+fold551:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -5063,9 +6871,9 @@ fold434:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold434
+	BNE   fold551
 
-folded435:
+folded548:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V14.B16
@@ -5084,7 +6892,7 @@ folded435:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear436
+	BNE   linear552
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -5100,7 +6908,7 @@ folded435:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear436:
+linear552:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5123,11 +6931,11 @@ linear436:
 	FMOVQ F11, 16(R7)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R8)
-	B     done429
+	B     done541
 
-fewer433:
+fewer547:
 	CMP $6, R1
-	BNE fewer437
+	BNE fewer553
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -5149,23 +6957,78 @@ fewer433:
 	FMOVQ 16(R6), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R7), F11
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded554
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single556
+	CMP $2, R6
+	BLT single556
+
+several555:
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	ADD   R5, R4
+	FMOVQ 0(R4), F15
+	FMOVQ 16(R4), F16
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e0 // fmla v0.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1201 // fmla v1.4s, v16.4s, v12.s[1]
+	FMOVD 0(R7), F12
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e2 // fmla v2.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1203 // fmla v3.4s, v16.4s, v12.s[1]
+	FMOVD 0(R8), F12
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e4 // fmla v4.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1205 // fmla v5.4s, v16.4s, v12.s[1]
+	FMOVD 0(R9), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c7 // fmla v7.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e6 // fmla v6.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1207 // fmla v7.4s, v16.4s, v12.s[1]
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11c9 // fmla v9.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11e8 // fmla v8.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac1209 // fmla v9.4s, v16.4s, v12.s[1]
+	FMOVD 0(R11), F12
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c11cb // fmla v11.4s, v14.4s, v12.s[0]
+	WORD  $0x4fac11ea // fmla v10.4s, v15.4s, v12.s[1]
+	WORD  $0x4fac120b // fmla v11.4s, v16.4s, v12.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several555
+	CMP   $0, R6
+	BEQ   folded554
+
+single556:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded439
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold438:
+fold557:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -5194,9 +7057,9 @@ fold438:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold438
+	BNE   fold557
 
-folded439:
+folded554:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -5213,7 +7076,7 @@ folded439:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear440
+	BNE   linear558
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -5227,7 +7090,7 @@ folded439:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear440:
+linear558:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5247,11 +7110,11 @@ linear440:
 	FMOVQ F9, 16(R6)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R7)
-	B     done429
+	B     done541
 
-fewer437:
+fewer553:
 	CMP $5, R1
-	BNE fewer441
+	BNE fewer559
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -5270,22 +7133,71 @@ fewer437:
 	FMOVQ 16(R5), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R6), F9
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded560
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single562
+	CMP $2, R6
+	BLT single562
+
+several561:
+	FMOVQ 0(R4), F11
+	FMOVQ 16(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	ADD   R5, R4
+	FMOVD 0(R1), F10
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a0 // fmla v0.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c1 // fmla v1.4s, v14.4s, v10.s[1]
+	FMOVD 0(R7), F10
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a2 // fmla v2.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c3 // fmla v3.4s, v14.4s, v10.s[1]
+	FMOVD 0(R8), F10
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a4 // fmla v4.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c5 // fmla v5.4s, v14.4s, v10.s[1]
+	FMOVD 0(R9), F10
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1187 // fmla v7.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a6 // fmla v6.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c7 // fmla v7.4s, v14.4s, v10.s[1]
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a1189 // fmla v9.4s, v12.4s, v10.s[0]
+	WORD  $0x4faa11a8 // fmla v8.4s, v13.4s, v10.s[1]
+	WORD  $0x4faa11c9 // fmla v9.4s, v14.4s, v10.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several561
+	CMP   $0, R6
+	BEQ   folded560
+
+single562:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded443
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold442:
+fold563:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -5310,9 +7222,9 @@ fold442:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold442
+	BNE   fold563
 
-folded443:
+folded560:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V10.B16
@@ -5327,7 +7239,7 @@ folded443:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear444
+	BNE   linear564
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5339,7 +7251,7 @@ folded443:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear444:
+linear564:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5356,11 +7268,11 @@ linear444:
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R6)
-	B     done429
+	B     done541
 
-fewer441:
+fewer559:
 	CMP $4, R1
-	BNE fewer445
+	BNE fewer565
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -5376,21 +7288,64 @@ fewer441:
 	FMOVQ 16(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded566
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single568
+	CMP $2, R6
+	BLT single568
+
+several567:
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R4), F11
+	FMOVQ 16(R4), F12
+	ADD   R5, R4
+	FMOVD 0(R1), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	WORD  $0x4fa81160 // fmla v0.4s, v11.4s, v8.s[1]
+	WORD  $0x4fa81181 // fmla v1.4s, v12.4s, v8.s[1]
+	FMOVD 0(R7), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	WORD  $0x4fa81162 // fmla v2.4s, v11.4s, v8.s[1]
+	WORD  $0x4fa81183 // fmla v3.4s, v12.4s, v8.s[1]
+	FMOVD 0(R8), F8
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
+	WORD  $0x4fa81164 // fmla v4.4s, v11.4s, v8.s[1]
+	WORD  $0x4fa81185 // fmla v5.4s, v12.4s, v8.s[1]
+	FMOVD 0(R9), F8
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
+	WORD  $0x4fa81166 // fmla v6.4s, v11.4s, v8.s[1]
+	WORD  $0x4fa81187 // fmla v7.4s, v12.4s, v8.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several567
+	CMP   $0, R6
+	BEQ   folded566
+
+single568:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded447
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold446:
+fold569:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -5411,9 +7366,9 @@ fold446:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold446
+	BNE   fold569
 
-folded447:
+folded566:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -5426,7 +7381,7 @@ folded447:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear448
+	BNE   linear570
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5436,7 +7391,7 @@ folded447:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear448:
+linear570:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5450,11 +7405,11 @@ linear448:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	B     done429
+	B     done541
 
-fewer445:
+fewer565:
 	CMP $3, R1
-	BNE fewer449
+	BNE fewer571
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -5467,20 +7422,57 @@ fewer445:
 	FMOVQ 16(R3), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded572
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single574
+	CMP $2, R6
+	BLT single574
+
+several573:
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	ADD   R5, R4
+	FMOVD 0(R1), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD  $0x4fa61120 // fmla v0.4s, v9.4s, v6.s[1]
+	WORD  $0x4fa61141 // fmla v1.4s, v10.4s, v6.s[1]
+	FMOVD 0(R7), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	WORD  $0x4fa61122 // fmla v2.4s, v9.4s, v6.s[1]
+	WORD  $0x4fa61143 // fmla v3.4s, v10.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
+	WORD  $0x4fa61124 // fmla v4.4s, v9.4s, v6.s[1]
+	WORD  $0x4fa61145 // fmla v5.4s, v10.4s, v6.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several573
+	CMP   $0, R6
+	BEQ   folded572
+
+single574:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded451
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold450:
+fold575:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -5497,9 +7489,9 @@ fold450:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold450
+	BNE   fold575
 
-folded451:
+folded572:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -5510,7 +7502,7 @@ folded451:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear452
+	BNE   linear576
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -5518,7 +7510,7 @@ folded451:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear452:
+linear576:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5529,11 +7521,11 @@ linear452:
 	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
-	B     done429
+	B     done541
 
-fewer449:
+fewer571:
 	CMP $2, R1
-	BNE fewer453
+	BNE fewer577
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -5543,19 +7535,50 @@ fewer449:
 	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R3), F3
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded578
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single580
+	CMP $2, R6
+	BLT single580
+
+several579:
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	ADD   R5, R4
+	FMOVD 0(R1), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4fa410e0 // fmla v0.4s, v7.4s, v4.s[1]
+	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
+	FMOVD 0(R7), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
+	WORD  $0x4fa410e2 // fmla v2.4s, v7.4s, v4.s[1]
+	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several579
+	CMP   $0, R6
+	BEQ   folded578
+
+single580:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded455
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold454:
+fold581:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -5568,9 +7591,9 @@ fold454:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold454
+	BNE   fold581
 
-folded455:
+folded578:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -5579,13 +7602,13 @@ folded455:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear456
+	BNE   linear582
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear456:
+linear582:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5593,28 +7616,53 @@ linear456:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R3)
-	B     done429
+	B     done541
 
-fewer453:
+fewer577:
 	CMP $1, R1
-	BNE fewer457
+	BNE fewer583
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded584
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single586
+	CMP $2, R6
+	BLT single586
+
+several585:
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	ADD   R5, R4
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	ADD   R5, R4
+	FMOVD 0(R1), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	WORD  $0x4fa210a0 // fmla v0.4s, v5.4s, v2.s[1]
+	WORD  $0x4fa210c1 // fmla v1.4s, v6.4s, v2.s[1]
+	ADD   $8, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several585
+	CMP   $0, R6
+	BEQ   folded584
+
+single586:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded459
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold458:
+fold587:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -5623,37 +7671,37 @@ fold458:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold458
+	BNE   fold587
 
-folded459:
+folded584:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear460
+	BNE   linear588
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear460:
+linear588:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	B     done429
+	B     done541
 
-fewer457:
-done429:
+fewer583:
+done541:
 	RET
 
-narrower232:
+narrower296:
 	CMP  $4, R0
-	BEQ  full461
+	BEQ  full589
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest464
+	BLT  rest592
 
-tile463:
+tile591:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -5665,113 +7713,112 @@ tile463:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one466
+	BEQ   one594
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved467
+	BEQ   moved595
 	ADD   $8, R1, R10
 	VLD1  (R10), V0.S[2]
-	B     moved467
+	B     moved595
 
-one466:
+one594:
 	FMOVS 0(R1), F0
 
-moved467:
+moved595:
 	TST   $2, R0
-	BEQ   one468
+	BEQ   one596
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved469
+	BEQ   moved597
 	ADD   $8, R3, R10
 	VLD1  (R10), V1.S[2]
-	B     moved469
+	B     moved597
 
-one468:
+one596:
 	FMOVS 0(R3), F1
 
-moved469:
+moved597:
 	TST   $2, R0
-	BEQ   one470
+	BEQ   one598
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved471
+	BEQ   moved599
 	ADD   $8, R4, R10
 	VLD1  (R10), V2.S[2]
-	B     moved471
+	B     moved599
 
-one470:
+one598:
 	FMOVS 0(R4), F2
 
-moved471:
+moved599:
 	TST   $2, R0
-	BEQ   one472
+	BEQ   one600
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved473
+	BEQ   moved601
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved473
+	B     moved601
 
-one472:
+one600:
 	FMOVS 0(R5), F3
 
-moved473:
+moved601:
 	TST   $2, R0
-	BEQ   one474
+	BEQ   one602
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved475
+	BEQ   moved603
 	ADD   $8, R6, R10
 	VLD1  (R10), V4.S[2]
-	B     moved475
+	B     moved603
 
-one474:
+one602:
 	FMOVS 0(R6), F4
 
-moved475:
+moved603:
 	TST   $2, R0
-	BEQ   one476
+	BEQ   one604
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved477
+	BEQ   moved605
 	ADD   $8, R7, R10
 	VLD1  (R10), V5.S[2]
-	B     moved477
+	B     moved605
 
-one476:
+one604:
 	FMOVS 0(R7), F5
 
-moved477:
+moved605:
 	TST   $2, R0
-	BEQ   one478
+	BEQ   one606
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved479
+	BEQ   moved607
 	ADD   $8, R8, R10
 	VLD1  (R10), V6.S[2]
-	B     moved479
+	B     moved607
 
-one478:
+one606:
 	FMOVS 0(R8), F6
 
-moved479:
+moved607:
 	TST   $2, R0
-	BEQ   one480
+	BEQ   one608
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved481
+	BEQ   moved609
 	ADD   $8, R9, R10
 	VLD1  (R10), V7.S[2]
-	B     moved481
+	B     moved609
 
-one480:
+one608:
 	FMOVS 0(R9), F7
 
-moved481:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved609:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded483
+	BLE  folded610
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -5785,20 +7832,95 @@ moved481:
 	ADD  R2, R11, R12
 	ADD  R2, R12, R13
 
-fold482:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single612
+	CMP $2, R6
+	BLT single612
+
+several611:
 	TST   $2, R0
-	BEQ   one484
+	BEQ   one613
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved485
+	BEQ   moved614
 	ADD   $8, R4, R14
 	VLD1  (R14), V9.S[2]
-	B     moved485
+	B     moved614
 
-one484:
+one613:
 	FMOVS 0(R4), F9
 
-moved485:
+moved614:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one615
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved616
+	ADD   $8, R4, R14
+	VLD1  (R14), V10.S[2]
+	B     moved616
+
+one615:
+	FMOVS 0(R4), F10
+
+moved616:
+	ADD   R5, R4
+	FMOVD 0(R1), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
+	FMOVD 0(R7), F8
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81141 // fmla v1.4s, v10.4s, v8.s[1]
+	FMOVD 0(R8), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81142 // fmla v2.4s, v10.4s, v8.s[1]
+	FMOVD 0(R9), F8
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81143 // fmla v3.4s, v10.4s, v8.s[1]
+	FMOVD 0(R10), F8
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81144 // fmla v4.4s, v10.4s, v8.s[1]
+	FMOVD 0(R11), F8
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81145 // fmla v5.4s, v10.4s, v8.s[1]
+	FMOVD 0(R12), F8
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81146 // fmla v6.4s, v10.4s, v8.s[1]
+	FMOVD 0(R13), F8
+	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81147 // fmla v7.4s, v10.4s, v8.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several611
+	CMP   $0, R6
+	BEQ   folded610
+
+single612:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold617:
+	TST   $2, R0
+	BEQ   one618
+	FMOVD 0(R4), F9
+	TST   $1, R0
+	BEQ   moved619
+	ADD   $8, R4, R14
+	VLD1  (R14), V9.S[2]
+	B     moved619
+
+one618:
+	FMOVS 0(R4), F9
+
+moved619:
 	ADD   R5, R4
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -5825,9 +7947,9 @@ moved485:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold482
+	BNE   fold617
 
-folded483:
+folded610:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -5840,7 +7962,7 @@ folded483:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear486
+	BNE   linear620
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5850,7 +7972,7 @@ folded483:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear486:
+linear620:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5861,109 +7983,109 @@ linear486:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one487
+	BEQ   one621
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved488
+	BEQ   moved622
 	ADD   $8, R1, R10
 	VST1  V0.S[2], (R10)
-	B     moved488
+	B     moved622
 
-one487:
+one621:
 	FMOVS F0, 0(R1)
 
-moved488:
+moved622:
 	TST   $2, R0
-	BEQ   one489
+	BEQ   one623
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved490
+	BEQ   moved624
 	ADD   $8, R3, R10
 	VST1  V1.S[2], (R10)
-	B     moved490
+	B     moved624
 
-one489:
+one623:
 	FMOVS F1, 0(R3)
 
-moved490:
+moved624:
 	TST   $2, R0
-	BEQ   one491
+	BEQ   one625
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved492
+	BEQ   moved626
 	ADD   $8, R4, R10
 	VST1  V2.S[2], (R10)
-	B     moved492
+	B     moved626
 
-one491:
+one625:
 	FMOVS F2, 0(R4)
 
-moved492:
+moved626:
 	TST   $2, R0
-	BEQ   one493
+	BEQ   one627
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved494
+	BEQ   moved628
 	ADD   $8, R5, R10
 	VST1  V3.S[2], (R10)
-	B     moved494
+	B     moved628
 
-one493:
+one627:
 	FMOVS F3, 0(R5)
 
-moved494:
+moved628:
 	TST   $2, R0
-	BEQ   one495
+	BEQ   one629
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved496
+	BEQ   moved630
 	ADD   $8, R6, R10
 	VST1  V4.S[2], (R10)
-	B     moved496
+	B     moved630
 
-one495:
+one629:
 	FMOVS F4, 0(R6)
 
-moved496:
+moved630:
 	TST   $2, R0
-	BEQ   one497
+	BEQ   one631
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved498
+	BEQ   moved632
 	ADD   $8, R7, R10
 	VST1  V5.S[2], (R10)
-	B     moved498
+	B     moved632
 
-one497:
+one631:
 	FMOVS F5, 0(R7)
 
-moved498:
+moved632:
 	TST   $2, R0
-	BEQ   one499
+	BEQ   one633
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved500
+	BEQ   moved634
 	ADD   $8, R8, R10
 	VST1  V6.S[2], (R10)
-	B     moved500
+	B     moved634
 
-one499:
+one633:
 	FMOVS F6, 0(R8)
 
-moved500:
+moved634:
 	TST   $2, R0
-	BEQ   one501
+	BEQ   one635
 	FMOVD F7, 0(R9)
 	TST   $1, R0
-	BEQ   moved502
+	BEQ   moved636
 	ADD   $8, R9, R10
 	VST1  V7.S[2], (R10)
-	B     moved502
+	B     moved636
 
-one501:
+one635:
 	FMOVS F7, 0(R9)
 
-moved502:
+moved636:
 	MOVD c+0(FP), R1
 	MOVD ldc+8(FP), R2
 	MOVD $8, R3
@@ -5986,11 +8108,11 @@ moved502:
 	SUB  $8, R1
 	MOVD R1, rows+72(FP)
 	CMP  $8, R1
-	BGE  tile463
+	BGE  tile591
 
-rest464:
+rest592:
 	CMP $7, R1
-	BNE fewer503
+	BNE fewer637
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -6002,100 +8124,99 @@ rest464:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one504
+	BEQ   one638
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved505
+	BEQ   moved639
 	ADD   $8, R1, R9
 	VLD1  (R9), V0.S[2]
-	B     moved505
+	B     moved639
 
-one504:
+one638:
 	FMOVS 0(R1), F0
 
-moved505:
+moved639:
 	TST   $2, R0
-	BEQ   one506
+	BEQ   one640
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved507
+	BEQ   moved641
 	ADD   $8, R3, R9
 	VLD1  (R9), V1.S[2]
-	B     moved507
+	B     moved641
 
-one506:
+one640:
 	FMOVS 0(R3), F1
 
-moved507:
+moved641:
 	TST   $2, R0
-	BEQ   one508
+	BEQ   one642
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved509
+	BEQ   moved643
 	ADD   $8, R4, R9
 	VLD1  (R9), V2.S[2]
-	B     moved509
+	B     moved643
 
-one508:
+one642:
 	FMOVS 0(R4), F2
 
-moved509:
+moved643:
 	TST   $2, R0
-	BEQ   one510
+	BEQ   one644
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved511
+	BEQ   moved645
 	ADD   $8, R5, R9
 	VLD1  (R9), V3.S[2]
-	B     moved511
+	B     moved645
 
-one510:
+one644:
 	FMOVS 0(R5), F3
 
-moved511:
+moved645:
 	TST   $2, R0
-	BEQ   one512
+	BEQ   one646
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved513
+	BEQ   moved647
 	ADD   $8, R6, R9
 	VLD1  (R9), V4.S[2]
-	B     moved513
+	B     moved647
 
-one512:
+one646:
 	FMOVS 0(R6), F4
 
-moved513:
+moved647:
 	TST   $2, R0
-	BEQ   one514
+	BEQ   one648
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved515
+	BEQ   moved649
 	ADD   $8, R7, R9
 	VLD1  (R9), V5.S[2]
-	B     moved515
+	B     moved649
 
-one514:
+one648:
 	FMOVS 0(R7), F5
 
-moved515:
+moved649:
 	TST   $2, R0
-	BEQ   one516
+	BEQ   one650
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved517
+	BEQ   moved651
 	ADD   $8, R8, R9
 	VLD1  (R9), V6.S[2]
-	B     moved517
+	B     moved651
 
-one516:
+one650:
 	FMOVS 0(R8), F6
 
-moved517:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved651:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded519
+	BLE  folded652
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -6108,20 +8229,91 @@ moved517:
 	ADD  R2, R10, R11
 	ADD  R2, R11, R12
 
-fold518:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single654
+	CMP $2, R6
+	BLT single654
+
+several653:
 	TST   $2, R0
-	BEQ   one520
+	BEQ   one655
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved521
+	BEQ   moved656
 	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved521
+	B     moved656
 
-one520:
+one655:
 	FMOVS 0(R4), F8
 
-moved521:
+moved656:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one657
+	FMOVD 0(R4), F9
+	TST   $1, R0
+	BEQ   moved658
+	ADD   $8, R4, R13
+	VLD1  (R13), V9.S[2]
+	B     moved658
+
+one657:
+	FMOVS 0(R4), F9
+
+moved658:
+	ADD   R5, R4
+	FMOVD 0(R1), F7
+	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71120 // fmla v0.4s, v9.4s, v7.s[1]
+	FMOVD 0(R7), F7
+	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71121 // fmla v1.4s, v9.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71122 // fmla v2.4s, v9.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71123 // fmla v3.4s, v9.4s, v7.s[1]
+	FMOVD 0(R10), F7
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71124 // fmla v4.4s, v9.4s, v7.s[1]
+	FMOVD 0(R11), F7
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71125 // fmla v5.4s, v9.4s, v7.s[1]
+	FMOVD 0(R12), F7
+	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71126 // fmla v6.4s, v9.4s, v7.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several653
+	CMP   $0, R6
+	BEQ   folded652
+
+single654:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold659:
+	TST   $2, R0
+	BEQ   one660
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved661
+	ADD   $8, R4, R13
+	VLD1  (R13), V8.S[2]
+	B     moved661
+
+one660:
+	FMOVS 0(R4), F8
+
+moved661:
 	ADD   R5, R4
 	FMOVS 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -6145,9 +8337,9 @@ moved521:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold518
+	BNE   fold659
 
-folded519:
+folded652:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V7.B16
@@ -6159,7 +8351,7 @@ folded519:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear522
+	BNE   linear662
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -6168,7 +8360,7 @@ folded519:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear522:
+linear662:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6178,101 +8370,101 @@ linear522:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one523
+	BEQ   one663
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved524
+	BEQ   moved664
 	ADD   $8, R1, R9
 	VST1  V0.S[2], (R9)
-	B     moved524
+	B     moved664
 
-one523:
+one663:
 	FMOVS F0, 0(R1)
 
-moved524:
+moved664:
 	TST   $2, R0
-	BEQ   one525
+	BEQ   one665
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved526
+	BEQ   moved666
 	ADD   $8, R3, R9
 	VST1  V1.S[2], (R9)
-	B     moved526
+	B     moved666
 
-one525:
+one665:
 	FMOVS F1, 0(R3)
 
-moved526:
+moved666:
 	TST   $2, R0
-	BEQ   one527
+	BEQ   one667
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved528
+	BEQ   moved668
 	ADD   $8, R4, R9
 	VST1  V2.S[2], (R9)
-	B     moved528
+	B     moved668
 
-one527:
+one667:
 	FMOVS F2, 0(R4)
 
-moved528:
+moved668:
 	TST   $2, R0
-	BEQ   one529
+	BEQ   one669
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved530
+	BEQ   moved670
 	ADD   $8, R5, R9
 	VST1  V3.S[2], (R9)
-	B     moved530
+	B     moved670
 
-one529:
+one669:
 	FMOVS F3, 0(R5)
 
-moved530:
+moved670:
 	TST   $2, R0
-	BEQ   one531
+	BEQ   one671
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved532
+	BEQ   moved672
 	ADD   $8, R6, R9
 	VST1  V4.S[2], (R9)
-	B     moved532
+	B     moved672
 
-one531:
+one671:
 	FMOVS F4, 0(R6)
 
-moved532:
+moved672:
 	TST   $2, R0
-	BEQ   one533
+	BEQ   one673
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved534
+	BEQ   moved674
 	ADD   $8, R7, R9
 	VST1  V5.S[2], (R9)
-	B     moved534
+	B     moved674
 
-one533:
+one673:
 	FMOVS F5, 0(R7)
 
-moved534:
+moved674:
 	TST   $2, R0
-	BEQ   one535
+	BEQ   one675
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved536
+	BEQ   moved676
 	ADD   $8, R8, R9
 	VST1  V6.S[2], (R9)
-	B     moved536
+	B     moved676
 
-one535:
+one675:
 	FMOVS F6, 0(R8)
 
-moved536:
-	B done465
+moved676:
+	B done593
 
-fewer503:
+fewer637:
 	CMP $6, R1
-	BNE fewer537
+	BNE fewer677
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -6283,87 +8475,86 @@ fewer503:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one538
+	BEQ   one678
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved539
+	BEQ   moved679
 	ADD   $8, R1, R8
 	VLD1  (R8), V0.S[2]
-	B     moved539
+	B     moved679
 
-one538:
+one678:
 	FMOVS 0(R1), F0
 
-moved539:
+moved679:
 	TST   $2, R0
-	BEQ   one540
+	BEQ   one680
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved541
+	BEQ   moved681
 	ADD   $8, R3, R8
 	VLD1  (R8), V1.S[2]
-	B     moved541
+	B     moved681
 
-one540:
+one680:
 	FMOVS 0(R3), F1
 
-moved541:
+moved681:
 	TST   $2, R0
-	BEQ   one542
+	BEQ   one682
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved543
+	BEQ   moved683
 	ADD   $8, R4, R8
 	VLD1  (R8), V2.S[2]
-	B     moved543
+	B     moved683
 
-one542:
+one682:
 	FMOVS 0(R4), F2
 
-moved543:
+moved683:
 	TST   $2, R0
-	BEQ   one544
+	BEQ   one684
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved545
+	BEQ   moved685
 	ADD   $8, R5, R8
 	VLD1  (R8), V3.S[2]
-	B     moved545
+	B     moved685
 
-one544:
+one684:
 	FMOVS 0(R5), F3
 
-moved545:
+moved685:
 	TST   $2, R0
-	BEQ   one546
+	BEQ   one686
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved547
+	BEQ   moved687
 	ADD   $8, R6, R8
 	VLD1  (R8), V4.S[2]
-	B     moved547
+	B     moved687
 
-one546:
+one686:
 	FMOVS 0(R6), F4
 
-moved547:
+moved687:
 	TST   $2, R0
-	BEQ   one548
+	BEQ   one688
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved549
+	BEQ   moved689
 	ADD   $8, R7, R8
 	VLD1  (R8), V5.S[2]
-	B     moved549
+	B     moved689
 
-one548:
+one688:
 	FMOVS 0(R7), F5
 
-moved549:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved689:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded551
+	BLE  folded690
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -6375,20 +8566,87 @@ moved549:
 	ADD  R2, R9, R10
 	ADD  R2, R10, R11
 
-fold550:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single692
+	CMP $2, R6
+	BLT single692
+
+several691:
 	TST   $2, R0
-	BEQ   one552
+	BEQ   one693
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved553
+	BEQ   moved694
 	ADD   $8, R4, R12
 	VLD1  (R12), V7.S[2]
-	B     moved553
+	B     moved694
 
-one552:
+one693:
 	FMOVS 0(R4), F7
 
-moved553:
+moved694:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one695
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved696
+	ADD   $8, R4, R12
+	VLD1  (R12), V8.S[2]
+	B     moved696
+
+one695:
+	FMOVS 0(R4), F8
+
+moved696:
+	ADD   R5, R4
+	FMOVD 0(R1), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
+	FMOVD 0(R7), F6
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
+	FMOVD 0(R9), F6
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61103 // fmla v3.4s, v8.4s, v6.s[1]
+	FMOVD 0(R10), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61104 // fmla v4.4s, v8.4s, v6.s[1]
+	FMOVD 0(R11), F6
+	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61105 // fmla v5.4s, v8.4s, v6.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several691
+	CMP   $0, R6
+	BEQ   folded690
+
+single692:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold697:
+	TST   $2, R0
+	BEQ   one698
+	FMOVD 0(R4), F7
+	TST   $1, R0
+	BEQ   moved699
+	ADD   $8, R4, R12
+	VLD1  (R12), V7.S[2]
+	B     moved699
+
+one698:
+	FMOVS 0(R4), F7
+
+moved699:
 	ADD   R5, R4
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -6409,9 +8667,9 @@ moved553:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold550
+	BNE   fold697
 
-folded551:
+folded690:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -6422,7 +8680,7 @@ folded551:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear554
+	BNE   linear700
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -6430,7 +8688,7 @@ folded551:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear554:
+linear700:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6439,88 +8697,88 @@ linear554:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one555
+	BEQ   one701
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved556
+	BEQ   moved702
 	ADD   $8, R1, R8
 	VST1  V0.S[2], (R8)
-	B     moved556
+	B     moved702
 
-one555:
+one701:
 	FMOVS F0, 0(R1)
 
-moved556:
+moved702:
 	TST   $2, R0
-	BEQ   one557
+	BEQ   one703
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved558
+	BEQ   moved704
 	ADD   $8, R3, R8
 	VST1  V1.S[2], (R8)
-	B     moved558
+	B     moved704
 
-one557:
+one703:
 	FMOVS F1, 0(R3)
 
-moved558:
+moved704:
 	TST   $2, R0
-	BEQ   one559
+	BEQ   one705
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved560
+	BEQ   moved706
 	ADD   $8, R4, R8
 	VST1  V2.S[2], (R8)
-	B     moved560
+	B     moved706
 
-one559:
+one705:
 	FMOVS F2, 0(R4)
 
-moved560:
+moved706:
 	TST   $2, R0
-	BEQ   one561
+	BEQ   one707
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved562
+	BEQ   moved708
 	ADD   $8, R5, R8
 	VST1  V3.S[2], (R8)
-	B     moved562
+	B     moved708
 
-one561:
+one707:
 	FMOVS F3, 0(R5)
 
-moved562:
+moved708:
 	TST   $2, R0
-	BEQ   one563
+	BEQ   one709
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved564
+	BEQ   moved710
 	ADD   $8, R6, R8
 	VST1  V4.S[2], (R8)
-	B     moved564
+	B     moved710
 
-one563:
+one709:
 	FMOVS F4, 0(R6)
 
-moved564:
+moved710:
 	TST   $2, R0
-	BEQ   one565
+	BEQ   one711
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved566
+	BEQ   moved712
 	ADD   $8, R7, R8
 	VST1  V5.S[2], (R8)
-	B     moved566
+	B     moved712
 
-one565:
+one711:
 	FMOVS F5, 0(R7)
 
-moved566:
-	B done465
+moved712:
+	B done593
 
-fewer537:
+fewer677:
 	CMP $5, R1
-	BNE fewer567
+	BNE fewer713
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -6530,74 +8788,73 @@ fewer537:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one568
+	BEQ   one714
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved569
+	BEQ   moved715
 	ADD   $8, R1, R7
 	VLD1  (R7), V0.S[2]
-	B     moved569
+	B     moved715
 
-one568:
+one714:
 	FMOVS 0(R1), F0
 
-moved569:
+moved715:
 	TST   $2, R0
-	BEQ   one570
+	BEQ   one716
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved571
+	BEQ   moved717
 	ADD   $8, R3, R7
 	VLD1  (R7), V1.S[2]
-	B     moved571
+	B     moved717
 
-one570:
+one716:
 	FMOVS 0(R3), F1
 
-moved571:
+moved717:
 	TST   $2, R0
-	BEQ   one572
+	BEQ   one718
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved573
+	BEQ   moved719
 	ADD   $8, R4, R7
 	VLD1  (R7), V2.S[2]
-	B     moved573
+	B     moved719
 
-one572:
+one718:
 	FMOVS 0(R4), F2
 
-moved573:
+moved719:
 	TST   $2, R0
-	BEQ   one574
+	BEQ   one720
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved575
+	BEQ   moved721
 	ADD   $8, R5, R7
 	VLD1  (R7), V3.S[2]
-	B     moved575
+	B     moved721
 
-one574:
+one720:
 	FMOVS 0(R5), F3
 
-moved575:
+moved721:
 	TST   $2, R0
-	BEQ   one576
+	BEQ   one722
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved577
+	BEQ   moved723
 	ADD   $8, R6, R7
 	VLD1  (R7), V4.S[2]
-	B     moved577
+	B     moved723
 
-one576:
+one722:
 	FMOVS 0(R6), F4
 
-moved577:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved723:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded579
+	BLE  folded724
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -6608,20 +8865,83 @@ moved577:
 	ADD  R2, R8, R9
 	ADD  R2, R9, R10
 
-fold578:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single726
+	CMP $2, R6
+	BLT single726
+
+several725:
 	TST   $2, R0
-	BEQ   one580
+	BEQ   one727
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved581
+	BEQ   moved728
 	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved581
+	B     moved728
 
-one580:
+one727:
 	FMOVS 0(R4), F6
 
-moved581:
+moved728:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one729
+	FMOVD 0(R4), F7
+	TST   $1, R0
+	BEQ   moved730
+	ADD   $8, R4, R11
+	VLD1  (R11), V7.S[2]
+	B     moved730
+
+one729:
+	FMOVS 0(R4), F7
+
+moved730:
+	ADD   R5, R4
+	FMOVD 0(R1), F5
+	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e0 // fmla v0.4s, v7.4s, v5.s[1]
+	FMOVD 0(R7), F5
+	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e1 // fmla v1.4s, v7.4s, v5.s[1]
+	FMOVD 0(R8), F5
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e2 // fmla v2.4s, v7.4s, v5.s[1]
+	FMOVD 0(R9), F5
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e3 // fmla v3.4s, v7.4s, v5.s[1]
+	FMOVD 0(R10), F5
+	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e4 // fmla v4.4s, v7.4s, v5.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several725
+	CMP   $0, R6
+	BEQ   folded724
+
+single726:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold731:
+	TST   $2, R0
+	BEQ   one732
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved733
+	ADD   $8, R4, R11
+	VLD1  (R11), V6.S[2]
+	B     moved733
+
+one732:
+	FMOVS 0(R4), F6
+
+moved733:
 	ADD   R5, R4
 	FMOVS 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -6639,9 +8959,9 @@ moved581:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold578
+	BNE   fold731
 
-folded579:
+folded724:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V5.B16
@@ -6651,14 +8971,14 @@ folded579:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear582
+	BNE   linear734
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear582:
+linear734:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6666,75 +8986,75 @@ linear582:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one583
+	BEQ   one735
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved584
+	BEQ   moved736
 	ADD   $8, R1, R7
 	VST1  V0.S[2], (R7)
-	B     moved584
+	B     moved736
 
-one583:
+one735:
 	FMOVS F0, 0(R1)
 
-moved584:
+moved736:
 	TST   $2, R0
-	BEQ   one585
+	BEQ   one737
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved586
+	BEQ   moved738
 	ADD   $8, R3, R7
 	VST1  V1.S[2], (R7)
-	B     moved586
+	B     moved738
 
-one585:
+one737:
 	FMOVS F1, 0(R3)
 
-moved586:
+moved738:
 	TST   $2, R0
-	BEQ   one587
+	BEQ   one739
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved588
+	BEQ   moved740
 	ADD   $8, R4, R7
 	VST1  V2.S[2], (R7)
-	B     moved588
+	B     moved740
 
-one587:
+one739:
 	FMOVS F2, 0(R4)
 
-moved588:
+moved740:
 	TST   $2, R0
-	BEQ   one589
+	BEQ   one741
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved590
+	BEQ   moved742
 	ADD   $8, R5, R7
 	VST1  V3.S[2], (R7)
-	B     moved590
+	B     moved742
 
-one589:
+one741:
 	FMOVS F3, 0(R5)
 
-moved590:
+moved742:
 	TST   $2, R0
-	BEQ   one591
+	BEQ   one743
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved592
+	BEQ   moved744
 	ADD   $8, R6, R7
 	VST1  V4.S[2], (R7)
-	B     moved592
+	B     moved744
 
-one591:
+one743:
 	FMOVS F4, 0(R6)
 
-moved592:
-	B done465
+moved744:
+	B done593
 
-fewer567:
+fewer713:
 	CMP $4, R1
-	BNE fewer593
+	BNE fewer745
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -6743,61 +9063,60 @@ fewer567:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one594
+	BEQ   one746
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved595
+	BEQ   moved747
 	ADD   $8, R1, R6
 	VLD1  (R6), V0.S[2]
-	B     moved595
+	B     moved747
 
-one594:
+one746:
 	FMOVS 0(R1), F0
 
-moved595:
+moved747:
 	TST   $2, R0
-	BEQ   one596
+	BEQ   one748
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved597
+	BEQ   moved749
 	ADD   $8, R3, R6
 	VLD1  (R6), V1.S[2]
-	B     moved597
+	B     moved749
 
-one596:
+one748:
 	FMOVS 0(R3), F1
 
-moved597:
+moved749:
 	TST   $2, R0
-	BEQ   one598
+	BEQ   one750
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved599
+	BEQ   moved751
 	ADD   $8, R4, R6
 	VLD1  (R6), V2.S[2]
-	B     moved599
+	B     moved751
 
-one598:
+one750:
 	FMOVS 0(R4), F2
 
-moved599:
+moved751:
 	TST   $2, R0
-	BEQ   one600
+	BEQ   one752
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved601
+	BEQ   moved753
 	ADD   $8, R5, R6
 	VLD1  (R6), V3.S[2]
-	B     moved601
+	B     moved753
 
-one600:
+one752:
 	FMOVS 0(R5), F3
 
-moved601:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved753:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded603
+	BLE  folded754
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -6807,20 +9126,79 @@ moved601:
 	ADD  R2, R7, R8
 	ADD  R2, R8, R9
 
-fold602:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single756
+	CMP $2, R6
+	BLT single756
+
+several755:
 	TST   $2, R0
-	BEQ   one604
+	BEQ   one757
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved605
+	BEQ   moved758
 	ADD   $8, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved605
+	B     moved758
 
-one604:
+one757:
 	FMOVS 0(R4), F5
 
-moved605:
+moved758:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one759
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved760
+	ADD   $8, R4, R10
+	VLD1  (R10), V6.S[2]
+	B     moved760
+
+one759:
+	FMOVS 0(R4), F6
+
+moved760:
+	ADD   R5, R4
+	FMOVD 0(R1), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	FMOVD 0(R7), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
+	FMOVD 0(R8), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
+	FMOVD 0(R9), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several755
+	CMP   $0, R6
+	BEQ   folded754
+
+single756:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold761:
+	TST   $2, R0
+	BEQ   one762
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved763
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved763
+
+one762:
+	FMOVS 0(R4), F5
+
+moved763:
 	ADD   R5, R4
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -6835,9 +9213,9 @@ moved605:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold602
+	BNE   fold761
 
-folded603:
+folded754:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -6846,75 +9224,75 @@ folded603:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear606
+	BNE   linear764
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear606:
+linear764:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one607
+	BEQ   one765
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved608
+	BEQ   moved766
 	ADD   $8, R1, R6
 	VST1  V0.S[2], (R6)
-	B     moved608
+	B     moved766
 
-one607:
+one765:
 	FMOVS F0, 0(R1)
 
-moved608:
+moved766:
 	TST   $2, R0
-	BEQ   one609
+	BEQ   one767
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved610
+	BEQ   moved768
 	ADD   $8, R3, R6
 	VST1  V1.S[2], (R6)
-	B     moved610
+	B     moved768
 
-one609:
+one767:
 	FMOVS F1, 0(R3)
 
-moved610:
+moved768:
 	TST   $2, R0
-	BEQ   one611
+	BEQ   one769
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved612
+	BEQ   moved770
 	ADD   $8, R4, R6
 	VST1  V2.S[2], (R6)
-	B     moved612
+	B     moved770
 
-one611:
+one769:
 	FMOVS F2, 0(R4)
 
-moved612:
+moved770:
 	TST   $2, R0
-	BEQ   one613
+	BEQ   one771
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved614
+	BEQ   moved772
 	ADD   $8, R5, R6
 	VST1  V3.S[2], (R6)
-	B     moved614
+	B     moved772
 
-one613:
+one771:
 	FMOVS F3, 0(R5)
 
-moved614:
-	B done465
+moved772:
+	B done593
 
-fewer593:
+fewer745:
 	CMP $3, R1
-	BNE fewer615
+	BNE fewer773
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -6922,48 +9300,47 @@ fewer593:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one616
+	BEQ   one774
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved617
+	BEQ   moved775
 	ADD   $8, R1, R5
 	VLD1  (R5), V0.S[2]
-	B     moved617
+	B     moved775
 
-one616:
+one774:
 	FMOVS 0(R1), F0
 
-moved617:
+moved775:
 	TST   $2, R0
-	BEQ   one618
+	BEQ   one776
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved619
+	BEQ   moved777
 	ADD   $8, R3, R5
 	VLD1  (R5), V1.S[2]
-	B     moved619
+	B     moved777
 
-one618:
+one776:
 	FMOVS 0(R3), F1
 
-moved619:
+moved777:
 	TST   $2, R0
-	BEQ   one620
+	BEQ   one778
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved621
+	BEQ   moved779
 	ADD   $8, R4, R5
 	VLD1  (R5), V2.S[2]
-	B     moved621
+	B     moved779
 
-one620:
+one778:
 	FMOVS 0(R4), F2
 
-moved621:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved779:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded623
+	BLE  folded780
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -6972,20 +9349,75 @@ moved621:
 	ADD  R2, R1, R7
 	ADD  R2, R7, R8
 
-fold622:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single782
+	CMP $2, R6
+	BLT single782
+
+several781:
 	TST   $2, R0
-	BEQ   one624
+	BEQ   one783
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved625
+	BEQ   moved784
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved625
+	B     moved784
 
-one624:
+one783:
 	FMOVS 0(R4), F4
 
-moved625:
+moved784:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one785
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved786
+	ADD   $8, R4, R9
+	VLD1  (R9), V5.S[2]
+	B     moved786
+
+one785:
+	FMOVS 0(R4), F5
+
+moved786:
+	ADD   R5, R4
+	FMOVD 0(R1), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
+	FMOVD 0(R7), F3
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a1 // fmla v1.4s, v5.4s, v3.s[1]
+	FMOVD 0(R8), F3
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a2 // fmla v2.4s, v5.4s, v3.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several781
+	CMP   $0, R6
+	BEQ   folded780
+
+single782:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold787:
+	TST   $2, R0
+	BEQ   one788
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved789
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
+	B     moved789
+
+one788:
+	FMOVS 0(R4), F4
+
+moved789:
 	ADD   R5, R4
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -6997,9 +9429,9 @@ moved625:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold622
+	BNE   fold787
 
-folded623:
+folded780:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -7007,95 +9439,94 @@ folded623:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear626
+	BNE   linear790
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear626:
+linear790:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one627
+	BEQ   one791
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved628
+	BEQ   moved792
 	ADD   $8, R1, R5
 	VST1  V0.S[2], (R5)
-	B     moved628
+	B     moved792
 
-one627:
+one791:
 	FMOVS F0, 0(R1)
 
-moved628:
+moved792:
 	TST   $2, R0
-	BEQ   one629
+	BEQ   one793
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved630
+	BEQ   moved794
 	ADD   $8, R3, R5
 	VST1  V1.S[2], (R5)
-	B     moved630
+	B     moved794
 
-one629:
+one793:
 	FMOVS F1, 0(R3)
 
-moved630:
+moved794:
 	TST   $2, R0
-	BEQ   one631
+	BEQ   one795
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved632
+	BEQ   moved796
 	ADD   $8, R4, R5
 	VST1  V2.S[2], (R5)
-	B     moved632
+	B     moved796
 
-one631:
+one795:
 	FMOVS F2, 0(R4)
 
-moved632:
-	B done465
+moved796:
+	B done593
 
-fewer615:
+fewer773:
 	CMP $2, R1
-	BNE fewer633
+	BNE fewer797
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one634
+	BEQ   one798
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved635
+	BEQ   moved799
 	ADD   $8, R1, R4
 	VLD1  (R4), V0.S[2]
-	B     moved635
+	B     moved799
 
-one634:
+one798:
 	FMOVS 0(R1), F0
 
-moved635:
+moved799:
 	TST   $2, R0
-	BEQ   one636
+	BEQ   one800
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved637
+	BEQ   moved801
 	ADD   $8, R3, R4
 	VLD1  (R4), V1.S[2]
-	B     moved637
+	B     moved801
 
-one636:
+one800:
 	FMOVS 0(R3), F1
 
-moved637:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved801:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded639
+	BLE  folded802
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7103,20 +9534,71 @@ moved637:
 	MOVD ldb+64(FP), R5
 	ADD  R2, R1, R7
 
-fold638:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single804
+	CMP $2, R6
+	BLT single804
+
+several803:
 	TST   $2, R0
-	BEQ   one640
+	BEQ   one805
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved641
+	BEQ   moved806
 	ADD   $8, R4, R8
 	VLD1  (R8), V3.S[2]
-	B     moved641
+	B     moved806
 
-one640:
+one805:
 	FMOVS 0(R4), F3
 
-moved641:
+moved806:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one807
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved808
+	ADD   $8, R4, R8
+	VLD1  (R8), V4.S[2]
+	B     moved808
+
+one807:
+	FMOVS 0(R4), F4
+
+moved808:
+	ADD   R5, R4
+	FMOVD 0(R1), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
+	FMOVD 0(R7), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several803
+	CMP   $0, R6
+	BEQ   folded802
+
+single804:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold809:
+	TST   $2, R0
+	BEQ   one810
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved811
+	ADD   $8, R4, R8
+	VLD1  (R8), V3.S[2]
+	B     moved811
+
+one810:
+	FMOVS 0(R4), F3
+
+moved811:
 	ADD   R5, R4
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -7125,137 +9607,183 @@ moved641:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold638
+	BNE   fold809
 
-folded639:
+folded802:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear642
+	BNE   linear812
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear642:
+linear812:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one643
+	BEQ   one813
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved644
+	BEQ   moved814
 	ADD   $8, R1, R4
 	VST1  V0.S[2], (R4)
-	B     moved644
+	B     moved814
 
-one643:
+one813:
 	FMOVS F0, 0(R1)
 
-moved644:
+moved814:
 	TST   $2, R0
-	BEQ   one645
+	BEQ   one815
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved646
+	BEQ   moved816
 	ADD   $8, R3, R4
 	VST1  V1.S[2], (R4)
-	B     moved646
+	B     moved816
 
-one645:
+one815:
 	FMOVS F1, 0(R3)
 
-moved646:
-	B done465
+moved816:
+	B done593
 
-fewer633:
+fewer797:
 	CMP $1, R1
-	BNE fewer647
+	BNE fewer817
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	TST   $2, R0
-	BEQ   one648
+	BEQ   one818
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved649
+	BEQ   moved819
 	ADD   $8, R1, R3
 	VLD1  (R3), V0.S[2]
-	B     moved649
+	B     moved819
 
-one648:
+one818:
 	FMOVS 0(R1), F0
 
-moved649:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+moved819:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded651
+	BLE  folded820
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
 	MOVD b+56(FP), R4
 	MOVD ldb+64(FP), R5
 
-fold650:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single822
+	CMP $2, R6
+	BLT single822
+
+several821:
 	TST   $2, R0
-	BEQ   one652
+	BEQ   one823
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved653
+	BEQ   moved824
 	ADD   $8, R4, R7
 	VLD1  (R7), V2.S[2]
-	B     moved653
+	B     moved824
 
-one652:
+one823:
 	FMOVS 0(R4), F2
 
-moved653:
+moved824:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one825
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved826
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved826
+
+one825:
+	FMOVS 0(R4), F3
+
+moved826:
+	ADD   R5, R4
+	FMOVD 0(R1), F1
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
+	ADD   $8, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several821
+	CMP   $0, R6
+	BEQ   folded820
+
+single822:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold827:
+	TST   $2, R0
+	BEQ   one828
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved829
+	ADD   $8, R4, R7
+	VLD1  (R7), V2.S[2]
+	B     moved829
+
+one828:
+	FMOVS 0(R4), F2
+
+moved829:
 	ADD   R5, R4
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold650
+	BNE   fold827
 
-folded651:
+folded820:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear654
+	BNE   linear830
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear654:
+linear830:
 	MOVD  c+0(FP), R1
 	TST   $2, R0
-	BEQ   one655
+	BEQ   one831
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved656
+	BEQ   moved832
 	ADD   $8, R1, R3
 	VST1  V0.S[2], (R3)
-	B     moved656
+	B     moved832
 
-one655:
+one831:
 	FMOVS F0, 0(R1)
 
-moved656:
-	B done465
+moved832:
+	B done593
 
-fewer647:
-done465:
+fewer817:
+done593:
 	RET
 
-full461:
+full589:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest658
+	BLT  rest834
 
-tile657:
+tile833:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7274,25 +9802,74 @@ tile657:
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
 	FMOVQ 0(R9), F7
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded836
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single838
+	CMP $2, R6
+	BLT single838
+
+several837:
+	FMOVQ 0(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R4), F10
+	ADD   R5, R4
+	FMOVD 0(R1), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
+	FMOVD 0(R7), F8
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81141 // fmla v1.4s, v10.4s, v8.s[1]
+	FMOVD 0(R8), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81142 // fmla v2.4s, v10.4s, v8.s[1]
+	FMOVD 0(R9), F8
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81143 // fmla v3.4s, v10.4s, v8.s[1]
+	FMOVD 0(R10), F8
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81144 // fmla v4.4s, v10.4s, v8.s[1]
+	FMOVD 0(R11), F8
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81145 // fmla v5.4s, v10.4s, v8.s[1]
+	FMOVD 0(R12), F8
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81146 // fmla v6.4s, v10.4s, v8.s[1]
+	FMOVD 0(R13), F8
+	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81147 // fmla v7.4s, v10.4s, v8.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several837
+	CMP   $0, R6
+	BEQ   folded836
+
+single838:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded661
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold660:
+fold839:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	FMOVS 0(R1), F8
@@ -7320,9 +9897,9 @@ fold660:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold660
+	BNE   fold839
 
-folded661:
+folded836:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -7335,7 +9912,7 @@ folded661:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear662
+	BNE   linear840
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7345,7 +9922,7 @@ folded661:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear662:
+linear840:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7385,11 +9962,11 @@ linear662:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile657
+	BGE   tile833
 
-rest658:
+rest834:
 	CMP $7, R1
-	BNE fewer663
+	BNE fewer841
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -7407,24 +9984,69 @@ rest658:
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded842
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single844
+	CMP $2, R6
+	BLT single844
+
+several843:
+	FMOVQ 0(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R4), F9
+	ADD   R5, R4
+	FMOVD 0(R1), F7
+	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71120 // fmla v0.4s, v9.4s, v7.s[1]
+	FMOVD 0(R7), F7
+	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71121 // fmla v1.4s, v9.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71122 // fmla v2.4s, v9.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71123 // fmla v3.4s, v9.4s, v7.s[1]
+	FMOVD 0(R10), F7
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71124 // fmla v4.4s, v9.4s, v7.s[1]
+	FMOVD 0(R11), F7
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71125 // fmla v5.4s, v9.4s, v7.s[1]
+	FMOVD 0(R12), F7
+	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71126 // fmla v6.4s, v9.4s, v7.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several843
+	CMP   $0, R6
+	BEQ   folded842
+
+single844:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded665
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold664:
+fold845:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	FMOVS 0(R1), F7
@@ -7449,9 +10071,9 @@ fold664:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold664
+	BNE   fold845
 
-folded665:
+folded842:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V7.B16
@@ -7463,7 +10085,7 @@ folded665:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear666
+	BNE   linear846
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -7472,7 +10094,7 @@ folded665:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear666:
+linear846:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7488,11 +10110,11 @@ linear666:
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
-	B     done659
+	B     done835
 
-fewer663:
+fewer841:
 	CMP $6, R1
-	BNE fewer667
+	BNE fewer847
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -7508,23 +10130,64 @@ fewer663:
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded848
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single850
+	CMP $2, R6
+	BLT single850
+
+several849:
+	FMOVQ 0(R4), F7
+	ADD   R5, R4
+	FMOVQ 0(R4), F8
+	ADD   R5, R4
+	FMOVD 0(R1), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
+	FMOVD 0(R7), F6
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
+	FMOVD 0(R9), F6
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61103 // fmla v3.4s, v8.4s, v6.s[1]
+	FMOVD 0(R10), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61104 // fmla v4.4s, v8.4s, v6.s[1]
+	FMOVD 0(R11), F6
+	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61105 // fmla v5.4s, v8.4s, v6.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several849
+	CMP   $0, R6
+	BEQ   folded848
+
+single850:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded669
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold668:
+fold851:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	FMOVS 0(R1), F6
@@ -7546,9 +10209,9 @@ fold668:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold668
+	BNE   fold851
 
-folded669:
+folded848:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -7559,7 +10222,7 @@ folded669:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear670
+	BNE   linear852
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -7567,7 +10230,7 @@ folded669:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear670:
+linear852:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7581,11 +10244,11 @@ linear670:
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
-	B     done659
+	B     done835
 
-fewer667:
+fewer847:
 	CMP $5, R1
-	BNE fewer671
+	BNE fewer853
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -7599,22 +10262,59 @@ fewer667:
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded854
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single856
+	CMP $2, R6
+	BLT single856
+
+several855:
+	FMOVQ 0(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	ADD   R5, R4
+	FMOVD 0(R1), F5
+	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e0 // fmla v0.4s, v7.4s, v5.s[1]
+	FMOVD 0(R7), F5
+	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e1 // fmla v1.4s, v7.4s, v5.s[1]
+	FMOVD 0(R8), F5
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e2 // fmla v2.4s, v7.4s, v5.s[1]
+	FMOVD 0(R9), F5
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e3 // fmla v3.4s, v7.4s, v5.s[1]
+	FMOVD 0(R10), F5
+	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e4 // fmla v4.4s, v7.4s, v5.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several855
+	CMP   $0, R6
+	BEQ   folded854
+
+single856:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded673
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold672:
+fold857:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	FMOVS 0(R1), F5
@@ -7633,9 +10333,9 @@ fold672:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold672
+	BNE   fold857
 
-folded673:
+folded854:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V5.B16
@@ -7645,14 +10345,14 @@ folded673:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear674
+	BNE   linear858
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear674:
+linear858:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7664,11 +10364,11 @@ linear674:
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
-	B     done659
+	B     done835
 
-fewer671:
+fewer853:
 	CMP $4, R1
-	BNE fewer675
+	BNE fewer859
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -7680,21 +10380,54 @@ fewer671:
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded860
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single862
+	CMP $2, R6
+	BLT single862
+
+several861:
+	FMOVQ 0(R4), F5
+	ADD   R5, R4
+	FMOVQ 0(R4), F6
+	ADD   R5, R4
+	FMOVD 0(R1), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	FMOVD 0(R7), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
+	FMOVD 0(R8), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
+	FMOVD 0(R9), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several861
+	CMP   $0, R6
+	BEQ   folded860
+
+single862:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded677
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold676:
+fold863:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	FMOVS 0(R1), F4
@@ -7710,9 +10443,9 @@ fold676:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold676
+	BNE   fold863
 
-folded677:
+folded860:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -7721,13 +10454,13 @@ folded677:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear678
+	BNE   linear864
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear678:
+linear864:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7737,11 +10470,11 @@ linear678:
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
-	B     done659
+	B     done835
 
-fewer675:
+fewer859:
 	CMP $3, R1
-	BNE fewer679
+	BNE fewer865
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -7751,20 +10484,49 @@ fewer675:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded866
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single868
+	CMP $2, R6
+	BLT single868
+
+several867:
+	FMOVQ 0(R4), F4
+	ADD   R5, R4
+	FMOVQ 0(R4), F5
+	ADD   R5, R4
+	FMOVD 0(R1), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
+	FMOVD 0(R7), F3
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a1 // fmla v1.4s, v5.4s, v3.s[1]
+	FMOVD 0(R8), F3
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a2 // fmla v2.4s, v5.4s, v3.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several867
+	CMP   $0, R6
+	BEQ   folded866
+
+single868:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded681
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold680:
+fold869:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	FMOVS 0(R1), F3
@@ -7777,9 +10539,9 @@ fold680:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold680
+	BNE   fold869
 
-folded681:
+folded866:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -7787,12 +10549,12 @@ folded681:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear682
+	BNE   linear870
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear682:
+linear870:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7800,11 +10562,11 @@ linear682:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
-	B     done659
+	B     done835
 
-fewer679:
+fewer865:
 	CMP $2, R1
-	BNE fewer683
+	BNE fewer871
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -7812,19 +10574,44 @@ fewer679:
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded872
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single874
+	CMP $2, R6
+	BLT single874
+
+several873:
+	FMOVQ 0(R4), F3
+	ADD   R5, R4
+	FMOVQ 0(R4), F4
+	ADD   R5, R4
+	FMOVD 0(R1), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
+	FMOVD 0(R7), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several873
+	CMP   $0, R6
+	BEQ   folded872
+
+single874:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded685
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold684:
+fold875:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	FMOVS 0(R1), F2
@@ -7834,70 +10621,91 @@ fold684:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold684
+	BNE   fold875
 
-folded685:
+folded872:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear686
+	BNE   linear876
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear686:
+linear876:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
-	B     done659
+	B     done835
 
-fewer683:
+fewer871:
 	CMP $1, R1
-	BNE fewer687
+	BNE fewer877
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded878
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single880
+	CMP $2, R6
+	BLT single880
+
+several879:
+	FMOVQ 0(R4), F2
+	ADD   R5, R4
+	FMOVQ 0(R4), F3
+	ADD   R5, R4
+	FMOVD 0(R1), F1
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
+	ADD   $8, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several879
+	CMP   $0, R6
+	BEQ   folded878
+
+single880:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded689
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold688:
+fold881:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold688
+	BNE   fold881
 
-folded689:
+folded878:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear690
+	BNE   linear882
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear690:
+linear882:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
-	B     done659
+	B     done835
 
-fewer687:
-done659:
+fewer877:
+done835:
 	RET
 
 // func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
@@ -7946,25 +10754,110 @@ tile3:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVD 32(R9), F23
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded6
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single8
+	CMP $2, R6
+	BLT single8
+
+several7:
+	FMOVQ 0(R4), F25
+	FMOVQ 16(R4), F26
+	FMOVD 32(R4), F27
+	ADD   R5, R4
+	FMOVQ 0(R4), F28
+	FMOVQ 16(R4), F29
+	FMOVD 32(R4), F30
+	ADD   R5, R4
+	FMOVQ 0(R1), F24
+	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81362 // fmla v2.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b80 // fmla v0.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba1 // fmla v1.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc2 // fmla v2.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R7), F24
+	WORD  $0x4fd81323 // fmla v3.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81344 // fmla v4.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81365 // fmla v5.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b83 // fmla v3.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba4 // fmla v4.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc5 // fmla v5.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R8), F24
+	WORD  $0x4fd81326 // fmla v6.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81347 // fmla v7.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81368 // fmla v8.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b86 // fmla v6.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba7 // fmla v7.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc8 // fmla v8.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R9), F24
+	WORD  $0x4fd81329 // fmla v9.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd8134a // fmla v10.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd8136b // fmla v11.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b89 // fmla v9.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81baa // fmla v10.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bcb // fmla v11.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R10), F24
+	WORD  $0x4fd8132c // fmla v12.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd8134d // fmla v13.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd8136e // fmla v14.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b8c // fmla v12.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bad // fmla v13.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bce // fmla v14.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R11), F24
+	WORD  $0x4fd8132f // fmla v15.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81350 // fmla v16.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81371 // fmla v17.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b8f // fmla v15.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb0 // fmla v16.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd1 // fmla v17.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R12), F24
+	WORD  $0x4fd81332 // fmla v18.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81353 // fmla v19.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81374 // fmla v20.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b92 // fmla v18.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb3 // fmla v19.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd4 // fmla v20.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R13), F24
+	WORD  $0x4fd81335 // fmla v21.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81356 // fmla v22.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81377 // fmla v23.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b95 // fmla v21.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb6 // fmla v22.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd7 // fmla v23.2d, v30.2d, v24.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several7
+	CMP   $0, R6
+	BEQ   folded6
+
+single8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded7
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold6:
+fold9:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVD 32(R4), F27
@@ -8010,9 +10903,9 @@ fold6:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold6
+	BNE   fold9
 
-folded7:
+folded6:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -8041,7 +10934,7 @@ folded7:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear8
+	BNE   linear10
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -8067,7 +10960,7 @@ folded7:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear8:
+linear10:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8127,7 +11020,7 @@ linear8:
 
 rest4:
 	CMP $7, R1
-	BNE fewer9
+	BNE fewer11
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -8159,24 +11052,101 @@ rest4:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVD 32(R8), F20
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded12
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single14
+	CMP $2, R6
+	BLT single14
+
+several13:
+	FMOVQ 0(R4), F22
+	FMOVQ 16(R4), F23
+	FMOVD 32(R4), F24
+	ADD   R5, R4
+	FMOVQ 0(R4), F25
+	FMOVQ 16(R4), F26
+	FMOVD 32(R4), F27
+	ADD   R5, R4
+	FMOVQ 0(R1), F21
+	WORD  $0x4fd512c0 // fmla v0.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512e1 // fmla v1.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51302 // fmla v2.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b20 // fmla v0.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b41 // fmla v1.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b62 // fmla v2.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R7), F21
+	WORD  $0x4fd512c3 // fmla v3.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512e4 // fmla v4.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51305 // fmla v5.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b23 // fmla v3.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b44 // fmla v4.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b65 // fmla v5.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R8), F21
+	WORD  $0x4fd512c6 // fmla v6.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512e7 // fmla v7.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51308 // fmla v8.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b26 // fmla v6.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b47 // fmla v7.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b68 // fmla v8.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R9), F21
+	WORD  $0x4fd512c9 // fmla v9.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512ea // fmla v10.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd5130b // fmla v11.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b29 // fmla v9.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b4a // fmla v10.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b6b // fmla v11.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R10), F21
+	WORD  $0x4fd512cc // fmla v12.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512ed // fmla v13.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd5130e // fmla v14.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b2c // fmla v12.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b4d // fmla v13.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b6e // fmla v14.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R11), F21
+	WORD  $0x4fd512cf // fmla v15.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512f0 // fmla v16.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51311 // fmla v17.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b2f // fmla v15.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b50 // fmla v16.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b71 // fmla v17.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R12), F21
+	WORD  $0x4fd512d2 // fmla v18.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512f3 // fmla v19.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51314 // fmla v20.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b32 // fmla v18.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b53 // fmla v19.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b74 // fmla v20.2d, v27.2d, v21.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several13
+	CMP   $0, R6
+	BEQ   folded12
+
+single14:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded11
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold10:
+fold15:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVD 32(R4), F24
@@ -8217,9 +11187,9 @@ fold10:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold10
+	BNE   fold15
 
-folded11:
+folded12:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V21.B16
@@ -8245,7 +11215,7 @@ folded11:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear12
+	BNE   linear16
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -8268,7 +11238,7 @@ folded11:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear12:
+linear16:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8300,9 +11270,9 @@ linear12:
 	FMOVD F20, 32(R8)
 	B     done5
 
-fewer9:
+fewer11:
 	CMP $6, R1
-	BNE fewer13
+	BNE fewer17
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -8330,23 +11300,92 @@ fewer9:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVD 32(R7), F17
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded18
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single20
+	CMP $2, R6
+	BLT single20
+
+several19:
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	FMOVD 32(R4), F21
+	ADD   R5, R4
+	FMOVQ 0(R4), F22
+	FMOVQ 16(R4), F23
+	FMOVD 32(R4), F24
+	ADD   R5, R4
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd21260 // fmla v0.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd21281 // fmla v1.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212a2 // fmla v2.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21ac0 // fmla v0.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21ae1 // fmla v1.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b02 // fmla v2.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R7), F18
+	WORD  $0x4fd21263 // fmla v3.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd21284 // fmla v4.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212a5 // fmla v5.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21ac3 // fmla v3.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21ae4 // fmla v4.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b05 // fmla v5.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R8), F18
+	WORD  $0x4fd21266 // fmla v6.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd21287 // fmla v7.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212a8 // fmla v8.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21ac6 // fmla v6.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21ae7 // fmla v7.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b08 // fmla v8.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R9), F18
+	WORD  $0x4fd21269 // fmla v9.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd2128a // fmla v10.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212ab // fmla v11.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21ac9 // fmla v9.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21aea // fmla v10.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b0b // fmla v11.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R10), F18
+	WORD  $0x4fd2126c // fmla v12.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd2128d // fmla v13.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212ae // fmla v14.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21acc // fmla v12.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21aed // fmla v13.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b0e // fmla v14.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R11), F18
+	WORD  $0x4fd2126f // fmla v15.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd21290 // fmla v16.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212b1 // fmla v17.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21acf // fmla v15.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21af0 // fmla v16.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b11 // fmla v17.2d, v24.2d, v18.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several19
+	CMP   $0, R6
+	BEQ   folded18
+
+single20:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded15
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold14:
+fold21:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVD 32(R4), F21
@@ -8382,9 +11421,9 @@ fold14:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold14
+	BNE   fold21
 
-folded15:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V18.B16
@@ -8407,7 +11446,7 @@ folded15:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear16
+	BNE   linear22
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -8427,7 +11466,7 @@ folded15:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear16:
+linear22:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8455,9 +11494,9 @@ linear16:
 	FMOVD F17, 32(R7)
 	B     done5
 
-fewer13:
+fewer17:
 	CMP $5, R1
-	BNE fewer17
+	BNE fewer23
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -8481,22 +11520,83 @@ fewer13:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVD 32(R6), F14
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded24
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single26
+	CMP $2, R6
+	BLT single26
+
+several25:
+	FMOVQ 0(R4), F16
+	FMOVQ 16(R4), F17
+	FMOVD 32(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	FMOVD 32(R4), F21
+	ADD   R5, R4
+	FMOVQ 0(R1), F15
+	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf1221 // fmla v1.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf1242 // fmla v2.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a60 // fmla v0.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a81 // fmla v1.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aa2 // fmla v2.2d, v21.2d, v15.d[1]
+	FMOVQ 0(R7), F15
+	WORD  $0x4fcf1203 // fmla v3.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf1224 // fmla v4.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf1245 // fmla v5.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a63 // fmla v3.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a84 // fmla v4.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aa5 // fmla v5.2d, v21.2d, v15.d[1]
+	FMOVQ 0(R8), F15
+	WORD  $0x4fcf1206 // fmla v6.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf1227 // fmla v7.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf1248 // fmla v8.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a66 // fmla v6.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a87 // fmla v7.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aa8 // fmla v8.2d, v21.2d, v15.d[1]
+	FMOVQ 0(R9), F15
+	WORD  $0x4fcf1209 // fmla v9.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf122a // fmla v10.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf124b // fmla v11.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a69 // fmla v9.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a8a // fmla v10.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aab // fmla v11.2d, v21.2d, v15.d[1]
+	FMOVQ 0(R10), F15
+	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf122d // fmla v13.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf124e // fmla v14.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a6c // fmla v12.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a8d // fmla v13.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aae // fmla v14.2d, v21.2d, v15.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several25
+	CMP   $0, R6
+	BEQ   folded24
+
+single26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded19
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold18:
+fold27:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVD 32(R4), F18
@@ -8527,9 +11627,9 @@ fold18:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold18
+	BNE   fold27
 
-folded19:
+folded24:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V15.B16
@@ -8549,7 +11649,7 @@ folded19:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear20
+	BNE   linear28
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -8566,7 +11666,7 @@ folded19:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear20:
+linear28:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8590,9 +11690,9 @@ linear20:
 	FMOVD F14, 32(R6)
 	B     done5
 
-fewer17:
+fewer23:
 	CMP $4, R1
-	BNE fewer21
+	BNE fewer29
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -8612,21 +11712,74 @@ fewer17:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVD 32(R5), F11
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded30
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single32
+	CMP $2, R6
+	BLT single32
+
+several31:
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	FMOVD 32(R4), F15
+	ADD   R5, R4
+	FMOVQ 0(R4), F16
+	FMOVQ 16(R4), F17
+	FMOVD 32(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc11e2 // fmla v2.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc1a00 // fmla v0.2d, v16.2d, v12.d[1]
+	WORD  $0x4fcc1a21 // fmla v1.2d, v17.2d, v12.d[1]
+	WORD  $0x4fcc1a42 // fmla v2.2d, v18.2d, v12.d[1]
+	FMOVQ 0(R7), F12
+	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c4 // fmla v4.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc11e5 // fmla v5.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc1a03 // fmla v3.2d, v16.2d, v12.d[1]
+	WORD  $0x4fcc1a24 // fmla v4.2d, v17.2d, v12.d[1]
+	WORD  $0x4fcc1a45 // fmla v5.2d, v18.2d, v12.d[1]
+	FMOVQ 0(R8), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c7 // fmla v7.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc11e8 // fmla v8.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc1a06 // fmla v6.2d, v16.2d, v12.d[1]
+	WORD  $0x4fcc1a27 // fmla v7.2d, v17.2d, v12.d[1]
+	WORD  $0x4fcc1a48 // fmla v8.2d, v18.2d, v12.d[1]
+	FMOVQ 0(R9), F12
+	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11ca // fmla v10.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc11eb // fmla v11.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc1a09 // fmla v9.2d, v16.2d, v12.d[1]
+	WORD  $0x4fcc1a2a // fmla v10.2d, v17.2d, v12.d[1]
+	WORD  $0x4fcc1a4b // fmla v11.2d, v18.2d, v12.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several31
+	CMP   $0, R6
+	BEQ   folded30
+
+single32:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded23
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold22:
+fold33:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVD 32(R4), F15
@@ -8652,9 +11805,9 @@ fold22:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold22
+	BNE   fold33
 
-folded23:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -8671,7 +11824,7 @@ folded23:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear24
+	BNE   linear34
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -8685,7 +11838,7 @@ folded23:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear24:
+linear34:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8705,9 +11858,9 @@ linear24:
 	FMOVD F11, 32(R5)
 	B     done5
 
-fewer21:
+fewer29:
 	CMP $3, R1
-	BNE fewer25
+	BNE fewer35
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -8723,20 +11876,65 @@ fewer21:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVD 32(R4), F8
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded36
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single38
+	CMP $2, R6
+	BLT single38
+
+several37:
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	FMOVD 32(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	FMOVD 32(R4), F15
+	ADD   R5, R4
+	FMOVQ 0(R1), F9
+	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91161 // fmla v1.2d, v11.2d, v9.d[0]
+	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
+	WORD  $0x4fc919a0 // fmla v0.2d, v13.2d, v9.d[1]
+	WORD  $0x4fc919c1 // fmla v1.2d, v14.2d, v9.d[1]
+	WORD  $0x4fc919e2 // fmla v2.2d, v15.2d, v9.d[1]
+	FMOVQ 0(R7), F9
+	WORD  $0x4fc91143 // fmla v3.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91164 // fmla v4.2d, v11.2d, v9.d[0]
+	WORD  $0x4fc91185 // fmla v5.2d, v12.2d, v9.d[0]
+	WORD  $0x4fc919a3 // fmla v3.2d, v13.2d, v9.d[1]
+	WORD  $0x4fc919c4 // fmla v4.2d, v14.2d, v9.d[1]
+	WORD  $0x4fc919e5 // fmla v5.2d, v15.2d, v9.d[1]
+	FMOVQ 0(R8), F9
+	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91167 // fmla v7.2d, v11.2d, v9.d[0]
+	WORD  $0x4fc91188 // fmla v8.2d, v12.2d, v9.d[0]
+	WORD  $0x4fc919a6 // fmla v6.2d, v13.2d, v9.d[1]
+	WORD  $0x4fc919c7 // fmla v7.2d, v14.2d, v9.d[1]
+	WORD  $0x4fc919e8 // fmla v8.2d, v15.2d, v9.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several37
+	CMP   $0, R6
+	BEQ   folded36
+
+single38:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded27
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold26:
+fold39:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVD 32(R4), F12
@@ -8757,9 +11955,9 @@ fold26:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold26
+	BNE   fold39
 
-folded27:
+folded36:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V9.B16
@@ -8773,7 +11971,7 @@ folded27:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear28
+	BNE   linear40
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -8784,7 +11982,7 @@ folded27:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear28:
+linear40:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8800,9 +11998,9 @@ linear28:
 	FMOVD F8, 32(R4)
 	B     done5
 
-fewer25:
+fewer35:
 	CMP $2, R1
-	BNE fewer29
+	BNE fewer41
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -8814,19 +12012,56 @@ fewer25:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVD 32(R3), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded42
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single44
+	CMP $2, R6
+	BLT single44
+
+several43:
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVD 32(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	FMOVD 32(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R1), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61122 // fmla v2.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc61940 // fmla v0.2d, v10.2d, v6.d[1]
+	WORD  $0x4fc61961 // fmla v1.2d, v11.2d, v6.d[1]
+	WORD  $0x4fc61982 // fmla v2.2d, v12.2d, v6.d[1]
+	FMOVQ 0(R7), F6
+	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61104 // fmla v4.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61125 // fmla v5.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc61943 // fmla v3.2d, v10.2d, v6.d[1]
+	WORD  $0x4fc61964 // fmla v4.2d, v11.2d, v6.d[1]
+	WORD  $0x4fc61985 // fmla v5.2d, v12.2d, v6.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several43
+	CMP   $0, R6
+	BEQ   folded42
+
+single44:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded31
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold30:
+fold45:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVD 32(R4), F9
@@ -8842,9 +12077,9 @@ fold30:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold30
+	BNE   fold45
 
-folded31:
+folded42:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -8855,7 +12090,7 @@ folded31:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear32
+	BNE   linear46
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -8863,7 +12098,7 @@ folded31:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear32:
+linear46:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8875,27 +12110,56 @@ linear32:
 	FMOVD F5, 32(R3)
 	B     done5
 
-fewer29:
+fewer41:
 	CMP $1, R1
-	BNE fewer33
+	BNE fewer47
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVD 32(R1), F2
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded48
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single50
+	CMP $2, R6
+	BLT single50
+
+several49:
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVD 32(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVD 32(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
+	WORD  $0x4fc310a1 // fmla v1.2d, v5.2d, v3.d[0]
+	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
+	WORD  $0x4fc318e0 // fmla v0.2d, v7.2d, v3.d[1]
+	WORD  $0x4fc31901 // fmla v1.2d, v8.2d, v3.d[1]
+	WORD  $0x4fc31922 // fmla v2.2d, v9.2d, v3.d[1]
+	ADD   $16, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several49
+	CMP   $0, R6
+	BEQ   folded48
+
+single50:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded35
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold34:
+fold51:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVD 32(R4), F6
@@ -8906,9 +12170,9 @@ fold34:
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold34
+	BNE   fold51
 
-folded35:
+folded48:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -8916,28 +12180,28 @@ folded35:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear36
+	BNE   linear52
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear36:
+linear52:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVD F2, 32(R1)
 	B     done5
 
-fewer33:
+fewer47:
 done5:
 	RET
 
 full1:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest38
+	BLT  rest54
 
-tile37:
+tile53:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -8972,25 +12236,110 @@ tile37:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R9), F23
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded56
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single58
+	CMP $2, R6
+	BLT single58
+
+several57:
+	FMOVQ 0(R4), F25
+	FMOVQ 16(R4), F26
+	FMOVQ 32(R4), F27
+	ADD   R5, R4
+	FMOVQ 0(R4), F28
+	FMOVQ 16(R4), F29
+	FMOVQ 32(R4), F30
+	ADD   R5, R4
+	FMOVQ 0(R1), F24
+	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81362 // fmla v2.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b80 // fmla v0.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba1 // fmla v1.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc2 // fmla v2.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R7), F24
+	WORD  $0x4fd81323 // fmla v3.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81344 // fmla v4.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81365 // fmla v5.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b83 // fmla v3.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba4 // fmla v4.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc5 // fmla v5.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R8), F24
+	WORD  $0x4fd81326 // fmla v6.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81347 // fmla v7.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81368 // fmla v8.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b86 // fmla v6.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba7 // fmla v7.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc8 // fmla v8.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R9), F24
+	WORD  $0x4fd81329 // fmla v9.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd8134a // fmla v10.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd8136b // fmla v11.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b89 // fmla v9.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81baa // fmla v10.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bcb // fmla v11.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R10), F24
+	WORD  $0x4fd8132c // fmla v12.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd8134d // fmla v13.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd8136e // fmla v14.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b8c // fmla v12.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bad // fmla v13.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bce // fmla v14.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R11), F24
+	WORD  $0x4fd8132f // fmla v15.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81350 // fmla v16.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81371 // fmla v17.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b8f // fmla v15.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb0 // fmla v16.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd1 // fmla v17.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R12), F24
+	WORD  $0x4fd81332 // fmla v18.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81353 // fmla v19.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81374 // fmla v20.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b92 // fmla v18.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb3 // fmla v19.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd4 // fmla v20.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R13), F24
+	WORD  $0x4fd81335 // fmla v21.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81356 // fmla v22.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81377 // fmla v23.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b95 // fmla v21.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb6 // fmla v22.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd7 // fmla v23.2d, v30.2d, v24.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several57
+	CMP   $0, R6
+	BEQ   folded56
+
+single58:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded41
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold40:
+fold59:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -9036,9 +12385,9 @@ fold40:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold40
+	BNE   fold59
 
-folded41:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -9067,7 +12416,7 @@ folded41:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear42
+	BNE   linear60
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -9093,7 +12442,7 @@ folded41:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear42:
+linear60:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9149,11 +12498,11 @@ linear42:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile37
+	BGE   tile53
 
-rest38:
+rest54:
 	CMP $7, R1
-	BNE fewer43
+	BNE fewer61
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -9185,24 +12534,101 @@ rest38:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R8), F20
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded62
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single64
+	CMP $2, R6
+	BLT single64
+
+several63:
+	FMOVQ 0(R4), F22
+	FMOVQ 16(R4), F23
+	FMOVQ 32(R4), F24
+	ADD   R5, R4
+	FMOVQ 0(R4), F25
+	FMOVQ 16(R4), F26
+	FMOVQ 32(R4), F27
+	ADD   R5, R4
+	FMOVQ 0(R1), F21
+	WORD  $0x4fd512c0 // fmla v0.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512e1 // fmla v1.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51302 // fmla v2.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b20 // fmla v0.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b41 // fmla v1.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b62 // fmla v2.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R7), F21
+	WORD  $0x4fd512c3 // fmla v3.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512e4 // fmla v4.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51305 // fmla v5.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b23 // fmla v3.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b44 // fmla v4.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b65 // fmla v5.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R8), F21
+	WORD  $0x4fd512c6 // fmla v6.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512e7 // fmla v7.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51308 // fmla v8.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b26 // fmla v6.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b47 // fmla v7.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b68 // fmla v8.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R9), F21
+	WORD  $0x4fd512c9 // fmla v9.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512ea // fmla v10.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd5130b // fmla v11.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b29 // fmla v9.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b4a // fmla v10.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b6b // fmla v11.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R10), F21
+	WORD  $0x4fd512cc // fmla v12.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512ed // fmla v13.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd5130e // fmla v14.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b2c // fmla v12.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b4d // fmla v13.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b6e // fmla v14.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R11), F21
+	WORD  $0x4fd512cf // fmla v15.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512f0 // fmla v16.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51311 // fmla v17.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b2f // fmla v15.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b50 // fmla v16.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b71 // fmla v17.2d, v27.2d, v21.d[1]
+	FMOVQ 0(R12), F21
+	WORD  $0x4fd512d2 // fmla v18.2d, v22.2d, v21.d[0]
+	WORD  $0x4fd512f3 // fmla v19.2d, v23.2d, v21.d[0]
+	WORD  $0x4fd51314 // fmla v20.2d, v24.2d, v21.d[0]
+	WORD  $0x4fd51b32 // fmla v18.2d, v25.2d, v21.d[1]
+	WORD  $0x4fd51b53 // fmla v19.2d, v26.2d, v21.d[1]
+	WORD  $0x4fd51b74 // fmla v20.2d, v27.2d, v21.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several63
+	CMP   $0, R6
+	BEQ   folded62
+
+single64:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded45
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold44:
+fold65:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -9243,9 +12669,9 @@ fold44:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold44
+	BNE   fold65
 
-folded45:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V21.B16
@@ -9271,7 +12697,7 @@ folded45:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear46
+	BNE   linear66
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -9294,7 +12720,7 @@ folded45:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear46:
+linear66:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9324,11 +12750,11 @@ linear46:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R8)
-	B     done39
+	B     done55
 
-fewer43:
+fewer61:
 	CMP $6, R1
-	BNE fewer47
+	BNE fewer67
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -9356,23 +12782,92 @@ fewer43:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R7), F17
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded68
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single70
+	CMP $2, R6
+	BLT single70
+
+several69:
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	FMOVQ 32(R4), F21
+	ADD   R5, R4
+	FMOVQ 0(R4), F22
+	FMOVQ 16(R4), F23
+	FMOVQ 32(R4), F24
+	ADD   R5, R4
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd21260 // fmla v0.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd21281 // fmla v1.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212a2 // fmla v2.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21ac0 // fmla v0.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21ae1 // fmla v1.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b02 // fmla v2.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R7), F18
+	WORD  $0x4fd21263 // fmla v3.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd21284 // fmla v4.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212a5 // fmla v5.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21ac3 // fmla v3.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21ae4 // fmla v4.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b05 // fmla v5.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R8), F18
+	WORD  $0x4fd21266 // fmla v6.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd21287 // fmla v7.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212a8 // fmla v8.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21ac6 // fmla v6.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21ae7 // fmla v7.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b08 // fmla v8.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R9), F18
+	WORD  $0x4fd21269 // fmla v9.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd2128a // fmla v10.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212ab // fmla v11.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21ac9 // fmla v9.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21aea // fmla v10.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b0b // fmla v11.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R10), F18
+	WORD  $0x4fd2126c // fmla v12.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd2128d // fmla v13.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212ae // fmla v14.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21acc // fmla v12.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21aed // fmla v13.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b0e // fmla v14.2d, v24.2d, v18.d[1]
+	FMOVQ 0(R11), F18
+	WORD  $0x4fd2126f // fmla v15.2d, v19.2d, v18.d[0]
+	WORD  $0x4fd21290 // fmla v16.2d, v20.2d, v18.d[0]
+	WORD  $0x4fd212b1 // fmla v17.2d, v21.2d, v18.d[0]
+	WORD  $0x4fd21acf // fmla v15.2d, v22.2d, v18.d[1]
+	WORD  $0x4fd21af0 // fmla v16.2d, v23.2d, v18.d[1]
+	WORD  $0x4fd21b11 // fmla v17.2d, v24.2d, v18.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several69
+	CMP   $0, R6
+	BEQ   folded68
+
+single70:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded49
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold48:
+fold71:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -9408,9 +12903,9 @@ fold48:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold48
+	BNE   fold71
 
-folded49:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V18.B16
@@ -9433,7 +12928,7 @@ folded49:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear50
+	BNE   linear72
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -9453,7 +12948,7 @@ folded49:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear50:
+linear72:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9479,11 +12974,11 @@ linear50:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R7)
-	B     done39
+	B     done55
 
-fewer47:
+fewer67:
 	CMP $5, R1
-	BNE fewer51
+	BNE fewer73
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -9507,22 +13002,83 @@ fewer47:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded74
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single76
+	CMP $2, R6
+	BLT single76
+
+several75:
+	FMOVQ 0(R4), F16
+	FMOVQ 16(R4), F17
+	FMOVQ 32(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	FMOVQ 32(R4), F21
+	ADD   R5, R4
+	FMOVQ 0(R1), F15
+	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf1221 // fmla v1.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf1242 // fmla v2.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a60 // fmla v0.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a81 // fmla v1.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aa2 // fmla v2.2d, v21.2d, v15.d[1]
+	FMOVQ 0(R7), F15
+	WORD  $0x4fcf1203 // fmla v3.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf1224 // fmla v4.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf1245 // fmla v5.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a63 // fmla v3.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a84 // fmla v4.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aa5 // fmla v5.2d, v21.2d, v15.d[1]
+	FMOVQ 0(R8), F15
+	WORD  $0x4fcf1206 // fmla v6.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf1227 // fmla v7.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf1248 // fmla v8.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a66 // fmla v6.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a87 // fmla v7.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aa8 // fmla v8.2d, v21.2d, v15.d[1]
+	FMOVQ 0(R9), F15
+	WORD  $0x4fcf1209 // fmla v9.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf122a // fmla v10.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf124b // fmla v11.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a69 // fmla v9.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a8a // fmla v10.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aab // fmla v11.2d, v21.2d, v15.d[1]
+	FMOVQ 0(R10), F15
+	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
+	WORD  $0x4fcf122d // fmla v13.2d, v17.2d, v15.d[0]
+	WORD  $0x4fcf124e // fmla v14.2d, v18.2d, v15.d[0]
+	WORD  $0x4fcf1a6c // fmla v12.2d, v19.2d, v15.d[1]
+	WORD  $0x4fcf1a8d // fmla v13.2d, v20.2d, v15.d[1]
+	WORD  $0x4fcf1aae // fmla v14.2d, v21.2d, v15.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several75
+	CMP   $0, R6
+	BEQ   folded74
+
+single76:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded53
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold52:
+fold77:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -9553,9 +13109,9 @@ fold52:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold52
+	BNE   fold77
 
-folded53:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V15.B16
@@ -9575,7 +13131,7 @@ folded53:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear54
+	BNE   linear78
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -9592,7 +13148,7 @@ folded53:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear54:
+linear78:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9614,11 +13170,11 @@ linear54:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	B     done39
+	B     done55
 
-fewer51:
+fewer73:
 	CMP $4, R1
-	BNE fewer55
+	BNE fewer79
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -9638,21 +13194,74 @@ fewer51:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R5), F11
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded80
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single82
+	CMP $2, R6
+	BLT single82
+
+several81:
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	FMOVQ 32(R4), F15
+	ADD   R5, R4
+	FMOVQ 0(R4), F16
+	FMOVQ 16(R4), F17
+	FMOVQ 32(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc11e2 // fmla v2.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc1a00 // fmla v0.2d, v16.2d, v12.d[1]
+	WORD  $0x4fcc1a21 // fmla v1.2d, v17.2d, v12.d[1]
+	WORD  $0x4fcc1a42 // fmla v2.2d, v18.2d, v12.d[1]
+	FMOVQ 0(R7), F12
+	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c4 // fmla v4.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc11e5 // fmla v5.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc1a03 // fmla v3.2d, v16.2d, v12.d[1]
+	WORD  $0x4fcc1a24 // fmla v4.2d, v17.2d, v12.d[1]
+	WORD  $0x4fcc1a45 // fmla v5.2d, v18.2d, v12.d[1]
+	FMOVQ 0(R8), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c7 // fmla v7.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc11e8 // fmla v8.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc1a06 // fmla v6.2d, v16.2d, v12.d[1]
+	WORD  $0x4fcc1a27 // fmla v7.2d, v17.2d, v12.d[1]
+	WORD  $0x4fcc1a48 // fmla v8.2d, v18.2d, v12.d[1]
+	FMOVQ 0(R9), F12
+	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11ca // fmla v10.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc11eb // fmla v11.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc1a09 // fmla v9.2d, v16.2d, v12.d[1]
+	WORD  $0x4fcc1a2a // fmla v10.2d, v17.2d, v12.d[1]
+	WORD  $0x4fcc1a4b // fmla v11.2d, v18.2d, v12.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several81
+	CMP   $0, R6
+	BEQ   folded80
+
+single82:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded57
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold56:
+fold83:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -9678,9 +13287,9 @@ fold56:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold56
+	BNE   fold83
 
-folded57:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -9697,7 +13306,7 @@ folded57:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear58
+	BNE   linear84
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -9711,7 +13320,7 @@ folded57:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear58:
+linear84:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9729,11 +13338,11 @@ linear58:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R5)
-	B     done39
+	B     done55
 
-fewer55:
+fewer79:
 	CMP $3, R1
-	BNE fewer59
+	BNE fewer85
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -9749,20 +13358,65 @@ fewer55:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded86
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single88
+	CMP $2, R6
+	BLT single88
+
+several87:
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	FMOVQ 32(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	FMOVQ 32(R4), F15
+	ADD   R5, R4
+	FMOVQ 0(R1), F9
+	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91161 // fmla v1.2d, v11.2d, v9.d[0]
+	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
+	WORD  $0x4fc919a0 // fmla v0.2d, v13.2d, v9.d[1]
+	WORD  $0x4fc919c1 // fmla v1.2d, v14.2d, v9.d[1]
+	WORD  $0x4fc919e2 // fmla v2.2d, v15.2d, v9.d[1]
+	FMOVQ 0(R7), F9
+	WORD  $0x4fc91143 // fmla v3.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91164 // fmla v4.2d, v11.2d, v9.d[0]
+	WORD  $0x4fc91185 // fmla v5.2d, v12.2d, v9.d[0]
+	WORD  $0x4fc919a3 // fmla v3.2d, v13.2d, v9.d[1]
+	WORD  $0x4fc919c4 // fmla v4.2d, v14.2d, v9.d[1]
+	WORD  $0x4fc919e5 // fmla v5.2d, v15.2d, v9.d[1]
+	FMOVQ 0(R8), F9
+	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91167 // fmla v7.2d, v11.2d, v9.d[0]
+	WORD  $0x4fc91188 // fmla v8.2d, v12.2d, v9.d[0]
+	WORD  $0x4fc919a6 // fmla v6.2d, v13.2d, v9.d[1]
+	WORD  $0x4fc919c7 // fmla v7.2d, v14.2d, v9.d[1]
+	WORD  $0x4fc919e8 // fmla v8.2d, v15.2d, v9.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several87
+	CMP   $0, R6
+	BEQ   folded86
+
+single88:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded61
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold60:
+fold89:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -9783,9 +13437,9 @@ fold60:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold60
+	BNE   fold89
 
-folded61:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V9.B16
@@ -9799,7 +13453,7 @@ folded61:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear62
+	BNE   linear90
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -9810,7 +13464,7 @@ folded61:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear62:
+linear90:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9824,11 +13478,11 @@ linear62:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
-	B     done39
+	B     done55
 
-fewer59:
+fewer85:
 	CMP $2, R1
-	BNE fewer63
+	BNE fewer91
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -9840,19 +13494,56 @@ fewer59:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R3), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded92
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single94
+	CMP $2, R6
+	BLT single94
+
+several93:
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	FMOVQ 32(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R1), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61122 // fmla v2.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc61940 // fmla v0.2d, v10.2d, v6.d[1]
+	WORD  $0x4fc61961 // fmla v1.2d, v11.2d, v6.d[1]
+	WORD  $0x4fc61982 // fmla v2.2d, v12.2d, v6.d[1]
+	FMOVQ 0(R7), F6
+	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61104 // fmla v4.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61125 // fmla v5.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc61943 // fmla v3.2d, v10.2d, v6.d[1]
+	WORD  $0x4fc61964 // fmla v4.2d, v11.2d, v6.d[1]
+	WORD  $0x4fc61985 // fmla v5.2d, v12.2d, v6.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several93
+	CMP   $0, R6
+	BEQ   folded92
+
+single94:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded65
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold64:
+fold95:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -9868,9 +13559,9 @@ fold64:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold64
+	BNE   fold95
 
-folded65:
+folded92:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -9881,7 +13572,7 @@ folded65:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear66
+	BNE   linear96
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -9889,7 +13580,7 @@ folded65:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear66:
+linear96:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9899,29 +13590,58 @@ linear66:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R3)
-	B     done39
+	B     done55
 
-fewer63:
+fewer91:
 	CMP $1, R1
-	BNE fewer67
+	BNE fewer97
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded98
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single100
+	CMP $2, R6
+	BLT single100
+
+several99:
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
+	WORD  $0x4fc310a1 // fmla v1.2d, v5.2d, v3.d[0]
+	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
+	WORD  $0x4fc318e0 // fmla v0.2d, v7.2d, v3.d[1]
+	WORD  $0x4fc31901 // fmla v1.2d, v8.2d, v3.d[1]
+	WORD  $0x4fc31922 // fmla v2.2d, v9.2d, v3.d[1]
+	ADD   $16, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several99
+	CMP   $0, R6
+	BEQ   folded98
+
+single100:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded69
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold68:
+fold101:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -9932,9 +13652,9 @@ fold68:
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold68
+	BNE   fold101
 
-folded69:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -9942,32 +13662,32 @@ folded69:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear70
+	BNE   linear102
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear70:
+linear102:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
-	B     done39
+	B     done55
 
-fewer67:
-done39:
+fewer97:
+done55:
 	RET
 
 narrower2:
 	CMP  $2, R0
-	BLE  narrower72
+	BLE  narrower104
 	CMP  $4, R0
-	BEQ  full71
+	BEQ  full103
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest74
+	BLT  rest106
 
-tile73:
+tile105:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -9994,25 +13714,92 @@ tile73:
 	FMOVD 16(R8), F13
 	FMOVQ 0(R9), F14
 	FMOVD 16(R9), F15
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded108
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single110
+	CMP $2, R6
+	BLT single110
+
+several109:
+	FMOVQ 0(R4), F17
+	FMOVD 16(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R4), F19
+	FMOVD 16(R4), F20
+	ADD   R5, R4
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a60 // fmla v0.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a81 // fmla v1.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R7), F16
+	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01243 // fmla v3.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a62 // fmla v2.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a83 // fmla v3.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R8), F16
+	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01245 // fmla v5.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a64 // fmla v4.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a85 // fmla v5.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R9), F16
+	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a66 // fmla v6.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a87 // fmla v7.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R10), F16
+	WORD  $0x4fd01228 // fmla v8.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a68 // fmla v8.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a89 // fmla v9.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R11), F16
+	WORD  $0x4fd0122a // fmla v10.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124b // fmla v11.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a6a // fmla v10.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a8b // fmla v11.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R12), F16
+	WORD  $0x4fd0122c // fmla v12.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124d // fmla v13.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a6c // fmla v12.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a8d // fmla v13.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R13), F16
+	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124f // fmla v15.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a6e // fmla v14.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a8f // fmla v15.2d, v20.2d, v16.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several109
+	CMP   $0, R6
+	BEQ   folded108
+
+single110:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded77
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold76:
+fold111:
 	FMOVQ 0(R4), F17
 	FMOVD 16(R4), F18
 	ADD   R5, R4
@@ -10049,847 +13836,9 @@ fold76:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold76
+	BNE   fold111
 
-folded77:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
-	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
-	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
-	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
-	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
-	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
-	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
-	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
-	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
-	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
-	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
-	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
-	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
-	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
-	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
-	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
-	CMP   $1, R1
-	BNE   linear78
-	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
-	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
-	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
-	WORD  $0x4e70f463 // fmax v3.2d, v3.2d, v16.2d
-	WORD  $0x4e70f484 // fmax v4.2d, v4.2d, v16.2d
-	WORD  $0x4e70f4a5 // fmax v5.2d, v5.2d, v16.2d
-	WORD  $0x4e70f4c6 // fmax v6.2d, v6.2d, v16.2d
-	WORD  $0x4e70f4e7 // fmax v7.2d, v7.2d, v16.2d
-	WORD  $0x4e70f508 // fmax v8.2d, v8.2d, v16.2d
-	WORD  $0x4e70f529 // fmax v9.2d, v9.2d, v16.2d
-	WORD  $0x4e70f54a // fmax v10.2d, v10.2d, v16.2d
-	WORD  $0x4e70f56b // fmax v11.2d, v11.2d, v16.2d
-	WORD  $0x4e70f58c // fmax v12.2d, v12.2d, v16.2d
-	WORD  $0x4e70f5ad // fmax v13.2d, v13.2d, v16.2d
-	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
-	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
-
-linear78:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
-	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
-	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
-	FMOVQ F8, 0(R6)
-	FMOVD F9, 16(R6)
-	FMOVQ F10, 0(R7)
-	FMOVD F11, 16(R7)
-	FMOVQ F12, 0(R8)
-	FMOVD F13, 16(R8)
-	FMOVQ F14, 0(R9)
-	FMOVD F15, 16(R9)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
-	CMP   $8, R1
-	BGE   tile73
-
-rest74:
-	CMP $7, R1
-	BNE fewer79
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
-	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
-	FMOVQ 0(R6), F8
-	FMOVD 16(R6), F9
-	FMOVQ 0(R7), F10
-	FMOVD 16(R7), F11
-	FMOVQ 0(R8), F12
-	FMOVD 16(R8), F13
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded81
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold80:
-	FMOVQ 0(R4), F15
-	FMOVD 16(R4), F16
-	ADD   R5, R4
-	FMOVD 0(R1), F14
-	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
-	FMOVD 0(R7), F14
-	WORD  $0x4fce11e2 // fmla v2.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce1203 // fmla v3.2d, v16.2d, v14.d[0]
-	FMOVD 0(R8), F14
-	WORD  $0x4fce11e4 // fmla v4.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
-	FMOVD 0(R9), F14
-	WORD  $0x4fce11e6 // fmla v6.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
-	FMOVD 0(R10), F14
-	WORD  $0x4fce11e8 // fmla v8.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce1209 // fmla v9.2d, v16.2d, v14.d[0]
-	FMOVD 0(R11), F14
-	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce120b // fmla v11.2d, v16.2d, v14.d[0]
-	FMOVD 0(R12), F14
-	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce120d // fmla v13.2d, v16.2d, v14.d[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	ADD   R3, R12
-	SUBS  $1, R6
-	BNE   fold80
-
-folded81:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V14.B16
-	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
-	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
-	WORD  $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
-	WORD  $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
-	WORD  $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
-	WORD  $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
-	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
-	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
-	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
-	WORD  $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
-	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
-	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
-	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
-	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
-	CMP   $1, R1
-	BNE   linear82
-	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
-	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
-	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
-	WORD  $0x4e6ef463 // fmax v3.2d, v3.2d, v14.2d
-	WORD  $0x4e6ef484 // fmax v4.2d, v4.2d, v14.2d
-	WORD  $0x4e6ef4a5 // fmax v5.2d, v5.2d, v14.2d
-	WORD  $0x4e6ef4c6 // fmax v6.2d, v6.2d, v14.2d
-	WORD  $0x4e6ef4e7 // fmax v7.2d, v7.2d, v14.2d
-	WORD  $0x4e6ef508 // fmax v8.2d, v8.2d, v14.2d
-	WORD  $0x4e6ef529 // fmax v9.2d, v9.2d, v14.2d
-	WORD  $0x4e6ef54a // fmax v10.2d, v10.2d, v14.2d
-	WORD  $0x4e6ef56b // fmax v11.2d, v11.2d, v14.2d
-	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
-	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
-
-linear82:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
-	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
-	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
-	FMOVQ F8, 0(R6)
-	FMOVD F9, 16(R6)
-	FMOVQ F10, 0(R7)
-	FMOVD F11, 16(R7)
-	FMOVQ F12, 0(R8)
-	FMOVD F13, 16(R8)
-	B     done75
-
-fewer79:
-	CMP $6, R1
-	BNE fewer83
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
-	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
-	FMOVQ 0(R6), F8
-	FMOVD 16(R6), F9
-	FMOVQ 0(R7), F10
-	FMOVD 16(R7), F11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded85
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold84:
-	FMOVQ 0(R4), F13
-	FMOVD 16(R4), F14
-	ADD   R5, R4
-	FMOVD 0(R1), F12
-	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
-	FMOVD 0(R7), F12
-	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11c3 // fmla v3.2d, v14.2d, v12.d[0]
-	FMOVD 0(R8), F12
-	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
-	FMOVD 0(R9), F12
-	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11c7 // fmla v7.2d, v14.2d, v12.d[0]
-	FMOVD 0(R10), F12
-	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11c9 // fmla v9.2d, v14.2d, v12.d[0]
-	FMOVD 0(R11), F12
-	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11cb // fmla v11.2d, v14.2d, v12.d[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	SUBS  $1, R6
-	BNE   fold84
-
-folded85:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V12.B16
-	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
-	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
-	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
-	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
-	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
-	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
-	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
-	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
-	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
-	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
-	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
-	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
-	CMP   $1, R1
-	BNE   linear86
-	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
-	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
-	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
-	WORD  $0x4e6cf463 // fmax v3.2d, v3.2d, v12.2d
-	WORD  $0x4e6cf484 // fmax v4.2d, v4.2d, v12.2d
-	WORD  $0x4e6cf4a5 // fmax v5.2d, v5.2d, v12.2d
-	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
-	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
-	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
-	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
-	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
-	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
-
-linear86:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
-	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
-	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
-	FMOVQ F8, 0(R6)
-	FMOVD F9, 16(R6)
-	FMOVQ F10, 0(R7)
-	FMOVD F11, 16(R7)
-	B     done75
-
-fewer83:
-	CMP $5, R1
-	BNE fewer87
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
-	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
-	FMOVQ 0(R6), F8
-	FMOVD 16(R6), F9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded89
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold88:
-	FMOVQ 0(R4), F11
-	FMOVD 16(R4), F12
-	ADD   R5, R4
-	FMOVD 0(R1), F10
-	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
-	FMOVD 0(R7), F10
-	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
-	FMOVD 0(R8), F10
-	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
-	FMOVD 0(R9), F10
-	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
-	FMOVD 0(R10), F10
-	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca1189 // fmla v9.2d, v12.2d, v10.d[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	SUBS  $1, R6
-	BNE   fold88
-
-folded89:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V10.B16
-	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
-	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
-	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
-	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
-	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
-	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
-	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
-	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
-	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
-	CMP   $1, R1
-	BNE   linear90
-	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
-	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
-	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
-	WORD  $0x4e6af463 // fmax v3.2d, v3.2d, v10.2d
-	WORD  $0x4e6af484 // fmax v4.2d, v4.2d, v10.2d
-	WORD  $0x4e6af4a5 // fmax v5.2d, v5.2d, v10.2d
-	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
-	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
-	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
-	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
-
-linear90:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
-	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
-	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
-	FMOVQ F8, 0(R6)
-	FMOVD F9, 16(R6)
-	B     done75
-
-fewer87:
-	CMP $4, R1
-	BNE fewer91
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
-	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded93
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold92:
-	FMOVQ 0(R4), F9
-	FMOVD 16(R4), F10
-	ADD   R5, R4
-	FMOVD 0(R1), F8
-	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
-	FMOVD 0(R7), F8
-	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	SUBS  $1, R6
-	BNE   fold92
-
-folded93:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V8.B16
-	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
-	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
-	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
-	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
-	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	CMP   $1, R1
-	BNE   linear94
-	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
-	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
-	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
-	WORD  $0x4e68f463 // fmax v3.2d, v3.2d, v8.2d
-	WORD  $0x4e68f484 // fmax v4.2d, v4.2d, v8.2d
-	WORD  $0x4e68f4a5 // fmax v5.2d, v5.2d, v8.2d
-	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
-	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
-
-linear94:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
-	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
-	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
-	B     done75
-
-fewer91:
-	CMP $3, R1
-	BNE fewer95
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
-	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded97
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold96:
-	FMOVQ 0(R4), F7
-	FMOVD 16(R4), F8
-	ADD   R5, R4
-	FMOVD 0(R1), F6
-	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
-	FMOVD 0(R7), F6
-	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	SUBS  $1, R6
-	BNE   fold96
-
-folded97:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	CMP   $1, R1
-	BNE   linear98
-	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
-	WORD  $0x4e66f463 // fmax v3.2d, v3.2d, v6.2d
-	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
-	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
-
-linear98:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
-	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
-	B     done75
-
-fewer95:
-	CMP $2, R1
-	BNE fewer99
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded101
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold100:
-	FMOVQ 0(R4), F5
-	FMOVD 16(R4), F6
-	ADD   R5, R4
-	FMOVD 0(R1), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
-	FMOVD 0(R7), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	SUBS  $1, R6
-	BNE   fold100
-
-folded101:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	CMP   $1, R1
-	BNE   linear102
-	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
-	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
-	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
-
-linear102:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
-	B     done75
-
-fewer99:
-	CMP $1, R1
-	BNE fewer103
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVD  init+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded105
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold104:
-	FMOVQ 0(R4), F3
-	FMOVD 16(R4), F4
-	ADD   R5, R4
-	FMOVD 0(R1), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
-	ADD   R3, R1
-	SUBS  $1, R6
-	BNE   fold104
-
-folded105:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	CMP   $1, R1
-	BNE   linear106
-	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
-
-linear106:
-	MOVD  c+0(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
-	B     done75
-
-fewer103:
-done75:
-	RET
-
-full71:
-	MOVD rows+72(FP), R1
-	CMP  $8, R1
-	BLT  rest108
-
-tile107:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	FMOVQ 0(R6), F8
-	FMOVQ 16(R6), F9
-	FMOVQ 0(R7), F10
-	FMOVQ 16(R7), F11
-	FMOVQ 0(R8), F12
-	FMOVQ 16(R8), F13
-	FMOVQ 0(R9), F14
-	FMOVQ 16(R9), F15
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded111
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold110:
-	FMOVQ 0(R4), F17
-	FMOVQ 16(R4), F18
-	ADD   R5, R4
-	FMOVD 0(R1), F16
-	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
-	FMOVD 0(R7), F16
-	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd01243 // fmla v3.2d, v18.2d, v16.d[0]
-	FMOVD 0(R8), F16
-	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd01245 // fmla v5.2d, v18.2d, v16.d[0]
-	FMOVD 0(R9), F16
-	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
-	FMOVD 0(R10), F16
-	WORD  $0x4fd01228 // fmla v8.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
-	FMOVD 0(R11), F16
-	WORD  $0x4fd0122a // fmla v10.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0124b // fmla v11.2d, v18.2d, v16.d[0]
-	FMOVD 0(R12), F16
-	WORD  $0x4fd0122c // fmla v12.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0124d // fmla v13.2d, v18.2d, v16.d[0]
-	FMOVD 0(R13), F16
-	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0124f // fmla v15.2d, v18.2d, v16.d[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	ADD   R3, R12
-	ADD   R3, R13
-	SUBS  $1, R6
-	BNE   fold110
-
-folded111:
+folded108:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -10939,6 +13888,1212 @@ linear112:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
+	FMOVD F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVD F3, 16(R3)
+	FMOVQ F4, 0(R4)
+	FMOVD F5, 16(R4)
+	FMOVQ F6, 0(R5)
+	FMOVD F7, 16(R5)
+	FMOVQ F8, 0(R6)
+	FMOVD F9, 16(R6)
+	FMOVQ F10, 0(R7)
+	FMOVD F11, 16(R7)
+	FMOVQ F12, 0(R8)
+	FMOVD F13, 16(R8)
+	FMOVQ F14, 0(R9)
+	FMOVD F15, 16(R9)
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, c+0(FP)
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, init+16(FP)
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, a+32(FP)
+	MOVD  rows+72(FP), R1
+	SUB   $8, R1
+	MOVD  R1, rows+72(FP)
+	CMP   $8, R1
+	BGE   tile105
+
+rest106:
+	CMP $7, R1
+	BNE fewer113
+
+	// acc[i,j] = init[i,j], 7×2 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVD 16(R3), F3
+	FMOVQ 0(R4), F4
+	FMOVD 16(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVD 16(R5), F7
+	FMOVQ 0(R6), F8
+	FMOVD 16(R6), F9
+	FMOVQ 0(R7), F10
+	FMOVD 16(R7), F11
+	FMOVQ 0(R8), F12
+	FMOVD 16(R8), F13
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded114
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single116
+	CMP $2, R6
+	BLT single116
+
+several115:
+	FMOVQ 0(R4), F15
+	FMOVD 16(R4), F16
+	ADD   R5, R4
+	FMOVQ 0(R4), F17
+	FMOVD 16(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R1), F14
+	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a20 // fmla v0.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a41 // fmla v1.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R7), F14
+	WORD  $0x4fce11e2 // fmla v2.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1203 // fmla v3.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a22 // fmla v2.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a43 // fmla v3.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R8), F14
+	WORD  $0x4fce11e4 // fmla v4.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a24 // fmla v4.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a45 // fmla v5.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R9), F14
+	WORD  $0x4fce11e6 // fmla v6.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a26 // fmla v6.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a47 // fmla v7.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R10), F14
+	WORD  $0x4fce11e8 // fmla v8.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1209 // fmla v9.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a28 // fmla v8.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a49 // fmla v9.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R11), F14
+	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce120b // fmla v11.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a2a // fmla v10.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a4b // fmla v11.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R12), F14
+	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce120d // fmla v13.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a2c // fmla v12.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a4d // fmla v13.2d, v18.2d, v14.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several115
+	CMP   $0, R6
+	BEQ   folded114
+
+single116:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold117:
+	FMOVQ 0(R4), F15
+	FMOVD 16(R4), F16
+	ADD   R5, R4
+	FMOVD 0(R1), F14
+	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
+	FMOVD 0(R7), F14
+	WORD  $0x4fce11e2 // fmla v2.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1203 // fmla v3.2d, v16.2d, v14.d[0]
+	FMOVD 0(R8), F14
+	WORD  $0x4fce11e4 // fmla v4.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
+	FMOVD 0(R9), F14
+	WORD  $0x4fce11e6 // fmla v6.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
+	FMOVD 0(R10), F14
+	WORD  $0x4fce11e8 // fmla v8.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1209 // fmla v9.2d, v16.2d, v14.d[0]
+	FMOVD 0(R11), F14
+	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce120b // fmla v11.2d, v16.2d, v14.d[0]
+	FMOVD 0(R12), F14
+	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce120d // fmla v13.2d, v16.2d, v14.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	SUBS  $1, R6
+	BNE   fold117
+
+folded114:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	WORD  $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD  $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	WORD  $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD  $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD  $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	CMP   $1, R1
+	BNE   linear118
+	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
+	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
+	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
+	WORD  $0x4e6ef463 // fmax v3.2d, v3.2d, v14.2d
+	WORD  $0x4e6ef484 // fmax v4.2d, v4.2d, v14.2d
+	WORD  $0x4e6ef4a5 // fmax v5.2d, v5.2d, v14.2d
+	WORD  $0x4e6ef4c6 // fmax v6.2d, v6.2d, v14.2d
+	WORD  $0x4e6ef4e7 // fmax v7.2d, v7.2d, v14.2d
+	WORD  $0x4e6ef508 // fmax v8.2d, v8.2d, v14.2d
+	WORD  $0x4e6ef529 // fmax v9.2d, v9.2d, v14.2d
+	WORD  $0x4e6ef54a // fmax v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6ef56b // fmax v11.2d, v11.2d, v14.2d
+	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
+	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
+
+linear118:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	FMOVQ F0, 0(R1)
+	FMOVD F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVD F3, 16(R3)
+	FMOVQ F4, 0(R4)
+	FMOVD F5, 16(R4)
+	FMOVQ F6, 0(R5)
+	FMOVD F7, 16(R5)
+	FMOVQ F8, 0(R6)
+	FMOVD F9, 16(R6)
+	FMOVQ F10, 0(R7)
+	FMOVD F11, 16(R7)
+	FMOVQ F12, 0(R8)
+	FMOVD F13, 16(R8)
+	B     done107
+
+fewer113:
+	CMP $6, R1
+	BNE fewer119
+
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVD 16(R3), F3
+	FMOVQ 0(R4), F4
+	FMOVD 16(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVD 16(R5), F7
+	FMOVQ 0(R6), F8
+	FMOVD 16(R6), F9
+	FMOVQ 0(R7), F10
+	FMOVD 16(R7), F11
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded120
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single122
+	CMP $2, R6
+	BLT single122
+
+several121:
+	FMOVQ 0(R4), F13
+	FMOVD 16(R4), F14
+	ADD   R5, R4
+	FMOVQ 0(R4), F15
+	FMOVD 16(R4), F16
+	ADD   R5, R4
+	FMOVQ 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e0 // fmla v0.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a01 // fmla v1.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R7), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c3 // fmla v3.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e2 // fmla v2.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a03 // fmla v3.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R8), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e4 // fmla v4.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a05 // fmla v5.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R9), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c7 // fmla v7.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e6 // fmla v6.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a07 // fmla v7.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R10), F12
+	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c9 // fmla v9.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e8 // fmla v8.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a09 // fmla v9.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R11), F12
+	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11cb // fmla v11.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19ea // fmla v10.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a0b // fmla v11.2d, v16.2d, v12.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several121
+	CMP   $0, R6
+	BEQ   folded120
+
+single122:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold123:
+	FMOVQ 0(R4), F13
+	FMOVD 16(R4), F14
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
+	FMOVD 0(R7), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c3 // fmla v3.2d, v14.2d, v12.d[0]
+	FMOVD 0(R8), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
+	FMOVD 0(R9), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c7 // fmla v7.2d, v14.2d, v12.d[0]
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c9 // fmla v9.2d, v14.2d, v12.d[0]
+	FMOVD 0(R11), F12
+	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11cb // fmla v11.2d, v14.2d, v12.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	SUBS  $1, R6
+	BNE   fold123
+
+folded120:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	CMP   $1, R1
+	BNE   linear124
+	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cf463 // fmax v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cf484 // fmax v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cf4a5 // fmax v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
+	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
+
+linear124:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ F0, 0(R1)
+	FMOVD F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVD F3, 16(R3)
+	FMOVQ F4, 0(R4)
+	FMOVD F5, 16(R4)
+	FMOVQ F6, 0(R5)
+	FMOVD F7, 16(R5)
+	FMOVQ F8, 0(R6)
+	FMOVD F9, 16(R6)
+	FMOVQ F10, 0(R7)
+	FMOVD F11, 16(R7)
+	B     done107
+
+fewer119:
+	CMP $5, R1
+	BNE fewer125
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVD 16(R3), F3
+	FMOVQ 0(R4), F4
+	FMOVD 16(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVD 16(R5), F7
+	FMOVQ 0(R6), F8
+	FMOVD 16(R6), F9
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded126
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single128
+	CMP $2, R6
+	BLT single128
+
+several127:
+	FMOVQ 0(R4), F11
+	FMOVD 16(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	FMOVD 16(R4), F14
+	ADD   R5, R4
+	FMOVQ 0(R1), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a0 // fmla v0.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c1 // fmla v1.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R7), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a2 // fmla v2.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c3 // fmla v3.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a4 // fmla v4.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c5 // fmla v5.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a6 // fmla v6.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c7 // fmla v7.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R10), F10
+	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1189 // fmla v9.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a8 // fmla v8.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c9 // fmla v9.2d, v14.2d, v10.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several127
+	CMP   $0, R6
+	BEQ   folded126
+
+single128:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold129:
+	FMOVQ 0(R4), F11
+	FMOVD 16(R4), F12
+	ADD   R5, R4
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
+	FMOVD 0(R7), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1189 // fmla v9.2d, v12.2d, v10.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	SUBS  $1, R6
+	BNE   fold129
+
+folded126:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	CMP   $1, R1
+	BNE   linear130
+	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6af463 // fmax v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6af484 // fmax v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6af4a5 // fmax v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
+	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
+
+linear130:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ F0, 0(R1)
+	FMOVD F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVD F3, 16(R3)
+	FMOVQ F4, 0(R4)
+	FMOVD F5, 16(R4)
+	FMOVQ F6, 0(R5)
+	FMOVD F7, 16(R5)
+	FMOVQ F8, 0(R6)
+	FMOVD F9, 16(R6)
+	B     done107
+
+fewer125:
+	CMP $4, R1
+	BNE fewer131
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVD 16(R3), F3
+	FMOVQ 0(R4), F4
+	FMOVD 16(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVD 16(R5), F7
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded132
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single134
+	CMP $2, R6
+	BLT single134
+
+several133:
+	FMOVQ 0(R4), F9
+	FMOVD 16(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R4), F11
+	FMOVD 16(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R1), F8
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc81960 // fmla v0.2d, v11.2d, v8.d[1]
+	WORD  $0x4fc81981 // fmla v1.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R7), F8
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc81962 // fmla v2.2d, v11.2d, v8.d[1]
+	WORD  $0x4fc81983 // fmla v3.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc81964 // fmla v4.2d, v11.2d, v8.d[1]
+	WORD  $0x4fc81985 // fmla v5.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R9), F8
+	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc81966 // fmla v6.2d, v11.2d, v8.d[1]
+	WORD  $0x4fc81987 // fmla v7.2d, v12.2d, v8.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several133
+	CMP   $0, R6
+	BEQ   folded132
+
+single134:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold135:
+	FMOVQ 0(R4), F9
+	FMOVD 16(R4), F10
+	ADD   R5, R4
+	FMOVD 0(R1), F8
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
+	FMOVD 0(R7), F8
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	SUBS  $1, R6
+	BNE   fold135
+
+folded132:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	CMP   $1, R1
+	BNE   linear136
+	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68f463 // fmax v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68f484 // fmax v4.2d, v4.2d, v8.2d
+	WORD  $0x4e68f4a5 // fmax v5.2d, v5.2d, v8.2d
+	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
+	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
+
+linear136:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ F0, 0(R1)
+	FMOVD F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVD F3, 16(R3)
+	FMOVQ F4, 0(R4)
+	FMOVD F5, 16(R4)
+	FMOVQ F6, 0(R5)
+	FMOVD F7, 16(R5)
+	B     done107
+
+fewer131:
+	CMP $3, R1
+	BNE fewer137
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVD 16(R3), F3
+	FMOVQ 0(R4), F4
+	FMOVD 16(R4), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded138
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single140
+	CMP $2, R6
+	BLT single140
+
+several139:
+	FMOVQ 0(R4), F7
+	FMOVD 16(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R4), F9
+	FMOVD 16(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R1), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61920 // fmla v0.2d, v9.2d, v6.d[1]
+	WORD  $0x4fc61941 // fmla v1.2d, v10.2d, v6.d[1]
+	FMOVQ 0(R7), F6
+	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61922 // fmla v2.2d, v9.2d, v6.d[1]
+	WORD  $0x4fc61943 // fmla v3.2d, v10.2d, v6.d[1]
+	FMOVQ 0(R8), F6
+	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61924 // fmla v4.2d, v9.2d, v6.d[1]
+	WORD  $0x4fc61945 // fmla v5.2d, v10.2d, v6.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several139
+	CMP   $0, R6
+	BEQ   folded138
+
+single140:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold141:
+	FMOVQ 0(R4), F7
+	FMOVD 16(R4), F8
+	ADD   R5, R4
+	FMOVD 0(R1), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
+	FMOVD 0(R7), F6
+	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	SUBS  $1, R6
+	BNE   fold141
+
+folded138:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	CMP   $1, R1
+	BNE   linear142
+	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66f463 // fmax v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
+
+linear142:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ F0, 0(R1)
+	FMOVD F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVD F3, 16(R3)
+	FMOVQ F4, 0(R4)
+	FMOVD F5, 16(R4)
+	B     done107
+
+fewer137:
+	CMP $2, R1
+	BNE fewer143
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVD 16(R3), F3
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded144
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single146
+	CMP $2, R6
+	BLT single146
+
+several145:
+	FMOVQ 0(R4), F5
+	FMOVD 16(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	FMOVD 16(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	WORD  $0x4fc418e0 // fmla v0.2d, v7.2d, v4.d[1]
+	WORD  $0x4fc41901 // fmla v1.2d, v8.2d, v4.d[1]
+	FMOVQ 0(R7), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	WORD  $0x4fc418e2 // fmla v2.2d, v7.2d, v4.d[1]
+	WORD  $0x4fc41903 // fmla v3.2d, v8.2d, v4.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several145
+	CMP   $0, R6
+	BEQ   folded144
+
+single146:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold147:
+	FMOVQ 0(R4), F5
+	FMOVD 16(R4), F6
+	ADD   R5, R4
+	FMOVD 0(R1), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	FMOVD 0(R7), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	SUBS  $1, R6
+	BNE   fold147
+
+folded144:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	CMP   $1, R1
+	BNE   linear148
+	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
+
+linear148:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ F0, 0(R1)
+	FMOVD F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVD F3, 16(R3)
+	B     done107
+
+fewer143:
+	CMP $1, R1
+	BNE fewer149
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVD  init+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded150
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single152
+	CMP $2, R6
+	BLT single152
+
+several151:
+	FMOVQ 0(R4), F3
+	FMOVD 16(R4), F4
+	ADD   R5, R4
+	FMOVQ 0(R4), F5
+	FMOVD 16(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R1), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+	WORD  $0x4fc218a0 // fmla v0.2d, v5.2d, v2.d[1]
+	WORD  $0x4fc218c1 // fmla v1.2d, v6.2d, v2.d[1]
+	ADD   $16, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several151
+	CMP   $0, R6
+	BEQ   folded150
+
+single152:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold153:
+	FMOVQ 0(R4), F3
+	FMOVD 16(R4), F4
+	ADD   R5, R4
+	FMOVD 0(R1), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+	ADD   R3, R1
+	SUBS  $1, R6
+	BNE   fold153
+
+folded150:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	CMP   $1, R1
+	BNE   linear154
+	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
+
+linear154:
+	MOVD  c+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVD F1, 16(R1)
+	B     done107
+
+fewer149:
+done107:
+	RET
+
+full103:
+	MOVD rows+72(FP), R1
+	CMP  $8, R1
+	BLT  rest156
+
+tile155:
+	// acc[i,j] = init[i,j], 8×2 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 0(R6), F8
+	FMOVQ 16(R6), F9
+	FMOVQ 0(R7), F10
+	FMOVQ 16(R7), F11
+	FMOVQ 0(R8), F12
+	FMOVQ 16(R8), F13
+	FMOVQ 0(R9), F14
+	FMOVQ 16(R9), F15
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded158
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single160
+	CMP $2, R6
+	BLT single160
+
+several159:
+	FMOVQ 0(R4), F17
+	FMOVQ 16(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R4), F19
+	FMOVQ 16(R4), F20
+	ADD   R5, R4
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a60 // fmla v0.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a81 // fmla v1.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R7), F16
+	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01243 // fmla v3.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a62 // fmla v2.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a83 // fmla v3.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R8), F16
+	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01245 // fmla v5.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a64 // fmla v4.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a85 // fmla v5.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R9), F16
+	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a66 // fmla v6.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a87 // fmla v7.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R10), F16
+	WORD  $0x4fd01228 // fmla v8.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a68 // fmla v8.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a89 // fmla v9.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R11), F16
+	WORD  $0x4fd0122a // fmla v10.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124b // fmla v11.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a6a // fmla v10.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a8b // fmla v11.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R12), F16
+	WORD  $0x4fd0122c // fmla v12.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124d // fmla v13.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a6c // fmla v12.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a8d // fmla v13.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R13), F16
+	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124f // fmla v15.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd01a6e // fmla v14.2d, v19.2d, v16.d[1]
+	WORD  $0x4fd01a8f // fmla v15.2d, v20.2d, v16.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several159
+	CMP   $0, R6
+	BEQ   folded158
+
+single160:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold161:
+	FMOVQ 0(R4), F17
+	FMOVQ 16(R4), F18
+	ADD   R5, R4
+	FMOVD 0(R1), F16
+	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
+	FMOVD 0(R7), F16
+	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01243 // fmla v3.2d, v18.2d, v16.d[0]
+	FMOVD 0(R8), F16
+	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01245 // fmla v5.2d, v18.2d, v16.d[0]
+	FMOVD 0(R9), F16
+	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
+	FMOVD 0(R10), F16
+	WORD  $0x4fd01228 // fmla v8.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
+	FMOVD 0(R11), F16
+	WORD  $0x4fd0122a // fmla v10.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124b // fmla v11.2d, v18.2d, v16.d[0]
+	FMOVD 0(R12), F16
+	WORD  $0x4fd0122c // fmla v12.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124d // fmla v13.2d, v18.2d, v16.d[0]
+	FMOVD 0(R13), F16
+	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0124f // fmla v15.2d, v18.2d, v16.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	SUBS  $1, R6
+	BNE   fold161
+
+folded158:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
+	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	CMP   $1, R1
+	BNE   linear162
+	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
+	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
+	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
+	WORD  $0x4e70f463 // fmax v3.2d, v3.2d, v16.2d
+	WORD  $0x4e70f484 // fmax v4.2d, v4.2d, v16.2d
+	WORD  $0x4e70f4a5 // fmax v5.2d, v5.2d, v16.2d
+	WORD  $0x4e70f4c6 // fmax v6.2d, v6.2d, v16.2d
+	WORD  $0x4e70f4e7 // fmax v7.2d, v7.2d, v16.2d
+	WORD  $0x4e70f508 // fmax v8.2d, v8.2d, v16.2d
+	WORD  $0x4e70f529 // fmax v9.2d, v9.2d, v16.2d
+	WORD  $0x4e70f54a // fmax v10.2d, v10.2d, v16.2d
+	WORD  $0x4e70f56b // fmax v11.2d, v11.2d, v16.2d
+	WORD  $0x4e70f58c // fmax v12.2d, v12.2d, v16.2d
+	WORD  $0x4e70f5ad // fmax v13.2d, v13.2d, v16.2d
+	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
+	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
+
+linear162:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R3)
@@ -10976,11 +15131,11 @@ linear112:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile107
+	BGE   tile155
 
-rest108:
+rest156:
 	CMP $7, R1
-	BNE fewer113
+	BNE fewer163
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -11005,24 +15160,85 @@ rest108:
 	FMOVQ 16(R7), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R8), F13
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded164
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single166
+	CMP $2, R6
+	BLT single166
+
+several165:
+	FMOVQ 0(R4), F15
+	FMOVQ 16(R4), F16
+	ADD   R5, R4
+	FMOVQ 0(R4), F17
+	FMOVQ 16(R4), F18
+	ADD   R5, R4
+	FMOVQ 0(R1), F14
+	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a20 // fmla v0.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a41 // fmla v1.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R7), F14
+	WORD  $0x4fce11e2 // fmla v2.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1203 // fmla v3.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a22 // fmla v2.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a43 // fmla v3.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R8), F14
+	WORD  $0x4fce11e4 // fmla v4.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a24 // fmla v4.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a45 // fmla v5.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R9), F14
+	WORD  $0x4fce11e6 // fmla v6.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a26 // fmla v6.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a47 // fmla v7.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R10), F14
+	WORD  $0x4fce11e8 // fmla v8.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1209 // fmla v9.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a28 // fmla v8.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a49 // fmla v9.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R11), F14
+	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce120b // fmla v11.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a2a // fmla v10.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a4b // fmla v11.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R12), F14
+	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce120d // fmla v13.2d, v16.2d, v14.d[0]
+	WORD  $0x4fce1a2c // fmla v12.2d, v17.2d, v14.d[1]
+	WORD  $0x4fce1a4d // fmla v13.2d, v18.2d, v14.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several165
+	CMP   $0, R6
+	BEQ   folded164
+
+single166:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded115
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold114:
+fold167:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -11055,9 +15271,9 @@ fold114:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold114
+	BNE   fold167
 
-folded115:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V14.B16
@@ -11076,7 +15292,7 @@ folded115:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear116
+	BNE   linear168
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -11092,7 +15308,7 @@ folded115:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear116:
+linear168:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11115,11 +15331,11 @@ linear116:
 	FMOVQ F11, 16(R7)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R8)
-	B     done109
+	B     done157
 
-fewer113:
+fewer163:
 	CMP $6, R1
-	BNE fewer117
+	BNE fewer169
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -11141,23 +15357,78 @@ fewer113:
 	FMOVQ 16(R6), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R7), F11
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded170
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single172
+	CMP $2, R6
+	BLT single172
+
+several171:
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	ADD   R5, R4
+	FMOVQ 0(R4), F15
+	FMOVQ 16(R4), F16
+	ADD   R5, R4
+	FMOVQ 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e0 // fmla v0.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a01 // fmla v1.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R7), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c3 // fmla v3.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e2 // fmla v2.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a03 // fmla v3.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R8), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e4 // fmla v4.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a05 // fmla v5.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R9), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c7 // fmla v7.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e6 // fmla v6.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a07 // fmla v7.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R10), F12
+	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11c9 // fmla v9.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19e8 // fmla v8.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a09 // fmla v9.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R11), F12
+	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11cb // fmla v11.2d, v14.2d, v12.d[0]
+	WORD  $0x4fcc19ea // fmla v10.2d, v15.2d, v12.d[1]
+	WORD  $0x4fcc1a0b // fmla v11.2d, v16.2d, v12.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several171
+	CMP   $0, R6
+	BEQ   folded170
+
+single172:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded119
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold118:
+fold173:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -11186,9 +15457,9 @@ fold118:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold118
+	BNE   fold173
 
-folded119:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -11205,7 +15476,7 @@ folded119:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear120
+	BNE   linear174
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -11219,7 +15490,7 @@ folded119:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear120:
+linear174:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11239,11 +15510,11 @@ linear120:
 	FMOVQ F9, 16(R6)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R7)
-	B     done109
+	B     done157
 
-fewer117:
+fewer169:
 	CMP $5, R1
-	BNE fewer121
+	BNE fewer175
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -11262,22 +15533,71 @@ fewer117:
 	FMOVQ 16(R5), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R6), F9
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded176
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single178
+	CMP $2, R6
+	BLT single178
+
+several177:
+	FMOVQ 0(R4), F11
+	FMOVQ 16(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	ADD   R5, R4
+	FMOVQ 0(R1), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a0 // fmla v0.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c1 // fmla v1.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R7), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a2 // fmla v2.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c3 // fmla v3.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a4 // fmla v4.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c5 // fmla v5.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a6 // fmla v6.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c7 // fmla v7.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R10), F10
+	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1189 // fmla v9.2d, v12.2d, v10.d[0]
+	WORD  $0x4fca19a8 // fmla v8.2d, v13.2d, v10.d[1]
+	WORD  $0x4fca19c9 // fmla v9.2d, v14.2d, v10.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several177
+	CMP   $0, R6
+	BEQ   folded176
+
+single178:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded123
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold122:
+fold179:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -11302,9 +15622,9 @@ fold122:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold122
+	BNE   fold179
 
-folded123:
+folded176:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V10.B16
@@ -11319,7 +15639,7 @@ folded123:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear124
+	BNE   linear180
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -11331,7 +15651,7 @@ folded123:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear124:
+linear180:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11348,11 +15668,11 @@ linear124:
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R6)
-	B     done109
+	B     done157
 
-fewer121:
+fewer175:
 	CMP $4, R1
-	BNE fewer125
+	BNE fewer181
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -11368,21 +15688,64 @@ fewer121:
 	FMOVQ 16(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded182
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single184
+	CMP $2, R6
+	BLT single184
+
+several183:
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R4), F11
+	FMOVQ 16(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R1), F8
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc81960 // fmla v0.2d, v11.2d, v8.d[1]
+	WORD  $0x4fc81981 // fmla v1.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R7), F8
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc81962 // fmla v2.2d, v11.2d, v8.d[1]
+	WORD  $0x4fc81983 // fmla v3.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc81964 // fmla v4.2d, v11.2d, v8.d[1]
+	WORD  $0x4fc81985 // fmla v5.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R9), F8
+	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc81966 // fmla v6.2d, v11.2d, v8.d[1]
+	WORD  $0x4fc81987 // fmla v7.2d, v12.2d, v8.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several183
+	CMP   $0, R6
+	BEQ   folded182
+
+single184:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded127
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold126:
+fold185:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -11403,9 +15766,9 @@ fold126:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold126
+	BNE   fold185
 
-folded127:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -11418,7 +15781,7 @@ folded127:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear128
+	BNE   linear186
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -11428,7 +15791,7 @@ folded127:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear128:
+linear186:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11442,11 +15805,11 @@ linear128:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	B     done109
+	B     done157
 
-fewer125:
+fewer181:
 	CMP $3, R1
-	BNE fewer129
+	BNE fewer187
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -11459,20 +15822,57 @@ fewer125:
 	FMOVQ 16(R3), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded188
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single190
+	CMP $2, R6
+	BLT single190
+
+several189:
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R1), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61920 // fmla v0.2d, v9.2d, v6.d[1]
+	WORD  $0x4fc61941 // fmla v1.2d, v10.2d, v6.d[1]
+	FMOVQ 0(R7), F6
+	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61922 // fmla v2.2d, v9.2d, v6.d[1]
+	WORD  $0x4fc61943 // fmla v3.2d, v10.2d, v6.d[1]
+	FMOVQ 0(R8), F6
+	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
+	WORD  $0x4fc61924 // fmla v4.2d, v9.2d, v6.d[1]
+	WORD  $0x4fc61945 // fmla v5.2d, v10.2d, v6.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several189
+	CMP   $0, R6
+	BEQ   folded188
+
+single190:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded131
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold130:
+fold191:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -11489,9 +15889,9 @@ fold130:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold130
+	BNE   fold191
 
-folded131:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -11502,7 +15902,7 @@ folded131:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear132
+	BNE   linear192
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -11510,7 +15910,7 @@ folded131:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear132:
+linear192:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11521,11 +15921,11 @@ linear132:
 	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
-	B     done109
+	B     done157
 
-fewer129:
+fewer187:
 	CMP $2, R1
-	BNE fewer133
+	BNE fewer193
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -11535,19 +15935,50 @@ fewer129:
 	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R3), F3
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded194
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single196
+	CMP $2, R6
+	BLT single196
+
+several195:
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	WORD  $0x4fc418e0 // fmla v0.2d, v7.2d, v4.d[1]
+	WORD  $0x4fc41901 // fmla v1.2d, v8.2d, v4.d[1]
+	FMOVQ 0(R7), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	WORD  $0x4fc418e2 // fmla v2.2d, v7.2d, v4.d[1]
+	WORD  $0x4fc41903 // fmla v3.2d, v8.2d, v4.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several195
+	CMP   $0, R6
+	BEQ   folded194
+
+single196:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded135
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold134:
+fold197:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -11560,9 +15991,9 @@ fold134:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold134
+	BNE   fold197
 
-folded135:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -11571,13 +16002,13 @@ folded135:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear136
+	BNE   linear198
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear136:
+linear198:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11585,28 +16016,53 @@ linear136:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R3)
-	B     done109
+	B     done157
 
-fewer133:
+fewer193:
 	CMP $1, R1
-	BNE fewer137
+	BNE fewer199
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded200
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single202
+	CMP $2, R6
+	BLT single202
+
+several201:
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	ADD   R5, R4
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R1), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+	WORD  $0x4fc218a0 // fmla v0.2d, v5.2d, v2.d[1]
+	WORD  $0x4fc218c1 // fmla v1.2d, v6.2d, v2.d[1]
+	ADD   $16, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several201
+	CMP   $0, R6
+	BEQ   folded200
+
+single202:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded139
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold138:
+fold203:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -11615,37 +16071,37 @@ fold138:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold138
+	BNE   fold203
 
-folded139:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear140
+	BNE   linear204
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear140:
+linear204:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	B     done109
+	B     done157
 
-fewer137:
-done109:
+fewer199:
+done157:
 	RET
 
-narrower72:
+narrower104:
 	CMP  $2, R0
-	BEQ  full141
+	BEQ  full205
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest144
+	BLT  rest208
 
-tile143:
+tile207:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -11664,25 +16120,74 @@ tile143:
 	FMOVD 0(R7), F5
 	FMOVD 0(R8), F6
 	FMOVD 0(R9), F7
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded210
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single212
+	CMP $2, R6
+	BLT single212
+
+several211:
+	FMOVD 0(R4), F9
+	ADD   R5, R4
+	FMOVD 0(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R1), F8
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81940 // fmla v0.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R7), F8
+	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81941 // fmla v1.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81942 // fmla v2.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R9), F8
+	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81943 // fmla v3.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R10), F8
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81944 // fmla v4.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R11), F8
+	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81945 // fmla v5.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R12), F8
+	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81946 // fmla v6.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R13), F8
+	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81947 // fmla v7.2d, v10.2d, v8.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several211
+	CMP   $0, R6
+	BEQ   folded210
+
+single212:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded147
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold146:
+fold213:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	FMOVD 0(R1), F8
@@ -11710,9 +16215,9 @@ fold146:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold146
+	BNE   fold213
 
-folded147:
+folded210:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -11725,7 +16230,7 @@ folded147:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear148
+	BNE   linear214
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -11735,7 +16240,7 @@ folded147:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear148:
+linear214:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11775,11 +16280,11 @@ linear148:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile143
+	BGE   tile207
 
-rest144:
+rest208:
 	CMP $7, R1
-	BNE fewer149
+	BNE fewer215
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -11797,24 +16302,69 @@ rest144:
 	FMOVD 0(R6), F4
 	FMOVD 0(R7), F5
 	FMOVD 0(R8), F6
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded216
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single218
+	CMP $2, R6
+	BLT single218
+
+several217:
+	FMOVD 0(R4), F8
+	ADD   R5, R4
+	FMOVD 0(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R1), F7
+	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71920 // fmla v0.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R7), F7
+	WORD  $0x4fc71101 // fmla v1.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71921 // fmla v1.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R8), F7
+	WORD  $0x4fc71102 // fmla v2.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71922 // fmla v2.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R9), F7
+	WORD  $0x4fc71103 // fmla v3.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71923 // fmla v3.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R10), F7
+	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71924 // fmla v4.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R11), F7
+	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71925 // fmla v5.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R12), F7
+	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71926 // fmla v6.2d, v9.2d, v7.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several217
+	CMP   $0, R6
+	BEQ   folded216
+
+single218:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded151
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold150:
+fold219:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	FMOVD 0(R1), F7
@@ -11839,9 +16389,9 @@ fold150:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold150
+	BNE   fold219
 
-folded151:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V7.B16
@@ -11853,7 +16403,7 @@ folded151:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear152
+	BNE   linear220
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -11862,7 +16412,7 @@ folded151:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear152:
+linear220:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11878,11 +16428,11 @@ linear152:
 	FMOVD F4, 0(R6)
 	FMOVD F5, 0(R7)
 	FMOVD F6, 0(R8)
-	B     done145
+	B     done209
 
-fewer149:
+fewer215:
 	CMP $6, R1
-	BNE fewer153
+	BNE fewer221
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -11898,23 +16448,64 @@ fewer149:
 	FMOVD 0(R5), F3
 	FMOVD 0(R6), F4
 	FMOVD 0(R7), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded222
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single224
+	CMP $2, R6
+	BLT single224
+
+several223:
+	FMOVD 0(R4), F7
+	ADD   R5, R4
+	FMOVD 0(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R1), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61900 // fmla v0.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R7), F6
+	WORD  $0x4fc610e1 // fmla v1.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61901 // fmla v1.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R8), F6
+	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61902 // fmla v2.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R9), F6
+	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61903 // fmla v3.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R10), F6
+	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61904 // fmla v4.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R11), F6
+	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61905 // fmla v5.2d, v8.2d, v6.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several223
+	CMP   $0, R6
+	BEQ   folded222
+
+single224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded155
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold154:
+fold225:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	FMOVD 0(R1), F6
@@ -11936,9 +16527,9 @@ fold154:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold154
+	BNE   fold225
 
-folded155:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -11949,7 +16540,7 @@ folded155:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear156
+	BNE   linear226
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -11957,7 +16548,7 @@ folded155:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear156:
+linear226:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11971,11 +16562,11 @@ linear156:
 	FMOVD F3, 0(R5)
 	FMOVD F4, 0(R6)
 	FMOVD F5, 0(R7)
-	B     done145
+	B     done209
 
-fewer153:
+fewer221:
 	CMP $5, R1
-	BNE fewer157
+	BNE fewer227
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -11989,22 +16580,59 @@ fewer153:
 	FMOVD 0(R4), F2
 	FMOVD 0(R5), F3
 	FMOVD 0(R6), F4
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded228
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single230
+	CMP $2, R6
+	BLT single230
+
+several229:
+	FMOVD 0(R4), F6
+	ADD   R5, R4
+	FMOVD 0(R4), F7
+	ADD   R5, R4
+	FMOVQ 0(R1), F5
+	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e0 // fmla v0.2d, v7.2d, v5.d[1]
+	FMOVQ 0(R7), F5
+	WORD  $0x4fc510c1 // fmla v1.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e1 // fmla v1.2d, v7.2d, v5.d[1]
+	FMOVQ 0(R8), F5
+	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e2 // fmla v2.2d, v7.2d, v5.d[1]
+	FMOVQ 0(R9), F5
+	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e3 // fmla v3.2d, v7.2d, v5.d[1]
+	FMOVQ 0(R10), F5
+	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e4 // fmla v4.2d, v7.2d, v5.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several229
+	CMP   $0, R6
+	BEQ   folded228
+
+single230:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded159
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold158:
+fold231:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	FMOVD 0(R1), F5
@@ -12023,9 +16651,9 @@ fold158:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold158
+	BNE   fold231
 
-folded159:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V5.B16
@@ -12035,14 +16663,14 @@ folded159:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear160
+	BNE   linear232
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear160:
+linear232:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12054,11 +16682,11 @@ linear160:
 	FMOVD F2, 0(R4)
 	FMOVD F3, 0(R5)
 	FMOVD F4, 0(R6)
-	B     done145
+	B     done209
 
-fewer157:
+fewer227:
 	CMP $4, R1
-	BNE fewer161
+	BNE fewer233
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -12070,21 +16698,54 @@ fewer157:
 	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
 	FMOVD 0(R5), F3
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded234
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single236
+	CMP $2, R6
+	BLT single236
+
+several235:
+	FMOVD 0(R4), F5
+	ADD   R5, R4
+	FMOVD 0(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R7), F4
+	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c1 // fmla v1.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R8), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c2 // fmla v2.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R9), F4
+	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c3 // fmla v3.2d, v6.2d, v4.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several235
+	CMP   $0, R6
+	BEQ   folded234
+
+single236:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded163
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold162:
+fold237:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	FMOVD 0(R1), F4
@@ -12100,9 +16761,9 @@ fold162:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold162
+	BNE   fold237
 
-folded163:
+folded234:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -12111,13 +16772,13 @@ folded163:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear164
+	BNE   linear238
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear164:
+linear238:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12127,11 +16788,11 @@ linear164:
 	FMOVD F1, 0(R3)
 	FMOVD F2, 0(R4)
 	FMOVD F3, 0(R5)
-	B     done145
+	B     done209
 
-fewer161:
+fewer233:
 	CMP $3, R1
-	BNE fewer165
+	BNE fewer239
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -12141,20 +16802,49 @@ fewer161:
 	FMOVD 0(R1), F0
 	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded240
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single242
+	CMP $2, R6
+	BLT single242
+
+several241:
+	FMOVD 0(R4), F4
+	ADD   R5, R4
+	FMOVD 0(R4), F5
+	ADD   R5, R4
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
+	WORD  $0x4fc318a0 // fmla v0.2d, v5.2d, v3.d[1]
+	FMOVQ 0(R7), F3
+	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
+	WORD  $0x4fc318a1 // fmla v1.2d, v5.2d, v3.d[1]
+	FMOVQ 0(R8), F3
+	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
+	WORD  $0x4fc318a2 // fmla v2.2d, v5.2d, v3.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several241
+	CMP   $0, R6
+	BEQ   folded240
+
+single242:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded167
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold166:
+fold243:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	FMOVD 0(R1), F3
@@ -12167,9 +16857,9 @@ fold166:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold166
+	BNE   fold243
 
-folded167:
+folded240:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -12177,12 +16867,12 @@ folded167:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear168
+	BNE   linear244
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear168:
+linear244:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12190,11 +16880,11 @@ linear168:
 	FMOVD F0, 0(R1)
 	FMOVD F1, 0(R3)
 	FMOVD F2, 0(R4)
-	B     done145
+	B     done209
 
-fewer165:
+fewer239:
 	CMP $2, R1
-	BNE fewer169
+	BNE fewer245
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -12202,19 +16892,44 @@ fewer165:
 	ADD   R2, R1, R3
 	FMOVD 0(R1), F0
 	FMOVD 0(R3), F1
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded246
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single248
+	CMP $2, R6
+	BLT single248
+
+several247:
+	FMOVD 0(R4), F3
+	ADD   R5, R4
+	FMOVD 0(R4), F4
+	ADD   R5, R4
+	FMOVQ 0(R1), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
+	FMOVQ 0(R7), F2
+	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc21881 // fmla v1.2d, v4.2d, v2.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several247
+	CMP   $0, R6
+	BEQ   folded246
+
+single248:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded171
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold170:
+fold249:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	FMOVD 0(R1), F2
@@ -12224,78 +16939,99 @@ fold170:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold170
+	BNE   fold249
 
-folded171:
+folded246:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear172
+	BNE   linear250
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear172:
+linear250:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVD F0, 0(R1)
 	FMOVD F1, 0(R3)
-	B     done145
+	B     done209
 
-fewer169:
+fewer245:
 	CMP $1, R1
-	BNE fewer173
+	BNE fewer251
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVD 0(R1), F0
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded252
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single254
+	CMP $2, R6
+	BLT single254
+
+several253:
+	FMOVD 0(R4), F2
+	ADD   R5, R4
+	FMOVD 0(R4), F3
+	ADD   R5, R4
+	FMOVQ 0(R1), F1
+	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	WORD  $0x4fc11860 // fmla v0.2d, v3.2d, v1.d[1]
+	ADD   $16, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several253
+	CMP   $0, R6
+	BEQ   folded252
+
+single254:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded175
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold174:
+fold255:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	FMOVD 0(R1), F1
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold174
+	BNE   fold255
 
-folded175:
+folded252:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear176
+	BNE   linear256
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear176:
+linear256:
 	MOVD  c+0(FP), R1
 	FMOVD F0, 0(R1)
-	B     done145
+	B     done209
 
-fewer173:
-done145:
+fewer251:
+done209:
 	RET
 
-full141:
+full205:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest178
+	BLT  rest258
 
-tile177:
+tile257:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -12314,25 +17050,74 @@ tile177:
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
 	FMOVQ 0(R9), F7
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded260
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single262
+	CMP $2, R6
+	BLT single262
+
+several261:
+	FMOVQ 0(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R1), F8
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81940 // fmla v0.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R7), F8
+	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81941 // fmla v1.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81942 // fmla v2.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R9), F8
+	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81943 // fmla v3.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R10), F8
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81944 // fmla v4.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R11), F8
+	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81945 // fmla v5.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R12), F8
+	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81946 // fmla v6.2d, v10.2d, v8.d[1]
+	FMOVQ 0(R13), F8
+	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81947 // fmla v7.2d, v10.2d, v8.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several261
+	CMP   $0, R6
+	BEQ   folded260
+
+single262:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded181
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
-
-fold180:
+fold263:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	FMOVD 0(R1), F8
@@ -12360,9 +17145,9 @@ fold180:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold180
+	BNE   fold263
 
-folded181:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -12375,7 +17160,7 @@ folded181:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear182
+	BNE   linear264
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -12385,7 +17170,7 @@ folded181:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear182:
+linear264:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12425,11 +17210,11 @@ linear182:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile177
+	BGE   tile257
 
-rest178:
+rest258:
 	CMP $7, R1
-	BNE fewer183
+	BNE fewer265
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -12447,24 +17232,69 @@ rest178:
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded266
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single268
+	CMP $2, R6
+	BLT single268
+
+several267:
+	FMOVQ 0(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R4), F9
+	ADD   R5, R4
+	FMOVQ 0(R1), F7
+	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71920 // fmla v0.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R7), F7
+	WORD  $0x4fc71101 // fmla v1.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71921 // fmla v1.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R8), F7
+	WORD  $0x4fc71102 // fmla v2.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71922 // fmla v2.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R9), F7
+	WORD  $0x4fc71103 // fmla v3.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71923 // fmla v3.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R10), F7
+	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71924 // fmla v4.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R11), F7
+	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71925 // fmla v5.2d, v9.2d, v7.d[1]
+	FMOVQ 0(R12), F7
+	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
+	WORD  $0x4fc71926 // fmla v6.2d, v9.2d, v7.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several267
+	CMP   $0, R6
+	BEQ   folded266
+
+single268:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded185
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-
-fold184:
+fold269:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	FMOVD 0(R1), F7
@@ -12489,9 +17319,9 @@ fold184:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold184
+	BNE   fold269
 
-folded185:
+folded266:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V7.B16
@@ -12503,7 +17333,7 @@ folded185:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear186
+	BNE   linear270
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -12512,7 +17342,7 @@ folded185:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear186:
+linear270:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12528,11 +17358,11 @@ linear186:
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
-	B     done179
+	B     done259
 
-fewer183:
+fewer265:
 	CMP $6, R1
-	BNE fewer187
+	BNE fewer271
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -12548,23 +17378,64 @@ fewer183:
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded272
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single274
+	CMP $2, R6
+	BLT single274
+
+several273:
+	FMOVQ 0(R4), F7
+	ADD   R5, R4
+	FMOVQ 0(R4), F8
+	ADD   R5, R4
+	FMOVQ 0(R1), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61900 // fmla v0.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R7), F6
+	WORD  $0x4fc610e1 // fmla v1.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61901 // fmla v1.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R8), F6
+	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61902 // fmla v2.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R9), F6
+	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61903 // fmla v3.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R10), F6
+	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61904 // fmla v4.2d, v8.2d, v6.d[1]
+	FMOVQ 0(R11), F6
+	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61905 // fmla v5.2d, v8.2d, v6.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several273
+	CMP   $0, R6
+	BEQ   folded272
+
+single274:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded189
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-
-fold188:
+fold275:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	FMOVD 0(R1), F6
@@ -12586,9 +17457,9 @@ fold188:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold188
+	BNE   fold275
 
-folded189:
+folded272:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -12599,7 +17470,7 @@ folded189:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear190
+	BNE   linear276
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -12607,7 +17478,7 @@ folded189:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear190:
+linear276:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12621,11 +17492,11 @@ linear190:
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
-	B     done179
+	B     done259
 
-fewer187:
+fewer271:
 	CMP $5, R1
-	BNE fewer191
+	BNE fewer277
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -12639,22 +17510,59 @@ fewer187:
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded278
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single280
+	CMP $2, R6
+	BLT single280
+
+several279:
+	FMOVQ 0(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R4), F7
+	ADD   R5, R4
+	FMOVQ 0(R1), F5
+	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e0 // fmla v0.2d, v7.2d, v5.d[1]
+	FMOVQ 0(R7), F5
+	WORD  $0x4fc510c1 // fmla v1.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e1 // fmla v1.2d, v7.2d, v5.d[1]
+	FMOVQ 0(R8), F5
+	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e2 // fmla v2.2d, v7.2d, v5.d[1]
+	FMOVQ 0(R9), F5
+	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e3 // fmla v3.2d, v7.2d, v5.d[1]
+	FMOVQ 0(R10), F5
+	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
+	WORD  $0x4fc518e4 // fmla v4.2d, v7.2d, v5.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several279
+	CMP   $0, R6
+	BEQ   folded278
+
+single280:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded193
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-
-fold192:
+fold281:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	FMOVD 0(R1), F5
@@ -12673,9 +17581,9 @@ fold192:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold192
+	BNE   fold281
 
-folded193:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V5.B16
@@ -12685,14 +17593,14 @@ folded193:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear194
+	BNE   linear282
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear194:
+linear282:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12704,11 +17612,11 @@ linear194:
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
-	B     done179
+	B     done259
 
-fewer191:
+fewer277:
 	CMP $4, R1
-	BNE fewer195
+	BNE fewer283
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -12720,21 +17628,54 @@ fewer191:
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded284
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single286
+	CMP $2, R6
+	BLT single286
+
+several285:
+	FMOVQ 0(R4), F5
+	ADD   R5, R4
+	FMOVQ 0(R4), F6
+	ADD   R5, R4
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R7), F4
+	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c1 // fmla v1.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R8), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c2 // fmla v2.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R9), F4
+	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c3 // fmla v3.2d, v6.2d, v4.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several285
+	CMP   $0, R6
+	BEQ   folded284
+
+single286:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded197
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-
-fold196:
+fold287:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	FMOVD 0(R1), F4
@@ -12750,9 +17691,9 @@ fold196:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold196
+	BNE   fold287
 
-folded197:
+folded284:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -12761,13 +17702,13 @@ folded197:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear198
+	BNE   linear288
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear198:
+linear288:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12777,11 +17718,11 @@ linear198:
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
-	B     done179
+	B     done259
 
-fewer195:
+fewer283:
 	CMP $3, R1
-	BNE fewer199
+	BNE fewer289
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -12791,20 +17732,49 @@ fewer195:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded290
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single292
+	CMP $2, R6
+	BLT single292
+
+several291:
+	FMOVQ 0(R4), F4
+	ADD   R5, R4
+	FMOVQ 0(R4), F5
+	ADD   R5, R4
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
+	WORD  $0x4fc318a0 // fmla v0.2d, v5.2d, v3.d[1]
+	FMOVQ 0(R7), F3
+	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
+	WORD  $0x4fc318a1 // fmla v1.2d, v5.2d, v3.d[1]
+	FMOVQ 0(R8), F3
+	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
+	WORD  $0x4fc318a2 // fmla v2.2d, v5.2d, v3.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several291
+	CMP   $0, R6
+	BEQ   folded290
+
+single292:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded201
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-
-fold200:
+fold293:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	FMOVD 0(R1), F3
@@ -12817,9 +17787,9 @@ fold200:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold200
+	BNE   fold293
 
-folded201:
+folded290:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -12827,12 +17797,12 @@ folded201:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear202
+	BNE   linear294
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear202:
+linear294:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12840,11 +17810,11 @@ linear202:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
-	B     done179
+	B     done259
 
-fewer199:
+fewer289:
 	CMP $2, R1
-	BNE fewer203
+	BNE fewer295
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -12852,19 +17822,44 @@ fewer199:
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded296
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single298
+	CMP $2, R6
+	BLT single298
+
+several297:
+	FMOVQ 0(R4), F3
+	ADD   R5, R4
+	FMOVQ 0(R4), F4
+	ADD   R5, R4
+	FMOVQ 0(R1), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
+	FMOVQ 0(R7), F2
+	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc21881 // fmla v1.2d, v4.2d, v2.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several297
+	CMP   $0, R6
+	BEQ   folded296
+
+single298:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded205
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-
-fold204:
+fold299:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	FMOVD 0(R1), F2
@@ -12874,70 +17869,91 @@ fold204:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold204
+	BNE   fold299
 
-folded205:
+folded296:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear206
+	BNE   linear300
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear206:
+linear300:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
-	B     done179
+	B     done259
 
-fewer203:
+fewer295:
 	CMP $1, R1
-	BNE fewer207
+	BNE fewer301
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded302
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single304
+	CMP $2, R6
+	BLT single304
+
+several303:
+	FMOVQ 0(R4), F2
+	ADD   R5, R4
+	FMOVQ 0(R4), F3
+	ADD   R5, R4
+	FMOVQ 0(R1), F1
+	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	WORD  $0x4fc11860 // fmla v0.2d, v3.2d, v1.d[1]
+	ADD   $16, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several303
+	CMP   $0, R6
+	BEQ   folded302
+
+single304:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded209
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-
-fold208:
+fold305:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	FMOVD 0(R1), F1
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold208
+	BNE   fold305
 
-folded209:
+folded302:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear210
+	BNE   linear306
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear210:
+linear306:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
-	B     done179
+	B     done259
 
-fewer207:
-done179:
+fewer301:
+done259:
 	RET
 
 // func narrowNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
