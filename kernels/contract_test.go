@@ -185,18 +185,18 @@ func testFolds[T Float](t *testing.T) {
 // dz2 returns some y of the shape of dy that lets all of it through.
 func dz2[T Float](dy Mat[T]) Mat[T] { return ones[T](dy.Rows, dy.Cols) }
 
-// (1+ε)(1-ε) - 1 is -ε² when rounded once, and 0 when the product is rounded
+// (1+h)(1-h) - 1 is -h² when rounded once, and 0 when the product is rounded
 // first.
 func testFused[T Float](t *testing.T) {
 	p, _, _ := limits[T]()
-	e := pow2[T](2 - p)
-	up, down, want := 1+e, 1-e, -e*e
+	h := pow2[T](2 - p)
+	up, down, want := 1+h, 1-h, -h*h
 	for _, size := range []int{1, 2, 3, 4, 7, 8, 9, 12, 16, 17, 31, 33} {
 		what := func(kernel string) string { return fmt.Sprintf("%s, size %d", kernel, size) }
 		y := forward(3, []T{up}, layerOf(size, down), constant(1, size, T(-1)).Data, Identity)
 		wantAll(t, what("y"), y, want)
 
-		// Rows 0 and 1 give dw the terms -1 and (1+ε)(1-ε); db says what the
+		// Rows 0 and 1 give dw the terms -1 and (1+h)(1-h); db says what the
 		// rows of dz are. Then the same for dx with columns 0 and 1.
 		x, dz := ones[T](2, size), ones[T](2, size)
 		for j := range size {
@@ -219,13 +219,23 @@ func testFused[T Float](t *testing.T) {
 		wantAll(t, what("SGD's w"), weights, -want)
 	}
 
-	// In MSE the product is a square, and the addend what its lane holds.
-	pred := NewMat[T](1, 17)
-	a, b := 1+3*e/4, 1+e/2
-	pred.Data[0], pred.Data[16] = a, b
-	got := MSE(Mat[T]{}, pred, NewMat[T](1, 17))
-	if want := exactFMA(b, b, exactFMA(a, a, T(0))) / 17; got != want {
-		t.Errorf("MSE of %v and %v in one lane is %s, want %s", a, b, show(got), show(want))
+	// In MSE the product is a square, and the addend what its lane holds: here
+	// two squares meet in lane 0.
+	rng, bites := newRand(23), 0
+	for range 50 {
+		a, b := draw[T](rng, ordinary), draw[T](rng, ordinary)
+		pred := NewMat[T](1, 17)
+		pred.Data[0], pred.Data[16] = a, b
+		want := exactFMA(b, b, exactFMA(a, a, 0))
+		if T(a*a)+T(b*b) != want {
+			bites++
+		}
+		if got := MSE(Mat[T]{}, pred, NewMat[T](1, 17)); got != quotient(want, 17) {
+			t.Errorf("type %s, backend %s: MSE of %v and %v in one lane is %s, want %s", typeName[T](), Backend(), a, b, show(got), show(quotient(want, 17)))
+		}
+	}
+	if bites == 0 {
+		t.Error("no pair of squares tells a fused sum from another")
 	}
 }
 

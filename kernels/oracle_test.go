@@ -234,6 +234,29 @@ func testQuotient[T Float](t *testing.T) {
 		check(half, n)
 		check(half*(1+pow2[T](-23)), n)
 	}
+	// m·2ᵏ/n where t·n = m·2ᵏ ± 1, so that the quotient is t, which is half
+	// way, but for one part in 2⁵³ or less: a float64 does not see it.
+	for range 2000 {
+		half := 23 + rng.IntN(2) // bits of t after the first; 23 where the result is subnormal
+		t := uint64(1)<<half | rng.Uint64N(1<<half) | 1
+		k := 54 - half
+		n := t // times n is 1, modulo ever higher powers of 2
+		for range 6 {
+			n *= 2 - t*n
+		}
+		for _, n := range []uint64{n & (1<<k - 1), -n & (1<<k - 1)} {
+			m := (t*n + 1) >> k
+			if t*n < 1<<53 || m >= 1<<24 {
+				continue
+			}
+			a := T(m) * pow2[T](k)
+			if half < 24 {
+				a *= pow2[T](lo - 1)
+			}
+			check(a, int(n))
+			check(-a, int(n))
+		}
+	}
 	for _, a := range []T{T(inf), T(-inf), 0} {
 		if got := quotient(a, 3); got != a {
 			t.Errorf("type %s: quotient(%v, 3) is %v", typeName[T](), a, got)
