@@ -69,14 +69,10 @@ func testBlocks[T Float](t *testing.T) {
 	rng := newRand(22)
 	var shapes []shape
 	for _, a := range []int{127, 128, 129, 255, 256, 257, 511, 512, 513} {
-		for _, s := range []shape{{a, 3, 5}, {a, 5, 9}, {3, a, 5}, {5, a, 9}, {3, 5, a}, {5, 9, a}, {a, 2, 1}, {2, a, 1}} {
-			shapes = append(shapes, s)
-		}
+		shapes = append(shapes, []shape{{a, 3, 5}, {a, 5, 9}, {3, a, 5}, {5, a, 9}, {3, 5, a}, {5, 9, a}, {a, 2, 1}, {2, a, 1}}...)
 	}
 	for _, a := range []int{1023, 1025, 4095, 4096, 4097, 8191, 8193} {
-		for _, s := range []shape{{a, 1, 2}, {a, 2, 1}, {1, a, 1}, {2, a, 2}, {1, a, 9}, {1, 1, a}} {
-			shapes = append(shapes, s)
-		}
+		shapes = append(shapes, []shape{{a, 1, 2}, {a, 2, 1}, {1, a, 1}, {2, a, 2}, {1, a, 9}, {1, 1, a}}...)
 	}
 	for _, a := range []int{16385, 40001} {
 		shapes = append(shapes, shape{a, 1, 1}, shape{a, 1, 2}, shape{1, a, 1}, shape{1, 1, a})
