@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"unsafe"
 
 	"github.com/lockstep-go/lockstep/kernels"
@@ -16,41 +17,51 @@ type fill int
 
 const (
 	ordinary fill = iota // magnitudes around 1
-	wide                 // exponents far apart, but nothing overflows
 	special              // ordinary, and now and then a corner value
-	zeros                // mostly zeros of both signs, else small integers
+	wide                 // exponents far apart, but nothing overflows
+	zeros                // zeros of mostly one sign, rarely small integers
 	tiny                 // products around the least subnormal, and subnormals
 	huge                 // products around the overflow threshold
-	fills
+	ties                 // sums a hair off the middle between two numbers
+	tinyTies             // and such sums that are subnormal
+	given                // none: the case has its own operands
 )
 
+// everyFill begins with those that large cases go through.
+var everyFill = []fill{ordinary, special, wide, zeros, tiny, huge, ties, tinyTies}
+
 func (f fill) String() string {
-	return [...]string{"ordinary", "wide", "special", "zeros", "tiny", "huge"}[f]
+	return [...]string{"ordinary", "special", "wide", "zeros", "tiny", "huge", "ties", "tiny ties", ""}[f]
 }
 
-// trial is one case under way: it draws the operands and keeps the outputs.
-// Nothing it draws is computed in floating point, so that no compiler can
-// round it otherwise.
+// trial is one case with one fill under way: it draws the operands and keeps
+// the outputs. Nothing it draws is computed in floating point, so that no
+// compiler can round it otherwise.
 type trial[T kernels.Float] struct {
 	rng     *rand.PCG
 	fill    fill
 	loose   bool   // rows have gaps, and slices start anywhere
-	rarity  uint64 // one in so many is a corner value
-	call    string // of the kernel, among the case's
+	rarity  int    // one in so many is a corner value
+	minus   uint64 // the sign that most zeros of an operand have
+	call    string // of the kernel, among the trial's
 	outputs []output
 }
 
 // newTrial returns the trial of the case of this name, from which the numbers
-// come. No sum of the case has more than longest terms.
-func newTrial[T kernels.Float](name string, c *kase, longest int) *trial[T] {
-	sum := sha256.Sum256([]byte(name))
+// come.
+func newTrial[T kernels.Float](name string, f fill, loose bool) *trial[T] {
+	sum := sha256.Sum256([]byte(name + " " + f.String()))
 	return &trial[T]{
 		rng:    rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])),
-		fill:   c.fill,
-		loose:  c.loose,
-		rarity: uint64(max(6, 2*longest)),
+		fill:   f,
+		loose:  loose,
+		rarity: 4,
 	}
 }
+
+// fold tells that the operands to come are for sums of n terms, where a few
+// corner values are enough.
+func (t *trial[T]) fold(n int) { t.rarity = max(4, n) }
 
 // below draws one of 0 … n-1.
 func (t *trial[T]) below(n int) int { return int(t.rng.Uint64() >> 32 % uint64(n)) }
@@ -70,33 +81,64 @@ func (t *trial[T]) value() T {
 	case wide:
 		return pick(-most/6, most/3)
 	case special:
-		if t.rng.Uint64()>>32%t.rarity == 0 {
+		if t.below(t.rarity) == 0 {
 			s := corners[T]()
 			return assemble[T](u, s[u%uint64(len(s))])
 		}
 	case zeros:
-		if u%3 > 0 {
-			return assemble[T](u, 0)
+		if u&15 == 0 {
+			return T(int(u>>32%9) - 4)
 		}
-		return T(int(u>>32%9) - 4)
+		return assemble[T](t.mostly(u), 0)
 	case tiny:
+		u = t.mostly(u)
 		if u>>52&3 == 0 {
 			return assemble[T](u, u&(1<<mantissa-1))
 		}
 		return pick(-(bias+mantissa)/2-11, 20)
 	case huge:
 		return pick(most/2-4, 5)
+	case ties:
+		// (1+ε)(1-ε)·2^-p is almost half of 1's last place.
+		e := bias
+		if u>>32&1 == 0 {
+			e -= mantissa + 1
+		}
+		return assemble[T](u, beside[u>>8%uint64(len(beside))]+uint64(e)<<mantissa)
+	case tinyTies:
+		// The product of two is almost half of the least subnormal.
+		if u>>32&1 == 0 {
+			return assemble[T](u, u&(1<<(mantissa-1)-1))
+		}
+		half := -(bias + mantissa)
+		e := half / 2
+		if u>>33&1 == 0 {
+			e = half - e
+		}
+		return assemble[T](u, beside[u>>8%uint64(len(beside))]+uint64(e+bias)<<mantissa)
 	}
 	return pick(-4, 6)
 }
 
+// beside, added to the bits of 1, gives 1+ε and 1-ε, where 1+ε is the number
+// after 1, and 1+3ε.
+var beside = [...]uint64{1, 1<<64 - 2, 3}
+
+// mostly returns u with the sign of the operand, 15 times of 16.
+func (t *trial[T]) mostly(u uint64) uint64 {
+	if u>>4&15 == 0 {
+		return u
+	}
+	return u&^(1<<63) | t.minus
+}
+
 // corners are the magnitudes at which formats and instructions have corners,
 // as bits.
-func corners[T kernels.Float]() []uint64 {
+func corners[T kernels.Float]() [12]uint64 {
 	mantissa, bias := layout[T]()
 	inf := uint64(2*bias+1) << mantissa
 	normal, one := uint64(1)<<mantissa, uint64(bias)<<mantissa
-	return []uint64{
+	return [...]uint64{
 		0, 1, 3, normal - 1, normal, // zero, subnormals, the least normal
 		one, one + 1, inf - 1 - normal, inf - 1, // up to the greatest
 		inf, inf + normal/2, inf + 1, // infinity, a quiet and a signalling NaN
@@ -122,6 +164,7 @@ func assemble[T kernels.Float](u, magnitude uint64) T {
 // mat draws a matrix. What lies between its rows is NaN, to show in the
 // results of who reads it.
 func (t *trial[T]) mat(rows, cols int) kernels.Mat[T] {
+	t.minus = t.rng.Uint64() & (1 << 63)
 	stride, start := cols, 0
 	if t.loose {
 		stride += 1 + t.below(5)
@@ -146,6 +189,7 @@ func (t *trial[T]) vec(n int) []T { return t.mat(1, n).Data[:n:n] }
 // keep adds a matrix to the outputs, keepVec a vector, keepScalar a number.
 func (t *trial[T]) keep(name string, m kernels.Mat[T]) {
 	o := t.output(name, m.Cols)
+	o.data = make([]byte, 0, m.Rows*m.Cols*o.size)
 	for i := range m.Rows {
 		o.data = appendBits(o.data, m.Row(i))
 	}
@@ -165,8 +209,15 @@ func (t *trial[T]) keepScalar(name string, v T) {
 }
 
 func (t *trial[T]) output(name string, cols int) output {
+	about := t.fill.String()
+	if t.loose {
+		about += " loose"
+	}
 	if t.call != "" {
-		name = t.call + ": " + name
+		about += ", " + t.call
+	}
+	if t.fill != given {
+		name = about + ": " + name
 	}
 	return output{name: name, cols: cols, size: int(unsafe.Sizeof(T(0)))}
 }
@@ -174,6 +225,7 @@ func (t *trial[T]) output(name string, cols int) output {
 // appendBits appends the bits of v, least significant byte first and every NaN
 // as the same one.
 func appendBits[T kernels.Float](to []byte, v []T) []byte {
+	to = slices.Grow(to, len(v)*int(unsafe.Sizeof(T(0))))
 	for _, x := range v {
 		if unsafe.Sizeof(x) == 4 {
 			u := math.Float32bits(float32(x))
