@@ -49,17 +49,9 @@ func backwardGeneric[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Act
 
 	// dw = xᵀ · dz and db = 1ᵀ · dz.
 	if !add {
-		for k := range dw.Rows {
-			clear(dw.Row(k))
-		}
 		clear(db)
 	}
-	fold(dw, x.transposed(), dz.view(), dz.Rows)
-	for k := range dw.Rows {
-		for j, row := 0, dw.Row(k); j < dw.Cols; j++ {
-			row[j] += 0
-		}
-	}
+	foldAll(dw, x.transposed(), dz.view(), dz.Rows, add)
 	for j := range db {
 		acc := db[j]
 		for i := range dz.Rows {
@@ -69,13 +61,23 @@ func backwardGeneric[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Act
 	}
 
 	// dx = dz · wᵀ.
-	for i := range dx.Rows {
-		clear(dx.Row(i))
+	foldAll(dx, dz.view(), w.transposed(), dz.Cols, false)
+}
+
+// foldAll is fold from +0, or with add from what c holds, with zeros as +0.
+func foldAll[T Float](c Mat[T], a, b view[T], n int, add bool) {
+	if c.empty() {
+		return
 	}
-	fold(dx, dz.view(), w.transposed(), dz.Cols)
-	for i := range dx.Rows {
-		for k, row := 0, dx.Row(i); k < dx.Cols; k++ {
-			row[k] += 0
+	if !add {
+		for i := range c.Rows {
+			clear(c.Row(i))
+		}
+	}
+	fold(c, a, b, n)
+	for i := range c.Rows {
+		for j, row := 0, c.Row(i); j < c.Cols; j++ {
+			row[j] += 0
 		}
 	}
 }
