@@ -40,6 +40,7 @@ type target struct {
 
 var targets = []target{
 	{"avx2", "amd64", newAVX2, pass.Compile, func(c *build.Context) { x86Masks(c, 32) }},
+	{"avx512", "amd64", newAVX512, pass.Compile, func(*build.Context) {}},
 	{"neon", "arm64", newNEON, neonPasses, func(*build.Context) {}},
 }
 

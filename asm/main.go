@@ -3,7 +3,8 @@
 //
 // A kernel is written once, in dense.go, grad.go, loss.go and update.go, in
 // terms of a [Machine]: an instruction set at an element type, which is a
-// [Spec] and a few verbs. The machines are in x86.go.
+// [Spec] and a few verbs. The machines are in x86.go
+// and neon.go.
 package main
 
 import (

@@ -15,46 +15,64 @@ var x86Ints = []reg.GPPhysical{
 	reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13,
 }
 
-var x86Xmm = []reg.VecPhysical{
-	reg.X0, reg.X1, reg.X2, reg.X3, reg.X4, reg.X5, reg.X6, reg.X7,
-	reg.X8, reg.X9, reg.X10, reg.X11, reg.X12, reg.X13, reg.X14, reg.X15,
-}
-
-// avx2 is AVX2 with FMA: sixteen registers of 256 bits, masks in registers,
-// and exact partial stores in pieces of 16, 8 and 4 bytes (a masked store is
-// slow on many CPUs and keeps later loads waiting on all).
+// x86 is what AVX2 and AVX-512 have in common: everything but parts and masks.
 //
 // X15, which Go's compiler expects to be zero, is a register like the others
 // here and zero again on return.
-type avx2 struct {
+type x86 struct {
 	*build.Context
 	registers
 	spec Spec
 }
 
+// avx2 is AVX2 with FMA: sixteen registers of 256 bits, masks in registers.
+type avx2 struct{ x86 }
+
 func newAVX2(c *build.Context, f Float) Machine {
-	s := Spec{
+	return &avx2{newX86(c, Spec{
 		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, Ints: len(x86Ints),
 		PartVecs: 1, Scalars: 1, MaxRows: 8, MaxCols: 3,
-	}
-	return &avx2{Context: c, registers: newRegisters(s), spec: s}
+	})}
 }
 
-func (m *avx2) Spec() Spec { return m.spec }
+// avx512 is AVX-512 with F, VL, BW and DQ: thirty-two registers of 512 bits,
+// masks in registers of their own, K1 for a part, K2 within a verb.
+type avx512 struct{ x86 }
+
+func newAVX512(c *build.Context, f Float) Machine {
+	return &avx512{newX86(c, Spec{
+		ISA: "AVX512", Float: f, VecBytes: 64, Vecs: 32, Ints: len(x86Ints),
+		PartVecs: 0, Scalars: 1, MaxRows: 8, MaxCols: 3,
+	})}
+}
+
+func newX86(c *build.Context, s Spec) x86 {
+	return x86{Context: c, registers: newRegisters(s), spec: s}
+}
+
+func (m *x86) Spec() Spec { return m.spec }
 
 // pick is the instruction for the element type.
-func pick[F any](m *avx2, f32, f64 F) F {
+func pick[F any](m *x86, f32, f64 F) F {
 	if m.spec.Float == F32 {
 		return f32
 	}
 	return f64
 }
 
-func (m *avx2) ymm(v Vec) reg.VecPhysical { return x86Xmm[v].AsY().(reg.VecPhysical) }
-func (m *avx2) xmm(v Vec) reg.VecPhysical { return x86Xmm[v] }
-func (m *avx2) gp(i Int) reg.GPPhysical   { return x86Ints[i] }
+func (m *x86) gp(i Int) reg.GPPhysical { return x86Ints[i] }
 
-func (m *avx2) mem(a Addr) operand.Mem {
+// vec is the whole register, ymm and xmm its low 256 and 128 bits.
+func (m *x86) vec(v Vec) reg.Register { return m.low(v, m.spec.VecBytes) }
+func (m *x86) ymm(v Vec) reg.Register { return m.low(v, 32) }
+func (m *x86) xmm(v Vec) reg.Register { return m.low(v, 16) }
+
+func (m *x86) low(v Vec, bytes int) reg.Register {
+	s := map[int]reg.Spec{16: reg.S128, 32: reg.S256, 64: reg.S512}[bytes]
+	return reg.Vector.Lookup(reg.Index(v), s)
+}
+
+func (m *x86) mem(a Addr) operand.Mem {
 	op := operand.Mem{Base: m.gp(a.Base), Disp: a.Disp}
 	if a.Scale != 0 {
 		op.Index, op.Scale = m.gp(a.Index), uint8(a.Scale)
@@ -63,7 +81,7 @@ func (m *avx2) mem(a Addr) operand.Mem {
 }
 
 // param is a parameter's place in memory.
-func (m *avx2) param(c gotypes.Component) operand.Mem {
+func (m *x86) param(c gotypes.Component) operand.Mem {
 	b, err := c.Resolve()
 	if err != nil {
 		panic(err)
@@ -71,7 +89,7 @@ func (m *avx2) param(c gotypes.Component) operand.Mem {
 	return b.Addr
 }
 
-func (m *avx2) Func(name, signature string, doc ...string) {
+func (m *x86) Func(name, signature string, doc ...string) {
 	m.FreeAll()
 	m.Function(name + m.spec.ISA + m.spec.Float.Name)
 	m.Attributes(attr.NOSPLIT)
@@ -80,26 +98,26 @@ func (m *avx2) Func(name, signature string, doc ...string) {
 	m.Pragma("noescape")
 }
 
-func (m *avx2) Return() {
+func (m *x86) Return() {
 	m.VXORPS(reg.X15, reg.X15, reg.X15)
 	m.VZEROUPPER()
 	m.RET()
 }
 
-func (m *avx2) Comment(format string, args ...any) { m.Context.Commentf(format, args...) }
+func (m *x86) Comment(format string, args ...any) { m.Context.Commentf(format, args...) }
 
-func (m *avx2) LoopDown(n Int, label string) {
+func (m *x86) LoopDown(n Int, label string) {
 	m.DECQ(m.gp(n))
 	m.JNZ(operand.LabelRef(label))
 }
 
-func (m *avx2) Jump(label string) { m.JMP(operand.LabelRef(label)) }
+func (m *x86) Jump(label string) { m.JMP(operand.LabelRef(label)) }
 
-func (m *avx2) JumpIf(a Int, c Cond, b int, label string) {
+func (m *x86) JumpIf(a Int, c Cond, b int, label string) {
 	if b == 0 {
 		m.TESTQ(m.gp(a), m.gp(a))
 	} else {
-		m.CMPQ(m.gp(a), operand.Imm(uint64(b)))
+		m.CMPQ(m.gp(a), imm(b))
 	}
 	to := operand.LabelRef(label)
 	switch c {
@@ -116,22 +134,30 @@ func (m *avx2) JumpIf(a Int, c Cond, b int, label string) {
 	}
 }
 
-func (m *avx2) Arg(d Int, name string)    { m.MOVQ(m.param(m.Param(name)), m.gp(d)) }
-func (m *avx2) SetArg(name string, s Int) { m.MOVQ(m.gp(s), m.param(m.Param(name))) }
-func (m *avx2) Add(d, s Int)              { m.ADDQ(m.gp(s), m.gp(d)) }
-func (m *avx2) MulConst(d, s Int, c int)  { m.IMUL3Q(operand.Imm(uint64(c)), m.gp(s), m.gp(d)) }
+func (m *x86) Arg(d Int, name string)    { m.MOVQ(m.param(m.Param(name)), m.gp(d)) }
+func (m *x86) SetArg(name string, s Int) { m.MOVQ(m.gp(s), m.param(m.Param(name))) }
+func (m *x86) Add(d, s Int)              { m.ADDQ(m.gp(s), m.gp(d)) }
+func (m *x86) MulConst(d, s Int, c int)  { m.IMUL3Q(imm(c), m.gp(s), m.gp(d)) }
 
-func (m *avx2) AddConst(d Int, c int) {
+func (m *x86) AddConst(d Int, c int) {
 	if c < 0 {
-		m.SUBQ(operand.Imm(uint64(-c)), m.gp(d))
+		m.SUBQ(imm(-c), m.gp(d))
 	} else {
-		m.ADDQ(operand.Imm(uint64(c)), m.gp(d))
+		m.ADDQ(imm(c), m.gp(d))
 	}
+}
+
+// imm is a constant of 8 or 32 bits: most instructions have no other forms.
+func imm(c int) operand.Constant {
+	if c < 1<<7 {
+		return operand.U8(c)
+	}
+	return operand.U32(c)
 }
 
 // Rows reaches eight rows from one base: an index register counts one, two,
 // four or eight times, so strides ×1, ×3, ×5 and ×7 give all multiples.
-func (m *avx2) Rows(n int, base, stride Int) Rows {
+func (m *x86) Rows(n int, base, stride Int) Rows {
 	odd := map[int]Int{1: stride}
 	var r Rows
 	for i := range n {
@@ -155,142 +181,71 @@ func (m *avx2) Rows(n int, base, stride Int) Rows {
 	return r
 }
 
-func (m *avx2) FreeRows(r Rows)          { m.FreeInts(r.took...) }
-func (m *avx2) Step(r Rows, by Int)      { m.Add(r.At[0].Base, by) }
-func (m *avx2) StepConst(r Rows, by int) { m.AddConst(r.At[0].Base, by) }
+func (m *x86) FreeRows(r Rows)          { m.FreeInts(r.took...) }
+func (m *x86) Step(r Rows, by Int)      { m.Add(r.At[0].Base, by) }
+func (m *x86) StepConst(r Rows, by int) { m.AddConst(r.At[0].Base, by) }
 
-func (m *avx2) Load(v Vec, a Addr)  { pick(m, m.VMOVUPS, m.VMOVUPD)(m.mem(a), m.ymm(v)) }
-func (m *avx2) Store(a Addr, v Vec) { pick(m, m.VMOVUPS, m.VMOVUPD)(m.ymm(v), m.mem(a)) }
+func (m *x86) Load(v Vec, a Addr)  { pick(m, m.VMOVUPS, m.VMOVUPD)(m.mem(a), m.vec(v)) }
+func (m *x86) Store(a Addr, v Vec) { pick(m, m.VMOVUPS, m.VMOVUPD)(m.vec(v), m.mem(a)) }
 
-// MakePart loads the mask from a table of ones and zeros, as many bytes before
-// the middle as the part is long.
-func (m *avx2) MakePart(count Int) Part {
-	p := Part{Count: count, Mask: m.Vec()}
-	bytes, table := m.Int(), m.Int()
-	m.MOVQ(m.gp(count), m.gp(bytes))
-	m.ANDQ(operand.Imm(uint64(m.spec.Lanes()-1)), m.gp(bytes))
-	m.IMUL3Q(operand.Imm(uint64(m.spec.Float.Size)), m.gp(bytes), m.gp(bytes))
-	m.LEAQ(operand.NewDataAddr(operand.NewStaticSymbol(maskTable), m.spec.VecBytes), m.gp(table))
-	m.SUBQ(m.gp(bytes), m.gp(table))
-	m.VMOVDQU(operand.Mem{Base: m.gp(table)}, m.ymm(p.Mask))
-	m.FreeInts(bytes, table)
-	return p
-}
-
-const maskTable = "mask"
-
-// x86Masks is the table MakePart loads from, for a file whose functions do.
-func x86Masks(c *build.Context, vecBytes int) {
-	c.StaticGlobal(maskTable)
-	c.DataAttributes(attr.RODATA | attr.NOPTR)
-	for i := range 2 * vecBytes / 8 {
-		ones := operand.U64(0)
-		if i < vecBytes/8 {
-			ones = ^ones
-		}
-		c.AppendDatum(ones)
-	}
-}
-
-func (m *avx2) FreePart(p Part) { m.FreeVecs(p.Mask) }
-
-func (m *avx2) LoadPart(v Vec, a Addr, p Part) {
-	pick(m, m.VMASKMOVPS, m.VMASKMOVPD)(m.mem(a), m.ymm(p.Mask), m.ymm(v))
-}
-
-// StorePart stores the lanes in pieces, by the bits of the count. What is
-// left is always moved to the low lanes.
-func (m *avx2) StorePart(a Addr, v Vec, p Part) {
-	done := m.NewLabel("stored")
-	m.storePart(a, v, p.Count, m.spec.Lanes()/2, done)
-	m.Label(done)
-}
-
-func (m *avx2) storePart(a Addr, v Vec, count Int, half int, done string) {
-	if half == 0 {
-		return
-	}
-	low := m.NewLabel("low")
-	m.TESTQ(operand.U32(half), m.gp(count))
-	m.JZ(operand.LabelRef(low))
-	switch bytes := half * m.spec.Float.Size; bytes {
-	case 16:
-		m.VMOVUPS(m.xmm(v), m.mem(a))
-		m.VEXTRACTF128(operand.Imm(1), m.ymm(v), m.xmm(v))
-	case 8:
-		m.VMOVSD(m.xmm(v), m.mem(a))
-		m.VUNPCKHPD(m.xmm(v), m.xmm(v), m.xmm(v))
-	case 4:
-		m.VMOVSS(m.xmm(v), m.mem(a))
-	}
-	m.storePart(a.Plus(half*m.spec.Float.Size), v, count, half/2, done)
-	if half > 1 {
-		m.JMP(operand.LabelRef(done))
-	}
-	m.Label(low)
-	m.storePart(a, v, count, half/2, done)
-}
-
-func (m *avx2) LoadOne(v Vec, a Addr) { pick(m, m.VMOVSS, m.VMOVSD)(m.mem(a), m.xmm(v)) }
-func (m *avx2) Splat(v Vec, a Addr) {
-	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.mem(a), m.ymm(v))
+func (m *x86) LoadOne(v Vec, a Addr) { pick(m, m.VMOVSS, m.VMOVSD)(m.mem(a), m.xmm(v)) }
+func (m *x86) Splat(v Vec, a Addr) {
+	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.mem(a), m.vec(v))
 }
 
 // Scalars: only ever one, and that is all lanes alike.
-func (m *avx2) Scalars(v Vec, a Addr, _ int) { m.Splat(v, a) }
-func (m *avx2) SplatArg(v Vec, name string) {
-	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.param(m.Param(name)), m.ymm(v))
+func (m *x86) Scalars(v Vec, a Addr, _ int) { m.Splat(v, a) }
+func (m *x86) SplatArg(v Vec, name string) {
+	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.param(m.Param(name)), m.vec(v))
 }
 
-func (m *avx2) StoreLane(a Addr, l Lane) {
+func (m *x86) StoreLane(a Addr, l Lane) {
 	x, at := m.xmm(l.Vec), m.mem(a)
 	switch {
 	case l.Lane == 0:
 		pick(m, m.VMOVSS, m.VMOVSD)(x, at)
 	case m.spec.Float == F32:
-		m.VEXTRACTPS(operand.Imm(uint64(l.Lane)), x, at)
+		m.VEXTRACTPS(imm(l.Lane), x, at)
 	default:
 		m.VMOVHPD(x, at)
 	}
 }
 
-func (m *avx2) LoadArray(v Vec, name string, i int) {
-	pick(m, m.VMOVUPS, m.VMOVUPD)(m.param(m.Param(name).Index(i*m.spec.Lanes())), m.ymm(v))
+func (m *x86) LoadArray(v Vec, name string, i int) {
+	pick(m, m.VMOVUPS, m.VMOVUPD)(m.param(m.Param(name).Index(i*m.spec.Lanes())), m.vec(v))
 }
 
-func (m *avx2) StoreArray(name string, i int, v Vec) {
-	pick(m, m.VMOVUPS, m.VMOVUPD)(m.ymm(v), m.param(m.Context.Return(name).Index(i*m.spec.Lanes())))
+func (m *x86) StoreArray(name string, i int, v Vec) {
+	pick(m, m.VMOVUPS, m.VMOVUPD)(m.vec(v), m.param(m.Context.Return(name).Index(i*m.spec.Lanes())))
 }
 
-func (m *avx2) Zero(v Vec)         { m.VXORPS(m.ymm(v), m.ymm(v), m.ymm(v)) }
-func (m *avx2) AddVec(d, a, b Vec) { pick(m, m.VADDPS, m.VADDPD)(m.ymm(b), m.ymm(a), m.ymm(d)) }
-func (m *avx2) SubVec(d, a, b Vec) { pick(m, m.VSUBPS, m.VSUBPD)(m.ymm(b), m.ymm(a), m.ymm(d)) }
-func (m *avx2) MulVec(d, a, b Vec) { pick(m, m.VMULPS, m.VMULPD)(m.ymm(b), m.ymm(a), m.ymm(d)) }
-func (m *avx2) FMA(acc, a, b Vec) {
-	pick(m, m.VFMADD231PS, m.VFMADD231PD)(m.ymm(b), m.ymm(a), m.ymm(acc))
+func (m *x86) AddVec(d, a, b Vec) { pick(m, m.VADDPS, m.VADDPD)(m.vec(b), m.vec(a), m.vec(d)) }
+func (m *x86) SubVec(d, a, b Vec) { pick(m, m.VSUBPS, m.VSUBPD)(m.vec(b), m.vec(a), m.vec(d)) }
+func (m *x86) MulVec(d, a, b Vec) { pick(m, m.VMULPS, m.VMULPD)(m.vec(b), m.vec(a), m.vec(d)) }
+func (m *x86) FMA(acc, a, b Vec) {
+	pick(m, m.VFMADD231PS, m.VFMADD231PD)(m.vec(b), m.vec(a), m.vec(acc))
 }
-func (m *avx2) FMAScalar(acc, a, s Vec, _ int) { m.FMA(acc, a, s) }
+func (m *x86) FMAScalar(acc, a, s Vec, _ int) { m.FMA(acc, a, s) }
 
 // ReLU: VMAX returns its second source (here v, the first in Go's order) when
 // one of the two is NaN or both are zero.
-func (m *avx2) ReLU(v, zero Vec) {
-	pick(m, m.VMAXPS, m.VMAXPD)(m.ymm(v), m.ymm(zero), m.ymm(v))
-}
-
-// Gate: z AND (y NLE 0), which holds for a NaN too.
-func (m *avx2) Gate(z, y, t Vec) {
-	const notLessOrEqual = 6
-	m.Zero(t)
-	pick(m, m.VCMPPS, m.VCMPPD)(operand.Imm(notLessOrEqual), m.ymm(t), m.ymm(y), m.ymm(y))
-	pick(m, m.VANDPS, m.VANDPD)(m.ymm(y), m.ymm(z), m.ymm(z))
+func (m *x86) ReLU(v, zero Vec) {
+	pick(m, m.VMAXPS, m.VMAXPD)(m.vec(v), m.vec(zero), m.vec(v))
 }
 
 // FoldRows halves to 128 bits, then the rows by pairs (float64) or fours.
-func (m *avx2) FoldRows(vs []Vec, t Vec) []Lane {
+func (m *x86) FoldRows(vs []Vec, t Vec) []Lane {
 	x := m.xmm
 	for _, v := range vs {
-		m.VEXTRACTF128(operand.Imm(1), m.ymm(v), x(t))
-		pick(m, m.VADDPS, m.VADDPD)(x(t), x(v), x(v))
+		for bytes := m.spec.VecBytes / 2; bytes >= 16; bytes /= 2 {
+			h, l := m.low(t, bytes), m.low(v, bytes)
+			if bytes == 32 {
+				m.VEXTRACTF64X4(imm(1), m.vec(v), h)
+			} else {
+				m.VEXTRACTF128(imm(1), m.ymm(v), h)
+			}
+			pick(m, m.VADDPS, m.VADDPD)(h, l, l)
+		}
 	}
 	row := func(i int) Vec { return vs[min(i, len(vs)-1)] }
 	var lanes []Lane
@@ -318,4 +273,142 @@ func (m *avx2) FoldRows(vs []Vec, t Vec) []Lane {
 		}
 	}
 	return lanes
+}
+
+// notLessOrEqual is a predicate of VCMP.
+const notLessOrEqual = 6
+
+// What AVX2 does its own way.
+
+func (m *avx2) Zero(v Vec) { m.VXORPS(m.ymm(v), m.ymm(v), m.ymm(v)) }
+
+// MakePart loads the mask from a table of ones and zeros, as many bytes before
+// the middle as the part is long.
+func (m *avx2) MakePart(count Int) Part {
+	p := Part{Count: count, Mask: m.Vec()}
+	bytes, table := m.Int(), m.Int()
+	m.MOVQ(m.gp(count), m.gp(bytes))
+	m.ANDQ(imm(m.spec.Lanes()-1), m.gp(bytes))
+	m.IMUL3Q(imm(m.spec.Float.Size), m.gp(bytes), m.gp(bytes))
+	m.LEAQ(operand.NewDataAddr(operand.NewStaticSymbol(maskTable), m.spec.VecBytes), m.gp(table))
+	m.SUBQ(m.gp(bytes), m.gp(table))
+	m.VMOVDQU(operand.Mem{Base: m.gp(table)}, m.ymm(p.Mask))
+	m.FreeInts(bytes, table)
+	return p
+}
+
+const maskTable = "mask"
+
+// x86Masks is the table MakePart loads from, for a file whose functions do.
+func x86Masks(c *build.Context, vecBytes int) {
+	c.StaticGlobal(maskTable)
+	c.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 2 * vecBytes / 8 {
+		ones := operand.U64(0)
+		if i < vecBytes/8 {
+			ones = ^ones
+		}
+		c.AppendDatum(ones)
+	}
+}
+
+func (m *avx2) FreePart(p Part) { m.FreeVecs(p.Mask) }
+
+func (m *avx2) LoadPart(v Vec, a Addr, p Part) {
+	pick(&m.x86, m.VMASKMOVPS, m.VMASKMOVPD)(m.mem(a), m.ymm(p.Mask), m.ymm(v))
+}
+
+// StorePart stores the lanes in exact pieces, by the bits of the count: a
+// masked store is slow on many CPUs and keeps later loads waiting. What is left
+// is always moved to the low lanes.
+func (m *avx2) StorePart(a Addr, v Vec, p Part) {
+	done := m.NewLabel("stored")
+	m.storePart(a, v, p.Count, m.spec.Lanes()/2, done)
+	m.Label(done)
+}
+
+func (m *avx2) storePart(a Addr, v Vec, count Int, half int, done string) {
+	if half == 0 {
+		return
+	}
+	low := m.NewLabel("low")
+	m.TESTQ(operand.U32(half), m.gp(count))
+	m.JZ(operand.LabelRef(low))
+	switch half * m.spec.Float.Size {
+	case 16:
+		m.VMOVUPS(m.xmm(v), m.mem(a))
+		m.VEXTRACTF128(imm(1), m.ymm(v), m.xmm(v))
+	case 8:
+		m.VMOVSD(m.xmm(v), m.mem(a))
+		m.VUNPCKHPD(m.xmm(v), m.xmm(v), m.xmm(v))
+	case 4:
+		m.VMOVSS(m.xmm(v), m.mem(a))
+	}
+	m.storePart(a.Plus(half*m.spec.Float.Size), v, count, half/2, done)
+	if half > 1 {
+		m.JMP(operand.LabelRef(done))
+	}
+	m.Label(low)
+	m.storePart(a, v, count, half/2, done)
+}
+
+// Gate: z AND (y NLE 0), which holds for a NaN too.
+func (m *avx2) Gate(z, y, t Vec) {
+	m.Zero(t)
+	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.ymm(t), m.ymm(y), m.ymm(y))
+	pick(&m.x86, m.VANDPS, m.VANDPD)(m.ymm(y), m.ymm(z), m.ymm(z))
+}
+
+// What AVX-512 does its own way.
+
+func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
+
+// MakePart makes a mask of as many ones as the part has lanes, and keeps their
+// number.
+func (m *avx512) MakePart(count Int) Part {
+	bits, p := m.Int(), Part{Count: m.Int()}
+	m.MOVQ(m.gp(count), m.gp(p.Count))
+	m.ANDQ(imm(m.spec.Lanes()-1), m.gp(p.Count))
+	m.MOVL(operand.U32(1<<m.spec.Lanes()-1), m.gp(bits).As32())
+	m.BZHIL(m.gp(p.Count).As32(), m.gp(bits).As32(), m.gp(bits).As32())
+	m.KMOVW(m.gp(bits).As32(), reg.K1)
+	m.FreeInts(bits)
+	return p
+}
+
+func (m *avx512) FreePart(p Part) { m.FreeInts(p.Count) }
+
+func (m *avx512) LoadPart(v Vec, a Addr, p Part) {
+	pick(&m.x86, m.VMOVUPS_Z, m.VMOVUPD_Z)(m.mem(a), reg.K1, m.vec(v))
+}
+
+// StorePart uses the mask only for what no single store is as wide as: a
+// masked store keeps later loads of its whole width waiting.
+func (m *avx512) StorePart(a Addr, v Vec, p Part) {
+	done := m.NewLabel("stored")
+	for lanes := m.spec.Lanes() / 2; lanes >= 1; lanes /= 2 {
+		other := m.NewLabel("other")
+		m.JumpIf(p.Count, NotEqual, lanes, other)
+		switch lanes * m.spec.Float.Size {
+		case 32:
+			m.VMOVUPS(m.ymm(v), m.mem(a))
+		case 16:
+			m.VMOVUPS(m.xmm(v), m.mem(a))
+		case 8:
+			m.VMOVSD(m.xmm(v), m.mem(a))
+		case 4:
+			m.VMOVSS(m.xmm(v), m.mem(a))
+		}
+		m.Jump(done)
+		m.Label(other)
+	}
+	pick(&m.x86, m.VMOVUPS, m.VMOVUPD)(m.vec(v), reg.K1, m.mem(a))
+	m.Label(done)
+}
+
+// Gate: z where y NLE 0, which holds for a NaN too.
+func (m *avx512) Gate(z, y, t Vec) {
+	m.Zero(t)
+	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.vec(t), m.vec(y), reg.K2)
+	pick(&m.x86, m.VMOVAPS_Z, m.VMOVAPD_Z)(m.vec(z), reg.K2, m.vec(z))
 }

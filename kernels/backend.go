@@ -89,7 +89,8 @@ func current[T Float]() *table[T] {
 	return (*table[T])(unsafe.Pointer(&b.f64))
 }
 
-// Backend returns the name of the backend in use: "avx2" or "generic".
+// Backend returns the name of the backend in use: "avx512", "avx2", "neon" or
+// "generic".
 func Backend() string { return selected.Load().name }
 
 // Backends returns the names of the backends that this CPU can run and this

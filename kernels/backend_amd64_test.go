@@ -38,6 +38,9 @@ func TestRunnable(t *testing.T) {
 		{"AVX2 and FMA", cpuWith(cpuid.SSE2, osx, avx, av2, fma), []string{"avx2", "generic"}},
 		// cpuid reports AVX and AVX2 only if the system saves the YMM
 		// registers; FMA needs OSXSAVE alone.
+		{"AVX-512 that lowers the clock", cpuWith(append(avx512Needs, cpuid.SSE2, osx)...), []string{"avx2", "avx512", "generic"}},
+		{"AVX-512 with VBMI2", cpuWith(append(avx512Needs, cpuid.SSE2, osx, cpuid.AVX512VBMI2)...), []string{"avx512", "avx2", "generic"}},
+		{"AVX-512 without DQ", cpuWith(cpuid.SSE2, osx, avx, av2, fma, cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512VL, cpuid.AVX512BW, cpuid.AVX512VBMI2), []string{"avx2", "generic"}},
 		{"AVX2 and FMA, YMM state not saved", cpuWith(cpuid.SSE2, osx, fma), []string{"generic"}},
 	} {
 		from := append(runnable(c.cpu), generic)
@@ -62,7 +65,7 @@ func TestRunnable(t *testing.T) {
 
 // No instruction in a backend's files requires more than its guard asks for.
 func TestGuardCoversInstructions(t *testing.T) {
-	for backend, needs := range map[string][]cpuid.FeatureID{"avx2": avx2Needs} {
+	for backend, needs := range map[string][]cpuid.FeatureID{"avx2": avx2Needs, "avx512": avx512Needs} {
 		var guarded []string
 		for _, f := range needs {
 			guarded = append(guarded, f.String())

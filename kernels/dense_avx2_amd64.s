@@ -9714,8 +9714,8 @@ block4:
 	VFMADD231PD Y8, Y9, Y3
 	VMOVUPD     96(AX)(BX*1), Y9
 	VFMADD231PD Y8, Y9, Y7
-	ADDQ        $0x80, CX
-	ADDQ        $0x80, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
 	JGE         block4
@@ -9886,8 +9886,8 @@ block16:
 	VMOVUPD     96(CX), Y4
 	VMOVUPD     96(AX), Y5
 	VFMADD231PD Y4, Y5, Y3
-	ADDQ        $0x80, CX
-	ADDQ        $0x80, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
 	JGE         block16
@@ -10094,8 +10094,8 @@ block1:
 	VMOVUPD     96(BX), Y4
 	VMOVUPD     96(AX), Y5
 	VFMADD231PD Y4, Y5, Y3
-	ADDQ        $0x80, BX
-	ADDQ        $0x80, AX
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, CX
 	CMPQ        CX, $0x10
 	JGE         block1

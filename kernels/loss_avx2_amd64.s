@@ -285,9 +285,9 @@ block3:
 	VFMADD231PD Y5, Y5, Y3
 	VMULPD      Y4, Y5, Y5
 	VMOVUPD     Y5, 96(AX)
-	ADDQ        $0x80, BX
-	ADDQ        $0x80, CX
-	ADDQ        $0x80, AX
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
 	JGE         block3
@@ -492,8 +492,8 @@ block29:
 	VMOVUPD     96(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y3
-	ADDQ        $0x80, BX
-	ADDQ        $0x80, CX
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
 	JGE         block29

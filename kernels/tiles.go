@@ -35,17 +35,19 @@ const (
 	maxFold = 256
 	maxWork = 1 << 18
 	maxRun  = 1 << 12 // elements of one operand, where memory is the limit
+
+	maxPanel = 48 // columns of any backend's panel
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
-// at most 8192 elements and sixteen sums in sixteen lanes.
+// at most 12288 elements and sixteen sums in sixteen lanes.
 type scratch[T Float] struct {
-	packed [2 * maxRun]T
+	packed [maxFold * maxPanel]T
 	lane   [16][lanes]T
 }
 
 // nothing is what a sum starts from when there is no bias and nothing to add to.
-var nothing [64]float64
+var nothing [maxPanel]float64
 
 func zero[T Float]() *T { return (*T)(unsafe.Pointer(&nothing)) }
 

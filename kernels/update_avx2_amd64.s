@@ -41,8 +41,8 @@ block1:
 	VMOVUPS     96(AX), Y1
 	VFMADD231PS Y0, Y2, Y1
 	VMOVUPS     Y1, 96(AX)
-	ADDQ        $0x80, AX
-	ADDQ        $0x80, BX
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, BX
 	SUBQ        $0x20, CX
 	CMPQ        CX, $0x20
 	JGE         block1
@@ -328,8 +328,8 @@ block1:
 	VMOVUPD     96(AX), Y1
 	VFMADD231PD Y0, Y2, Y1
 	VMOVUPD     Y1, 96(AX)
-	ADDQ        $0x80, AX
-	ADDQ        $0x80, BX
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, BX
 	SUBQ        $0x10, CX
 	CMPQ        CX, $0x10
 	JGE         block1
