@@ -155,6 +155,18 @@ func imm(c int) operand.Constant {
 	return operand.U32(c)
 }
 
+// upper moves the upper half of a register's low 2·bytes to d.
+func (m *x86) upper(d, v Vec, bytes int) {
+	switch {
+	case bytes == 32:
+		m.VEXTRACTF64X4(imm(1), m.vec(v), m.ymm(d))
+	case v < 16 && d < 16:
+		m.VEXTRACTF128(imm(1), m.ymm(v), m.xmm(d))
+	default:
+		m.VEXTRACTF32X4(imm(1), m.ymm(v), m.xmm(d))
+	}
+}
+
 // Rows reaches eight rows from one base: an index register counts one, two,
 // four or eight times, so strides ×1, ×3, ×5 and ×7 give all multiples.
 func (m *x86) Rows(n int, base, stride Int) Rows {
@@ -187,6 +199,43 @@ func (m *x86) StepConst(r Rows, by int) { m.AddConst(r.At[0].Base, by) }
 
 func (m *x86) Load(v Vec, a Addr)  { pick(m, m.VMOVUPS, m.VMOVUPD)(m.mem(a), m.vec(v)) }
 func (m *x86) Store(a Addr, v Vec) { pick(m, m.VMOVUPS, m.VMOVUPD)(m.vec(v), m.mem(a)) }
+
+// StorePart stores the lanes in exact pieces, by the bits of the count. A
+// masked store would be slower, AVX-512's as well, and keep later loads
+// waiting. What is left is always moved to the low lanes.
+func (m *x86) StorePart(a Addr, v Vec, p Part) {
+	done := m.NewLabel("stored")
+	m.storePart(a, v, p.Count, m.spec.Lanes()/2, done)
+	m.Label(done)
+}
+
+func (m *x86) storePart(a Addr, v Vec, count Int, half int, done string) {
+	if half == 0 {
+		return
+	}
+	low := m.NewLabel("low")
+	m.TESTQ(operand.U32(half), m.gp(count))
+	m.JZ(operand.LabelRef(low))
+	switch half * m.spec.Float.Size {
+	case 32:
+		m.VMOVUPS(m.ymm(v), m.mem(a))
+		m.upper(v, v, 32)
+	case 16:
+		m.VMOVUPS(m.xmm(v), m.mem(a))
+		m.upper(v, v, 16)
+	case 8:
+		m.VMOVSD(m.xmm(v), m.mem(a))
+		m.VUNPCKHPD(m.xmm(v), m.xmm(v), m.xmm(v))
+	case 4:
+		m.VMOVSS(m.xmm(v), m.mem(a))
+	}
+	m.storePart(a.Plus(half*m.spec.Float.Size), v, count, half/2, done)
+	if half > 1 {
+		m.JMP(operand.LabelRef(done))
+	}
+	m.Label(low)
+	m.storePart(a, v, count, half/2, done)
+}
 
 func (m *x86) LoadOne(v Vec, a Addr) { pick(m, m.VMOVSS, m.VMOVSD)(m.mem(a), m.xmm(v)) }
 func (m *x86) Splat(v Vec, a Addr) {
@@ -239,11 +288,7 @@ func (m *x86) FoldRows(vs []Vec, t Vec) []Lane {
 	for _, v := range vs {
 		for bytes := m.spec.VecBytes / 2; bytes >= 16; bytes /= 2 {
 			h, l := m.low(t, bytes), m.low(v, bytes)
-			if bytes == 32 {
-				m.VEXTRACTF64X4(imm(1), m.vec(v), h)
-			} else {
-				m.VEXTRACTF128(imm(1), m.ymm(v), h)
-			}
+			m.upper(t, v, bytes)
 			pick(m, m.VADDPS, m.VADDPD)(h, l, l)
 		}
 	}
@@ -318,40 +363,6 @@ func (m *avx2) LoadPart(v Vec, a Addr, p Part) {
 	pick(&m.x86, m.VMASKMOVPS, m.VMASKMOVPD)(m.mem(a), m.ymm(p.Mask), m.ymm(v))
 }
 
-// StorePart stores the lanes in exact pieces, by the bits of the count: a
-// masked store is slow on many CPUs and keeps later loads waiting. What is left
-// is always moved to the low lanes.
-func (m *avx2) StorePart(a Addr, v Vec, p Part) {
-	done := m.NewLabel("stored")
-	m.storePart(a, v, p.Count, m.spec.Lanes()/2, done)
-	m.Label(done)
-}
-
-func (m *avx2) storePart(a Addr, v Vec, count Int, half int, done string) {
-	if half == 0 {
-		return
-	}
-	low := m.NewLabel("low")
-	m.TESTQ(operand.U32(half), m.gp(count))
-	m.JZ(operand.LabelRef(low))
-	switch half * m.spec.Float.Size {
-	case 16:
-		m.VMOVUPS(m.xmm(v), m.mem(a))
-		m.VEXTRACTF128(imm(1), m.ymm(v), m.xmm(v))
-	case 8:
-		m.VMOVSD(m.xmm(v), m.mem(a))
-		m.VUNPCKHPD(m.xmm(v), m.xmm(v), m.xmm(v))
-	case 4:
-		m.VMOVSS(m.xmm(v), m.mem(a))
-	}
-	m.storePart(a.Plus(half*m.spec.Float.Size), v, count, half/2, done)
-	if half > 1 {
-		m.JMP(operand.LabelRef(done))
-	}
-	m.Label(low)
-	m.storePart(a, v, count, half/2, done)
-}
-
 // Gate: z AND (y NLE 0), which holds for a NaN too.
 func (m *avx2) Gate(z, y, t Vec) {
 	m.Zero(t)
@@ -363,47 +374,22 @@ func (m *avx2) Gate(z, y, t Vec) {
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
 
-// MakePart makes a mask of as many ones as the part has lanes, and keeps their
-// number.
+// MakePart makes a mask of as many ones as the part has lanes.
 func (m *avx512) MakePart(count Int) Part {
-	bits, p := m.Int(), Part{Count: m.Int()}
-	m.MOVQ(m.gp(count), m.gp(p.Count))
-	m.ANDQ(imm(m.spec.Lanes()-1), m.gp(p.Count))
+	bits, n := m.Int(), m.Int()
+	m.MOVQ(m.gp(count), m.gp(n))
+	m.ANDQ(imm(m.spec.Lanes()-1), m.gp(n))
 	m.MOVL(operand.U32(1<<m.spec.Lanes()-1), m.gp(bits).As32())
-	m.BZHIL(m.gp(p.Count).As32(), m.gp(bits).As32(), m.gp(bits).As32())
+	m.BZHIL(m.gp(n).As32(), m.gp(bits).As32(), m.gp(bits).As32())
 	m.KMOVW(m.gp(bits).As32(), reg.K1)
-	m.FreeInts(bits)
-	return p
+	m.FreeInts(bits, n)
+	return Part{Count: count}
 }
 
-func (m *avx512) FreePart(p Part) { m.FreeInts(p.Count) }
+func (m *avx512) FreePart(Part) {}
 
 func (m *avx512) LoadPart(v Vec, a Addr, p Part) {
 	pick(&m.x86, m.VMOVUPS_Z, m.VMOVUPD_Z)(m.mem(a), reg.K1, m.vec(v))
-}
-
-// StorePart uses the mask only for what no single store is as wide as: a
-// masked store keeps later loads of its whole width waiting.
-func (m *avx512) StorePart(a Addr, v Vec, p Part) {
-	done := m.NewLabel("stored")
-	for lanes := m.spec.Lanes() / 2; lanes >= 1; lanes /= 2 {
-		other := m.NewLabel("other")
-		m.JumpIf(p.Count, NotEqual, lanes, other)
-		switch lanes * m.spec.Float.Size {
-		case 32:
-			m.VMOVUPS(m.ymm(v), m.mem(a))
-		case 16:
-			m.VMOVUPS(m.xmm(v), m.mem(a))
-		case 8:
-			m.VMOVSD(m.xmm(v), m.mem(a))
-		case 4:
-			m.VMOVSS(m.xmm(v), m.mem(a))
-		}
-		m.Jump(done)
-		m.Label(other)
-	}
-	pick(&m.x86, m.VMOVUPS, m.VMOVUPD)(m.vec(v), reg.K1, m.mem(a))
-	m.Label(done)
 }
 
 // Gate: z where y NLE 0, which holds for a NaN too.

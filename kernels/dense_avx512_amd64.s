@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·panelAVX512F32(SB), NOSPLIT, $0-104
 	MOVQ  cols+80(FP), AX
 	CMPQ  AX, $0x20
@@ -24,86 +24,86 @@ TEXT ·panelAVX512F32(SB), NOSPLIT, $0-104
 tile3:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
-	LEAQ      (SI)(DX*4), R8
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPS   (BX)(DX*2), Z6
-	VMOVUPS   64(BX)(DX*2), Z7
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPS   (BX)(SI*1), Z9
-	VMOVUPS   64(BX)(SI*1), Z10
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z11
-	VMOVUPS   (BX)(DX*4), Z12
-	VMOVUPS   64(BX)(DX*4), Z13
-	VMOVUPS.Z 128(BX)(DX*4), K1, Z14
-	VMOVUPS   (BX)(DI*1), Z15
-	VMOVUPS   64(BX)(DI*1), Z16
-	VMOVUPS.Z 128(BX)(DI*1), K1, Z17
-	VMOVUPS   (BX)(SI*2), Z18
-	VMOVUPS   64(BX)(SI*2), Z19
-	VMOVUPS.Z 128(BX)(SI*2), K1, Z20
-	VMOVUPS   (BX)(R8*1), Z21
-	VMOVUPS   64(BX)(R8*1), Z22
-	VMOVUPS.Z 128(BX)(R8*1), K1, Z23
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPS   (BX)(CX*2), Z6
+	VMOVUPS   64(BX)(CX*2), Z7
+	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPS   (BX)(DX*1), Z9
+	VMOVUPS   64(BX)(DX*1), Z10
+	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
+	VMOVUPS   (BX)(CX*4), Z12
+	VMOVUPS   64(BX)(CX*4), Z13
+	VMOVUPS.Z 128(BX)(CX*4), K1, Z14
+	VMOVUPS   (BX)(SI*1), Z15
+	VMOVUPS   64(BX)(SI*1), Z16
+	VMOVUPS.Z 128(BX)(SI*1), K1, Z17
+	VMOVUPS   (BX)(DX*2), Z18
+	VMOVUPS   64(BX)(DX*2), Z19
+	VMOVUPS.Z 128(BX)(DX*2), K1, Z20
+	VMOVUPS   (BX)(DI*1), Z21
+	VMOVUPS   64(BX)(DI*1), Z22
+	VMOVUPS.Z 128(BX)(DI*1), K1, Z23
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
 	JLE       folded6
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
-	LEAQ      (R10)(DX*4), R12
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold7:
-	VMOVUPS      (DI), Z25
-	VMOVUPS      64(DI), Z26
-	VMOVUPS.Z    128(DI), K1, Z27
-	ADDQ         R8, DI
+	VMOVUPS      (SI), Z25
+	VMOVUPS      64(SI), Z26
+	VMOVUPS.Z    128(SI), K1, Z27
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z24, Z25, Z0
 	VFMADD231PS  Z24, Z26, Z1
 	VFMADD231PS  Z24, Z27, Z2
-	VBROADCASTSS (BX)(DX*1), Z24
+	VBROADCASTSS (BX)(CX*1), Z24
 	VFMADD231PS  Z24, Z25, Z3
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z24, Z27, Z5
-	VBROADCASTSS (BX)(DX*2), Z24
+	VBROADCASTSS (BX)(CX*2), Z24
 	VFMADD231PS  Z24, Z25, Z6
 	VFMADD231PS  Z24, Z26, Z7
 	VFMADD231PS  Z24, Z27, Z8
-	VBROADCASTSS (BX)(R10*1), Z24
+	VBROADCASTSS (BX)(R9*1), Z24
 	VFMADD231PS  Z24, Z25, Z9
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z24, Z27, Z11
-	VBROADCASTSS (BX)(DX*4), Z24
+	VBROADCASTSS (BX)(CX*4), Z24
 	VFMADD231PS  Z24, Z25, Z12
 	VFMADD231PS  Z24, Z26, Z13
 	VFMADD231PS  Z24, Z27, Z14
-	VBROADCASTSS (BX)(R11*1), Z24
+	VBROADCASTSS (BX)(R10*1), Z24
 	VFMADD231PS  Z24, Z25, Z15
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z24, Z27, Z17
-	VBROADCASTSS (BX)(R10*2), Z24
+	VBROADCASTSS (BX)(R9*2), Z24
 	VFMADD231PS  Z24, Z25, Z18
 	VFMADD231PS  Z24, Z26, Z19
 	VFMADD231PS  Z24, Z27, Z20
-	VBROADCASTSS (BX)(R12*1), Z24
+	VBROADCASTSS (BX)(R11*1), Z24
 	VFMADD231PS  Z24, Z25, Z21
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z24, Z27, Z23
-	ADDQ         SI, BX
-	DECQ         R9
+	ADDQ         DX, BX
+	DECQ         R8
 	JNZ          fold7
 
 folded6:
@@ -162,257 +162,761 @@ folded6:
 	VMAXPS Z23, Z24, Z23
 
 linear8:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	LEAQ    (SI)(DX*4), R8
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other10
-	VMOVUPS Y2, 128(BX)
-	JMP     stored9
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low10
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low11
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low12
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low13
+	VMOVSS        X2, 184(BX)
 
-other10:
-	CMPQ    CX, $0x04
-	JNE     other11
-	VMOVUPS X2, 128(BX)
-	JMP     stored9
+low13:
+	JMP stored9
 
-other11:
-	CMPQ   CX, $0x02
-	JNE    other12
-	VMOVSD X2, 128(BX)
-	JMP    stored9
+low12:
+	TESTQ  $0x00000001, AX
+	JZ     low14
+	VMOVSS X2, 176(BX)
 
-other12:
-	CMPQ   CX, $0x01
-	JNE    other13
+low14:
+	JMP stored9
+
+low11:
+	TESTQ     $0x00000002, AX
+	JZ        low15
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low16
+	VMOVSS    X2, 168(BX)
+
+low16:
+	JMP stored9
+
+low15:
+	TESTQ  $0x00000001, AX
+	JZ     low17
+	VMOVSS X2, 160(BX)
+
+low17:
+	JMP stored9
+
+low10:
+	TESTQ        $0x00000004, AX
+	JZ           low18
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low19
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low20
+	VMOVSS       X2, 152(BX)
+
+low20:
+	JMP stored9
+
+low19:
+	TESTQ  $0x00000001, AX
+	JZ     low21
+	VMOVSS X2, 144(BX)
+
+low21:
+	JMP stored9
+
+low18:
+	TESTQ     $0x00000002, AX
+	JZ        low22
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low23
+	VMOVSS    X2, 136(BX)
+
+low23:
+	JMP stored9
+
+low22:
+	TESTQ  $0x00000001, AX
+	JZ     low24
 	VMOVSS X2, 128(BX)
-	JMP    stored9
 
-other13:
-	VMOVUPS Z2, K1, 128(BX)
-
+low24:
 stored9:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other15
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored14
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low26
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low27
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low28
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low29
+	VMOVSS        X5, 184(BX)(CX*1)
 
-other15:
-	CMPQ    CX, $0x04
-	JNE     other16
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored14
+low29:
+	JMP stored25
 
-other16:
-	CMPQ   CX, $0x02
-	JNE    other17
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored14
+low28:
+	TESTQ  $0x00000001, AX
+	JZ     low30
+	VMOVSS X5, 176(BX)(CX*1)
 
-other17:
-	CMPQ   CX, $0x01
-	JNE    other18
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored14
+low30:
+	JMP stored25
 
-other18:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low27:
+	TESTQ     $0x00000002, AX
+	JZ        low31
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low32
+	VMOVSS    X5, 168(BX)(CX*1)
 
-stored14:
-	VMOVUPS Z6, (BX)(DX*2)
-	VMOVUPS Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other20
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored19
+low32:
+	JMP stored25
 
-other20:
-	CMPQ    CX, $0x04
-	JNE     other21
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored19
+low31:
+	TESTQ  $0x00000001, AX
+	JZ     low33
+	VMOVSS X5, 160(BX)(CX*1)
 
-other21:
-	CMPQ   CX, $0x02
-	JNE    other22
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored19
+low33:
+	JMP stored25
 
-other22:
-	CMPQ   CX, $0x01
-	JNE    other23
-	VMOVSS X8, 128(BX)(DX*2)
-	JMP    stored19
+low26:
+	TESTQ        $0x00000004, AX
+	JZ           low34
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low35
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low36
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other23:
-	VMOVUPS Z8, K1, 128(BX)(DX*2)
+low36:
+	JMP stored25
 
-stored19:
-	VMOVUPS Z9, (BX)(SI*1)
-	VMOVUPS Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other25
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored24
+low35:
+	TESTQ  $0x00000001, AX
+	JZ     low37
+	VMOVSS X5, 144(BX)(CX*1)
 
-other25:
-	CMPQ    CX, $0x04
-	JNE     other26
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored24
+low37:
+	JMP stored25
 
-other26:
-	CMPQ   CX, $0x02
-	JNE    other27
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored24
+low34:
+	TESTQ     $0x00000002, AX
+	JZ        low38
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low39
+	VMOVSS    X5, 136(BX)(CX*1)
 
-other27:
-	CMPQ   CX, $0x01
-	JNE    other28
-	VMOVSS X11, 128(BX)(SI*1)
-	JMP    stored24
+low39:
+	JMP stored25
 
-other28:
-	VMOVUPS Z11, K1, 128(BX)(SI*1)
+low38:
+	TESTQ  $0x00000001, AX
+	JZ     low40
+	VMOVSS X5, 128(BX)(CX*1)
 
-stored24:
-	VMOVUPS Z12, (BX)(DX*4)
-	VMOVUPS Z13, 64(BX)(DX*4)
-	CMPQ    CX, $0x08
-	JNE     other30
-	VMOVUPS Y14, 128(BX)(DX*4)
-	JMP     stored29
+low40:
+stored25:
+	VMOVUPS       Z6, (BX)(CX*2)
+	VMOVUPS       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low42
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low43
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low44
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low45
+	VMOVSS        X8, 184(BX)(CX*2)
 
-other30:
-	CMPQ    CX, $0x04
-	JNE     other31
-	VMOVUPS X14, 128(BX)(DX*4)
-	JMP     stored29
+low45:
+	JMP stored41
 
-other31:
-	CMPQ   CX, $0x02
-	JNE    other32
-	VMOVSD X14, 128(BX)(DX*4)
-	JMP    stored29
+low44:
+	TESTQ  $0x00000001, AX
+	JZ     low46
+	VMOVSS X8, 176(BX)(CX*2)
 
-other32:
-	CMPQ   CX, $0x01
-	JNE    other33
-	VMOVSS X14, 128(BX)(DX*4)
-	JMP    stored29
+low46:
+	JMP stored41
 
-other33:
-	VMOVUPS Z14, K1, 128(BX)(DX*4)
+low43:
+	TESTQ     $0x00000002, AX
+	JZ        low47
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low48
+	VMOVSS    X8, 168(BX)(CX*2)
 
-stored29:
-	VMOVUPS Z15, (BX)(DI*1)
-	VMOVUPS Z16, 64(BX)(DI*1)
-	CMPQ    CX, $0x08
-	JNE     other35
-	VMOVUPS Y17, 128(BX)(DI*1)
-	JMP     stored34
+low48:
+	JMP stored41
 
-other35:
-	CMPQ    CX, $0x04
-	JNE     other36
-	VMOVUPS X17, 128(BX)(DI*1)
-	JMP     stored34
+low47:
+	TESTQ  $0x00000001, AX
+	JZ     low49
+	VMOVSS X8, 160(BX)(CX*2)
 
-other36:
-	CMPQ   CX, $0x02
-	JNE    other37
-	VMOVSD X17, 128(BX)(DI*1)
-	JMP    stored34
+low49:
+	JMP stored41
 
-other37:
-	CMPQ   CX, $0x01
-	JNE    other38
-	VMOVSS X17, 128(BX)(DI*1)
-	JMP    stored34
+low42:
+	TESTQ        $0x00000004, AX
+	JZ           low50
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low51
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low52
+	VMOVSS       X8, 152(BX)(CX*2)
 
-other38:
-	VMOVUPS Z17, K1, 128(BX)(DI*1)
+low52:
+	JMP stored41
 
-stored34:
-	VMOVUPS Z18, (BX)(SI*2)
-	VMOVUPS Z19, 64(BX)(SI*2)
-	CMPQ    CX, $0x08
-	JNE     other40
-	VMOVUPS Y20, 128(BX)(SI*2)
-	JMP     stored39
+low51:
+	TESTQ  $0x00000001, AX
+	JZ     low53
+	VMOVSS X8, 144(BX)(CX*2)
 
-other40:
-	CMPQ    CX, $0x04
-	JNE     other41
-	VMOVUPS X20, 128(BX)(SI*2)
-	JMP     stored39
+low53:
+	JMP stored41
 
-other41:
-	CMPQ   CX, $0x02
-	JNE    other42
-	VMOVSD X20, 128(BX)(SI*2)
-	JMP    stored39
+low50:
+	TESTQ     $0x00000002, AX
+	JZ        low54
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low55
+	VMOVSS    X8, 136(BX)(CX*2)
 
-other42:
-	CMPQ   CX, $0x01
-	JNE    other43
-	VMOVSS X20, 128(BX)(SI*2)
-	JMP    stored39
+low55:
+	JMP stored41
 
-other43:
-	VMOVUPS Z20, K1, 128(BX)(SI*2)
+low54:
+	TESTQ  $0x00000001, AX
+	JZ     low56
+	VMOVSS X8, 128(BX)(CX*2)
 
-stored39:
-	VMOVUPS Z21, (BX)(R8*1)
-	VMOVUPS Z22, 64(BX)(R8*1)
-	CMPQ    CX, $0x08
-	JNE     other45
-	VMOVUPS Y23, 128(BX)(R8*1)
-	JMP     stored44
+low56:
+stored41:
+	VMOVUPS       Z9, (BX)(DX*1)
+	VMOVUPS       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low58
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low59
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low60
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low61
+	VMOVSS        X11, 184(BX)(DX*1)
 
-other45:
-	CMPQ    CX, $0x04
-	JNE     other46
-	VMOVUPS X23, 128(BX)(R8*1)
-	JMP     stored44
+low61:
+	JMP stored57
 
-other46:
-	CMPQ   CX, $0x02
-	JNE    other47
-	VMOVSD X23, 128(BX)(R8*1)
-	JMP    stored44
+low60:
+	TESTQ  $0x00000001, AX
+	JZ     low62
+	VMOVSS X11, 176(BX)(DX*1)
 
-other47:
-	CMPQ   CX, $0x01
-	JNE    other48
-	VMOVSS X23, 128(BX)(R8*1)
-	JMP    stored44
+low62:
+	JMP stored57
 
-other48:
-	VMOVUPS Z23, K1, 128(BX)(R8*1)
+low59:
+	TESTQ     $0x00000002, AX
+	JZ        low63
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low64
+	VMOVSS    X11, 168(BX)(DX*1)
 
-stored44:
+low64:
+	JMP stored57
+
+low63:
+	TESTQ  $0x00000001, AX
+	JZ     low65
+	VMOVSS X11, 160(BX)(DX*1)
+
+low65:
+	JMP stored57
+
+low58:
+	TESTQ        $0x00000004, AX
+	JZ           low66
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low67
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low68
+	VMOVSS       X11, 152(BX)(DX*1)
+
+low68:
+	JMP stored57
+
+low67:
+	TESTQ  $0x00000001, AX
+	JZ     low69
+	VMOVSS X11, 144(BX)(DX*1)
+
+low69:
+	JMP stored57
+
+low66:
+	TESTQ     $0x00000002, AX
+	JZ        low70
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low71
+	VMOVSS    X11, 136(BX)(DX*1)
+
+low71:
+	JMP stored57
+
+low70:
+	TESTQ  $0x00000001, AX
+	JZ     low72
+	VMOVSS X11, 128(BX)(DX*1)
+
+low72:
+stored57:
+	VMOVUPS       Z12, (BX)(CX*4)
+	VMOVUPS       Z13, 64(BX)(CX*4)
+	TESTQ         $0x00000008, AX
+	JZ            low74
+	VMOVUPS       Y14, 128(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000004, AX
+	JZ            low75
+	VMOVUPS       X14, 160(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000002, AX
+	JZ            low76
+	VMOVSD        X14, 176(BX)(CX*4)
+	VUNPCKHPD     X14, X14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low77
+	VMOVSS        X14, 184(BX)(CX*4)
+
+low77:
+	JMP stored73
+
+low76:
+	TESTQ  $0x00000001, AX
+	JZ     low78
+	VMOVSS X14, 176(BX)(CX*4)
+
+low78:
+	JMP stored73
+
+low75:
+	TESTQ     $0x00000002, AX
+	JZ        low79
+	VMOVSD    X14, 160(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low80
+	VMOVSS    X14, 168(BX)(CX*4)
+
+low80:
+	JMP stored73
+
+low79:
+	TESTQ  $0x00000001, AX
+	JZ     low81
+	VMOVSS X14, 160(BX)(CX*4)
+
+low81:
+	JMP stored73
+
+low74:
+	TESTQ        $0x00000004, AX
+	JZ           low82
+	VMOVUPS      X14, 128(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000002, AX
+	JZ           low83
+	VMOVSD       X14, 144(BX)(CX*4)
+	VUNPCKHPD    X14, X14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low84
+	VMOVSS       X14, 152(BX)(CX*4)
+
+low84:
+	JMP stored73
+
+low83:
+	TESTQ  $0x00000001, AX
+	JZ     low85
+	VMOVSS X14, 144(BX)(CX*4)
+
+low85:
+	JMP stored73
+
+low82:
+	TESTQ     $0x00000002, AX
+	JZ        low86
+	VMOVSD    X14, 128(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low87
+	VMOVSS    X14, 136(BX)(CX*4)
+
+low87:
+	JMP stored73
+
+low86:
+	TESTQ  $0x00000001, AX
+	JZ     low88
+	VMOVSS X14, 128(BX)(CX*4)
+
+low88:
+stored73:
+	VMOVUPS       Z15, (BX)(SI*1)
+	VMOVUPS       Z16, 64(BX)(SI*1)
+	TESTQ         $0x00000008, AX
+	JZ            low90
+	VMOVUPS       Y17, 128(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000004, AX
+	JZ            low91
+	VMOVUPS       X17, 160(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low92
+	VMOVSD        X17, 176(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low93
+	VMOVSS        X17, 184(BX)(SI*1)
+
+low93:
+	JMP stored89
+
+low92:
+	TESTQ  $0x00000001, AX
+	JZ     low94
+	VMOVSS X17, 176(BX)(SI*1)
+
+low94:
+	JMP stored89
+
+low91:
+	TESTQ     $0x00000002, AX
+	JZ        low95
+	VMOVSD    X17, 160(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low96
+	VMOVSS    X17, 168(BX)(SI*1)
+
+low96:
+	JMP stored89
+
+low95:
+	TESTQ  $0x00000001, AX
+	JZ     low97
+	VMOVSS X17, 160(BX)(SI*1)
+
+low97:
+	JMP stored89
+
+low90:
+	TESTQ         $0x00000004, AX
+	JZ            low98
+	VMOVUPS       X17, 128(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low99
+	VMOVSD        X17, 144(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low100
+	VMOVSS        X17, 152(BX)(SI*1)
+
+low100:
+	JMP stored89
+
+low99:
+	TESTQ  $0x00000001, AX
+	JZ     low101
+	VMOVSS X17, 144(BX)(SI*1)
+
+low101:
+	JMP stored89
+
+low98:
+	TESTQ     $0x00000002, AX
+	JZ        low102
+	VMOVSD    X17, 128(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low103
+	VMOVSS    X17, 136(BX)(SI*1)
+
+low103:
+	JMP stored89
+
+low102:
+	TESTQ  $0x00000001, AX
+	JZ     low104
+	VMOVSS X17, 128(BX)(SI*1)
+
+low104:
+stored89:
+	VMOVUPS       Z18, (BX)(DX*2)
+	VMOVUPS       Z19, 64(BX)(DX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low106
+	VMOVUPS       Y20, 128(BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z20, Y20
+	TESTQ         $0x00000004, AX
+	JZ            low107
+	VMOVUPS       X20, 160(BX)(DX*2)
+	VEXTRACTF32X4 $0x01, Y20, X20
+	TESTQ         $0x00000002, AX
+	JZ            low108
+	VMOVSD        X20, 176(BX)(DX*2)
+	VUNPCKHPD     X20, X20, X20
+	TESTQ         $0x00000001, AX
+	JZ            low109
+	VMOVSS        X20, 184(BX)(DX*2)
+
+low109:
+	JMP stored105
+
+low108:
+	TESTQ  $0x00000001, AX
+	JZ     low110
+	VMOVSS X20, 176(BX)(DX*2)
+
+low110:
+	JMP stored105
+
+low107:
+	TESTQ     $0x00000002, AX
+	JZ        low111
+	VMOVSD    X20, 160(BX)(DX*2)
+	VUNPCKHPD X20, X20, X20
+	TESTQ     $0x00000001, AX
+	JZ        low112
+	VMOVSS    X20, 168(BX)(DX*2)
+
+low112:
+	JMP stored105
+
+low111:
+	TESTQ  $0x00000001, AX
+	JZ     low113
+	VMOVSS X20, 160(BX)(DX*2)
+
+low113:
+	JMP stored105
+
+low106:
+	TESTQ         $0x00000004, AX
+	JZ            low114
+	VMOVUPS       X20, 128(BX)(DX*2)
+	VEXTRACTF32X4 $0x01, Y20, X20
+	TESTQ         $0x00000002, AX
+	JZ            low115
+	VMOVSD        X20, 144(BX)(DX*2)
+	VUNPCKHPD     X20, X20, X20
+	TESTQ         $0x00000001, AX
+	JZ            low116
+	VMOVSS        X20, 152(BX)(DX*2)
+
+low116:
+	JMP stored105
+
+low115:
+	TESTQ  $0x00000001, AX
+	JZ     low117
+	VMOVSS X20, 144(BX)(DX*2)
+
+low117:
+	JMP stored105
+
+low114:
+	TESTQ     $0x00000002, AX
+	JZ        low118
+	VMOVSD    X20, 128(BX)(DX*2)
+	VUNPCKHPD X20, X20, X20
+	TESTQ     $0x00000001, AX
+	JZ        low119
+	VMOVSS    X20, 136(BX)(DX*2)
+
+low119:
+	JMP stored105
+
+low118:
+	TESTQ  $0x00000001, AX
+	JZ     low120
+	VMOVSS X20, 128(BX)(DX*2)
+
+low120:
+stored105:
+	VMOVUPS       Z21, (BX)(DI*1)
+	VMOVUPS       Z22, 64(BX)(DI*1)
+	TESTQ         $0x00000008, AX
+	JZ            low122
+	VMOVUPS       Y23, 128(BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z23, Y23
+	TESTQ         $0x00000004, AX
+	JZ            low123
+	VMOVUPS       X23, 160(BX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y23, X23
+	TESTQ         $0x00000002, AX
+	JZ            low124
+	VMOVSD        X23, 176(BX)(DI*1)
+	VUNPCKHPD     X23, X23, X23
+	TESTQ         $0x00000001, AX
+	JZ            low125
+	VMOVSS        X23, 184(BX)(DI*1)
+
+low125:
+	JMP stored121
+
+low124:
+	TESTQ  $0x00000001, AX
+	JZ     low126
+	VMOVSS X23, 176(BX)(DI*1)
+
+low126:
+	JMP stored121
+
+low123:
+	TESTQ     $0x00000002, AX
+	JZ        low127
+	VMOVSD    X23, 160(BX)(DI*1)
+	VUNPCKHPD X23, X23, X23
+	TESTQ     $0x00000001, AX
+	JZ        low128
+	VMOVSS    X23, 168(BX)(DI*1)
+
+low128:
+	JMP stored121
+
+low127:
+	TESTQ  $0x00000001, AX
+	JZ     low129
+	VMOVSS X23, 160(BX)(DI*1)
+
+low129:
+	JMP stored121
+
+low122:
+	TESTQ         $0x00000004, AX
+	JZ            low130
+	VMOVUPS       X23, 128(BX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y23, X23
+	TESTQ         $0x00000002, AX
+	JZ            low131
+	VMOVSD        X23, 144(BX)(DI*1)
+	VUNPCKHPD     X23, X23, X23
+	TESTQ         $0x00000001, AX
+	JZ            low132
+	VMOVSS        X23, 152(BX)(DI*1)
+
+low132:
+	JMP stored121
+
+low131:
+	TESTQ  $0x00000001, AX
+	JZ     low133
+	VMOVSS X23, 144(BX)(DI*1)
+
+low133:
+	JMP stored121
+
+low130:
+	TESTQ     $0x00000002, AX
+	JZ        low134
+	VMOVSD    X23, 128(BX)(DI*1)
+	VUNPCKHPD X23, X23, X23
+	TESTQ     $0x00000001, AX
+	JZ        low135
+	VMOVSS    X23, 136(BX)(DI*1)
+
+low135:
+	JMP stored121
+
+low134:
+	TESTQ  $0x00000001, AX
+	JZ     low136
+	VMOVSS X23, 128(BX)(DI*1)
+
+low136:
+stored121:
 	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, c+0(FP)
 	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, init+16(FP)
 	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
 	MOVQ   rows+72(FP), BX
 	SUBQ   $0x08, BX
@@ -422,84 +926,84 @@ stored44:
 
 rest4:
 	CMPQ BX, $0x07
-	JNE  fewer49
+	JNE  fewer137
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPS   (BX)(DX*2), Z6
-	VMOVUPS   64(BX)(DX*2), Z7
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPS   (BX)(SI*1), Z9
-	VMOVUPS   64(BX)(SI*1), Z10
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z11
-	VMOVUPS   (BX)(DX*4), Z12
-	VMOVUPS   64(BX)(DX*4), Z13
-	VMOVUPS.Z 128(BX)(DX*4), K1, Z14
-	VMOVUPS   (BX)(DI*1), Z15
-	VMOVUPS   64(BX)(DI*1), Z16
-	VMOVUPS.Z 128(BX)(DI*1), K1, Z17
-	VMOVUPS   (BX)(SI*2), Z18
-	VMOVUPS   64(BX)(SI*2), Z19
-	VMOVUPS.Z 128(BX)(SI*2), K1, Z20
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded50
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPS   (BX)(CX*2), Z6
+	VMOVUPS   64(BX)(CX*2), Z7
+	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPS   (BX)(DX*1), Z9
+	VMOVUPS   64(BX)(DX*1), Z10
+	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
+	VMOVUPS   (BX)(CX*4), Z12
+	VMOVUPS   64(BX)(CX*4), Z13
+	VMOVUPS.Z 128(BX)(CX*4), K1, Z14
+	VMOVUPS   (BX)(SI*1), Z15
+	VMOVUPS   64(BX)(SI*1), Z16
+	VMOVUPS.Z 128(BX)(SI*1), K1, Z17
+	VMOVUPS   (BX)(DX*2), Z18
+	VMOVUPS   64(BX)(DX*2), Z19
+	VMOVUPS.Z 128(BX)(DX*2), K1, Z20
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded138
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold51:
-	VMOVUPS      (DI), Z22
-	VMOVUPS      64(DI), Z23
-	VMOVUPS.Z    128(DI), K1, Z24
-	ADDQ         R8, DI
+fold139:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      64(SI), Z23
+	VMOVUPS.Z    128(SI), K1, Z24
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z21
 	VFMADD231PS  Z21, Z22, Z0
 	VFMADD231PS  Z21, Z23, Z1
 	VFMADD231PS  Z21, Z24, Z2
-	VBROADCASTSS (BX)(DX*1), Z21
+	VBROADCASTSS (BX)(CX*1), Z21
 	VFMADD231PS  Z21, Z22, Z3
 	VFMADD231PS  Z21, Z23, Z4
 	VFMADD231PS  Z21, Z24, Z5
-	VBROADCASTSS (BX)(DX*2), Z21
+	VBROADCASTSS (BX)(CX*2), Z21
 	VFMADD231PS  Z21, Z22, Z6
 	VFMADD231PS  Z21, Z23, Z7
 	VFMADD231PS  Z21, Z24, Z8
-	VBROADCASTSS (BX)(R10*1), Z21
+	VBROADCASTSS (BX)(R9*1), Z21
 	VFMADD231PS  Z21, Z22, Z9
 	VFMADD231PS  Z21, Z23, Z10
 	VFMADD231PS  Z21, Z24, Z11
-	VBROADCASTSS (BX)(DX*4), Z21
+	VBROADCASTSS (BX)(CX*4), Z21
 	VFMADD231PS  Z21, Z22, Z12
 	VFMADD231PS  Z21, Z23, Z13
 	VFMADD231PS  Z21, Z24, Z14
-	VBROADCASTSS (BX)(R11*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z21, Z22, Z15
 	VFMADD231PS  Z21, Z23, Z16
 	VFMADD231PS  Z21, Z24, Z17
-	VBROADCASTSS (BX)(R10*2), Z21
+	VBROADCASTSS (BX)(R9*2), Z21
 	VFMADD231PS  Z21, Z22, Z18
 	VFMADD231PS  Z21, Z23, Z19
 	VFMADD231PS  Z21, Z24, Z20
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold51
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold139
 
-folded50:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -525,7 +1029,7 @@ folded50:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear52
+	JNE    linear140
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -548,289 +1052,730 @@ folded50:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear52:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other54
-	VMOVUPS Y2, 128(BX)
-	JMP     stored53
+linear140:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low142
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low143
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low144
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low145
+	VMOVSS        X2, 184(BX)
 
-other54:
-	CMPQ    CX, $0x04
-	JNE     other55
-	VMOVUPS X2, 128(BX)
-	JMP     stored53
+low145:
+	JMP stored141
 
-other55:
-	CMPQ   CX, $0x02
-	JNE    other56
-	VMOVSD X2, 128(BX)
-	JMP    stored53
+low144:
+	TESTQ  $0x00000001, AX
+	JZ     low146
+	VMOVSS X2, 176(BX)
 
-other56:
-	CMPQ   CX, $0x01
-	JNE    other57
+low146:
+	JMP stored141
+
+low143:
+	TESTQ     $0x00000002, AX
+	JZ        low147
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low148
+	VMOVSS    X2, 168(BX)
+
+low148:
+	JMP stored141
+
+low147:
+	TESTQ  $0x00000001, AX
+	JZ     low149
+	VMOVSS X2, 160(BX)
+
+low149:
+	JMP stored141
+
+low142:
+	TESTQ        $0x00000004, AX
+	JZ           low150
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low151
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low152
+	VMOVSS       X2, 152(BX)
+
+low152:
+	JMP stored141
+
+low151:
+	TESTQ  $0x00000001, AX
+	JZ     low153
+	VMOVSS X2, 144(BX)
+
+low153:
+	JMP stored141
+
+low150:
+	TESTQ     $0x00000002, AX
+	JZ        low154
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low155
+	VMOVSS    X2, 136(BX)
+
+low155:
+	JMP stored141
+
+low154:
+	TESTQ  $0x00000001, AX
+	JZ     low156
 	VMOVSS X2, 128(BX)
-	JMP    stored53
 
-other57:
-	VMOVUPS Z2, K1, 128(BX)
+low156:
+stored141:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low158
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low159
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low160
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low161
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored53:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other59
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored58
+low161:
+	JMP stored157
 
-other59:
-	CMPQ    CX, $0x04
-	JNE     other60
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored58
+low160:
+	TESTQ  $0x00000001, AX
+	JZ     low162
+	VMOVSS X5, 176(BX)(CX*1)
 
-other60:
-	CMPQ   CX, $0x02
-	JNE    other61
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored58
+low162:
+	JMP stored157
 
-other61:
-	CMPQ   CX, $0x01
-	JNE    other62
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored58
+low159:
+	TESTQ     $0x00000002, AX
+	JZ        low163
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low164
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other62:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low164:
+	JMP stored157
 
-stored58:
-	VMOVUPS Z6, (BX)(DX*2)
-	VMOVUPS Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other64
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored63
+low163:
+	TESTQ  $0x00000001, AX
+	JZ     low165
+	VMOVSS X5, 160(BX)(CX*1)
 
-other64:
-	CMPQ    CX, $0x04
-	JNE     other65
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored63
+low165:
+	JMP stored157
 
-other65:
-	CMPQ   CX, $0x02
-	JNE    other66
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored63
+low158:
+	TESTQ        $0x00000004, AX
+	JZ           low166
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low167
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low168
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other66:
-	CMPQ   CX, $0x01
-	JNE    other67
-	VMOVSS X8, 128(BX)(DX*2)
-	JMP    stored63
+low168:
+	JMP stored157
 
-other67:
-	VMOVUPS Z8, K1, 128(BX)(DX*2)
+low167:
+	TESTQ  $0x00000001, AX
+	JZ     low169
+	VMOVSS X5, 144(BX)(CX*1)
 
-stored63:
-	VMOVUPS Z9, (BX)(SI*1)
-	VMOVUPS Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other69
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored68
+low169:
+	JMP stored157
 
-other69:
-	CMPQ    CX, $0x04
-	JNE     other70
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored68
+low166:
+	TESTQ     $0x00000002, AX
+	JZ        low170
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low171
+	VMOVSS    X5, 136(BX)(CX*1)
 
-other70:
-	CMPQ   CX, $0x02
-	JNE    other71
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored68
+low171:
+	JMP stored157
 
-other71:
-	CMPQ   CX, $0x01
-	JNE    other72
-	VMOVSS X11, 128(BX)(SI*1)
-	JMP    stored68
+low170:
+	TESTQ  $0x00000001, AX
+	JZ     low172
+	VMOVSS X5, 128(BX)(CX*1)
 
-other72:
-	VMOVUPS Z11, K1, 128(BX)(SI*1)
+low172:
+stored157:
+	VMOVUPS       Z6, (BX)(CX*2)
+	VMOVUPS       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low174
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low175
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low176
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low177
+	VMOVSS        X8, 184(BX)(CX*2)
 
-stored68:
-	VMOVUPS Z12, (BX)(DX*4)
-	VMOVUPS Z13, 64(BX)(DX*4)
-	CMPQ    CX, $0x08
-	JNE     other74
-	VMOVUPS Y14, 128(BX)(DX*4)
-	JMP     stored73
+low177:
+	JMP stored173
 
-other74:
-	CMPQ    CX, $0x04
-	JNE     other75
-	VMOVUPS X14, 128(BX)(DX*4)
-	JMP     stored73
+low176:
+	TESTQ  $0x00000001, AX
+	JZ     low178
+	VMOVSS X8, 176(BX)(CX*2)
 
-other75:
-	CMPQ   CX, $0x02
-	JNE    other76
-	VMOVSD X14, 128(BX)(DX*4)
-	JMP    stored73
+low178:
+	JMP stored173
 
-other76:
-	CMPQ   CX, $0x01
-	JNE    other77
-	VMOVSS X14, 128(BX)(DX*4)
-	JMP    stored73
+low175:
+	TESTQ     $0x00000002, AX
+	JZ        low179
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low180
+	VMOVSS    X8, 168(BX)(CX*2)
 
-other77:
-	VMOVUPS Z14, K1, 128(BX)(DX*4)
+low180:
+	JMP stored173
 
-stored73:
-	VMOVUPS Z15, (BX)(DI*1)
-	VMOVUPS Z16, 64(BX)(DI*1)
-	CMPQ    CX, $0x08
-	JNE     other79
-	VMOVUPS Y17, 128(BX)(DI*1)
-	JMP     stored78
+low179:
+	TESTQ  $0x00000001, AX
+	JZ     low181
+	VMOVSS X8, 160(BX)(CX*2)
 
-other79:
-	CMPQ    CX, $0x04
-	JNE     other80
-	VMOVUPS X17, 128(BX)(DI*1)
-	JMP     stored78
+low181:
+	JMP stored173
 
-other80:
-	CMPQ   CX, $0x02
-	JNE    other81
-	VMOVSD X17, 128(BX)(DI*1)
-	JMP    stored78
+low174:
+	TESTQ        $0x00000004, AX
+	JZ           low182
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low183
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low184
+	VMOVSS       X8, 152(BX)(CX*2)
 
-other81:
-	CMPQ   CX, $0x01
-	JNE    other82
-	VMOVSS X17, 128(BX)(DI*1)
-	JMP    stored78
+low184:
+	JMP stored173
 
-other82:
-	VMOVUPS Z17, K1, 128(BX)(DI*1)
+low183:
+	TESTQ  $0x00000001, AX
+	JZ     low185
+	VMOVSS X8, 144(BX)(CX*2)
 
-stored78:
-	VMOVUPS Z18, (BX)(SI*2)
-	VMOVUPS Z19, 64(BX)(SI*2)
-	CMPQ    CX, $0x08
-	JNE     other84
-	VMOVUPS Y20, 128(BX)(SI*2)
-	JMP     stored83
+low185:
+	JMP stored173
 
-other84:
-	CMPQ    CX, $0x04
-	JNE     other85
-	VMOVUPS X20, 128(BX)(SI*2)
-	JMP     stored83
+low182:
+	TESTQ     $0x00000002, AX
+	JZ        low186
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low187
+	VMOVSS    X8, 136(BX)(CX*2)
 
-other85:
-	CMPQ   CX, $0x02
-	JNE    other86
-	VMOVSD X20, 128(BX)(SI*2)
-	JMP    stored83
+low187:
+	JMP stored173
 
-other86:
-	CMPQ   CX, $0x01
-	JNE    other87
-	VMOVSS X20, 128(BX)(SI*2)
-	JMP    stored83
+low186:
+	TESTQ  $0x00000001, AX
+	JZ     low188
+	VMOVSS X8, 128(BX)(CX*2)
 
-other87:
-	VMOVUPS Z20, K1, 128(BX)(SI*2)
+low188:
+stored173:
+	VMOVUPS       Z9, (BX)(DX*1)
+	VMOVUPS       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low190
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low191
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low192
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low193
+	VMOVSS        X11, 184(BX)(DX*1)
 
-stored83:
+low193:
+	JMP stored189
+
+low192:
+	TESTQ  $0x00000001, AX
+	JZ     low194
+	VMOVSS X11, 176(BX)(DX*1)
+
+low194:
+	JMP stored189
+
+low191:
+	TESTQ     $0x00000002, AX
+	JZ        low195
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low196
+	VMOVSS    X11, 168(BX)(DX*1)
+
+low196:
+	JMP stored189
+
+low195:
+	TESTQ  $0x00000001, AX
+	JZ     low197
+	VMOVSS X11, 160(BX)(DX*1)
+
+low197:
+	JMP stored189
+
+low190:
+	TESTQ        $0x00000004, AX
+	JZ           low198
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low199
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low200
+	VMOVSS       X11, 152(BX)(DX*1)
+
+low200:
+	JMP stored189
+
+low199:
+	TESTQ  $0x00000001, AX
+	JZ     low201
+	VMOVSS X11, 144(BX)(DX*1)
+
+low201:
+	JMP stored189
+
+low198:
+	TESTQ     $0x00000002, AX
+	JZ        low202
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low203
+	VMOVSS    X11, 136(BX)(DX*1)
+
+low203:
+	JMP stored189
+
+low202:
+	TESTQ  $0x00000001, AX
+	JZ     low204
+	VMOVSS X11, 128(BX)(DX*1)
+
+low204:
+stored189:
+	VMOVUPS       Z12, (BX)(CX*4)
+	VMOVUPS       Z13, 64(BX)(CX*4)
+	TESTQ         $0x00000008, AX
+	JZ            low206
+	VMOVUPS       Y14, 128(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000004, AX
+	JZ            low207
+	VMOVUPS       X14, 160(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000002, AX
+	JZ            low208
+	VMOVSD        X14, 176(BX)(CX*4)
+	VUNPCKHPD     X14, X14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low209
+	VMOVSS        X14, 184(BX)(CX*4)
+
+low209:
+	JMP stored205
+
+low208:
+	TESTQ  $0x00000001, AX
+	JZ     low210
+	VMOVSS X14, 176(BX)(CX*4)
+
+low210:
+	JMP stored205
+
+low207:
+	TESTQ     $0x00000002, AX
+	JZ        low211
+	VMOVSD    X14, 160(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low212
+	VMOVSS    X14, 168(BX)(CX*4)
+
+low212:
+	JMP stored205
+
+low211:
+	TESTQ  $0x00000001, AX
+	JZ     low213
+	VMOVSS X14, 160(BX)(CX*4)
+
+low213:
+	JMP stored205
+
+low206:
+	TESTQ        $0x00000004, AX
+	JZ           low214
+	VMOVUPS      X14, 128(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000002, AX
+	JZ           low215
+	VMOVSD       X14, 144(BX)(CX*4)
+	VUNPCKHPD    X14, X14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low216
+	VMOVSS       X14, 152(BX)(CX*4)
+
+low216:
+	JMP stored205
+
+low215:
+	TESTQ  $0x00000001, AX
+	JZ     low217
+	VMOVSS X14, 144(BX)(CX*4)
+
+low217:
+	JMP stored205
+
+low214:
+	TESTQ     $0x00000002, AX
+	JZ        low218
+	VMOVSD    X14, 128(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low219
+	VMOVSS    X14, 136(BX)(CX*4)
+
+low219:
+	JMP stored205
+
+low218:
+	TESTQ  $0x00000001, AX
+	JZ     low220
+	VMOVSS X14, 128(BX)(CX*4)
+
+low220:
+stored205:
+	VMOVUPS       Z15, (BX)(SI*1)
+	VMOVUPS       Z16, 64(BX)(SI*1)
+	TESTQ         $0x00000008, AX
+	JZ            low222
+	VMOVUPS       Y17, 128(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000004, AX
+	JZ            low223
+	VMOVUPS       X17, 160(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low224
+	VMOVSD        X17, 176(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low225
+	VMOVSS        X17, 184(BX)(SI*1)
+
+low225:
+	JMP stored221
+
+low224:
+	TESTQ  $0x00000001, AX
+	JZ     low226
+	VMOVSS X17, 176(BX)(SI*1)
+
+low226:
+	JMP stored221
+
+low223:
+	TESTQ     $0x00000002, AX
+	JZ        low227
+	VMOVSD    X17, 160(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low228
+	VMOVSS    X17, 168(BX)(SI*1)
+
+low228:
+	JMP stored221
+
+low227:
+	TESTQ  $0x00000001, AX
+	JZ     low229
+	VMOVSS X17, 160(BX)(SI*1)
+
+low229:
+	JMP stored221
+
+low222:
+	TESTQ         $0x00000004, AX
+	JZ            low230
+	VMOVUPS       X17, 128(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low231
+	VMOVSD        X17, 144(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low232
+	VMOVSS        X17, 152(BX)(SI*1)
+
+low232:
+	JMP stored221
+
+low231:
+	TESTQ  $0x00000001, AX
+	JZ     low233
+	VMOVSS X17, 144(BX)(SI*1)
+
+low233:
+	JMP stored221
+
+low230:
+	TESTQ     $0x00000002, AX
+	JZ        low234
+	VMOVSD    X17, 128(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low235
+	VMOVSS    X17, 136(BX)(SI*1)
+
+low235:
+	JMP stored221
+
+low234:
+	TESTQ  $0x00000001, AX
+	JZ     low236
+	VMOVSS X17, 128(BX)(SI*1)
+
+low236:
+stored221:
+	VMOVUPS       Z18, (BX)(DX*2)
+	VMOVUPS       Z19, 64(BX)(DX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low238
+	VMOVUPS       Y20, 128(BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z20, Y20
+	TESTQ         $0x00000004, AX
+	JZ            low239
+	VMOVUPS       X20, 160(BX)(DX*2)
+	VEXTRACTF32X4 $0x01, Y20, X20
+	TESTQ         $0x00000002, AX
+	JZ            low240
+	VMOVSD        X20, 176(BX)(DX*2)
+	VUNPCKHPD     X20, X20, X20
+	TESTQ         $0x00000001, AX
+	JZ            low241
+	VMOVSS        X20, 184(BX)(DX*2)
+
+low241:
+	JMP stored237
+
+low240:
+	TESTQ  $0x00000001, AX
+	JZ     low242
+	VMOVSS X20, 176(BX)(DX*2)
+
+low242:
+	JMP stored237
+
+low239:
+	TESTQ     $0x00000002, AX
+	JZ        low243
+	VMOVSD    X20, 160(BX)(DX*2)
+	VUNPCKHPD X20, X20, X20
+	TESTQ     $0x00000001, AX
+	JZ        low244
+	VMOVSS    X20, 168(BX)(DX*2)
+
+low244:
+	JMP stored237
+
+low243:
+	TESTQ  $0x00000001, AX
+	JZ     low245
+	VMOVSS X20, 160(BX)(DX*2)
+
+low245:
+	JMP stored237
+
+low238:
+	TESTQ         $0x00000004, AX
+	JZ            low246
+	VMOVUPS       X20, 128(BX)(DX*2)
+	VEXTRACTF32X4 $0x01, Y20, X20
+	TESTQ         $0x00000002, AX
+	JZ            low247
+	VMOVSD        X20, 144(BX)(DX*2)
+	VUNPCKHPD     X20, X20, X20
+	TESTQ         $0x00000001, AX
+	JZ            low248
+	VMOVSS        X20, 152(BX)(DX*2)
+
+low248:
+	JMP stored237
+
+low247:
+	TESTQ  $0x00000001, AX
+	JZ     low249
+	VMOVSS X20, 144(BX)(DX*2)
+
+low249:
+	JMP stored237
+
+low246:
+	TESTQ     $0x00000002, AX
+	JZ        low250
+	VMOVSD    X20, 128(BX)(DX*2)
+	VUNPCKHPD X20, X20, X20
+	TESTQ     $0x00000001, AX
+	JZ        low251
+	VMOVSS    X20, 136(BX)(DX*2)
+
+low251:
+	JMP stored237
+
+low250:
+	TESTQ  $0x00000001, AX
+	JZ     low252
+	VMOVSS X20, 128(BX)(DX*2)
+
+low252:
+stored237:
 	JMP done5
 
-fewer49:
+fewer137:
 	CMPQ BX, $0x06
-	JNE  fewer88
+	JNE  fewer253
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPS   (BX)(DX*2), Z6
-	VMOVUPS   64(BX)(DX*2), Z7
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPS   (BX)(SI*1), Z9
-	VMOVUPS   64(BX)(SI*1), Z10
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z11
-	VMOVUPS   (BX)(DX*4), Z12
-	VMOVUPS   64(BX)(DX*4), Z13
-	VMOVUPS.Z 128(BX)(DX*4), K1, Z14
-	VMOVUPS   (BX)(DI*1), Z15
-	VMOVUPS   64(BX)(DI*1), Z16
-	VMOVUPS.Z 128(BX)(DI*1), K1, Z17
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded89
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPS   (BX)(CX*2), Z6
+	VMOVUPS   64(BX)(CX*2), Z7
+	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPS   (BX)(DX*1), Z9
+	VMOVUPS   64(BX)(DX*1), Z10
+	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
+	VMOVUPS   (BX)(CX*4), Z12
+	VMOVUPS   64(BX)(CX*4), Z13
+	VMOVUPS.Z 128(BX)(CX*4), K1, Z14
+	VMOVUPS   (BX)(SI*1), Z15
+	VMOVUPS   64(BX)(SI*1), Z16
+	VMOVUPS.Z 128(BX)(SI*1), K1, Z17
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded254
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold90:
-	VMOVUPS      (DI), Z19
-	VMOVUPS      64(DI), Z20
-	VMOVUPS.Z    128(DI), K1, Z21
-	ADDQ         R8, DI
+fold255:
+	VMOVUPS      (SI), Z19
+	VMOVUPS      64(SI), Z20
+	VMOVUPS.Z    128(SI), K1, Z21
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z18, Z19, Z0
 	VFMADD231PS  Z18, Z20, Z1
 	VFMADD231PS  Z18, Z21, Z2
-	VBROADCASTSS (BX)(DX*1), Z18
+	VBROADCASTSS (BX)(CX*1), Z18
 	VFMADD231PS  Z18, Z19, Z3
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z18, Z21, Z5
-	VBROADCASTSS (BX)(DX*2), Z18
+	VBROADCASTSS (BX)(CX*2), Z18
 	VFMADD231PS  Z18, Z19, Z6
 	VFMADD231PS  Z18, Z20, Z7
 	VFMADD231PS  Z18, Z21, Z8
-	VBROADCASTSS (BX)(R10*1), Z18
+	VBROADCASTSS (BX)(R9*1), Z18
 	VFMADD231PS  Z18, Z19, Z9
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z18, Z21, Z11
-	VBROADCASTSS (BX)(DX*4), Z18
+	VBROADCASTSS (BX)(CX*4), Z18
 	VFMADD231PS  Z18, Z19, Z12
 	VFMADD231PS  Z18, Z20, Z13
 	VFMADD231PS  Z18, Z21, Z14
-	VBROADCASTSS (BX)(R11*1), Z18
+	VBROADCASTSS (BX)(R10*1), Z18
 	VFMADD231PS  Z18, Z19, Z15
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z18, Z21, Z17
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold90
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold255
 
-folded89:
+folded254:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -853,7 +1798,7 @@ folded89:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear91
+	JNE    linear256
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -873,251 +1818,629 @@ folded89:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear91:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other93
-	VMOVUPS Y2, 128(BX)
-	JMP     stored92
+linear256:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low258
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low259
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low260
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low261
+	VMOVSS        X2, 184(BX)
 
-other93:
-	CMPQ    CX, $0x04
-	JNE     other94
-	VMOVUPS X2, 128(BX)
-	JMP     stored92
+low261:
+	JMP stored257
 
-other94:
-	CMPQ   CX, $0x02
-	JNE    other95
-	VMOVSD X2, 128(BX)
-	JMP    stored92
+low260:
+	TESTQ  $0x00000001, AX
+	JZ     low262
+	VMOVSS X2, 176(BX)
 
-other95:
-	CMPQ   CX, $0x01
-	JNE    other96
+low262:
+	JMP stored257
+
+low259:
+	TESTQ     $0x00000002, AX
+	JZ        low263
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low264
+	VMOVSS    X2, 168(BX)
+
+low264:
+	JMP stored257
+
+low263:
+	TESTQ  $0x00000001, AX
+	JZ     low265
+	VMOVSS X2, 160(BX)
+
+low265:
+	JMP stored257
+
+low258:
+	TESTQ        $0x00000004, AX
+	JZ           low266
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low267
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low268
+	VMOVSS       X2, 152(BX)
+
+low268:
+	JMP stored257
+
+low267:
+	TESTQ  $0x00000001, AX
+	JZ     low269
+	VMOVSS X2, 144(BX)
+
+low269:
+	JMP stored257
+
+low266:
+	TESTQ     $0x00000002, AX
+	JZ        low270
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low271
+	VMOVSS    X2, 136(BX)
+
+low271:
+	JMP stored257
+
+low270:
+	TESTQ  $0x00000001, AX
+	JZ     low272
 	VMOVSS X2, 128(BX)
-	JMP    stored92
 
-other96:
-	VMOVUPS Z2, K1, 128(BX)
+low272:
+stored257:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low274
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low275
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low276
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low277
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored92:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other98
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored97
+low277:
+	JMP stored273
 
-other98:
-	CMPQ    CX, $0x04
-	JNE     other99
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored97
+low276:
+	TESTQ  $0x00000001, AX
+	JZ     low278
+	VMOVSS X5, 176(BX)(CX*1)
 
-other99:
-	CMPQ   CX, $0x02
-	JNE    other100
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored97
+low278:
+	JMP stored273
 
-other100:
-	CMPQ   CX, $0x01
-	JNE    other101
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored97
+low275:
+	TESTQ     $0x00000002, AX
+	JZ        low279
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low280
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other101:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low280:
+	JMP stored273
 
-stored97:
-	VMOVUPS Z6, (BX)(DX*2)
-	VMOVUPS Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other103
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored102
+low279:
+	TESTQ  $0x00000001, AX
+	JZ     low281
+	VMOVSS X5, 160(BX)(CX*1)
 
-other103:
-	CMPQ    CX, $0x04
-	JNE     other104
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored102
+low281:
+	JMP stored273
 
-other104:
-	CMPQ   CX, $0x02
-	JNE    other105
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored102
+low274:
+	TESTQ        $0x00000004, AX
+	JZ           low282
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low283
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low284
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other105:
-	CMPQ   CX, $0x01
-	JNE    other106
-	VMOVSS X8, 128(BX)(DX*2)
-	JMP    stored102
+low284:
+	JMP stored273
 
-other106:
-	VMOVUPS Z8, K1, 128(BX)(DX*2)
+low283:
+	TESTQ  $0x00000001, AX
+	JZ     low285
+	VMOVSS X5, 144(BX)(CX*1)
 
-stored102:
-	VMOVUPS Z9, (BX)(SI*1)
-	VMOVUPS Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other108
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored107
+low285:
+	JMP stored273
 
-other108:
-	CMPQ    CX, $0x04
-	JNE     other109
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored107
+low282:
+	TESTQ     $0x00000002, AX
+	JZ        low286
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low287
+	VMOVSS    X5, 136(BX)(CX*1)
 
-other109:
-	CMPQ   CX, $0x02
-	JNE    other110
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored107
+low287:
+	JMP stored273
 
-other110:
-	CMPQ   CX, $0x01
-	JNE    other111
-	VMOVSS X11, 128(BX)(SI*1)
-	JMP    stored107
+low286:
+	TESTQ  $0x00000001, AX
+	JZ     low288
+	VMOVSS X5, 128(BX)(CX*1)
 
-other111:
-	VMOVUPS Z11, K1, 128(BX)(SI*1)
+low288:
+stored273:
+	VMOVUPS       Z6, (BX)(CX*2)
+	VMOVUPS       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low290
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low291
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low292
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low293
+	VMOVSS        X8, 184(BX)(CX*2)
 
-stored107:
-	VMOVUPS Z12, (BX)(DX*4)
-	VMOVUPS Z13, 64(BX)(DX*4)
-	CMPQ    CX, $0x08
-	JNE     other113
-	VMOVUPS Y14, 128(BX)(DX*4)
-	JMP     stored112
+low293:
+	JMP stored289
 
-other113:
-	CMPQ    CX, $0x04
-	JNE     other114
-	VMOVUPS X14, 128(BX)(DX*4)
-	JMP     stored112
+low292:
+	TESTQ  $0x00000001, AX
+	JZ     low294
+	VMOVSS X8, 176(BX)(CX*2)
 
-other114:
-	CMPQ   CX, $0x02
-	JNE    other115
-	VMOVSD X14, 128(BX)(DX*4)
-	JMP    stored112
+low294:
+	JMP stored289
 
-other115:
-	CMPQ   CX, $0x01
-	JNE    other116
-	VMOVSS X14, 128(BX)(DX*4)
-	JMP    stored112
+low291:
+	TESTQ     $0x00000002, AX
+	JZ        low295
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low296
+	VMOVSS    X8, 168(BX)(CX*2)
 
-other116:
-	VMOVUPS Z14, K1, 128(BX)(DX*4)
+low296:
+	JMP stored289
 
-stored112:
-	VMOVUPS Z15, (BX)(DI*1)
-	VMOVUPS Z16, 64(BX)(DI*1)
-	CMPQ    CX, $0x08
-	JNE     other118
-	VMOVUPS Y17, 128(BX)(DI*1)
-	JMP     stored117
+low295:
+	TESTQ  $0x00000001, AX
+	JZ     low297
+	VMOVSS X8, 160(BX)(CX*2)
 
-other118:
-	CMPQ    CX, $0x04
-	JNE     other119
-	VMOVUPS X17, 128(BX)(DI*1)
-	JMP     stored117
+low297:
+	JMP stored289
 
-other119:
-	CMPQ   CX, $0x02
-	JNE    other120
-	VMOVSD X17, 128(BX)(DI*1)
-	JMP    stored117
+low290:
+	TESTQ        $0x00000004, AX
+	JZ           low298
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low299
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low300
+	VMOVSS       X8, 152(BX)(CX*2)
 
-other120:
-	CMPQ   CX, $0x01
-	JNE    other121
-	VMOVSS X17, 128(BX)(DI*1)
-	JMP    stored117
+low300:
+	JMP stored289
 
-other121:
-	VMOVUPS Z17, K1, 128(BX)(DI*1)
+low299:
+	TESTQ  $0x00000001, AX
+	JZ     low301
+	VMOVSS X8, 144(BX)(CX*2)
 
-stored117:
+low301:
+	JMP stored289
+
+low298:
+	TESTQ     $0x00000002, AX
+	JZ        low302
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low303
+	VMOVSS    X8, 136(BX)(CX*2)
+
+low303:
+	JMP stored289
+
+low302:
+	TESTQ  $0x00000001, AX
+	JZ     low304
+	VMOVSS X8, 128(BX)(CX*2)
+
+low304:
+stored289:
+	VMOVUPS       Z9, (BX)(DX*1)
+	VMOVUPS       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low306
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low307
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low308
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low309
+	VMOVSS        X11, 184(BX)(DX*1)
+
+low309:
+	JMP stored305
+
+low308:
+	TESTQ  $0x00000001, AX
+	JZ     low310
+	VMOVSS X11, 176(BX)(DX*1)
+
+low310:
+	JMP stored305
+
+low307:
+	TESTQ     $0x00000002, AX
+	JZ        low311
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low312
+	VMOVSS    X11, 168(BX)(DX*1)
+
+low312:
+	JMP stored305
+
+low311:
+	TESTQ  $0x00000001, AX
+	JZ     low313
+	VMOVSS X11, 160(BX)(DX*1)
+
+low313:
+	JMP stored305
+
+low306:
+	TESTQ        $0x00000004, AX
+	JZ           low314
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low315
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low316
+	VMOVSS       X11, 152(BX)(DX*1)
+
+low316:
+	JMP stored305
+
+low315:
+	TESTQ  $0x00000001, AX
+	JZ     low317
+	VMOVSS X11, 144(BX)(DX*1)
+
+low317:
+	JMP stored305
+
+low314:
+	TESTQ     $0x00000002, AX
+	JZ        low318
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low319
+	VMOVSS    X11, 136(BX)(DX*1)
+
+low319:
+	JMP stored305
+
+low318:
+	TESTQ  $0x00000001, AX
+	JZ     low320
+	VMOVSS X11, 128(BX)(DX*1)
+
+low320:
+stored305:
+	VMOVUPS       Z12, (BX)(CX*4)
+	VMOVUPS       Z13, 64(BX)(CX*4)
+	TESTQ         $0x00000008, AX
+	JZ            low322
+	VMOVUPS       Y14, 128(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000004, AX
+	JZ            low323
+	VMOVUPS       X14, 160(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000002, AX
+	JZ            low324
+	VMOVSD        X14, 176(BX)(CX*4)
+	VUNPCKHPD     X14, X14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low325
+	VMOVSS        X14, 184(BX)(CX*4)
+
+low325:
+	JMP stored321
+
+low324:
+	TESTQ  $0x00000001, AX
+	JZ     low326
+	VMOVSS X14, 176(BX)(CX*4)
+
+low326:
+	JMP stored321
+
+low323:
+	TESTQ     $0x00000002, AX
+	JZ        low327
+	VMOVSD    X14, 160(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low328
+	VMOVSS    X14, 168(BX)(CX*4)
+
+low328:
+	JMP stored321
+
+low327:
+	TESTQ  $0x00000001, AX
+	JZ     low329
+	VMOVSS X14, 160(BX)(CX*4)
+
+low329:
+	JMP stored321
+
+low322:
+	TESTQ        $0x00000004, AX
+	JZ           low330
+	VMOVUPS      X14, 128(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000002, AX
+	JZ           low331
+	VMOVSD       X14, 144(BX)(CX*4)
+	VUNPCKHPD    X14, X14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low332
+	VMOVSS       X14, 152(BX)(CX*4)
+
+low332:
+	JMP stored321
+
+low331:
+	TESTQ  $0x00000001, AX
+	JZ     low333
+	VMOVSS X14, 144(BX)(CX*4)
+
+low333:
+	JMP stored321
+
+low330:
+	TESTQ     $0x00000002, AX
+	JZ        low334
+	VMOVSD    X14, 128(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low335
+	VMOVSS    X14, 136(BX)(CX*4)
+
+low335:
+	JMP stored321
+
+low334:
+	TESTQ  $0x00000001, AX
+	JZ     low336
+	VMOVSS X14, 128(BX)(CX*4)
+
+low336:
+stored321:
+	VMOVUPS       Z15, (BX)(SI*1)
+	VMOVUPS       Z16, 64(BX)(SI*1)
+	TESTQ         $0x00000008, AX
+	JZ            low338
+	VMOVUPS       Y17, 128(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000004, AX
+	JZ            low339
+	VMOVUPS       X17, 160(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low340
+	VMOVSD        X17, 176(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low341
+	VMOVSS        X17, 184(BX)(SI*1)
+
+low341:
+	JMP stored337
+
+low340:
+	TESTQ  $0x00000001, AX
+	JZ     low342
+	VMOVSS X17, 176(BX)(SI*1)
+
+low342:
+	JMP stored337
+
+low339:
+	TESTQ     $0x00000002, AX
+	JZ        low343
+	VMOVSD    X17, 160(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low344
+	VMOVSS    X17, 168(BX)(SI*1)
+
+low344:
+	JMP stored337
+
+low343:
+	TESTQ  $0x00000001, AX
+	JZ     low345
+	VMOVSS X17, 160(BX)(SI*1)
+
+low345:
+	JMP stored337
+
+low338:
+	TESTQ         $0x00000004, AX
+	JZ            low346
+	VMOVUPS       X17, 128(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low347
+	VMOVSD        X17, 144(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low348
+	VMOVSS        X17, 152(BX)(SI*1)
+
+low348:
+	JMP stored337
+
+low347:
+	TESTQ  $0x00000001, AX
+	JZ     low349
+	VMOVSS X17, 144(BX)(SI*1)
+
+low349:
+	JMP stored337
+
+low346:
+	TESTQ     $0x00000002, AX
+	JZ        low350
+	VMOVSD    X17, 128(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low351
+	VMOVSS    X17, 136(BX)(SI*1)
+
+low351:
+	JMP stored337
+
+low350:
+	TESTQ  $0x00000001, AX
+	JZ     low352
+	VMOVSS X17, 128(BX)(SI*1)
+
+low352:
+stored337:
 	JMP done5
 
-fewer88:
+fewer253:
 	CMPQ BX, $0x05
-	JNE  fewer122
+	JNE  fewer353
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPS   (BX)(DX*2), Z6
-	VMOVUPS   64(BX)(DX*2), Z7
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPS   (BX)(SI*1), Z9
-	VMOVUPS   64(BX)(SI*1), Z10
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z11
-	VMOVUPS   (BX)(DX*4), Z12
-	VMOVUPS   64(BX)(DX*4), Z13
-	VMOVUPS.Z 128(BX)(DX*4), K1, Z14
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded123
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPS   (BX)(CX*2), Z6
+	VMOVUPS   64(BX)(CX*2), Z7
+	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPS   (BX)(DX*1), Z9
+	VMOVUPS   64(BX)(DX*1), Z10
+	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
+	VMOVUPS   (BX)(CX*4), Z12
+	VMOVUPS   64(BX)(CX*4), Z13
+	VMOVUPS.Z 128(BX)(CX*4), K1, Z14
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded354
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold124:
-	VMOVUPS      (DI), Z16
-	VMOVUPS      64(DI), Z17
-	VMOVUPS.Z    128(DI), K1, Z18
-	ADDQ         R8, DI
+fold355:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Z17
+	VMOVUPS.Z    128(SI), K1, Z18
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	VFMADD231PS  Z15, Z17, Z1
 	VFMADD231PS  Z15, Z18, Z2
-	VBROADCASTSS (BX)(DX*1), Z15
+	VBROADCASTSS (BX)(CX*1), Z15
 	VFMADD231PS  Z15, Z16, Z3
 	VFMADD231PS  Z15, Z17, Z4
 	VFMADD231PS  Z15, Z18, Z5
-	VBROADCASTSS (BX)(DX*2), Z15
+	VBROADCASTSS (BX)(CX*2), Z15
 	VFMADD231PS  Z15, Z16, Z6
 	VFMADD231PS  Z15, Z17, Z7
 	VFMADD231PS  Z15, Z18, Z8
-	VBROADCASTSS (BX)(R10*1), Z15
+	VBROADCASTSS (BX)(R9*1), Z15
 	VFMADD231PS  Z15, Z16, Z9
 	VFMADD231PS  Z15, Z17, Z10
 	VFMADD231PS  Z15, Z18, Z11
-	VBROADCASTSS (BX)(DX*4), Z15
+	VBROADCASTSS (BX)(CX*4), Z15
 	VFMADD231PS  Z15, Z16, Z12
 	VFMADD231PS  Z15, Z17, Z13
 	VFMADD231PS  Z15, Z18, Z14
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold124
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold355
 
-folded123:
+folded354:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -1137,7 +2460,7 @@ folded123:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear125
+	JNE    linear356
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -1154,214 +2477,529 @@ folded123:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear125:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other127
-	VMOVUPS Y2, 128(BX)
-	JMP     stored126
+linear356:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low358
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low359
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low360
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low361
+	VMOVSS        X2, 184(BX)
 
-other127:
-	CMPQ    CX, $0x04
-	JNE     other128
-	VMOVUPS X2, 128(BX)
-	JMP     stored126
+low361:
+	JMP stored357
 
-other128:
-	CMPQ   CX, $0x02
-	JNE    other129
-	VMOVSD X2, 128(BX)
-	JMP    stored126
+low360:
+	TESTQ  $0x00000001, AX
+	JZ     low362
+	VMOVSS X2, 176(BX)
 
-other129:
-	CMPQ   CX, $0x01
-	JNE    other130
+low362:
+	JMP stored357
+
+low359:
+	TESTQ     $0x00000002, AX
+	JZ        low363
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low364
+	VMOVSS    X2, 168(BX)
+
+low364:
+	JMP stored357
+
+low363:
+	TESTQ  $0x00000001, AX
+	JZ     low365
+	VMOVSS X2, 160(BX)
+
+low365:
+	JMP stored357
+
+low358:
+	TESTQ        $0x00000004, AX
+	JZ           low366
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low367
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low368
+	VMOVSS       X2, 152(BX)
+
+low368:
+	JMP stored357
+
+low367:
+	TESTQ  $0x00000001, AX
+	JZ     low369
+	VMOVSS X2, 144(BX)
+
+low369:
+	JMP stored357
+
+low366:
+	TESTQ     $0x00000002, AX
+	JZ        low370
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low371
+	VMOVSS    X2, 136(BX)
+
+low371:
+	JMP stored357
+
+low370:
+	TESTQ  $0x00000001, AX
+	JZ     low372
 	VMOVSS X2, 128(BX)
-	JMP    stored126
 
-other130:
-	VMOVUPS Z2, K1, 128(BX)
+low372:
+stored357:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low374
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low375
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low376
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low377
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored126:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other132
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored131
+low377:
+	JMP stored373
 
-other132:
-	CMPQ    CX, $0x04
-	JNE     other133
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored131
+low376:
+	TESTQ  $0x00000001, AX
+	JZ     low378
+	VMOVSS X5, 176(BX)(CX*1)
 
-other133:
-	CMPQ   CX, $0x02
-	JNE    other134
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored131
+low378:
+	JMP stored373
 
-other134:
-	CMPQ   CX, $0x01
-	JNE    other135
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored131
+low375:
+	TESTQ     $0x00000002, AX
+	JZ        low379
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low380
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other135:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low380:
+	JMP stored373
 
-stored131:
-	VMOVUPS Z6, (BX)(DX*2)
-	VMOVUPS Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other137
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored136
+low379:
+	TESTQ  $0x00000001, AX
+	JZ     low381
+	VMOVSS X5, 160(BX)(CX*1)
 
-other137:
-	CMPQ    CX, $0x04
-	JNE     other138
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored136
+low381:
+	JMP stored373
 
-other138:
-	CMPQ   CX, $0x02
-	JNE    other139
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored136
+low374:
+	TESTQ        $0x00000004, AX
+	JZ           low382
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low383
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low384
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other139:
-	CMPQ   CX, $0x01
-	JNE    other140
-	VMOVSS X8, 128(BX)(DX*2)
-	JMP    stored136
+low384:
+	JMP stored373
 
-other140:
-	VMOVUPS Z8, K1, 128(BX)(DX*2)
+low383:
+	TESTQ  $0x00000001, AX
+	JZ     low385
+	VMOVSS X5, 144(BX)(CX*1)
 
-stored136:
-	VMOVUPS Z9, (BX)(SI*1)
-	VMOVUPS Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other142
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored141
+low385:
+	JMP stored373
 
-other142:
-	CMPQ    CX, $0x04
-	JNE     other143
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored141
+low382:
+	TESTQ     $0x00000002, AX
+	JZ        low386
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low387
+	VMOVSS    X5, 136(BX)(CX*1)
 
-other143:
-	CMPQ   CX, $0x02
-	JNE    other144
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored141
+low387:
+	JMP stored373
 
-other144:
-	CMPQ   CX, $0x01
-	JNE    other145
-	VMOVSS X11, 128(BX)(SI*1)
-	JMP    stored141
+low386:
+	TESTQ  $0x00000001, AX
+	JZ     low388
+	VMOVSS X5, 128(BX)(CX*1)
 
-other145:
-	VMOVUPS Z11, K1, 128(BX)(SI*1)
+low388:
+stored373:
+	VMOVUPS       Z6, (BX)(CX*2)
+	VMOVUPS       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low390
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low391
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low392
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low393
+	VMOVSS        X8, 184(BX)(CX*2)
 
-stored141:
-	VMOVUPS Z12, (BX)(DX*4)
-	VMOVUPS Z13, 64(BX)(DX*4)
-	CMPQ    CX, $0x08
-	JNE     other147
-	VMOVUPS Y14, 128(BX)(DX*4)
-	JMP     stored146
+low393:
+	JMP stored389
 
-other147:
-	CMPQ    CX, $0x04
-	JNE     other148
-	VMOVUPS X14, 128(BX)(DX*4)
-	JMP     stored146
+low392:
+	TESTQ  $0x00000001, AX
+	JZ     low394
+	VMOVSS X8, 176(BX)(CX*2)
 
-other148:
-	CMPQ   CX, $0x02
-	JNE    other149
-	VMOVSD X14, 128(BX)(DX*4)
-	JMP    stored146
+low394:
+	JMP stored389
 
-other149:
-	CMPQ   CX, $0x01
-	JNE    other150
-	VMOVSS X14, 128(BX)(DX*4)
-	JMP    stored146
+low391:
+	TESTQ     $0x00000002, AX
+	JZ        low395
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low396
+	VMOVSS    X8, 168(BX)(CX*2)
 
-other150:
-	VMOVUPS Z14, K1, 128(BX)(DX*4)
+low396:
+	JMP stored389
 
-stored146:
+low395:
+	TESTQ  $0x00000001, AX
+	JZ     low397
+	VMOVSS X8, 160(BX)(CX*2)
+
+low397:
+	JMP stored389
+
+low390:
+	TESTQ        $0x00000004, AX
+	JZ           low398
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low399
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low400
+	VMOVSS       X8, 152(BX)(CX*2)
+
+low400:
+	JMP stored389
+
+low399:
+	TESTQ  $0x00000001, AX
+	JZ     low401
+	VMOVSS X8, 144(BX)(CX*2)
+
+low401:
+	JMP stored389
+
+low398:
+	TESTQ     $0x00000002, AX
+	JZ        low402
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low403
+	VMOVSS    X8, 136(BX)(CX*2)
+
+low403:
+	JMP stored389
+
+low402:
+	TESTQ  $0x00000001, AX
+	JZ     low404
+	VMOVSS X8, 128(BX)(CX*2)
+
+low404:
+stored389:
+	VMOVUPS       Z9, (BX)(DX*1)
+	VMOVUPS       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low406
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low407
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low408
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low409
+	VMOVSS        X11, 184(BX)(DX*1)
+
+low409:
+	JMP stored405
+
+low408:
+	TESTQ  $0x00000001, AX
+	JZ     low410
+	VMOVSS X11, 176(BX)(DX*1)
+
+low410:
+	JMP stored405
+
+low407:
+	TESTQ     $0x00000002, AX
+	JZ        low411
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low412
+	VMOVSS    X11, 168(BX)(DX*1)
+
+low412:
+	JMP stored405
+
+low411:
+	TESTQ  $0x00000001, AX
+	JZ     low413
+	VMOVSS X11, 160(BX)(DX*1)
+
+low413:
+	JMP stored405
+
+low406:
+	TESTQ        $0x00000004, AX
+	JZ           low414
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low415
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low416
+	VMOVSS       X11, 152(BX)(DX*1)
+
+low416:
+	JMP stored405
+
+low415:
+	TESTQ  $0x00000001, AX
+	JZ     low417
+	VMOVSS X11, 144(BX)(DX*1)
+
+low417:
+	JMP stored405
+
+low414:
+	TESTQ     $0x00000002, AX
+	JZ        low418
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low419
+	VMOVSS    X11, 136(BX)(DX*1)
+
+low419:
+	JMP stored405
+
+low418:
+	TESTQ  $0x00000001, AX
+	JZ     low420
+	VMOVSS X11, 128(BX)(DX*1)
+
+low420:
+stored405:
+	VMOVUPS       Z12, (BX)(CX*4)
+	VMOVUPS       Z13, 64(BX)(CX*4)
+	TESTQ         $0x00000008, AX
+	JZ            low422
+	VMOVUPS       Y14, 128(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000004, AX
+	JZ            low423
+	VMOVUPS       X14, 160(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000002, AX
+	JZ            low424
+	VMOVSD        X14, 176(BX)(CX*4)
+	VUNPCKHPD     X14, X14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low425
+	VMOVSS        X14, 184(BX)(CX*4)
+
+low425:
+	JMP stored421
+
+low424:
+	TESTQ  $0x00000001, AX
+	JZ     low426
+	VMOVSS X14, 176(BX)(CX*4)
+
+low426:
+	JMP stored421
+
+low423:
+	TESTQ     $0x00000002, AX
+	JZ        low427
+	VMOVSD    X14, 160(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low428
+	VMOVSS    X14, 168(BX)(CX*4)
+
+low428:
+	JMP stored421
+
+low427:
+	TESTQ  $0x00000001, AX
+	JZ     low429
+	VMOVSS X14, 160(BX)(CX*4)
+
+low429:
+	JMP stored421
+
+low422:
+	TESTQ        $0x00000004, AX
+	JZ           low430
+	VMOVUPS      X14, 128(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000002, AX
+	JZ           low431
+	VMOVSD       X14, 144(BX)(CX*4)
+	VUNPCKHPD    X14, X14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low432
+	VMOVSS       X14, 152(BX)(CX*4)
+
+low432:
+	JMP stored421
+
+low431:
+	TESTQ  $0x00000001, AX
+	JZ     low433
+	VMOVSS X14, 144(BX)(CX*4)
+
+low433:
+	JMP stored421
+
+low430:
+	TESTQ     $0x00000002, AX
+	JZ        low434
+	VMOVSD    X14, 128(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low435
+	VMOVSS    X14, 136(BX)(CX*4)
+
+low435:
+	JMP stored421
+
+low434:
+	TESTQ  $0x00000001, AX
+	JZ     low436
+	VMOVSS X14, 128(BX)(CX*4)
+
+low436:
+stored421:
 	JMP done5
 
-fewer122:
+fewer353:
 	CMPQ BX, $0x04
-	JNE  fewer151
+	JNE  fewer437
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPS   (BX)(DX*2), Z6
-	VMOVUPS   64(BX)(DX*2), Z7
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPS   (BX)(SI*1), Z9
-	VMOVUPS   64(BX)(SI*1), Z10
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z11
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded152
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPS   (BX)(CX*2), Z6
+	VMOVUPS   64(BX)(CX*2), Z7
+	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPS   (BX)(DX*1), Z9
+	VMOVUPS   64(BX)(DX*1), Z10
+	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded438
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
-	VMOVUPS      (DI), Z13
-	VMOVUPS      64(DI), Z14
-	VMOVUPS.Z    128(DI), K1, Z15
-	ADDQ         R8, DI
+fold439:
+	VMOVUPS      (SI), Z13
+	VMOVUPS      64(SI), Z14
+	VMOVUPS.Z    128(SI), K1, Z15
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
 	VFMADD231PS  Z12, Z15, Z2
-	VBROADCASTSS (BX)(DX*1), Z12
+	VBROADCASTSS (BX)(CX*1), Z12
 	VFMADD231PS  Z12, Z13, Z3
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z12, Z15, Z5
-	VBROADCASTSS (BX)(DX*2), Z12
+	VBROADCASTSS (BX)(CX*2), Z12
 	VFMADD231PS  Z12, Z13, Z6
 	VFMADD231PS  Z12, Z14, Z7
 	VFMADD231PS  Z12, Z15, Z8
-	VBROADCASTSS (BX)(R10*1), Z12
+	VBROADCASTSS (BX)(R9*1), Z12
 	VFMADD231PS  Z12, Z13, Z9
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z12, Z15, Z11
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold153
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold439
 
-folded152:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -1378,7 +3016,7 @@ folded152:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear154
+	JNE    linear440
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -1392,176 +3030,428 @@ folded152:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear154:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other156
-	VMOVUPS Y2, 128(BX)
-	JMP     stored155
+linear440:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low442
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low443
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low444
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low445
+	VMOVSS        X2, 184(BX)
 
-other156:
-	CMPQ    CX, $0x04
-	JNE     other157
-	VMOVUPS X2, 128(BX)
-	JMP     stored155
+low445:
+	JMP stored441
 
-other157:
-	CMPQ   CX, $0x02
-	JNE    other158
-	VMOVSD X2, 128(BX)
-	JMP    stored155
+low444:
+	TESTQ  $0x00000001, AX
+	JZ     low446
+	VMOVSS X2, 176(BX)
 
-other158:
-	CMPQ   CX, $0x01
-	JNE    other159
+low446:
+	JMP stored441
+
+low443:
+	TESTQ     $0x00000002, AX
+	JZ        low447
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low448
+	VMOVSS    X2, 168(BX)
+
+low448:
+	JMP stored441
+
+low447:
+	TESTQ  $0x00000001, AX
+	JZ     low449
+	VMOVSS X2, 160(BX)
+
+low449:
+	JMP stored441
+
+low442:
+	TESTQ        $0x00000004, AX
+	JZ           low450
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low451
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low452
+	VMOVSS       X2, 152(BX)
+
+low452:
+	JMP stored441
+
+low451:
+	TESTQ  $0x00000001, AX
+	JZ     low453
+	VMOVSS X2, 144(BX)
+
+low453:
+	JMP stored441
+
+low450:
+	TESTQ     $0x00000002, AX
+	JZ        low454
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low455
+	VMOVSS    X2, 136(BX)
+
+low455:
+	JMP stored441
+
+low454:
+	TESTQ  $0x00000001, AX
+	JZ     low456
 	VMOVSS X2, 128(BX)
-	JMP    stored155
 
-other159:
-	VMOVUPS Z2, K1, 128(BX)
+low456:
+stored441:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low458
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low459
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low460
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low461
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored155:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other161
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored160
+low461:
+	JMP stored457
 
-other161:
-	CMPQ    CX, $0x04
-	JNE     other162
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored160
+low460:
+	TESTQ  $0x00000001, AX
+	JZ     low462
+	VMOVSS X5, 176(BX)(CX*1)
 
-other162:
-	CMPQ   CX, $0x02
-	JNE    other163
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored160
+low462:
+	JMP stored457
 
-other163:
-	CMPQ   CX, $0x01
-	JNE    other164
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored160
+low459:
+	TESTQ     $0x00000002, AX
+	JZ        low463
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low464
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other164:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low464:
+	JMP stored457
 
-stored160:
-	VMOVUPS Z6, (BX)(DX*2)
-	VMOVUPS Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other166
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored165
+low463:
+	TESTQ  $0x00000001, AX
+	JZ     low465
+	VMOVSS X5, 160(BX)(CX*1)
 
-other166:
-	CMPQ    CX, $0x04
-	JNE     other167
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored165
+low465:
+	JMP stored457
 
-other167:
-	CMPQ   CX, $0x02
-	JNE    other168
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored165
+low458:
+	TESTQ        $0x00000004, AX
+	JZ           low466
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low467
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low468
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other168:
-	CMPQ   CX, $0x01
-	JNE    other169
-	VMOVSS X8, 128(BX)(DX*2)
-	JMP    stored165
+low468:
+	JMP stored457
 
-other169:
-	VMOVUPS Z8, K1, 128(BX)(DX*2)
+low467:
+	TESTQ  $0x00000001, AX
+	JZ     low469
+	VMOVSS X5, 144(BX)(CX*1)
 
-stored165:
-	VMOVUPS Z9, (BX)(SI*1)
-	VMOVUPS Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other171
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored170
+low469:
+	JMP stored457
 
-other171:
-	CMPQ    CX, $0x04
-	JNE     other172
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored170
+low466:
+	TESTQ     $0x00000002, AX
+	JZ        low470
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low471
+	VMOVSS    X5, 136(BX)(CX*1)
 
-other172:
-	CMPQ   CX, $0x02
-	JNE    other173
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored170
+low471:
+	JMP stored457
 
-other173:
-	CMPQ   CX, $0x01
-	JNE    other174
-	VMOVSS X11, 128(BX)(SI*1)
-	JMP    stored170
+low470:
+	TESTQ  $0x00000001, AX
+	JZ     low472
+	VMOVSS X5, 128(BX)(CX*1)
 
-other174:
-	VMOVUPS Z11, K1, 128(BX)(SI*1)
+low472:
+stored457:
+	VMOVUPS       Z6, (BX)(CX*2)
+	VMOVUPS       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low474
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low475
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low476
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low477
+	VMOVSS        X8, 184(BX)(CX*2)
 
-stored170:
+low477:
+	JMP stored473
+
+low476:
+	TESTQ  $0x00000001, AX
+	JZ     low478
+	VMOVSS X8, 176(BX)(CX*2)
+
+low478:
+	JMP stored473
+
+low475:
+	TESTQ     $0x00000002, AX
+	JZ        low479
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low480
+	VMOVSS    X8, 168(BX)(CX*2)
+
+low480:
+	JMP stored473
+
+low479:
+	TESTQ  $0x00000001, AX
+	JZ     low481
+	VMOVSS X8, 160(BX)(CX*2)
+
+low481:
+	JMP stored473
+
+low474:
+	TESTQ        $0x00000004, AX
+	JZ           low482
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low483
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low484
+	VMOVSS       X8, 152(BX)(CX*2)
+
+low484:
+	JMP stored473
+
+low483:
+	TESTQ  $0x00000001, AX
+	JZ     low485
+	VMOVSS X8, 144(BX)(CX*2)
+
+low485:
+	JMP stored473
+
+low482:
+	TESTQ     $0x00000002, AX
+	JZ        low486
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low487
+	VMOVSS    X8, 136(BX)(CX*2)
+
+low487:
+	JMP stored473
+
+low486:
+	TESTQ  $0x00000001, AX
+	JZ     low488
+	VMOVSS X8, 128(BX)(CX*2)
+
+low488:
+stored473:
+	VMOVUPS       Z9, (BX)(DX*1)
+	VMOVUPS       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low490
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low491
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low492
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low493
+	VMOVSS        X11, 184(BX)(DX*1)
+
+low493:
+	JMP stored489
+
+low492:
+	TESTQ  $0x00000001, AX
+	JZ     low494
+	VMOVSS X11, 176(BX)(DX*1)
+
+low494:
+	JMP stored489
+
+low491:
+	TESTQ     $0x00000002, AX
+	JZ        low495
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low496
+	VMOVSS    X11, 168(BX)(DX*1)
+
+low496:
+	JMP stored489
+
+low495:
+	TESTQ  $0x00000001, AX
+	JZ     low497
+	VMOVSS X11, 160(BX)(DX*1)
+
+low497:
+	JMP stored489
+
+low490:
+	TESTQ        $0x00000004, AX
+	JZ           low498
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low499
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low500
+	VMOVSS       X11, 152(BX)(DX*1)
+
+low500:
+	JMP stored489
+
+low499:
+	TESTQ  $0x00000001, AX
+	JZ     low501
+	VMOVSS X11, 144(BX)(DX*1)
+
+low501:
+	JMP stored489
+
+low498:
+	TESTQ     $0x00000002, AX
+	JZ        low502
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low503
+	VMOVSS    X11, 136(BX)(DX*1)
+
+low503:
+	JMP stored489
+
+low502:
+	TESTQ  $0x00000001, AX
+	JZ     low504
+	VMOVSS X11, 128(BX)(DX*1)
+
+low504:
+stored489:
 	JMP done5
 
-fewer151:
+fewer437:
 	CMPQ BX, $0x03
-	JNE  fewer175
+	JNE  fewer505
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPS   (BX)(DX*2), Z6
-	VMOVUPS   64(BX)(DX*2), Z7
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z8
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded176
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPS   (BX)(CX*2), Z6
+	VMOVUPS   64(BX)(CX*2), Z7
+	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded506
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold177:
-	VMOVUPS      (DI), Z10
-	VMOVUPS      64(DI), Z11
-	VMOVUPS.Z    128(DI), K1, Z12
-	ADDQ         R8, DI
+fold507:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Z11
+	VMOVUPS.Z    128(SI), K1, Z12
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z9, Z11, Z1
 	VFMADD231PS  Z9, Z12, Z2
-	VBROADCASTSS (BX)(DX*1), Z9
+	VBROADCASTSS (BX)(CX*1), Z9
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z9, Z11, Z4
 	VFMADD231PS  Z9, Z12, Z5
-	VBROADCASTSS (BX)(DX*2), Z9
+	VBROADCASTSS (BX)(CX*2), Z9
 	VFMADD231PS  Z9, Z10, Z6
 	VFMADD231PS  Z9, Z11, Z7
 	VFMADD231PS  Z9, Z12, Z8
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold177
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold507
 
-folded176:
+folded506:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -1575,7 +3465,7 @@ folded176:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear178
+	JNE    linear508
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -1586,139 +3476,328 @@ folded176:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear178:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other180
-	VMOVUPS Y2, 128(BX)
-	JMP     stored179
+linear508:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low510
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low511
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low512
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low513
+	VMOVSS        X2, 184(BX)
 
-other180:
-	CMPQ    CX, $0x04
-	JNE     other181
-	VMOVUPS X2, 128(BX)
-	JMP     stored179
+low513:
+	JMP stored509
 
-other181:
-	CMPQ   CX, $0x02
-	JNE    other182
-	VMOVSD X2, 128(BX)
-	JMP    stored179
+low512:
+	TESTQ  $0x00000001, AX
+	JZ     low514
+	VMOVSS X2, 176(BX)
 
-other182:
-	CMPQ   CX, $0x01
-	JNE    other183
+low514:
+	JMP stored509
+
+low511:
+	TESTQ     $0x00000002, AX
+	JZ        low515
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low516
+	VMOVSS    X2, 168(BX)
+
+low516:
+	JMP stored509
+
+low515:
+	TESTQ  $0x00000001, AX
+	JZ     low517
+	VMOVSS X2, 160(BX)
+
+low517:
+	JMP stored509
+
+low510:
+	TESTQ        $0x00000004, AX
+	JZ           low518
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low519
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low520
+	VMOVSS       X2, 152(BX)
+
+low520:
+	JMP stored509
+
+low519:
+	TESTQ  $0x00000001, AX
+	JZ     low521
+	VMOVSS X2, 144(BX)
+
+low521:
+	JMP stored509
+
+low518:
+	TESTQ     $0x00000002, AX
+	JZ        low522
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low523
+	VMOVSS    X2, 136(BX)
+
+low523:
+	JMP stored509
+
+low522:
+	TESTQ  $0x00000001, AX
+	JZ     low524
 	VMOVSS X2, 128(BX)
-	JMP    stored179
 
-other183:
-	VMOVUPS Z2, K1, 128(BX)
+low524:
+stored509:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low526
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low527
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low528
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low529
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored179:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other185
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored184
+low529:
+	JMP stored525
 
-other185:
-	CMPQ    CX, $0x04
-	JNE     other186
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored184
+low528:
+	TESTQ  $0x00000001, AX
+	JZ     low530
+	VMOVSS X5, 176(BX)(CX*1)
 
-other186:
-	CMPQ   CX, $0x02
-	JNE    other187
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored184
+low530:
+	JMP stored525
 
-other187:
-	CMPQ   CX, $0x01
-	JNE    other188
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored184
+low527:
+	TESTQ     $0x00000002, AX
+	JZ        low531
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low532
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other188:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low532:
+	JMP stored525
 
-stored184:
-	VMOVUPS Z6, (BX)(DX*2)
-	VMOVUPS Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other190
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored189
+low531:
+	TESTQ  $0x00000001, AX
+	JZ     low533
+	VMOVSS X5, 160(BX)(CX*1)
 
-other190:
-	CMPQ    CX, $0x04
-	JNE     other191
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored189
+low533:
+	JMP stored525
 
-other191:
-	CMPQ   CX, $0x02
-	JNE    other192
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored189
+low526:
+	TESTQ        $0x00000004, AX
+	JZ           low534
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low535
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low536
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other192:
-	CMPQ   CX, $0x01
-	JNE    other193
-	VMOVSS X8, 128(BX)(DX*2)
-	JMP    stored189
+low536:
+	JMP stored525
 
-other193:
-	VMOVUPS Z8, K1, 128(BX)(DX*2)
+low535:
+	TESTQ  $0x00000001, AX
+	JZ     low537
+	VMOVSS X5, 144(BX)(CX*1)
 
-stored189:
+low537:
+	JMP stored525
+
+low534:
+	TESTQ     $0x00000002, AX
+	JZ        low538
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low539
+	VMOVSS    X5, 136(BX)(CX*1)
+
+low539:
+	JMP stored525
+
+low538:
+	TESTQ  $0x00000001, AX
+	JZ     low540
+	VMOVSS X5, 128(BX)(CX*1)
+
+low540:
+stored525:
+	VMOVUPS       Z6, (BX)(CX*2)
+	VMOVUPS       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low542
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low543
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low544
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low545
+	VMOVSS        X8, 184(BX)(CX*2)
+
+low545:
+	JMP stored541
+
+low544:
+	TESTQ  $0x00000001, AX
+	JZ     low546
+	VMOVSS X8, 176(BX)(CX*2)
+
+low546:
+	JMP stored541
+
+low543:
+	TESTQ     $0x00000002, AX
+	JZ        low547
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low548
+	VMOVSS    X8, 168(BX)(CX*2)
+
+low548:
+	JMP stored541
+
+low547:
+	TESTQ  $0x00000001, AX
+	JZ     low549
+	VMOVSS X8, 160(BX)(CX*2)
+
+low549:
+	JMP stored541
+
+low542:
+	TESTQ        $0x00000004, AX
+	JZ           low550
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low551
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low552
+	VMOVSS       X8, 152(BX)(CX*2)
+
+low552:
+	JMP stored541
+
+low551:
+	TESTQ  $0x00000001, AX
+	JZ     low553
+	VMOVSS X8, 144(BX)(CX*2)
+
+low553:
+	JMP stored541
+
+low550:
+	TESTQ     $0x00000002, AX
+	JZ        low554
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low555
+	VMOVSS    X8, 136(BX)(CX*2)
+
+low555:
+	JMP stored541
+
+low554:
+	TESTQ  $0x00000001, AX
+	JZ     low556
+	VMOVSS X8, 128(BX)(CX*2)
+
+low556:
+stored541:
 	JMP done5
 
-fewer175:
+fewer505:
 	CMPQ BX, $0x02
-	JNE  fewer194
+	JNE  fewer557
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded195
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded558
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold196:
-	VMOVUPS      (DI), Z7
-	VMOVUPS      64(DI), Z8
-	VMOVUPS.Z    128(DI), K1, Z9
-	ADDQ         R8, DI
+fold559:
+	VMOVUPS      (SI), Z7
+	VMOVUPS      64(SI), Z8
+	VMOVUPS.Z    128(SI), K1, Z9
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
 	VFMADD231PS  Z6, Z9, Z2
-	VBROADCASTSS (BX)(DX*1), Z6
+	VBROADCASTSS (BX)(CX*1), Z6
 	VFMADD231PS  Z6, Z7, Z3
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z6, Z9, Z5
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold196
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold559
 
-folded195:
+folded558:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -1729,7 +3808,7 @@ folded195:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear197
+	JNE    linear560
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -1737,102 +3816,228 @@ folded195:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear197:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other199
-	VMOVUPS Y2, 128(BX)
-	JMP     stored198
+linear560:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low562
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low563
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low564
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low565
+	VMOVSS        X2, 184(BX)
 
-other199:
-	CMPQ    CX, $0x04
-	JNE     other200
-	VMOVUPS X2, 128(BX)
-	JMP     stored198
+low565:
+	JMP stored561
 
-other200:
-	CMPQ   CX, $0x02
-	JNE    other201
-	VMOVSD X2, 128(BX)
-	JMP    stored198
+low564:
+	TESTQ  $0x00000001, AX
+	JZ     low566
+	VMOVSS X2, 176(BX)
 
-other201:
-	CMPQ   CX, $0x01
-	JNE    other202
+low566:
+	JMP stored561
+
+low563:
+	TESTQ     $0x00000002, AX
+	JZ        low567
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low568
+	VMOVSS    X2, 168(BX)
+
+low568:
+	JMP stored561
+
+low567:
+	TESTQ  $0x00000001, AX
+	JZ     low569
+	VMOVSS X2, 160(BX)
+
+low569:
+	JMP stored561
+
+low562:
+	TESTQ        $0x00000004, AX
+	JZ           low570
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low571
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low572
+	VMOVSS       X2, 152(BX)
+
+low572:
+	JMP stored561
+
+low571:
+	TESTQ  $0x00000001, AX
+	JZ     low573
+	VMOVSS X2, 144(BX)
+
+low573:
+	JMP stored561
+
+low570:
+	TESTQ     $0x00000002, AX
+	JZ        low574
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low575
+	VMOVSS    X2, 136(BX)
+
+low575:
+	JMP stored561
+
+low574:
+	TESTQ  $0x00000001, AX
+	JZ     low576
 	VMOVSS X2, 128(BX)
-	JMP    stored198
 
-other202:
-	VMOVUPS Z2, K1, 128(BX)
+low576:
+stored561:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low578
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low579
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low580
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low581
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored198:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other204
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored203
+low581:
+	JMP stored577
 
-other204:
-	CMPQ    CX, $0x04
-	JNE     other205
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored203
+low580:
+	TESTQ  $0x00000001, AX
+	JZ     low582
+	VMOVSS X5, 176(BX)(CX*1)
 
-other205:
-	CMPQ   CX, $0x02
-	JNE    other206
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored203
+low582:
+	JMP stored577
 
-other206:
-	CMPQ   CX, $0x01
-	JNE    other207
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored203
+low579:
+	TESTQ     $0x00000002, AX
+	JZ        low583
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low584
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other207:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low584:
+	JMP stored577
 
-stored203:
+low583:
+	TESTQ  $0x00000001, AX
+	JZ     low585
+	VMOVSS X5, 160(BX)(CX*1)
+
+low585:
+	JMP stored577
+
+low578:
+	TESTQ        $0x00000004, AX
+	JZ           low586
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low587
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low588
+	VMOVSS       X5, 152(BX)(CX*1)
+
+low588:
+	JMP stored577
+
+low587:
+	TESTQ  $0x00000001, AX
+	JZ     low589
+	VMOVSS X5, 144(BX)(CX*1)
+
+low589:
+	JMP stored577
+
+low586:
+	TESTQ     $0x00000002, AX
+	JZ        low590
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low591
+	VMOVSS    X5, 136(BX)(CX*1)
+
+low591:
+	JMP stored577
+
+low590:
+	TESTQ  $0x00000001, AX
+	JZ     low592
+	VMOVSS X5, 128(BX)(CX*1)
+
+low592:
+stored577:
 	JMP done5
 
-fewer194:
+fewer557:
 	CMPQ BX, $0x01
-	JNE  fewer208
+	JNE  fewer593
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded209
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded594
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold210:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	VMOVUPS.Z    128(DI), K1, Z6
-	ADDQ         R8, DI
+fold595:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Z5
+	VMOVUPS.Z    128(SI), K1, Z6
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z3, Z5, Z1
 	VFMADD231PS  Z3, Z6, Z2
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold210
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold595
 
-folded209:
+folded594:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -1840,45 +4045,108 @@ folded209:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear211
+	JNE    linear596
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear211:
-	MOVQ    c+0(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other213
-	VMOVUPS Y2, 128(BX)
-	JMP     stored212
+linear596:
+	MOVQ          c+0(FP), BX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low598
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low599
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low600
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low601
+	VMOVSS        X2, 184(BX)
 
-other213:
-	CMPQ    CX, $0x04
-	JNE     other214
-	VMOVUPS X2, 128(BX)
-	JMP     stored212
+low601:
+	JMP stored597
 
-other214:
-	CMPQ   CX, $0x02
-	JNE    other215
-	VMOVSD X2, 128(BX)
-	JMP    stored212
+low600:
+	TESTQ  $0x00000001, AX
+	JZ     low602
+	VMOVSS X2, 176(BX)
 
-other215:
-	CMPQ   CX, $0x01
-	JNE    other216
+low602:
+	JMP stored597
+
+low599:
+	TESTQ     $0x00000002, AX
+	JZ        low603
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low604
+	VMOVSS    X2, 168(BX)
+
+low604:
+	JMP stored597
+
+low603:
+	TESTQ  $0x00000001, AX
+	JZ     low605
+	VMOVSS X2, 160(BX)
+
+low605:
+	JMP stored597
+
+low598:
+	TESTQ        $0x00000004, AX
+	JZ           low606
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low607
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low608
+	VMOVSS       X2, 152(BX)
+
+low608:
+	JMP stored597
+
+low607:
+	TESTQ  $0x00000001, AX
+	JZ     low609
+	VMOVSS X2, 144(BX)
+
+low609:
+	JMP stored597
+
+low606:
+	TESTQ     $0x00000002, AX
+	JZ        low610
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low611
+	VMOVSS    X2, 136(BX)
+
+low611:
+	JMP stored597
+
+low610:
+	TESTQ  $0x00000001, AX
+	JZ     low612
 	VMOVSS X2, 128(BX)
-	JMP    stored212
 
-other216:
-	VMOVUPS Z2, K1, 128(BX)
-
-stored212:
+low612:
+stored597:
 	JMP done5
 
-fewer208:
+fewer593:
 done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -1887,9 +4155,9 @@ done5:
 full1:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest218
+	JLT  rest614
 
-tile217:
+tile613:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1922,7 +4190,7 @@ tile217:
 	VMOVUPS 128(BX)(DI*1), Z23
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded220
+	JLE     folded616
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1933,7 +4201,7 @@ tile217:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
+fold617:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI), Z27
@@ -1972,9 +4240,9 @@ fold221:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold221
+	JNZ          fold617
 
-folded220:
+folded616:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -2003,7 +4271,7 @@ folded220:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear222
+	JNE    linear618
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -2029,7 +4297,7 @@ folded220:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear222:
+linear618:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2078,11 +4346,11 @@ linear222:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile217
+	JGE     tile613
 
-rest218:
+rest614:
 	CMPQ BX, $0x07
-	JNE  fewer223
+	JNE  fewer619
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2112,7 +4380,7 @@ rest218:
 	VMOVUPS 128(BX)(DX*2), Z20
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded224
+	JLE     folded620
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2122,7 +4390,7 @@ rest218:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold225:
+fold621:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI), Z24
@@ -2157,9 +4425,9 @@ fold225:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold225
+	JNZ          fold621
 
-folded224:
+folded620:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -2185,7 +4453,7 @@ folded224:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear226
+	JNE    linear622
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -2208,7 +4476,7 @@ folded224:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear226:
+linear622:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2234,11 +4502,11 @@ linear226:
 	VMOVUPS Z18, (BX)(DX*2)
 	VMOVUPS Z19, 64(BX)(DX*2)
 	VMOVUPS Z20, 128(BX)(DX*2)
-	JMP     done219
+	JMP     done615
 
-fewer223:
+fewer619:
 	CMPQ BX, $0x06
-	JNE  fewer227
+	JNE  fewer623
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2265,7 +4533,7 @@ fewer223:
 	VMOVUPS 128(BX)(SI*1), Z17
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded228
+	JLE     folded624
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2275,7 +4543,7 @@ fewer223:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
+fold625:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI), Z21
@@ -2306,9 +4574,9 @@ fold229:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold229
+	JNZ          fold625
 
-folded228:
+folded624:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -2331,7 +4599,7 @@ folded228:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear230
+	JNE    linear626
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -2351,7 +4619,7 @@ folded228:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear230:
+linear626:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2374,11 +4642,11 @@ linear230:
 	VMOVUPS Z15, (BX)(SI*1)
 	VMOVUPS Z16, 64(BX)(SI*1)
 	VMOVUPS Z17, 128(BX)(SI*1)
-	JMP     done219
+	JMP     done615
 
-fewer227:
+fewer623:
 	CMPQ BX, $0x05
-	JNE  fewer231
+	JNE  fewer627
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2401,7 +4669,7 @@ fewer227:
 	VMOVUPS 128(BX)(CX*4), Z14
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded232
+	JLE     folded628
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2410,7 +4678,7 @@ fewer227:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold233:
+fold629:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI), Z18
@@ -2437,9 +4705,9 @@ fold233:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold233
+	JNZ          fold629
 
-folded232:
+folded628:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -2459,7 +4727,7 @@ folded232:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear234
+	JNE    linear630
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2476,7 +4744,7 @@ folded232:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear234:
+linear630:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2495,11 +4763,11 @@ linear234:
 	VMOVUPS Z12, (BX)(CX*4)
 	VMOVUPS Z13, 64(BX)(CX*4)
 	VMOVUPS Z14, 128(BX)(CX*4)
-	JMP     done219
+	JMP     done615
 
-fewer231:
+fewer627:
 	CMPQ BX, $0x04
-	JNE  fewer235
+	JNE  fewer631
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2519,7 +4787,7 @@ fewer231:
 	VMOVUPS 128(BX)(DX*1), Z11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded236
+	JLE     folded632
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2528,7 +4796,7 @@ fewer231:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold237:
+fold633:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI), Z15
@@ -2551,9 +4819,9 @@ fold237:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold237
+	JNZ          fold633
 
-folded236:
+folded632:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -2570,7 +4838,7 @@ folded236:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear238
+	JNE    linear634
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -2584,7 +4852,7 @@ folded236:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear238:
+linear634:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2600,11 +4868,11 @@ linear238:
 	VMOVUPS Z9, (BX)(DX*1)
 	VMOVUPS Z10, 64(BX)(DX*1)
 	VMOVUPS Z11, 128(BX)(DX*1)
-	JMP     done219
+	JMP     done615
 
-fewer235:
+fewer631:
 	CMPQ BX, $0x03
-	JNE  fewer239
+	JNE  fewer635
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2620,7 +4888,7 @@ fewer235:
 	VMOVUPS 128(BX)(CX*2), Z8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded240
+	JLE     folded636
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2628,7 +4896,7 @@ fewer235:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold241:
+fold637:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI), Z12
@@ -2647,9 +4915,9 @@ fold241:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold241
+	JNZ          fold637
 
-folded240:
+folded636:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -2663,7 +4931,7 @@ folded240:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear242
+	JNE    linear638
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -2674,7 +4942,7 @@ folded240:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear242:
+linear638:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -2686,11 +4954,11 @@ linear242:
 	VMOVUPS Z6, (BX)(CX*2)
 	VMOVUPS Z7, 64(BX)(CX*2)
 	VMOVUPS Z8, 128(BX)(CX*2)
-	JMP     done219
+	JMP     done615
 
-fewer239:
+fewer635:
 	CMPQ BX, $0x02
-	JNE  fewer243
+	JNE  fewer639
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2703,7 +4971,7 @@ fewer239:
 	VMOVUPS 128(BX)(CX*1), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded244
+	JLE     folded640
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2711,7 +4979,7 @@ fewer239:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold245:
+fold641:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI), Z9
@@ -2726,9 +4994,9 @@ fold245:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold245
+	JNZ          fold641
 
-folded244:
+folded640:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -2739,7 +5007,7 @@ folded244:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear246
+	JNE    linear642
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -2747,7 +5015,7 @@ folded244:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear246:
+linear642:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -2756,11 +5024,11 @@ linear246:
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
 	VMOVUPS Z5, 128(BX)(CX*1)
-	JMP     done219
+	JMP     done615
 
-fewer243:
+fewer639:
 	CMPQ BX, $0x01
-	JNE  fewer247
+	JNE  fewer643
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2769,7 +5037,7 @@ fewer243:
 	VMOVUPS 128(BX), Z2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded248
+	JLE     folded644
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2777,7 +5045,7 @@ fewer243:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold249:
+fold645:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI), Z6
@@ -2788,9 +5056,9 @@ fold249:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold249
+	JNZ          fold645
 
-folded248:
+folded644:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -2798,29 +5066,29 @@ folded248:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear250
+	JNE    linear646
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear250:
+linear646:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(BX)
-	JMP     done219
+	JMP     done615
 
-fewer247:
-done219:
+fewer643:
+done615:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ  AX, $0x10
-	JLE   narrower252
+	JLE   narrower648
 	CMPQ  AX, $0x20
-	JE    full251
+	JE    full647
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -2828,77 +5096,77 @@ narrower2:
 	KMOVW BX, K1
 	MOVQ  rows+72(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest254
+	JLT   rest650
 
-tile253:
+tile649:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
-	LEAQ      (SI)(DX*4), R8
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPS   (BX)(DX*2), Z4
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPS   (BX)(SI*1), Z6
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z7
-	VMOVUPS   (BX)(DX*4), Z8
-	VMOVUPS.Z 64(BX)(DX*4), K1, Z9
-	VMOVUPS   (BX)(DI*1), Z10
-	VMOVUPS.Z 64(BX)(DI*1), K1, Z11
-	VMOVUPS   (BX)(SI*2), Z12
-	VMOVUPS.Z 64(BX)(SI*2), K1, Z13
-	VMOVUPS   (BX)(R8*1), Z14
-	VMOVUPS.Z 64(BX)(R8*1), K1, Z15
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded256
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPS   (BX)(CX*2), Z4
+	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPS   (BX)(DX*1), Z6
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
+	VMOVUPS   (BX)(CX*4), Z8
+	VMOVUPS.Z 64(BX)(CX*4), K1, Z9
+	VMOVUPS   (BX)(SI*1), Z10
+	VMOVUPS.Z 64(BX)(SI*1), K1, Z11
+	VMOVUPS   (BX)(DX*2), Z12
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z13
+	VMOVUPS   (BX)(DI*1), Z14
+	VMOVUPS.Z 64(BX)(DI*1), K1, Z15
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded652
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
-	LEAQ      (R10)(DX*4), R12
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold257:
-	VMOVUPS      (DI), Z17
-	VMOVUPS.Z    64(DI), K1, Z18
-	ADDQ         R8, DI
+fold653:
+	VMOVUPS      (SI), Z17
+	VMOVUPS.Z    64(SI), K1, Z18
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z16, Z17, Z0
 	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS (BX)(DX*1), Z16
+	VBROADCASTSS (BX)(CX*1), Z16
 	VFMADD231PS  Z16, Z17, Z2
 	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS (BX)(DX*2), Z16
+	VBROADCASTSS (BX)(CX*2), Z16
 	VFMADD231PS  Z16, Z17, Z4
 	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS (BX)(R10*1), Z16
+	VBROADCASTSS (BX)(R9*1), Z16
 	VFMADD231PS  Z16, Z17, Z6
 	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS (BX)(DX*4), Z16
+	VBROADCASTSS (BX)(CX*4), Z16
 	VFMADD231PS  Z16, Z17, Z8
 	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS (BX)(R11*1), Z16
+	VBROADCASTSS (BX)(R10*1), Z16
 	VFMADD231PS  Z16, Z17, Z10
 	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS (BX)(R10*2), Z16
+	VBROADCASTSS (BX)(R9*2), Z16
 	VFMADD231PS  Z16, Z17, Z12
 	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS (BX)(R12*1), Z16
+	VBROADCASTSS (BX)(R11*1), Z16
 	VFMADD231PS  Z16, Z17, Z14
 	VFMADD231PS  Z16, Z18, Z15
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold257
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold653
 
-folded256:
+folded652:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -2919,7 +5187,7 @@ folded256:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear258
+	JNE    linear654
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -2937,322 +5205,826 @@ folded256:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear258:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	LEAQ    (SI)(DX*4), R8
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other260
-	VMOVUPS Y1, 64(BX)
-	JMP     stored259
+linear654:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low656
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low657
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low658
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low659
+	VMOVSS        X1, 120(BX)
 
-other260:
-	CMPQ    CX, $0x04
-	JNE     other261
-	VMOVUPS X1, 64(BX)
-	JMP     stored259
+low659:
+	JMP stored655
 
-other261:
-	CMPQ   CX, $0x02
-	JNE    other262
-	VMOVSD X1, 64(BX)
-	JMP    stored259
+low658:
+	TESTQ  $0x00000001, AX
+	JZ     low660
+	VMOVSS X1, 112(BX)
 
-other262:
-	CMPQ   CX, $0x01
-	JNE    other263
+low660:
+	JMP stored655
+
+low657:
+	TESTQ     $0x00000002, AX
+	JZ        low661
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low662
+	VMOVSS    X1, 104(BX)
+
+low662:
+	JMP stored655
+
+low661:
+	TESTQ  $0x00000001, AX
+	JZ     low663
+	VMOVSS X1, 96(BX)
+
+low663:
+	JMP stored655
+
+low656:
+	TESTQ        $0x00000004, AX
+	JZ           low664
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low665
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low666
+	VMOVSS       X1, 88(BX)
+
+low666:
+	JMP stored655
+
+low665:
+	TESTQ  $0x00000001, AX
+	JZ     low667
+	VMOVSS X1, 80(BX)
+
+low667:
+	JMP stored655
+
+low664:
+	TESTQ     $0x00000002, AX
+	JZ        low668
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low669
+	VMOVSS    X1, 72(BX)
+
+low669:
+	JMP stored655
+
+low668:
+	TESTQ  $0x00000001, AX
+	JZ     low670
 	VMOVSS X1, 64(BX)
-	JMP    stored259
 
-other263:
-	VMOVUPS Z1, K1, 64(BX)
+low670:
+stored655:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low672
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low673
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low674
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low675
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored259:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other265
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored264
+low675:
+	JMP stored671
 
-other265:
-	CMPQ    CX, $0x04
-	JNE     other266
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored264
+low674:
+	TESTQ  $0x00000001, AX
+	JZ     low676
+	VMOVSS X3, 112(BX)(CX*1)
 
-other266:
-	CMPQ   CX, $0x02
-	JNE    other267
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored264
+low676:
+	JMP stored671
 
-other267:
-	CMPQ   CX, $0x01
-	JNE    other268
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored264
+low673:
+	TESTQ     $0x00000002, AX
+	JZ        low677
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low678
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other268:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low678:
+	JMP stored671
 
-stored264:
-	VMOVUPS Z4, (BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other270
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored269
+low677:
+	TESTQ  $0x00000001, AX
+	JZ     low679
+	VMOVSS X3, 96(BX)(CX*1)
 
-other270:
-	CMPQ    CX, $0x04
-	JNE     other271
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored269
+low679:
+	JMP stored671
 
-other271:
-	CMPQ   CX, $0x02
-	JNE    other272
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored269
+low672:
+	TESTQ        $0x00000004, AX
+	JZ           low680
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low681
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low682
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other272:
-	CMPQ   CX, $0x01
-	JNE    other273
-	VMOVSS X5, 64(BX)(DX*2)
-	JMP    stored269
+low682:
+	JMP stored671
 
-other273:
-	VMOVUPS Z5, K1, 64(BX)(DX*2)
+low681:
+	TESTQ  $0x00000001, AX
+	JZ     low683
+	VMOVSS X3, 80(BX)(CX*1)
 
-stored269:
-	VMOVUPS Z6, (BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other275
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored274
+low683:
+	JMP stored671
 
-other275:
-	CMPQ    CX, $0x04
-	JNE     other276
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored274
+low680:
+	TESTQ     $0x00000002, AX
+	JZ        low684
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low685
+	VMOVSS    X3, 72(BX)(CX*1)
 
-other276:
-	CMPQ   CX, $0x02
-	JNE    other277
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored274
+low685:
+	JMP stored671
 
-other277:
-	CMPQ   CX, $0x01
-	JNE    other278
-	VMOVSS X7, 64(BX)(SI*1)
-	JMP    stored274
+low684:
+	TESTQ  $0x00000001, AX
+	JZ     low686
+	VMOVSS X3, 64(BX)(CX*1)
 
-other278:
-	VMOVUPS Z7, K1, 64(BX)(SI*1)
+low686:
+stored671:
+	VMOVUPS       Z4, (BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low688
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low689
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low690
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low691
+	VMOVSS        X5, 120(BX)(CX*2)
 
-stored274:
-	VMOVUPS Z8, (BX)(DX*4)
-	CMPQ    CX, $0x08
-	JNE     other280
-	VMOVUPS Y9, 64(BX)(DX*4)
-	JMP     stored279
+low691:
+	JMP stored687
 
-other280:
-	CMPQ    CX, $0x04
-	JNE     other281
-	VMOVUPS X9, 64(BX)(DX*4)
-	JMP     stored279
+low690:
+	TESTQ  $0x00000001, AX
+	JZ     low692
+	VMOVSS X5, 112(BX)(CX*2)
 
-other281:
-	CMPQ   CX, $0x02
-	JNE    other282
-	VMOVSD X9, 64(BX)(DX*4)
-	JMP    stored279
+low692:
+	JMP stored687
 
-other282:
-	CMPQ   CX, $0x01
-	JNE    other283
-	VMOVSS X9, 64(BX)(DX*4)
-	JMP    stored279
+low689:
+	TESTQ     $0x00000002, AX
+	JZ        low693
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low694
+	VMOVSS    X5, 104(BX)(CX*2)
 
-other283:
-	VMOVUPS Z9, K1, 64(BX)(DX*4)
+low694:
+	JMP stored687
 
-stored279:
-	VMOVUPS Z10, (BX)(DI*1)
-	CMPQ    CX, $0x08
-	JNE     other285
-	VMOVUPS Y11, 64(BX)(DI*1)
-	JMP     stored284
+low693:
+	TESTQ  $0x00000001, AX
+	JZ     low695
+	VMOVSS X5, 96(BX)(CX*2)
 
-other285:
-	CMPQ    CX, $0x04
-	JNE     other286
-	VMOVUPS X11, 64(BX)(DI*1)
-	JMP     stored284
+low695:
+	JMP stored687
 
-other286:
-	CMPQ   CX, $0x02
-	JNE    other287
-	VMOVSD X11, 64(BX)(DI*1)
-	JMP    stored284
+low688:
+	TESTQ        $0x00000004, AX
+	JZ           low696
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low697
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low698
+	VMOVSS       X5, 88(BX)(CX*2)
 
-other287:
-	CMPQ   CX, $0x01
-	JNE    other288
-	VMOVSS X11, 64(BX)(DI*1)
-	JMP    stored284
+low698:
+	JMP stored687
 
-other288:
-	VMOVUPS Z11, K1, 64(BX)(DI*1)
+low697:
+	TESTQ  $0x00000001, AX
+	JZ     low699
+	VMOVSS X5, 80(BX)(CX*2)
 
-stored284:
-	VMOVUPS Z12, (BX)(SI*2)
-	CMPQ    CX, $0x08
-	JNE     other290
-	VMOVUPS Y13, 64(BX)(SI*2)
-	JMP     stored289
+low699:
+	JMP stored687
 
-other290:
-	CMPQ    CX, $0x04
-	JNE     other291
-	VMOVUPS X13, 64(BX)(SI*2)
-	JMP     stored289
+low696:
+	TESTQ     $0x00000002, AX
+	JZ        low700
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low701
+	VMOVSS    X5, 72(BX)(CX*2)
 
-other291:
-	CMPQ   CX, $0x02
-	JNE    other292
-	VMOVSD X13, 64(BX)(SI*2)
-	JMP    stored289
+low701:
+	JMP stored687
 
-other292:
-	CMPQ   CX, $0x01
-	JNE    other293
-	VMOVSS X13, 64(BX)(SI*2)
-	JMP    stored289
+low700:
+	TESTQ  $0x00000001, AX
+	JZ     low702
+	VMOVSS X5, 64(BX)(CX*2)
 
-other293:
-	VMOVUPS Z13, K1, 64(BX)(SI*2)
+low702:
+stored687:
+	VMOVUPS       Z6, (BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low704
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low705
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low706
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low707
+	VMOVSS        X7, 120(BX)(DX*1)
 
-stored289:
-	VMOVUPS Z14, (BX)(R8*1)
-	CMPQ    CX, $0x08
-	JNE     other295
-	VMOVUPS Y15, 64(BX)(R8*1)
-	JMP     stored294
+low707:
+	JMP stored703
 
-other295:
-	CMPQ    CX, $0x04
-	JNE     other296
-	VMOVUPS X15, 64(BX)(R8*1)
-	JMP     stored294
+low706:
+	TESTQ  $0x00000001, AX
+	JZ     low708
+	VMOVSS X7, 112(BX)(DX*1)
 
-other296:
-	CMPQ   CX, $0x02
-	JNE    other297
-	VMOVSD X15, 64(BX)(R8*1)
-	JMP    stored294
+low708:
+	JMP stored703
 
-other297:
-	CMPQ   CX, $0x01
-	JNE    other298
-	VMOVSS X15, 64(BX)(R8*1)
-	JMP    stored294
+low705:
+	TESTQ     $0x00000002, AX
+	JZ        low709
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low710
+	VMOVSS    X7, 104(BX)(DX*1)
 
-other298:
-	VMOVUPS Z15, K1, 64(BX)(R8*1)
+low710:
+	JMP stored703
 
-stored294:
+low709:
+	TESTQ  $0x00000001, AX
+	JZ     low711
+	VMOVSS X7, 96(BX)(DX*1)
+
+low711:
+	JMP stored703
+
+low704:
+	TESTQ        $0x00000004, AX
+	JZ           low712
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low713
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low714
+	VMOVSS       X7, 88(BX)(DX*1)
+
+low714:
+	JMP stored703
+
+low713:
+	TESTQ  $0x00000001, AX
+	JZ     low715
+	VMOVSS X7, 80(BX)(DX*1)
+
+low715:
+	JMP stored703
+
+low712:
+	TESTQ     $0x00000002, AX
+	JZ        low716
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low717
+	VMOVSS    X7, 72(BX)(DX*1)
+
+low717:
+	JMP stored703
+
+low716:
+	TESTQ  $0x00000001, AX
+	JZ     low718
+	VMOVSS X7, 64(BX)(DX*1)
+
+low718:
+stored703:
+	VMOVUPS       Z8, (BX)(CX*4)
+	TESTQ         $0x00000008, AX
+	JZ            low720
+	VMOVUPS       Y9, 64(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low721
+	VMOVUPS       X9, 96(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low722
+	VMOVSD        X9, 112(BX)(CX*4)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low723
+	VMOVSS        X9, 120(BX)(CX*4)
+
+low723:
+	JMP stored719
+
+low722:
+	TESTQ  $0x00000001, AX
+	JZ     low724
+	VMOVSS X9, 112(BX)(CX*4)
+
+low724:
+	JMP stored719
+
+low721:
+	TESTQ     $0x00000002, AX
+	JZ        low725
+	VMOVSD    X9, 96(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low726
+	VMOVSS    X9, 104(BX)(CX*4)
+
+low726:
+	JMP stored719
+
+low725:
+	TESTQ  $0x00000001, AX
+	JZ     low727
+	VMOVSS X9, 96(BX)(CX*4)
+
+low727:
+	JMP stored719
+
+low720:
+	TESTQ        $0x00000004, AX
+	JZ           low728
+	VMOVUPS      X9, 64(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low729
+	VMOVSD       X9, 80(BX)(CX*4)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low730
+	VMOVSS       X9, 88(BX)(CX*4)
+
+low730:
+	JMP stored719
+
+low729:
+	TESTQ  $0x00000001, AX
+	JZ     low731
+	VMOVSS X9, 80(BX)(CX*4)
+
+low731:
+	JMP stored719
+
+low728:
+	TESTQ     $0x00000002, AX
+	JZ        low732
+	VMOVSD    X9, 64(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low733
+	VMOVSS    X9, 72(BX)(CX*4)
+
+low733:
+	JMP stored719
+
+low732:
+	TESTQ  $0x00000001, AX
+	JZ     low734
+	VMOVSS X9, 64(BX)(CX*4)
+
+low734:
+stored719:
+	VMOVUPS       Z10, (BX)(SI*1)
+	TESTQ         $0x00000008, AX
+	JZ            low736
+	VMOVUPS       Y11, 64(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low737
+	VMOVUPS       X11, 96(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low738
+	VMOVSD        X11, 112(BX)(SI*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low739
+	VMOVSS        X11, 120(BX)(SI*1)
+
+low739:
+	JMP stored735
+
+low738:
+	TESTQ  $0x00000001, AX
+	JZ     low740
+	VMOVSS X11, 112(BX)(SI*1)
+
+low740:
+	JMP stored735
+
+low737:
+	TESTQ     $0x00000002, AX
+	JZ        low741
+	VMOVSD    X11, 96(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low742
+	VMOVSS    X11, 104(BX)(SI*1)
+
+low742:
+	JMP stored735
+
+low741:
+	TESTQ  $0x00000001, AX
+	JZ     low743
+	VMOVSS X11, 96(BX)(SI*1)
+
+low743:
+	JMP stored735
+
+low736:
+	TESTQ        $0x00000004, AX
+	JZ           low744
+	VMOVUPS      X11, 64(BX)(SI*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low745
+	VMOVSD       X11, 80(BX)(SI*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low746
+	VMOVSS       X11, 88(BX)(SI*1)
+
+low746:
+	JMP stored735
+
+low745:
+	TESTQ  $0x00000001, AX
+	JZ     low747
+	VMOVSS X11, 80(BX)(SI*1)
+
+low747:
+	JMP stored735
+
+low744:
+	TESTQ     $0x00000002, AX
+	JZ        low748
+	VMOVSD    X11, 64(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low749
+	VMOVSS    X11, 72(BX)(SI*1)
+
+low749:
+	JMP stored735
+
+low748:
+	TESTQ  $0x00000001, AX
+	JZ     low750
+	VMOVSS X11, 64(BX)(SI*1)
+
+low750:
+stored735:
+	VMOVUPS       Z12, (BX)(DX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low752
+	VMOVUPS       Y13, 64(BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z13, Y13
+	TESTQ         $0x00000004, AX
+	JZ            low753
+	VMOVUPS       X13, 96(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y13, X13
+	TESTQ         $0x00000002, AX
+	JZ            low754
+	VMOVSD        X13, 112(BX)(DX*2)
+	VUNPCKHPD     X13, X13, X13
+	TESTQ         $0x00000001, AX
+	JZ            low755
+	VMOVSS        X13, 120(BX)(DX*2)
+
+low755:
+	JMP stored751
+
+low754:
+	TESTQ  $0x00000001, AX
+	JZ     low756
+	VMOVSS X13, 112(BX)(DX*2)
+
+low756:
+	JMP stored751
+
+low753:
+	TESTQ     $0x00000002, AX
+	JZ        low757
+	VMOVSD    X13, 96(BX)(DX*2)
+	VUNPCKHPD X13, X13, X13
+	TESTQ     $0x00000001, AX
+	JZ        low758
+	VMOVSS    X13, 104(BX)(DX*2)
+
+low758:
+	JMP stored751
+
+low757:
+	TESTQ  $0x00000001, AX
+	JZ     low759
+	VMOVSS X13, 96(BX)(DX*2)
+
+low759:
+	JMP stored751
+
+low752:
+	TESTQ        $0x00000004, AX
+	JZ           low760
+	VMOVUPS      X13, 64(BX)(DX*2)
+	VEXTRACTF128 $0x01, Y13, X13
+	TESTQ        $0x00000002, AX
+	JZ           low761
+	VMOVSD       X13, 80(BX)(DX*2)
+	VUNPCKHPD    X13, X13, X13
+	TESTQ        $0x00000001, AX
+	JZ           low762
+	VMOVSS       X13, 88(BX)(DX*2)
+
+low762:
+	JMP stored751
+
+low761:
+	TESTQ  $0x00000001, AX
+	JZ     low763
+	VMOVSS X13, 80(BX)(DX*2)
+
+low763:
+	JMP stored751
+
+low760:
+	TESTQ     $0x00000002, AX
+	JZ        low764
+	VMOVSD    X13, 64(BX)(DX*2)
+	VUNPCKHPD X13, X13, X13
+	TESTQ     $0x00000001, AX
+	JZ        low765
+	VMOVSS    X13, 72(BX)(DX*2)
+
+low765:
+	JMP stored751
+
+low764:
+	TESTQ  $0x00000001, AX
+	JZ     low766
+	VMOVSS X13, 64(BX)(DX*2)
+
+low766:
+stored751:
+	VMOVUPS       Z14, (BX)(DI*1)
+	TESTQ         $0x00000008, AX
+	JZ            low768
+	VMOVUPS       Y15, 64(BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z15, Y15
+	TESTQ         $0x00000004, AX
+	JZ            low769
+	VMOVUPS       X15, 96(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y15, X15
+	TESTQ         $0x00000002, AX
+	JZ            low770
+	VMOVSD        X15, 112(BX)(DI*1)
+	VUNPCKHPD     X15, X15, X15
+	TESTQ         $0x00000001, AX
+	JZ            low771
+	VMOVSS        X15, 120(BX)(DI*1)
+
+low771:
+	JMP stored767
+
+low770:
+	TESTQ  $0x00000001, AX
+	JZ     low772
+	VMOVSS X15, 112(BX)(DI*1)
+
+low772:
+	JMP stored767
+
+low769:
+	TESTQ     $0x00000002, AX
+	JZ        low773
+	VMOVSD    X15, 96(BX)(DI*1)
+	VUNPCKHPD X15, X15, X15
+	TESTQ     $0x00000001, AX
+	JZ        low774
+	VMOVSS    X15, 104(BX)(DI*1)
+
+low774:
+	JMP stored767
+
+low773:
+	TESTQ  $0x00000001, AX
+	JZ     low775
+	VMOVSS X15, 96(BX)(DI*1)
+
+low775:
+	JMP stored767
+
+low768:
+	TESTQ        $0x00000004, AX
+	JZ           low776
+	VMOVUPS      X15, 64(BX)(DI*1)
+	VEXTRACTF128 $0x01, Y15, X15
+	TESTQ        $0x00000002, AX
+	JZ           low777
+	VMOVSD       X15, 80(BX)(DI*1)
+	VUNPCKHPD    X15, X15, X15
+	TESTQ        $0x00000001, AX
+	JZ           low778
+	VMOVSS       X15, 88(BX)(DI*1)
+
+low778:
+	JMP stored767
+
+low777:
+	TESTQ  $0x00000001, AX
+	JZ     low779
+	VMOVSS X15, 80(BX)(DI*1)
+
+low779:
+	JMP stored767
+
+low776:
+	TESTQ     $0x00000002, AX
+	JZ        low780
+	VMOVSD    X15, 64(BX)(DI*1)
+	VUNPCKHPD X15, X15, X15
+	TESTQ     $0x00000001, AX
+	JZ        low781
+	VMOVSS    X15, 72(BX)(DI*1)
+
+low781:
+	JMP stored767
+
+low780:
+	TESTQ  $0x00000001, AX
+	JZ     low782
+	VMOVSS X15, 64(BX)(DI*1)
+
+low782:
+stored767:
 	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, c+0(FP)
 	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, init+16(FP)
 	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
 	MOVQ   rows+72(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile253
+	JGE    tile649
 
-rest254:
+rest650:
 	CMPQ BX, $0x07
-	JNE  fewer299
+	JNE  fewer783
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPS   (BX)(DX*2), Z4
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPS   (BX)(SI*1), Z6
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z7
-	VMOVUPS   (BX)(DX*4), Z8
-	VMOVUPS.Z 64(BX)(DX*4), K1, Z9
-	VMOVUPS   (BX)(DI*1), Z10
-	VMOVUPS.Z 64(BX)(DI*1), K1, Z11
-	VMOVUPS   (BX)(SI*2), Z12
-	VMOVUPS.Z 64(BX)(SI*2), K1, Z13
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded300
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPS   (BX)(CX*2), Z4
+	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPS   (BX)(DX*1), Z6
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
+	VMOVUPS   (BX)(CX*4), Z8
+	VMOVUPS.Z 64(BX)(CX*4), K1, Z9
+	VMOVUPS   (BX)(SI*1), Z10
+	VMOVUPS.Z 64(BX)(SI*1), K1, Z11
+	VMOVUPS   (BX)(DX*2), Z12
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z13
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded784
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold301:
-	VMOVUPS      (DI), Z15
-	VMOVUPS.Z    64(DI), K1, Z16
-	ADDQ         R8, DI
+fold785:
+	VMOVUPS      (SI), Z15
+	VMOVUPS.Z    64(SI), K1, Z16
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS (BX)(DX*1), Z14
+	VBROADCASTSS (BX)(CX*1), Z14
 	VFMADD231PS  Z14, Z15, Z2
 	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS (BX)(DX*2), Z14
+	VBROADCASTSS (BX)(CX*2), Z14
 	VFMADD231PS  Z14, Z15, Z4
 	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS (BX)(R10*1), Z14
+	VBROADCASTSS (BX)(R9*1), Z14
 	VFMADD231PS  Z14, Z15, Z6
 	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS (BX)(DX*4), Z14
+	VBROADCASTSS (BX)(CX*4), Z14
 	VFMADD231PS  Z14, Z15, Z8
 	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS (BX)(R11*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z14, Z15, Z10
 	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS (BX)(R10*2), Z14
+	VBROADCASTSS (BX)(R9*2), Z14
 	VFMADD231PS  Z14, Z15, Z12
 	VFMADD231PS  Z14, Z16, Z13
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold301
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold785
 
-folded300:
+folded784:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -3271,7 +6043,7 @@ folded300:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear302
+	JNE    linear786
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -3287,269 +6059,710 @@ folded300:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear302:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other304
-	VMOVUPS Y1, 64(BX)
-	JMP     stored303
+linear786:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low788
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low789
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low790
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low791
+	VMOVSS        X1, 120(BX)
 
-other304:
-	CMPQ    CX, $0x04
-	JNE     other305
-	VMOVUPS X1, 64(BX)
-	JMP     stored303
+low791:
+	JMP stored787
 
-other305:
-	CMPQ   CX, $0x02
-	JNE    other306
-	VMOVSD X1, 64(BX)
-	JMP    stored303
+low790:
+	TESTQ  $0x00000001, AX
+	JZ     low792
+	VMOVSS X1, 112(BX)
 
-other306:
-	CMPQ   CX, $0x01
-	JNE    other307
+low792:
+	JMP stored787
+
+low789:
+	TESTQ     $0x00000002, AX
+	JZ        low793
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low794
+	VMOVSS    X1, 104(BX)
+
+low794:
+	JMP stored787
+
+low793:
+	TESTQ  $0x00000001, AX
+	JZ     low795
+	VMOVSS X1, 96(BX)
+
+low795:
+	JMP stored787
+
+low788:
+	TESTQ        $0x00000004, AX
+	JZ           low796
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low797
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low798
+	VMOVSS       X1, 88(BX)
+
+low798:
+	JMP stored787
+
+low797:
+	TESTQ  $0x00000001, AX
+	JZ     low799
+	VMOVSS X1, 80(BX)
+
+low799:
+	JMP stored787
+
+low796:
+	TESTQ     $0x00000002, AX
+	JZ        low800
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low801
+	VMOVSS    X1, 72(BX)
+
+low801:
+	JMP stored787
+
+low800:
+	TESTQ  $0x00000001, AX
+	JZ     low802
 	VMOVSS X1, 64(BX)
-	JMP    stored303
 
-other307:
-	VMOVUPS Z1, K1, 64(BX)
+low802:
+stored787:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low804
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low805
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low806
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low807
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored303:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other309
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored308
+low807:
+	JMP stored803
 
-other309:
-	CMPQ    CX, $0x04
-	JNE     other310
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored308
+low806:
+	TESTQ  $0x00000001, AX
+	JZ     low808
+	VMOVSS X3, 112(BX)(CX*1)
 
-other310:
-	CMPQ   CX, $0x02
-	JNE    other311
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored308
+low808:
+	JMP stored803
 
-other311:
-	CMPQ   CX, $0x01
-	JNE    other312
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored308
+low805:
+	TESTQ     $0x00000002, AX
+	JZ        low809
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low810
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other312:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low810:
+	JMP stored803
 
-stored308:
-	VMOVUPS Z4, (BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other314
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored313
+low809:
+	TESTQ  $0x00000001, AX
+	JZ     low811
+	VMOVSS X3, 96(BX)(CX*1)
 
-other314:
-	CMPQ    CX, $0x04
-	JNE     other315
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored313
+low811:
+	JMP stored803
 
-other315:
-	CMPQ   CX, $0x02
-	JNE    other316
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored313
+low804:
+	TESTQ        $0x00000004, AX
+	JZ           low812
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low813
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low814
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other316:
-	CMPQ   CX, $0x01
-	JNE    other317
-	VMOVSS X5, 64(BX)(DX*2)
-	JMP    stored313
+low814:
+	JMP stored803
 
-other317:
-	VMOVUPS Z5, K1, 64(BX)(DX*2)
+low813:
+	TESTQ  $0x00000001, AX
+	JZ     low815
+	VMOVSS X3, 80(BX)(CX*1)
 
-stored313:
-	VMOVUPS Z6, (BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other319
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored318
+low815:
+	JMP stored803
 
-other319:
-	CMPQ    CX, $0x04
-	JNE     other320
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored318
+low812:
+	TESTQ     $0x00000002, AX
+	JZ        low816
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low817
+	VMOVSS    X3, 72(BX)(CX*1)
 
-other320:
-	CMPQ   CX, $0x02
-	JNE    other321
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored318
+low817:
+	JMP stored803
 
-other321:
-	CMPQ   CX, $0x01
-	JNE    other322
-	VMOVSS X7, 64(BX)(SI*1)
-	JMP    stored318
+low816:
+	TESTQ  $0x00000001, AX
+	JZ     low818
+	VMOVSS X3, 64(BX)(CX*1)
 
-other322:
-	VMOVUPS Z7, K1, 64(BX)(SI*1)
+low818:
+stored803:
+	VMOVUPS       Z4, (BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low820
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low821
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low822
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low823
+	VMOVSS        X5, 120(BX)(CX*2)
 
-stored318:
-	VMOVUPS Z8, (BX)(DX*4)
-	CMPQ    CX, $0x08
-	JNE     other324
-	VMOVUPS Y9, 64(BX)(DX*4)
-	JMP     stored323
+low823:
+	JMP stored819
 
-other324:
-	CMPQ    CX, $0x04
-	JNE     other325
-	VMOVUPS X9, 64(BX)(DX*4)
-	JMP     stored323
+low822:
+	TESTQ  $0x00000001, AX
+	JZ     low824
+	VMOVSS X5, 112(BX)(CX*2)
 
-other325:
-	CMPQ   CX, $0x02
-	JNE    other326
-	VMOVSD X9, 64(BX)(DX*4)
-	JMP    stored323
+low824:
+	JMP stored819
 
-other326:
-	CMPQ   CX, $0x01
-	JNE    other327
-	VMOVSS X9, 64(BX)(DX*4)
-	JMP    stored323
+low821:
+	TESTQ     $0x00000002, AX
+	JZ        low825
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low826
+	VMOVSS    X5, 104(BX)(CX*2)
 
-other327:
-	VMOVUPS Z9, K1, 64(BX)(DX*4)
+low826:
+	JMP stored819
 
-stored323:
-	VMOVUPS Z10, (BX)(DI*1)
-	CMPQ    CX, $0x08
-	JNE     other329
-	VMOVUPS Y11, 64(BX)(DI*1)
-	JMP     stored328
+low825:
+	TESTQ  $0x00000001, AX
+	JZ     low827
+	VMOVSS X5, 96(BX)(CX*2)
 
-other329:
-	CMPQ    CX, $0x04
-	JNE     other330
-	VMOVUPS X11, 64(BX)(DI*1)
-	JMP     stored328
+low827:
+	JMP stored819
 
-other330:
-	CMPQ   CX, $0x02
-	JNE    other331
-	VMOVSD X11, 64(BX)(DI*1)
-	JMP    stored328
+low820:
+	TESTQ        $0x00000004, AX
+	JZ           low828
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low829
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low830
+	VMOVSS       X5, 88(BX)(CX*2)
 
-other331:
-	CMPQ   CX, $0x01
-	JNE    other332
-	VMOVSS X11, 64(BX)(DI*1)
-	JMP    stored328
+low830:
+	JMP stored819
 
-other332:
-	VMOVUPS Z11, K1, 64(BX)(DI*1)
+low829:
+	TESTQ  $0x00000001, AX
+	JZ     low831
+	VMOVSS X5, 80(BX)(CX*2)
 
-stored328:
-	VMOVUPS Z12, (BX)(SI*2)
-	CMPQ    CX, $0x08
-	JNE     other334
-	VMOVUPS Y13, 64(BX)(SI*2)
-	JMP     stored333
+low831:
+	JMP stored819
 
-other334:
-	CMPQ    CX, $0x04
-	JNE     other335
-	VMOVUPS X13, 64(BX)(SI*2)
-	JMP     stored333
+low828:
+	TESTQ     $0x00000002, AX
+	JZ        low832
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low833
+	VMOVSS    X5, 72(BX)(CX*2)
 
-other335:
-	CMPQ   CX, $0x02
-	JNE    other336
-	VMOVSD X13, 64(BX)(SI*2)
-	JMP    stored333
+low833:
+	JMP stored819
 
-other336:
-	CMPQ   CX, $0x01
-	JNE    other337
-	VMOVSS X13, 64(BX)(SI*2)
-	JMP    stored333
+low832:
+	TESTQ  $0x00000001, AX
+	JZ     low834
+	VMOVSS X5, 64(BX)(CX*2)
 
-other337:
-	VMOVUPS Z13, K1, 64(BX)(SI*2)
+low834:
+stored819:
+	VMOVUPS       Z6, (BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low836
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low837
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low838
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low839
+	VMOVSS        X7, 120(BX)(DX*1)
 
-stored333:
-	JMP done255
+low839:
+	JMP stored835
 
-fewer299:
+low838:
+	TESTQ  $0x00000001, AX
+	JZ     low840
+	VMOVSS X7, 112(BX)(DX*1)
+
+low840:
+	JMP stored835
+
+low837:
+	TESTQ     $0x00000002, AX
+	JZ        low841
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low842
+	VMOVSS    X7, 104(BX)(DX*1)
+
+low842:
+	JMP stored835
+
+low841:
+	TESTQ  $0x00000001, AX
+	JZ     low843
+	VMOVSS X7, 96(BX)(DX*1)
+
+low843:
+	JMP stored835
+
+low836:
+	TESTQ        $0x00000004, AX
+	JZ           low844
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low845
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low846
+	VMOVSS       X7, 88(BX)(DX*1)
+
+low846:
+	JMP stored835
+
+low845:
+	TESTQ  $0x00000001, AX
+	JZ     low847
+	VMOVSS X7, 80(BX)(DX*1)
+
+low847:
+	JMP stored835
+
+low844:
+	TESTQ     $0x00000002, AX
+	JZ        low848
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low849
+	VMOVSS    X7, 72(BX)(DX*1)
+
+low849:
+	JMP stored835
+
+low848:
+	TESTQ  $0x00000001, AX
+	JZ     low850
+	VMOVSS X7, 64(BX)(DX*1)
+
+low850:
+stored835:
+	VMOVUPS       Z8, (BX)(CX*4)
+	TESTQ         $0x00000008, AX
+	JZ            low852
+	VMOVUPS       Y9, 64(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low853
+	VMOVUPS       X9, 96(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low854
+	VMOVSD        X9, 112(BX)(CX*4)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low855
+	VMOVSS        X9, 120(BX)(CX*4)
+
+low855:
+	JMP stored851
+
+low854:
+	TESTQ  $0x00000001, AX
+	JZ     low856
+	VMOVSS X9, 112(BX)(CX*4)
+
+low856:
+	JMP stored851
+
+low853:
+	TESTQ     $0x00000002, AX
+	JZ        low857
+	VMOVSD    X9, 96(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low858
+	VMOVSS    X9, 104(BX)(CX*4)
+
+low858:
+	JMP stored851
+
+low857:
+	TESTQ  $0x00000001, AX
+	JZ     low859
+	VMOVSS X9, 96(BX)(CX*4)
+
+low859:
+	JMP stored851
+
+low852:
+	TESTQ        $0x00000004, AX
+	JZ           low860
+	VMOVUPS      X9, 64(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low861
+	VMOVSD       X9, 80(BX)(CX*4)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low862
+	VMOVSS       X9, 88(BX)(CX*4)
+
+low862:
+	JMP stored851
+
+low861:
+	TESTQ  $0x00000001, AX
+	JZ     low863
+	VMOVSS X9, 80(BX)(CX*4)
+
+low863:
+	JMP stored851
+
+low860:
+	TESTQ     $0x00000002, AX
+	JZ        low864
+	VMOVSD    X9, 64(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low865
+	VMOVSS    X9, 72(BX)(CX*4)
+
+low865:
+	JMP stored851
+
+low864:
+	TESTQ  $0x00000001, AX
+	JZ     low866
+	VMOVSS X9, 64(BX)(CX*4)
+
+low866:
+stored851:
+	VMOVUPS       Z10, (BX)(SI*1)
+	TESTQ         $0x00000008, AX
+	JZ            low868
+	VMOVUPS       Y11, 64(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low869
+	VMOVUPS       X11, 96(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low870
+	VMOVSD        X11, 112(BX)(SI*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low871
+	VMOVSS        X11, 120(BX)(SI*1)
+
+low871:
+	JMP stored867
+
+low870:
+	TESTQ  $0x00000001, AX
+	JZ     low872
+	VMOVSS X11, 112(BX)(SI*1)
+
+low872:
+	JMP stored867
+
+low869:
+	TESTQ     $0x00000002, AX
+	JZ        low873
+	VMOVSD    X11, 96(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low874
+	VMOVSS    X11, 104(BX)(SI*1)
+
+low874:
+	JMP stored867
+
+low873:
+	TESTQ  $0x00000001, AX
+	JZ     low875
+	VMOVSS X11, 96(BX)(SI*1)
+
+low875:
+	JMP stored867
+
+low868:
+	TESTQ        $0x00000004, AX
+	JZ           low876
+	VMOVUPS      X11, 64(BX)(SI*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low877
+	VMOVSD       X11, 80(BX)(SI*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low878
+	VMOVSS       X11, 88(BX)(SI*1)
+
+low878:
+	JMP stored867
+
+low877:
+	TESTQ  $0x00000001, AX
+	JZ     low879
+	VMOVSS X11, 80(BX)(SI*1)
+
+low879:
+	JMP stored867
+
+low876:
+	TESTQ     $0x00000002, AX
+	JZ        low880
+	VMOVSD    X11, 64(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low881
+	VMOVSS    X11, 72(BX)(SI*1)
+
+low881:
+	JMP stored867
+
+low880:
+	TESTQ  $0x00000001, AX
+	JZ     low882
+	VMOVSS X11, 64(BX)(SI*1)
+
+low882:
+stored867:
+	VMOVUPS       Z12, (BX)(DX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low884
+	VMOVUPS       Y13, 64(BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z13, Y13
+	TESTQ         $0x00000004, AX
+	JZ            low885
+	VMOVUPS       X13, 96(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y13, X13
+	TESTQ         $0x00000002, AX
+	JZ            low886
+	VMOVSD        X13, 112(BX)(DX*2)
+	VUNPCKHPD     X13, X13, X13
+	TESTQ         $0x00000001, AX
+	JZ            low887
+	VMOVSS        X13, 120(BX)(DX*2)
+
+low887:
+	JMP stored883
+
+low886:
+	TESTQ  $0x00000001, AX
+	JZ     low888
+	VMOVSS X13, 112(BX)(DX*2)
+
+low888:
+	JMP stored883
+
+low885:
+	TESTQ     $0x00000002, AX
+	JZ        low889
+	VMOVSD    X13, 96(BX)(DX*2)
+	VUNPCKHPD X13, X13, X13
+	TESTQ     $0x00000001, AX
+	JZ        low890
+	VMOVSS    X13, 104(BX)(DX*2)
+
+low890:
+	JMP stored883
+
+low889:
+	TESTQ  $0x00000001, AX
+	JZ     low891
+	VMOVSS X13, 96(BX)(DX*2)
+
+low891:
+	JMP stored883
+
+low884:
+	TESTQ        $0x00000004, AX
+	JZ           low892
+	VMOVUPS      X13, 64(BX)(DX*2)
+	VEXTRACTF128 $0x01, Y13, X13
+	TESTQ        $0x00000002, AX
+	JZ           low893
+	VMOVSD       X13, 80(BX)(DX*2)
+	VUNPCKHPD    X13, X13, X13
+	TESTQ        $0x00000001, AX
+	JZ           low894
+	VMOVSS       X13, 88(BX)(DX*2)
+
+low894:
+	JMP stored883
+
+low893:
+	TESTQ  $0x00000001, AX
+	JZ     low895
+	VMOVSS X13, 80(BX)(DX*2)
+
+low895:
+	JMP stored883
+
+low892:
+	TESTQ     $0x00000002, AX
+	JZ        low896
+	VMOVSD    X13, 64(BX)(DX*2)
+	VUNPCKHPD X13, X13, X13
+	TESTQ     $0x00000001, AX
+	JZ        low897
+	VMOVSS    X13, 72(BX)(DX*2)
+
+low897:
+	JMP stored883
+
+low896:
+	TESTQ  $0x00000001, AX
+	JZ     low898
+	VMOVSS X13, 64(BX)(DX*2)
+
+low898:
+stored883:
+	JMP done651
+
+fewer783:
 	CMPQ BX, $0x06
-	JNE  fewer338
+	JNE  fewer899
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPS   (BX)(DX*2), Z4
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPS   (BX)(SI*1), Z6
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z7
-	VMOVUPS   (BX)(DX*4), Z8
-	VMOVUPS.Z 64(BX)(DX*4), K1, Z9
-	VMOVUPS   (BX)(DI*1), Z10
-	VMOVUPS.Z 64(BX)(DI*1), K1, Z11
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded339
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPS   (BX)(CX*2), Z4
+	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPS   (BX)(DX*1), Z6
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
+	VMOVUPS   (BX)(CX*4), Z8
+	VMOVUPS.Z 64(BX)(CX*4), K1, Z9
+	VMOVUPS   (BX)(SI*1), Z10
+	VMOVUPS.Z 64(BX)(SI*1), K1, Z11
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded900
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold340:
-	VMOVUPS      (DI), Z13
-	VMOVUPS.Z    64(DI), K1, Z14
-	ADDQ         R8, DI
+fold901:
+	VMOVUPS      (SI), Z13
+	VMOVUPS.Z    64(SI), K1, Z14
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (BX)(DX*1), Z12
+	VBROADCASTSS (BX)(CX*1), Z12
 	VFMADD231PS  Z12, Z13, Z2
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (BX)(DX*2), Z12
+	VBROADCASTSS (BX)(CX*2), Z12
 	VFMADD231PS  Z12, Z13, Z4
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (BX)(R10*1), Z12
+	VBROADCASTSS (BX)(R9*1), Z12
 	VFMADD231PS  Z12, Z13, Z6
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (BX)(DX*4), Z12
+	VBROADCASTSS (BX)(CX*4), Z12
 	VFMADD231PS  Z12, Z13, Z8
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (BX)(R11*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z12, Z13, Z10
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold340
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold901
 
-folded339:
+folded900:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -3566,7 +6779,7 @@ folded339:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear341
+	JNE    linear902
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -3580,234 +6793,612 @@ folded339:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear341:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other343
-	VMOVUPS Y1, 64(BX)
-	JMP     stored342
+linear902:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low904
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low905
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low906
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low907
+	VMOVSS        X1, 120(BX)
 
-other343:
-	CMPQ    CX, $0x04
-	JNE     other344
-	VMOVUPS X1, 64(BX)
-	JMP     stored342
+low907:
+	JMP stored903
 
-other344:
-	CMPQ   CX, $0x02
-	JNE    other345
-	VMOVSD X1, 64(BX)
-	JMP    stored342
+low906:
+	TESTQ  $0x00000001, AX
+	JZ     low908
+	VMOVSS X1, 112(BX)
 
-other345:
-	CMPQ   CX, $0x01
-	JNE    other346
+low908:
+	JMP stored903
+
+low905:
+	TESTQ     $0x00000002, AX
+	JZ        low909
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low910
+	VMOVSS    X1, 104(BX)
+
+low910:
+	JMP stored903
+
+low909:
+	TESTQ  $0x00000001, AX
+	JZ     low911
+	VMOVSS X1, 96(BX)
+
+low911:
+	JMP stored903
+
+low904:
+	TESTQ        $0x00000004, AX
+	JZ           low912
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low913
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low914
+	VMOVSS       X1, 88(BX)
+
+low914:
+	JMP stored903
+
+low913:
+	TESTQ  $0x00000001, AX
+	JZ     low915
+	VMOVSS X1, 80(BX)
+
+low915:
+	JMP stored903
+
+low912:
+	TESTQ     $0x00000002, AX
+	JZ        low916
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low917
+	VMOVSS    X1, 72(BX)
+
+low917:
+	JMP stored903
+
+low916:
+	TESTQ  $0x00000001, AX
+	JZ     low918
 	VMOVSS X1, 64(BX)
-	JMP    stored342
 
-other346:
-	VMOVUPS Z1, K1, 64(BX)
+low918:
+stored903:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low920
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low921
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low922
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low923
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored342:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other348
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored347
+low923:
+	JMP stored919
 
-other348:
-	CMPQ    CX, $0x04
-	JNE     other349
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored347
+low922:
+	TESTQ  $0x00000001, AX
+	JZ     low924
+	VMOVSS X3, 112(BX)(CX*1)
 
-other349:
-	CMPQ   CX, $0x02
-	JNE    other350
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored347
+low924:
+	JMP stored919
 
-other350:
-	CMPQ   CX, $0x01
-	JNE    other351
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored347
+low921:
+	TESTQ     $0x00000002, AX
+	JZ        low925
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low926
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other351:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low926:
+	JMP stored919
 
-stored347:
-	VMOVUPS Z4, (BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other353
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored352
+low925:
+	TESTQ  $0x00000001, AX
+	JZ     low927
+	VMOVSS X3, 96(BX)(CX*1)
 
-other353:
-	CMPQ    CX, $0x04
-	JNE     other354
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored352
+low927:
+	JMP stored919
 
-other354:
-	CMPQ   CX, $0x02
-	JNE    other355
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored352
+low920:
+	TESTQ        $0x00000004, AX
+	JZ           low928
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low929
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low930
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other355:
-	CMPQ   CX, $0x01
-	JNE    other356
-	VMOVSS X5, 64(BX)(DX*2)
-	JMP    stored352
+low930:
+	JMP stored919
 
-other356:
-	VMOVUPS Z5, K1, 64(BX)(DX*2)
+low929:
+	TESTQ  $0x00000001, AX
+	JZ     low931
+	VMOVSS X3, 80(BX)(CX*1)
 
-stored352:
-	VMOVUPS Z6, (BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other358
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored357
+low931:
+	JMP stored919
 
-other358:
-	CMPQ    CX, $0x04
-	JNE     other359
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored357
+low928:
+	TESTQ     $0x00000002, AX
+	JZ        low932
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low933
+	VMOVSS    X3, 72(BX)(CX*1)
 
-other359:
-	CMPQ   CX, $0x02
-	JNE    other360
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored357
+low933:
+	JMP stored919
 
-other360:
-	CMPQ   CX, $0x01
-	JNE    other361
-	VMOVSS X7, 64(BX)(SI*1)
-	JMP    stored357
+low932:
+	TESTQ  $0x00000001, AX
+	JZ     low934
+	VMOVSS X3, 64(BX)(CX*1)
 
-other361:
-	VMOVUPS Z7, K1, 64(BX)(SI*1)
+low934:
+stored919:
+	VMOVUPS       Z4, (BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low936
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low937
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low938
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low939
+	VMOVSS        X5, 120(BX)(CX*2)
 
-stored357:
-	VMOVUPS Z8, (BX)(DX*4)
-	CMPQ    CX, $0x08
-	JNE     other363
-	VMOVUPS Y9, 64(BX)(DX*4)
-	JMP     stored362
+low939:
+	JMP stored935
 
-other363:
-	CMPQ    CX, $0x04
-	JNE     other364
-	VMOVUPS X9, 64(BX)(DX*4)
-	JMP     stored362
+low938:
+	TESTQ  $0x00000001, AX
+	JZ     low940
+	VMOVSS X5, 112(BX)(CX*2)
 
-other364:
-	CMPQ   CX, $0x02
-	JNE    other365
-	VMOVSD X9, 64(BX)(DX*4)
-	JMP    stored362
+low940:
+	JMP stored935
 
-other365:
-	CMPQ   CX, $0x01
-	JNE    other366
-	VMOVSS X9, 64(BX)(DX*4)
-	JMP    stored362
+low937:
+	TESTQ     $0x00000002, AX
+	JZ        low941
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low942
+	VMOVSS    X5, 104(BX)(CX*2)
 
-other366:
-	VMOVUPS Z9, K1, 64(BX)(DX*4)
+low942:
+	JMP stored935
 
-stored362:
-	VMOVUPS Z10, (BX)(DI*1)
-	CMPQ    CX, $0x08
-	JNE     other368
-	VMOVUPS Y11, 64(BX)(DI*1)
-	JMP     stored367
+low941:
+	TESTQ  $0x00000001, AX
+	JZ     low943
+	VMOVSS X5, 96(BX)(CX*2)
 
-other368:
-	CMPQ    CX, $0x04
-	JNE     other369
-	VMOVUPS X11, 64(BX)(DI*1)
-	JMP     stored367
+low943:
+	JMP stored935
 
-other369:
-	CMPQ   CX, $0x02
-	JNE    other370
-	VMOVSD X11, 64(BX)(DI*1)
-	JMP    stored367
+low936:
+	TESTQ        $0x00000004, AX
+	JZ           low944
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low945
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low946
+	VMOVSS       X5, 88(BX)(CX*2)
 
-other370:
-	CMPQ   CX, $0x01
-	JNE    other371
-	VMOVSS X11, 64(BX)(DI*1)
-	JMP    stored367
+low946:
+	JMP stored935
 
-other371:
-	VMOVUPS Z11, K1, 64(BX)(DI*1)
+low945:
+	TESTQ  $0x00000001, AX
+	JZ     low947
+	VMOVSS X5, 80(BX)(CX*2)
 
-stored367:
-	JMP done255
+low947:
+	JMP stored935
 
-fewer338:
+low944:
+	TESTQ     $0x00000002, AX
+	JZ        low948
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low949
+	VMOVSS    X5, 72(BX)(CX*2)
+
+low949:
+	JMP stored935
+
+low948:
+	TESTQ  $0x00000001, AX
+	JZ     low950
+	VMOVSS X5, 64(BX)(CX*2)
+
+low950:
+stored935:
+	VMOVUPS       Z6, (BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low952
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low953
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low954
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low955
+	VMOVSS        X7, 120(BX)(DX*1)
+
+low955:
+	JMP stored951
+
+low954:
+	TESTQ  $0x00000001, AX
+	JZ     low956
+	VMOVSS X7, 112(BX)(DX*1)
+
+low956:
+	JMP stored951
+
+low953:
+	TESTQ     $0x00000002, AX
+	JZ        low957
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low958
+	VMOVSS    X7, 104(BX)(DX*1)
+
+low958:
+	JMP stored951
+
+low957:
+	TESTQ  $0x00000001, AX
+	JZ     low959
+	VMOVSS X7, 96(BX)(DX*1)
+
+low959:
+	JMP stored951
+
+low952:
+	TESTQ        $0x00000004, AX
+	JZ           low960
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low961
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low962
+	VMOVSS       X7, 88(BX)(DX*1)
+
+low962:
+	JMP stored951
+
+low961:
+	TESTQ  $0x00000001, AX
+	JZ     low963
+	VMOVSS X7, 80(BX)(DX*1)
+
+low963:
+	JMP stored951
+
+low960:
+	TESTQ     $0x00000002, AX
+	JZ        low964
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low965
+	VMOVSS    X7, 72(BX)(DX*1)
+
+low965:
+	JMP stored951
+
+low964:
+	TESTQ  $0x00000001, AX
+	JZ     low966
+	VMOVSS X7, 64(BX)(DX*1)
+
+low966:
+stored951:
+	VMOVUPS       Z8, (BX)(CX*4)
+	TESTQ         $0x00000008, AX
+	JZ            low968
+	VMOVUPS       Y9, 64(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low969
+	VMOVUPS       X9, 96(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low970
+	VMOVSD        X9, 112(BX)(CX*4)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low971
+	VMOVSS        X9, 120(BX)(CX*4)
+
+low971:
+	JMP stored967
+
+low970:
+	TESTQ  $0x00000001, AX
+	JZ     low972
+	VMOVSS X9, 112(BX)(CX*4)
+
+low972:
+	JMP stored967
+
+low969:
+	TESTQ     $0x00000002, AX
+	JZ        low973
+	VMOVSD    X9, 96(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low974
+	VMOVSS    X9, 104(BX)(CX*4)
+
+low974:
+	JMP stored967
+
+low973:
+	TESTQ  $0x00000001, AX
+	JZ     low975
+	VMOVSS X9, 96(BX)(CX*4)
+
+low975:
+	JMP stored967
+
+low968:
+	TESTQ        $0x00000004, AX
+	JZ           low976
+	VMOVUPS      X9, 64(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low977
+	VMOVSD       X9, 80(BX)(CX*4)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low978
+	VMOVSS       X9, 88(BX)(CX*4)
+
+low978:
+	JMP stored967
+
+low977:
+	TESTQ  $0x00000001, AX
+	JZ     low979
+	VMOVSS X9, 80(BX)(CX*4)
+
+low979:
+	JMP stored967
+
+low976:
+	TESTQ     $0x00000002, AX
+	JZ        low980
+	VMOVSD    X9, 64(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low981
+	VMOVSS    X9, 72(BX)(CX*4)
+
+low981:
+	JMP stored967
+
+low980:
+	TESTQ  $0x00000001, AX
+	JZ     low982
+	VMOVSS X9, 64(BX)(CX*4)
+
+low982:
+stored967:
+	VMOVUPS       Z10, (BX)(SI*1)
+	TESTQ         $0x00000008, AX
+	JZ            low984
+	VMOVUPS       Y11, 64(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low985
+	VMOVUPS       X11, 96(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low986
+	VMOVSD        X11, 112(BX)(SI*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low987
+	VMOVSS        X11, 120(BX)(SI*1)
+
+low987:
+	JMP stored983
+
+low986:
+	TESTQ  $0x00000001, AX
+	JZ     low988
+	VMOVSS X11, 112(BX)(SI*1)
+
+low988:
+	JMP stored983
+
+low985:
+	TESTQ     $0x00000002, AX
+	JZ        low989
+	VMOVSD    X11, 96(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low990
+	VMOVSS    X11, 104(BX)(SI*1)
+
+low990:
+	JMP stored983
+
+low989:
+	TESTQ  $0x00000001, AX
+	JZ     low991
+	VMOVSS X11, 96(BX)(SI*1)
+
+low991:
+	JMP stored983
+
+low984:
+	TESTQ        $0x00000004, AX
+	JZ           low992
+	VMOVUPS      X11, 64(BX)(SI*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low993
+	VMOVSD       X11, 80(BX)(SI*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low994
+	VMOVSS       X11, 88(BX)(SI*1)
+
+low994:
+	JMP stored983
+
+low993:
+	TESTQ  $0x00000001, AX
+	JZ     low995
+	VMOVSS X11, 80(BX)(SI*1)
+
+low995:
+	JMP stored983
+
+low992:
+	TESTQ     $0x00000002, AX
+	JZ        low996
+	VMOVSD    X11, 64(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low997
+	VMOVSS    X11, 72(BX)(SI*1)
+
+low997:
+	JMP stored983
+
+low996:
+	TESTQ  $0x00000001, AX
+	JZ     low998
+	VMOVSS X11, 64(BX)(SI*1)
+
+low998:
+stored983:
+	JMP done651
+
+fewer899:
 	CMPQ BX, $0x05
-	JNE  fewer372
+	JNE  fewer999
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPS   (BX)(DX*2), Z4
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPS   (BX)(SI*1), Z6
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z7
-	VMOVUPS   (BX)(DX*4), Z8
-	VMOVUPS.Z 64(BX)(DX*4), K1, Z9
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded373
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPS   (BX)(CX*2), Z4
+	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPS   (BX)(DX*1), Z6
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
+	VMOVUPS   (BX)(CX*4), Z8
+	VMOVUPS.Z 64(BX)(CX*4), K1, Z9
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1000
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold374:
-	VMOVUPS      (DI), Z11
-	VMOVUPS.Z    64(DI), K1, Z12
-	ADDQ         R8, DI
+fold1001:
+	VMOVUPS      (SI), Z11
+	VMOVUPS.Z    64(SI), K1, Z12
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z10, Z11, Z0
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (BX)(DX*1), Z10
+	VBROADCASTSS (BX)(CX*1), Z10
 	VFMADD231PS  Z10, Z11, Z2
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (BX)(DX*2), Z10
+	VBROADCASTSS (BX)(CX*2), Z10
 	VFMADD231PS  Z10, Z11, Z4
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (BX)(R10*1), Z10
+	VBROADCASTSS (BX)(R9*1), Z10
 	VFMADD231PS  Z10, Z11, Z6
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (BX)(DX*4), Z10
+	VBROADCASTSS (BX)(CX*4), Z10
 	VFMADD231PS  Z10, Z11, Z8
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold374
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1001
 
-folded373:
+folded1000:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -3822,7 +7413,7 @@ folded373:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear375
+	JNE    linear1002
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -3834,200 +7425,515 @@ folded373:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear375:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other377
-	VMOVUPS Y1, 64(BX)
-	JMP     stored376
+linear1002:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low1004
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1005
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1006
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1007
+	VMOVSS        X1, 120(BX)
 
-other377:
-	CMPQ    CX, $0x04
-	JNE     other378
-	VMOVUPS X1, 64(BX)
-	JMP     stored376
+low1007:
+	JMP stored1003
 
-other378:
-	CMPQ   CX, $0x02
-	JNE    other379
-	VMOVSD X1, 64(BX)
-	JMP    stored376
+low1006:
+	TESTQ  $0x00000001, AX
+	JZ     low1008
+	VMOVSS X1, 112(BX)
 
-other379:
-	CMPQ   CX, $0x01
-	JNE    other380
+low1008:
+	JMP stored1003
+
+low1005:
+	TESTQ     $0x00000002, AX
+	JZ        low1009
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1010
+	VMOVSS    X1, 104(BX)
+
+low1010:
+	JMP stored1003
+
+low1009:
+	TESTQ  $0x00000001, AX
+	JZ     low1011
+	VMOVSS X1, 96(BX)
+
+low1011:
+	JMP stored1003
+
+low1004:
+	TESTQ        $0x00000004, AX
+	JZ           low1012
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1013
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1014
+	VMOVSS       X1, 88(BX)
+
+low1014:
+	JMP stored1003
+
+low1013:
+	TESTQ  $0x00000001, AX
+	JZ     low1015
+	VMOVSS X1, 80(BX)
+
+low1015:
+	JMP stored1003
+
+low1012:
+	TESTQ     $0x00000002, AX
+	JZ        low1016
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1017
+	VMOVSS    X1, 72(BX)
+
+low1017:
+	JMP stored1003
+
+low1016:
+	TESTQ  $0x00000001, AX
+	JZ     low1018
 	VMOVSS X1, 64(BX)
-	JMP    stored376
 
-other380:
-	VMOVUPS Z1, K1, 64(BX)
+low1018:
+stored1003:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low1020
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1021
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1022
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1023
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored376:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other382
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored381
+low1023:
+	JMP stored1019
 
-other382:
-	CMPQ    CX, $0x04
-	JNE     other383
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored381
+low1022:
+	TESTQ  $0x00000001, AX
+	JZ     low1024
+	VMOVSS X3, 112(BX)(CX*1)
 
-other383:
-	CMPQ   CX, $0x02
-	JNE    other384
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored381
+low1024:
+	JMP stored1019
 
-other384:
-	CMPQ   CX, $0x01
-	JNE    other385
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored381
+low1021:
+	TESTQ     $0x00000002, AX
+	JZ        low1025
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1026
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other385:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low1026:
+	JMP stored1019
 
-stored381:
-	VMOVUPS Z4, (BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other387
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored386
+low1025:
+	TESTQ  $0x00000001, AX
+	JZ     low1027
+	VMOVSS X3, 96(BX)(CX*1)
 
-other387:
-	CMPQ    CX, $0x04
-	JNE     other388
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored386
+low1027:
+	JMP stored1019
 
-other388:
-	CMPQ   CX, $0x02
-	JNE    other389
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored386
+low1020:
+	TESTQ        $0x00000004, AX
+	JZ           low1028
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1029
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1030
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other389:
-	CMPQ   CX, $0x01
-	JNE    other390
-	VMOVSS X5, 64(BX)(DX*2)
-	JMP    stored386
+low1030:
+	JMP stored1019
 
-other390:
-	VMOVUPS Z5, K1, 64(BX)(DX*2)
+low1029:
+	TESTQ  $0x00000001, AX
+	JZ     low1031
+	VMOVSS X3, 80(BX)(CX*1)
 
-stored386:
-	VMOVUPS Z6, (BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other392
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored391
+low1031:
+	JMP stored1019
 
-other392:
-	CMPQ    CX, $0x04
-	JNE     other393
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored391
+low1028:
+	TESTQ     $0x00000002, AX
+	JZ        low1032
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1033
+	VMOVSS    X3, 72(BX)(CX*1)
 
-other393:
-	CMPQ   CX, $0x02
-	JNE    other394
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored391
+low1033:
+	JMP stored1019
 
-other394:
-	CMPQ   CX, $0x01
-	JNE    other395
-	VMOVSS X7, 64(BX)(SI*1)
-	JMP    stored391
+low1032:
+	TESTQ  $0x00000001, AX
+	JZ     low1034
+	VMOVSS X3, 64(BX)(CX*1)
 
-other395:
-	VMOVUPS Z7, K1, 64(BX)(SI*1)
+low1034:
+stored1019:
+	VMOVUPS       Z4, (BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low1036
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low1037
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low1038
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low1039
+	VMOVSS        X5, 120(BX)(CX*2)
 
-stored391:
-	VMOVUPS Z8, (BX)(DX*4)
-	CMPQ    CX, $0x08
-	JNE     other397
-	VMOVUPS Y9, 64(BX)(DX*4)
-	JMP     stored396
+low1039:
+	JMP stored1035
 
-other397:
-	CMPQ    CX, $0x04
-	JNE     other398
-	VMOVUPS X9, 64(BX)(DX*4)
-	JMP     stored396
+low1038:
+	TESTQ  $0x00000001, AX
+	JZ     low1040
+	VMOVSS X5, 112(BX)(CX*2)
 
-other398:
-	CMPQ   CX, $0x02
-	JNE    other399
-	VMOVSD X9, 64(BX)(DX*4)
-	JMP    stored396
+low1040:
+	JMP stored1035
 
-other399:
-	CMPQ   CX, $0x01
-	JNE    other400
-	VMOVSS X9, 64(BX)(DX*4)
-	JMP    stored396
+low1037:
+	TESTQ     $0x00000002, AX
+	JZ        low1041
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1042
+	VMOVSS    X5, 104(BX)(CX*2)
 
-other400:
-	VMOVUPS Z9, K1, 64(BX)(DX*4)
+low1042:
+	JMP stored1035
 
-stored396:
-	JMP done255
+low1041:
+	TESTQ  $0x00000001, AX
+	JZ     low1043
+	VMOVSS X5, 96(BX)(CX*2)
 
-fewer372:
+low1043:
+	JMP stored1035
+
+low1036:
+	TESTQ        $0x00000004, AX
+	JZ           low1044
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low1045
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low1046
+	VMOVSS       X5, 88(BX)(CX*2)
+
+low1046:
+	JMP stored1035
+
+low1045:
+	TESTQ  $0x00000001, AX
+	JZ     low1047
+	VMOVSS X5, 80(BX)(CX*2)
+
+low1047:
+	JMP stored1035
+
+low1044:
+	TESTQ     $0x00000002, AX
+	JZ        low1048
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1049
+	VMOVSS    X5, 72(BX)(CX*2)
+
+low1049:
+	JMP stored1035
+
+low1048:
+	TESTQ  $0x00000001, AX
+	JZ     low1050
+	VMOVSS X5, 64(BX)(CX*2)
+
+low1050:
+stored1035:
+	VMOVUPS       Z6, (BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low1052
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low1053
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low1054
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low1055
+	VMOVSS        X7, 120(BX)(DX*1)
+
+low1055:
+	JMP stored1051
+
+low1054:
+	TESTQ  $0x00000001, AX
+	JZ     low1056
+	VMOVSS X7, 112(BX)(DX*1)
+
+low1056:
+	JMP stored1051
+
+low1053:
+	TESTQ     $0x00000002, AX
+	JZ        low1057
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low1058
+	VMOVSS    X7, 104(BX)(DX*1)
+
+low1058:
+	JMP stored1051
+
+low1057:
+	TESTQ  $0x00000001, AX
+	JZ     low1059
+	VMOVSS X7, 96(BX)(DX*1)
+
+low1059:
+	JMP stored1051
+
+low1052:
+	TESTQ        $0x00000004, AX
+	JZ           low1060
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low1061
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low1062
+	VMOVSS       X7, 88(BX)(DX*1)
+
+low1062:
+	JMP stored1051
+
+low1061:
+	TESTQ  $0x00000001, AX
+	JZ     low1063
+	VMOVSS X7, 80(BX)(DX*1)
+
+low1063:
+	JMP stored1051
+
+low1060:
+	TESTQ     $0x00000002, AX
+	JZ        low1064
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low1065
+	VMOVSS    X7, 72(BX)(DX*1)
+
+low1065:
+	JMP stored1051
+
+low1064:
+	TESTQ  $0x00000001, AX
+	JZ     low1066
+	VMOVSS X7, 64(BX)(DX*1)
+
+low1066:
+stored1051:
+	VMOVUPS       Z8, (BX)(CX*4)
+	TESTQ         $0x00000008, AX
+	JZ            low1068
+	VMOVUPS       Y9, 64(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low1069
+	VMOVUPS       X9, 96(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low1070
+	VMOVSD        X9, 112(BX)(CX*4)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low1071
+	VMOVSS        X9, 120(BX)(CX*4)
+
+low1071:
+	JMP stored1067
+
+low1070:
+	TESTQ  $0x00000001, AX
+	JZ     low1072
+	VMOVSS X9, 112(BX)(CX*4)
+
+low1072:
+	JMP stored1067
+
+low1069:
+	TESTQ     $0x00000002, AX
+	JZ        low1073
+	VMOVSD    X9, 96(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low1074
+	VMOVSS    X9, 104(BX)(CX*4)
+
+low1074:
+	JMP stored1067
+
+low1073:
+	TESTQ  $0x00000001, AX
+	JZ     low1075
+	VMOVSS X9, 96(BX)(CX*4)
+
+low1075:
+	JMP stored1067
+
+low1068:
+	TESTQ        $0x00000004, AX
+	JZ           low1076
+	VMOVUPS      X9, 64(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low1077
+	VMOVSD       X9, 80(BX)(CX*4)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low1078
+	VMOVSS       X9, 88(BX)(CX*4)
+
+low1078:
+	JMP stored1067
+
+low1077:
+	TESTQ  $0x00000001, AX
+	JZ     low1079
+	VMOVSS X9, 80(BX)(CX*4)
+
+low1079:
+	JMP stored1067
+
+low1076:
+	TESTQ     $0x00000002, AX
+	JZ        low1080
+	VMOVSD    X9, 64(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low1081
+	VMOVSS    X9, 72(BX)(CX*4)
+
+low1081:
+	JMP stored1067
+
+low1080:
+	TESTQ  $0x00000001, AX
+	JZ     low1082
+	VMOVSS X9, 64(BX)(CX*4)
+
+low1082:
+stored1067:
+	JMP done651
+
+fewer999:
 	CMPQ BX, $0x04
-	JNE  fewer401
+	JNE  fewer1083
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPS   (BX)(DX*2), Z4
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPS   (BX)(SI*1), Z6
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z7
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded402
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPS   (BX)(CX*2), Z4
+	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPS   (BX)(DX*1), Z6
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1084
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold403:
-	VMOVUPS      (DI), Z9
-	VMOVUPS.Z    64(DI), K1, Z10
-	ADDQ         R8, DI
+fold1085:
+	VMOVUPS      (SI), Z9
+	VMOVUPS.Z    64(SI), K1, Z10
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (BX)(DX*1), Z8
+	VBROADCASTSS (BX)(CX*1), Z8
 	VFMADD231PS  Z8, Z9, Z2
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (BX)(DX*2), Z8
+	VBROADCASTSS (BX)(CX*2), Z8
 	VFMADD231PS  Z8, Z9, Z4
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (BX)(R10*1), Z8
+	VBROADCASTSS (BX)(R9*1), Z8
 	VFMADD231PS  Z8, Z9, Z6
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold403
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1085
 
-folded402:
+folded1084:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -4040,7 +7946,7 @@ folded402:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear404
+	JNE    linear1086
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4050,165 +7956,417 @@ folded402:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear404:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other406
-	VMOVUPS Y1, 64(BX)
-	JMP     stored405
+linear1086:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low1088
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1089
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1090
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1091
+	VMOVSS        X1, 120(BX)
 
-other406:
-	CMPQ    CX, $0x04
-	JNE     other407
-	VMOVUPS X1, 64(BX)
-	JMP     stored405
+low1091:
+	JMP stored1087
 
-other407:
-	CMPQ   CX, $0x02
-	JNE    other408
-	VMOVSD X1, 64(BX)
-	JMP    stored405
+low1090:
+	TESTQ  $0x00000001, AX
+	JZ     low1092
+	VMOVSS X1, 112(BX)
 
-other408:
-	CMPQ   CX, $0x01
-	JNE    other409
+low1092:
+	JMP stored1087
+
+low1089:
+	TESTQ     $0x00000002, AX
+	JZ        low1093
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1094
+	VMOVSS    X1, 104(BX)
+
+low1094:
+	JMP stored1087
+
+low1093:
+	TESTQ  $0x00000001, AX
+	JZ     low1095
+	VMOVSS X1, 96(BX)
+
+low1095:
+	JMP stored1087
+
+low1088:
+	TESTQ        $0x00000004, AX
+	JZ           low1096
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1097
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1098
+	VMOVSS       X1, 88(BX)
+
+low1098:
+	JMP stored1087
+
+low1097:
+	TESTQ  $0x00000001, AX
+	JZ     low1099
+	VMOVSS X1, 80(BX)
+
+low1099:
+	JMP stored1087
+
+low1096:
+	TESTQ     $0x00000002, AX
+	JZ        low1100
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1101
+	VMOVSS    X1, 72(BX)
+
+low1101:
+	JMP stored1087
+
+low1100:
+	TESTQ  $0x00000001, AX
+	JZ     low1102
 	VMOVSS X1, 64(BX)
-	JMP    stored405
 
-other409:
-	VMOVUPS Z1, K1, 64(BX)
+low1102:
+stored1087:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low1104
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1105
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1106
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1107
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored405:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other411
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored410
+low1107:
+	JMP stored1103
 
-other411:
-	CMPQ    CX, $0x04
-	JNE     other412
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored410
+low1106:
+	TESTQ  $0x00000001, AX
+	JZ     low1108
+	VMOVSS X3, 112(BX)(CX*1)
 
-other412:
-	CMPQ   CX, $0x02
-	JNE    other413
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored410
+low1108:
+	JMP stored1103
 
-other413:
-	CMPQ   CX, $0x01
-	JNE    other414
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored410
+low1105:
+	TESTQ     $0x00000002, AX
+	JZ        low1109
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1110
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other414:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low1110:
+	JMP stored1103
 
-stored410:
-	VMOVUPS Z4, (BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other416
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored415
+low1109:
+	TESTQ  $0x00000001, AX
+	JZ     low1111
+	VMOVSS X3, 96(BX)(CX*1)
 
-other416:
-	CMPQ    CX, $0x04
-	JNE     other417
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored415
+low1111:
+	JMP stored1103
 
-other417:
-	CMPQ   CX, $0x02
-	JNE    other418
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored415
+low1104:
+	TESTQ        $0x00000004, AX
+	JZ           low1112
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1113
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1114
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other418:
-	CMPQ   CX, $0x01
-	JNE    other419
-	VMOVSS X5, 64(BX)(DX*2)
-	JMP    stored415
+low1114:
+	JMP stored1103
 
-other419:
-	VMOVUPS Z5, K1, 64(BX)(DX*2)
+low1113:
+	TESTQ  $0x00000001, AX
+	JZ     low1115
+	VMOVSS X3, 80(BX)(CX*1)
 
-stored415:
-	VMOVUPS Z6, (BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other421
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored420
+low1115:
+	JMP stored1103
 
-other421:
-	CMPQ    CX, $0x04
-	JNE     other422
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored420
+low1112:
+	TESTQ     $0x00000002, AX
+	JZ        low1116
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1117
+	VMOVSS    X3, 72(BX)(CX*1)
 
-other422:
-	CMPQ   CX, $0x02
-	JNE    other423
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored420
+low1117:
+	JMP stored1103
 
-other423:
-	CMPQ   CX, $0x01
-	JNE    other424
-	VMOVSS X7, 64(BX)(SI*1)
-	JMP    stored420
+low1116:
+	TESTQ  $0x00000001, AX
+	JZ     low1118
+	VMOVSS X3, 64(BX)(CX*1)
 
-other424:
-	VMOVUPS Z7, K1, 64(BX)(SI*1)
+low1118:
+stored1103:
+	VMOVUPS       Z4, (BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low1120
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low1121
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low1122
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low1123
+	VMOVSS        X5, 120(BX)(CX*2)
 
-stored420:
-	JMP done255
+low1123:
+	JMP stored1119
 
-fewer401:
+low1122:
+	TESTQ  $0x00000001, AX
+	JZ     low1124
+	VMOVSS X5, 112(BX)(CX*2)
+
+low1124:
+	JMP stored1119
+
+low1121:
+	TESTQ     $0x00000002, AX
+	JZ        low1125
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1126
+	VMOVSS    X5, 104(BX)(CX*2)
+
+low1126:
+	JMP stored1119
+
+low1125:
+	TESTQ  $0x00000001, AX
+	JZ     low1127
+	VMOVSS X5, 96(BX)(CX*2)
+
+low1127:
+	JMP stored1119
+
+low1120:
+	TESTQ        $0x00000004, AX
+	JZ           low1128
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low1129
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low1130
+	VMOVSS       X5, 88(BX)(CX*2)
+
+low1130:
+	JMP stored1119
+
+low1129:
+	TESTQ  $0x00000001, AX
+	JZ     low1131
+	VMOVSS X5, 80(BX)(CX*2)
+
+low1131:
+	JMP stored1119
+
+low1128:
+	TESTQ     $0x00000002, AX
+	JZ        low1132
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1133
+	VMOVSS    X5, 72(BX)(CX*2)
+
+low1133:
+	JMP stored1119
+
+low1132:
+	TESTQ  $0x00000001, AX
+	JZ     low1134
+	VMOVSS X5, 64(BX)(CX*2)
+
+low1134:
+stored1119:
+	VMOVUPS       Z6, (BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low1136
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low1137
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low1138
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low1139
+	VMOVSS        X7, 120(BX)(DX*1)
+
+low1139:
+	JMP stored1135
+
+low1138:
+	TESTQ  $0x00000001, AX
+	JZ     low1140
+	VMOVSS X7, 112(BX)(DX*1)
+
+low1140:
+	JMP stored1135
+
+low1137:
+	TESTQ     $0x00000002, AX
+	JZ        low1141
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low1142
+	VMOVSS    X7, 104(BX)(DX*1)
+
+low1142:
+	JMP stored1135
+
+low1141:
+	TESTQ  $0x00000001, AX
+	JZ     low1143
+	VMOVSS X7, 96(BX)(DX*1)
+
+low1143:
+	JMP stored1135
+
+low1136:
+	TESTQ        $0x00000004, AX
+	JZ           low1144
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low1145
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low1146
+	VMOVSS       X7, 88(BX)(DX*1)
+
+low1146:
+	JMP stored1135
+
+low1145:
+	TESTQ  $0x00000001, AX
+	JZ     low1147
+	VMOVSS X7, 80(BX)(DX*1)
+
+low1147:
+	JMP stored1135
+
+low1144:
+	TESTQ     $0x00000002, AX
+	JZ        low1148
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low1149
+	VMOVSS    X7, 72(BX)(DX*1)
+
+low1149:
+	JMP stored1135
+
+low1148:
+	TESTQ  $0x00000001, AX
+	JZ     low1150
+	VMOVSS X7, 64(BX)(DX*1)
+
+low1150:
+stored1135:
+	JMP done651
+
+fewer1083:
 	CMPQ BX, $0x03
-	JNE  fewer425
+	JNE  fewer1151
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPS   (BX)(DX*2), Z4
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z5
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded426
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPS   (BX)(CX*2), Z4
+	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1152
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold427:
-	VMOVUPS      (DI), Z7
-	VMOVUPS.Z    64(DI), K1, Z8
-	ADDQ         R8, DI
+fold1153:
+	VMOVUPS      (SI), Z7
+	VMOVUPS.Z    64(SI), K1, Z8
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (BX)(DX*1), Z6
+	VBROADCASTSS (BX)(CX*1), Z6
 	VFMADD231PS  Z6, Z7, Z2
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (BX)(DX*2), Z6
+	VBROADCASTSS (BX)(CX*2), Z6
 	VFMADD231PS  Z6, Z7, Z4
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold427
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1153
 
-folded426:
+folded1152:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -4219,7 +8377,7 @@ folded426:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear428
+	JNE    linear1154
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -4227,131 +8385,320 @@ folded426:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear428:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other430
-	VMOVUPS Y1, 64(BX)
-	JMP     stored429
+linear1154:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low1156
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1157
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1158
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1159
+	VMOVSS        X1, 120(BX)
 
-other430:
-	CMPQ    CX, $0x04
-	JNE     other431
-	VMOVUPS X1, 64(BX)
-	JMP     stored429
+low1159:
+	JMP stored1155
 
-other431:
-	CMPQ   CX, $0x02
-	JNE    other432
-	VMOVSD X1, 64(BX)
-	JMP    stored429
+low1158:
+	TESTQ  $0x00000001, AX
+	JZ     low1160
+	VMOVSS X1, 112(BX)
 
-other432:
-	CMPQ   CX, $0x01
-	JNE    other433
+low1160:
+	JMP stored1155
+
+low1157:
+	TESTQ     $0x00000002, AX
+	JZ        low1161
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1162
+	VMOVSS    X1, 104(BX)
+
+low1162:
+	JMP stored1155
+
+low1161:
+	TESTQ  $0x00000001, AX
+	JZ     low1163
+	VMOVSS X1, 96(BX)
+
+low1163:
+	JMP stored1155
+
+low1156:
+	TESTQ        $0x00000004, AX
+	JZ           low1164
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1165
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1166
+	VMOVSS       X1, 88(BX)
+
+low1166:
+	JMP stored1155
+
+low1165:
+	TESTQ  $0x00000001, AX
+	JZ     low1167
+	VMOVSS X1, 80(BX)
+
+low1167:
+	JMP stored1155
+
+low1164:
+	TESTQ     $0x00000002, AX
+	JZ        low1168
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1169
+	VMOVSS    X1, 72(BX)
+
+low1169:
+	JMP stored1155
+
+low1168:
+	TESTQ  $0x00000001, AX
+	JZ     low1170
 	VMOVSS X1, 64(BX)
-	JMP    stored429
 
-other433:
-	VMOVUPS Z1, K1, 64(BX)
+low1170:
+stored1155:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low1172
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1173
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1174
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1175
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored429:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other435
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored434
+low1175:
+	JMP stored1171
 
-other435:
-	CMPQ    CX, $0x04
-	JNE     other436
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored434
+low1174:
+	TESTQ  $0x00000001, AX
+	JZ     low1176
+	VMOVSS X3, 112(BX)(CX*1)
 
-other436:
-	CMPQ   CX, $0x02
-	JNE    other437
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored434
+low1176:
+	JMP stored1171
 
-other437:
-	CMPQ   CX, $0x01
-	JNE    other438
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored434
+low1173:
+	TESTQ     $0x00000002, AX
+	JZ        low1177
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1178
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other438:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low1178:
+	JMP stored1171
 
-stored434:
-	VMOVUPS Z4, (BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other440
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored439
+low1177:
+	TESTQ  $0x00000001, AX
+	JZ     low1179
+	VMOVSS X3, 96(BX)(CX*1)
 
-other440:
-	CMPQ    CX, $0x04
-	JNE     other441
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored439
+low1179:
+	JMP stored1171
 
-other441:
-	CMPQ   CX, $0x02
-	JNE    other442
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored439
+low1172:
+	TESTQ        $0x00000004, AX
+	JZ           low1180
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1181
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1182
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other442:
-	CMPQ   CX, $0x01
-	JNE    other443
-	VMOVSS X5, 64(BX)(DX*2)
-	JMP    stored439
+low1182:
+	JMP stored1171
 
-other443:
-	VMOVUPS Z5, K1, 64(BX)(DX*2)
+low1181:
+	TESTQ  $0x00000001, AX
+	JZ     low1183
+	VMOVSS X3, 80(BX)(CX*1)
 
-stored439:
-	JMP done255
+low1183:
+	JMP stored1171
 
-fewer425:
+low1180:
+	TESTQ     $0x00000002, AX
+	JZ        low1184
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1185
+	VMOVSS    X3, 72(BX)(CX*1)
+
+low1185:
+	JMP stored1171
+
+low1184:
+	TESTQ  $0x00000001, AX
+	JZ     low1186
+	VMOVSS X3, 64(BX)(CX*1)
+
+low1186:
+stored1171:
+	VMOVUPS       Z4, (BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low1188
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low1189
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low1190
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low1191
+	VMOVSS        X5, 120(BX)(CX*2)
+
+low1191:
+	JMP stored1187
+
+low1190:
+	TESTQ  $0x00000001, AX
+	JZ     low1192
+	VMOVSS X5, 112(BX)(CX*2)
+
+low1192:
+	JMP stored1187
+
+low1189:
+	TESTQ     $0x00000002, AX
+	JZ        low1193
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1194
+	VMOVSS    X5, 104(BX)(CX*2)
+
+low1194:
+	JMP stored1187
+
+low1193:
+	TESTQ  $0x00000001, AX
+	JZ     low1195
+	VMOVSS X5, 96(BX)(CX*2)
+
+low1195:
+	JMP stored1187
+
+low1188:
+	TESTQ        $0x00000004, AX
+	JZ           low1196
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low1197
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low1198
+	VMOVSS       X5, 88(BX)(CX*2)
+
+low1198:
+	JMP stored1187
+
+low1197:
+	TESTQ  $0x00000001, AX
+	JZ     low1199
+	VMOVSS X5, 80(BX)(CX*2)
+
+low1199:
+	JMP stored1187
+
+low1196:
+	TESTQ     $0x00000002, AX
+	JZ        low1200
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1201
+	VMOVSS    X5, 72(BX)(CX*2)
+
+low1201:
+	JMP stored1187
+
+low1200:
+	TESTQ  $0x00000001, AX
+	JZ     low1202
+	VMOVSS X5, 64(BX)(CX*2)
+
+low1202:
+stored1187:
+	JMP done651
+
+fewer1151:
 	CMPQ BX, $0x02
-	JNE  fewer444
+	JNE  fewer1203
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded445
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1204
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold446:
-	VMOVUPS      (DI), Z5
-	VMOVUPS.Z    64(DI), K1, Z6
-	ADDQ         R8, DI
+fold1205:
+	VMOVUPS      (SI), Z5
+	VMOVUPS.Z    64(SI), K1, Z6
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (BX)(DX*1), Z4
+	VBROADCASTSS (BX)(CX*1), Z4
 	VFMADD231PS  Z4, Z5, Z2
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold446
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1205
 
-folded445:
+folded1204:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -4360,157 +8707,346 @@ folded445:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear447
+	JNE    linear1206
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear447:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other449
-	VMOVUPS Y1, 64(BX)
-	JMP     stored448
+linear1206:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low1208
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1209
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1210
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1211
+	VMOVSS        X1, 120(BX)
 
-other449:
-	CMPQ    CX, $0x04
-	JNE     other450
-	VMOVUPS X1, 64(BX)
-	JMP     stored448
+low1211:
+	JMP stored1207
 
-other450:
-	CMPQ   CX, $0x02
-	JNE    other451
-	VMOVSD X1, 64(BX)
-	JMP    stored448
+low1210:
+	TESTQ  $0x00000001, AX
+	JZ     low1212
+	VMOVSS X1, 112(BX)
 
-other451:
-	CMPQ   CX, $0x01
-	JNE    other452
+low1212:
+	JMP stored1207
+
+low1209:
+	TESTQ     $0x00000002, AX
+	JZ        low1213
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1214
+	VMOVSS    X1, 104(BX)
+
+low1214:
+	JMP stored1207
+
+low1213:
+	TESTQ  $0x00000001, AX
+	JZ     low1215
+	VMOVSS X1, 96(BX)
+
+low1215:
+	JMP stored1207
+
+low1208:
+	TESTQ        $0x00000004, AX
+	JZ           low1216
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1217
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1218
+	VMOVSS       X1, 88(BX)
+
+low1218:
+	JMP stored1207
+
+low1217:
+	TESTQ  $0x00000001, AX
+	JZ     low1219
+	VMOVSS X1, 80(BX)
+
+low1219:
+	JMP stored1207
+
+low1216:
+	TESTQ     $0x00000002, AX
+	JZ        low1220
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1221
+	VMOVSS    X1, 72(BX)
+
+low1221:
+	JMP stored1207
+
+low1220:
+	TESTQ  $0x00000001, AX
+	JZ     low1222
 	VMOVSS X1, 64(BX)
-	JMP    stored448
 
-other452:
-	VMOVUPS Z1, K1, 64(BX)
+low1222:
+stored1207:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low1224
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1225
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1226
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1227
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored448:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other454
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored453
+low1227:
+	JMP stored1223
 
-other454:
-	CMPQ    CX, $0x04
-	JNE     other455
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored453
+low1226:
+	TESTQ  $0x00000001, AX
+	JZ     low1228
+	VMOVSS X3, 112(BX)(CX*1)
 
-other455:
-	CMPQ   CX, $0x02
-	JNE    other456
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored453
+low1228:
+	JMP stored1223
 
-other456:
-	CMPQ   CX, $0x01
-	JNE    other457
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored453
+low1225:
+	TESTQ     $0x00000002, AX
+	JZ        low1229
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1230
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other457:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low1230:
+	JMP stored1223
 
-stored453:
-	JMP done255
+low1229:
+	TESTQ  $0x00000001, AX
+	JZ     low1231
+	VMOVSS X3, 96(BX)(CX*1)
 
-fewer444:
+low1231:
+	JMP stored1223
+
+low1224:
+	TESTQ        $0x00000004, AX
+	JZ           low1232
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1233
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1234
+	VMOVSS       X3, 88(BX)(CX*1)
+
+low1234:
+	JMP stored1223
+
+low1233:
+	TESTQ  $0x00000001, AX
+	JZ     low1235
+	VMOVSS X3, 80(BX)(CX*1)
+
+low1235:
+	JMP stored1223
+
+low1232:
+	TESTQ     $0x00000002, AX
+	JZ        low1236
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1237
+	VMOVSS    X3, 72(BX)(CX*1)
+
+low1237:
+	JMP stored1223
+
+low1236:
+	TESTQ  $0x00000001, AX
+	JZ     low1238
+	VMOVSS X3, 64(BX)(CX*1)
+
+low1238:
+stored1223:
+	JMP done651
+
+fewer1203:
 	CMPQ BX, $0x01
-	JNE  fewer458
+	JNE  fewer1239
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded459
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1240
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold460:
-	VMOVUPS      (DI), Z3
-	VMOVUPS.Z    64(DI), K1, Z4
-	ADDQ         R8, DI
+fold1241:
+	VMOVUPS      (SI), Z3
+	VMOVUPS.Z    64(SI), K1, Z4
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold460
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1241
 
-folded459:
+folded1240:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear461
+	JNE    linear1242
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear461:
-	MOVQ    c+0(FP), BX
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other463
-	VMOVUPS Y1, 64(BX)
-	JMP     stored462
+linear1242:
+	MOVQ          c+0(FP), BX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low1244
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1245
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1246
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1247
+	VMOVSS        X1, 120(BX)
 
-other463:
-	CMPQ    CX, $0x04
-	JNE     other464
-	VMOVUPS X1, 64(BX)
-	JMP     stored462
+low1247:
+	JMP stored1243
 
-other464:
-	CMPQ   CX, $0x02
-	JNE    other465
-	VMOVSD X1, 64(BX)
-	JMP    stored462
+low1246:
+	TESTQ  $0x00000001, AX
+	JZ     low1248
+	VMOVSS X1, 112(BX)
 
-other465:
-	CMPQ   CX, $0x01
-	JNE    other466
+low1248:
+	JMP stored1243
+
+low1245:
+	TESTQ     $0x00000002, AX
+	JZ        low1249
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1250
+	VMOVSS    X1, 104(BX)
+
+low1250:
+	JMP stored1243
+
+low1249:
+	TESTQ  $0x00000001, AX
+	JZ     low1251
+	VMOVSS X1, 96(BX)
+
+low1251:
+	JMP stored1243
+
+low1244:
+	TESTQ        $0x00000004, AX
+	JZ           low1252
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1253
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1254
+	VMOVSS       X1, 88(BX)
+
+low1254:
+	JMP stored1243
+
+low1253:
+	TESTQ  $0x00000001, AX
+	JZ     low1255
+	VMOVSS X1, 80(BX)
+
+low1255:
+	JMP stored1243
+
+low1252:
+	TESTQ     $0x00000002, AX
+	JZ        low1256
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1257
+	VMOVSS    X1, 72(BX)
+
+low1257:
+	JMP stored1243
+
+low1256:
+	TESTQ  $0x00000001, AX
+	JZ     low1258
 	VMOVSS X1, 64(BX)
-	JMP    stored462
 
-other466:
-	VMOVUPS Z1, K1, 64(BX)
+low1258:
+stored1243:
+	JMP done651
 
-stored462:
-	JMP done255
-
-fewer458:
-done255:
+fewer1239:
+done651:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full251:
+full647:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest468
+	JLT  rest1260
 
-tile467:
+tile1259:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4535,7 +9071,7 @@ tile467:
 	VMOVUPS 64(BX)(DI*1), Z15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded470
+	JLE     folded1262
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4546,7 +9082,7 @@ tile467:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold471:
+fold1263:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
@@ -4576,9 +9112,9 @@ fold471:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold471
+	JNZ          fold1263
 
-folded470:
+folded1262:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -4599,7 +9135,7 @@ folded470:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear472
+	JNE    linear1264
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -4617,7 +9153,7 @@ folded470:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear472:
+linear1264:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4658,11 +9194,11 @@ linear472:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile467
+	JGE     tile1259
 
-rest468:
+rest1260:
 	CMPQ BX, $0x07
-	JNE  fewer473
+	JNE  fewer1265
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4685,7 +9221,7 @@ rest468:
 	VMOVUPS 64(BX)(DX*2), Z13
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded474
+	JLE     folded1266
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4695,7 +9231,7 @@ rest468:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold475:
+fold1267:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI), Z16
 	ADDQ         DI, SI
@@ -4722,9 +9258,9 @@ fold475:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold475
+	JNZ          fold1267
 
-folded474:
+folded1266:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -4743,7 +9279,7 @@ folded474:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear476
+	JNE    linear1268
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -4759,7 +9295,7 @@ folded474:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear476:
+linear1268:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4778,11 +9314,11 @@ linear476:
 	VMOVUPS Z11, 64(BX)(SI*1)
 	VMOVUPS Z12, (BX)(DX*2)
 	VMOVUPS Z13, 64(BX)(DX*2)
-	JMP     done469
+	JMP     done1261
 
-fewer473:
+fewer1265:
 	CMPQ BX, $0x06
-	JNE  fewer477
+	JNE  fewer1269
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4803,7 +9339,7 @@ fewer473:
 	VMOVUPS 64(BX)(SI*1), Z11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded478
+	JLE     folded1270
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4813,7 +9349,7 @@ fewer473:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold479:
+fold1271:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	ADDQ         DI, SI
@@ -4837,9 +9373,9 @@ fold479:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold479
+	JNZ          fold1271
 
-folded478:
+folded1270:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -4856,7 +9392,7 @@ folded478:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear480
+	JNE    linear1272
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -4870,7 +9406,7 @@ folded478:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear480:
+linear1272:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4887,11 +9423,11 @@ linear480:
 	VMOVUPS Z9, 64(BX)(CX*4)
 	VMOVUPS Z10, (BX)(SI*1)
 	VMOVUPS Z11, 64(BX)(SI*1)
-	JMP     done469
+	JMP     done1261
 
-fewer477:
+fewer1269:
 	CMPQ BX, $0x05
-	JNE  fewer481
+	JNE  fewer1273
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4909,7 +9445,7 @@ fewer477:
 	VMOVUPS 64(BX)(CX*4), Z9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded482
+	JLE     folded1274
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4918,7 +9454,7 @@ fewer477:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold483:
+fold1275:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI), Z12
 	ADDQ         DI, SI
@@ -4939,9 +9475,9 @@ fold483:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold483
+	JNZ          fold1275
 
-folded482:
+folded1274:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -4956,7 +9492,7 @@ folded482:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear484
+	JNE    linear1276
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -4968,7 +9504,7 @@ folded482:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear484:
+linear1276:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4982,11 +9518,11 @@ linear484:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	VMOVUPS Z8, (BX)(CX*4)
 	VMOVUPS Z9, 64(BX)(CX*4)
-	JMP     done469
+	JMP     done1261
 
-fewer481:
+fewer1273:
 	CMPQ BX, $0x04
-	JNE  fewer485
+	JNE  fewer1277
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5002,7 +9538,7 @@ fewer481:
 	VMOVUPS 64(BX)(DX*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded486
+	JLE     folded1278
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5011,7 +9547,7 @@ fewer481:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold487:
+fold1279:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI), Z10
 	ADDQ         DI, SI
@@ -5029,9 +9565,9 @@ fold487:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold487
+	JNZ          fold1279
 
-folded486:
+folded1278:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -5044,7 +9580,7 @@ folded486:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear488
+	JNE    linear1280
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5054,7 +9590,7 @@ folded486:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear488:
+linear1280:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5066,11 +9602,11 @@ linear488:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	VMOVUPS Z6, (BX)(DX*1)
 	VMOVUPS Z7, 64(BX)(DX*1)
-	JMP     done469
+	JMP     done1261
 
-fewer485:
+fewer1277:
 	CMPQ BX, $0x03
-	JNE  fewer489
+	JNE  fewer1281
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5083,7 +9619,7 @@ fewer485:
 	VMOVUPS 64(BX)(CX*2), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded490
+	JLE     folded1282
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5091,7 +9627,7 @@ fewer485:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold491:
+fold1283:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	ADDQ         DI, SI
@@ -5106,9 +9642,9 @@ fold491:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold491
+	JNZ          fold1283
 
-folded490:
+folded1282:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -5119,7 +9655,7 @@ folded490:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear492
+	JNE    linear1284
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -5127,7 +9663,7 @@ folded490:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear492:
+linear1284:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -5136,11 +9672,11 @@ linear492:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
 	VMOVUPS Z5, 64(BX)(CX*2)
-	JMP     done469
+	JMP     done1261
 
-fewer489:
+fewer1281:
 	CMPQ BX, $0x02
-	JNE  fewer493
+	JNE  fewer1285
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5151,7 +9687,7 @@ fewer489:
 	VMOVUPS 64(BX)(CX*1), Z3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded494
+	JLE     folded1286
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5159,7 +9695,7 @@ fewer489:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold495:
+fold1287:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI), Z6
 	ADDQ         DI, SI
@@ -5171,9 +9707,9 @@ fold495:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold495
+	JNZ          fold1287
 
-folded494:
+folded1286:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -5182,24 +9718,24 @@ folded494:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear496
+	JNE    linear1288
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear496:
+linear1288:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, (BX)(CX*1)
 	VMOVUPS Z3, 64(BX)(CX*1)
-	JMP     done469
+	JMP     done1261
 
-fewer493:
+fewer1285:
 	CMPQ BX, $0x01
-	JNE  fewer497
+	JNE  fewer1289
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5207,7 +9743,7 @@ fewer493:
 	VMOVUPS 64(BX), Z1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded498
+	JLE     folded1290
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5215,7 +9751,7 @@ fewer493:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold499:
+fold1291:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI), Z4
 	ADDQ         DI, SI
@@ -5224,34 +9760,34 @@ fold499:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold499
+	JNZ          fold1291
 
-folded498:
+folded1290:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear500
+	JNE    linear1292
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear500:
+linear1292:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	JMP     done469
+	JMP     done1261
 
-fewer497:
-done469:
+fewer1289:
+done1261:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower252:
+narrower648:
 	CMPQ  AX, $0x10
-	JE    full501
+	JE    full1293
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -5259,60 +9795,60 @@ narrower252:
 	KMOVW BX, K1
 	MOVQ  rows+72(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest504
+	JLT   rest1296
 
-tile503:
+tile1295:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
-	LEAQ      (SI)(DX*4), R8
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (BX)(DX*2), K1, Z2
-	VMOVUPS.Z (BX)(SI*1), K1, Z3
-	VMOVUPS.Z (BX)(DX*4), K1, Z4
-	VMOVUPS.Z (BX)(DI*1), K1, Z5
-	VMOVUPS.Z (BX)(SI*2), K1, Z6
-	VMOVUPS.Z (BX)(R8*1), K1, Z7
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded506
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	VMOVUPS.Z (BX)(DX*2), K1, Z6
+	VMOVUPS.Z (BX)(DI*1), K1, Z7
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1298
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
-	LEAQ      (R10)(DX*4), R12
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold507:
-	VMOVUPS.Z    (DI), K1, Z9
-	ADDQ         R8, DI
+fold1299:
+	VMOVUPS.Z    (SI), K1, Z9
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (BX)(DX*1), Z8
+	VBROADCASTSS (BX)(CX*1), Z8
 	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (BX)(DX*2), Z8
+	VBROADCASTSS (BX)(CX*2), Z8
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX)(R10*1), Z8
+	VBROADCASTSS (BX)(R9*1), Z8
 	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(DX*4), Z8
+	VBROADCASTSS (BX)(CX*4), Z8
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(R11*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (BX)(R10*2), Z8
+	VBROADCASTSS (BX)(R9*2), Z8
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (BX)(R12*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold507
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1299
 
-folded506:
+folded1298:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -5325,7 +9861,7 @@ folded506:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear508
+	JNE    linear1300
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5335,299 +9871,803 @@ folded506:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear508:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	LEAQ    (SI)(DX*4), R8
-	CMPQ    CX, $0x08
-	JNE     other510
-	VMOVUPS Y0, (BX)
-	JMP     stored509
+linear1300:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	TESTQ         $0x00000008, AX
+	JZ            low1302
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1303
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1304
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1305
+	VMOVSS        X0, 56(BX)
 
-other510:
-	CMPQ    CX, $0x04
-	JNE     other511
-	VMOVUPS X0, (BX)
-	JMP     stored509
+low1305:
+	JMP stored1301
 
-other511:
-	CMPQ   CX, $0x02
-	JNE    other512
-	VMOVSD X0, (BX)
-	JMP    stored509
+low1304:
+	TESTQ  $0x00000001, AX
+	JZ     low1306
+	VMOVSS X0, 48(BX)
 
-other512:
-	CMPQ   CX, $0x01
-	JNE    other513
+low1306:
+	JMP stored1301
+
+low1303:
+	TESTQ     $0x00000002, AX
+	JZ        low1307
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1308
+	VMOVSS    X0, 40(BX)
+
+low1308:
+	JMP stored1301
+
+low1307:
+	TESTQ  $0x00000001, AX
+	JZ     low1309
+	VMOVSS X0, 32(BX)
+
+low1309:
+	JMP stored1301
+
+low1302:
+	TESTQ        $0x00000004, AX
+	JZ           low1310
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1311
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1312
+	VMOVSS       X0, 24(BX)
+
+low1312:
+	JMP stored1301
+
+low1311:
+	TESTQ  $0x00000001, AX
+	JZ     low1313
+	VMOVSS X0, 16(BX)
+
+low1313:
+	JMP stored1301
+
+low1310:
+	TESTQ     $0x00000002, AX
+	JZ        low1314
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1315
+	VMOVSS    X0, 8(BX)
+
+low1315:
+	JMP stored1301
+
+low1314:
+	TESTQ  $0x00000001, AX
+	JZ     low1316
 	VMOVSS X0, (BX)
-	JMP    stored509
 
-other513:
-	VMOVUPS Z0, K1, (BX)
+low1316:
+stored1301:
+	TESTQ         $0x00000008, AX
+	JZ            low1318
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1319
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1320
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1321
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored509:
-	CMPQ    CX, $0x08
-	JNE     other515
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored514
+low1321:
+	JMP stored1317
 
-other515:
-	CMPQ    CX, $0x04
-	JNE     other516
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored514
+low1320:
+	TESTQ  $0x00000001, AX
+	JZ     low1322
+	VMOVSS X1, 48(BX)(CX*1)
 
-other516:
-	CMPQ   CX, $0x02
-	JNE    other517
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored514
+low1322:
+	JMP stored1317
 
-other517:
-	CMPQ   CX, $0x01
-	JNE    other518
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored514
+low1319:
+	TESTQ     $0x00000002, AX
+	JZ        low1323
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1324
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other518:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low1324:
+	JMP stored1317
 
-stored514:
-	CMPQ    CX, $0x08
-	JNE     other520
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored519
+low1323:
+	TESTQ  $0x00000001, AX
+	JZ     low1325
+	VMOVSS X1, 32(BX)(CX*1)
 
-other520:
-	CMPQ    CX, $0x04
-	JNE     other521
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored519
+low1325:
+	JMP stored1317
 
-other521:
-	CMPQ   CX, $0x02
-	JNE    other522
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored519
+low1318:
+	TESTQ        $0x00000004, AX
+	JZ           low1326
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1327
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1328
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other522:
-	CMPQ   CX, $0x01
-	JNE    other523
-	VMOVSS X2, (BX)(DX*2)
-	JMP    stored519
+low1328:
+	JMP stored1317
 
-other523:
-	VMOVUPS Z2, K1, (BX)(DX*2)
+low1327:
+	TESTQ  $0x00000001, AX
+	JZ     low1329
+	VMOVSS X1, 16(BX)(CX*1)
 
-stored519:
-	CMPQ    CX, $0x08
-	JNE     other525
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored524
+low1329:
+	JMP stored1317
 
-other525:
-	CMPQ    CX, $0x04
-	JNE     other526
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored524
+low1326:
+	TESTQ     $0x00000002, AX
+	JZ        low1330
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1331
+	VMOVSS    X1, 8(BX)(CX*1)
 
-other526:
-	CMPQ   CX, $0x02
-	JNE    other527
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored524
+low1331:
+	JMP stored1317
 
-other527:
-	CMPQ   CX, $0x01
-	JNE    other528
-	VMOVSS X3, (BX)(SI*1)
-	JMP    stored524
+low1330:
+	TESTQ  $0x00000001, AX
+	JZ     low1332
+	VMOVSS X1, (BX)(CX*1)
 
-other528:
-	VMOVUPS Z3, K1, (BX)(SI*1)
+low1332:
+stored1317:
+	TESTQ         $0x00000008, AX
+	JZ            low1334
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low1335
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low1336
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1337
+	VMOVSS        X2, 56(BX)(CX*2)
 
-stored524:
-	CMPQ    CX, $0x08
-	JNE     other530
-	VMOVUPS Y4, (BX)(DX*4)
-	JMP     stored529
+low1337:
+	JMP stored1333
 
-other530:
-	CMPQ    CX, $0x04
-	JNE     other531
-	VMOVUPS X4, (BX)(DX*4)
-	JMP     stored529
+low1336:
+	TESTQ  $0x00000001, AX
+	JZ     low1338
+	VMOVSS X2, 48(BX)(CX*2)
 
-other531:
-	CMPQ   CX, $0x02
-	JNE    other532
-	VMOVSD X4, (BX)(DX*4)
-	JMP    stored529
+low1338:
+	JMP stored1333
 
-other532:
-	CMPQ   CX, $0x01
-	JNE    other533
-	VMOVSS X4, (BX)(DX*4)
-	JMP    stored529
+low1335:
+	TESTQ     $0x00000002, AX
+	JZ        low1339
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1340
+	VMOVSS    X2, 40(BX)(CX*2)
 
-other533:
-	VMOVUPS Z4, K1, (BX)(DX*4)
+low1340:
+	JMP stored1333
 
-stored529:
-	CMPQ    CX, $0x08
-	JNE     other535
-	VMOVUPS Y5, (BX)(DI*1)
-	JMP     stored534
+low1339:
+	TESTQ  $0x00000001, AX
+	JZ     low1341
+	VMOVSS X2, 32(BX)(CX*2)
 
-other535:
-	CMPQ    CX, $0x04
-	JNE     other536
-	VMOVUPS X5, (BX)(DI*1)
-	JMP     stored534
+low1341:
+	JMP stored1333
 
-other536:
-	CMPQ   CX, $0x02
-	JNE    other537
-	VMOVSD X5, (BX)(DI*1)
-	JMP    stored534
+low1334:
+	TESTQ        $0x00000004, AX
+	JZ           low1342
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low1343
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1344
+	VMOVSS       X2, 24(BX)(CX*2)
 
-other537:
-	CMPQ   CX, $0x01
-	JNE    other538
-	VMOVSS X5, (BX)(DI*1)
-	JMP    stored534
+low1344:
+	JMP stored1333
 
-other538:
-	VMOVUPS Z5, K1, (BX)(DI*1)
+low1343:
+	TESTQ  $0x00000001, AX
+	JZ     low1345
+	VMOVSS X2, 16(BX)(CX*2)
 
-stored534:
-	CMPQ    CX, $0x08
-	JNE     other540
-	VMOVUPS Y6, (BX)(SI*2)
-	JMP     stored539
+low1345:
+	JMP stored1333
 
-other540:
-	CMPQ    CX, $0x04
-	JNE     other541
-	VMOVUPS X6, (BX)(SI*2)
-	JMP     stored539
+low1342:
+	TESTQ     $0x00000002, AX
+	JZ        low1346
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1347
+	VMOVSS    X2, 8(BX)(CX*2)
 
-other541:
-	CMPQ   CX, $0x02
-	JNE    other542
-	VMOVSD X6, (BX)(SI*2)
-	JMP    stored539
+low1347:
+	JMP stored1333
 
-other542:
-	CMPQ   CX, $0x01
-	JNE    other543
-	VMOVSS X6, (BX)(SI*2)
-	JMP    stored539
+low1346:
+	TESTQ  $0x00000001, AX
+	JZ     low1348
+	VMOVSS X2, (BX)(CX*2)
 
-other543:
-	VMOVUPS Z6, K1, (BX)(SI*2)
+low1348:
+stored1333:
+	TESTQ         $0x00000008, AX
+	JZ            low1350
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1351
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1352
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1353
+	VMOVSS        X3, 56(BX)(DX*1)
 
-stored539:
-	CMPQ    CX, $0x08
-	JNE     other545
-	VMOVUPS Y7, (BX)(R8*1)
-	JMP     stored544
+low1353:
+	JMP stored1349
 
-other545:
-	CMPQ    CX, $0x04
-	JNE     other546
-	VMOVUPS X7, (BX)(R8*1)
-	JMP     stored544
+low1352:
+	TESTQ  $0x00000001, AX
+	JZ     low1354
+	VMOVSS X3, 48(BX)(DX*1)
 
-other546:
-	CMPQ   CX, $0x02
-	JNE    other547
-	VMOVSD X7, (BX)(R8*1)
-	JMP    stored544
+low1354:
+	JMP stored1349
 
-other547:
-	CMPQ   CX, $0x01
-	JNE    other548
-	VMOVSS X7, (BX)(R8*1)
-	JMP    stored544
+low1351:
+	TESTQ     $0x00000002, AX
+	JZ        low1355
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1356
+	VMOVSS    X3, 40(BX)(DX*1)
 
-other548:
-	VMOVUPS Z7, K1, (BX)(R8*1)
+low1356:
+	JMP stored1349
 
-stored544:
+low1355:
+	TESTQ  $0x00000001, AX
+	JZ     low1357
+	VMOVSS X3, 32(BX)(DX*1)
+
+low1357:
+	JMP stored1349
+
+low1350:
+	TESTQ        $0x00000004, AX
+	JZ           low1358
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1359
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1360
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low1360:
+	JMP stored1349
+
+low1359:
+	TESTQ  $0x00000001, AX
+	JZ     low1361
+	VMOVSS X3, 16(BX)(DX*1)
+
+low1361:
+	JMP stored1349
+
+low1358:
+	TESTQ     $0x00000002, AX
+	JZ        low1362
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1363
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low1363:
+	JMP stored1349
+
+low1362:
+	TESTQ  $0x00000001, AX
+	JZ     low1364
+	VMOVSS X3, (BX)(DX*1)
+
+low1364:
+stored1349:
+	TESTQ         $0x00000008, AX
+	JZ            low1366
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low1367
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low1368
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low1369
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low1369:
+	JMP stored1365
+
+low1368:
+	TESTQ  $0x00000001, AX
+	JZ     low1370
+	VMOVSS X4, 48(BX)(CX*4)
+
+low1370:
+	JMP stored1365
+
+low1367:
+	TESTQ     $0x00000002, AX
+	JZ        low1371
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low1372
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low1372:
+	JMP stored1365
+
+low1371:
+	TESTQ  $0x00000001, AX
+	JZ     low1373
+	VMOVSS X4, 32(BX)(CX*4)
+
+low1373:
+	JMP stored1365
+
+low1366:
+	TESTQ        $0x00000004, AX
+	JZ           low1374
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low1375
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low1376
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low1376:
+	JMP stored1365
+
+low1375:
+	TESTQ  $0x00000001, AX
+	JZ     low1377
+	VMOVSS X4, 16(BX)(CX*4)
+
+low1377:
+	JMP stored1365
+
+low1374:
+	TESTQ     $0x00000002, AX
+	JZ        low1378
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low1379
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low1379:
+	JMP stored1365
+
+low1378:
+	TESTQ  $0x00000001, AX
+	JZ     low1380
+	VMOVSS X4, (BX)(CX*4)
+
+low1380:
+stored1365:
+	TESTQ         $0x00000008, AX
+	JZ            low1382
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low1383
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low1384
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low1385
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low1385:
+	JMP stored1381
+
+low1384:
+	TESTQ  $0x00000001, AX
+	JZ     low1386
+	VMOVSS X5, 48(BX)(SI*1)
+
+low1386:
+	JMP stored1381
+
+low1383:
+	TESTQ     $0x00000002, AX
+	JZ        low1387
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1388
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low1388:
+	JMP stored1381
+
+low1387:
+	TESTQ  $0x00000001, AX
+	JZ     low1389
+	VMOVSS X5, 32(BX)(SI*1)
+
+low1389:
+	JMP stored1381
+
+low1382:
+	TESTQ        $0x00000004, AX
+	JZ           low1390
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low1391
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low1392
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low1392:
+	JMP stored1381
+
+low1391:
+	TESTQ  $0x00000001, AX
+	JZ     low1393
+	VMOVSS X5, 16(BX)(SI*1)
+
+low1393:
+	JMP stored1381
+
+low1390:
+	TESTQ     $0x00000002, AX
+	JZ        low1394
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1395
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low1395:
+	JMP stored1381
+
+low1394:
+	TESTQ  $0x00000001, AX
+	JZ     low1396
+	VMOVSS X5, (BX)(SI*1)
+
+low1396:
+stored1381:
+	TESTQ         $0x00000008, AX
+	JZ            low1398
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low1399
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low1400
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low1401
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low1401:
+	JMP stored1397
+
+low1400:
+	TESTQ  $0x00000001, AX
+	JZ     low1402
+	VMOVSS X6, 48(BX)(DX*2)
+
+low1402:
+	JMP stored1397
+
+low1399:
+	TESTQ     $0x00000002, AX
+	JZ        low1403
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low1404
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low1404:
+	JMP stored1397
+
+low1403:
+	TESTQ  $0x00000001, AX
+	JZ     low1405
+	VMOVSS X6, 32(BX)(DX*2)
+
+low1405:
+	JMP stored1397
+
+low1398:
+	TESTQ        $0x00000004, AX
+	JZ           low1406
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low1407
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low1408
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low1408:
+	JMP stored1397
+
+low1407:
+	TESTQ  $0x00000001, AX
+	JZ     low1409
+	VMOVSS X6, 16(BX)(DX*2)
+
+low1409:
+	JMP stored1397
+
+low1406:
+	TESTQ     $0x00000002, AX
+	JZ        low1410
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low1411
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low1411:
+	JMP stored1397
+
+low1410:
+	TESTQ  $0x00000001, AX
+	JZ     low1412
+	VMOVSS X6, (BX)(DX*2)
+
+low1412:
+stored1397:
+	TESTQ         $0x00000008, AX
+	JZ            low1414
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low1415
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low1416
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low1417
+	VMOVSS        X7, 56(BX)(DI*1)
+
+low1417:
+	JMP stored1413
+
+low1416:
+	TESTQ  $0x00000001, AX
+	JZ     low1418
+	VMOVSS X7, 48(BX)(DI*1)
+
+low1418:
+	JMP stored1413
+
+low1415:
+	TESTQ     $0x00000002, AX
+	JZ        low1419
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low1420
+	VMOVSS    X7, 40(BX)(DI*1)
+
+low1420:
+	JMP stored1413
+
+low1419:
+	TESTQ  $0x00000001, AX
+	JZ     low1421
+	VMOVSS X7, 32(BX)(DI*1)
+
+low1421:
+	JMP stored1413
+
+low1414:
+	TESTQ        $0x00000004, AX
+	JZ           low1422
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low1423
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low1424
+	VMOVSS       X7, 24(BX)(DI*1)
+
+low1424:
+	JMP stored1413
+
+low1423:
+	TESTQ  $0x00000001, AX
+	JZ     low1425
+	VMOVSS X7, 16(BX)(DI*1)
+
+low1425:
+	JMP stored1413
+
+low1422:
+	TESTQ     $0x00000002, AX
+	JZ        low1426
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low1427
+	VMOVSS    X7, 8(BX)(DI*1)
+
+low1427:
+	JMP stored1413
+
+low1426:
+	TESTQ  $0x00000001, AX
+	JZ     low1428
+	VMOVSS X7, (BX)(DI*1)
+
+low1428:
+stored1413:
 	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, c+0(FP)
 	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, init+16(FP)
 	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
 	MOVQ   rows+72(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile503
+	JGE    tile1295
 
-rest504:
+rest1296:
 	CMPQ BX, $0x07
-	JNE  fewer549
+	JNE  fewer1429
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (BX)(DX*2), K1, Z2
-	VMOVUPS.Z (BX)(SI*1), K1, Z3
-	VMOVUPS.Z (BX)(DX*4), K1, Z4
-	VMOVUPS.Z (BX)(DI*1), K1, Z5
-	VMOVUPS.Z (BX)(SI*2), K1, Z6
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded550
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	VMOVUPS.Z (BX)(DX*2), K1, Z6
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1430
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold551:
-	VMOVUPS.Z    (DI), K1, Z8
-	ADDQ         R8, DI
+fold1431:
+	VMOVUPS.Z    (SI), K1, Z8
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (BX)(DX*1), Z7
+	VBROADCASTSS (BX)(CX*1), Z7
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (BX)(DX*2), Z7
+	VBROADCASTSS (BX)(CX*2), Z7
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX)(R10*1), Z7
+	VBROADCASTSS (BX)(R9*1), Z7
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(DX*4), Z7
+	VBROADCASTSS (BX)(CX*4), Z7
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(R11*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (BX)(R10*2), Z7
+	VBROADCASTSS (BX)(R9*2), Z7
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold551
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1431
 
-folded550:
+folded1430:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -5639,7 +10679,7 @@ folded550:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear552
+	JNE    linear1432
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -5648,249 +10688,690 @@ folded550:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear552:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	CMPQ    CX, $0x08
-	JNE     other554
-	VMOVUPS Y0, (BX)
-	JMP     stored553
+linear1432:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	TESTQ         $0x00000008, AX
+	JZ            low1434
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1435
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1436
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1437
+	VMOVSS        X0, 56(BX)
 
-other554:
-	CMPQ    CX, $0x04
-	JNE     other555
-	VMOVUPS X0, (BX)
-	JMP     stored553
+low1437:
+	JMP stored1433
 
-other555:
-	CMPQ   CX, $0x02
-	JNE    other556
-	VMOVSD X0, (BX)
-	JMP    stored553
+low1436:
+	TESTQ  $0x00000001, AX
+	JZ     low1438
+	VMOVSS X0, 48(BX)
 
-other556:
-	CMPQ   CX, $0x01
-	JNE    other557
+low1438:
+	JMP stored1433
+
+low1435:
+	TESTQ     $0x00000002, AX
+	JZ        low1439
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1440
+	VMOVSS    X0, 40(BX)
+
+low1440:
+	JMP stored1433
+
+low1439:
+	TESTQ  $0x00000001, AX
+	JZ     low1441
+	VMOVSS X0, 32(BX)
+
+low1441:
+	JMP stored1433
+
+low1434:
+	TESTQ        $0x00000004, AX
+	JZ           low1442
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1443
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1444
+	VMOVSS       X0, 24(BX)
+
+low1444:
+	JMP stored1433
+
+low1443:
+	TESTQ  $0x00000001, AX
+	JZ     low1445
+	VMOVSS X0, 16(BX)
+
+low1445:
+	JMP stored1433
+
+low1442:
+	TESTQ     $0x00000002, AX
+	JZ        low1446
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1447
+	VMOVSS    X0, 8(BX)
+
+low1447:
+	JMP stored1433
+
+low1446:
+	TESTQ  $0x00000001, AX
+	JZ     low1448
 	VMOVSS X0, (BX)
-	JMP    stored553
 
-other557:
-	VMOVUPS Z0, K1, (BX)
+low1448:
+stored1433:
+	TESTQ         $0x00000008, AX
+	JZ            low1450
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1451
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1452
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1453
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored553:
-	CMPQ    CX, $0x08
-	JNE     other559
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored558
+low1453:
+	JMP stored1449
 
-other559:
-	CMPQ    CX, $0x04
-	JNE     other560
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored558
+low1452:
+	TESTQ  $0x00000001, AX
+	JZ     low1454
+	VMOVSS X1, 48(BX)(CX*1)
 
-other560:
-	CMPQ   CX, $0x02
-	JNE    other561
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored558
+low1454:
+	JMP stored1449
 
-other561:
-	CMPQ   CX, $0x01
-	JNE    other562
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored558
+low1451:
+	TESTQ     $0x00000002, AX
+	JZ        low1455
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1456
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other562:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low1456:
+	JMP stored1449
 
-stored558:
-	CMPQ    CX, $0x08
-	JNE     other564
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored563
+low1455:
+	TESTQ  $0x00000001, AX
+	JZ     low1457
+	VMOVSS X1, 32(BX)(CX*1)
 
-other564:
-	CMPQ    CX, $0x04
-	JNE     other565
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored563
+low1457:
+	JMP stored1449
 
-other565:
-	CMPQ   CX, $0x02
-	JNE    other566
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored563
+low1450:
+	TESTQ        $0x00000004, AX
+	JZ           low1458
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1459
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1460
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other566:
-	CMPQ   CX, $0x01
-	JNE    other567
-	VMOVSS X2, (BX)(DX*2)
-	JMP    stored563
+low1460:
+	JMP stored1449
 
-other567:
-	VMOVUPS Z2, K1, (BX)(DX*2)
+low1459:
+	TESTQ  $0x00000001, AX
+	JZ     low1461
+	VMOVSS X1, 16(BX)(CX*1)
 
-stored563:
-	CMPQ    CX, $0x08
-	JNE     other569
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored568
+low1461:
+	JMP stored1449
 
-other569:
-	CMPQ    CX, $0x04
-	JNE     other570
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored568
+low1458:
+	TESTQ     $0x00000002, AX
+	JZ        low1462
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1463
+	VMOVSS    X1, 8(BX)(CX*1)
 
-other570:
-	CMPQ   CX, $0x02
-	JNE    other571
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored568
+low1463:
+	JMP stored1449
 
-other571:
-	CMPQ   CX, $0x01
-	JNE    other572
-	VMOVSS X3, (BX)(SI*1)
-	JMP    stored568
+low1462:
+	TESTQ  $0x00000001, AX
+	JZ     low1464
+	VMOVSS X1, (BX)(CX*1)
 
-other572:
-	VMOVUPS Z3, K1, (BX)(SI*1)
+low1464:
+stored1449:
+	TESTQ         $0x00000008, AX
+	JZ            low1466
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low1467
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low1468
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1469
+	VMOVSS        X2, 56(BX)(CX*2)
 
-stored568:
-	CMPQ    CX, $0x08
-	JNE     other574
-	VMOVUPS Y4, (BX)(DX*4)
-	JMP     stored573
+low1469:
+	JMP stored1465
 
-other574:
-	CMPQ    CX, $0x04
-	JNE     other575
-	VMOVUPS X4, (BX)(DX*4)
-	JMP     stored573
+low1468:
+	TESTQ  $0x00000001, AX
+	JZ     low1470
+	VMOVSS X2, 48(BX)(CX*2)
 
-other575:
-	CMPQ   CX, $0x02
-	JNE    other576
-	VMOVSD X4, (BX)(DX*4)
-	JMP    stored573
+low1470:
+	JMP stored1465
 
-other576:
-	CMPQ   CX, $0x01
-	JNE    other577
-	VMOVSS X4, (BX)(DX*4)
-	JMP    stored573
+low1467:
+	TESTQ     $0x00000002, AX
+	JZ        low1471
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1472
+	VMOVSS    X2, 40(BX)(CX*2)
 
-other577:
-	VMOVUPS Z4, K1, (BX)(DX*4)
+low1472:
+	JMP stored1465
 
-stored573:
-	CMPQ    CX, $0x08
-	JNE     other579
-	VMOVUPS Y5, (BX)(DI*1)
-	JMP     stored578
+low1471:
+	TESTQ  $0x00000001, AX
+	JZ     low1473
+	VMOVSS X2, 32(BX)(CX*2)
 
-other579:
-	CMPQ    CX, $0x04
-	JNE     other580
-	VMOVUPS X5, (BX)(DI*1)
-	JMP     stored578
+low1473:
+	JMP stored1465
 
-other580:
-	CMPQ   CX, $0x02
-	JNE    other581
-	VMOVSD X5, (BX)(DI*1)
-	JMP    stored578
+low1466:
+	TESTQ        $0x00000004, AX
+	JZ           low1474
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low1475
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1476
+	VMOVSS       X2, 24(BX)(CX*2)
 
-other581:
-	CMPQ   CX, $0x01
-	JNE    other582
-	VMOVSS X5, (BX)(DI*1)
-	JMP    stored578
+low1476:
+	JMP stored1465
 
-other582:
-	VMOVUPS Z5, K1, (BX)(DI*1)
+low1475:
+	TESTQ  $0x00000001, AX
+	JZ     low1477
+	VMOVSS X2, 16(BX)(CX*2)
 
-stored578:
-	CMPQ    CX, $0x08
-	JNE     other584
-	VMOVUPS Y6, (BX)(SI*2)
-	JMP     stored583
+low1477:
+	JMP stored1465
 
-other584:
-	CMPQ    CX, $0x04
-	JNE     other585
-	VMOVUPS X6, (BX)(SI*2)
-	JMP     stored583
+low1474:
+	TESTQ     $0x00000002, AX
+	JZ        low1478
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1479
+	VMOVSS    X2, 8(BX)(CX*2)
 
-other585:
-	CMPQ   CX, $0x02
-	JNE    other586
-	VMOVSD X6, (BX)(SI*2)
-	JMP    stored583
+low1479:
+	JMP stored1465
 
-other586:
-	CMPQ   CX, $0x01
-	JNE    other587
-	VMOVSS X6, (BX)(SI*2)
-	JMP    stored583
+low1478:
+	TESTQ  $0x00000001, AX
+	JZ     low1480
+	VMOVSS X2, (BX)(CX*2)
 
-other587:
-	VMOVUPS Z6, K1, (BX)(SI*2)
+low1480:
+stored1465:
+	TESTQ         $0x00000008, AX
+	JZ            low1482
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1483
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1484
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1485
+	VMOVSS        X3, 56(BX)(DX*1)
 
-stored583:
-	JMP done505
+low1485:
+	JMP stored1481
 
-fewer549:
+low1484:
+	TESTQ  $0x00000001, AX
+	JZ     low1486
+	VMOVSS X3, 48(BX)(DX*1)
+
+low1486:
+	JMP stored1481
+
+low1483:
+	TESTQ     $0x00000002, AX
+	JZ        low1487
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1488
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low1488:
+	JMP stored1481
+
+low1487:
+	TESTQ  $0x00000001, AX
+	JZ     low1489
+	VMOVSS X3, 32(BX)(DX*1)
+
+low1489:
+	JMP stored1481
+
+low1482:
+	TESTQ        $0x00000004, AX
+	JZ           low1490
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1491
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1492
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low1492:
+	JMP stored1481
+
+low1491:
+	TESTQ  $0x00000001, AX
+	JZ     low1493
+	VMOVSS X3, 16(BX)(DX*1)
+
+low1493:
+	JMP stored1481
+
+low1490:
+	TESTQ     $0x00000002, AX
+	JZ        low1494
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1495
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low1495:
+	JMP stored1481
+
+low1494:
+	TESTQ  $0x00000001, AX
+	JZ     low1496
+	VMOVSS X3, (BX)(DX*1)
+
+low1496:
+stored1481:
+	TESTQ         $0x00000008, AX
+	JZ            low1498
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low1499
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low1500
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low1501
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low1501:
+	JMP stored1497
+
+low1500:
+	TESTQ  $0x00000001, AX
+	JZ     low1502
+	VMOVSS X4, 48(BX)(CX*4)
+
+low1502:
+	JMP stored1497
+
+low1499:
+	TESTQ     $0x00000002, AX
+	JZ        low1503
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low1504
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low1504:
+	JMP stored1497
+
+low1503:
+	TESTQ  $0x00000001, AX
+	JZ     low1505
+	VMOVSS X4, 32(BX)(CX*4)
+
+low1505:
+	JMP stored1497
+
+low1498:
+	TESTQ        $0x00000004, AX
+	JZ           low1506
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low1507
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low1508
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low1508:
+	JMP stored1497
+
+low1507:
+	TESTQ  $0x00000001, AX
+	JZ     low1509
+	VMOVSS X4, 16(BX)(CX*4)
+
+low1509:
+	JMP stored1497
+
+low1506:
+	TESTQ     $0x00000002, AX
+	JZ        low1510
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low1511
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low1511:
+	JMP stored1497
+
+low1510:
+	TESTQ  $0x00000001, AX
+	JZ     low1512
+	VMOVSS X4, (BX)(CX*4)
+
+low1512:
+stored1497:
+	TESTQ         $0x00000008, AX
+	JZ            low1514
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low1515
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low1516
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low1517
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low1517:
+	JMP stored1513
+
+low1516:
+	TESTQ  $0x00000001, AX
+	JZ     low1518
+	VMOVSS X5, 48(BX)(SI*1)
+
+low1518:
+	JMP stored1513
+
+low1515:
+	TESTQ     $0x00000002, AX
+	JZ        low1519
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1520
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low1520:
+	JMP stored1513
+
+low1519:
+	TESTQ  $0x00000001, AX
+	JZ     low1521
+	VMOVSS X5, 32(BX)(SI*1)
+
+low1521:
+	JMP stored1513
+
+low1514:
+	TESTQ        $0x00000004, AX
+	JZ           low1522
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low1523
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low1524
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low1524:
+	JMP stored1513
+
+low1523:
+	TESTQ  $0x00000001, AX
+	JZ     low1525
+	VMOVSS X5, 16(BX)(SI*1)
+
+low1525:
+	JMP stored1513
+
+low1522:
+	TESTQ     $0x00000002, AX
+	JZ        low1526
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1527
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low1527:
+	JMP stored1513
+
+low1526:
+	TESTQ  $0x00000001, AX
+	JZ     low1528
+	VMOVSS X5, (BX)(SI*1)
+
+low1528:
+stored1513:
+	TESTQ         $0x00000008, AX
+	JZ            low1530
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low1531
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low1532
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low1533
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low1533:
+	JMP stored1529
+
+low1532:
+	TESTQ  $0x00000001, AX
+	JZ     low1534
+	VMOVSS X6, 48(BX)(DX*2)
+
+low1534:
+	JMP stored1529
+
+low1531:
+	TESTQ     $0x00000002, AX
+	JZ        low1535
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low1536
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low1536:
+	JMP stored1529
+
+low1535:
+	TESTQ  $0x00000001, AX
+	JZ     low1537
+	VMOVSS X6, 32(BX)(DX*2)
+
+low1537:
+	JMP stored1529
+
+low1530:
+	TESTQ        $0x00000004, AX
+	JZ           low1538
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low1539
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low1540
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low1540:
+	JMP stored1529
+
+low1539:
+	TESTQ  $0x00000001, AX
+	JZ     low1541
+	VMOVSS X6, 16(BX)(DX*2)
+
+low1541:
+	JMP stored1529
+
+low1538:
+	TESTQ     $0x00000002, AX
+	JZ        low1542
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low1543
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low1543:
+	JMP stored1529
+
+low1542:
+	TESTQ  $0x00000001, AX
+	JZ     low1544
+	VMOVSS X6, (BX)(DX*2)
+
+low1544:
+stored1529:
+	JMP done1297
+
+fewer1429:
 	CMPQ BX, $0x06
-	JNE  fewer588
+	JNE  fewer1545
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (BX)(DX*2), K1, Z2
-	VMOVUPS.Z (BX)(SI*1), K1, Z3
-	VMOVUPS.Z (BX)(DX*4), K1, Z4
-	VMOVUPS.Z (BX)(DI*1), K1, Z5
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded589
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1546
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold590:
-	VMOVUPS.Z    (DI), K1, Z7
-	ADDQ         R8, DI
+fold1547:
+	VMOVUPS.Z    (SI), K1, Z7
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (BX)(DX*1), Z6
+	VBROADCASTSS (BX)(CX*1), Z6
 	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (BX)(DX*2), Z6
+	VBROADCASTSS (BX)(CX*2), Z6
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX)(R10*1), Z6
+	VBROADCASTSS (BX)(R9*1), Z6
 	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(DX*4), Z6
+	VBROADCASTSS (BX)(CX*4), Z6
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(R11*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold590
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1547
 
-folded589:
+folded1546:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -5901,7 +11382,7 @@ folded589:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear591
+	JNE    linear1548
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -5909,217 +11390,595 @@ folded589:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear591:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	CMPQ    CX, $0x08
-	JNE     other593
-	VMOVUPS Y0, (BX)
-	JMP     stored592
+linear1548:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	TESTQ         $0x00000008, AX
+	JZ            low1550
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1551
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1552
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1553
+	VMOVSS        X0, 56(BX)
 
-other593:
-	CMPQ    CX, $0x04
-	JNE     other594
-	VMOVUPS X0, (BX)
-	JMP     stored592
+low1553:
+	JMP stored1549
 
-other594:
-	CMPQ   CX, $0x02
-	JNE    other595
-	VMOVSD X0, (BX)
-	JMP    stored592
+low1552:
+	TESTQ  $0x00000001, AX
+	JZ     low1554
+	VMOVSS X0, 48(BX)
 
-other595:
-	CMPQ   CX, $0x01
-	JNE    other596
+low1554:
+	JMP stored1549
+
+low1551:
+	TESTQ     $0x00000002, AX
+	JZ        low1555
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1556
+	VMOVSS    X0, 40(BX)
+
+low1556:
+	JMP stored1549
+
+low1555:
+	TESTQ  $0x00000001, AX
+	JZ     low1557
+	VMOVSS X0, 32(BX)
+
+low1557:
+	JMP stored1549
+
+low1550:
+	TESTQ        $0x00000004, AX
+	JZ           low1558
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1559
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1560
+	VMOVSS       X0, 24(BX)
+
+low1560:
+	JMP stored1549
+
+low1559:
+	TESTQ  $0x00000001, AX
+	JZ     low1561
+	VMOVSS X0, 16(BX)
+
+low1561:
+	JMP stored1549
+
+low1558:
+	TESTQ     $0x00000002, AX
+	JZ        low1562
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1563
+	VMOVSS    X0, 8(BX)
+
+low1563:
+	JMP stored1549
+
+low1562:
+	TESTQ  $0x00000001, AX
+	JZ     low1564
 	VMOVSS X0, (BX)
-	JMP    stored592
 
-other596:
-	VMOVUPS Z0, K1, (BX)
+low1564:
+stored1549:
+	TESTQ         $0x00000008, AX
+	JZ            low1566
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1567
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1568
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1569
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored592:
-	CMPQ    CX, $0x08
-	JNE     other598
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored597
+low1569:
+	JMP stored1565
 
-other598:
-	CMPQ    CX, $0x04
-	JNE     other599
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored597
+low1568:
+	TESTQ  $0x00000001, AX
+	JZ     low1570
+	VMOVSS X1, 48(BX)(CX*1)
 
-other599:
-	CMPQ   CX, $0x02
-	JNE    other600
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored597
+low1570:
+	JMP stored1565
 
-other600:
-	CMPQ   CX, $0x01
-	JNE    other601
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored597
+low1567:
+	TESTQ     $0x00000002, AX
+	JZ        low1571
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1572
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other601:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low1572:
+	JMP stored1565
 
-stored597:
-	CMPQ    CX, $0x08
-	JNE     other603
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored602
+low1571:
+	TESTQ  $0x00000001, AX
+	JZ     low1573
+	VMOVSS X1, 32(BX)(CX*1)
 
-other603:
-	CMPQ    CX, $0x04
-	JNE     other604
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored602
+low1573:
+	JMP stored1565
 
-other604:
-	CMPQ   CX, $0x02
-	JNE    other605
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored602
+low1566:
+	TESTQ        $0x00000004, AX
+	JZ           low1574
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1575
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1576
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other605:
-	CMPQ   CX, $0x01
-	JNE    other606
-	VMOVSS X2, (BX)(DX*2)
-	JMP    stored602
+low1576:
+	JMP stored1565
 
-other606:
-	VMOVUPS Z2, K1, (BX)(DX*2)
+low1575:
+	TESTQ  $0x00000001, AX
+	JZ     low1577
+	VMOVSS X1, 16(BX)(CX*1)
 
-stored602:
-	CMPQ    CX, $0x08
-	JNE     other608
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored607
+low1577:
+	JMP stored1565
 
-other608:
-	CMPQ    CX, $0x04
-	JNE     other609
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored607
+low1574:
+	TESTQ     $0x00000002, AX
+	JZ        low1578
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1579
+	VMOVSS    X1, 8(BX)(CX*1)
 
-other609:
-	CMPQ   CX, $0x02
-	JNE    other610
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored607
+low1579:
+	JMP stored1565
 
-other610:
-	CMPQ   CX, $0x01
-	JNE    other611
-	VMOVSS X3, (BX)(SI*1)
-	JMP    stored607
+low1578:
+	TESTQ  $0x00000001, AX
+	JZ     low1580
+	VMOVSS X1, (BX)(CX*1)
 
-other611:
-	VMOVUPS Z3, K1, (BX)(SI*1)
+low1580:
+stored1565:
+	TESTQ         $0x00000008, AX
+	JZ            low1582
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low1583
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low1584
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1585
+	VMOVSS        X2, 56(BX)(CX*2)
 
-stored607:
-	CMPQ    CX, $0x08
-	JNE     other613
-	VMOVUPS Y4, (BX)(DX*4)
-	JMP     stored612
+low1585:
+	JMP stored1581
 
-other613:
-	CMPQ    CX, $0x04
-	JNE     other614
-	VMOVUPS X4, (BX)(DX*4)
-	JMP     stored612
+low1584:
+	TESTQ  $0x00000001, AX
+	JZ     low1586
+	VMOVSS X2, 48(BX)(CX*2)
 
-other614:
-	CMPQ   CX, $0x02
-	JNE    other615
-	VMOVSD X4, (BX)(DX*4)
-	JMP    stored612
+low1586:
+	JMP stored1581
 
-other615:
-	CMPQ   CX, $0x01
-	JNE    other616
-	VMOVSS X4, (BX)(DX*4)
-	JMP    stored612
+low1583:
+	TESTQ     $0x00000002, AX
+	JZ        low1587
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1588
+	VMOVSS    X2, 40(BX)(CX*2)
 
-other616:
-	VMOVUPS Z4, K1, (BX)(DX*4)
+low1588:
+	JMP stored1581
 
-stored612:
-	CMPQ    CX, $0x08
-	JNE     other618
-	VMOVUPS Y5, (BX)(DI*1)
-	JMP     stored617
+low1587:
+	TESTQ  $0x00000001, AX
+	JZ     low1589
+	VMOVSS X2, 32(BX)(CX*2)
 
-other618:
-	CMPQ    CX, $0x04
-	JNE     other619
-	VMOVUPS X5, (BX)(DI*1)
-	JMP     stored617
+low1589:
+	JMP stored1581
 
-other619:
-	CMPQ   CX, $0x02
-	JNE    other620
-	VMOVSD X5, (BX)(DI*1)
-	JMP    stored617
+low1582:
+	TESTQ        $0x00000004, AX
+	JZ           low1590
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low1591
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1592
+	VMOVSS       X2, 24(BX)(CX*2)
 
-other620:
-	CMPQ   CX, $0x01
-	JNE    other621
-	VMOVSS X5, (BX)(DI*1)
-	JMP    stored617
+low1592:
+	JMP stored1581
 
-other621:
-	VMOVUPS Z5, K1, (BX)(DI*1)
+low1591:
+	TESTQ  $0x00000001, AX
+	JZ     low1593
+	VMOVSS X2, 16(BX)(CX*2)
 
-stored617:
-	JMP done505
+low1593:
+	JMP stored1581
 
-fewer588:
+low1590:
+	TESTQ     $0x00000002, AX
+	JZ        low1594
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1595
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low1595:
+	JMP stored1581
+
+low1594:
+	TESTQ  $0x00000001, AX
+	JZ     low1596
+	VMOVSS X2, (BX)(CX*2)
+
+low1596:
+stored1581:
+	TESTQ         $0x00000008, AX
+	JZ            low1598
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1599
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1600
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1601
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low1601:
+	JMP stored1597
+
+low1600:
+	TESTQ  $0x00000001, AX
+	JZ     low1602
+	VMOVSS X3, 48(BX)(DX*1)
+
+low1602:
+	JMP stored1597
+
+low1599:
+	TESTQ     $0x00000002, AX
+	JZ        low1603
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1604
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low1604:
+	JMP stored1597
+
+low1603:
+	TESTQ  $0x00000001, AX
+	JZ     low1605
+	VMOVSS X3, 32(BX)(DX*1)
+
+low1605:
+	JMP stored1597
+
+low1598:
+	TESTQ        $0x00000004, AX
+	JZ           low1606
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1607
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1608
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low1608:
+	JMP stored1597
+
+low1607:
+	TESTQ  $0x00000001, AX
+	JZ     low1609
+	VMOVSS X3, 16(BX)(DX*1)
+
+low1609:
+	JMP stored1597
+
+low1606:
+	TESTQ     $0x00000002, AX
+	JZ        low1610
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1611
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low1611:
+	JMP stored1597
+
+low1610:
+	TESTQ  $0x00000001, AX
+	JZ     low1612
+	VMOVSS X3, (BX)(DX*1)
+
+low1612:
+stored1597:
+	TESTQ         $0x00000008, AX
+	JZ            low1614
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low1615
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low1616
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low1617
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low1617:
+	JMP stored1613
+
+low1616:
+	TESTQ  $0x00000001, AX
+	JZ     low1618
+	VMOVSS X4, 48(BX)(CX*4)
+
+low1618:
+	JMP stored1613
+
+low1615:
+	TESTQ     $0x00000002, AX
+	JZ        low1619
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low1620
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low1620:
+	JMP stored1613
+
+low1619:
+	TESTQ  $0x00000001, AX
+	JZ     low1621
+	VMOVSS X4, 32(BX)(CX*4)
+
+low1621:
+	JMP stored1613
+
+low1614:
+	TESTQ        $0x00000004, AX
+	JZ           low1622
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low1623
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low1624
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low1624:
+	JMP stored1613
+
+low1623:
+	TESTQ  $0x00000001, AX
+	JZ     low1625
+	VMOVSS X4, 16(BX)(CX*4)
+
+low1625:
+	JMP stored1613
+
+low1622:
+	TESTQ     $0x00000002, AX
+	JZ        low1626
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low1627
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low1627:
+	JMP stored1613
+
+low1626:
+	TESTQ  $0x00000001, AX
+	JZ     low1628
+	VMOVSS X4, (BX)(CX*4)
+
+low1628:
+stored1613:
+	TESTQ         $0x00000008, AX
+	JZ            low1630
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low1631
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low1632
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low1633
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low1633:
+	JMP stored1629
+
+low1632:
+	TESTQ  $0x00000001, AX
+	JZ     low1634
+	VMOVSS X5, 48(BX)(SI*1)
+
+low1634:
+	JMP stored1629
+
+low1631:
+	TESTQ     $0x00000002, AX
+	JZ        low1635
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1636
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low1636:
+	JMP stored1629
+
+low1635:
+	TESTQ  $0x00000001, AX
+	JZ     low1637
+	VMOVSS X5, 32(BX)(SI*1)
+
+low1637:
+	JMP stored1629
+
+low1630:
+	TESTQ        $0x00000004, AX
+	JZ           low1638
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low1639
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low1640
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low1640:
+	JMP stored1629
+
+low1639:
+	TESTQ  $0x00000001, AX
+	JZ     low1641
+	VMOVSS X5, 16(BX)(SI*1)
+
+low1641:
+	JMP stored1629
+
+low1638:
+	TESTQ     $0x00000002, AX
+	JZ        low1642
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low1643
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low1643:
+	JMP stored1629
+
+low1642:
+	TESTQ  $0x00000001, AX
+	JZ     low1644
+	VMOVSS X5, (BX)(SI*1)
+
+low1644:
+stored1629:
+	JMP done1297
+
+fewer1545:
 	CMPQ BX, $0x05
-	JNE  fewer622
+	JNE  fewer1645
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (BX)(DX*2), K1, Z2
-	VMOVUPS.Z (BX)(SI*1), K1, Z3
-	VMOVUPS.Z (BX)(DX*4), K1, Z4
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded623
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1646
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold624:
-	VMOVUPS.Z    (DI), K1, Z6
-	ADDQ         R8, DI
+fold1647:
+	VMOVUPS.Z    (SI), K1, Z6
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (BX)(DX*1), Z5
+	VBROADCASTSS (BX)(CX*1), Z5
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (BX)(DX*2), Z5
+	VBROADCASTSS (BX)(CX*2), Z5
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX)(R10*1), Z5
+	VBROADCASTSS (BX)(R9*1), Z5
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(DX*4), Z5
+	VBROADCASTSS (BX)(CX*4), Z5
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold624
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1647
 
-folded623:
+folded1646:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -6129,193 +11988,508 @@ folded623:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear625
+	JNE    linear1648
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear625:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	CMPQ    CX, $0x08
-	JNE     other627
-	VMOVUPS Y0, (BX)
-	JMP     stored626
+linear1648:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000008, AX
+	JZ            low1650
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1651
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1652
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1653
+	VMOVSS        X0, 56(BX)
 
-other627:
-	CMPQ    CX, $0x04
-	JNE     other628
-	VMOVUPS X0, (BX)
-	JMP     stored626
+low1653:
+	JMP stored1649
 
-other628:
-	CMPQ   CX, $0x02
-	JNE    other629
-	VMOVSD X0, (BX)
-	JMP    stored626
+low1652:
+	TESTQ  $0x00000001, AX
+	JZ     low1654
+	VMOVSS X0, 48(BX)
 
-other629:
-	CMPQ   CX, $0x01
-	JNE    other630
+low1654:
+	JMP stored1649
+
+low1651:
+	TESTQ     $0x00000002, AX
+	JZ        low1655
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1656
+	VMOVSS    X0, 40(BX)
+
+low1656:
+	JMP stored1649
+
+low1655:
+	TESTQ  $0x00000001, AX
+	JZ     low1657
+	VMOVSS X0, 32(BX)
+
+low1657:
+	JMP stored1649
+
+low1650:
+	TESTQ        $0x00000004, AX
+	JZ           low1658
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1659
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1660
+	VMOVSS       X0, 24(BX)
+
+low1660:
+	JMP stored1649
+
+low1659:
+	TESTQ  $0x00000001, AX
+	JZ     low1661
+	VMOVSS X0, 16(BX)
+
+low1661:
+	JMP stored1649
+
+low1658:
+	TESTQ     $0x00000002, AX
+	JZ        low1662
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1663
+	VMOVSS    X0, 8(BX)
+
+low1663:
+	JMP stored1649
+
+low1662:
+	TESTQ  $0x00000001, AX
+	JZ     low1664
 	VMOVSS X0, (BX)
-	JMP    stored626
 
-other630:
-	VMOVUPS Z0, K1, (BX)
+low1664:
+stored1649:
+	TESTQ         $0x00000008, AX
+	JZ            low1666
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1667
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1668
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1669
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored626:
-	CMPQ    CX, $0x08
-	JNE     other632
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored631
+low1669:
+	JMP stored1665
 
-other632:
-	CMPQ    CX, $0x04
-	JNE     other633
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored631
+low1668:
+	TESTQ  $0x00000001, AX
+	JZ     low1670
+	VMOVSS X1, 48(BX)(CX*1)
 
-other633:
-	CMPQ   CX, $0x02
-	JNE    other634
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored631
+low1670:
+	JMP stored1665
 
-other634:
-	CMPQ   CX, $0x01
-	JNE    other635
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored631
+low1667:
+	TESTQ     $0x00000002, AX
+	JZ        low1671
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1672
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other635:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low1672:
+	JMP stored1665
 
-stored631:
-	CMPQ    CX, $0x08
-	JNE     other637
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored636
+low1671:
+	TESTQ  $0x00000001, AX
+	JZ     low1673
+	VMOVSS X1, 32(BX)(CX*1)
 
-other637:
-	CMPQ    CX, $0x04
-	JNE     other638
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored636
+low1673:
+	JMP stored1665
 
-other638:
-	CMPQ   CX, $0x02
-	JNE    other639
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored636
+low1666:
+	TESTQ        $0x00000004, AX
+	JZ           low1674
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1675
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1676
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other639:
-	CMPQ   CX, $0x01
-	JNE    other640
-	VMOVSS X2, (BX)(DX*2)
-	JMP    stored636
+low1676:
+	JMP stored1665
 
-other640:
-	VMOVUPS Z2, K1, (BX)(DX*2)
+low1675:
+	TESTQ  $0x00000001, AX
+	JZ     low1677
+	VMOVSS X1, 16(BX)(CX*1)
 
-stored636:
-	CMPQ    CX, $0x08
-	JNE     other642
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored641
+low1677:
+	JMP stored1665
 
-other642:
-	CMPQ    CX, $0x04
-	JNE     other643
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored641
+low1674:
+	TESTQ     $0x00000002, AX
+	JZ        low1678
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1679
+	VMOVSS    X1, 8(BX)(CX*1)
 
-other643:
-	CMPQ   CX, $0x02
-	JNE    other644
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored641
+low1679:
+	JMP stored1665
 
-other644:
-	CMPQ   CX, $0x01
-	JNE    other645
-	VMOVSS X3, (BX)(SI*1)
-	JMP    stored641
+low1678:
+	TESTQ  $0x00000001, AX
+	JZ     low1680
+	VMOVSS X1, (BX)(CX*1)
 
-other645:
-	VMOVUPS Z3, K1, (BX)(SI*1)
+low1680:
+stored1665:
+	TESTQ         $0x00000008, AX
+	JZ            low1682
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low1683
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low1684
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1685
+	VMOVSS        X2, 56(BX)(CX*2)
 
-stored641:
-	CMPQ    CX, $0x08
-	JNE     other647
-	VMOVUPS Y4, (BX)(DX*4)
-	JMP     stored646
+low1685:
+	JMP stored1681
 
-other647:
-	CMPQ    CX, $0x04
-	JNE     other648
-	VMOVUPS X4, (BX)(DX*4)
-	JMP     stored646
+low1684:
+	TESTQ  $0x00000001, AX
+	JZ     low1686
+	VMOVSS X2, 48(BX)(CX*2)
 
-other648:
-	CMPQ   CX, $0x02
-	JNE    other649
-	VMOVSD X4, (BX)(DX*4)
-	JMP    stored646
+low1686:
+	JMP stored1681
 
-other649:
-	CMPQ   CX, $0x01
-	JNE    other650
-	VMOVSS X4, (BX)(DX*4)
-	JMP    stored646
+low1683:
+	TESTQ     $0x00000002, AX
+	JZ        low1687
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1688
+	VMOVSS    X2, 40(BX)(CX*2)
 
-other650:
-	VMOVUPS Z4, K1, (BX)(DX*4)
+low1688:
+	JMP stored1681
 
-stored646:
-	JMP done505
+low1687:
+	TESTQ  $0x00000001, AX
+	JZ     low1689
+	VMOVSS X2, 32(BX)(CX*2)
 
-fewer622:
+low1689:
+	JMP stored1681
+
+low1682:
+	TESTQ        $0x00000004, AX
+	JZ           low1690
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low1691
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1692
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low1692:
+	JMP stored1681
+
+low1691:
+	TESTQ  $0x00000001, AX
+	JZ     low1693
+	VMOVSS X2, 16(BX)(CX*2)
+
+low1693:
+	JMP stored1681
+
+low1690:
+	TESTQ     $0x00000002, AX
+	JZ        low1694
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1695
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low1695:
+	JMP stored1681
+
+low1694:
+	TESTQ  $0x00000001, AX
+	JZ     low1696
+	VMOVSS X2, (BX)(CX*2)
+
+low1696:
+stored1681:
+	TESTQ         $0x00000008, AX
+	JZ            low1698
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1699
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1700
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1701
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low1701:
+	JMP stored1697
+
+low1700:
+	TESTQ  $0x00000001, AX
+	JZ     low1702
+	VMOVSS X3, 48(BX)(DX*1)
+
+low1702:
+	JMP stored1697
+
+low1699:
+	TESTQ     $0x00000002, AX
+	JZ        low1703
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1704
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low1704:
+	JMP stored1697
+
+low1703:
+	TESTQ  $0x00000001, AX
+	JZ     low1705
+	VMOVSS X3, 32(BX)(DX*1)
+
+low1705:
+	JMP stored1697
+
+low1698:
+	TESTQ        $0x00000004, AX
+	JZ           low1706
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1707
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1708
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low1708:
+	JMP stored1697
+
+low1707:
+	TESTQ  $0x00000001, AX
+	JZ     low1709
+	VMOVSS X3, 16(BX)(DX*1)
+
+low1709:
+	JMP stored1697
+
+low1706:
+	TESTQ     $0x00000002, AX
+	JZ        low1710
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1711
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low1711:
+	JMP stored1697
+
+low1710:
+	TESTQ  $0x00000001, AX
+	JZ     low1712
+	VMOVSS X3, (BX)(DX*1)
+
+low1712:
+stored1697:
+	TESTQ         $0x00000008, AX
+	JZ            low1714
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low1715
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low1716
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low1717
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low1717:
+	JMP stored1713
+
+low1716:
+	TESTQ  $0x00000001, AX
+	JZ     low1718
+	VMOVSS X4, 48(BX)(CX*4)
+
+low1718:
+	JMP stored1713
+
+low1715:
+	TESTQ     $0x00000002, AX
+	JZ        low1719
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low1720
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low1720:
+	JMP stored1713
+
+low1719:
+	TESTQ  $0x00000001, AX
+	JZ     low1721
+	VMOVSS X4, 32(BX)(CX*4)
+
+low1721:
+	JMP stored1713
+
+low1714:
+	TESTQ        $0x00000004, AX
+	JZ           low1722
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low1723
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low1724
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low1724:
+	JMP stored1713
+
+low1723:
+	TESTQ  $0x00000001, AX
+	JZ     low1725
+	VMOVSS X4, 16(BX)(CX*4)
+
+low1725:
+	JMP stored1713
+
+low1722:
+	TESTQ     $0x00000002, AX
+	JZ        low1726
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low1727
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low1727:
+	JMP stored1713
+
+low1726:
+	TESTQ  $0x00000001, AX
+	JZ     low1728
+	VMOVSS X4, (BX)(CX*4)
+
+low1728:
+stored1713:
+	JMP done1297
+
+fewer1645:
 	CMPQ BX, $0x04
-	JNE  fewer651
+	JNE  fewer1729
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (BX)(DX*2), K1, Z2
-	VMOVUPS.Z (BX)(SI*1), K1, Z3
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded652
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1730
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold653:
-	VMOVUPS.Z    (DI), K1, Z5
-	ADDQ         R8, DI
+fold1731:
+	VMOVUPS.Z    (SI), K1, Z5
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (BX)(DX*1), Z4
+	VBROADCASTSS (BX)(CX*1), Z4
 	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (BX)(DX*2), Z4
+	VBROADCASTSS (BX)(CX*2), Z4
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX)(R10*1), Z4
+	VBROADCASTSS (BX)(R9*1), Z4
 	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold653
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1731
 
-folded652:
+folded1730:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -6324,160 +12498,412 @@ folded652:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear654
+	JNE    linear1732
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear654:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	CMPQ    CX, $0x08
-	JNE     other656
-	VMOVUPS Y0, (BX)
-	JMP     stored655
+linear1732:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000008, AX
+	JZ            low1734
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1735
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1736
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1737
+	VMOVSS        X0, 56(BX)
 
-other656:
-	CMPQ    CX, $0x04
-	JNE     other657
-	VMOVUPS X0, (BX)
-	JMP     stored655
+low1737:
+	JMP stored1733
 
-other657:
-	CMPQ   CX, $0x02
-	JNE    other658
-	VMOVSD X0, (BX)
-	JMP    stored655
+low1736:
+	TESTQ  $0x00000001, AX
+	JZ     low1738
+	VMOVSS X0, 48(BX)
 
-other658:
-	CMPQ   CX, $0x01
-	JNE    other659
+low1738:
+	JMP stored1733
+
+low1735:
+	TESTQ     $0x00000002, AX
+	JZ        low1739
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1740
+	VMOVSS    X0, 40(BX)
+
+low1740:
+	JMP stored1733
+
+low1739:
+	TESTQ  $0x00000001, AX
+	JZ     low1741
+	VMOVSS X0, 32(BX)
+
+low1741:
+	JMP stored1733
+
+low1734:
+	TESTQ        $0x00000004, AX
+	JZ           low1742
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1743
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1744
+	VMOVSS       X0, 24(BX)
+
+low1744:
+	JMP stored1733
+
+low1743:
+	TESTQ  $0x00000001, AX
+	JZ     low1745
+	VMOVSS X0, 16(BX)
+
+low1745:
+	JMP stored1733
+
+low1742:
+	TESTQ     $0x00000002, AX
+	JZ        low1746
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1747
+	VMOVSS    X0, 8(BX)
+
+low1747:
+	JMP stored1733
+
+low1746:
+	TESTQ  $0x00000001, AX
+	JZ     low1748
 	VMOVSS X0, (BX)
-	JMP    stored655
 
-other659:
-	VMOVUPS Z0, K1, (BX)
+low1748:
+stored1733:
+	TESTQ         $0x00000008, AX
+	JZ            low1750
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1751
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1752
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1753
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored655:
-	CMPQ    CX, $0x08
-	JNE     other661
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored660
+low1753:
+	JMP stored1749
 
-other661:
-	CMPQ    CX, $0x04
-	JNE     other662
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored660
+low1752:
+	TESTQ  $0x00000001, AX
+	JZ     low1754
+	VMOVSS X1, 48(BX)(CX*1)
 
-other662:
-	CMPQ   CX, $0x02
-	JNE    other663
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored660
+low1754:
+	JMP stored1749
 
-other663:
-	CMPQ   CX, $0x01
-	JNE    other664
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored660
+low1751:
+	TESTQ     $0x00000002, AX
+	JZ        low1755
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1756
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other664:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low1756:
+	JMP stored1749
 
-stored660:
-	CMPQ    CX, $0x08
-	JNE     other666
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored665
+low1755:
+	TESTQ  $0x00000001, AX
+	JZ     low1757
+	VMOVSS X1, 32(BX)(CX*1)
 
-other666:
-	CMPQ    CX, $0x04
-	JNE     other667
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored665
+low1757:
+	JMP stored1749
 
-other667:
-	CMPQ   CX, $0x02
-	JNE    other668
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored665
+low1750:
+	TESTQ        $0x00000004, AX
+	JZ           low1758
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1759
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1760
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other668:
-	CMPQ   CX, $0x01
-	JNE    other669
-	VMOVSS X2, (BX)(DX*2)
-	JMP    stored665
+low1760:
+	JMP stored1749
 
-other669:
-	VMOVUPS Z2, K1, (BX)(DX*2)
+low1759:
+	TESTQ  $0x00000001, AX
+	JZ     low1761
+	VMOVSS X1, 16(BX)(CX*1)
 
-stored665:
-	CMPQ    CX, $0x08
-	JNE     other671
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored670
+low1761:
+	JMP stored1749
 
-other671:
-	CMPQ    CX, $0x04
-	JNE     other672
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored670
+low1758:
+	TESTQ     $0x00000002, AX
+	JZ        low1762
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1763
+	VMOVSS    X1, 8(BX)(CX*1)
 
-other672:
-	CMPQ   CX, $0x02
-	JNE    other673
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored670
+low1763:
+	JMP stored1749
 
-other673:
-	CMPQ   CX, $0x01
-	JNE    other674
-	VMOVSS X3, (BX)(SI*1)
-	JMP    stored670
+low1762:
+	TESTQ  $0x00000001, AX
+	JZ     low1764
+	VMOVSS X1, (BX)(CX*1)
 
-other674:
-	VMOVUPS Z3, K1, (BX)(SI*1)
+low1764:
+stored1749:
+	TESTQ         $0x00000008, AX
+	JZ            low1766
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low1767
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low1768
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1769
+	VMOVSS        X2, 56(BX)(CX*2)
 
-stored670:
-	JMP done505
+low1769:
+	JMP stored1765
 
-fewer651:
+low1768:
+	TESTQ  $0x00000001, AX
+	JZ     low1770
+	VMOVSS X2, 48(BX)(CX*2)
+
+low1770:
+	JMP stored1765
+
+low1767:
+	TESTQ     $0x00000002, AX
+	JZ        low1771
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1772
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low1772:
+	JMP stored1765
+
+low1771:
+	TESTQ  $0x00000001, AX
+	JZ     low1773
+	VMOVSS X2, 32(BX)(CX*2)
+
+low1773:
+	JMP stored1765
+
+low1766:
+	TESTQ        $0x00000004, AX
+	JZ           low1774
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low1775
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1776
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low1776:
+	JMP stored1765
+
+low1775:
+	TESTQ  $0x00000001, AX
+	JZ     low1777
+	VMOVSS X2, 16(BX)(CX*2)
+
+low1777:
+	JMP stored1765
+
+low1774:
+	TESTQ     $0x00000002, AX
+	JZ        low1778
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1779
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low1779:
+	JMP stored1765
+
+low1778:
+	TESTQ  $0x00000001, AX
+	JZ     low1780
+	VMOVSS X2, (BX)(CX*2)
+
+low1780:
+stored1765:
+	TESTQ         $0x00000008, AX
+	JZ            low1782
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low1783
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low1784
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low1785
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low1785:
+	JMP stored1781
+
+low1784:
+	TESTQ  $0x00000001, AX
+	JZ     low1786
+	VMOVSS X3, 48(BX)(DX*1)
+
+low1786:
+	JMP stored1781
+
+low1783:
+	TESTQ     $0x00000002, AX
+	JZ        low1787
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1788
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low1788:
+	JMP stored1781
+
+low1787:
+	TESTQ  $0x00000001, AX
+	JZ     low1789
+	VMOVSS X3, 32(BX)(DX*1)
+
+low1789:
+	JMP stored1781
+
+low1782:
+	TESTQ        $0x00000004, AX
+	JZ           low1790
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low1791
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low1792
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low1792:
+	JMP stored1781
+
+low1791:
+	TESTQ  $0x00000001, AX
+	JZ     low1793
+	VMOVSS X3, 16(BX)(DX*1)
+
+low1793:
+	JMP stored1781
+
+low1790:
+	TESTQ     $0x00000002, AX
+	JZ        low1794
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low1795
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low1795:
+	JMP stored1781
+
+low1794:
+	TESTQ  $0x00000001, AX
+	JZ     low1796
+	VMOVSS X3, (BX)(DX*1)
+
+low1796:
+stored1781:
+	JMP done1297
+
+fewer1729:
 	CMPQ BX, $0x03
-	JNE  fewer675
+	JNE  fewer1797
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (BX)(DX*2), K1, Z2
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded676
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1798
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold677:
-	VMOVUPS.Z    (DI), K1, Z4
-	ADDQ         R8, DI
+fold1799:
+	VMOVUPS.Z    (SI), K1, Z4
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (BX)(DX*1), Z3
+	VBROADCASTSS (BX)(CX*1), Z3
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (BX)(DX*2), Z3
+	VBROADCASTSS (BX)(CX*2), Z3
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold677
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1799
 
-folded676:
+folded1798:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -6485,275 +12911,653 @@ folded676:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear678
+	JNE    linear1800
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear678:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	CMPQ    CX, $0x08
-	JNE     other680
-	VMOVUPS Y0, (BX)
-	JMP     stored679
+linear1800:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	TESTQ         $0x00000008, AX
+	JZ            low1802
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1803
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1804
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1805
+	VMOVSS        X0, 56(BX)
 
-other680:
-	CMPQ    CX, $0x04
-	JNE     other681
-	VMOVUPS X0, (BX)
-	JMP     stored679
+low1805:
+	JMP stored1801
 
-other681:
-	CMPQ   CX, $0x02
-	JNE    other682
-	VMOVSD X0, (BX)
-	JMP    stored679
+low1804:
+	TESTQ  $0x00000001, AX
+	JZ     low1806
+	VMOVSS X0, 48(BX)
 
-other682:
-	CMPQ   CX, $0x01
-	JNE    other683
+low1806:
+	JMP stored1801
+
+low1803:
+	TESTQ     $0x00000002, AX
+	JZ        low1807
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1808
+	VMOVSS    X0, 40(BX)
+
+low1808:
+	JMP stored1801
+
+low1807:
+	TESTQ  $0x00000001, AX
+	JZ     low1809
+	VMOVSS X0, 32(BX)
+
+low1809:
+	JMP stored1801
+
+low1802:
+	TESTQ        $0x00000004, AX
+	JZ           low1810
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1811
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1812
+	VMOVSS       X0, 24(BX)
+
+low1812:
+	JMP stored1801
+
+low1811:
+	TESTQ  $0x00000001, AX
+	JZ     low1813
+	VMOVSS X0, 16(BX)
+
+low1813:
+	JMP stored1801
+
+low1810:
+	TESTQ     $0x00000002, AX
+	JZ        low1814
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1815
+	VMOVSS    X0, 8(BX)
+
+low1815:
+	JMP stored1801
+
+low1814:
+	TESTQ  $0x00000001, AX
+	JZ     low1816
 	VMOVSS X0, (BX)
-	JMP    stored679
 
-other683:
-	VMOVUPS Z0, K1, (BX)
+low1816:
+stored1801:
+	TESTQ         $0x00000008, AX
+	JZ            low1818
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1819
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1820
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1821
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored679:
-	CMPQ    CX, $0x08
-	JNE     other685
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored684
+low1821:
+	JMP stored1817
 
-other685:
-	CMPQ    CX, $0x04
-	JNE     other686
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored684
+low1820:
+	TESTQ  $0x00000001, AX
+	JZ     low1822
+	VMOVSS X1, 48(BX)(CX*1)
 
-other686:
-	CMPQ   CX, $0x02
-	JNE    other687
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored684
+low1822:
+	JMP stored1817
 
-other687:
-	CMPQ   CX, $0x01
-	JNE    other688
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored684
+low1819:
+	TESTQ     $0x00000002, AX
+	JZ        low1823
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1824
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other688:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low1824:
+	JMP stored1817
 
-stored684:
-	CMPQ    CX, $0x08
-	JNE     other690
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored689
+low1823:
+	TESTQ  $0x00000001, AX
+	JZ     low1825
+	VMOVSS X1, 32(BX)(CX*1)
 
-other690:
-	CMPQ    CX, $0x04
-	JNE     other691
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored689
+low1825:
+	JMP stored1817
 
-other691:
-	CMPQ   CX, $0x02
-	JNE    other692
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored689
+low1818:
+	TESTQ        $0x00000004, AX
+	JZ           low1826
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1827
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1828
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other692:
-	CMPQ   CX, $0x01
-	JNE    other693
-	VMOVSS X2, (BX)(DX*2)
-	JMP    stored689
+low1828:
+	JMP stored1817
 
-other693:
-	VMOVUPS Z2, K1, (BX)(DX*2)
+low1827:
+	TESTQ  $0x00000001, AX
+	JZ     low1829
+	VMOVSS X1, 16(BX)(CX*1)
 
-stored689:
-	JMP done505
+low1829:
+	JMP stored1817
 
-fewer675:
+low1826:
+	TESTQ     $0x00000002, AX
+	JZ        low1830
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1831
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low1831:
+	JMP stored1817
+
+low1830:
+	TESTQ  $0x00000001, AX
+	JZ     low1832
+	VMOVSS X1, (BX)(CX*1)
+
+low1832:
+stored1817:
+	TESTQ         $0x00000008, AX
+	JZ            low1834
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low1835
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low1836
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1837
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low1837:
+	JMP stored1833
+
+low1836:
+	TESTQ  $0x00000001, AX
+	JZ     low1838
+	VMOVSS X2, 48(BX)(CX*2)
+
+low1838:
+	JMP stored1833
+
+low1835:
+	TESTQ     $0x00000002, AX
+	JZ        low1839
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1840
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low1840:
+	JMP stored1833
+
+low1839:
+	TESTQ  $0x00000001, AX
+	JZ     low1841
+	VMOVSS X2, 32(BX)(CX*2)
+
+low1841:
+	JMP stored1833
+
+low1834:
+	TESTQ        $0x00000004, AX
+	JZ           low1842
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low1843
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1844
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low1844:
+	JMP stored1833
+
+low1843:
+	TESTQ  $0x00000001, AX
+	JZ     low1845
+	VMOVSS X2, 16(BX)(CX*2)
+
+low1845:
+	JMP stored1833
+
+low1842:
+	TESTQ     $0x00000002, AX
+	JZ        low1846
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1847
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low1847:
+	JMP stored1833
+
+low1846:
+	TESTQ  $0x00000001, AX
+	JZ     low1848
+	VMOVSS X2, (BX)(CX*2)
+
+low1848:
+stored1833:
+	JMP done1297
+
+fewer1797:
 	CMPQ BX, $0x02
-	JNE  fewer694
+	JNE  fewer1849
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded695
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1850
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold696:
-	VMOVUPS.Z    (DI), K1, Z3
-	ADDQ         R8, DI
+fold1851:
+	VMOVUPS.Z    (SI), K1, Z3
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (BX)(DX*1), Z2
+	VBROADCASTSS (BX)(CX*1), Z2
 	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold696
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1851
 
-folded695:
+folded1850:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear697
+	JNE    linear1852
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear697:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	CMPQ    CX, $0x08
-	JNE     other699
-	VMOVUPS Y0, (BX)
-	JMP     stored698
+linear1852:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	TESTQ         $0x00000008, AX
+	JZ            low1854
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1855
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1856
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1857
+	VMOVSS        X0, 56(BX)
 
-other699:
-	CMPQ    CX, $0x04
-	JNE     other700
-	VMOVUPS X0, (BX)
-	JMP     stored698
+low1857:
+	JMP stored1853
 
-other700:
-	CMPQ   CX, $0x02
-	JNE    other701
-	VMOVSD X0, (BX)
-	JMP    stored698
+low1856:
+	TESTQ  $0x00000001, AX
+	JZ     low1858
+	VMOVSS X0, 48(BX)
 
-other701:
-	CMPQ   CX, $0x01
-	JNE    other702
+low1858:
+	JMP stored1853
+
+low1855:
+	TESTQ     $0x00000002, AX
+	JZ        low1859
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1860
+	VMOVSS    X0, 40(BX)
+
+low1860:
+	JMP stored1853
+
+low1859:
+	TESTQ  $0x00000001, AX
+	JZ     low1861
+	VMOVSS X0, 32(BX)
+
+low1861:
+	JMP stored1853
+
+low1854:
+	TESTQ        $0x00000004, AX
+	JZ           low1862
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1863
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1864
+	VMOVSS       X0, 24(BX)
+
+low1864:
+	JMP stored1853
+
+low1863:
+	TESTQ  $0x00000001, AX
+	JZ     low1865
+	VMOVSS X0, 16(BX)
+
+low1865:
+	JMP stored1853
+
+low1862:
+	TESTQ     $0x00000002, AX
+	JZ        low1866
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1867
+	VMOVSS    X0, 8(BX)
+
+low1867:
+	JMP stored1853
+
+low1866:
+	TESTQ  $0x00000001, AX
+	JZ     low1868
 	VMOVSS X0, (BX)
-	JMP    stored698
 
-other702:
-	VMOVUPS Z0, K1, (BX)
+low1868:
+stored1853:
+	TESTQ         $0x00000008, AX
+	JZ            low1870
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1871
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1872
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1873
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored698:
-	CMPQ    CX, $0x08
-	JNE     other704
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored703
+low1873:
+	JMP stored1869
 
-other704:
-	CMPQ    CX, $0x04
-	JNE     other705
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored703
+low1872:
+	TESTQ  $0x00000001, AX
+	JZ     low1874
+	VMOVSS X1, 48(BX)(CX*1)
 
-other705:
-	CMPQ   CX, $0x02
-	JNE    other706
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored703
+low1874:
+	JMP stored1869
 
-other706:
-	CMPQ   CX, $0x01
-	JNE    other707
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored703
+low1871:
+	TESTQ     $0x00000002, AX
+	JZ        low1875
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1876
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other707:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low1876:
+	JMP stored1869
 
-stored703:
-	JMP done505
+low1875:
+	TESTQ  $0x00000001, AX
+	JZ     low1877
+	VMOVSS X1, 32(BX)(CX*1)
 
-fewer694:
+low1877:
+	JMP stored1869
+
+low1870:
+	TESTQ        $0x00000004, AX
+	JZ           low1878
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1879
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1880
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low1880:
+	JMP stored1869
+
+low1879:
+	TESTQ  $0x00000001, AX
+	JZ     low1881
+	VMOVSS X1, 16(BX)(CX*1)
+
+low1881:
+	JMP stored1869
+
+low1878:
+	TESTQ     $0x00000002, AX
+	JZ        low1882
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1883
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low1883:
+	JMP stored1869
+
+low1882:
+	TESTQ  $0x00000001, AX
+	JZ     low1884
+	VMOVSS X1, (BX)(CX*1)
+
+low1884:
+stored1869:
+	JMP done1297
+
+fewer1849:
 	CMPQ BX, $0x01
-	JNE  fewer708
+	JNE  fewer1885
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded709
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1886
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold710:
-	VMOVUPS.Z    (DI), K1, Z2
-	ADDQ         R8, DI
+fold1887:
+	VMOVUPS.Z    (SI), K1, Z2
+	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold710
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1887
 
-folded709:
+folded1886:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear711
+	JNE    linear1888
 	VMAXPS Z0, Z1, Z0
 
-linear711:
-	MOVQ    c+0(FP), BX
-	CMPQ    CX, $0x08
-	JNE     other713
-	VMOVUPS Y0, (BX)
-	JMP     stored712
+linear1888:
+	MOVQ          c+0(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low1890
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1891
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1892
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1893
+	VMOVSS        X0, 56(BX)
 
-other713:
-	CMPQ    CX, $0x04
-	JNE     other714
-	VMOVUPS X0, (BX)
-	JMP     stored712
+low1893:
+	JMP stored1889
 
-other714:
-	CMPQ   CX, $0x02
-	JNE    other715
-	VMOVSD X0, (BX)
-	JMP    stored712
+low1892:
+	TESTQ  $0x00000001, AX
+	JZ     low1894
+	VMOVSS X0, 48(BX)
 
-other715:
-	CMPQ   CX, $0x01
-	JNE    other716
+low1894:
+	JMP stored1889
+
+low1891:
+	TESTQ     $0x00000002, AX
+	JZ        low1895
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1896
+	VMOVSS    X0, 40(BX)
+
+low1896:
+	JMP stored1889
+
+low1895:
+	TESTQ  $0x00000001, AX
+	JZ     low1897
+	VMOVSS X0, 32(BX)
+
+low1897:
+	JMP stored1889
+
+low1890:
+	TESTQ        $0x00000004, AX
+	JZ           low1898
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1899
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1900
+	VMOVSS       X0, 24(BX)
+
+low1900:
+	JMP stored1889
+
+low1899:
+	TESTQ  $0x00000001, AX
+	JZ     low1901
+	VMOVSS X0, 16(BX)
+
+low1901:
+	JMP stored1889
+
+low1898:
+	TESTQ     $0x00000002, AX
+	JZ        low1902
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1903
+	VMOVSS    X0, 8(BX)
+
+low1903:
+	JMP stored1889
+
+low1902:
+	TESTQ  $0x00000001, AX
+	JZ     low1904
 	VMOVSS X0, (BX)
-	JMP    stored712
 
-other716:
-	VMOVUPS Z0, K1, (BX)
+low1904:
+stored1889:
+	JMP done1297
 
-stored712:
-	JMP done505
-
-fewer708:
-done505:
+fewer1885:
+done1297:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full501:
+full1293:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest718
+	JLT  rest1906
 
-tile717:
+tile1905:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6770,7 +13574,7 @@ tile717:
 	VMOVUPS (BX)(DI*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded720
+	JLE     folded1908
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6781,7 +13585,7 @@ tile717:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold721:
+fold1909:
 	VMOVUPS      (SI), Z9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
@@ -6802,9 +13606,9 @@ fold721:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold721
+	JNZ          fold1909
 
-folded720:
+folded1908:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -6817,7 +13621,7 @@ folded720:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear722
+	JNE    linear1910
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6827,7 +13631,7 @@ folded720:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear722:
+linear1910:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6860,11 +13664,11 @@ linear722:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile717
+	JGE     tile1905
 
-rest718:
+rest1906:
 	CMPQ BX, $0x07
-	JNE  fewer723
+	JNE  fewer1911
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6880,7 +13684,7 @@ rest718:
 	VMOVUPS (BX)(DX*2), Z6
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded724
+	JLE     folded1912
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6890,7 +13694,7 @@ rest718:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold725:
+fold1913:
 	VMOVUPS      (SI), Z8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z7
@@ -6909,9 +13713,9 @@ fold725:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold725
+	JNZ          fold1913
 
-folded724:
+folded1912:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -6923,7 +13727,7 @@ folded724:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear726
+	JNE    linear1914
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -6932,7 +13736,7 @@ folded724:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear726:
+linear1914:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6944,11 +13748,11 @@ linear726:
 	VMOVUPS Z4, (BX)(CX*4)
 	VMOVUPS Z5, (BX)(SI*1)
 	VMOVUPS Z6, (BX)(DX*2)
-	JMP     done719
+	JMP     done1907
 
-fewer723:
+fewer1911:
 	CMPQ BX, $0x06
-	JNE  fewer727
+	JNE  fewer1915
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6963,7 +13767,7 @@ fewer723:
 	VMOVUPS (BX)(SI*1), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded728
+	JLE     folded1916
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6973,7 +13777,7 @@ fewer723:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold729:
+fold1917:
 	VMOVUPS      (SI), Z7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
@@ -6990,9 +13794,9 @@ fold729:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold729
+	JNZ          fold1917
 
-folded728:
+folded1916:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -7003,7 +13807,7 @@ folded728:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear730
+	JNE    linear1918
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -7011,7 +13815,7 @@ folded728:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear730:
+linear1918:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7022,11 +13826,11 @@ linear730:
 	VMOVUPS Z3, (BX)(DX*1)
 	VMOVUPS Z4, (BX)(CX*4)
 	VMOVUPS Z5, (BX)(SI*1)
-	JMP     done719
+	JMP     done1907
 
-fewer727:
+fewer1915:
 	CMPQ BX, $0x05
-	JNE  fewer731
+	JNE  fewer1919
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7039,7 +13843,7 @@ fewer727:
 	VMOVUPS (BX)(CX*4), Z4
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded732
+	JLE     folded1920
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7048,7 +13852,7 @@ fewer727:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold733:
+fold1921:
 	VMOVUPS      (SI), Z6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z5
@@ -7063,9 +13867,9 @@ fold733:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold733
+	JNZ          fold1921
 
-folded732:
+folded1920:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -7075,14 +13879,14 @@ folded732:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear734
+	JNE    linear1922
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear734:
+linear1922:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7091,11 +13895,11 @@ linear734:
 	VMOVUPS Z2, (BX)(CX*2)
 	VMOVUPS Z3, (BX)(DX*1)
 	VMOVUPS Z4, (BX)(CX*4)
-	JMP     done719
+	JMP     done1907
 
-fewer731:
+fewer1919:
 	CMPQ BX, $0x04
-	JNE  fewer735
+	JNE  fewer1923
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7107,7 +13911,7 @@ fewer731:
 	VMOVUPS (BX)(DX*1), Z3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded736
+	JLE     folded1924
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7116,7 +13920,7 @@ fewer731:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold737:
+fold1925:
 	VMOVUPS      (SI), Z5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
@@ -7129,9 +13933,9 @@ fold737:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold737
+	JNZ          fold1925
 
-folded736:
+folded1924:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -7140,13 +13944,13 @@ folded736:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear738
+	JNE    linear1926
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear738:
+linear1926:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7154,11 +13958,11 @@ linear738:
 	VMOVUPS Z1, (BX)(CX*1)
 	VMOVUPS Z2, (BX)(CX*2)
 	VMOVUPS Z3, (BX)(DX*1)
-	JMP     done719
+	JMP     done1907
 
-fewer735:
+fewer1923:
 	CMPQ BX, $0x03
-	JNE  fewer739
+	JNE  fewer1927
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7168,7 +13972,7 @@ fewer735:
 	VMOVUPS (BX)(CX*2), Z2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded740
+	JLE     folded1928
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7176,7 +13980,7 @@ fewer735:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold741:
+fold1929:
 	VMOVUPS      (SI), Z4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z3
@@ -7187,9 +13991,9 @@ fold741:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold741
+	JNZ          fold1929
 
-folded740:
+folded1928:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -7197,22 +14001,22 @@ folded740:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear742
+	JNE    linear1930
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear742:
+linear1930:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(CX*1)
 	VMOVUPS Z2, (BX)(CX*2)
-	JMP     done719
+	JMP     done1907
 
-fewer739:
+fewer1927:
 	CMPQ BX, $0x02
-	JNE  fewer743
+	JNE  fewer1931
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7221,7 +14025,7 @@ fewer739:
 	VMOVUPS (BX)(CX*1), Z1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded744
+	JLE     folded1932
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7229,7 +14033,7 @@ fewer739:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold745:
+fold1933:
 	VMOVUPS      (SI), Z3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
@@ -7238,36 +14042,36 @@ fold745:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold745
+	JNZ          fold1933
 
-folded744:
+folded1932:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear746
+	JNE    linear1934
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear746:
+linear1934:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(CX*1)
-	JMP     done719
+	JMP     done1907
 
-fewer743:
+fewer1931:
 	CMPQ BX, $0x01
-	JNE  fewer747
+	JNE  fewer1935
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded748
+	JLE     folded1936
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7275,37 +14079,37 @@ fewer743:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold749:
+fold1937:
 	VMOVUPS      (SI), Z2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold749
+	JNZ          fold1937
 
-folded748:
+folded1936:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear750
+	JNE    linear1938
 	VMAXPS Z0, Z1, Z0
 
-linear750:
+linear1938:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
-	JMP     done719
+	JMP     done1907
 
-fewer747:
-done719:
+fewer1935:
+done1907:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·panelAVX512F64(SB), NOSPLIT, $0-104
 	MOVQ  cols+80(FP), AX
 	CMPQ  AX, $0x10
@@ -7324,86 +14128,86 @@ TEXT ·panelAVX512F64(SB), NOSPLIT, $0-104
 tile3:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
-	LEAQ      (SI)(DX*4), R8
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPD   (BX)(DX*2), Z6
-	VMOVUPD   64(BX)(DX*2), Z7
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPD   (BX)(SI*1), Z9
-	VMOVUPD   64(BX)(SI*1), Z10
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z11
-	VMOVUPD   (BX)(DX*4), Z12
-	VMOVUPD   64(BX)(DX*4), Z13
-	VMOVUPD.Z 128(BX)(DX*4), K1, Z14
-	VMOVUPD   (BX)(DI*1), Z15
-	VMOVUPD   64(BX)(DI*1), Z16
-	VMOVUPD.Z 128(BX)(DI*1), K1, Z17
-	VMOVUPD   (BX)(SI*2), Z18
-	VMOVUPD   64(BX)(SI*2), Z19
-	VMOVUPD.Z 128(BX)(SI*2), K1, Z20
-	VMOVUPD   (BX)(R8*1), Z21
-	VMOVUPD   64(BX)(R8*1), Z22
-	VMOVUPD.Z 128(BX)(R8*1), K1, Z23
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPD   (BX)(CX*2), Z6
+	VMOVUPD   64(BX)(CX*2), Z7
+	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPD   (BX)(DX*1), Z9
+	VMOVUPD   64(BX)(DX*1), Z10
+	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
+	VMOVUPD   (BX)(CX*4), Z12
+	VMOVUPD   64(BX)(CX*4), Z13
+	VMOVUPD.Z 128(BX)(CX*4), K1, Z14
+	VMOVUPD   (BX)(SI*1), Z15
+	VMOVUPD   64(BX)(SI*1), Z16
+	VMOVUPD.Z 128(BX)(SI*1), K1, Z17
+	VMOVUPD   (BX)(DX*2), Z18
+	VMOVUPD   64(BX)(DX*2), Z19
+	VMOVUPD.Z 128(BX)(DX*2), K1, Z20
+	VMOVUPD   (BX)(DI*1), Z21
+	VMOVUPD   64(BX)(DI*1), Z22
+	VMOVUPD.Z 128(BX)(DI*1), K1, Z23
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
 	JLE       folded6
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
-	LEAQ      (R10)(DX*4), R12
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold7:
-	VMOVUPD      (DI), Z25
-	VMOVUPD      64(DI), Z26
-	VMOVUPD.Z    128(DI), K1, Z27
-	ADDQ         R8, DI
+	VMOVUPD      (SI), Z25
+	VMOVUPD      64(SI), Z26
+	VMOVUPD.Z    128(SI), K1, Z27
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z24
 	VFMADD231PD  Z24, Z25, Z0
 	VFMADD231PD  Z24, Z26, Z1
 	VFMADD231PD  Z24, Z27, Z2
-	VBROADCASTSD (BX)(DX*1), Z24
+	VBROADCASTSD (BX)(CX*1), Z24
 	VFMADD231PD  Z24, Z25, Z3
 	VFMADD231PD  Z24, Z26, Z4
 	VFMADD231PD  Z24, Z27, Z5
-	VBROADCASTSD (BX)(DX*2), Z24
+	VBROADCASTSD (BX)(CX*2), Z24
 	VFMADD231PD  Z24, Z25, Z6
 	VFMADD231PD  Z24, Z26, Z7
 	VFMADD231PD  Z24, Z27, Z8
-	VBROADCASTSD (BX)(R10*1), Z24
+	VBROADCASTSD (BX)(R9*1), Z24
 	VFMADD231PD  Z24, Z25, Z9
 	VFMADD231PD  Z24, Z26, Z10
 	VFMADD231PD  Z24, Z27, Z11
-	VBROADCASTSD (BX)(DX*4), Z24
+	VBROADCASTSD (BX)(CX*4), Z24
 	VFMADD231PD  Z24, Z25, Z12
 	VFMADD231PD  Z24, Z26, Z13
 	VFMADD231PD  Z24, Z27, Z14
-	VBROADCASTSD (BX)(R11*1), Z24
+	VBROADCASTSD (BX)(R10*1), Z24
 	VFMADD231PD  Z24, Z25, Z15
 	VFMADD231PD  Z24, Z26, Z16
 	VFMADD231PD  Z24, Z27, Z17
-	VBROADCASTSD (BX)(R10*2), Z24
+	VBROADCASTSD (BX)(R9*2), Z24
 	VFMADD231PD  Z24, Z25, Z18
 	VFMADD231PD  Z24, Z26, Z19
 	VFMADD231PD  Z24, Z27, Z20
-	VBROADCASTSD (BX)(R12*1), Z24
+	VBROADCASTSD (BX)(R11*1), Z24
 	VFMADD231PD  Z24, Z25, Z21
 	VFMADD231PD  Z24, Z26, Z22
 	VFMADD231PD  Z24, Z27, Z23
-	ADDQ         SI, BX
-	DECQ         R9
+	ADDQ         DX, BX
+	DECQ         R8
 	JNZ          fold7
 
 folded6:
@@ -7462,209 +14266,409 @@ folded6:
 	VMAXPD Z23, Z24, Z23
 
 linear8:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	LEAQ    (SI)(DX*4), R8
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other10
-	VMOVUPS Y2, 128(BX)
-	JMP     stored9
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low10
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low11
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low12
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other10:
-	CMPQ    CX, $0x02
-	JNE     other11
-	VMOVUPS X2, 128(BX)
-	JMP     stored9
+low12:
+	JMP stored9
 
-other11:
-	CMPQ   CX, $0x01
-	JNE    other12
-	VMOVSD X2, 128(BX)
-	JMP    stored9
+low11:
+	TESTQ     $0x00000001, AX
+	JZ        low13
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other12:
-	VMOVUPD Z2, K1, 128(BX)
+low13:
+	JMP stored9
 
+low10:
+	TESTQ        $0x00000002, AX
+	JZ           low14
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low15
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+
+low15:
+	JMP stored9
+
+low14:
+	TESTQ     $0x00000001, AX
+	JZ        low16
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+
+low16:
 stored9:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other14
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored13
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low18
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low19
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low20
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-other14:
-	CMPQ    CX, $0x02
-	JNE     other15
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored13
+low20:
+	JMP stored17
 
-other15:
-	CMPQ   CX, $0x01
-	JNE    other16
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored13
+low19:
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other16:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
+low21:
+	JMP stored17
 
-stored13:
-	VMOVUPD Z6, (BX)(DX*2)
-	VMOVUPD Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other18
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored17
+low18:
+	TESTQ        $0x00000002, AX
+	JZ           low22
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low23
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
 
-other18:
-	CMPQ    CX, $0x02
-	JNE     other19
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored17
+low23:
+	JMP stored17
 
-other19:
-	CMPQ   CX, $0x01
-	JNE    other20
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored17
+low22:
+	TESTQ     $0x00000001, AX
+	JZ        low24
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other20:
-	VMOVUPD Z8, K1, 128(BX)(DX*2)
-
+low24:
 stored17:
-	VMOVUPD Z9, (BX)(SI*1)
-	VMOVUPD Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other22
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored21
+	VMOVUPD       Z6, (BX)(CX*2)
+	VMOVUPD       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low26
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low27
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low28
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
 
-other22:
-	CMPQ    CX, $0x02
-	JNE     other23
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored21
+low28:
+	JMP stored25
 
-other23:
-	CMPQ   CX, $0x01
-	JNE    other24
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored21
+low27:
+	TESTQ     $0x00000001, AX
+	JZ        low29
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
 
-other24:
-	VMOVUPD Z11, K1, 128(BX)(SI*1)
+low29:
+	JMP stored25
 
-stored21:
-	VMOVUPD Z12, (BX)(DX*4)
-	VMOVUPD Z13, 64(BX)(DX*4)
-	CMPQ    CX, $0x04
-	JNE     other26
-	VMOVUPS Y14, 128(BX)(DX*4)
-	JMP     stored25
+low26:
+	TESTQ        $0x00000002, AX
+	JZ           low30
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low31
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
 
-other26:
-	CMPQ    CX, $0x02
-	JNE     other27
-	VMOVUPS X14, 128(BX)(DX*4)
-	JMP     stored25
+low31:
+	JMP stored25
 
-other27:
-	CMPQ   CX, $0x01
-	JNE    other28
-	VMOVSD X14, 128(BX)(DX*4)
-	JMP    stored25
+low30:
+	TESTQ     $0x00000001, AX
+	JZ        low32
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
 
-other28:
-	VMOVUPD Z14, K1, 128(BX)(DX*4)
-
+low32:
 stored25:
-	VMOVUPD Z15, (BX)(DI*1)
-	VMOVUPD Z16, 64(BX)(DI*1)
-	CMPQ    CX, $0x04
-	JNE     other30
-	VMOVUPS Y17, 128(BX)(DI*1)
-	JMP     stored29
+	VMOVUPD       Z9, (BX)(DX*1)
+	VMOVUPD       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low34
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low35
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low36
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
 
-other30:
-	CMPQ    CX, $0x02
-	JNE     other31
-	VMOVUPS X17, 128(BX)(DI*1)
-	JMP     stored29
+low36:
+	JMP stored33
 
-other31:
-	CMPQ   CX, $0x01
-	JNE    other32
-	VMOVSD X17, 128(BX)(DI*1)
-	JMP    stored29
+low35:
+	TESTQ     $0x00000001, AX
+	JZ        low37
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
 
-other32:
-	VMOVUPD Z17, K1, 128(BX)(DI*1)
+low37:
+	JMP stored33
 
-stored29:
-	VMOVUPD Z18, (BX)(SI*2)
-	VMOVUPD Z19, 64(BX)(SI*2)
-	CMPQ    CX, $0x04
-	JNE     other34
-	VMOVUPS Y20, 128(BX)(SI*2)
-	JMP     stored33
+low34:
+	TESTQ        $0x00000002, AX
+	JZ           low38
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low39
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
 
-other34:
-	CMPQ    CX, $0x02
-	JNE     other35
-	VMOVUPS X20, 128(BX)(SI*2)
-	JMP     stored33
+low39:
+	JMP stored33
 
-other35:
-	CMPQ   CX, $0x01
-	JNE    other36
-	VMOVSD X20, 128(BX)(SI*2)
-	JMP    stored33
+low38:
+	TESTQ     $0x00000001, AX
+	JZ        low40
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
 
-other36:
-	VMOVUPD Z20, K1, 128(BX)(SI*2)
-
+low40:
 stored33:
-	VMOVUPD Z21, (BX)(R8*1)
-	VMOVUPD Z22, 64(BX)(R8*1)
-	CMPQ    CX, $0x04
-	JNE     other38
-	VMOVUPS Y23, 128(BX)(R8*1)
-	JMP     stored37
+	VMOVUPD       Z12, (BX)(CX*4)
+	VMOVUPD       Z13, 64(BX)(CX*4)
+	TESTQ         $0x00000004, AX
+	JZ            low42
+	VMOVUPS       Y14, 128(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000002, AX
+	JZ            low43
+	VMOVUPS       X14, 160(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low44
+	VMOVSD        X14, 176(BX)(CX*4)
+	VUNPCKHPD     X14, X14, X14
 
-other38:
-	CMPQ    CX, $0x02
-	JNE     other39
-	VMOVUPS X23, 128(BX)(R8*1)
-	JMP     stored37
+low44:
+	JMP stored41
 
-other39:
-	CMPQ   CX, $0x01
-	JNE    other40
-	VMOVSD X23, 128(BX)(R8*1)
-	JMP    stored37
+low43:
+	TESTQ     $0x00000001, AX
+	JZ        low45
+	VMOVSD    X14, 160(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
 
-other40:
-	VMOVUPD Z23, K1, 128(BX)(R8*1)
+low45:
+	JMP stored41
 
-stored37:
+low42:
+	TESTQ        $0x00000002, AX
+	JZ           low46
+	VMOVUPS      X14, 128(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low47
+	VMOVSD       X14, 144(BX)(CX*4)
+	VUNPCKHPD    X14, X14, X14
+
+low47:
+	JMP stored41
+
+low46:
+	TESTQ     $0x00000001, AX
+	JZ        low48
+	VMOVSD    X14, 128(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+
+low48:
+stored41:
+	VMOVUPD       Z15, (BX)(SI*1)
+	VMOVUPD       Z16, 64(BX)(SI*1)
+	TESTQ         $0x00000004, AX
+	JZ            low50
+	VMOVUPS       Y17, 128(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000002, AX
+	JZ            low51
+	VMOVUPS       X17, 160(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low52
+	VMOVSD        X17, 176(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+
+low52:
+	JMP stored49
+
+low51:
+	TESTQ     $0x00000001, AX
+	JZ        low53
+	VMOVSD    X17, 160(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+
+low53:
+	JMP stored49
+
+low50:
+	TESTQ         $0x00000002, AX
+	JZ            low54
+	VMOVUPS       X17, 128(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low55
+	VMOVSD        X17, 144(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+
+low55:
+	JMP stored49
+
+low54:
+	TESTQ     $0x00000001, AX
+	JZ        low56
+	VMOVSD    X17, 128(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+
+low56:
+stored49:
+	VMOVUPD       Z18, (BX)(DX*2)
+	VMOVUPD       Z19, 64(BX)(DX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low58
+	VMOVUPS       Y20, 128(BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z20, Y20
+	TESTQ         $0x00000002, AX
+	JZ            low59
+	VMOVUPS       X20, 160(BX)(DX*2)
+	VEXTRACTF32X4 $0x01, Y20, X20
+	TESTQ         $0x00000001, AX
+	JZ            low60
+	VMOVSD        X20, 176(BX)(DX*2)
+	VUNPCKHPD     X20, X20, X20
+
+low60:
+	JMP stored57
+
+low59:
+	TESTQ     $0x00000001, AX
+	JZ        low61
+	VMOVSD    X20, 160(BX)(DX*2)
+	VUNPCKHPD X20, X20, X20
+
+low61:
+	JMP stored57
+
+low58:
+	TESTQ         $0x00000002, AX
+	JZ            low62
+	VMOVUPS       X20, 128(BX)(DX*2)
+	VEXTRACTF32X4 $0x01, Y20, X20
+	TESTQ         $0x00000001, AX
+	JZ            low63
+	VMOVSD        X20, 144(BX)(DX*2)
+	VUNPCKHPD     X20, X20, X20
+
+low63:
+	JMP stored57
+
+low62:
+	TESTQ     $0x00000001, AX
+	JZ        low64
+	VMOVSD    X20, 128(BX)(DX*2)
+	VUNPCKHPD X20, X20, X20
+
+low64:
+stored57:
+	VMOVUPD       Z21, (BX)(DI*1)
+	VMOVUPD       Z22, 64(BX)(DI*1)
+	TESTQ         $0x00000004, AX
+	JZ            low66
+	VMOVUPS       Y23, 128(BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z23, Y23
+	TESTQ         $0x00000002, AX
+	JZ            low67
+	VMOVUPS       X23, 160(BX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y23, X23
+	TESTQ         $0x00000001, AX
+	JZ            low68
+	VMOVSD        X23, 176(BX)(DI*1)
+	VUNPCKHPD     X23, X23, X23
+
+low68:
+	JMP stored65
+
+low67:
+	TESTQ     $0x00000001, AX
+	JZ        low69
+	VMOVSD    X23, 160(BX)(DI*1)
+	VUNPCKHPD X23, X23, X23
+
+low69:
+	JMP stored65
+
+low66:
+	TESTQ         $0x00000002, AX
+	JZ            low70
+	VMOVUPS       X23, 128(BX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y23, X23
+	TESTQ         $0x00000001, AX
+	JZ            low71
+	VMOVSD        X23, 144(BX)(DI*1)
+	VUNPCKHPD     X23, X23, X23
+
+low71:
+	JMP stored65
+
+low70:
+	TESTQ     $0x00000001, AX
+	JZ        low72
+	VMOVSD    X23, 128(BX)(DI*1)
+	VUNPCKHPD X23, X23, X23
+
+low72:
+stored65:
 	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, c+0(FP)
 	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, init+16(FP)
 	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
 	MOVQ   rows+72(FP), BX
 	SUBQ   $0x08, BX
@@ -7674,84 +14678,84 @@ stored37:
 
 rest4:
 	CMPQ BX, $0x07
-	JNE  fewer41
+	JNE  fewer73
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPD   (BX)(DX*2), Z6
-	VMOVUPD   64(BX)(DX*2), Z7
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPD   (BX)(SI*1), Z9
-	VMOVUPD   64(BX)(SI*1), Z10
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z11
-	VMOVUPD   (BX)(DX*4), Z12
-	VMOVUPD   64(BX)(DX*4), Z13
-	VMOVUPD.Z 128(BX)(DX*4), K1, Z14
-	VMOVUPD   (BX)(DI*1), Z15
-	VMOVUPD   64(BX)(DI*1), Z16
-	VMOVUPD.Z 128(BX)(DI*1), K1, Z17
-	VMOVUPD   (BX)(SI*2), Z18
-	VMOVUPD   64(BX)(SI*2), Z19
-	VMOVUPD.Z 128(BX)(SI*2), K1, Z20
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded42
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPD   (BX)(CX*2), Z6
+	VMOVUPD   64(BX)(CX*2), Z7
+	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPD   (BX)(DX*1), Z9
+	VMOVUPD   64(BX)(DX*1), Z10
+	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
+	VMOVUPD   (BX)(CX*4), Z12
+	VMOVUPD   64(BX)(CX*4), Z13
+	VMOVUPD.Z 128(BX)(CX*4), K1, Z14
+	VMOVUPD   (BX)(SI*1), Z15
+	VMOVUPD   64(BX)(SI*1), Z16
+	VMOVUPD.Z 128(BX)(SI*1), K1, Z17
+	VMOVUPD   (BX)(DX*2), Z18
+	VMOVUPD   64(BX)(DX*2), Z19
+	VMOVUPD.Z 128(BX)(DX*2), K1, Z20
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded74
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold43:
-	VMOVUPD      (DI), Z22
-	VMOVUPD      64(DI), Z23
-	VMOVUPD.Z    128(DI), K1, Z24
-	ADDQ         R8, DI
+fold75:
+	VMOVUPD      (SI), Z22
+	VMOVUPD      64(SI), Z23
+	VMOVUPD.Z    128(SI), K1, Z24
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z21
 	VFMADD231PD  Z21, Z22, Z0
 	VFMADD231PD  Z21, Z23, Z1
 	VFMADD231PD  Z21, Z24, Z2
-	VBROADCASTSD (BX)(DX*1), Z21
+	VBROADCASTSD (BX)(CX*1), Z21
 	VFMADD231PD  Z21, Z22, Z3
 	VFMADD231PD  Z21, Z23, Z4
 	VFMADD231PD  Z21, Z24, Z5
-	VBROADCASTSD (BX)(DX*2), Z21
+	VBROADCASTSD (BX)(CX*2), Z21
 	VFMADD231PD  Z21, Z22, Z6
 	VFMADD231PD  Z21, Z23, Z7
 	VFMADD231PD  Z21, Z24, Z8
-	VBROADCASTSD (BX)(R10*1), Z21
+	VBROADCASTSD (BX)(R9*1), Z21
 	VFMADD231PD  Z21, Z22, Z9
 	VFMADD231PD  Z21, Z23, Z10
 	VFMADD231PD  Z21, Z24, Z11
-	VBROADCASTSD (BX)(DX*4), Z21
+	VBROADCASTSD (BX)(CX*4), Z21
 	VFMADD231PD  Z21, Z22, Z12
 	VFMADD231PD  Z21, Z23, Z13
 	VFMADD231PD  Z21, Z24, Z14
-	VBROADCASTSD (BX)(R11*1), Z21
+	VBROADCASTSD (BX)(R10*1), Z21
 	VFMADD231PD  Z21, Z22, Z15
 	VFMADD231PD  Z21, Z23, Z16
 	VFMADD231PD  Z21, Z24, Z17
-	VBROADCASTSD (BX)(R10*2), Z21
+	VBROADCASTSD (BX)(R9*2), Z21
 	VFMADD231PD  Z21, Z22, Z18
 	VFMADD231PD  Z21, Z23, Z19
 	VFMADD231PD  Z21, Z24, Z20
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold43
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold75
 
-folded42:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -7777,7 +14781,7 @@ folded42:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear44
+	JNE    linear76
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -7800,247 +14804,422 @@ folded42:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear44:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other46
-	VMOVUPS Y2, 128(BX)
-	JMP     stored45
+linear76:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low78
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low79
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low80
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other46:
-	CMPQ    CX, $0x02
-	JNE     other47
-	VMOVUPS X2, 128(BX)
-	JMP     stored45
+low80:
+	JMP stored77
 
-other47:
-	CMPQ   CX, $0x01
-	JNE    other48
-	VMOVSD X2, 128(BX)
-	JMP    stored45
+low79:
+	TESTQ     $0x00000001, AX
+	JZ        low81
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other48:
-	VMOVUPD Z2, K1, 128(BX)
+low81:
+	JMP stored77
 
-stored45:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other50
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored49
+low78:
+	TESTQ        $0x00000002, AX
+	JZ           low82
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low83
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-other50:
-	CMPQ    CX, $0x02
-	JNE     other51
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored49
+low83:
+	JMP stored77
 
-other51:
-	CMPQ   CX, $0x01
-	JNE    other52
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored49
+low82:
+	TESTQ     $0x00000001, AX
+	JZ        low84
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other52:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
+low84:
+stored77:
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low86
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low87
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low88
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-stored49:
-	VMOVUPD Z6, (BX)(DX*2)
-	VMOVUPD Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other54
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored53
+low88:
+	JMP stored85
 
-other54:
-	CMPQ    CX, $0x02
-	JNE     other55
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored53
+low87:
+	TESTQ     $0x00000001, AX
+	JZ        low89
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other55:
-	CMPQ   CX, $0x01
-	JNE    other56
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored53
+low89:
+	JMP stored85
 
-other56:
-	VMOVUPD Z8, K1, 128(BX)(DX*2)
+low86:
+	TESTQ        $0x00000002, AX
+	JZ           low90
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low91
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
 
-stored53:
-	VMOVUPD Z9, (BX)(SI*1)
-	VMOVUPD Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other58
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored57
+low91:
+	JMP stored85
 
-other58:
-	CMPQ    CX, $0x02
-	JNE     other59
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored57
+low90:
+	TESTQ     $0x00000001, AX
+	JZ        low92
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other59:
-	CMPQ   CX, $0x01
-	JNE    other60
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored57
+low92:
+stored85:
+	VMOVUPD       Z6, (BX)(CX*2)
+	VMOVUPD       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low94
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low95
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low96
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
 
-other60:
-	VMOVUPD Z11, K1, 128(BX)(SI*1)
+low96:
+	JMP stored93
 
-stored57:
-	VMOVUPD Z12, (BX)(DX*4)
-	VMOVUPD Z13, 64(BX)(DX*4)
-	CMPQ    CX, $0x04
-	JNE     other62
-	VMOVUPS Y14, 128(BX)(DX*4)
-	JMP     stored61
+low95:
+	TESTQ     $0x00000001, AX
+	JZ        low97
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
 
-other62:
-	CMPQ    CX, $0x02
-	JNE     other63
-	VMOVUPS X14, 128(BX)(DX*4)
-	JMP     stored61
+low97:
+	JMP stored93
 
-other63:
-	CMPQ   CX, $0x01
-	JNE    other64
-	VMOVSD X14, 128(BX)(DX*4)
-	JMP    stored61
+low94:
+	TESTQ        $0x00000002, AX
+	JZ           low98
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low99
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
 
-other64:
-	VMOVUPD Z14, K1, 128(BX)(DX*4)
+low99:
+	JMP stored93
 
-stored61:
-	VMOVUPD Z15, (BX)(DI*1)
-	VMOVUPD Z16, 64(BX)(DI*1)
-	CMPQ    CX, $0x04
-	JNE     other66
-	VMOVUPS Y17, 128(BX)(DI*1)
-	JMP     stored65
+low98:
+	TESTQ     $0x00000001, AX
+	JZ        low100
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
 
-other66:
-	CMPQ    CX, $0x02
-	JNE     other67
-	VMOVUPS X17, 128(BX)(DI*1)
-	JMP     stored65
+low100:
+stored93:
+	VMOVUPD       Z9, (BX)(DX*1)
+	VMOVUPD       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low102
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low103
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low104
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
 
-other67:
-	CMPQ   CX, $0x01
-	JNE    other68
-	VMOVSD X17, 128(BX)(DI*1)
-	JMP    stored65
+low104:
+	JMP stored101
 
-other68:
-	VMOVUPD Z17, K1, 128(BX)(DI*1)
+low103:
+	TESTQ     $0x00000001, AX
+	JZ        low105
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
 
-stored65:
-	VMOVUPD Z18, (BX)(SI*2)
-	VMOVUPD Z19, 64(BX)(SI*2)
-	CMPQ    CX, $0x04
-	JNE     other70
-	VMOVUPS Y20, 128(BX)(SI*2)
-	JMP     stored69
+low105:
+	JMP stored101
 
-other70:
-	CMPQ    CX, $0x02
-	JNE     other71
-	VMOVUPS X20, 128(BX)(SI*2)
-	JMP     stored69
+low102:
+	TESTQ        $0x00000002, AX
+	JZ           low106
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low107
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
 
-other71:
-	CMPQ   CX, $0x01
-	JNE    other72
-	VMOVSD X20, 128(BX)(SI*2)
-	JMP    stored69
+low107:
+	JMP stored101
 
-other72:
-	VMOVUPD Z20, K1, 128(BX)(SI*2)
+low106:
+	TESTQ     $0x00000001, AX
+	JZ        low108
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
 
-stored69:
+low108:
+stored101:
+	VMOVUPD       Z12, (BX)(CX*4)
+	VMOVUPD       Z13, 64(BX)(CX*4)
+	TESTQ         $0x00000004, AX
+	JZ            low110
+	VMOVUPS       Y14, 128(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000002, AX
+	JZ            low111
+	VMOVUPS       X14, 160(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low112
+	VMOVSD        X14, 176(BX)(CX*4)
+	VUNPCKHPD     X14, X14, X14
+
+low112:
+	JMP stored109
+
+low111:
+	TESTQ     $0x00000001, AX
+	JZ        low113
+	VMOVSD    X14, 160(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+
+low113:
+	JMP stored109
+
+low110:
+	TESTQ        $0x00000002, AX
+	JZ           low114
+	VMOVUPS      X14, 128(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low115
+	VMOVSD       X14, 144(BX)(CX*4)
+	VUNPCKHPD    X14, X14, X14
+
+low115:
+	JMP stored109
+
+low114:
+	TESTQ     $0x00000001, AX
+	JZ        low116
+	VMOVSD    X14, 128(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+
+low116:
+stored109:
+	VMOVUPD       Z15, (BX)(SI*1)
+	VMOVUPD       Z16, 64(BX)(SI*1)
+	TESTQ         $0x00000004, AX
+	JZ            low118
+	VMOVUPS       Y17, 128(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000002, AX
+	JZ            low119
+	VMOVUPS       X17, 160(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low120
+	VMOVSD        X17, 176(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+
+low120:
+	JMP stored117
+
+low119:
+	TESTQ     $0x00000001, AX
+	JZ        low121
+	VMOVSD    X17, 160(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+
+low121:
+	JMP stored117
+
+low118:
+	TESTQ         $0x00000002, AX
+	JZ            low122
+	VMOVUPS       X17, 128(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low123
+	VMOVSD        X17, 144(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+
+low123:
+	JMP stored117
+
+low122:
+	TESTQ     $0x00000001, AX
+	JZ        low124
+	VMOVSD    X17, 128(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+
+low124:
+stored117:
+	VMOVUPD       Z18, (BX)(DX*2)
+	VMOVUPD       Z19, 64(BX)(DX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low126
+	VMOVUPS       Y20, 128(BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z20, Y20
+	TESTQ         $0x00000002, AX
+	JZ            low127
+	VMOVUPS       X20, 160(BX)(DX*2)
+	VEXTRACTF32X4 $0x01, Y20, X20
+	TESTQ         $0x00000001, AX
+	JZ            low128
+	VMOVSD        X20, 176(BX)(DX*2)
+	VUNPCKHPD     X20, X20, X20
+
+low128:
+	JMP stored125
+
+low127:
+	TESTQ     $0x00000001, AX
+	JZ        low129
+	VMOVSD    X20, 160(BX)(DX*2)
+	VUNPCKHPD X20, X20, X20
+
+low129:
+	JMP stored125
+
+low126:
+	TESTQ         $0x00000002, AX
+	JZ            low130
+	VMOVUPS       X20, 128(BX)(DX*2)
+	VEXTRACTF32X4 $0x01, Y20, X20
+	TESTQ         $0x00000001, AX
+	JZ            low131
+	VMOVSD        X20, 144(BX)(DX*2)
+	VUNPCKHPD     X20, X20, X20
+
+low131:
+	JMP stored125
+
+low130:
+	TESTQ     $0x00000001, AX
+	JZ        low132
+	VMOVSD    X20, 128(BX)(DX*2)
+	VUNPCKHPD X20, X20, X20
+
+low132:
+stored125:
 	JMP done5
 
-fewer41:
+fewer73:
 	CMPQ BX, $0x06
-	JNE  fewer73
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPD   (BX)(DX*2), Z6
-	VMOVUPD   64(BX)(DX*2), Z7
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPD   (BX)(SI*1), Z9
-	VMOVUPD   64(BX)(SI*1), Z10
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z11
-	VMOVUPD   (BX)(DX*4), Z12
-	VMOVUPD   64(BX)(DX*4), Z13
-	VMOVUPD.Z 128(BX)(DX*4), K1, Z14
-	VMOVUPD   (BX)(DI*1), Z15
-	VMOVUPD   64(BX)(DI*1), Z16
-	VMOVUPD.Z 128(BX)(DI*1), K1, Z17
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded74
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPD   (BX)(CX*2), Z6
+	VMOVUPD   64(BX)(CX*2), Z7
+	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPD   (BX)(DX*1), Z9
+	VMOVUPD   64(BX)(DX*1), Z10
+	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
+	VMOVUPD   (BX)(CX*4), Z12
+	VMOVUPD   64(BX)(CX*4), Z13
+	VMOVUPD.Z 128(BX)(CX*4), K1, Z14
+	VMOVUPD   (BX)(SI*1), Z15
+	VMOVUPD   64(BX)(SI*1), Z16
+	VMOVUPD.Z 128(BX)(SI*1), K1, Z17
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded134
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold75:
-	VMOVUPD      (DI), Z19
-	VMOVUPD      64(DI), Z20
-	VMOVUPD.Z    128(DI), K1, Z21
-	ADDQ         R8, DI
+fold135:
+	VMOVUPD      (SI), Z19
+	VMOVUPD      64(SI), Z20
+	VMOVUPD.Z    128(SI), K1, Z21
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z18
 	VFMADD231PD  Z18, Z19, Z0
 	VFMADD231PD  Z18, Z20, Z1
 	VFMADD231PD  Z18, Z21, Z2
-	VBROADCASTSD (BX)(DX*1), Z18
+	VBROADCASTSD (BX)(CX*1), Z18
 	VFMADD231PD  Z18, Z19, Z3
 	VFMADD231PD  Z18, Z20, Z4
 	VFMADD231PD  Z18, Z21, Z5
-	VBROADCASTSD (BX)(DX*2), Z18
+	VBROADCASTSD (BX)(CX*2), Z18
 	VFMADD231PD  Z18, Z19, Z6
 	VFMADD231PD  Z18, Z20, Z7
 	VFMADD231PD  Z18, Z21, Z8
-	VBROADCASTSD (BX)(R10*1), Z18
+	VBROADCASTSD (BX)(R9*1), Z18
 	VFMADD231PD  Z18, Z19, Z9
 	VFMADD231PD  Z18, Z20, Z10
 	VFMADD231PD  Z18, Z21, Z11
-	VBROADCASTSD (BX)(DX*4), Z18
+	VBROADCASTSD (BX)(CX*4), Z18
 	VFMADD231PD  Z18, Z19, Z12
 	VFMADD231PD  Z18, Z20, Z13
 	VFMADD231PD  Z18, Z21, Z14
-	VBROADCASTSD (BX)(R11*1), Z18
+	VBROADCASTSD (BX)(R10*1), Z18
 	VFMADD231PD  Z18, Z19, Z15
 	VFMADD231PD  Z18, Z20, Z16
 	VFMADD231PD  Z18, Z21, Z17
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold75
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold135
 
-folded74:
+folded134:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -8063,7 +15242,7 @@ folded74:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear76
+	JNE    linear136
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -8083,215 +15262,365 @@ folded74:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear76:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other78
-	VMOVUPS Y2, 128(BX)
-	JMP     stored77
+linear136:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low138
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low139
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low140
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other78:
-	CMPQ    CX, $0x02
-	JNE     other79
-	VMOVUPS X2, 128(BX)
-	JMP     stored77
+low140:
+	JMP stored137
 
-other79:
-	CMPQ   CX, $0x01
-	JNE    other80
-	VMOVSD X2, 128(BX)
-	JMP    stored77
+low139:
+	TESTQ     $0x00000001, AX
+	JZ        low141
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other80:
-	VMOVUPD Z2, K1, 128(BX)
+low141:
+	JMP stored137
 
-stored77:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other82
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored81
+low138:
+	TESTQ        $0x00000002, AX
+	JZ           low142
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low143
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-other82:
-	CMPQ    CX, $0x02
-	JNE     other83
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored81
+low143:
+	JMP stored137
 
-other83:
-	CMPQ   CX, $0x01
-	JNE    other84
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored81
+low142:
+	TESTQ     $0x00000001, AX
+	JZ        low144
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other84:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
+low144:
+stored137:
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low146
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low147
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low148
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-stored81:
-	VMOVUPD Z6, (BX)(DX*2)
-	VMOVUPD Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other86
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored85
+low148:
+	JMP stored145
 
-other86:
-	CMPQ    CX, $0x02
-	JNE     other87
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored85
+low147:
+	TESTQ     $0x00000001, AX
+	JZ        low149
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other87:
-	CMPQ   CX, $0x01
-	JNE    other88
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored85
+low149:
+	JMP stored145
 
-other88:
-	VMOVUPD Z8, K1, 128(BX)(DX*2)
+low146:
+	TESTQ        $0x00000002, AX
+	JZ           low150
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low151
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
 
-stored85:
-	VMOVUPD Z9, (BX)(SI*1)
-	VMOVUPD Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other90
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored89
+low151:
+	JMP stored145
 
-other90:
-	CMPQ    CX, $0x02
-	JNE     other91
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored89
+low150:
+	TESTQ     $0x00000001, AX
+	JZ        low152
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other91:
-	CMPQ   CX, $0x01
-	JNE    other92
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored89
+low152:
+stored145:
+	VMOVUPD       Z6, (BX)(CX*2)
+	VMOVUPD       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low154
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low155
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low156
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
 
-other92:
-	VMOVUPD Z11, K1, 128(BX)(SI*1)
+low156:
+	JMP stored153
 
-stored89:
-	VMOVUPD Z12, (BX)(DX*4)
-	VMOVUPD Z13, 64(BX)(DX*4)
-	CMPQ    CX, $0x04
-	JNE     other94
-	VMOVUPS Y14, 128(BX)(DX*4)
-	JMP     stored93
+low155:
+	TESTQ     $0x00000001, AX
+	JZ        low157
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
 
-other94:
-	CMPQ    CX, $0x02
-	JNE     other95
-	VMOVUPS X14, 128(BX)(DX*4)
-	JMP     stored93
+low157:
+	JMP stored153
 
-other95:
-	CMPQ   CX, $0x01
-	JNE    other96
-	VMOVSD X14, 128(BX)(DX*4)
-	JMP    stored93
+low154:
+	TESTQ        $0x00000002, AX
+	JZ           low158
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low159
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
 
-other96:
-	VMOVUPD Z14, K1, 128(BX)(DX*4)
+low159:
+	JMP stored153
 
-stored93:
-	VMOVUPD Z15, (BX)(DI*1)
-	VMOVUPD Z16, 64(BX)(DI*1)
-	CMPQ    CX, $0x04
-	JNE     other98
-	VMOVUPS Y17, 128(BX)(DI*1)
-	JMP     stored97
+low158:
+	TESTQ     $0x00000001, AX
+	JZ        low160
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
 
-other98:
-	CMPQ    CX, $0x02
-	JNE     other99
-	VMOVUPS X17, 128(BX)(DI*1)
-	JMP     stored97
+low160:
+stored153:
+	VMOVUPD       Z9, (BX)(DX*1)
+	VMOVUPD       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low162
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low163
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low164
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
 
-other99:
-	CMPQ   CX, $0x01
-	JNE    other100
-	VMOVSD X17, 128(BX)(DI*1)
-	JMP    stored97
+low164:
+	JMP stored161
 
-other100:
-	VMOVUPD Z17, K1, 128(BX)(DI*1)
+low163:
+	TESTQ     $0x00000001, AX
+	JZ        low165
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
 
-stored97:
+low165:
+	JMP stored161
+
+low162:
+	TESTQ        $0x00000002, AX
+	JZ           low166
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low167
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+
+low167:
+	JMP stored161
+
+low166:
+	TESTQ     $0x00000001, AX
+	JZ        low168
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low168:
+stored161:
+	VMOVUPD       Z12, (BX)(CX*4)
+	VMOVUPD       Z13, 64(BX)(CX*4)
+	TESTQ         $0x00000004, AX
+	JZ            low170
+	VMOVUPS       Y14, 128(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000002, AX
+	JZ            low171
+	VMOVUPS       X14, 160(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low172
+	VMOVSD        X14, 176(BX)(CX*4)
+	VUNPCKHPD     X14, X14, X14
+
+low172:
+	JMP stored169
+
+low171:
+	TESTQ     $0x00000001, AX
+	JZ        low173
+	VMOVSD    X14, 160(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+
+low173:
+	JMP stored169
+
+low170:
+	TESTQ        $0x00000002, AX
+	JZ           low174
+	VMOVUPS      X14, 128(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low175
+	VMOVSD       X14, 144(BX)(CX*4)
+	VUNPCKHPD    X14, X14, X14
+
+low175:
+	JMP stored169
+
+low174:
+	TESTQ     $0x00000001, AX
+	JZ        low176
+	VMOVSD    X14, 128(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+
+low176:
+stored169:
+	VMOVUPD       Z15, (BX)(SI*1)
+	VMOVUPD       Z16, 64(BX)(SI*1)
+	TESTQ         $0x00000004, AX
+	JZ            low178
+	VMOVUPS       Y17, 128(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000002, AX
+	JZ            low179
+	VMOVUPS       X17, 160(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low180
+	VMOVSD        X17, 176(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+
+low180:
+	JMP stored177
+
+low179:
+	TESTQ     $0x00000001, AX
+	JZ        low181
+	VMOVSD    X17, 160(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+
+low181:
+	JMP stored177
+
+low178:
+	TESTQ         $0x00000002, AX
+	JZ            low182
+	VMOVUPS       X17, 128(BX)(SI*1)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low183
+	VMOVSD        X17, 144(BX)(SI*1)
+	VUNPCKHPD     X17, X17, X17
+
+low183:
+	JMP stored177
+
+low182:
+	TESTQ     $0x00000001, AX
+	JZ        low184
+	VMOVSD    X17, 128(BX)(SI*1)
+	VUNPCKHPD X17, X17, X17
+
+low184:
+stored177:
 	JMP done5
 
-fewer73:
+fewer133:
 	CMPQ BX, $0x05
-	JNE  fewer101
+	JNE  fewer185
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPD   (BX)(DX*2), Z6
-	VMOVUPD   64(BX)(DX*2), Z7
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPD   (BX)(SI*1), Z9
-	VMOVUPD   64(BX)(SI*1), Z10
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z11
-	VMOVUPD   (BX)(DX*4), Z12
-	VMOVUPD   64(BX)(DX*4), Z13
-	VMOVUPD.Z 128(BX)(DX*4), K1, Z14
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded102
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPD   (BX)(CX*2), Z6
+	VMOVUPD   64(BX)(CX*2), Z7
+	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPD   (BX)(DX*1), Z9
+	VMOVUPD   64(BX)(DX*1), Z10
+	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
+	VMOVUPD   (BX)(CX*4), Z12
+	VMOVUPD   64(BX)(CX*4), Z13
+	VMOVUPD.Z 128(BX)(CX*4), K1, Z14
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded186
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
-	VMOVUPD      (DI), Z16
-	VMOVUPD      64(DI), Z17
-	VMOVUPD.Z    128(DI), K1, Z18
-	ADDQ         R8, DI
+fold187:
+	VMOVUPD      (SI), Z16
+	VMOVUPD      64(SI), Z17
+	VMOVUPD.Z    128(SI), K1, Z18
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z15
 	VFMADD231PD  Z15, Z16, Z0
 	VFMADD231PD  Z15, Z17, Z1
 	VFMADD231PD  Z15, Z18, Z2
-	VBROADCASTSD (BX)(DX*1), Z15
+	VBROADCASTSD (BX)(CX*1), Z15
 	VFMADD231PD  Z15, Z16, Z3
 	VFMADD231PD  Z15, Z17, Z4
 	VFMADD231PD  Z15, Z18, Z5
-	VBROADCASTSD (BX)(DX*2), Z15
+	VBROADCASTSD (BX)(CX*2), Z15
 	VFMADD231PD  Z15, Z16, Z6
 	VFMADD231PD  Z15, Z17, Z7
 	VFMADD231PD  Z15, Z18, Z8
-	VBROADCASTSD (BX)(R10*1), Z15
+	VBROADCASTSD (BX)(R9*1), Z15
 	VFMADD231PD  Z15, Z16, Z9
 	VFMADD231PD  Z15, Z17, Z10
 	VFMADD231PD  Z15, Z18, Z11
-	VBROADCASTSD (BX)(DX*4), Z15
+	VBROADCASTSD (BX)(CX*4), Z15
 	VFMADD231PD  Z15, Z16, Z12
 	VFMADD231PD  Z15, Z17, Z13
 	VFMADD231PD  Z15, Z18, Z14
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold103
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold187
 
-folded102:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -8311,7 +15640,7 @@ folded102:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear104
+	JNE    linear188
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -8328,184 +15657,309 @@ folded102:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear104:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other106
-	VMOVUPS Y2, 128(BX)
-	JMP     stored105
+linear188:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low190
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low191
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low192
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other106:
-	CMPQ    CX, $0x02
-	JNE     other107
-	VMOVUPS X2, 128(BX)
-	JMP     stored105
+low192:
+	JMP stored189
 
-other107:
-	CMPQ   CX, $0x01
-	JNE    other108
-	VMOVSD X2, 128(BX)
-	JMP    stored105
+low191:
+	TESTQ     $0x00000001, AX
+	JZ        low193
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other108:
-	VMOVUPD Z2, K1, 128(BX)
+low193:
+	JMP stored189
 
-stored105:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other110
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored109
+low190:
+	TESTQ        $0x00000002, AX
+	JZ           low194
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low195
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-other110:
-	CMPQ    CX, $0x02
-	JNE     other111
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored109
+low195:
+	JMP stored189
 
-other111:
-	CMPQ   CX, $0x01
-	JNE    other112
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored109
+low194:
+	TESTQ     $0x00000001, AX
+	JZ        low196
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other112:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
+low196:
+stored189:
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low198
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low199
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low200
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-stored109:
-	VMOVUPD Z6, (BX)(DX*2)
-	VMOVUPD Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other114
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored113
+low200:
+	JMP stored197
 
-other114:
-	CMPQ    CX, $0x02
-	JNE     other115
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored113
+low199:
+	TESTQ     $0x00000001, AX
+	JZ        low201
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other115:
-	CMPQ   CX, $0x01
-	JNE    other116
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored113
+low201:
+	JMP stored197
 
-other116:
-	VMOVUPD Z8, K1, 128(BX)(DX*2)
+low198:
+	TESTQ        $0x00000002, AX
+	JZ           low202
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low203
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
 
-stored113:
-	VMOVUPD Z9, (BX)(SI*1)
-	VMOVUPD Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other118
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored117
+low203:
+	JMP stored197
 
-other118:
-	CMPQ    CX, $0x02
-	JNE     other119
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored117
+low202:
+	TESTQ     $0x00000001, AX
+	JZ        low204
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other119:
-	CMPQ   CX, $0x01
-	JNE    other120
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored117
+low204:
+stored197:
+	VMOVUPD       Z6, (BX)(CX*2)
+	VMOVUPD       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low206
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low207
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low208
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
 
-other120:
-	VMOVUPD Z11, K1, 128(BX)(SI*1)
+low208:
+	JMP stored205
 
-stored117:
-	VMOVUPD Z12, (BX)(DX*4)
-	VMOVUPD Z13, 64(BX)(DX*4)
-	CMPQ    CX, $0x04
-	JNE     other122
-	VMOVUPS Y14, 128(BX)(DX*4)
-	JMP     stored121
+low207:
+	TESTQ     $0x00000001, AX
+	JZ        low209
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
 
-other122:
-	CMPQ    CX, $0x02
-	JNE     other123
-	VMOVUPS X14, 128(BX)(DX*4)
-	JMP     stored121
+low209:
+	JMP stored205
 
-other123:
-	CMPQ   CX, $0x01
-	JNE    other124
-	VMOVSD X14, 128(BX)(DX*4)
-	JMP    stored121
+low206:
+	TESTQ        $0x00000002, AX
+	JZ           low210
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low211
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
 
-other124:
-	VMOVUPD Z14, K1, 128(BX)(DX*4)
+low211:
+	JMP stored205
 
-stored121:
+low210:
+	TESTQ     $0x00000001, AX
+	JZ        low212
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+
+low212:
+stored205:
+	VMOVUPD       Z9, (BX)(DX*1)
+	VMOVUPD       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low214
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low215
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low216
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+
+low216:
+	JMP stored213
+
+low215:
+	TESTQ     $0x00000001, AX
+	JZ        low217
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low217:
+	JMP stored213
+
+low214:
+	TESTQ        $0x00000002, AX
+	JZ           low218
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low219
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+
+low219:
+	JMP stored213
+
+low218:
+	TESTQ     $0x00000001, AX
+	JZ        low220
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low220:
+stored213:
+	VMOVUPD       Z12, (BX)(CX*4)
+	VMOVUPD       Z13, 64(BX)(CX*4)
+	TESTQ         $0x00000004, AX
+	JZ            low222
+	VMOVUPS       Y14, 128(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000002, AX
+	JZ            low223
+	VMOVUPS       X14, 160(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low224
+	VMOVSD        X14, 176(BX)(CX*4)
+	VUNPCKHPD     X14, X14, X14
+
+low224:
+	JMP stored221
+
+low223:
+	TESTQ     $0x00000001, AX
+	JZ        low225
+	VMOVSD    X14, 160(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+
+low225:
+	JMP stored221
+
+low222:
+	TESTQ        $0x00000002, AX
+	JZ           low226
+	VMOVUPS      X14, 128(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low227
+	VMOVSD       X14, 144(BX)(CX*4)
+	VUNPCKHPD    X14, X14, X14
+
+low227:
+	JMP stored221
+
+low226:
+	TESTQ     $0x00000001, AX
+	JZ        low228
+	VMOVSD    X14, 128(BX)(CX*4)
+	VUNPCKHPD X14, X14, X14
+
+low228:
+stored221:
 	JMP done5
 
-fewer101:
+fewer185:
 	CMPQ BX, $0x04
-	JNE  fewer125
+	JNE  fewer229
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPD   (BX)(DX*2), Z6
-	VMOVUPD   64(BX)(DX*2), Z7
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPD   (BX)(SI*1), Z9
-	VMOVUPD   64(BX)(SI*1), Z10
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z11
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded126
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPD   (BX)(CX*2), Z6
+	VMOVUPD   64(BX)(CX*2), Z7
+	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPD   (BX)(DX*1), Z9
+	VMOVUPD   64(BX)(DX*1), Z10
+	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded230
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
-	VMOVUPD      (DI), Z13
-	VMOVUPD      64(DI), Z14
-	VMOVUPD.Z    128(DI), K1, Z15
-	ADDQ         R8, DI
+fold231:
+	VMOVUPD      (SI), Z13
+	VMOVUPD      64(SI), Z14
+	VMOVUPD.Z    128(SI), K1, Z15
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
 	VFMADD231PD  Z12, Z15, Z2
-	VBROADCASTSD (BX)(DX*1), Z12
+	VBROADCASTSD (BX)(CX*1), Z12
 	VFMADD231PD  Z12, Z13, Z3
 	VFMADD231PD  Z12, Z14, Z4
 	VFMADD231PD  Z12, Z15, Z5
-	VBROADCASTSD (BX)(DX*2), Z12
+	VBROADCASTSD (BX)(CX*2), Z12
 	VFMADD231PD  Z12, Z13, Z6
 	VFMADD231PD  Z12, Z14, Z7
 	VFMADD231PD  Z12, Z15, Z8
-	VBROADCASTSD (BX)(R10*1), Z12
+	VBROADCASTSD (BX)(R9*1), Z12
 	VFMADD231PD  Z12, Z13, Z9
 	VFMADD231PD  Z12, Z14, Z10
 	VFMADD231PD  Z12, Z15, Z11
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold127
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold231
 
-folded126:
+folded230:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -8522,7 +15976,7 @@ folded126:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear128
+	JNE    linear232
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -8536,152 +15990,252 @@ folded126:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear128:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other130
-	VMOVUPS Y2, 128(BX)
-	JMP     stored129
+linear232:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low234
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low235
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low236
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other130:
-	CMPQ    CX, $0x02
-	JNE     other131
-	VMOVUPS X2, 128(BX)
-	JMP     stored129
+low236:
+	JMP stored233
 
-other131:
-	CMPQ   CX, $0x01
-	JNE    other132
-	VMOVSD X2, 128(BX)
-	JMP    stored129
+low235:
+	TESTQ     $0x00000001, AX
+	JZ        low237
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other132:
-	VMOVUPD Z2, K1, 128(BX)
+low237:
+	JMP stored233
 
-stored129:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other134
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored133
+low234:
+	TESTQ        $0x00000002, AX
+	JZ           low238
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low239
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-other134:
-	CMPQ    CX, $0x02
-	JNE     other135
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored133
+low239:
+	JMP stored233
 
-other135:
-	CMPQ   CX, $0x01
-	JNE    other136
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored133
+low238:
+	TESTQ     $0x00000001, AX
+	JZ        low240
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other136:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
+low240:
+stored233:
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low242
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low243
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low244
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-stored133:
-	VMOVUPD Z6, (BX)(DX*2)
-	VMOVUPD Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other138
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored137
+low244:
+	JMP stored241
 
-other138:
-	CMPQ    CX, $0x02
-	JNE     other139
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored137
+low243:
+	TESTQ     $0x00000001, AX
+	JZ        low245
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other139:
-	CMPQ   CX, $0x01
-	JNE    other140
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored137
+low245:
+	JMP stored241
 
-other140:
-	VMOVUPD Z8, K1, 128(BX)(DX*2)
+low242:
+	TESTQ        $0x00000002, AX
+	JZ           low246
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low247
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
 
-stored137:
-	VMOVUPD Z9, (BX)(SI*1)
-	VMOVUPD Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other142
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored141
+low247:
+	JMP stored241
 
-other142:
-	CMPQ    CX, $0x02
-	JNE     other143
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored141
+low246:
+	TESTQ     $0x00000001, AX
+	JZ        low248
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other143:
-	CMPQ   CX, $0x01
-	JNE    other144
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored141
+low248:
+stored241:
+	VMOVUPD       Z6, (BX)(CX*2)
+	VMOVUPD       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low250
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low251
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low252
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
 
-other144:
-	VMOVUPD Z11, K1, 128(BX)(SI*1)
+low252:
+	JMP stored249
 
-stored141:
+low251:
+	TESTQ     $0x00000001, AX
+	JZ        low253
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+
+low253:
+	JMP stored249
+
+low250:
+	TESTQ        $0x00000002, AX
+	JZ           low254
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low255
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+
+low255:
+	JMP stored249
+
+low254:
+	TESTQ     $0x00000001, AX
+	JZ        low256
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+
+low256:
+stored249:
+	VMOVUPD       Z9, (BX)(DX*1)
+	VMOVUPD       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low258
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low259
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low260
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+
+low260:
+	JMP stored257
+
+low259:
+	TESTQ     $0x00000001, AX
+	JZ        low261
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low261:
+	JMP stored257
+
+low258:
+	TESTQ        $0x00000002, AX
+	JZ           low262
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low263
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+
+low263:
+	JMP stored257
+
+low262:
+	TESTQ     $0x00000001, AX
+	JZ        low264
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low264:
+stored257:
 	JMP done5
 
-fewer125:
+fewer229:
 	CMPQ BX, $0x03
-	JNE  fewer145
+	JNE  fewer265
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPD   (BX)(DX*2), Z6
-	VMOVUPD   64(BX)(DX*2), Z7
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z8
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded146
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPD   (BX)(CX*2), Z6
+	VMOVUPD   64(BX)(CX*2), Z7
+	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded266
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
-	VMOVUPD      (DI), Z10
-	VMOVUPD      64(DI), Z11
-	VMOVUPD.Z    128(DI), K1, Z12
-	ADDQ         R8, DI
+fold267:
+	VMOVUPD      (SI), Z10
+	VMOVUPD      64(SI), Z11
+	VMOVUPD.Z    128(SI), K1, Z12
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z9
 	VFMADD231PD  Z9, Z10, Z0
 	VFMADD231PD  Z9, Z11, Z1
 	VFMADD231PD  Z9, Z12, Z2
-	VBROADCASTSD (BX)(DX*1), Z9
+	VBROADCASTSD (BX)(CX*1), Z9
 	VFMADD231PD  Z9, Z10, Z3
 	VFMADD231PD  Z9, Z11, Z4
 	VFMADD231PD  Z9, Z12, Z5
-	VBROADCASTSD (BX)(DX*2), Z9
+	VBROADCASTSD (BX)(CX*2), Z9
 	VFMADD231PD  Z9, Z10, Z6
 	VFMADD231PD  Z9, Z11, Z7
 	VFMADD231PD  Z9, Z12, Z8
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold147
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold267
 
-folded146:
+folded266:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -8695,7 +16249,7 @@ folded146:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear148
+	JNE    linear268
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -8706,121 +16260,196 @@ folded146:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear148:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other150
-	VMOVUPS Y2, 128(BX)
-	JMP     stored149
+linear268:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low270
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low271
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low272
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other150:
-	CMPQ    CX, $0x02
-	JNE     other151
-	VMOVUPS X2, 128(BX)
-	JMP     stored149
+low272:
+	JMP stored269
 
-other151:
-	CMPQ   CX, $0x01
-	JNE    other152
-	VMOVSD X2, 128(BX)
-	JMP    stored149
+low271:
+	TESTQ     $0x00000001, AX
+	JZ        low273
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other152:
-	VMOVUPD Z2, K1, 128(BX)
+low273:
+	JMP stored269
 
-stored149:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other154
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored153
+low270:
+	TESTQ        $0x00000002, AX
+	JZ           low274
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low275
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-other154:
-	CMPQ    CX, $0x02
-	JNE     other155
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored153
+low275:
+	JMP stored269
 
-other155:
-	CMPQ   CX, $0x01
-	JNE    other156
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored153
+low274:
+	TESTQ     $0x00000001, AX
+	JZ        low276
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other156:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
+low276:
+stored269:
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low278
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low279
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low280
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-stored153:
-	VMOVUPD Z6, (BX)(DX*2)
-	VMOVUPD Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other158
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored157
+low280:
+	JMP stored277
 
-other158:
-	CMPQ    CX, $0x02
-	JNE     other159
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored157
+low279:
+	TESTQ     $0x00000001, AX
+	JZ        low281
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other159:
-	CMPQ   CX, $0x01
-	JNE    other160
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored157
+low281:
+	JMP stored277
 
-other160:
-	VMOVUPD Z8, K1, 128(BX)(DX*2)
+low278:
+	TESTQ        $0x00000002, AX
+	JZ           low282
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low283
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
 
-stored157:
+low283:
+	JMP stored277
+
+low282:
+	TESTQ     $0x00000001, AX
+	JZ        low284
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+
+low284:
+stored277:
+	VMOVUPD       Z6, (BX)(CX*2)
+	VMOVUPD       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low286
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low287
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low288
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+
+low288:
+	JMP stored285
+
+low287:
+	TESTQ     $0x00000001, AX
+	JZ        low289
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+
+low289:
+	JMP stored285
+
+low286:
+	TESTQ        $0x00000002, AX
+	JZ           low290
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low291
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+
+low291:
+	JMP stored285
+
+low290:
+	TESTQ     $0x00000001, AX
+	JZ        low292
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+
+low292:
+stored285:
 	JMP done5
 
-fewer145:
+fewer265:
 	CMPQ BX, $0x02
-	JNE  fewer161
+	JNE  fewer293
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded162
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded294
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold163:
-	VMOVUPD      (DI), Z7
-	VMOVUPD      64(DI), Z8
-	VMOVUPD.Z    128(DI), K1, Z9
-	ADDQ         R8, DI
+fold295:
+	VMOVUPD      (SI), Z7
+	VMOVUPD      64(SI), Z8
+	VMOVUPD.Z    128(SI), K1, Z9
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
 	VFMADD231PD  Z6, Z9, Z2
-	VBROADCASTSD (BX)(DX*1), Z6
+	VBROADCASTSD (BX)(CX*1), Z6
 	VFMADD231PD  Z6, Z7, Z3
 	VFMADD231PD  Z6, Z8, Z4
 	VFMADD231PD  Z6, Z9, Z5
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold163
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold295
 
-folded162:
+folded294:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -8831,7 +16460,7 @@ folded162:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear164
+	JNE    linear296
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -8839,90 +16468,140 @@ folded162:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear164:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other166
-	VMOVUPS Y2, 128(BX)
-	JMP     stored165
+linear296:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low298
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low299
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low300
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other166:
-	CMPQ    CX, $0x02
-	JNE     other167
-	VMOVUPS X2, 128(BX)
-	JMP     stored165
+low300:
+	JMP stored297
 
-other167:
-	CMPQ   CX, $0x01
-	JNE    other168
-	VMOVSD X2, 128(BX)
-	JMP    stored165
+low299:
+	TESTQ     $0x00000001, AX
+	JZ        low301
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other168:
-	VMOVUPD Z2, K1, 128(BX)
+low301:
+	JMP stored297
 
-stored165:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other170
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored169
+low298:
+	TESTQ        $0x00000002, AX
+	JZ           low302
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low303
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-other170:
-	CMPQ    CX, $0x02
-	JNE     other171
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored169
+low303:
+	JMP stored297
 
-other171:
-	CMPQ   CX, $0x01
-	JNE    other172
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored169
+low302:
+	TESTQ     $0x00000001, AX
+	JZ        low304
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other172:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
+low304:
+stored297:
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low306
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low307
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low308
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-stored169:
+low308:
+	JMP stored305
+
+low307:
+	TESTQ     $0x00000001, AX
+	JZ        low309
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+
+low309:
+	JMP stored305
+
+low306:
+	TESTQ        $0x00000002, AX
+	JZ           low310
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low311
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+
+low311:
+	JMP stored305
+
+low310:
+	TESTQ     $0x00000001, AX
+	JZ        low312
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+
+low312:
+stored305:
 	JMP done5
 
-fewer161:
+fewer293:
 	CMPQ BX, $0x01
-	JNE  fewer173
+	JNE  fewer313
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded174
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded314
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
-	VMOVUPD      (DI), Z4
-	VMOVUPD      64(DI), Z5
-	VMOVUPD.Z    128(DI), K1, Z6
-	ADDQ         R8, DI
+fold315:
+	VMOVUPD      (SI), Z4
+	VMOVUPD      64(SI), Z5
+	VMOVUPD.Z    128(SI), K1, Z6
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 	VFMADD231PD  Z3, Z5, Z1
 	VFMADD231PD  Z3, Z6, Z2
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold175
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold315
 
-folded174:
+folded314:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -8930,39 +16609,64 @@ folded174:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear316
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear176:
-	MOVQ    c+0(FP), BX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other178
-	VMOVUPS Y2, 128(BX)
-	JMP     stored177
+linear316:
+	MOVQ          c+0(FP), BX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low318
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low319
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low320
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other178:
-	CMPQ    CX, $0x02
-	JNE     other179
-	VMOVUPS X2, 128(BX)
-	JMP     stored177
+low320:
+	JMP stored317
 
-other179:
-	CMPQ   CX, $0x01
-	JNE    other180
-	VMOVSD X2, 128(BX)
-	JMP    stored177
+low319:
+	TESTQ     $0x00000001, AX
+	JZ        low321
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other180:
-	VMOVUPD Z2, K1, 128(BX)
+low321:
+	JMP stored317
 
-stored177:
+low318:
+	TESTQ        $0x00000002, AX
+	JZ           low322
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low323
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+
+low323:
+	JMP stored317
+
+low322:
+	TESTQ     $0x00000001, AX
+	JZ        low324
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+
+low324:
+stored317:
 	JMP done5
 
-fewer173:
+fewer313:
 done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -8971,9 +16675,9 @@ done5:
 full1:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest182
+	JLT  rest326
 
-tile181:
+tile325:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -9006,7 +16710,7 @@ tile181:
 	VMOVUPD 128(BX)(DI*1), Z23
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded184
+	JLE     folded328
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9017,7 +16721,7 @@ tile181:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
+fold329:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI), Z27
@@ -9056,9 +16760,9 @@ fold185:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold185
+	JNZ          fold329
 
-folded184:
+folded328:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -9087,7 +16791,7 @@ folded184:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear186
+	JNE    linear330
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -9113,7 +16817,7 @@ folded184:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear186:
+linear330:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9162,11 +16866,11 @@ linear186:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile181
+	JGE     tile325
 
-rest182:
+rest326:
 	CMPQ BX, $0x07
-	JNE  fewer187
+	JNE  fewer331
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9196,7 +16900,7 @@ rest182:
 	VMOVUPD 128(BX)(DX*2), Z20
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded188
+	JLE     folded332
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9206,7 +16910,7 @@ rest182:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
+fold333:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI), Z24
@@ -9241,9 +16945,9 @@ fold189:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold189
+	JNZ          fold333
 
-folded188:
+folded332:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -9269,7 +16973,7 @@ folded188:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear190
+	JNE    linear334
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -9292,7 +16996,7 @@ folded188:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear190:
+linear334:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9318,11 +17022,11 @@ linear190:
 	VMOVUPD Z18, (BX)(DX*2)
 	VMOVUPD Z19, 64(BX)(DX*2)
 	VMOVUPD Z20, 128(BX)(DX*2)
-	JMP     done183
+	JMP     done327
 
-fewer187:
+fewer331:
 	CMPQ BX, $0x06
-	JNE  fewer191
+	JNE  fewer335
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9349,7 +17053,7 @@ fewer187:
 	VMOVUPD 128(BX)(SI*1), Z17
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded192
+	JLE     folded336
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9359,7 +17063,7 @@ fewer187:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold193:
+fold337:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI), Z21
@@ -9390,9 +17094,9 @@ fold193:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold193
+	JNZ          fold337
 
-folded192:
+folded336:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -9415,7 +17119,7 @@ folded192:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear194
+	JNE    linear338
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -9435,7 +17139,7 @@ folded192:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear194:
+linear338:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9458,11 +17162,11 @@ linear194:
 	VMOVUPD Z15, (BX)(SI*1)
 	VMOVUPD Z16, 64(BX)(SI*1)
 	VMOVUPD Z17, 128(BX)(SI*1)
-	JMP     done183
+	JMP     done327
 
-fewer191:
+fewer335:
 	CMPQ BX, $0x05
-	JNE  fewer195
+	JNE  fewer339
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9485,7 +17189,7 @@ fewer191:
 	VMOVUPD 128(BX)(CX*4), Z14
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded196
+	JLE     folded340
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9494,7 +17198,7 @@ fewer191:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
+fold341:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI), Z18
@@ -9521,9 +17225,9 @@ fold197:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold197
+	JNZ          fold341
 
-folded196:
+folded340:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -9543,7 +17247,7 @@ folded196:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear198
+	JNE    linear342
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -9560,7 +17264,7 @@ folded196:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear198:
+linear342:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9579,11 +17283,11 @@ linear198:
 	VMOVUPD Z12, (BX)(CX*4)
 	VMOVUPD Z13, 64(BX)(CX*4)
 	VMOVUPD Z14, 128(BX)(CX*4)
-	JMP     done183
+	JMP     done327
 
-fewer195:
+fewer339:
 	CMPQ BX, $0x04
-	JNE  fewer199
+	JNE  fewer343
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9603,7 +17307,7 @@ fewer195:
 	VMOVUPD 128(BX)(DX*1), Z11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded200
+	JLE     folded344
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9612,7 +17316,7 @@ fewer195:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
+fold345:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI), Z15
@@ -9635,9 +17339,9 @@ fold201:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold201
+	JNZ          fold345
 
-folded200:
+folded344:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -9654,7 +17358,7 @@ folded200:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear202
+	JNE    linear346
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -9668,7 +17372,7 @@ folded200:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear202:
+linear346:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9684,11 +17388,11 @@ linear202:
 	VMOVUPD Z9, (BX)(DX*1)
 	VMOVUPD Z10, 64(BX)(DX*1)
 	VMOVUPD Z11, 128(BX)(DX*1)
-	JMP     done183
+	JMP     done327
 
-fewer199:
+fewer343:
 	CMPQ BX, $0x03
-	JNE  fewer203
+	JNE  fewer347
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9704,7 +17408,7 @@ fewer199:
 	VMOVUPD 128(BX)(CX*2), Z8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded204
+	JLE     folded348
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9712,7 +17416,7 @@ fewer199:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
+fold349:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI), Z12
@@ -9731,9 +17435,9 @@ fold205:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold205
+	JNZ          fold349
 
-folded204:
+folded348:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -9747,7 +17451,7 @@ folded204:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear206
+	JNE    linear350
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -9758,7 +17462,7 @@ folded204:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear206:
+linear350:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -9770,11 +17474,11 @@ linear206:
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
 	VMOVUPD Z8, 128(BX)(CX*2)
-	JMP     done183
+	JMP     done327
 
-fewer203:
+fewer347:
 	CMPQ BX, $0x02
-	JNE  fewer207
+	JNE  fewer351
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9787,7 +17491,7 @@ fewer203:
 	VMOVUPD 128(BX)(CX*1), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded208
+	JLE     folded352
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9795,7 +17499,7 @@ fewer203:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
+fold353:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI), Z9
@@ -9810,9 +17514,9 @@ fold209:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold209
+	JNZ          fold353
 
-folded208:
+folded352:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -9823,7 +17527,7 @@ folded208:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear210
+	JNE    linear354
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -9831,7 +17535,7 @@ folded208:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear210:
+linear354:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -9840,11 +17544,11 @@ linear210:
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
 	VMOVUPD Z5, 128(BX)(CX*1)
-	JMP     done183
+	JMP     done327
 
-fewer207:
+fewer351:
 	CMPQ BX, $0x01
-	JNE  fewer211
+	JNE  fewer355
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9853,7 +17557,7 @@ fewer207:
 	VMOVUPD 128(BX), Z2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded212
+	JLE     folded356
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9861,7 +17565,7 @@ fewer207:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold213:
+fold357:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI), Z6
@@ -9872,9 +17576,9 @@ fold213:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold213
+	JNZ          fold357
 
-folded212:
+folded356:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -9882,29 +17586,29 @@ folded212:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear214
+	JNE    linear358
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear214:
+linear358:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(BX)
-	JMP     done183
+	JMP     done327
 
-fewer211:
-done183:
+fewer355:
+done327:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ  AX, $0x08
-	JLE   narrower216
+	JLE   narrower360
 	CMPQ  AX, $0x10
-	JE    full215
+	JE    full359
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -9912,77 +17616,77 @@ narrower2:
 	KMOVW BX, K1
 	MOVQ  rows+72(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest218
+	JLT   rest362
 
-tile217:
+tile361:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
-	LEAQ      (SI)(DX*4), R8
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPD   (BX)(DX*2), Z4
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPD   (BX)(SI*1), Z6
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z7
-	VMOVUPD   (BX)(DX*4), Z8
-	VMOVUPD.Z 64(BX)(DX*4), K1, Z9
-	VMOVUPD   (BX)(DI*1), Z10
-	VMOVUPD.Z 64(BX)(DI*1), K1, Z11
-	VMOVUPD   (BX)(SI*2), Z12
-	VMOVUPD.Z 64(BX)(SI*2), K1, Z13
-	VMOVUPD   (BX)(R8*1), Z14
-	VMOVUPD.Z 64(BX)(R8*1), K1, Z15
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded220
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPD   (BX)(CX*2), Z4
+	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPD   (BX)(DX*1), Z6
+	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
+	VMOVUPD   (BX)(CX*4), Z8
+	VMOVUPD.Z 64(BX)(CX*4), K1, Z9
+	VMOVUPD   (BX)(SI*1), Z10
+	VMOVUPD.Z 64(BX)(SI*1), K1, Z11
+	VMOVUPD   (BX)(DX*2), Z12
+	VMOVUPD.Z 64(BX)(DX*2), K1, Z13
+	VMOVUPD   (BX)(DI*1), Z14
+	VMOVUPD.Z 64(BX)(DI*1), K1, Z15
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded364
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
-	LEAQ      (R10)(DX*4), R12
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
-	VMOVUPD      (DI), Z17
-	VMOVUPD.Z    64(DI), K1, Z18
-	ADDQ         R8, DI
+fold365:
+	VMOVUPD      (SI), Z17
+	VMOVUPD.Z    64(SI), K1, Z18
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z16
 	VFMADD231PD  Z16, Z17, Z0
 	VFMADD231PD  Z16, Z18, Z1
-	VBROADCASTSD (BX)(DX*1), Z16
+	VBROADCASTSD (BX)(CX*1), Z16
 	VFMADD231PD  Z16, Z17, Z2
 	VFMADD231PD  Z16, Z18, Z3
-	VBROADCASTSD (BX)(DX*2), Z16
+	VBROADCASTSD (BX)(CX*2), Z16
 	VFMADD231PD  Z16, Z17, Z4
 	VFMADD231PD  Z16, Z18, Z5
-	VBROADCASTSD (BX)(R10*1), Z16
+	VBROADCASTSD (BX)(R9*1), Z16
 	VFMADD231PD  Z16, Z17, Z6
 	VFMADD231PD  Z16, Z18, Z7
-	VBROADCASTSD (BX)(DX*4), Z16
+	VBROADCASTSD (BX)(CX*4), Z16
 	VFMADD231PD  Z16, Z17, Z8
 	VFMADD231PD  Z16, Z18, Z9
-	VBROADCASTSD (BX)(R11*1), Z16
+	VBROADCASTSD (BX)(R10*1), Z16
 	VFMADD231PD  Z16, Z17, Z10
 	VFMADD231PD  Z16, Z18, Z11
-	VBROADCASTSD (BX)(R10*2), Z16
+	VBROADCASTSD (BX)(R9*2), Z16
 	VFMADD231PD  Z16, Z17, Z12
 	VFMADD231PD  Z16, Z18, Z13
-	VBROADCASTSD (BX)(R12*1), Z16
+	VBROADCASTSD (BX)(R11*1), Z16
 	VFMADD231PD  Z16, Z17, Z14
 	VFMADD231PD  Z16, Z18, Z15
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold221
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold365
 
-folded220:
+folded364:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -10003,7 +17707,7 @@ folded220:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear222
+	JNE    linear366
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -10021,274 +17725,474 @@ folded220:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear222:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	LEAQ    (SI)(DX*4), R8
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other224
-	VMOVUPS Y1, 64(BX)
-	JMP     stored223
+linear366:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low368
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low369
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low370
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other224:
-	CMPQ    CX, $0x02
-	JNE     other225
-	VMOVUPS X1, 64(BX)
-	JMP     stored223
+low370:
+	JMP stored367
 
-other225:
-	CMPQ   CX, $0x01
-	JNE    other226
-	VMOVSD X1, 64(BX)
-	JMP    stored223
+low369:
+	TESTQ     $0x00000001, AX
+	JZ        low371
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other226:
-	VMOVUPD Z1, K1, 64(BX)
+low371:
+	JMP stored367
 
-stored223:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other228
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored227
+low368:
+	TESTQ        $0x00000002, AX
+	JZ           low372
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low373
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other228:
-	CMPQ    CX, $0x02
-	JNE     other229
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored227
+low373:
+	JMP stored367
 
-other229:
-	CMPQ   CX, $0x01
-	JNE    other230
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored227
+low372:
+	TESTQ     $0x00000001, AX
+	JZ        low374
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other230:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low374:
+stored367:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low376
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low377
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low378
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored227:
-	VMOVUPD Z4, (BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other232
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored231
+low378:
+	JMP stored375
 
-other232:
-	CMPQ    CX, $0x02
-	JNE     other233
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored231
+low377:
+	TESTQ     $0x00000001, AX
+	JZ        low379
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other233:
-	CMPQ   CX, $0x01
-	JNE    other234
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored231
+low379:
+	JMP stored375
 
-other234:
-	VMOVUPD Z5, K1, 64(BX)(DX*2)
+low376:
+	TESTQ        $0x00000002, AX
+	JZ           low380
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low381
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored231:
-	VMOVUPD Z6, (BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other236
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored235
+low381:
+	JMP stored375
 
-other236:
-	CMPQ    CX, $0x02
-	JNE     other237
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored235
+low380:
+	TESTQ     $0x00000001, AX
+	JZ        low382
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other237:
-	CMPQ   CX, $0x01
-	JNE    other238
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored235
+low382:
+stored375:
+	VMOVUPD       Z4, (BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low384
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low385
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low386
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
 
-other238:
-	VMOVUPD Z7, K1, 64(BX)(SI*1)
+low386:
+	JMP stored383
 
-stored235:
-	VMOVUPD Z8, (BX)(DX*4)
-	CMPQ    CX, $0x04
-	JNE     other240
-	VMOVUPS Y9, 64(BX)(DX*4)
-	JMP     stored239
+low385:
+	TESTQ     $0x00000001, AX
+	JZ        low387
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-other240:
-	CMPQ    CX, $0x02
-	JNE     other241
-	VMOVUPS X9, 64(BX)(DX*4)
-	JMP     stored239
+low387:
+	JMP stored383
 
-other241:
-	CMPQ   CX, $0x01
-	JNE    other242
-	VMOVSD X9, 64(BX)(DX*4)
-	JMP    stored239
+low384:
+	TESTQ        $0x00000002, AX
+	JZ           low388
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low389
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
 
-other242:
-	VMOVUPD Z9, K1, 64(BX)(DX*4)
+low389:
+	JMP stored383
 
-stored239:
-	VMOVUPD Z10, (BX)(DI*1)
-	CMPQ    CX, $0x04
-	JNE     other244
-	VMOVUPS Y11, 64(BX)(DI*1)
-	JMP     stored243
+low388:
+	TESTQ     $0x00000001, AX
+	JZ        low390
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-other244:
-	CMPQ    CX, $0x02
-	JNE     other245
-	VMOVUPS X11, 64(BX)(DI*1)
-	JMP     stored243
+low390:
+stored383:
+	VMOVUPD       Z6, (BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low392
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low393
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low394
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
 
-other245:
-	CMPQ   CX, $0x01
-	JNE    other246
-	VMOVSD X11, 64(BX)(DI*1)
-	JMP    stored243
+low394:
+	JMP stored391
 
-other246:
-	VMOVUPD Z11, K1, 64(BX)(DI*1)
+low393:
+	TESTQ     $0x00000001, AX
+	JZ        low395
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
 
-stored243:
-	VMOVUPD Z12, (BX)(SI*2)
-	CMPQ    CX, $0x04
-	JNE     other248
-	VMOVUPS Y13, 64(BX)(SI*2)
-	JMP     stored247
+low395:
+	JMP stored391
 
-other248:
-	CMPQ    CX, $0x02
-	JNE     other249
-	VMOVUPS X13, 64(BX)(SI*2)
-	JMP     stored247
+low392:
+	TESTQ        $0x00000002, AX
+	JZ           low396
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low397
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
 
-other249:
-	CMPQ   CX, $0x01
-	JNE    other250
-	VMOVSD X13, 64(BX)(SI*2)
-	JMP    stored247
+low397:
+	JMP stored391
 
-other250:
-	VMOVUPD Z13, K1, 64(BX)(SI*2)
+low396:
+	TESTQ     $0x00000001, AX
+	JZ        low398
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
 
-stored247:
-	VMOVUPD Z14, (BX)(R8*1)
-	CMPQ    CX, $0x04
-	JNE     other252
-	VMOVUPS Y15, 64(BX)(R8*1)
-	JMP     stored251
+low398:
+stored391:
+	VMOVUPD       Z8, (BX)(CX*4)
+	TESTQ         $0x00000004, AX
+	JZ            low400
+	VMOVUPS       Y9, 64(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low401
+	VMOVUPS       X9, 96(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low402
+	VMOVSD        X9, 112(BX)(CX*4)
+	VUNPCKHPD     X9, X9, X9
 
-other252:
-	CMPQ    CX, $0x02
-	JNE     other253
-	VMOVUPS X15, 64(BX)(R8*1)
-	JMP     stored251
+low402:
+	JMP stored399
 
-other253:
-	CMPQ   CX, $0x01
-	JNE    other254
-	VMOVSD X15, 64(BX)(R8*1)
-	JMP    stored251
+low401:
+	TESTQ     $0x00000001, AX
+	JZ        low403
+	VMOVSD    X9, 96(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
 
-other254:
-	VMOVUPD Z15, K1, 64(BX)(R8*1)
+low403:
+	JMP stored399
 
-stored251:
+low400:
+	TESTQ        $0x00000002, AX
+	JZ           low404
+	VMOVUPS      X9, 64(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low405
+	VMOVSD       X9, 80(BX)(CX*4)
+	VUNPCKHPD    X9, X9, X9
+
+low405:
+	JMP stored399
+
+low404:
+	TESTQ     $0x00000001, AX
+	JZ        low406
+	VMOVSD    X9, 64(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+
+low406:
+stored399:
+	VMOVUPD       Z10, (BX)(SI*1)
+	TESTQ         $0x00000004, AX
+	JZ            low408
+	VMOVUPS       Y11, 64(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low409
+	VMOVUPS       X11, 96(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low410
+	VMOVSD        X11, 112(BX)(SI*1)
+	VUNPCKHPD     X11, X11, X11
+
+low410:
+	JMP stored407
+
+low409:
+	TESTQ     $0x00000001, AX
+	JZ        low411
+	VMOVSD    X11, 96(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+
+low411:
+	JMP stored407
+
+low408:
+	TESTQ        $0x00000002, AX
+	JZ           low412
+	VMOVUPS      X11, 64(BX)(SI*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low413
+	VMOVSD       X11, 80(BX)(SI*1)
+	VUNPCKHPD    X11, X11, X11
+
+low413:
+	JMP stored407
+
+low412:
+	TESTQ     $0x00000001, AX
+	JZ        low414
+	VMOVSD    X11, 64(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+
+low414:
+stored407:
+	VMOVUPD       Z12, (BX)(DX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low416
+	VMOVUPS       Y13, 64(BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z13, Y13
+	TESTQ         $0x00000002, AX
+	JZ            low417
+	VMOVUPS       X13, 96(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y13, X13
+	TESTQ         $0x00000001, AX
+	JZ            low418
+	VMOVSD        X13, 112(BX)(DX*2)
+	VUNPCKHPD     X13, X13, X13
+
+low418:
+	JMP stored415
+
+low417:
+	TESTQ     $0x00000001, AX
+	JZ        low419
+	VMOVSD    X13, 96(BX)(DX*2)
+	VUNPCKHPD X13, X13, X13
+
+low419:
+	JMP stored415
+
+low416:
+	TESTQ        $0x00000002, AX
+	JZ           low420
+	VMOVUPS      X13, 64(BX)(DX*2)
+	VEXTRACTF128 $0x01, Y13, X13
+	TESTQ        $0x00000001, AX
+	JZ           low421
+	VMOVSD       X13, 80(BX)(DX*2)
+	VUNPCKHPD    X13, X13, X13
+
+low421:
+	JMP stored415
+
+low420:
+	TESTQ     $0x00000001, AX
+	JZ        low422
+	VMOVSD    X13, 64(BX)(DX*2)
+	VUNPCKHPD X13, X13, X13
+
+low422:
+stored415:
+	VMOVUPD       Z14, (BX)(DI*1)
+	TESTQ         $0x00000004, AX
+	JZ            low424
+	VMOVUPS       Y15, 64(BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z15, Y15
+	TESTQ         $0x00000002, AX
+	JZ            low425
+	VMOVUPS       X15, 96(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y15, X15
+	TESTQ         $0x00000001, AX
+	JZ            low426
+	VMOVSD        X15, 112(BX)(DI*1)
+	VUNPCKHPD     X15, X15, X15
+
+low426:
+	JMP stored423
+
+low425:
+	TESTQ     $0x00000001, AX
+	JZ        low427
+	VMOVSD    X15, 96(BX)(DI*1)
+	VUNPCKHPD X15, X15, X15
+
+low427:
+	JMP stored423
+
+low424:
+	TESTQ        $0x00000002, AX
+	JZ           low428
+	VMOVUPS      X15, 64(BX)(DI*1)
+	VEXTRACTF128 $0x01, Y15, X15
+	TESTQ        $0x00000001, AX
+	JZ           low429
+	VMOVSD       X15, 80(BX)(DI*1)
+	VUNPCKHPD    X15, X15, X15
+
+low429:
+	JMP stored423
+
+low428:
+	TESTQ     $0x00000001, AX
+	JZ        low430
+	VMOVSD    X15, 64(BX)(DI*1)
+	VUNPCKHPD X15, X15, X15
+
+low430:
+stored423:
 	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, c+0(FP)
 	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, init+16(FP)
 	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
 	MOVQ   rows+72(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile217
+	JGE    tile361
 
-rest218:
+rest362:
 	CMPQ BX, $0x07
-	JNE  fewer255
+	JNE  fewer431
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPD   (BX)(DX*2), Z4
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPD   (BX)(SI*1), Z6
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z7
-	VMOVUPD   (BX)(DX*4), Z8
-	VMOVUPD.Z 64(BX)(DX*4), K1, Z9
-	VMOVUPD   (BX)(DI*1), Z10
-	VMOVUPD.Z 64(BX)(DI*1), K1, Z11
-	VMOVUPD   (BX)(SI*2), Z12
-	VMOVUPD.Z 64(BX)(SI*2), K1, Z13
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded256
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPD   (BX)(CX*2), Z4
+	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPD   (BX)(DX*1), Z6
+	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
+	VMOVUPD   (BX)(CX*4), Z8
+	VMOVUPD.Z 64(BX)(CX*4), K1, Z9
+	VMOVUPD   (BX)(SI*1), Z10
+	VMOVUPD.Z 64(BX)(SI*1), K1, Z11
+	VMOVUPD   (BX)(DX*2), Z12
+	VMOVUPD.Z 64(BX)(DX*2), K1, Z13
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded432
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold257:
-	VMOVUPD      (DI), Z15
-	VMOVUPD.Z    64(DI), K1, Z16
-	ADDQ         R8, DI
+fold433:
+	VMOVUPD      (SI), Z15
+	VMOVUPD.Z    64(SI), K1, Z16
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z14
 	VFMADD231PD  Z14, Z15, Z0
 	VFMADD231PD  Z14, Z16, Z1
-	VBROADCASTSD (BX)(DX*1), Z14
+	VBROADCASTSD (BX)(CX*1), Z14
 	VFMADD231PD  Z14, Z15, Z2
 	VFMADD231PD  Z14, Z16, Z3
-	VBROADCASTSD (BX)(DX*2), Z14
+	VBROADCASTSD (BX)(CX*2), Z14
 	VFMADD231PD  Z14, Z15, Z4
 	VFMADD231PD  Z14, Z16, Z5
-	VBROADCASTSD (BX)(R10*1), Z14
+	VBROADCASTSD (BX)(R9*1), Z14
 	VFMADD231PD  Z14, Z15, Z6
 	VFMADD231PD  Z14, Z16, Z7
-	VBROADCASTSD (BX)(DX*4), Z14
+	VBROADCASTSD (BX)(CX*4), Z14
 	VFMADD231PD  Z14, Z15, Z8
 	VFMADD231PD  Z14, Z16, Z9
-	VBROADCASTSD (BX)(R11*1), Z14
+	VBROADCASTSD (BX)(R10*1), Z14
 	VFMADD231PD  Z14, Z15, Z10
 	VFMADD231PD  Z14, Z16, Z11
-	VBROADCASTSD (BX)(R10*2), Z14
+	VBROADCASTSD (BX)(R9*2), Z14
 	VFMADD231PD  Z14, Z15, Z12
 	VFMADD231PD  Z14, Z16, Z13
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold257
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold433
 
-folded256:
+folded432:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -10307,7 +18211,7 @@ folded256:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear258
+	JNE    linear434
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -10323,227 +18227,402 @@ folded256:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear258:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other260
-	VMOVUPS Y1, 64(BX)
-	JMP     stored259
+linear434:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low436
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low437
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low438
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other260:
-	CMPQ    CX, $0x02
-	JNE     other261
-	VMOVUPS X1, 64(BX)
-	JMP     stored259
+low438:
+	JMP stored435
 
-other261:
-	CMPQ   CX, $0x01
-	JNE    other262
-	VMOVSD X1, 64(BX)
-	JMP    stored259
+low437:
+	TESTQ     $0x00000001, AX
+	JZ        low439
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other262:
-	VMOVUPD Z1, K1, 64(BX)
+low439:
+	JMP stored435
 
-stored259:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other264
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored263
+low436:
+	TESTQ        $0x00000002, AX
+	JZ           low440
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low441
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other264:
-	CMPQ    CX, $0x02
-	JNE     other265
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored263
+low441:
+	JMP stored435
 
-other265:
-	CMPQ   CX, $0x01
-	JNE    other266
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored263
+low440:
+	TESTQ     $0x00000001, AX
+	JZ        low442
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other266:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low442:
+stored435:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low444
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low445
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low446
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored263:
-	VMOVUPD Z4, (BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other268
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored267
+low446:
+	JMP stored443
 
-other268:
-	CMPQ    CX, $0x02
-	JNE     other269
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored267
+low445:
+	TESTQ     $0x00000001, AX
+	JZ        low447
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other269:
-	CMPQ   CX, $0x01
-	JNE    other270
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored267
+low447:
+	JMP stored443
 
-other270:
-	VMOVUPD Z5, K1, 64(BX)(DX*2)
+low444:
+	TESTQ        $0x00000002, AX
+	JZ           low448
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low449
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored267:
-	VMOVUPD Z6, (BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other272
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored271
+low449:
+	JMP stored443
 
-other272:
-	CMPQ    CX, $0x02
-	JNE     other273
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored271
+low448:
+	TESTQ     $0x00000001, AX
+	JZ        low450
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other273:
-	CMPQ   CX, $0x01
-	JNE    other274
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored271
+low450:
+stored443:
+	VMOVUPD       Z4, (BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low452
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low453
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low454
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
 
-other274:
-	VMOVUPD Z7, K1, 64(BX)(SI*1)
+low454:
+	JMP stored451
 
-stored271:
-	VMOVUPD Z8, (BX)(DX*4)
-	CMPQ    CX, $0x04
-	JNE     other276
-	VMOVUPS Y9, 64(BX)(DX*4)
-	JMP     stored275
+low453:
+	TESTQ     $0x00000001, AX
+	JZ        low455
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-other276:
-	CMPQ    CX, $0x02
-	JNE     other277
-	VMOVUPS X9, 64(BX)(DX*4)
-	JMP     stored275
+low455:
+	JMP stored451
 
-other277:
-	CMPQ   CX, $0x01
-	JNE    other278
-	VMOVSD X9, 64(BX)(DX*4)
-	JMP    stored275
+low452:
+	TESTQ        $0x00000002, AX
+	JZ           low456
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low457
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
 
-other278:
-	VMOVUPD Z9, K1, 64(BX)(DX*4)
+low457:
+	JMP stored451
 
-stored275:
-	VMOVUPD Z10, (BX)(DI*1)
-	CMPQ    CX, $0x04
-	JNE     other280
-	VMOVUPS Y11, 64(BX)(DI*1)
-	JMP     stored279
+low456:
+	TESTQ     $0x00000001, AX
+	JZ        low458
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-other280:
-	CMPQ    CX, $0x02
-	JNE     other281
-	VMOVUPS X11, 64(BX)(DI*1)
-	JMP     stored279
+low458:
+stored451:
+	VMOVUPD       Z6, (BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low460
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low461
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low462
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
 
-other281:
-	CMPQ   CX, $0x01
-	JNE    other282
-	VMOVSD X11, 64(BX)(DI*1)
-	JMP    stored279
+low462:
+	JMP stored459
 
-other282:
-	VMOVUPD Z11, K1, 64(BX)(DI*1)
+low461:
+	TESTQ     $0x00000001, AX
+	JZ        low463
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
 
-stored279:
-	VMOVUPD Z12, (BX)(SI*2)
-	CMPQ    CX, $0x04
-	JNE     other284
-	VMOVUPS Y13, 64(BX)(SI*2)
-	JMP     stored283
+low463:
+	JMP stored459
 
-other284:
-	CMPQ    CX, $0x02
-	JNE     other285
-	VMOVUPS X13, 64(BX)(SI*2)
-	JMP     stored283
+low460:
+	TESTQ        $0x00000002, AX
+	JZ           low464
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low465
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
 
-other285:
-	CMPQ   CX, $0x01
-	JNE    other286
-	VMOVSD X13, 64(BX)(SI*2)
-	JMP    stored283
+low465:
+	JMP stored459
 
-other286:
-	VMOVUPD Z13, K1, 64(BX)(SI*2)
+low464:
+	TESTQ     $0x00000001, AX
+	JZ        low466
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
 
-stored283:
-	JMP done219
+low466:
+stored459:
+	VMOVUPD       Z8, (BX)(CX*4)
+	TESTQ         $0x00000004, AX
+	JZ            low468
+	VMOVUPS       Y9, 64(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low469
+	VMOVUPS       X9, 96(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low470
+	VMOVSD        X9, 112(BX)(CX*4)
+	VUNPCKHPD     X9, X9, X9
 
-fewer255:
+low470:
+	JMP stored467
+
+low469:
+	TESTQ     $0x00000001, AX
+	JZ        low471
+	VMOVSD    X9, 96(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+
+low471:
+	JMP stored467
+
+low468:
+	TESTQ        $0x00000002, AX
+	JZ           low472
+	VMOVUPS      X9, 64(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low473
+	VMOVSD       X9, 80(BX)(CX*4)
+	VUNPCKHPD    X9, X9, X9
+
+low473:
+	JMP stored467
+
+low472:
+	TESTQ     $0x00000001, AX
+	JZ        low474
+	VMOVSD    X9, 64(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+
+low474:
+stored467:
+	VMOVUPD       Z10, (BX)(SI*1)
+	TESTQ         $0x00000004, AX
+	JZ            low476
+	VMOVUPS       Y11, 64(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low477
+	VMOVUPS       X11, 96(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low478
+	VMOVSD        X11, 112(BX)(SI*1)
+	VUNPCKHPD     X11, X11, X11
+
+low478:
+	JMP stored475
+
+low477:
+	TESTQ     $0x00000001, AX
+	JZ        low479
+	VMOVSD    X11, 96(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+
+low479:
+	JMP stored475
+
+low476:
+	TESTQ        $0x00000002, AX
+	JZ           low480
+	VMOVUPS      X11, 64(BX)(SI*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low481
+	VMOVSD       X11, 80(BX)(SI*1)
+	VUNPCKHPD    X11, X11, X11
+
+low481:
+	JMP stored475
+
+low480:
+	TESTQ     $0x00000001, AX
+	JZ        low482
+	VMOVSD    X11, 64(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+
+low482:
+stored475:
+	VMOVUPD       Z12, (BX)(DX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low484
+	VMOVUPS       Y13, 64(BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z13, Y13
+	TESTQ         $0x00000002, AX
+	JZ            low485
+	VMOVUPS       X13, 96(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y13, X13
+	TESTQ         $0x00000001, AX
+	JZ            low486
+	VMOVSD        X13, 112(BX)(DX*2)
+	VUNPCKHPD     X13, X13, X13
+
+low486:
+	JMP stored483
+
+low485:
+	TESTQ     $0x00000001, AX
+	JZ        low487
+	VMOVSD    X13, 96(BX)(DX*2)
+	VUNPCKHPD X13, X13, X13
+
+low487:
+	JMP stored483
+
+low484:
+	TESTQ        $0x00000002, AX
+	JZ           low488
+	VMOVUPS      X13, 64(BX)(DX*2)
+	VEXTRACTF128 $0x01, Y13, X13
+	TESTQ        $0x00000001, AX
+	JZ           low489
+	VMOVSD       X13, 80(BX)(DX*2)
+	VUNPCKHPD    X13, X13, X13
+
+low489:
+	JMP stored483
+
+low488:
+	TESTQ     $0x00000001, AX
+	JZ        low490
+	VMOVSD    X13, 64(BX)(DX*2)
+	VUNPCKHPD X13, X13, X13
+
+low490:
+stored483:
+	JMP done363
+
+fewer431:
 	CMPQ BX, $0x06
-	JNE  fewer287
+	JNE  fewer491
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPD   (BX)(DX*2), Z4
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPD   (BX)(SI*1), Z6
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z7
-	VMOVUPD   (BX)(DX*4), Z8
-	VMOVUPD.Z 64(BX)(DX*4), K1, Z9
-	VMOVUPD   (BX)(DI*1), Z10
-	VMOVUPD.Z 64(BX)(DI*1), K1, Z11
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded288
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPD   (BX)(CX*2), Z4
+	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPD   (BX)(DX*1), Z6
+	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
+	VMOVUPD   (BX)(CX*4), Z8
+	VMOVUPD.Z 64(BX)(CX*4), K1, Z9
+	VMOVUPD   (BX)(SI*1), Z10
+	VMOVUPD.Z 64(BX)(SI*1), K1, Z11
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded492
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold289:
-	VMOVUPD      (DI), Z13
-	VMOVUPD.Z    64(DI), K1, Z14
-	ADDQ         R8, DI
+fold493:
+	VMOVUPD      (SI), Z13
+	VMOVUPD.Z    64(SI), K1, Z14
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
-	VBROADCASTSD (BX)(DX*1), Z12
+	VBROADCASTSD (BX)(CX*1), Z12
 	VFMADD231PD  Z12, Z13, Z2
 	VFMADD231PD  Z12, Z14, Z3
-	VBROADCASTSD (BX)(DX*2), Z12
+	VBROADCASTSD (BX)(CX*2), Z12
 	VFMADD231PD  Z12, Z13, Z4
 	VFMADD231PD  Z12, Z14, Z5
-	VBROADCASTSD (BX)(R10*1), Z12
+	VBROADCASTSD (BX)(R9*1), Z12
 	VFMADD231PD  Z12, Z13, Z6
 	VFMADD231PD  Z12, Z14, Z7
-	VBROADCASTSD (BX)(DX*4), Z12
+	VBROADCASTSD (BX)(CX*4), Z12
 	VFMADD231PD  Z12, Z13, Z8
 	VFMADD231PD  Z12, Z14, Z9
-	VBROADCASTSD (BX)(R11*1), Z12
+	VBROADCASTSD (BX)(R10*1), Z12
 	VFMADD231PD  Z12, Z13, Z10
 	VFMADD231PD  Z12, Z14, Z11
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold289
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold493
 
-folded288:
+folded492:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -10560,7 +18639,7 @@ folded288:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear290
+	JNE    linear494
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -10574,198 +18653,348 @@ folded288:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear290:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other292
-	VMOVUPS Y1, 64(BX)
-	JMP     stored291
+linear494:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low496
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low497
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low498
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other292:
-	CMPQ    CX, $0x02
-	JNE     other293
-	VMOVUPS X1, 64(BX)
-	JMP     stored291
+low498:
+	JMP stored495
 
-other293:
-	CMPQ   CX, $0x01
-	JNE    other294
-	VMOVSD X1, 64(BX)
-	JMP    stored291
+low497:
+	TESTQ     $0x00000001, AX
+	JZ        low499
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other294:
-	VMOVUPD Z1, K1, 64(BX)
+low499:
+	JMP stored495
 
-stored291:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other296
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored295
+low496:
+	TESTQ        $0x00000002, AX
+	JZ           low500
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low501
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other296:
-	CMPQ    CX, $0x02
-	JNE     other297
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored295
+low501:
+	JMP stored495
 
-other297:
-	CMPQ   CX, $0x01
-	JNE    other298
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored295
+low500:
+	TESTQ     $0x00000001, AX
+	JZ        low502
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other298:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low502:
+stored495:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low504
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low505
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low506
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored295:
-	VMOVUPD Z4, (BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other300
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored299
+low506:
+	JMP stored503
 
-other300:
-	CMPQ    CX, $0x02
-	JNE     other301
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored299
+low505:
+	TESTQ     $0x00000001, AX
+	JZ        low507
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other301:
-	CMPQ   CX, $0x01
-	JNE    other302
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored299
+low507:
+	JMP stored503
 
-other302:
-	VMOVUPD Z5, K1, 64(BX)(DX*2)
+low504:
+	TESTQ        $0x00000002, AX
+	JZ           low508
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low509
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored299:
-	VMOVUPD Z6, (BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other304
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored303
+low509:
+	JMP stored503
 
-other304:
-	CMPQ    CX, $0x02
-	JNE     other305
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored303
+low508:
+	TESTQ     $0x00000001, AX
+	JZ        low510
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other305:
-	CMPQ   CX, $0x01
-	JNE    other306
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored303
+low510:
+stored503:
+	VMOVUPD       Z4, (BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low512
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low513
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low514
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
 
-other306:
-	VMOVUPD Z7, K1, 64(BX)(SI*1)
+low514:
+	JMP stored511
 
-stored303:
-	VMOVUPD Z8, (BX)(DX*4)
-	CMPQ    CX, $0x04
-	JNE     other308
-	VMOVUPS Y9, 64(BX)(DX*4)
-	JMP     stored307
+low513:
+	TESTQ     $0x00000001, AX
+	JZ        low515
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-other308:
-	CMPQ    CX, $0x02
-	JNE     other309
-	VMOVUPS X9, 64(BX)(DX*4)
-	JMP     stored307
+low515:
+	JMP stored511
 
-other309:
-	CMPQ   CX, $0x01
-	JNE    other310
-	VMOVSD X9, 64(BX)(DX*4)
-	JMP    stored307
+low512:
+	TESTQ        $0x00000002, AX
+	JZ           low516
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low517
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
 
-other310:
-	VMOVUPD Z9, K1, 64(BX)(DX*4)
+low517:
+	JMP stored511
 
-stored307:
-	VMOVUPD Z10, (BX)(DI*1)
-	CMPQ    CX, $0x04
-	JNE     other312
-	VMOVUPS Y11, 64(BX)(DI*1)
-	JMP     stored311
+low516:
+	TESTQ     $0x00000001, AX
+	JZ        low518
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-other312:
-	CMPQ    CX, $0x02
-	JNE     other313
-	VMOVUPS X11, 64(BX)(DI*1)
-	JMP     stored311
+low518:
+stored511:
+	VMOVUPD       Z6, (BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low520
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low521
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low522
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
 
-other313:
-	CMPQ   CX, $0x01
-	JNE    other314
-	VMOVSD X11, 64(BX)(DI*1)
-	JMP    stored311
+low522:
+	JMP stored519
 
-other314:
-	VMOVUPD Z11, K1, 64(BX)(DI*1)
+low521:
+	TESTQ     $0x00000001, AX
+	JZ        low523
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
 
-stored311:
-	JMP done219
+low523:
+	JMP stored519
 
-fewer287:
+low520:
+	TESTQ        $0x00000002, AX
+	JZ           low524
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low525
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+
+low525:
+	JMP stored519
+
+low524:
+	TESTQ     $0x00000001, AX
+	JZ        low526
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+
+low526:
+stored519:
+	VMOVUPD       Z8, (BX)(CX*4)
+	TESTQ         $0x00000004, AX
+	JZ            low528
+	VMOVUPS       Y9, 64(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low529
+	VMOVUPS       X9, 96(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low530
+	VMOVSD        X9, 112(BX)(CX*4)
+	VUNPCKHPD     X9, X9, X9
+
+low530:
+	JMP stored527
+
+low529:
+	TESTQ     $0x00000001, AX
+	JZ        low531
+	VMOVSD    X9, 96(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+
+low531:
+	JMP stored527
+
+low528:
+	TESTQ        $0x00000002, AX
+	JZ           low532
+	VMOVUPS      X9, 64(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low533
+	VMOVSD       X9, 80(BX)(CX*4)
+	VUNPCKHPD    X9, X9, X9
+
+low533:
+	JMP stored527
+
+low532:
+	TESTQ     $0x00000001, AX
+	JZ        low534
+	VMOVSD    X9, 64(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+
+low534:
+stored527:
+	VMOVUPD       Z10, (BX)(SI*1)
+	TESTQ         $0x00000004, AX
+	JZ            low536
+	VMOVUPS       Y11, 64(BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low537
+	VMOVUPS       X11, 96(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low538
+	VMOVSD        X11, 112(BX)(SI*1)
+	VUNPCKHPD     X11, X11, X11
+
+low538:
+	JMP stored535
+
+low537:
+	TESTQ     $0x00000001, AX
+	JZ        low539
+	VMOVSD    X11, 96(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+
+low539:
+	JMP stored535
+
+low536:
+	TESTQ        $0x00000002, AX
+	JZ           low540
+	VMOVUPS      X11, 64(BX)(SI*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low541
+	VMOVSD       X11, 80(BX)(SI*1)
+	VUNPCKHPD    X11, X11, X11
+
+low541:
+	JMP stored535
+
+low540:
+	TESTQ     $0x00000001, AX
+	JZ        low542
+	VMOVSD    X11, 64(BX)(SI*1)
+	VUNPCKHPD X11, X11, X11
+
+low542:
+stored535:
+	JMP done363
+
+fewer491:
 	CMPQ BX, $0x05
-	JNE  fewer315
+	JNE  fewer543
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPD   (BX)(DX*2), Z4
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPD   (BX)(SI*1), Z6
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z7
-	VMOVUPD   (BX)(DX*4), Z8
-	VMOVUPD.Z 64(BX)(DX*4), K1, Z9
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded316
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPD   (BX)(CX*2), Z4
+	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPD   (BX)(DX*1), Z6
+	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
+	VMOVUPD   (BX)(CX*4), Z8
+	VMOVUPD.Z 64(BX)(CX*4), K1, Z9
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded544
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold317:
-	VMOVUPD      (DI), Z11
-	VMOVUPD.Z    64(DI), K1, Z12
-	ADDQ         R8, DI
+fold545:
+	VMOVUPD      (SI), Z11
+	VMOVUPD.Z    64(SI), K1, Z12
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z10
 	VFMADD231PD  Z10, Z11, Z0
 	VFMADD231PD  Z10, Z12, Z1
-	VBROADCASTSD (BX)(DX*1), Z10
+	VBROADCASTSD (BX)(CX*1), Z10
 	VFMADD231PD  Z10, Z11, Z2
 	VFMADD231PD  Z10, Z12, Z3
-	VBROADCASTSD (BX)(DX*2), Z10
+	VBROADCASTSD (BX)(CX*2), Z10
 	VFMADD231PD  Z10, Z11, Z4
 	VFMADD231PD  Z10, Z12, Z5
-	VBROADCASTSD (BX)(R10*1), Z10
+	VBROADCASTSD (BX)(R9*1), Z10
 	VFMADD231PD  Z10, Z11, Z6
 	VFMADD231PD  Z10, Z12, Z7
-	VBROADCASTSD (BX)(DX*4), Z10
+	VBROADCASTSD (BX)(CX*4), Z10
 	VFMADD231PD  Z10, Z11, Z8
 	VFMADD231PD  Z10, Z12, Z9
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold317
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold545
 
-folded316:
+folded544:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -10780,7 +19009,7 @@ folded316:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear318
+	JNE    linear546
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -10792,170 +19021,295 @@ folded316:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear318:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other320
-	VMOVUPS Y1, 64(BX)
-	JMP     stored319
+linear546:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low548
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low549
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low550
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other320:
-	CMPQ    CX, $0x02
-	JNE     other321
-	VMOVUPS X1, 64(BX)
-	JMP     stored319
+low550:
+	JMP stored547
 
-other321:
-	CMPQ   CX, $0x01
-	JNE    other322
-	VMOVSD X1, 64(BX)
-	JMP    stored319
+low549:
+	TESTQ     $0x00000001, AX
+	JZ        low551
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other322:
-	VMOVUPD Z1, K1, 64(BX)
+low551:
+	JMP stored547
 
-stored319:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other324
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored323
+low548:
+	TESTQ        $0x00000002, AX
+	JZ           low552
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low553
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other324:
-	CMPQ    CX, $0x02
-	JNE     other325
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored323
+low553:
+	JMP stored547
 
-other325:
-	CMPQ   CX, $0x01
-	JNE    other326
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored323
+low552:
+	TESTQ     $0x00000001, AX
+	JZ        low554
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other326:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low554:
+stored547:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low556
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low557
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low558
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored323:
-	VMOVUPD Z4, (BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other328
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored327
+low558:
+	JMP stored555
 
-other328:
-	CMPQ    CX, $0x02
-	JNE     other329
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored327
+low557:
+	TESTQ     $0x00000001, AX
+	JZ        low559
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other329:
-	CMPQ   CX, $0x01
-	JNE    other330
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored327
+low559:
+	JMP stored555
 
-other330:
-	VMOVUPD Z5, K1, 64(BX)(DX*2)
+low556:
+	TESTQ        $0x00000002, AX
+	JZ           low560
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low561
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored327:
-	VMOVUPD Z6, (BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other332
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored331
+low561:
+	JMP stored555
 
-other332:
-	CMPQ    CX, $0x02
-	JNE     other333
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored331
+low560:
+	TESTQ     $0x00000001, AX
+	JZ        low562
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other333:
-	CMPQ   CX, $0x01
-	JNE    other334
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored331
+low562:
+stored555:
+	VMOVUPD       Z4, (BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low564
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low565
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low566
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
 
-other334:
-	VMOVUPD Z7, K1, 64(BX)(SI*1)
+low566:
+	JMP stored563
 
-stored331:
-	VMOVUPD Z8, (BX)(DX*4)
-	CMPQ    CX, $0x04
-	JNE     other336
-	VMOVUPS Y9, 64(BX)(DX*4)
-	JMP     stored335
+low565:
+	TESTQ     $0x00000001, AX
+	JZ        low567
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-other336:
-	CMPQ    CX, $0x02
-	JNE     other337
-	VMOVUPS X9, 64(BX)(DX*4)
-	JMP     stored335
+low567:
+	JMP stored563
 
-other337:
-	CMPQ   CX, $0x01
-	JNE    other338
-	VMOVSD X9, 64(BX)(DX*4)
-	JMP    stored335
+low564:
+	TESTQ        $0x00000002, AX
+	JZ           low568
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low569
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
 
-other338:
-	VMOVUPD Z9, K1, 64(BX)(DX*4)
+low569:
+	JMP stored563
 
-stored335:
-	JMP done219
+low568:
+	TESTQ     $0x00000001, AX
+	JZ        low570
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-fewer315:
+low570:
+stored563:
+	VMOVUPD       Z6, (BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low572
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low573
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low574
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+
+low574:
+	JMP stored571
+
+low573:
+	TESTQ     $0x00000001, AX
+	JZ        low575
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+
+low575:
+	JMP stored571
+
+low572:
+	TESTQ        $0x00000002, AX
+	JZ           low576
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low577
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+
+low577:
+	JMP stored571
+
+low576:
+	TESTQ     $0x00000001, AX
+	JZ        low578
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+
+low578:
+stored571:
+	VMOVUPD       Z8, (BX)(CX*4)
+	TESTQ         $0x00000004, AX
+	JZ            low580
+	VMOVUPS       Y9, 64(BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low581
+	VMOVUPS       X9, 96(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low582
+	VMOVSD        X9, 112(BX)(CX*4)
+	VUNPCKHPD     X9, X9, X9
+
+low582:
+	JMP stored579
+
+low581:
+	TESTQ     $0x00000001, AX
+	JZ        low583
+	VMOVSD    X9, 96(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+
+low583:
+	JMP stored579
+
+low580:
+	TESTQ        $0x00000002, AX
+	JZ           low584
+	VMOVUPS      X9, 64(BX)(CX*4)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low585
+	VMOVSD       X9, 80(BX)(CX*4)
+	VUNPCKHPD    X9, X9, X9
+
+low585:
+	JMP stored579
+
+low584:
+	TESTQ     $0x00000001, AX
+	JZ        low586
+	VMOVSD    X9, 64(BX)(CX*4)
+	VUNPCKHPD X9, X9, X9
+
+low586:
+stored579:
+	JMP done363
+
+fewer543:
 	CMPQ BX, $0x04
-	JNE  fewer339
+	JNE  fewer587
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPD   (BX)(DX*2), Z4
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPD   (BX)(SI*1), Z6
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z7
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded340
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPD   (BX)(CX*2), Z4
+	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPD   (BX)(DX*1), Z6
+	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded588
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold341:
-	VMOVUPD      (DI), Z9
-	VMOVUPD.Z    64(DI), K1, Z10
-	ADDQ         R8, DI
+fold589:
+	VMOVUPD      (SI), Z9
+	VMOVUPD.Z    64(SI), K1, Z10
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VFMADD231PD  Z8, Z10, Z1
-	VBROADCASTSD (BX)(DX*1), Z8
+	VBROADCASTSD (BX)(CX*1), Z8
 	VFMADD231PD  Z8, Z9, Z2
 	VFMADD231PD  Z8, Z10, Z3
-	VBROADCASTSD (BX)(DX*2), Z8
+	VBROADCASTSD (BX)(CX*2), Z8
 	VFMADD231PD  Z8, Z9, Z4
 	VFMADD231PD  Z8, Z10, Z5
-	VBROADCASTSD (BX)(R10*1), Z8
+	VBROADCASTSD (BX)(R9*1), Z8
 	VFMADD231PD  Z8, Z9, Z6
 	VFMADD231PD  Z8, Z10, Z7
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold341
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold589
 
-folded340:
+folded588:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -10968,7 +19322,7 @@ folded340:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear342
+	JNE    linear590
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -10978,141 +19332,241 @@ folded340:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear342:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other344
-	VMOVUPS Y1, 64(BX)
-	JMP     stored343
+linear590:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low592
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low593
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low594
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other344:
-	CMPQ    CX, $0x02
-	JNE     other345
-	VMOVUPS X1, 64(BX)
-	JMP     stored343
+low594:
+	JMP stored591
 
-other345:
-	CMPQ   CX, $0x01
-	JNE    other346
-	VMOVSD X1, 64(BX)
-	JMP    stored343
+low593:
+	TESTQ     $0x00000001, AX
+	JZ        low595
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other346:
-	VMOVUPD Z1, K1, 64(BX)
+low595:
+	JMP stored591
 
-stored343:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other348
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored347
+low592:
+	TESTQ        $0x00000002, AX
+	JZ           low596
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low597
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other348:
-	CMPQ    CX, $0x02
-	JNE     other349
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored347
+low597:
+	JMP stored591
 
-other349:
-	CMPQ   CX, $0x01
-	JNE    other350
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored347
+low596:
+	TESTQ     $0x00000001, AX
+	JZ        low598
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other350:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low598:
+stored591:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low600
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low601
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low602
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored347:
-	VMOVUPD Z4, (BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other352
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored351
+low602:
+	JMP stored599
 
-other352:
-	CMPQ    CX, $0x02
-	JNE     other353
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored351
+low601:
+	TESTQ     $0x00000001, AX
+	JZ        low603
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other353:
-	CMPQ   CX, $0x01
-	JNE    other354
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored351
+low603:
+	JMP stored599
 
-other354:
-	VMOVUPD Z5, K1, 64(BX)(DX*2)
+low600:
+	TESTQ        $0x00000002, AX
+	JZ           low604
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low605
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored351:
-	VMOVUPD Z6, (BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other356
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored355
+low605:
+	JMP stored599
 
-other356:
-	CMPQ    CX, $0x02
-	JNE     other357
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored355
+low604:
+	TESTQ     $0x00000001, AX
+	JZ        low606
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other357:
-	CMPQ   CX, $0x01
-	JNE    other358
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored355
+low606:
+stored599:
+	VMOVUPD       Z4, (BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low608
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low609
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low610
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
 
-other358:
-	VMOVUPD Z7, K1, 64(BX)(SI*1)
+low610:
+	JMP stored607
 
-stored355:
-	JMP done219
+low609:
+	TESTQ     $0x00000001, AX
+	JZ        low611
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-fewer339:
+low611:
+	JMP stored607
+
+low608:
+	TESTQ        $0x00000002, AX
+	JZ           low612
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low613
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+
+low613:
+	JMP stored607
+
+low612:
+	TESTQ     $0x00000001, AX
+	JZ        low614
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+
+low614:
+stored607:
+	VMOVUPD       Z6, (BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low616
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low617
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low618
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+
+low618:
+	JMP stored615
+
+low617:
+	TESTQ     $0x00000001, AX
+	JZ        low619
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+
+low619:
+	JMP stored615
+
+low616:
+	TESTQ        $0x00000002, AX
+	JZ           low620
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low621
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+
+low621:
+	JMP stored615
+
+low620:
+	TESTQ     $0x00000001, AX
+	JZ        low622
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+
+low622:
+stored615:
+	JMP done363
+
+fewer587:
 	CMPQ BX, $0x03
-	JNE  fewer359
+	JNE  fewer623
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPD   (BX)(DX*2), Z4
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z5
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded360
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPD   (BX)(CX*2), Z4
+	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded624
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold361:
-	VMOVUPD      (DI), Z7
-	VMOVUPD.Z    64(DI), K1, Z8
-	ADDQ         R8, DI
+fold625:
+	VMOVUPD      (SI), Z7
+	VMOVUPD.Z    64(SI), K1, Z8
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
-	VBROADCASTSD (BX)(DX*1), Z6
+	VBROADCASTSD (BX)(CX*1), Z6
 	VFMADD231PD  Z6, Z7, Z2
 	VFMADD231PD  Z6, Z8, Z3
-	VBROADCASTSD (BX)(DX*2), Z6
+	VBROADCASTSD (BX)(CX*2), Z6
 	VFMADD231PD  Z6, Z7, Z4
 	VFMADD231PD  Z6, Z8, Z5
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold361
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold625
 
-folded360:
+folded624:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -11123,7 +19577,7 @@ folded360:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear362
+	JNE    linear626
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -11131,113 +19585,188 @@ folded360:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear362:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other364
-	VMOVUPS Y1, 64(BX)
-	JMP     stored363
+linear626:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low628
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low629
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low630
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other364:
-	CMPQ    CX, $0x02
-	JNE     other365
-	VMOVUPS X1, 64(BX)
-	JMP     stored363
+low630:
+	JMP stored627
 
-other365:
-	CMPQ   CX, $0x01
-	JNE    other366
-	VMOVSD X1, 64(BX)
-	JMP    stored363
+low629:
+	TESTQ     $0x00000001, AX
+	JZ        low631
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other366:
-	VMOVUPD Z1, K1, 64(BX)
+low631:
+	JMP stored627
 
-stored363:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other368
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored367
+low628:
+	TESTQ        $0x00000002, AX
+	JZ           low632
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low633
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other368:
-	CMPQ    CX, $0x02
-	JNE     other369
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored367
+low633:
+	JMP stored627
 
-other369:
-	CMPQ   CX, $0x01
-	JNE    other370
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored367
+low632:
+	TESTQ     $0x00000001, AX
+	JZ        low634
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other370:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low634:
+stored627:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low636
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low637
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low638
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored367:
-	VMOVUPD Z4, (BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other372
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored371
+low638:
+	JMP stored635
 
-other372:
-	CMPQ    CX, $0x02
-	JNE     other373
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored371
+low637:
+	TESTQ     $0x00000001, AX
+	JZ        low639
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other373:
-	CMPQ   CX, $0x01
-	JNE    other374
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored371
+low639:
+	JMP stored635
 
-other374:
-	VMOVUPD Z5, K1, 64(BX)(DX*2)
+low636:
+	TESTQ        $0x00000002, AX
+	JZ           low640
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low641
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored371:
-	JMP done219
+low641:
+	JMP stored635
 
-fewer359:
+low640:
+	TESTQ     $0x00000001, AX
+	JZ        low642
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+
+low642:
+stored635:
+	VMOVUPD       Z4, (BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low644
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low645
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low646
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+
+low646:
+	JMP stored643
+
+low645:
+	TESTQ     $0x00000001, AX
+	JZ        low647
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+
+low647:
+	JMP stored643
+
+low644:
+	TESTQ        $0x00000002, AX
+	JZ           low648
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low649
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+
+low649:
+	JMP stored643
+
+low648:
+	TESTQ     $0x00000001, AX
+	JZ        low650
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+
+low650:
+stored643:
+	JMP done363
+
+fewer623:
 	CMPQ BX, $0x02
-	JNE  fewer375
+	JNE  fewer651
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded376
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded652
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold377:
-	VMOVUPD      (DI), Z5
-	VMOVUPD.Z    64(DI), K1, Z6
-	ADDQ         R8, DI
+fold653:
+	VMOVUPD      (SI), Z5
+	VMOVUPD.Z    64(SI), K1, Z6
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VFMADD231PD  Z4, Z6, Z1
-	VBROADCASTSD (BX)(DX*1), Z4
+	VBROADCASTSD (BX)(CX*1), Z4
 	VFMADD231PD  Z4, Z5, Z2
 	VFMADD231PD  Z4, Z6, Z3
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold377
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold653
 
-folded376:
+folded652:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -11246,139 +19775,214 @@ folded376:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear378
+	JNE    linear654
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear378:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other380
-	VMOVUPS Y1, 64(BX)
-	JMP     stored379
+linear654:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low656
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low657
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low658
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other380:
-	CMPQ    CX, $0x02
-	JNE     other381
-	VMOVUPS X1, 64(BX)
-	JMP     stored379
+low658:
+	JMP stored655
 
-other381:
-	CMPQ   CX, $0x01
-	JNE    other382
-	VMOVSD X1, 64(BX)
-	JMP    stored379
+low657:
+	TESTQ     $0x00000001, AX
+	JZ        low659
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other382:
-	VMOVUPD Z1, K1, 64(BX)
+low659:
+	JMP stored655
 
-stored379:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other384
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored383
+low656:
+	TESTQ        $0x00000002, AX
+	JZ           low660
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low661
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other384:
-	CMPQ    CX, $0x02
-	JNE     other385
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored383
+low661:
+	JMP stored655
 
-other385:
-	CMPQ   CX, $0x01
-	JNE    other386
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored383
+low660:
+	TESTQ     $0x00000001, AX
+	JZ        low662
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other386:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low662:
+stored655:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low664
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low665
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low666
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored383:
-	JMP done219
+low666:
+	JMP stored663
 
-fewer375:
+low665:
+	TESTQ     $0x00000001, AX
+	JZ        low667
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+
+low667:
+	JMP stored663
+
+low664:
+	TESTQ        $0x00000002, AX
+	JZ           low668
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low669
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low669:
+	JMP stored663
+
+low668:
+	TESTQ     $0x00000001, AX
+	JZ        low670
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+
+low670:
+stored663:
+	JMP done363
+
+fewer651:
 	CMPQ BX, $0x01
-	JNE  fewer387
+	JNE  fewer671
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded388
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded672
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold389:
-	VMOVUPD      (DI), Z3
-	VMOVUPD.Z    64(DI), K1, Z4
-	ADDQ         R8, DI
+fold673:
+	VMOVUPD      (SI), Z3
+	VMOVUPD.Z    64(SI), K1, Z4
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
 	VFMADD231PD  Z2, Z4, Z1
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold389
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold673
 
-folded388:
+folded672:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear390
+	JNE    linear674
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear390:
-	MOVQ    c+0(FP), BX
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other392
-	VMOVUPS Y1, 64(BX)
-	JMP     stored391
+linear674:
+	MOVQ          c+0(FP), BX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low676
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low677
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low678
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other392:
-	CMPQ    CX, $0x02
-	JNE     other393
-	VMOVUPS X1, 64(BX)
-	JMP     stored391
+low678:
+	JMP stored675
 
-other393:
-	CMPQ   CX, $0x01
-	JNE    other394
-	VMOVSD X1, 64(BX)
-	JMP    stored391
+low677:
+	TESTQ     $0x00000001, AX
+	JZ        low679
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other394:
-	VMOVUPD Z1, K1, 64(BX)
+low679:
+	JMP stored675
 
-stored391:
-	JMP done219
+low676:
+	TESTQ        $0x00000002, AX
+	JZ           low680
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low681
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-fewer387:
-done219:
+low681:
+	JMP stored675
+
+low680:
+	TESTQ     $0x00000001, AX
+	JZ        low682
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+
+low682:
+stored675:
+	JMP done363
+
+fewer671:
+done363:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full215:
+full359:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest396
+	JLT  rest684
 
-tile395:
+tile683:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11403,7 +20007,7 @@ tile395:
 	VMOVUPD 64(BX)(DI*1), Z15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded398
+	JLE     folded686
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11414,7 +20018,7 @@ tile395:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold399:
+fold687:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
@@ -11444,9 +20048,9 @@ fold399:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold399
+	JNZ          fold687
 
-folded398:
+folded686:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -11467,7 +20071,7 @@ folded398:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear400
+	JNE    linear688
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -11485,7 +20089,7 @@ folded398:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear400:
+linear688:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11526,11 +20130,11 @@ linear400:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile395
+	JGE     tile683
 
-rest396:
+rest684:
 	CMPQ BX, $0x07
-	JNE  fewer401
+	JNE  fewer689
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11553,7 +20157,7 @@ rest396:
 	VMOVUPD 64(BX)(DX*2), Z13
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded402
+	JLE     folded690
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11563,7 +20167,7 @@ rest396:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold403:
+fold691:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI), Z16
 	ADDQ         DI, SI
@@ -11590,9 +20194,9 @@ fold403:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold403
+	JNZ          fold691
 
-folded402:
+folded690:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -11611,7 +20215,7 @@ folded402:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear404
+	JNE    linear692
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -11627,7 +20231,7 @@ folded402:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear404:
+linear692:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11646,11 +20250,11 @@ linear404:
 	VMOVUPD Z11, 64(BX)(SI*1)
 	VMOVUPD Z12, (BX)(DX*2)
 	VMOVUPD Z13, 64(BX)(DX*2)
-	JMP     done397
+	JMP     done685
 
-fewer401:
+fewer689:
 	CMPQ BX, $0x06
-	JNE  fewer405
+	JNE  fewer693
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11671,7 +20275,7 @@ fewer401:
 	VMOVUPD 64(BX)(SI*1), Z11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded406
+	JLE     folded694
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11681,7 +20285,7 @@ fewer401:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold407:
+fold695:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	ADDQ         DI, SI
@@ -11705,9 +20309,9 @@ fold407:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold407
+	JNZ          fold695
 
-folded406:
+folded694:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -11724,7 +20328,7 @@ folded406:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear408
+	JNE    linear696
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -11738,7 +20342,7 @@ folded406:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear408:
+linear696:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11755,11 +20359,11 @@ linear408:
 	VMOVUPD Z9, 64(BX)(CX*4)
 	VMOVUPD Z10, (BX)(SI*1)
 	VMOVUPD Z11, 64(BX)(SI*1)
-	JMP     done397
+	JMP     done685
 
-fewer405:
+fewer693:
 	CMPQ BX, $0x05
-	JNE  fewer409
+	JNE  fewer697
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11777,7 +20381,7 @@ fewer405:
 	VMOVUPD 64(BX)(CX*4), Z9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded410
+	JLE     folded698
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11786,7 +20390,7 @@ fewer405:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold411:
+fold699:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI), Z12
 	ADDQ         DI, SI
@@ -11807,9 +20411,9 @@ fold411:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold411
+	JNZ          fold699
 
-folded410:
+folded698:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -11824,7 +20428,7 @@ folded410:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear412
+	JNE    linear700
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -11836,7 +20440,7 @@ folded410:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear412:
+linear700:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11850,11 +20454,11 @@ linear412:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	VMOVUPD Z8, (BX)(CX*4)
 	VMOVUPD Z9, 64(BX)(CX*4)
-	JMP     done397
+	JMP     done685
 
-fewer409:
+fewer697:
 	CMPQ BX, $0x04
-	JNE  fewer413
+	JNE  fewer701
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11870,7 +20474,7 @@ fewer409:
 	VMOVUPD 64(BX)(DX*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded414
+	JLE     folded702
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11879,7 +20483,7 @@ fewer409:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold415:
+fold703:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI), Z10
 	ADDQ         DI, SI
@@ -11897,9 +20501,9 @@ fold415:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold415
+	JNZ          fold703
 
-folded414:
+folded702:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -11912,7 +20516,7 @@ folded414:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear416
+	JNE    linear704
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -11922,7 +20526,7 @@ folded414:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear416:
+linear704:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11934,11 +20538,11 @@ linear416:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	VMOVUPD Z6, (BX)(DX*1)
 	VMOVUPD Z7, 64(BX)(DX*1)
-	JMP     done397
+	JMP     done685
 
-fewer413:
+fewer701:
 	CMPQ BX, $0x03
-	JNE  fewer417
+	JNE  fewer705
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11951,7 +20555,7 @@ fewer413:
 	VMOVUPD 64(BX)(CX*2), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded418
+	JLE     folded706
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11959,7 +20563,7 @@ fewer413:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold419:
+fold707:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	ADDQ         DI, SI
@@ -11974,9 +20578,9 @@ fold419:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold419
+	JNZ          fold707
 
-folded418:
+folded706:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -11987,7 +20591,7 @@ folded418:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear420
+	JNE    linear708
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -11995,7 +20599,7 @@ folded418:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear420:
+linear708:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -12004,11 +20608,11 @@ linear420:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
 	VMOVUPD Z5, 64(BX)(CX*2)
-	JMP     done397
+	JMP     done685
 
-fewer417:
+fewer705:
 	CMPQ BX, $0x02
-	JNE  fewer421
+	JNE  fewer709
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -12019,7 +20623,7 @@ fewer417:
 	VMOVUPD 64(BX)(CX*1), Z3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded422
+	JLE     folded710
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12027,7 +20631,7 @@ fewer417:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold423:
+fold711:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI), Z6
 	ADDQ         DI, SI
@@ -12039,9 +20643,9 @@ fold423:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold423
+	JNZ          fold711
 
-folded422:
+folded710:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -12050,24 +20654,24 @@ folded422:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear424
+	JNE    linear712
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear424:
+linear712:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, (BX)(CX*1)
 	VMOVUPD Z3, 64(BX)(CX*1)
-	JMP     done397
+	JMP     done685
 
-fewer421:
+fewer709:
 	CMPQ BX, $0x01
-	JNE  fewer425
+	JNE  fewer713
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -12075,7 +20679,7 @@ fewer421:
 	VMOVUPD 64(BX), Z1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded426
+	JLE     folded714
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12083,7 +20687,7 @@ fewer421:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold427:
+fold715:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI), Z4
 	ADDQ         DI, SI
@@ -12092,34 +20696,34 @@ fold427:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold427
+	JNZ          fold715
 
-folded426:
+folded714:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear428
+	JNE    linear716
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear428:
+linear716:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	JMP     done397
+	JMP     done685
 
-fewer425:
-done397:
+fewer713:
+done685:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower216:
+narrower360:
 	CMPQ  AX, $0x08
-	JE    full429
+	JE    full717
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -12127,60 +20731,60 @@ narrower216:
 	KMOVW BX, K1
 	MOVQ  rows+72(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest432
+	JLT   rest720
 
-tile431:
+tile719:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
-	LEAQ      (SI)(DX*4), R8
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	VMOVUPD.Z (BX)(DX*2), K1, Z2
-	VMOVUPD.Z (BX)(SI*1), K1, Z3
-	VMOVUPD.Z (BX)(DX*4), K1, Z4
-	VMOVUPD.Z (BX)(DI*1), K1, Z5
-	VMOVUPD.Z (BX)(SI*2), K1, Z6
-	VMOVUPD.Z (BX)(R8*1), K1, Z7
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded434
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	VMOVUPD.Z (BX)(DX*2), K1, Z6
+	VMOVUPD.Z (BX)(DI*1), K1, Z7
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded722
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
-	LEAQ      (R10)(DX*4), R12
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold435:
-	VMOVUPD.Z    (DI), K1, Z9
-	ADDQ         R8, DI
+fold723:
+	VMOVUPD.Z    (SI), K1, Z9
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (BX)(DX*1), Z8
+	VBROADCASTSD (BX)(CX*1), Z8
 	VFMADD231PD  Z8, Z9, Z1
-	VBROADCASTSD (BX)(DX*2), Z8
+	VBROADCASTSD (BX)(CX*2), Z8
 	VFMADD231PD  Z8, Z9, Z2
-	VBROADCASTSD (BX)(R10*1), Z8
+	VBROADCASTSD (BX)(R9*1), Z8
 	VFMADD231PD  Z8, Z9, Z3
-	VBROADCASTSD (BX)(DX*4), Z8
+	VBROADCASTSD (BX)(CX*4), Z8
 	VFMADD231PD  Z8, Z9, Z4
-	VBROADCASTSD (BX)(R11*1), Z8
+	VBROADCASTSD (BX)(R10*1), Z8
 	VFMADD231PD  Z8, Z9, Z5
-	VBROADCASTSD (BX)(R10*2), Z8
+	VBROADCASTSD (BX)(R9*2), Z8
 	VFMADD231PD  Z8, Z9, Z6
-	VBROADCASTSD (BX)(R12*1), Z8
+	VBROADCASTSD (BX)(R11*1), Z8
 	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold435
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold723
 
-folded434:
+folded722:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -12193,7 +20797,7 @@ folded434:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear436
+	JNE    linear724
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12203,251 +20807,451 @@ folded434:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear436:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	LEAQ    (SI)(DX*4), R8
-	CMPQ    CX, $0x04
-	JNE     other438
-	VMOVUPS Y0, (BX)
-	JMP     stored437
+linear724:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	TESTQ         $0x00000004, AX
+	JZ            low726
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low727
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low728
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other438:
-	CMPQ    CX, $0x02
-	JNE     other439
-	VMOVUPS X0, (BX)
-	JMP     stored437
+low728:
+	JMP stored725
 
-other439:
-	CMPQ   CX, $0x01
-	JNE    other440
-	VMOVSD X0, (BX)
-	JMP    stored437
+low727:
+	TESTQ     $0x00000001, AX
+	JZ        low729
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other440:
-	VMOVUPD Z0, K1, (BX)
+low729:
+	JMP stored725
 
-stored437:
-	CMPQ    CX, $0x04
-	JNE     other442
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored441
+low726:
+	TESTQ        $0x00000002, AX
+	JZ           low730
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low731
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other442:
-	CMPQ    CX, $0x02
-	JNE     other443
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored441
+low731:
+	JMP stored725
 
-other443:
-	CMPQ   CX, $0x01
-	JNE    other444
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored441
+low730:
+	TESTQ     $0x00000001, AX
+	JZ        low732
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other444:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low732:
+stored725:
+	TESTQ         $0x00000004, AX
+	JZ            low734
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low735
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low736
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored441:
-	CMPQ    CX, $0x04
-	JNE     other446
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored445
+low736:
+	JMP stored733
 
-other446:
-	CMPQ    CX, $0x02
-	JNE     other447
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored445
+low735:
+	TESTQ     $0x00000001, AX
+	JZ        low737
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other447:
-	CMPQ   CX, $0x01
-	JNE    other448
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored445
+low737:
+	JMP stored733
 
-other448:
-	VMOVUPD Z2, K1, (BX)(DX*2)
+low734:
+	TESTQ        $0x00000002, AX
+	JZ           low738
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low739
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored445:
-	CMPQ    CX, $0x04
-	JNE     other450
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored449
+low739:
+	JMP stored733
 
-other450:
-	CMPQ    CX, $0x02
-	JNE     other451
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored449
+low738:
+	TESTQ     $0x00000001, AX
+	JZ        low740
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other451:
-	CMPQ   CX, $0x01
-	JNE    other452
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored449
+low740:
+stored733:
+	TESTQ         $0x00000004, AX
+	JZ            low742
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low743
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low744
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
-other452:
-	VMOVUPD Z3, K1, (BX)(SI*1)
+low744:
+	JMP stored741
 
-stored449:
-	CMPQ    CX, $0x04
-	JNE     other454
-	VMOVUPS Y4, (BX)(DX*4)
-	JMP     stored453
+low743:
+	TESTQ     $0x00000001, AX
+	JZ        low745
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-other454:
-	CMPQ    CX, $0x02
-	JNE     other455
-	VMOVUPS X4, (BX)(DX*4)
-	JMP     stored453
+low745:
+	JMP stored741
 
-other455:
-	CMPQ   CX, $0x01
-	JNE    other456
-	VMOVSD X4, (BX)(DX*4)
-	JMP    stored453
+low742:
+	TESTQ        $0x00000002, AX
+	JZ           low746
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low747
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 
-other456:
-	VMOVUPD Z4, K1, (BX)(DX*4)
+low747:
+	JMP stored741
 
-stored453:
-	CMPQ    CX, $0x04
-	JNE     other458
-	VMOVUPS Y5, (BX)(DI*1)
-	JMP     stored457
+low746:
+	TESTQ     $0x00000001, AX
+	JZ        low748
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-other458:
-	CMPQ    CX, $0x02
-	JNE     other459
-	VMOVUPS X5, (BX)(DI*1)
-	JMP     stored457
+low748:
+stored741:
+	TESTQ         $0x00000004, AX
+	JZ            low750
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low751
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low752
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
 
-other459:
-	CMPQ   CX, $0x01
-	JNE    other460
-	VMOVSD X5, (BX)(DI*1)
-	JMP    stored457
+low752:
+	JMP stored749
 
-other460:
-	VMOVUPD Z5, K1, (BX)(DI*1)
+low751:
+	TESTQ     $0x00000001, AX
+	JZ        low753
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
-stored457:
-	CMPQ    CX, $0x04
-	JNE     other462
-	VMOVUPS Y6, (BX)(SI*2)
-	JMP     stored461
+low753:
+	JMP stored749
 
-other462:
-	CMPQ    CX, $0x02
-	JNE     other463
-	VMOVUPS X6, (BX)(SI*2)
-	JMP     stored461
+low750:
+	TESTQ        $0x00000002, AX
+	JZ           low754
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low755
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
 
-other463:
-	CMPQ   CX, $0x01
-	JNE    other464
-	VMOVSD X6, (BX)(SI*2)
-	JMP    stored461
+low755:
+	JMP stored749
 
-other464:
-	VMOVUPD Z6, K1, (BX)(SI*2)
+low754:
+	TESTQ     $0x00000001, AX
+	JZ        low756
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
-stored461:
-	CMPQ    CX, $0x04
-	JNE     other466
-	VMOVUPS Y7, (BX)(R8*1)
-	JMP     stored465
+low756:
+stored749:
+	TESTQ         $0x00000004, AX
+	JZ            low758
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low759
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low760
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
 
-other466:
-	CMPQ    CX, $0x02
-	JNE     other467
-	VMOVUPS X7, (BX)(R8*1)
-	JMP     stored465
+low760:
+	JMP stored757
 
-other467:
-	CMPQ   CX, $0x01
-	JNE    other468
-	VMOVSD X7, (BX)(R8*1)
-	JMP    stored465
+low759:
+	TESTQ     $0x00000001, AX
+	JZ        low761
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
 
-other468:
-	VMOVUPD Z7, K1, (BX)(R8*1)
+low761:
+	JMP stored757
 
-stored465:
+low758:
+	TESTQ        $0x00000002, AX
+	JZ           low762
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low763
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low763:
+	JMP stored757
+
+low762:
+	TESTQ     $0x00000001, AX
+	JZ        low764
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low764:
+stored757:
+	TESTQ         $0x00000004, AX
+	JZ            low766
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low767
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low768
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low768:
+	JMP stored765
+
+low767:
+	TESTQ     $0x00000001, AX
+	JZ        low769
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low769:
+	JMP stored765
+
+low766:
+	TESTQ        $0x00000002, AX
+	JZ           low770
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low771
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low771:
+	JMP stored765
+
+low770:
+	TESTQ     $0x00000001, AX
+	JZ        low772
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low772:
+stored765:
+	TESTQ         $0x00000004, AX
+	JZ            low774
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low775
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low776
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low776:
+	JMP stored773
+
+low775:
+	TESTQ     $0x00000001, AX
+	JZ        low777
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low777:
+	JMP stored773
+
+low774:
+	TESTQ        $0x00000002, AX
+	JZ           low778
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low779
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low779:
+	JMP stored773
+
+low778:
+	TESTQ     $0x00000001, AX
+	JZ        low780
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low780:
+stored773:
+	TESTQ         $0x00000004, AX
+	JZ            low782
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low783
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low784
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+
+low784:
+	JMP stored781
+
+low783:
+	TESTQ     $0x00000001, AX
+	JZ        low785
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low785:
+	JMP stored781
+
+low782:
+	TESTQ        $0x00000002, AX
+	JZ           low786
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low787
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+
+low787:
+	JMP stored781
+
+low786:
+	TESTQ     $0x00000001, AX
+	JZ        low788
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low788:
+stored781:
 	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, c+0(FP)
 	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, init+16(FP)
 	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), DX
-	IMUL3Q $0x08, DX, DX
-	ADDQ   DX, BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
 	MOVQ   rows+72(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile431
+	JGE    tile719
 
-rest432:
+rest720:
 	CMPQ BX, $0x07
-	JNE  fewer469
+	JNE  fewer789
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	VMOVUPD.Z (BX)(DX*2), K1, Z2
-	VMOVUPD.Z (BX)(SI*1), K1, Z3
-	VMOVUPD.Z (BX)(DX*4), K1, Z4
-	VMOVUPD.Z (BX)(DI*1), K1, Z5
-	VMOVUPD.Z (BX)(SI*2), K1, Z6
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded470
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	VMOVUPD.Z (BX)(DX*2), K1, Z6
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded790
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold471:
-	VMOVUPD.Z    (DI), K1, Z8
-	ADDQ         R8, DI
+fold791:
+	VMOVUPD.Z    (SI), K1, Z8
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z7
 	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (BX)(DX*1), Z7
+	VBROADCASTSD (BX)(CX*1), Z7
 	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (BX)(DX*2), Z7
+	VBROADCASTSD (BX)(CX*2), Z7
 	VFMADD231PD  Z7, Z8, Z2
-	VBROADCASTSD (BX)(R10*1), Z7
+	VBROADCASTSD (BX)(R9*1), Z7
 	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (BX)(DX*4), Z7
+	VBROADCASTSD (BX)(CX*4), Z7
 	VFMADD231PD  Z7, Z8, Z4
-	VBROADCASTSD (BX)(R11*1), Z7
+	VBROADCASTSD (BX)(R10*1), Z7
 	VFMADD231PD  Z7, Z8, Z5
-	VBROADCASTSD (BX)(R10*2), Z7
+	VBROADCASTSD (BX)(R9*2), Z7
 	VFMADD231PD  Z7, Z8, Z6
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold471
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold791
 
-folded470:
+folded790:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -12459,7 +21263,7 @@ folded470:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear472
+	JNE    linear792
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -12468,207 +21272,382 @@ folded470:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear472:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	CMPQ    CX, $0x04
-	JNE     other474
-	VMOVUPS Y0, (BX)
-	JMP     stored473
+linear792:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	TESTQ         $0x00000004, AX
+	JZ            low794
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low795
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low796
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other474:
-	CMPQ    CX, $0x02
-	JNE     other475
-	VMOVUPS X0, (BX)
-	JMP     stored473
+low796:
+	JMP stored793
 
-other475:
-	CMPQ   CX, $0x01
-	JNE    other476
-	VMOVSD X0, (BX)
-	JMP    stored473
+low795:
+	TESTQ     $0x00000001, AX
+	JZ        low797
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other476:
-	VMOVUPD Z0, K1, (BX)
+low797:
+	JMP stored793
 
-stored473:
-	CMPQ    CX, $0x04
-	JNE     other478
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored477
+low794:
+	TESTQ        $0x00000002, AX
+	JZ           low798
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low799
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other478:
-	CMPQ    CX, $0x02
-	JNE     other479
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored477
+low799:
+	JMP stored793
 
-other479:
-	CMPQ   CX, $0x01
-	JNE    other480
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored477
+low798:
+	TESTQ     $0x00000001, AX
+	JZ        low800
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other480:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low800:
+stored793:
+	TESTQ         $0x00000004, AX
+	JZ            low802
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low803
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low804
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored477:
-	CMPQ    CX, $0x04
-	JNE     other482
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored481
+low804:
+	JMP stored801
 
-other482:
-	CMPQ    CX, $0x02
-	JNE     other483
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored481
+low803:
+	TESTQ     $0x00000001, AX
+	JZ        low805
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other483:
-	CMPQ   CX, $0x01
-	JNE    other484
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored481
+low805:
+	JMP stored801
 
-other484:
-	VMOVUPD Z2, K1, (BX)(DX*2)
+low802:
+	TESTQ        $0x00000002, AX
+	JZ           low806
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low807
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored481:
-	CMPQ    CX, $0x04
-	JNE     other486
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored485
+low807:
+	JMP stored801
 
-other486:
-	CMPQ    CX, $0x02
-	JNE     other487
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored485
+low806:
+	TESTQ     $0x00000001, AX
+	JZ        low808
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other487:
-	CMPQ   CX, $0x01
-	JNE    other488
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored485
+low808:
+stored801:
+	TESTQ         $0x00000004, AX
+	JZ            low810
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low811
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low812
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
-other488:
-	VMOVUPD Z3, K1, (BX)(SI*1)
+low812:
+	JMP stored809
 
-stored485:
-	CMPQ    CX, $0x04
-	JNE     other490
-	VMOVUPS Y4, (BX)(DX*4)
-	JMP     stored489
+low811:
+	TESTQ     $0x00000001, AX
+	JZ        low813
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-other490:
-	CMPQ    CX, $0x02
-	JNE     other491
-	VMOVUPS X4, (BX)(DX*4)
-	JMP     stored489
+low813:
+	JMP stored809
 
-other491:
-	CMPQ   CX, $0x01
-	JNE    other492
-	VMOVSD X4, (BX)(DX*4)
-	JMP    stored489
+low810:
+	TESTQ        $0x00000002, AX
+	JZ           low814
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low815
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 
-other492:
-	VMOVUPD Z4, K1, (BX)(DX*4)
+low815:
+	JMP stored809
 
-stored489:
-	CMPQ    CX, $0x04
-	JNE     other494
-	VMOVUPS Y5, (BX)(DI*1)
-	JMP     stored493
+low814:
+	TESTQ     $0x00000001, AX
+	JZ        low816
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-other494:
-	CMPQ    CX, $0x02
-	JNE     other495
-	VMOVUPS X5, (BX)(DI*1)
-	JMP     stored493
+low816:
+stored809:
+	TESTQ         $0x00000004, AX
+	JZ            low818
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low819
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low820
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
 
-other495:
-	CMPQ   CX, $0x01
-	JNE    other496
-	VMOVSD X5, (BX)(DI*1)
-	JMP    stored493
+low820:
+	JMP stored817
 
-other496:
-	VMOVUPD Z5, K1, (BX)(DI*1)
+low819:
+	TESTQ     $0x00000001, AX
+	JZ        low821
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
-stored493:
-	CMPQ    CX, $0x04
-	JNE     other498
-	VMOVUPS Y6, (BX)(SI*2)
-	JMP     stored497
+low821:
+	JMP stored817
 
-other498:
-	CMPQ    CX, $0x02
-	JNE     other499
-	VMOVUPS X6, (BX)(SI*2)
-	JMP     stored497
+low818:
+	TESTQ        $0x00000002, AX
+	JZ           low822
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low823
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
 
-other499:
-	CMPQ   CX, $0x01
-	JNE    other500
-	VMOVSD X6, (BX)(SI*2)
-	JMP    stored497
+low823:
+	JMP stored817
 
-other500:
-	VMOVUPD Z6, K1, (BX)(SI*2)
+low822:
+	TESTQ     $0x00000001, AX
+	JZ        low824
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
-stored497:
-	JMP done433
+low824:
+stored817:
+	TESTQ         $0x00000004, AX
+	JZ            low826
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low827
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low828
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
 
-fewer469:
+low828:
+	JMP stored825
+
+low827:
+	TESTQ     $0x00000001, AX
+	JZ        low829
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low829:
+	JMP stored825
+
+low826:
+	TESTQ        $0x00000002, AX
+	JZ           low830
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low831
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low831:
+	JMP stored825
+
+low830:
+	TESTQ     $0x00000001, AX
+	JZ        low832
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low832:
+stored825:
+	TESTQ         $0x00000004, AX
+	JZ            low834
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low835
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low836
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low836:
+	JMP stored833
+
+low835:
+	TESTQ     $0x00000001, AX
+	JZ        low837
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low837:
+	JMP stored833
+
+low834:
+	TESTQ        $0x00000002, AX
+	JZ           low838
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low839
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low839:
+	JMP stored833
+
+low838:
+	TESTQ     $0x00000001, AX
+	JZ        low840
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low840:
+stored833:
+	TESTQ         $0x00000004, AX
+	JZ            low842
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low843
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low844
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low844:
+	JMP stored841
+
+low843:
+	TESTQ     $0x00000001, AX
+	JZ        low845
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low845:
+	JMP stored841
+
+low842:
+	TESTQ        $0x00000002, AX
+	JZ           low846
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low847
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low847:
+	JMP stored841
+
+low846:
+	TESTQ     $0x00000001, AX
+	JZ        low848
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low848:
+stored841:
+	JMP done721
+
+fewer789:
 	CMPQ BX, $0x06
-	JNE  fewer501
+	JNE  fewer849
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	LEAQ      (DX)(DX*4), DI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	VMOVUPD.Z (BX)(DX*2), K1, Z2
-	VMOVUPD.Z (BX)(SI*1), K1, Z3
-	VMOVUPD.Z (BX)(DX*4), K1, Z4
-	VMOVUPD.Z (BX)(DI*1), K1, Z5
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded502
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded850
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
-	LEAQ      (DX)(DX*4), R11
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold503:
-	VMOVUPD.Z    (DI), K1, Z7
-	ADDQ         R8, DI
+fold851:
+	VMOVUPD.Z    (SI), K1, Z7
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (BX)(DX*1), Z6
+	VBROADCASTSD (BX)(CX*1), Z6
 	VFMADD231PD  Z6, Z7, Z1
-	VBROADCASTSD (BX)(DX*2), Z6
+	VBROADCASTSD (BX)(CX*2), Z6
 	VFMADD231PD  Z6, Z7, Z2
-	VBROADCASTSD (BX)(R10*1), Z6
+	VBROADCASTSD (BX)(R9*1), Z6
 	VFMADD231PD  Z6, Z7, Z3
-	VBROADCASTSD (BX)(DX*4), Z6
+	VBROADCASTSD (BX)(CX*4), Z6
 	VFMADD231PD  Z6, Z7, Z4
-	VBROADCASTSD (BX)(R11*1), Z6
+	VBROADCASTSD (BX)(R10*1), Z6
 	VFMADD231PD  Z6, Z7, Z5
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold503
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold851
 
-folded502:
+folded850:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -12679,7 +21658,7 @@ folded502:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear504
+	JNE    linear852
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12687,181 +21666,331 @@ folded502:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear504:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	LEAQ    (DX)(DX*4), DI
-	CMPQ    CX, $0x04
-	JNE     other506
-	VMOVUPS Y0, (BX)
-	JMP     stored505
+linear852:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	TESTQ         $0x00000004, AX
+	JZ            low854
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low855
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low856
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other506:
-	CMPQ    CX, $0x02
-	JNE     other507
-	VMOVUPS X0, (BX)
-	JMP     stored505
+low856:
+	JMP stored853
 
-other507:
-	CMPQ   CX, $0x01
-	JNE    other508
-	VMOVSD X0, (BX)
-	JMP    stored505
+low855:
+	TESTQ     $0x00000001, AX
+	JZ        low857
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other508:
-	VMOVUPD Z0, K1, (BX)
+low857:
+	JMP stored853
 
-stored505:
-	CMPQ    CX, $0x04
-	JNE     other510
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored509
+low854:
+	TESTQ        $0x00000002, AX
+	JZ           low858
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low859
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other510:
-	CMPQ    CX, $0x02
-	JNE     other511
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored509
+low859:
+	JMP stored853
 
-other511:
-	CMPQ   CX, $0x01
-	JNE    other512
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored509
+low858:
+	TESTQ     $0x00000001, AX
+	JZ        low860
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other512:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low860:
+stored853:
+	TESTQ         $0x00000004, AX
+	JZ            low862
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low863
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low864
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored509:
-	CMPQ    CX, $0x04
-	JNE     other514
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored513
+low864:
+	JMP stored861
 
-other514:
-	CMPQ    CX, $0x02
-	JNE     other515
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored513
+low863:
+	TESTQ     $0x00000001, AX
+	JZ        low865
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other515:
-	CMPQ   CX, $0x01
-	JNE    other516
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored513
+low865:
+	JMP stored861
 
-other516:
-	VMOVUPD Z2, K1, (BX)(DX*2)
+low862:
+	TESTQ        $0x00000002, AX
+	JZ           low866
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low867
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored513:
-	CMPQ    CX, $0x04
-	JNE     other518
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored517
+low867:
+	JMP stored861
 
-other518:
-	CMPQ    CX, $0x02
-	JNE     other519
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored517
+low866:
+	TESTQ     $0x00000001, AX
+	JZ        low868
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other519:
-	CMPQ   CX, $0x01
-	JNE    other520
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored517
+low868:
+stored861:
+	TESTQ         $0x00000004, AX
+	JZ            low870
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low871
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low872
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
-other520:
-	VMOVUPD Z3, K1, (BX)(SI*1)
+low872:
+	JMP stored869
 
-stored517:
-	CMPQ    CX, $0x04
-	JNE     other522
-	VMOVUPS Y4, (BX)(DX*4)
-	JMP     stored521
+low871:
+	TESTQ     $0x00000001, AX
+	JZ        low873
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-other522:
-	CMPQ    CX, $0x02
-	JNE     other523
-	VMOVUPS X4, (BX)(DX*4)
-	JMP     stored521
+low873:
+	JMP stored869
 
-other523:
-	CMPQ   CX, $0x01
-	JNE    other524
-	VMOVSD X4, (BX)(DX*4)
-	JMP    stored521
+low870:
+	TESTQ        $0x00000002, AX
+	JZ           low874
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low875
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 
-other524:
-	VMOVUPD Z4, K1, (BX)(DX*4)
+low875:
+	JMP stored869
 
-stored521:
-	CMPQ    CX, $0x04
-	JNE     other526
-	VMOVUPS Y5, (BX)(DI*1)
-	JMP     stored525
+low874:
+	TESTQ     $0x00000001, AX
+	JZ        low876
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-other526:
-	CMPQ    CX, $0x02
-	JNE     other527
-	VMOVUPS X5, (BX)(DI*1)
-	JMP     stored525
+low876:
+stored869:
+	TESTQ         $0x00000004, AX
+	JZ            low878
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low879
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low880
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
 
-other527:
-	CMPQ   CX, $0x01
-	JNE    other528
-	VMOVSD X5, (BX)(DI*1)
-	JMP    stored525
+low880:
+	JMP stored877
 
-other528:
-	VMOVUPD Z5, K1, (BX)(DI*1)
+low879:
+	TESTQ     $0x00000001, AX
+	JZ        low881
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
 
-stored525:
-	JMP done433
+low881:
+	JMP stored877
 
-fewer501:
+low878:
+	TESTQ        $0x00000002, AX
+	JZ           low882
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low883
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low883:
+	JMP stored877
+
+low882:
+	TESTQ     $0x00000001, AX
+	JZ        low884
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low884:
+stored877:
+	TESTQ         $0x00000004, AX
+	JZ            low886
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low887
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low888
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low888:
+	JMP stored885
+
+low887:
+	TESTQ     $0x00000001, AX
+	JZ        low889
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low889:
+	JMP stored885
+
+low886:
+	TESTQ        $0x00000002, AX
+	JZ           low890
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low891
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low891:
+	JMP stored885
+
+low890:
+	TESTQ     $0x00000001, AX
+	JZ        low892
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low892:
+stored885:
+	TESTQ         $0x00000004, AX
+	JZ            low894
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low895
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low896
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low896:
+	JMP stored893
+
+low895:
+	TESTQ     $0x00000001, AX
+	JZ        low897
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low897:
+	JMP stored893
+
+low894:
+	TESTQ        $0x00000002, AX
+	JZ           low898
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low899
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low899:
+	JMP stored893
+
+low898:
+	TESTQ     $0x00000001, AX
+	JZ        low900
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low900:
+stored893:
+	JMP done721
+
+fewer849:
 	CMPQ BX, $0x05
-	JNE  fewer529
+	JNE  fewer901
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	VMOVUPD.Z (BX)(DX*2), K1, Z2
-	VMOVUPD.Z (BX)(SI*1), K1, Z3
-	VMOVUPD.Z (BX)(DX*4), K1, Z4
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded530
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded902
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold531:
-	VMOVUPD.Z    (DI), K1, Z6
-	ADDQ         R8, DI
+fold903:
+	VMOVUPD.Z    (SI), K1, Z6
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z5
 	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (BX)(DX*1), Z5
+	VBROADCASTSD (BX)(CX*1), Z5
 	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (BX)(DX*2), Z5
+	VBROADCASTSD (BX)(CX*2), Z5
 	VFMADD231PD  Z5, Z6, Z2
-	VBROADCASTSD (BX)(R10*1), Z5
+	VBROADCASTSD (BX)(R9*1), Z5
 	VFMADD231PD  Z5, Z6, Z3
-	VBROADCASTSD (BX)(DX*4), Z5
+	VBROADCASTSD (BX)(CX*4), Z5
 	VFMADD231PD  Z5, Z6, Z4
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold531
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold903
 
-folded530:
+folded902:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -12871,163 +22000,288 @@ folded530:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear532
+	JNE    linear904
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear532:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	CMPQ    CX, $0x04
-	JNE     other534
-	VMOVUPS Y0, (BX)
-	JMP     stored533
+linear904:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000004, AX
+	JZ            low906
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low907
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low908
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other534:
-	CMPQ    CX, $0x02
-	JNE     other535
-	VMOVUPS X0, (BX)
-	JMP     stored533
+low908:
+	JMP stored905
 
-other535:
-	CMPQ   CX, $0x01
-	JNE    other536
-	VMOVSD X0, (BX)
-	JMP    stored533
+low907:
+	TESTQ     $0x00000001, AX
+	JZ        low909
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other536:
-	VMOVUPD Z0, K1, (BX)
+low909:
+	JMP stored905
 
-stored533:
-	CMPQ    CX, $0x04
-	JNE     other538
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored537
+low906:
+	TESTQ        $0x00000002, AX
+	JZ           low910
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low911
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other538:
-	CMPQ    CX, $0x02
-	JNE     other539
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored537
+low911:
+	JMP stored905
 
-other539:
-	CMPQ   CX, $0x01
-	JNE    other540
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored537
+low910:
+	TESTQ     $0x00000001, AX
+	JZ        low912
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other540:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low912:
+stored905:
+	TESTQ         $0x00000004, AX
+	JZ            low914
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low915
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low916
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored537:
-	CMPQ    CX, $0x04
-	JNE     other542
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored541
+low916:
+	JMP stored913
 
-other542:
-	CMPQ    CX, $0x02
-	JNE     other543
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored541
+low915:
+	TESTQ     $0x00000001, AX
+	JZ        low917
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other543:
-	CMPQ   CX, $0x01
-	JNE    other544
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored541
+low917:
+	JMP stored913
 
-other544:
-	VMOVUPD Z2, K1, (BX)(DX*2)
+low914:
+	TESTQ        $0x00000002, AX
+	JZ           low918
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low919
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored541:
-	CMPQ    CX, $0x04
-	JNE     other546
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored545
+low919:
+	JMP stored913
 
-other546:
-	CMPQ    CX, $0x02
-	JNE     other547
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored545
+low918:
+	TESTQ     $0x00000001, AX
+	JZ        low920
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other547:
-	CMPQ   CX, $0x01
-	JNE    other548
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored545
+low920:
+stored913:
+	TESTQ         $0x00000004, AX
+	JZ            low922
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low923
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low924
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
-other548:
-	VMOVUPD Z3, K1, (BX)(SI*1)
+low924:
+	JMP stored921
 
-stored545:
-	CMPQ    CX, $0x04
-	JNE     other550
-	VMOVUPS Y4, (BX)(DX*4)
-	JMP     stored549
+low923:
+	TESTQ     $0x00000001, AX
+	JZ        low925
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-other550:
-	CMPQ    CX, $0x02
-	JNE     other551
-	VMOVUPS X4, (BX)(DX*4)
-	JMP     stored549
+low925:
+	JMP stored921
 
-other551:
-	CMPQ   CX, $0x01
-	JNE    other552
-	VMOVSD X4, (BX)(DX*4)
-	JMP    stored549
+low922:
+	TESTQ        $0x00000002, AX
+	JZ           low926
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low927
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 
-other552:
-	VMOVUPD Z4, K1, (BX)(DX*4)
+low927:
+	JMP stored921
 
-stored549:
-	JMP done433
+low926:
+	TESTQ     $0x00000001, AX
+	JZ        low928
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-fewer529:
+low928:
+stored921:
+	TESTQ         $0x00000004, AX
+	JZ            low930
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low931
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low932
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low932:
+	JMP stored929
+
+low931:
+	TESTQ     $0x00000001, AX
+	JZ        low933
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low933:
+	JMP stored929
+
+low930:
+	TESTQ        $0x00000002, AX
+	JZ           low934
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low935
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low935:
+	JMP stored929
+
+low934:
+	TESTQ     $0x00000001, AX
+	JZ        low936
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low936:
+stored929:
+	TESTQ         $0x00000004, AX
+	JZ            low938
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low939
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low940
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low940:
+	JMP stored937
+
+low939:
+	TESTQ     $0x00000001, AX
+	JZ        low941
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low941:
+	JMP stored937
+
+low938:
+	TESTQ        $0x00000002, AX
+	JZ           low942
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low943
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low943:
+	JMP stored937
+
+low942:
+	TESTQ     $0x00000001, AX
+	JZ        low944
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low944:
+stored937:
+	JMP done721
+
+fewer901:
 	CMPQ BX, $0x04
-	JNE  fewer553
+	JNE  fewer945
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	VMOVUPD.Z (BX)(DX*2), K1, Z2
-	VMOVUPD.Z (BX)(SI*1), K1, Z3
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded554
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded946
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
-	LEAQ      (DX)(DX*2), R10
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold555:
-	VMOVUPD.Z    (DI), K1, Z5
-	ADDQ         R8, DI
+fold947:
+	VMOVUPD.Z    (SI), K1, Z5
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (BX)(DX*1), Z4
+	VBROADCASTSD (BX)(CX*1), Z4
 	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (BX)(DX*2), Z4
+	VBROADCASTSD (BX)(CX*2), Z4
 	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (BX)(R10*1), Z4
+	VBROADCASTSD (BX)(R9*1), Z4
 	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold555
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold947
 
-folded554:
+folded946:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -13036,136 +22290,236 @@ folded554:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear556
+	JNE    linear948
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear556:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	CMPQ    CX, $0x04
-	JNE     other558
-	VMOVUPS Y0, (BX)
-	JMP     stored557
+linear948:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000004, AX
+	JZ            low950
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low951
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low952
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other558:
-	CMPQ    CX, $0x02
-	JNE     other559
-	VMOVUPS X0, (BX)
-	JMP     stored557
+low952:
+	JMP stored949
 
-other559:
-	CMPQ   CX, $0x01
-	JNE    other560
-	VMOVSD X0, (BX)
-	JMP    stored557
+low951:
+	TESTQ     $0x00000001, AX
+	JZ        low953
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other560:
-	VMOVUPD Z0, K1, (BX)
+low953:
+	JMP stored949
 
-stored557:
-	CMPQ    CX, $0x04
-	JNE     other562
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored561
+low950:
+	TESTQ        $0x00000002, AX
+	JZ           low954
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low955
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other562:
-	CMPQ    CX, $0x02
-	JNE     other563
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored561
+low955:
+	JMP stored949
 
-other563:
-	CMPQ   CX, $0x01
-	JNE    other564
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored561
+low954:
+	TESTQ     $0x00000001, AX
+	JZ        low956
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other564:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low956:
+stored949:
+	TESTQ         $0x00000004, AX
+	JZ            low958
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low959
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low960
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored561:
-	CMPQ    CX, $0x04
-	JNE     other566
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored565
+low960:
+	JMP stored957
 
-other566:
-	CMPQ    CX, $0x02
-	JNE     other567
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored565
+low959:
+	TESTQ     $0x00000001, AX
+	JZ        low961
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other567:
-	CMPQ   CX, $0x01
-	JNE    other568
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored565
+low961:
+	JMP stored957
 
-other568:
-	VMOVUPD Z2, K1, (BX)(DX*2)
+low958:
+	TESTQ        $0x00000002, AX
+	JZ           low962
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low963
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored565:
-	CMPQ    CX, $0x04
-	JNE     other570
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored569
+low963:
+	JMP stored957
 
-other570:
-	CMPQ    CX, $0x02
-	JNE     other571
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored569
+low962:
+	TESTQ     $0x00000001, AX
+	JZ        low964
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other571:
-	CMPQ   CX, $0x01
-	JNE    other572
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored569
+low964:
+stored957:
+	TESTQ         $0x00000004, AX
+	JZ            low966
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low967
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low968
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
-other572:
-	VMOVUPD Z3, K1, (BX)(SI*1)
+low968:
+	JMP stored965
 
-stored569:
-	JMP done433
+low967:
+	TESTQ     $0x00000001, AX
+	JZ        low969
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-fewer553:
+low969:
+	JMP stored965
+
+low966:
+	TESTQ        $0x00000002, AX
+	JZ           low970
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low971
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low971:
+	JMP stored965
+
+low970:
+	TESTQ     $0x00000001, AX
+	JZ        low972
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low972:
+stored965:
+	TESTQ         $0x00000004, AX
+	JZ            low974
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low975
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low976
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low976:
+	JMP stored973
+
+low975:
+	TESTQ     $0x00000001, AX
+	JZ        low977
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low977:
+	JMP stored973
+
+low974:
+	TESTQ        $0x00000002, AX
+	JZ           low978
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low979
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low979:
+	JMP stored973
+
+low978:
+	TESTQ     $0x00000001, AX
+	JZ        low980
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low980:
+stored973:
+	JMP done721
+
+fewer945:
 	CMPQ BX, $0x03
-	JNE  fewer573
+	JNE  fewer981
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	VMOVUPD.Z (BX)(DX*2), K1, Z2
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded574
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded982
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold575:
-	VMOVUPD.Z    (DI), K1, Z4
-	ADDQ         R8, DI
+fold983:
+	VMOVUPD.Z    (SI), K1, Z4
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (BX)(DX*1), Z3
+	VBROADCASTSD (BX)(CX*1), Z3
 	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (BX)(DX*2), Z3
+	VBROADCASTSD (BX)(CX*2), Z3
 	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold575
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold983
 
-folded574:
+folded982:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -13173,239 +22527,389 @@ folded574:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear576
+	JNE    linear984
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear576:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	CMPQ    CX, $0x04
-	JNE     other578
-	VMOVUPS Y0, (BX)
-	JMP     stored577
+linear984:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	TESTQ         $0x00000004, AX
+	JZ            low986
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low987
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low988
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other578:
-	CMPQ    CX, $0x02
-	JNE     other579
-	VMOVUPS X0, (BX)
-	JMP     stored577
+low988:
+	JMP stored985
 
-other579:
-	CMPQ   CX, $0x01
-	JNE    other580
-	VMOVSD X0, (BX)
-	JMP    stored577
+low987:
+	TESTQ     $0x00000001, AX
+	JZ        low989
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other580:
-	VMOVUPD Z0, K1, (BX)
+low989:
+	JMP stored985
 
-stored577:
-	CMPQ    CX, $0x04
-	JNE     other582
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored581
+low986:
+	TESTQ        $0x00000002, AX
+	JZ           low990
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low991
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other582:
-	CMPQ    CX, $0x02
-	JNE     other583
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored581
+low991:
+	JMP stored985
 
-other583:
-	CMPQ   CX, $0x01
-	JNE    other584
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored581
+low990:
+	TESTQ     $0x00000001, AX
+	JZ        low992
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other584:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low992:
+stored985:
+	TESTQ         $0x00000004, AX
+	JZ            low994
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low995
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low996
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored581:
-	CMPQ    CX, $0x04
-	JNE     other586
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored585
+low996:
+	JMP stored993
 
-other586:
-	CMPQ    CX, $0x02
-	JNE     other587
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored585
+low995:
+	TESTQ     $0x00000001, AX
+	JZ        low997
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other587:
-	CMPQ   CX, $0x01
-	JNE    other588
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored585
+low997:
+	JMP stored993
 
-other588:
-	VMOVUPD Z2, K1, (BX)(DX*2)
+low994:
+	TESTQ        $0x00000002, AX
+	JZ           low998
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low999
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored585:
-	JMP done433
+low999:
+	JMP stored993
 
-fewer573:
+low998:
+	TESTQ     $0x00000001, AX
+	JZ        low1000
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low1000:
+stored993:
+	TESTQ         $0x00000004, AX
+	JZ            low1002
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low1003
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1004
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low1004:
+	JMP stored1001
+
+low1003:
+	TESTQ     $0x00000001, AX
+	JZ        low1005
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low1005:
+	JMP stored1001
+
+low1002:
+	TESTQ        $0x00000002, AX
+	JZ           low1006
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1007
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low1007:
+	JMP stored1001
+
+low1006:
+	TESTQ     $0x00000001, AX
+	JZ        low1008
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low1008:
+stored1001:
+	JMP done721
+
+fewer981:
 	CMPQ BX, $0x02
-	JNE  fewer589
+	JNE  fewer1009
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), DX
+	MOVQ      ldinit+24(FP), CX
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded590
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1010
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold591:
-	VMOVUPD.Z    (DI), K1, Z3
-	ADDQ         R8, DI
+fold1011:
+	VMOVUPD.Z    (SI), K1, Z3
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (BX)(DX*1), Z2
+	VBROADCASTSD (BX)(CX*1), Z2
 	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold591
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1011
 
-folded590:
+folded1010:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear592
+	JNE    linear1012
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear592:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), DX
-	CMPQ    CX, $0x04
-	JNE     other594
-	VMOVUPS Y0, (BX)
-	JMP     stored593
+linear1012:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	TESTQ         $0x00000004, AX
+	JZ            low1014
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low1015
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1016
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other594:
-	CMPQ    CX, $0x02
-	JNE     other595
-	VMOVUPS X0, (BX)
-	JMP     stored593
+low1016:
+	JMP stored1013
 
-other595:
-	CMPQ   CX, $0x01
-	JNE    other596
-	VMOVSD X0, (BX)
-	JMP    stored593
+low1015:
+	TESTQ     $0x00000001, AX
+	JZ        low1017
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other596:
-	VMOVUPD Z0, K1, (BX)
+low1017:
+	JMP stored1013
 
-stored593:
-	CMPQ    CX, $0x04
-	JNE     other598
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored597
+low1014:
+	TESTQ        $0x00000002, AX
+	JZ           low1018
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1019
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other598:
-	CMPQ    CX, $0x02
-	JNE     other599
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored597
+low1019:
+	JMP stored1013
 
-other599:
-	CMPQ   CX, $0x01
-	JNE    other600
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored597
+low1018:
+	TESTQ     $0x00000001, AX
+	JZ        low1020
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other600:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low1020:
+stored1013:
+	TESTQ         $0x00000004, AX
+	JZ            low1022
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low1023
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1024
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored597:
-	JMP done433
+low1024:
+	JMP stored1021
 
-fewer589:
+low1023:
+	TESTQ     $0x00000001, AX
+	JZ        low1025
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low1025:
+	JMP stored1021
+
+low1022:
+	TESTQ        $0x00000002, AX
+	JZ           low1026
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1027
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low1027:
+	JMP stored1021
+
+low1026:
+	TESTQ     $0x00000001, AX
+	JZ        low1028
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low1028:
+stored1021:
+	JMP done721
+
+fewer1009:
 	CMPQ BX, $0x01
-	JNE  fewer601
+	JNE  fewer1029
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
-	MOVQ      n+88(FP), R9
-	TESTQ     R9, R9
-	JLE       folded602
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded1030
 	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), DX
-	MOVQ      stepa+48(FP), SI
-	MOVQ      b+56(FP), DI
-	MOVQ      ldb+64(FP), R8
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold603:
-	VMOVUPD.Z    (DI), K1, Z2
-	ADDQ         R8, DI
+fold1031:
+	VMOVUPD.Z    (SI), K1, Z2
+	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z1
 	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         SI, BX
-	DECQ         R9
-	JNZ          fold603
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold1031
 
-folded602:
+folded1030:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear604
+	JNE    linear1032
 	VMAXPD Z0, Z1, Z0
 
-linear604:
-	MOVQ    c+0(FP), BX
-	CMPQ    CX, $0x04
-	JNE     other606
-	VMOVUPS Y0, (BX)
-	JMP     stored605
+linear1032:
+	MOVQ          c+0(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low1034
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low1035
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1036
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other606:
-	CMPQ    CX, $0x02
-	JNE     other607
-	VMOVUPS X0, (BX)
-	JMP     stored605
+low1036:
+	JMP stored1033
 
-other607:
-	CMPQ   CX, $0x01
-	JNE    other608
-	VMOVSD X0, (BX)
-	JMP    stored605
+low1035:
+	TESTQ     $0x00000001, AX
+	JZ        low1037
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other608:
-	VMOVUPD Z0, K1, (BX)
+low1037:
+	JMP stored1033
 
-stored605:
-	JMP done433
+low1034:
+	TESTQ        $0x00000002, AX
+	JZ           low1038
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1039
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-fewer601:
-done433:
+low1039:
+	JMP stored1033
+
+low1038:
+	TESTQ     $0x00000001, AX
+	JZ        low1040
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low1040:
+stored1033:
+	JMP done721
+
+fewer1029:
+done721:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full429:
+full717:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest610
+	JLT  rest1042
 
-tile609:
+tile1041:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -13422,7 +22926,7 @@ tile609:
 	VMOVUPD (BX)(DI*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded612
+	JLE     folded1044
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13433,7 +22937,7 @@ tile609:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold613:
+fold1045:
 	VMOVUPD      (SI), Z9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
@@ -13454,9 +22958,9 @@ fold613:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold613
+	JNZ          fold1045
 
-folded612:
+folded1044:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -13469,7 +22973,7 @@ folded612:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear614
+	JNE    linear1046
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -13479,7 +22983,7 @@ folded612:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear614:
+linear1046:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13512,11 +23016,11 @@ linear614:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile609
+	JGE     tile1041
 
-rest610:
+rest1042:
 	CMPQ BX, $0x07
-	JNE  fewer615
+	JNE  fewer1047
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13532,7 +23036,7 @@ rest610:
 	VMOVUPD (BX)(DX*2), Z6
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded616
+	JLE     folded1048
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13542,7 +23046,7 @@ rest610:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold617:
+fold1049:
 	VMOVUPD      (SI), Z8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z7
@@ -13561,9 +23065,9 @@ fold617:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold617
+	JNZ          fold1049
 
-folded616:
+folded1048:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -13575,7 +23079,7 @@ folded616:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear618
+	JNE    linear1050
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -13584,7 +23088,7 @@ folded616:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear618:
+linear1050:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13596,11 +23100,11 @@ linear618:
 	VMOVUPD Z4, (BX)(CX*4)
 	VMOVUPD Z5, (BX)(SI*1)
 	VMOVUPD Z6, (BX)(DX*2)
-	JMP     done611
+	JMP     done1043
 
-fewer615:
+fewer1047:
 	CMPQ BX, $0x06
-	JNE  fewer619
+	JNE  fewer1051
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13615,7 +23119,7 @@ fewer615:
 	VMOVUPD (BX)(SI*1), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded620
+	JLE     folded1052
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13625,7 +23129,7 @@ fewer615:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold621:
+fold1053:
 	VMOVUPD      (SI), Z7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
@@ -13642,9 +23146,9 @@ fold621:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold621
+	JNZ          fold1053
 
-folded620:
+folded1052:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -13655,7 +23159,7 @@ folded620:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear622
+	JNE    linear1054
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -13663,7 +23167,7 @@ folded620:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear622:
+linear1054:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13674,11 +23178,11 @@ linear622:
 	VMOVUPD Z3, (BX)(DX*1)
 	VMOVUPD Z4, (BX)(CX*4)
 	VMOVUPD Z5, (BX)(SI*1)
-	JMP     done611
+	JMP     done1043
 
-fewer619:
+fewer1051:
 	CMPQ BX, $0x05
-	JNE  fewer623
+	JNE  fewer1055
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13691,7 +23195,7 @@ fewer619:
 	VMOVUPD (BX)(CX*4), Z4
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded624
+	JLE     folded1056
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13700,7 +23204,7 @@ fewer619:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold625:
+fold1057:
 	VMOVUPD      (SI), Z6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z5
@@ -13715,9 +23219,9 @@ fold625:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold625
+	JNZ          fold1057
 
-folded624:
+folded1056:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -13727,14 +23231,14 @@ folded624:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear626
+	JNE    linear1058
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear626:
+linear1058:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13743,11 +23247,11 @@ linear626:
 	VMOVUPD Z2, (BX)(CX*2)
 	VMOVUPD Z3, (BX)(DX*1)
 	VMOVUPD Z4, (BX)(CX*4)
-	JMP     done611
+	JMP     done1043
 
-fewer623:
+fewer1055:
 	CMPQ BX, $0x04
-	JNE  fewer627
+	JNE  fewer1059
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13759,7 +23263,7 @@ fewer623:
 	VMOVUPD (BX)(DX*1), Z3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded628
+	JLE     folded1060
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13768,7 +23272,7 @@ fewer623:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold629:
+fold1061:
 	VMOVUPD      (SI), Z5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
@@ -13781,9 +23285,9 @@ fold629:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold629
+	JNZ          fold1061
 
-folded628:
+folded1060:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -13792,13 +23296,13 @@ folded628:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear630
+	JNE    linear1062
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear630:
+linear1062:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13806,11 +23310,11 @@ linear630:
 	VMOVUPD Z1, (BX)(CX*1)
 	VMOVUPD Z2, (BX)(CX*2)
 	VMOVUPD Z3, (BX)(DX*1)
-	JMP     done611
+	JMP     done1043
 
-fewer627:
+fewer1059:
 	CMPQ BX, $0x03
-	JNE  fewer631
+	JNE  fewer1063
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13820,7 +23324,7 @@ fewer627:
 	VMOVUPD (BX)(CX*2), Z2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded632
+	JLE     folded1064
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13828,7 +23332,7 @@ fewer627:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold633:
+fold1065:
 	VMOVUPD      (SI), Z4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z3
@@ -13839,9 +23343,9 @@ fold633:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold633
+	JNZ          fold1065
 
-folded632:
+folded1064:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -13849,22 +23353,22 @@ folded632:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear634
+	JNE    linear1066
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear634:
+linear1066:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, (BX)(CX*1)
 	VMOVUPD Z2, (BX)(CX*2)
-	JMP     done611
+	JMP     done1043
 
-fewer631:
+fewer1063:
 	CMPQ BX, $0x02
-	JNE  fewer635
+	JNE  fewer1067
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13873,7 +23377,7 @@ fewer631:
 	VMOVUPD (BX)(CX*1), Z1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded636
+	JLE     folded1068
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13881,7 +23385,7 @@ fewer631:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold637:
+fold1069:
 	VMOVUPD      (SI), Z3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
@@ -13890,36 +23394,36 @@ fold637:
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold637
+	JNZ          fold1069
 
-folded636:
+folded1068:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear638
+	JNE    linear1070
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear638:
+linear1070:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, (BX)(CX*1)
-	JMP     done611
+	JMP     done1043
 
-fewer635:
+fewer1067:
 	CMPQ BX, $0x01
-	JNE  fewer639
+	JNE  fewer1071
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded640
+	JLE     folded1072
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13927,31 +23431,31 @@ fewer635:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold641:
+fold1073:
 	VMOVUPD      (SI), Z2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z1
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold641
+	JNZ          fold1073
 
-folded640:
+folded1072:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear642
+	JNE    linear1074
 	VMAXPD Z0, Z1, Z0
 
-linear642:
+linear1074:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
-	JMP     done611
+	JMP     done1043
 
-fewer639:
-done611:
+fewer1071:
+done1043:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gradAVX512F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
 	MOVQ  cols+104(FP), AX
 	CMPQ  AX, $0x20
@@ -23,20 +23,20 @@ TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      lddwinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPS   (BX)(DX*2), Z6
-	VMOVUPS   64(BX)(DX*2), Z7
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPS   (BX)(SI*1), Z9
-	VMOVUPS   64(BX)(SI*1), Z10
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z11
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPS   (BX)(CX*2), Z6
+	VMOVUPS   64(BX)(CX*2), Z7
+	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPS   (BX)(DX*1), Z9
+	VMOVUPS   64(BX)(DX*1), Z10
+	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ      dbinit+40(FP), BX
@@ -44,291 +44,669 @@ TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
 	VMOVUPS   64(BX), Z13
 	VMOVUPS.Z 128(BX), K1, Z14
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
 	JLE       folded4
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
 	JNE       other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
-	VMOVUPS      (BX), Z15
-	VMOVUPS      (SI), Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPS       $0x06, Z19, Z18, K2
-	VMOVAPS.Z    Z15, K2, Z15
-	VADDPS       Z15, Z12, Z12
-	VMOVUPS      64(BX), Z16
-	VMOVUPS      64(SI), Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPS       $0x06, Z19, Z18, K2
-	VMOVAPS.Z    Z16, K2, Z16
-	VADDPS       Z16, Z13, Z13
-	VMOVUPS.Z    128(BX), K1, Z17
-	VMOVUPS.Z    128(SI), K1, Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPS       $0x06, Z19, Z18, K2
-	VMOVAPS.Z    Z17, K2, Z17
-	VADDPS       Z17, Z14, Z14
-	VBROADCASTSS (R8), Z19
-	VFMADD231PS  Z19, Z15, Z0
-	VFMADD231PS  Z19, Z16, Z1
-	VFMADD231PS  Z19, Z17, Z2
-	VBROADCASTSS 4(R8), Z19
-	VFMADD231PS  Z19, Z15, Z3
-	VFMADD231PS  Z19, Z16, Z4
-	VFMADD231PS  Z19, Z17, Z5
-	VBROADCASTSS 8(R8), Z19
-	VFMADD231PS  Z19, Z15, Z6
-	VFMADD231PS  Z19, Z16, Z7
-	VFMADD231PS  Z19, Z17, Z8
-	VBROADCASTSS 12(R8), Z19
-	VFMADD231PS  Z19, Z15, Z9
-	VFMADD231PS  Z19, Z16, Z10
-	VFMADD231PS  Z19, Z17, Z11
-	VMOVUPS      Z15, (BX)
-	VMOVUPS      Z16, 64(BX)
-	CMPQ         CX, $0x08
-	JNE          other8
-	VMOVUPS      Y17, 128(BX)
-	JMP          stored7
+	VMOVUPS       (BX), Z15
+	VMOVUPS       (DX), Z18
+	VPXORD        Z19, Z19, Z19
+	VCMPPS        $0x06, Z19, Z18, K2
+	VMOVAPS.Z     Z15, K2, Z15
+	VADDPS        Z15, Z12, Z12
+	VMOVUPS       64(BX), Z16
+	VMOVUPS       64(DX), Z18
+	VPXORD        Z19, Z19, Z19
+	VCMPPS        $0x06, Z19, Z18, K2
+	VMOVAPS.Z     Z16, K2, Z16
+	VADDPS        Z16, Z13, Z13
+	VMOVUPS.Z     128(BX), K1, Z17
+	VMOVUPS.Z     128(DX), K1, Z18
+	VPXORD        Z19, Z19, Z19
+	VCMPPS        $0x06, Z19, Z18, K2
+	VMOVAPS.Z     Z17, K2, Z17
+	VADDPS        Z17, Z14, Z14
+	VBROADCASTSS  (DI), Z19
+	VFMADD231PS   Z19, Z15, Z0
+	VFMADD231PS   Z19, Z16, Z1
+	VFMADD231PS   Z19, Z17, Z2
+	VBROADCASTSS  4(DI), Z19
+	VFMADD231PS   Z19, Z15, Z3
+	VFMADD231PS   Z19, Z16, Z4
+	VFMADD231PS   Z19, Z17, Z5
+	VBROADCASTSS  8(DI), Z19
+	VFMADD231PS   Z19, Z15, Z6
+	VFMADD231PS   Z19, Z16, Z7
+	VFMADD231PS   Z19, Z17, Z8
+	VBROADCASTSS  12(DI), Z19
+	VFMADD231PS   Z19, Z15, Z9
+	VFMADD231PS   Z19, Z16, Z10
+	VFMADD231PS   Z19, Z17, Z11
+	VMOVUPS       Z15, (BX)
+	VMOVUPS       Z16, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low8
+	VMOVUPS       Y17, 128(BX)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000004, AX
+	JZ            low9
+	VMOVUPS       X17, 160(BX)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low10
+	VMOVSD        X17, 176(BX)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low11
+	VMOVSS        X17, 184(BX)
 
-other8:
-	CMPQ    CX, $0x04
-	JNE     other9
-	VMOVUPS X17, 128(BX)
-	JMP     stored7
+low11:
+	JMP stored7
 
-other9:
-	CMPQ   CX, $0x02
-	JNE    other10
-	VMOVSD X17, 128(BX)
-	JMP    stored7
+low10:
+	TESTQ  $0x00000001, AX
+	JZ     low12
+	VMOVSS X17, 176(BX)
 
-other10:
-	CMPQ   CX, $0x01
-	JNE    other11
+low12:
+	JMP stored7
+
+low9:
+	TESTQ     $0x00000002, AX
+	JZ        low13
+	VMOVSD    X17, 160(BX)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low14
+	VMOVSS    X17, 168(BX)
+
+low14:
+	JMP stored7
+
+low13:
+	TESTQ  $0x00000001, AX
+	JZ     low15
+	VMOVSS X17, 160(BX)
+
+low15:
+	JMP stored7
+
+low8:
+	TESTQ         $0x00000004, AX
+	JZ            low16
+	VMOVUPS       X17, 128(BX)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low17
+	VMOVSD        X17, 144(BX)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low18
+	VMOVSS        X17, 152(BX)
+
+low18:
+	JMP stored7
+
+low17:
+	TESTQ  $0x00000001, AX
+	JZ     low19
+	VMOVSS X17, 144(BX)
+
+low19:
+	JMP stored7
+
+low16:
+	TESTQ     $0x00000002, AX
+	JZ        low20
+	VMOVSD    X17, 128(BX)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSS    X17, 136(BX)
+
+low21:
+	JMP stored7
+
+low20:
+	TESTQ  $0x00000001, AX
+	JZ     low22
 	VMOVSS X17, 128(BX)
-	JMP    stored7
 
-other11:
-	VMOVUPS Z17, K1, 128(BX)
-
+low22:
 stored7:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
 	JNZ  fold6
 	JMP  folded4
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold24:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
 	VADDPS       Z16, Z13, Z13
 	VMOVUPS.Z    128(BX), K1, Z17
 	VADDPS       Z17, Z14, Z14
-	VBROADCASTSS (R8), Z19
+	VBROADCASTSS (DI), Z19
 	VFMADD231PS  Z19, Z15, Z0
 	VFMADD231PS  Z19, Z16, Z1
 	VFMADD231PS  Z19, Z17, Z2
-	VBROADCASTSS 4(R8), Z19
+	VBROADCASTSS 4(DI), Z19
 	VFMADD231PS  Z19, Z15, Z3
 	VFMADD231PS  Z19, Z16, Z4
 	VFMADD231PS  Z19, Z17, Z5
-	VBROADCASTSS 8(R8), Z19
+	VBROADCASTSS 8(DI), Z19
 	VFMADD231PS  Z19, Z15, Z6
 	VFMADD231PS  Z19, Z16, Z7
 	VFMADD231PS  Z19, Z17, Z8
-	VBROADCASTSS 12(R8), Z19
+	VBROADCASTSS 12(DI), Z19
 	VFMADD231PS  Z19, Z15, Z9
 	VFMADD231PS  Z19, Z16, Z10
 	VFMADD231PS  Z19, Z17, Z11
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold13
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold24
 	JMP          folded4
 
 folded4:
-	VPXORD  Z19, Z19, Z19
-	VADDPS  Z19, Z0, Z0
-	VADDPS  Z19, Z1, Z1
-	VADDPS  Z19, Z2, Z2
-	VADDPS  Z19, Z3, Z3
-	VADDPS  Z19, Z4, Z4
-	VADDPS  Z19, Z5, Z5
-	VADDPS  Z19, Z6, Z6
-	VADDPS  Z19, Z7, Z7
-	VADDPS  Z19, Z8, Z8
-	VADDPS  Z19, Z9, Z9
-	VADDPS  Z19, Z10, Z10
-	VADDPS  Z19, Z11, Z11
-	VADDPS  Z19, Z12, Z12
-	VADDPS  Z19, Z13, Z13
-	VADDPS  Z19, Z14, Z14
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other15
-	VMOVUPS Y2, 128(BX)
-	JMP     stored14
+	VPXORD        Z19, Z19, Z19
+	VADDPS        Z19, Z0, Z0
+	VADDPS        Z19, Z1, Z1
+	VADDPS        Z19, Z2, Z2
+	VADDPS        Z19, Z3, Z3
+	VADDPS        Z19, Z4, Z4
+	VADDPS        Z19, Z5, Z5
+	VADDPS        Z19, Z6, Z6
+	VADDPS        Z19, Z7, Z7
+	VADDPS        Z19, Z8, Z8
+	VADDPS        Z19, Z9, Z9
+	VADDPS        Z19, Z10, Z10
+	VADDPS        Z19, Z11, Z11
+	VADDPS        Z19, Z12, Z12
+	VADDPS        Z19, Z13, Z13
+	VADDPS        Z19, Z14, Z14
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low26
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low27
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low28
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low29
+	VMOVSS        X2, 184(BX)
 
-other15:
-	CMPQ    CX, $0x04
-	JNE     other16
-	VMOVUPS X2, 128(BX)
-	JMP     stored14
+low29:
+	JMP stored25
 
-other16:
-	CMPQ   CX, $0x02
-	JNE    other17
-	VMOVSD X2, 128(BX)
-	JMP    stored14
+low28:
+	TESTQ  $0x00000001, AX
+	JZ     low30
+	VMOVSS X2, 176(BX)
 
-other17:
-	CMPQ   CX, $0x01
-	JNE    other18
+low30:
+	JMP stored25
+
+low27:
+	TESTQ     $0x00000002, AX
+	JZ        low31
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low32
+	VMOVSS    X2, 168(BX)
+
+low32:
+	JMP stored25
+
+low31:
+	TESTQ  $0x00000001, AX
+	JZ     low33
+	VMOVSS X2, 160(BX)
+
+low33:
+	JMP stored25
+
+low26:
+	TESTQ        $0x00000004, AX
+	JZ           low34
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low35
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low36
+	VMOVSS       X2, 152(BX)
+
+low36:
+	JMP stored25
+
+low35:
+	TESTQ  $0x00000001, AX
+	JZ     low37
+	VMOVSS X2, 144(BX)
+
+low37:
+	JMP stored25
+
+low34:
+	TESTQ     $0x00000002, AX
+	JZ        low38
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low39
+	VMOVSS    X2, 136(BX)
+
+low39:
+	JMP stored25
+
+low38:
+	TESTQ  $0x00000001, AX
+	JZ     low40
 	VMOVSS X2, 128(BX)
-	JMP    stored14
 
-other18:
-	VMOVUPS Z2, K1, 128(BX)
+low40:
+stored25:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low42
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low43
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low44
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low45
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored14:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other20
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored19
+low45:
+	JMP stored41
 
-other20:
-	CMPQ    CX, $0x04
-	JNE     other21
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored19
+low44:
+	TESTQ  $0x00000001, AX
+	JZ     low46
+	VMOVSS X5, 176(BX)(CX*1)
 
-other21:
-	CMPQ   CX, $0x02
-	JNE    other22
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored19
+low46:
+	JMP stored41
 
-other22:
-	CMPQ   CX, $0x01
-	JNE    other23
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored19
+low43:
+	TESTQ     $0x00000002, AX
+	JZ        low47
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low48
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other23:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low48:
+	JMP stored41
 
-stored19:
-	VMOVUPS Z6, (BX)(DX*2)
-	VMOVUPS Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other25
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored24
+low47:
+	TESTQ  $0x00000001, AX
+	JZ     low49
+	VMOVSS X5, 160(BX)(CX*1)
 
-other25:
-	CMPQ    CX, $0x04
-	JNE     other26
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored24
+low49:
+	JMP stored41
 
-other26:
-	CMPQ   CX, $0x02
-	JNE    other27
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored24
+low42:
+	TESTQ        $0x00000004, AX
+	JZ           low50
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low51
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low52
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other27:
-	CMPQ   CX, $0x01
-	JNE    other28
-	VMOVSS X8, 128(BX)(DX*2)
-	JMP    stored24
+low52:
+	JMP stored41
 
-other28:
-	VMOVUPS Z8, K1, 128(BX)(DX*2)
+low51:
+	TESTQ  $0x00000001, AX
+	JZ     low53
+	VMOVSS X5, 144(BX)(CX*1)
 
-stored24:
-	VMOVUPS Z9, (BX)(SI*1)
-	VMOVUPS Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other30
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored29
+low53:
+	JMP stored41
 
-other30:
-	CMPQ    CX, $0x04
-	JNE     other31
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored29
+low50:
+	TESTQ     $0x00000002, AX
+	JZ        low54
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low55
+	VMOVSS    X5, 136(BX)(CX*1)
 
-other31:
-	CMPQ   CX, $0x02
-	JNE    other32
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored29
+low55:
+	JMP stored41
 
-other32:
-	CMPQ   CX, $0x01
-	JNE    other33
-	VMOVSS X11, 128(BX)(SI*1)
-	JMP    stored29
+low54:
+	TESTQ  $0x00000001, AX
+	JZ     low56
+	VMOVSS X5, 128(BX)(CX*1)
 
-other33:
-	VMOVUPS Z11, K1, 128(BX)(SI*1)
+low56:
+stored41:
+	VMOVUPS       Z6, (BX)(CX*2)
+	VMOVUPS       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low58
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low59
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low60
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low61
+	VMOVSS        X8, 184(BX)(CX*2)
 
-stored29:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted34
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z12, (BX)
-	VMOVUPS Z13, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other36
-	VMOVUPS Y14, 128(BX)
-	JMP     stored35
+low61:
+	JMP stored57
 
-other36:
-	CMPQ    CX, $0x04
-	JNE     other37
-	VMOVUPS X14, 128(BX)
-	JMP     stored35
+low60:
+	TESTQ  $0x00000001, AX
+	JZ     low62
+	VMOVSS X8, 176(BX)(CX*2)
 
-other37:
-	CMPQ   CX, $0x02
-	JNE    other38
-	VMOVSD X14, 128(BX)
-	JMP    stored35
+low62:
+	JMP stored57
 
-other38:
-	CMPQ   CX, $0x01
-	JNE    other39
+low59:
+	TESTQ     $0x00000002, AX
+	JZ        low63
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low64
+	VMOVSS    X8, 168(BX)(CX*2)
+
+low64:
+	JMP stored57
+
+low63:
+	TESTQ  $0x00000001, AX
+	JZ     low65
+	VMOVSS X8, 160(BX)(CX*2)
+
+low65:
+	JMP stored57
+
+low58:
+	TESTQ        $0x00000004, AX
+	JZ           low66
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low67
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low68
+	VMOVSS       X8, 152(BX)(CX*2)
+
+low68:
+	JMP stored57
+
+low67:
+	TESTQ  $0x00000001, AX
+	JZ     low69
+	VMOVSS X8, 144(BX)(CX*2)
+
+low69:
+	JMP stored57
+
+low66:
+	TESTQ     $0x00000002, AX
+	JZ        low70
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low71
+	VMOVSS    X8, 136(BX)(CX*2)
+
+low71:
+	JMP stored57
+
+low70:
+	TESTQ  $0x00000001, AX
+	JZ     low72
+	VMOVSS X8, 128(BX)(CX*2)
+
+low72:
+stored57:
+	VMOVUPS       Z9, (BX)(DX*1)
+	VMOVUPS       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low74
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low75
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low76
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low77
+	VMOVSS        X11, 184(BX)(DX*1)
+
+low77:
+	JMP stored73
+
+low76:
+	TESTQ  $0x00000001, AX
+	JZ     low78
+	VMOVSS X11, 176(BX)(DX*1)
+
+low78:
+	JMP stored73
+
+low75:
+	TESTQ     $0x00000002, AX
+	JZ        low79
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low80
+	VMOVSS    X11, 168(BX)(DX*1)
+
+low80:
+	JMP stored73
+
+low79:
+	TESTQ  $0x00000001, AX
+	JZ     low81
+	VMOVSS X11, 160(BX)(DX*1)
+
+low81:
+	JMP stored73
+
+low74:
+	TESTQ        $0x00000004, AX
+	JZ           low82
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low83
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low84
+	VMOVSS       X11, 152(BX)(DX*1)
+
+low84:
+	JMP stored73
+
+low83:
+	TESTQ  $0x00000001, AX
+	JZ     low85
+	VMOVSS X11, 144(BX)(DX*1)
+
+low85:
+	JMP stored73
+
+low82:
+	TESTQ     $0x00000002, AX
+	JZ        low86
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low87
+	VMOVSS    X11, 136(BX)(DX*1)
+
+low87:
+	JMP stored73
+
+low86:
+	TESTQ  $0x00000001, AX
+	JZ     low88
+	VMOVSS X11, 128(BX)(DX*1)
+
+low88:
+stored73:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted89
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z12, (BX)
+	VMOVUPS       Z13, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low91
+	VMOVUPS       Y14, 128(BX)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000004, AX
+	JZ            low92
+	VMOVUPS       X14, 160(BX)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000002, AX
+	JZ            low93
+	VMOVSD        X14, 176(BX)
+	VUNPCKHPD     X14, X14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low94
+	VMOVSS        X14, 184(BX)
+
+low94:
+	JMP stored90
+
+low93:
+	TESTQ  $0x00000001, AX
+	JZ     low95
+	VMOVSS X14, 176(BX)
+
+low95:
+	JMP stored90
+
+low92:
+	TESTQ     $0x00000002, AX
+	JZ        low96
+	VMOVSD    X14, 160(BX)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low97
+	VMOVSS    X14, 168(BX)
+
+low97:
+	JMP stored90
+
+low96:
+	TESTQ  $0x00000001, AX
+	JZ     low98
+	VMOVSS X14, 160(BX)
+
+low98:
+	JMP stored90
+
+low91:
+	TESTQ        $0x00000004, AX
+	JZ           low99
+	VMOVUPS      X14, 128(BX)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000002, AX
+	JZ           low100
+	VMOVSD       X14, 144(BX)
+	VUNPCKHPD    X14, X14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low101
+	VMOVSS       X14, 152(BX)
+
+low101:
+	JMP stored90
+
+low100:
+	TESTQ  $0x00000001, AX
+	JZ     low102
+	VMOVSS X14, 144(BX)
+
+low102:
+	JMP stored90
+
+low99:
+	TESTQ     $0x00000002, AX
+	JZ        low103
+	VMOVSD    X14, 128(BX)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low104
+	VMOVSS    X14, 136(BX)
+
+low104:
+	JMP stored90
+
+low103:
+	TESTQ  $0x00000001, AX
+	JZ     low105
 	VMOVSS X14, 128(BX)
-	JMP    stored35
 
-other39:
-	VMOVUPS Z14, K1, 128(BX)
-
-stored35:
-unwanted34:
+low105:
+stored90:
+unwanted89:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -336,20 +714,20 @@ unwanted34:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer40
+	JNE  fewer106
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPS   (BX)(DX*2), Z6
-	VMOVUPS   64(BX)(DX*2), Z7
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z8
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPS   (BX)(CX*2), Z6
+	VMOVUPS   64(BX)(CX*2), Z7
+	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ      dbinit+40(FP), BX
@@ -357,268 +735,583 @@ fewer3:
 	VMOVUPS   64(BX), Z10
 	VMOVUPS.Z 128(BX), K1, Z11
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded41
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other42
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded107
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other108
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
-	VMOVUPS      (BX), Z12
-	VMOVUPS      (SI), Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPS       $0x06, Z16, Z15, K2
-	VMOVAPS.Z    Z12, K2, Z12
-	VADDPS       Z12, Z9, Z9
-	VMOVUPS      64(BX), Z13
-	VMOVUPS      64(SI), Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPS       $0x06, Z16, Z15, K2
-	VMOVAPS.Z    Z13, K2, Z13
-	VADDPS       Z13, Z10, Z10
-	VMOVUPS.Z    128(BX), K1, Z14
-	VMOVUPS.Z    128(SI), K1, Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPS       $0x06, Z16, Z15, K2
-	VMOVAPS.Z    Z14, K2, Z14
-	VADDPS       Z14, Z11, Z11
-	VBROADCASTSS (R8), Z16
-	VFMADD231PS  Z16, Z12, Z0
-	VFMADD231PS  Z16, Z13, Z1
-	VFMADD231PS  Z16, Z14, Z2
-	VBROADCASTSS 4(R8), Z16
-	VFMADD231PS  Z16, Z12, Z3
-	VFMADD231PS  Z16, Z13, Z4
-	VFMADD231PS  Z16, Z14, Z5
-	VBROADCASTSS 8(R8), Z16
-	VFMADD231PS  Z16, Z12, Z6
-	VFMADD231PS  Z16, Z13, Z7
-	VFMADD231PS  Z16, Z14, Z8
-	VMOVUPS      Z12, (BX)
-	VMOVUPS      Z13, 64(BX)
-	CMPQ         CX, $0x08
-	JNE          other45
-	VMOVUPS      Y14, 128(BX)
-	JMP          stored44
+fold109:
+	VMOVUPS       (BX), Z12
+	VMOVUPS       (DX), Z15
+	VPXORD        Z16, Z16, Z16
+	VCMPPS        $0x06, Z16, Z15, K2
+	VMOVAPS.Z     Z12, K2, Z12
+	VADDPS        Z12, Z9, Z9
+	VMOVUPS       64(BX), Z13
+	VMOVUPS       64(DX), Z15
+	VPXORD        Z16, Z16, Z16
+	VCMPPS        $0x06, Z16, Z15, K2
+	VMOVAPS.Z     Z13, K2, Z13
+	VADDPS        Z13, Z10, Z10
+	VMOVUPS.Z     128(BX), K1, Z14
+	VMOVUPS.Z     128(DX), K1, Z15
+	VPXORD        Z16, Z16, Z16
+	VCMPPS        $0x06, Z16, Z15, K2
+	VMOVAPS.Z     Z14, K2, Z14
+	VADDPS        Z14, Z11, Z11
+	VBROADCASTSS  (DI), Z16
+	VFMADD231PS   Z16, Z12, Z0
+	VFMADD231PS   Z16, Z13, Z1
+	VFMADD231PS   Z16, Z14, Z2
+	VBROADCASTSS  4(DI), Z16
+	VFMADD231PS   Z16, Z12, Z3
+	VFMADD231PS   Z16, Z13, Z4
+	VFMADD231PS   Z16, Z14, Z5
+	VBROADCASTSS  8(DI), Z16
+	VFMADD231PS   Z16, Z12, Z6
+	VFMADD231PS   Z16, Z13, Z7
+	VFMADD231PS   Z16, Z14, Z8
+	VMOVUPS       Z12, (BX)
+	VMOVUPS       Z13, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low111
+	VMOVUPS       Y14, 128(BX)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000004, AX
+	JZ            low112
+	VMOVUPS       X14, 160(BX)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000002, AX
+	JZ            low113
+	VMOVSD        X14, 176(BX)
+	VUNPCKHPD     X14, X14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low114
+	VMOVSS        X14, 184(BX)
 
-other45:
-	CMPQ    CX, $0x04
-	JNE     other46
-	VMOVUPS X14, 128(BX)
-	JMP     stored44
+low114:
+	JMP stored110
 
-other46:
-	CMPQ   CX, $0x02
-	JNE    other47
-	VMOVSD X14, 128(BX)
-	JMP    stored44
+low113:
+	TESTQ  $0x00000001, AX
+	JZ     low115
+	VMOVSS X14, 176(BX)
 
-other47:
-	CMPQ   CX, $0x01
-	JNE    other48
+low115:
+	JMP stored110
+
+low112:
+	TESTQ     $0x00000002, AX
+	JZ        low116
+	VMOVSD    X14, 160(BX)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low117
+	VMOVSS    X14, 168(BX)
+
+low117:
+	JMP stored110
+
+low116:
+	TESTQ  $0x00000001, AX
+	JZ     low118
+	VMOVSS X14, 160(BX)
+
+low118:
+	JMP stored110
+
+low111:
+	TESTQ        $0x00000004, AX
+	JZ           low119
+	VMOVUPS      X14, 128(BX)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000002, AX
+	JZ           low120
+	VMOVSD       X14, 144(BX)
+	VUNPCKHPD    X14, X14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low121
+	VMOVSS       X14, 152(BX)
+
+low121:
+	JMP stored110
+
+low120:
+	TESTQ  $0x00000001, AX
+	JZ     low122
+	VMOVSS X14, 144(BX)
+
+low122:
+	JMP stored110
+
+low119:
+	TESTQ     $0x00000002, AX
+	JZ        low123
+	VMOVSD    X14, 128(BX)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low124
+	VMOVSS    X14, 136(BX)
+
+low124:
+	JMP stored110
+
+low123:
+	TESTQ  $0x00000001, AX
+	JZ     low125
 	VMOVSS X14, 128(BX)
-	JMP    stored44
 
-other48:
-	VMOVUPS Z14, K1, 128(BX)
+low125:
+stored110:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold109
+	JMP  folded107
 
-stored44:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold43
-	JMP  folded41
-
-other42:
+other108:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold127:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
 	VADDPS       Z13, Z10, Z10
 	VMOVUPS.Z    128(BX), K1, Z14
 	VADDPS       Z14, Z11, Z11
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z16, Z12, Z0
 	VFMADD231PS  Z16, Z13, Z1
 	VFMADD231PS  Z16, Z14, Z2
-	VBROADCASTSS 4(R8), Z16
+	VBROADCASTSS 4(DI), Z16
 	VFMADD231PS  Z16, Z12, Z3
 	VFMADD231PS  Z16, Z13, Z4
 	VFMADD231PS  Z16, Z14, Z5
-	VBROADCASTSS 8(R8), Z16
+	VBROADCASTSS 8(DI), Z16
 	VFMADD231PS  Z16, Z12, Z6
 	VFMADD231PS  Z16, Z13, Z7
 	VFMADD231PS  Z16, Z14, Z8
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold50
-	JMP          folded41
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold127
+	JMP          folded107
 
-folded41:
-	VPXORD  Z16, Z16, Z16
-	VADDPS  Z16, Z0, Z0
-	VADDPS  Z16, Z1, Z1
-	VADDPS  Z16, Z2, Z2
-	VADDPS  Z16, Z3, Z3
-	VADDPS  Z16, Z4, Z4
-	VADDPS  Z16, Z5, Z5
-	VADDPS  Z16, Z6, Z6
-	VADDPS  Z16, Z7, Z7
-	VADDPS  Z16, Z8, Z8
-	VADDPS  Z16, Z9, Z9
-	VADDPS  Z16, Z10, Z10
-	VADDPS  Z16, Z11, Z11
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other52
-	VMOVUPS Y2, 128(BX)
-	JMP     stored51
+folded107:
+	VPXORD        Z16, Z16, Z16
+	VADDPS        Z16, Z0, Z0
+	VADDPS        Z16, Z1, Z1
+	VADDPS        Z16, Z2, Z2
+	VADDPS        Z16, Z3, Z3
+	VADDPS        Z16, Z4, Z4
+	VADDPS        Z16, Z5, Z5
+	VADDPS        Z16, Z6, Z6
+	VADDPS        Z16, Z7, Z7
+	VADDPS        Z16, Z8, Z8
+	VADDPS        Z16, Z9, Z9
+	VADDPS        Z16, Z10, Z10
+	VADDPS        Z16, Z11, Z11
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low129
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low130
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low131
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low132
+	VMOVSS        X2, 184(BX)
 
-other52:
-	CMPQ    CX, $0x04
-	JNE     other53
-	VMOVUPS X2, 128(BX)
-	JMP     stored51
+low132:
+	JMP stored128
 
-other53:
-	CMPQ   CX, $0x02
-	JNE    other54
-	VMOVSD X2, 128(BX)
-	JMP    stored51
+low131:
+	TESTQ  $0x00000001, AX
+	JZ     low133
+	VMOVSS X2, 176(BX)
 
-other54:
-	CMPQ   CX, $0x01
-	JNE    other55
+low133:
+	JMP stored128
+
+low130:
+	TESTQ     $0x00000002, AX
+	JZ        low134
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low135
+	VMOVSS    X2, 168(BX)
+
+low135:
+	JMP stored128
+
+low134:
+	TESTQ  $0x00000001, AX
+	JZ     low136
+	VMOVSS X2, 160(BX)
+
+low136:
+	JMP stored128
+
+low129:
+	TESTQ        $0x00000004, AX
+	JZ           low137
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low138
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low139
+	VMOVSS       X2, 152(BX)
+
+low139:
+	JMP stored128
+
+low138:
+	TESTQ  $0x00000001, AX
+	JZ     low140
+	VMOVSS X2, 144(BX)
+
+low140:
+	JMP stored128
+
+low137:
+	TESTQ     $0x00000002, AX
+	JZ        low141
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low142
+	VMOVSS    X2, 136(BX)
+
+low142:
+	JMP stored128
+
+low141:
+	TESTQ  $0x00000001, AX
+	JZ     low143
 	VMOVSS X2, 128(BX)
-	JMP    stored51
 
-other55:
-	VMOVUPS Z2, K1, 128(BX)
+low143:
+stored128:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low145
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low146
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low147
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low148
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored51:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other57
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored56
+low148:
+	JMP stored144
 
-other57:
-	CMPQ    CX, $0x04
-	JNE     other58
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored56
+low147:
+	TESTQ  $0x00000001, AX
+	JZ     low149
+	VMOVSS X5, 176(BX)(CX*1)
 
-other58:
-	CMPQ   CX, $0x02
-	JNE    other59
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored56
+low149:
+	JMP stored144
 
-other59:
-	CMPQ   CX, $0x01
-	JNE    other60
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored56
+low146:
+	TESTQ     $0x00000002, AX
+	JZ        low150
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low151
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other60:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low151:
+	JMP stored144
 
-stored56:
-	VMOVUPS Z6, (BX)(DX*2)
-	VMOVUPS Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other62
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored61
+low150:
+	TESTQ  $0x00000001, AX
+	JZ     low152
+	VMOVSS X5, 160(BX)(CX*1)
 
-other62:
-	CMPQ    CX, $0x04
-	JNE     other63
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored61
+low152:
+	JMP stored144
 
-other63:
-	CMPQ   CX, $0x02
-	JNE    other64
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored61
+low145:
+	TESTQ        $0x00000004, AX
+	JZ           low153
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low154
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low155
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other64:
-	CMPQ   CX, $0x01
-	JNE    other65
-	VMOVSS X8, 128(BX)(DX*2)
-	JMP    stored61
+low155:
+	JMP stored144
 
-other65:
-	VMOVUPS Z8, K1, 128(BX)(DX*2)
+low154:
+	TESTQ  $0x00000001, AX
+	JZ     low156
+	VMOVSS X5, 144(BX)(CX*1)
 
-stored61:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted66
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z9, (BX)
-	VMOVUPS Z10, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other68
-	VMOVUPS Y11, 128(BX)
-	JMP     stored67
+low156:
+	JMP stored144
 
-other68:
-	CMPQ    CX, $0x04
-	JNE     other69
-	VMOVUPS X11, 128(BX)
-	JMP     stored67
+low153:
+	TESTQ     $0x00000002, AX
+	JZ        low157
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low158
+	VMOVSS    X5, 136(BX)(CX*1)
 
-other69:
-	CMPQ   CX, $0x02
-	JNE    other70
-	VMOVSD X11, 128(BX)
-	JMP    stored67
+low158:
+	JMP stored144
 
-other70:
-	CMPQ   CX, $0x01
-	JNE    other71
+low157:
+	TESTQ  $0x00000001, AX
+	JZ     low159
+	VMOVSS X5, 128(BX)(CX*1)
+
+low159:
+stored144:
+	VMOVUPS       Z6, (BX)(CX*2)
+	VMOVUPS       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low161
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low162
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low163
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low164
+	VMOVSS        X8, 184(BX)(CX*2)
+
+low164:
+	JMP stored160
+
+low163:
+	TESTQ  $0x00000001, AX
+	JZ     low165
+	VMOVSS X8, 176(BX)(CX*2)
+
+low165:
+	JMP stored160
+
+low162:
+	TESTQ     $0x00000002, AX
+	JZ        low166
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low167
+	VMOVSS    X8, 168(BX)(CX*2)
+
+low167:
+	JMP stored160
+
+low166:
+	TESTQ  $0x00000001, AX
+	JZ     low168
+	VMOVSS X8, 160(BX)(CX*2)
+
+low168:
+	JMP stored160
+
+low161:
+	TESTQ        $0x00000004, AX
+	JZ           low169
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low170
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low171
+	VMOVSS       X8, 152(BX)(CX*2)
+
+low171:
+	JMP stored160
+
+low170:
+	TESTQ  $0x00000001, AX
+	JZ     low172
+	VMOVSS X8, 144(BX)(CX*2)
+
+low172:
+	JMP stored160
+
+low169:
+	TESTQ     $0x00000002, AX
+	JZ        low173
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low174
+	VMOVSS    X8, 136(BX)(CX*2)
+
+low174:
+	JMP stored160
+
+low173:
+	TESTQ  $0x00000001, AX
+	JZ     low175
+	VMOVSS X8, 128(BX)(CX*2)
+
+low175:
+stored160:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted176
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z9, (BX)
+	VMOVUPS       Z10, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low178
+	VMOVUPS       Y11, 128(BX)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low179
+	VMOVUPS       X11, 160(BX)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low180
+	VMOVSD        X11, 176(BX)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low181
+	VMOVSS        X11, 184(BX)
+
+low181:
+	JMP stored177
+
+low180:
+	TESTQ  $0x00000001, AX
+	JZ     low182
+	VMOVSS X11, 176(BX)
+
+low182:
+	JMP stored177
+
+low179:
+	TESTQ     $0x00000002, AX
+	JZ        low183
+	VMOVSD    X11, 160(BX)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low184
+	VMOVSS    X11, 168(BX)
+
+low184:
+	JMP stored177
+
+low183:
+	TESTQ  $0x00000001, AX
+	JZ     low185
+	VMOVSS X11, 160(BX)
+
+low185:
+	JMP stored177
+
+low178:
+	TESTQ        $0x00000004, AX
+	JZ           low186
+	VMOVUPS      X11, 128(BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low187
+	VMOVSD       X11, 144(BX)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low188
+	VMOVSS       X11, 152(BX)
+
+low188:
+	JMP stored177
+
+low187:
+	TESTQ  $0x00000001, AX
+	JZ     low189
+	VMOVSS X11, 144(BX)
+
+low189:
+	JMP stored177
+
+low186:
+	TESTQ     $0x00000002, AX
+	JZ        low190
+	VMOVSD    X11, 128(BX)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low191
+	VMOVSS    X11, 136(BX)
+
+low191:
+	JMP stored177
+
+low190:
+	TESTQ  $0x00000001, AX
+	JZ     low192
 	VMOVSS X11, 128(BX)
-	JMP    stored67
 
-other71:
-	VMOVUPS Z11, K1, 128(BX)
-
-stored67:
-unwanted66:
+low192:
+stored177:
+unwanted176:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer40:
+fewer106:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer72
+	JNE  fewer193
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(DX*1), Z3
-	VMOVUPS   64(BX)(DX*1), Z4
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z5
+	VMOVUPS   (BX)(CX*1), Z3
+	VMOVUPS   64(BX)(CX*1), Z4
+	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ      dbinit+40(FP), BX
@@ -626,218 +1319,470 @@ fewer40:
 	VMOVUPS   64(BX), Z7
 	VMOVUPS.Z 128(BX), K1, Z8
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded73
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other74
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded194
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other195
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold75:
-	VMOVUPS      (BX), Z9
-	VMOVUPS      (SI), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPS       $0x06, Z13, Z12, K2
-	VMOVAPS.Z    Z9, K2, Z9
-	VADDPS       Z9, Z6, Z6
-	VMOVUPS      64(BX), Z10
-	VMOVUPS      64(SI), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPS       $0x06, Z13, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
-	VADDPS       Z10, Z7, Z7
-	VMOVUPS.Z    128(BX), K1, Z11
-	VMOVUPS.Z    128(SI), K1, Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPS       $0x06, Z13, Z12, K2
-	VMOVAPS.Z    Z11, K2, Z11
-	VADDPS       Z11, Z8, Z8
-	VBROADCASTSS (R8), Z13
-	VFMADD231PS  Z13, Z9, Z0
-	VFMADD231PS  Z13, Z10, Z1
-	VFMADD231PS  Z13, Z11, Z2
-	VBROADCASTSS 4(R8), Z13
-	VFMADD231PS  Z13, Z9, Z3
-	VFMADD231PS  Z13, Z10, Z4
-	VFMADD231PS  Z13, Z11, Z5
-	VMOVUPS      Z9, (BX)
-	VMOVUPS      Z10, 64(BX)
-	CMPQ         CX, $0x08
-	JNE          other77
-	VMOVUPS      Y11, 128(BX)
-	JMP          stored76
+fold196:
+	VMOVUPS       (BX), Z9
+	VMOVUPS       (DX), Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPS        $0x06, Z13, Z12, K2
+	VMOVAPS.Z     Z9, K2, Z9
+	VADDPS        Z9, Z6, Z6
+	VMOVUPS       64(BX), Z10
+	VMOVUPS       64(DX), Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPS        $0x06, Z13, Z12, K2
+	VMOVAPS.Z     Z10, K2, Z10
+	VADDPS        Z10, Z7, Z7
+	VMOVUPS.Z     128(BX), K1, Z11
+	VMOVUPS.Z     128(DX), K1, Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPS        $0x06, Z13, Z12, K2
+	VMOVAPS.Z     Z11, K2, Z11
+	VADDPS        Z11, Z8, Z8
+	VBROADCASTSS  (DI), Z13
+	VFMADD231PS   Z13, Z9, Z0
+	VFMADD231PS   Z13, Z10, Z1
+	VFMADD231PS   Z13, Z11, Z2
+	VBROADCASTSS  4(DI), Z13
+	VFMADD231PS   Z13, Z9, Z3
+	VFMADD231PS   Z13, Z10, Z4
+	VFMADD231PS   Z13, Z11, Z5
+	VMOVUPS       Z9, (BX)
+	VMOVUPS       Z10, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low198
+	VMOVUPS       Y11, 128(BX)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low199
+	VMOVUPS       X11, 160(BX)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low200
+	VMOVSD        X11, 176(BX)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low201
+	VMOVSS        X11, 184(BX)
 
-other77:
-	CMPQ    CX, $0x04
-	JNE     other78
-	VMOVUPS X11, 128(BX)
-	JMP     stored76
+low201:
+	JMP stored197
 
-other78:
-	CMPQ   CX, $0x02
-	JNE    other79
-	VMOVSD X11, 128(BX)
-	JMP    stored76
+low200:
+	TESTQ  $0x00000001, AX
+	JZ     low202
+	VMOVSS X11, 176(BX)
 
-other79:
-	CMPQ   CX, $0x01
-	JNE    other80
+low202:
+	JMP stored197
+
+low199:
+	TESTQ     $0x00000002, AX
+	JZ        low203
+	VMOVSD    X11, 160(BX)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low204
+	VMOVSS    X11, 168(BX)
+
+low204:
+	JMP stored197
+
+low203:
+	TESTQ  $0x00000001, AX
+	JZ     low205
+	VMOVSS X11, 160(BX)
+
+low205:
+	JMP stored197
+
+low198:
+	TESTQ        $0x00000004, AX
+	JZ           low206
+	VMOVUPS      X11, 128(BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low207
+	VMOVSD       X11, 144(BX)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low208
+	VMOVSS       X11, 152(BX)
+
+low208:
+	JMP stored197
+
+low207:
+	TESTQ  $0x00000001, AX
+	JZ     low209
+	VMOVSS X11, 144(BX)
+
+low209:
+	JMP stored197
+
+low206:
+	TESTQ     $0x00000002, AX
+	JZ        low210
+	VMOVSD    X11, 128(BX)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low211
+	VMOVSS    X11, 136(BX)
+
+low211:
+	JMP stored197
+
+low210:
+	TESTQ  $0x00000001, AX
+	JZ     low212
 	VMOVSS X11, 128(BX)
-	JMP    stored76
 
-other80:
-	VMOVUPS Z11, K1, 128(BX)
+low212:
+stored197:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold196
+	JMP  folded194
 
-stored76:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold75
-	JMP  folded73
-
-other74:
+other195:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold82:
+fold214:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
 	VADDPS       Z10, Z7, Z7
 	VMOVUPS.Z    128(BX), K1, Z11
 	VADDPS       Z11, Z8, Z8
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z9, Z0
 	VFMADD231PS  Z13, Z10, Z1
 	VFMADD231PS  Z13, Z11, Z2
-	VBROADCASTSS 4(R8), Z13
+	VBROADCASTSS 4(DI), Z13
 	VFMADD231PS  Z13, Z9, Z3
 	VFMADD231PS  Z13, Z10, Z4
 	VFMADD231PS  Z13, Z11, Z5
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold82
-	JMP          folded73
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold214
+	JMP          folded194
 
-folded73:
-	VPXORD  Z13, Z13, Z13
-	VADDPS  Z13, Z0, Z0
-	VADDPS  Z13, Z1, Z1
-	VADDPS  Z13, Z2, Z2
-	VADDPS  Z13, Z3, Z3
-	VADDPS  Z13, Z4, Z4
-	VADDPS  Z13, Z5, Z5
-	VADDPS  Z13, Z6, Z6
-	VADDPS  Z13, Z7, Z7
-	VADDPS  Z13, Z8, Z8
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other84
-	VMOVUPS Y2, 128(BX)
-	JMP     stored83
+folded194:
+	VPXORD        Z13, Z13, Z13
+	VADDPS        Z13, Z0, Z0
+	VADDPS        Z13, Z1, Z1
+	VADDPS        Z13, Z2, Z2
+	VADDPS        Z13, Z3, Z3
+	VADDPS        Z13, Z4, Z4
+	VADDPS        Z13, Z5, Z5
+	VADDPS        Z13, Z6, Z6
+	VADDPS        Z13, Z7, Z7
+	VADDPS        Z13, Z8, Z8
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low216
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low217
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low218
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low219
+	VMOVSS        X2, 184(BX)
 
-other84:
-	CMPQ    CX, $0x04
-	JNE     other85
-	VMOVUPS X2, 128(BX)
-	JMP     stored83
+low219:
+	JMP stored215
 
-other85:
-	CMPQ   CX, $0x02
-	JNE    other86
-	VMOVSD X2, 128(BX)
-	JMP    stored83
+low218:
+	TESTQ  $0x00000001, AX
+	JZ     low220
+	VMOVSS X2, 176(BX)
 
-other86:
-	CMPQ   CX, $0x01
-	JNE    other87
+low220:
+	JMP stored215
+
+low217:
+	TESTQ     $0x00000002, AX
+	JZ        low221
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low222
+	VMOVSS    X2, 168(BX)
+
+low222:
+	JMP stored215
+
+low221:
+	TESTQ  $0x00000001, AX
+	JZ     low223
+	VMOVSS X2, 160(BX)
+
+low223:
+	JMP stored215
+
+low216:
+	TESTQ        $0x00000004, AX
+	JZ           low224
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low225
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low226
+	VMOVSS       X2, 152(BX)
+
+low226:
+	JMP stored215
+
+low225:
+	TESTQ  $0x00000001, AX
+	JZ     low227
+	VMOVSS X2, 144(BX)
+
+low227:
+	JMP stored215
+
+low224:
+	TESTQ     $0x00000002, AX
+	JZ        low228
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low229
+	VMOVSS    X2, 136(BX)
+
+low229:
+	JMP stored215
+
+low228:
+	TESTQ  $0x00000001, AX
+	JZ     low230
 	VMOVSS X2, 128(BX)
-	JMP    stored83
 
-other87:
-	VMOVUPS Z2, K1, 128(BX)
+low230:
+stored215:
+	VMOVUPS       Z3, (BX)(CX*1)
+	VMOVUPS       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low232
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low233
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low234
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low235
+	VMOVSS        X5, 184(BX)(CX*1)
 
-stored83:
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other89
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored88
+low235:
+	JMP stored231
 
-other89:
-	CMPQ    CX, $0x04
-	JNE     other90
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored88
+low234:
+	TESTQ  $0x00000001, AX
+	JZ     low236
+	VMOVSS X5, 176(BX)(CX*1)
 
-other90:
-	CMPQ   CX, $0x02
-	JNE    other91
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored88
+low236:
+	JMP stored231
 
-other91:
-	CMPQ   CX, $0x01
-	JNE    other92
-	VMOVSS X5, 128(BX)(DX*1)
-	JMP    stored88
+low233:
+	TESTQ     $0x00000002, AX
+	JZ        low237
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low238
+	VMOVSS    X5, 168(BX)(CX*1)
 
-other92:
-	VMOVUPS Z5, K1, 128(BX)(DX*1)
+low238:
+	JMP stored231
 
-stored88:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted93
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other95
-	VMOVUPS Y8, 128(BX)
-	JMP     stored94
+low237:
+	TESTQ  $0x00000001, AX
+	JZ     low239
+	VMOVSS X5, 160(BX)(CX*1)
 
-other95:
-	CMPQ    CX, $0x04
-	JNE     other96
-	VMOVUPS X8, 128(BX)
-	JMP     stored94
+low239:
+	JMP stored231
 
-other96:
-	CMPQ   CX, $0x02
-	JNE    other97
-	VMOVSD X8, 128(BX)
-	JMP    stored94
+low232:
+	TESTQ        $0x00000004, AX
+	JZ           low240
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low241
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low242
+	VMOVSS       X5, 152(BX)(CX*1)
 
-other97:
-	CMPQ   CX, $0x01
-	JNE    other98
+low242:
+	JMP stored231
+
+low241:
+	TESTQ  $0x00000001, AX
+	JZ     low243
+	VMOVSS X5, 144(BX)(CX*1)
+
+low243:
+	JMP stored231
+
+low240:
+	TESTQ     $0x00000002, AX
+	JZ        low244
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low245
+	VMOVSS    X5, 136(BX)(CX*1)
+
+low245:
+	JMP stored231
+
+low244:
+	TESTQ  $0x00000001, AX
+	JZ     low246
+	VMOVSS X5, 128(BX)(CX*1)
+
+low246:
+stored231:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted247
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z6, (BX)
+	VMOVUPS       Z7, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low249
+	VMOVUPS       Y8, 128(BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low250
+	VMOVUPS       X8, 160(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low251
+	VMOVSD        X8, 176(BX)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low252
+	VMOVSS        X8, 184(BX)
+
+low252:
+	JMP stored248
+
+low251:
+	TESTQ  $0x00000001, AX
+	JZ     low253
+	VMOVSS X8, 176(BX)
+
+low253:
+	JMP stored248
+
+low250:
+	TESTQ     $0x00000002, AX
+	JZ        low254
+	VMOVSD    X8, 160(BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low255
+	VMOVSS    X8, 168(BX)
+
+low255:
+	JMP stored248
+
+low254:
+	TESTQ  $0x00000001, AX
+	JZ     low256
+	VMOVSS X8, 160(BX)
+
+low256:
+	JMP stored248
+
+low249:
+	TESTQ        $0x00000004, AX
+	JZ           low257
+	VMOVUPS      X8, 128(BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low258
+	VMOVSD       X8, 144(BX)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low259
+	VMOVSS       X8, 152(BX)
+
+low259:
+	JMP stored248
+
+low258:
+	TESTQ  $0x00000001, AX
+	JZ     low260
+	VMOVSS X8, 144(BX)
+
+low260:
+	JMP stored248
+
+low257:
+	TESTQ     $0x00000002, AX
+	JZ        low261
+	VMOVSD    X8, 128(BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low262
+	VMOVSS    X8, 136(BX)
+
+low262:
+	JMP stored248
+
+low261:
+	TESTQ  $0x00000001, AX
+	JZ     low263
 	VMOVSS X8, 128(BX)
-	JMP    stored94
 
-other98:
-	VMOVUPS Z8, K1, 128(BX)
-
-stored94:
-unwanted93:
+low263:
+stored248:
+unwanted247:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer72:
+fewer193:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer99
+	JNE  fewer264
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -851,174 +1796,363 @@ fewer72:
 	VMOVUPS   64(BX), Z4
 	VMOVUPS.Z 128(BX), K1, Z5
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded100
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other101
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded265
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other266
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold102:
-	VMOVUPS      (BX), Z6
-	VMOVUPS      (SI), Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPS       $0x06, Z10, Z9, K2
-	VMOVAPS.Z    Z6, K2, Z6
-	VADDPS       Z6, Z3, Z3
-	VMOVUPS      64(BX), Z7
-	VMOVUPS      64(SI), Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPS       $0x06, Z10, Z9, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VADDPS       Z7, Z4, Z4
-	VMOVUPS.Z    128(BX), K1, Z8
-	VMOVUPS.Z    128(SI), K1, Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPS       $0x06, Z10, Z9, K2
-	VMOVAPS.Z    Z8, K2, Z8
-	VADDPS       Z8, Z5, Z5
-	VBROADCASTSS (R8), Z10
-	VFMADD231PS  Z10, Z6, Z0
-	VFMADD231PS  Z10, Z7, Z1
-	VFMADD231PS  Z10, Z8, Z2
-	VMOVUPS      Z6, (BX)
-	VMOVUPS      Z7, 64(BX)
-	CMPQ         CX, $0x08
-	JNE          other104
-	VMOVUPS      Y8, 128(BX)
-	JMP          stored103
+fold267:
+	VMOVUPS       (BX), Z6
+	VMOVUPS       (DX), Z9
+	VPXORD        Z10, Z10, Z10
+	VCMPPS        $0x06, Z10, Z9, K2
+	VMOVAPS.Z     Z6, K2, Z6
+	VADDPS        Z6, Z3, Z3
+	VMOVUPS       64(BX), Z7
+	VMOVUPS       64(DX), Z9
+	VPXORD        Z10, Z10, Z10
+	VCMPPS        $0x06, Z10, Z9, K2
+	VMOVAPS.Z     Z7, K2, Z7
+	VADDPS        Z7, Z4, Z4
+	VMOVUPS.Z     128(BX), K1, Z8
+	VMOVUPS.Z     128(DX), K1, Z9
+	VPXORD        Z10, Z10, Z10
+	VCMPPS        $0x06, Z10, Z9, K2
+	VMOVAPS.Z     Z8, K2, Z8
+	VADDPS        Z8, Z5, Z5
+	VBROADCASTSS  (DI), Z10
+	VFMADD231PS   Z10, Z6, Z0
+	VFMADD231PS   Z10, Z7, Z1
+	VFMADD231PS   Z10, Z8, Z2
+	VMOVUPS       Z6, (BX)
+	VMOVUPS       Z7, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low269
+	VMOVUPS       Y8, 128(BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low270
+	VMOVUPS       X8, 160(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low271
+	VMOVSD        X8, 176(BX)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low272
+	VMOVSS        X8, 184(BX)
 
-other104:
-	CMPQ    CX, $0x04
-	JNE     other105
-	VMOVUPS X8, 128(BX)
-	JMP     stored103
+low272:
+	JMP stored268
 
-other105:
-	CMPQ   CX, $0x02
-	JNE    other106
-	VMOVSD X8, 128(BX)
-	JMP    stored103
+low271:
+	TESTQ  $0x00000001, AX
+	JZ     low273
+	VMOVSS X8, 176(BX)
 
-other106:
-	CMPQ   CX, $0x01
-	JNE    other107
+low273:
+	JMP stored268
+
+low270:
+	TESTQ     $0x00000002, AX
+	JZ        low274
+	VMOVSD    X8, 160(BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low275
+	VMOVSS    X8, 168(BX)
+
+low275:
+	JMP stored268
+
+low274:
+	TESTQ  $0x00000001, AX
+	JZ     low276
+	VMOVSS X8, 160(BX)
+
+low276:
+	JMP stored268
+
+low269:
+	TESTQ        $0x00000004, AX
+	JZ           low277
+	VMOVUPS      X8, 128(BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low278
+	VMOVSD       X8, 144(BX)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low279
+	VMOVSS       X8, 152(BX)
+
+low279:
+	JMP stored268
+
+low278:
+	TESTQ  $0x00000001, AX
+	JZ     low280
+	VMOVSS X8, 144(BX)
+
+low280:
+	JMP stored268
+
+low277:
+	TESTQ     $0x00000002, AX
+	JZ        low281
+	VMOVSD    X8, 128(BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low282
+	VMOVSS    X8, 136(BX)
+
+low282:
+	JMP stored268
+
+low281:
+	TESTQ  $0x00000001, AX
+	JZ     low283
 	VMOVSS X8, 128(BX)
-	JMP    stored103
 
-other107:
-	VMOVUPS Z8, K1, 128(BX)
+low283:
+stored268:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold267
+	JMP  folded265
 
-stored103:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold102
-	JMP  folded100
-
-other101:
+other266:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold109:
+fold285:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
 	VADDPS       Z7, Z4, Z4
 	VMOVUPS.Z    128(BX), K1, Z8
 	VADDPS       Z8, Z5, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z10, Z6, Z0
 	VFMADD231PS  Z10, Z7, Z1
 	VFMADD231PS  Z10, Z8, Z2
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold109
-	JMP          folded100
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold285
+	JMP          folded265
 
-folded100:
-	VPXORD  Z10, Z10, Z10
-	VADDPS  Z10, Z0, Z0
-	VADDPS  Z10, Z1, Z1
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z10, Z3, Z3
-	VADDPS  Z10, Z4, Z4
-	VADDPS  Z10, Z5, Z5
-	MOVQ    dw+0(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other111
-	VMOVUPS Y2, 128(BX)
-	JMP     stored110
+folded265:
+	VPXORD        Z10, Z10, Z10
+	VADDPS        Z10, Z0, Z0
+	VADDPS        Z10, Z1, Z1
+	VADDPS        Z10, Z2, Z2
+	VADDPS        Z10, Z3, Z3
+	VADDPS        Z10, Z4, Z4
+	VADDPS        Z10, Z5, Z5
+	MOVQ          dw+0(FP), BX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low287
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low288
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low289
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low290
+	VMOVSS        X2, 184(BX)
 
-other111:
-	CMPQ    CX, $0x04
-	JNE     other112
-	VMOVUPS X2, 128(BX)
-	JMP     stored110
+low290:
+	JMP stored286
 
-other112:
-	CMPQ   CX, $0x02
-	JNE    other113
-	VMOVSD X2, 128(BX)
-	JMP    stored110
+low289:
+	TESTQ  $0x00000001, AX
+	JZ     low291
+	VMOVSS X2, 176(BX)
 
-other113:
-	CMPQ   CX, $0x01
-	JNE    other114
+low291:
+	JMP stored286
+
+low288:
+	TESTQ     $0x00000002, AX
+	JZ        low292
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low293
+	VMOVSS    X2, 168(BX)
+
+low293:
+	JMP stored286
+
+low292:
+	TESTQ  $0x00000001, AX
+	JZ     low294
+	VMOVSS X2, 160(BX)
+
+low294:
+	JMP stored286
+
+low287:
+	TESTQ        $0x00000004, AX
+	JZ           low295
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low296
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low297
+	VMOVSS       X2, 152(BX)
+
+low297:
+	JMP stored286
+
+low296:
+	TESTQ  $0x00000001, AX
+	JZ     low298
+	VMOVSS X2, 144(BX)
+
+low298:
+	JMP stored286
+
+low295:
+	TESTQ     $0x00000002, AX
+	JZ        low299
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low300
+	VMOVSS    X2, 136(BX)
+
+low300:
+	JMP stored286
+
+low299:
+	TESTQ  $0x00000001, AX
+	JZ     low301
 	VMOVSS X2, 128(BX)
-	JMP    stored110
 
-other114:
-	VMOVUPS Z2, K1, 128(BX)
+low301:
+stored286:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted302
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z3, (BX)
+	VMOVUPS       Z4, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low304
+	VMOVUPS       Y5, 128(BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low305
+	VMOVUPS       X5, 160(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low306
+	VMOVSD        X5, 176(BX)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low307
+	VMOVSS        X5, 184(BX)
 
-stored110:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted115
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z3, (BX)
-	VMOVUPS Z4, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other117
-	VMOVUPS Y5, 128(BX)
-	JMP     stored116
+low307:
+	JMP stored303
 
-other117:
-	CMPQ    CX, $0x04
-	JNE     other118
-	VMOVUPS X5, 128(BX)
-	JMP     stored116
+low306:
+	TESTQ  $0x00000001, AX
+	JZ     low308
+	VMOVSS X5, 176(BX)
 
-other118:
-	CMPQ   CX, $0x02
-	JNE    other119
-	VMOVSD X5, 128(BX)
-	JMP    stored116
+low308:
+	JMP stored303
 
-other119:
-	CMPQ   CX, $0x01
-	JNE    other120
+low305:
+	TESTQ     $0x00000002, AX
+	JZ        low309
+	VMOVSD    X5, 160(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low310
+	VMOVSS    X5, 168(BX)
+
+low310:
+	JMP stored303
+
+low309:
+	TESTQ  $0x00000001, AX
+	JZ     low311
+	VMOVSS X5, 160(BX)
+
+low311:
+	JMP stored303
+
+low304:
+	TESTQ        $0x00000004, AX
+	JZ           low312
+	VMOVUPS      X5, 128(BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low313
+	VMOVSD       X5, 144(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low314
+	VMOVSS       X5, 152(BX)
+
+low314:
+	JMP stored303
+
+low313:
+	TESTQ  $0x00000001, AX
+	JZ     low315
+	VMOVSS X5, 144(BX)
+
+low315:
+	JMP stored303
+
+low312:
+	TESTQ     $0x00000002, AX
+	JZ        low316
+	VMOVSD    X5, 128(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low317
+	VMOVSS    X5, 136(BX)
+
+low317:
+	JMP stored303
+
+low316:
+	TESTQ  $0x00000001, AX
+	JZ     low318
 	VMOVSS X5, 128(BX)
-	JMP    stored116
 
-other120:
-	VMOVUPS Z5, K1, 128(BX)
-
-stored116:
-unwanted115:
+low318:
+stored303:
+unwanted302:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer99:
+fewer264:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -1028,129 +2162,255 @@ fewer99:
 	VMOVUPS   64(BX), Z1
 	VMOVUPS.Z 128(BX), K1, Z2
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded122
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other123
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded320
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other321
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold124:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (SI), Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPS    $0x06, Z7, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(SI), Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPS    $0x06, Z7, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS.Z 128(BX), K1, Z5
-	VMOVUPS.Z 128(SI), K1, Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPS    $0x06, Z7, Z6, K2
-	VMOVAPS.Z Z5, K2, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	CMPQ      CX, $0x08
-	JNE       other126
-	VMOVUPS   Y5, 128(BX)
-	JMP       stored125
+fold322:
+	VMOVUPS       (BX), Z3
+	VMOVUPS       (DX), Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPS        $0x06, Z7, Z6, K2
+	VMOVAPS.Z     Z3, K2, Z3
+	VADDPS        Z3, Z0, Z0
+	VMOVUPS       64(BX), Z4
+	VMOVUPS       64(DX), Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPS        $0x06, Z7, Z6, K2
+	VMOVAPS.Z     Z4, K2, Z4
+	VADDPS        Z4, Z1, Z1
+	VMOVUPS.Z     128(BX), K1, Z5
+	VMOVUPS.Z     128(DX), K1, Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPS        $0x06, Z7, Z6, K2
+	VMOVAPS.Z     Z5, K2, Z5
+	VADDPS        Z5, Z2, Z2
+	VMOVUPS       Z3, (BX)
+	VMOVUPS       Z4, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low324
+	VMOVUPS       Y5, 128(BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low325
+	VMOVUPS       X5, 160(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low326
+	VMOVSD        X5, 176(BX)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low327
+	VMOVSS        X5, 184(BX)
 
-other126:
-	CMPQ    CX, $0x04
-	JNE     other127
-	VMOVUPS X5, 128(BX)
-	JMP     stored125
+low327:
+	JMP stored323
 
-other127:
-	CMPQ   CX, $0x02
-	JNE    other128
-	VMOVSD X5, 128(BX)
-	JMP    stored125
+low326:
+	TESTQ  $0x00000001, AX
+	JZ     low328
+	VMOVSS X5, 176(BX)
 
-other128:
-	CMPQ   CX, $0x01
-	JNE    other129
+low328:
+	JMP stored323
+
+low325:
+	TESTQ     $0x00000002, AX
+	JZ        low329
+	VMOVSD    X5, 160(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low330
+	VMOVSS    X5, 168(BX)
+
+low330:
+	JMP stored323
+
+low329:
+	TESTQ  $0x00000001, AX
+	JZ     low331
+	VMOVSS X5, 160(BX)
+
+low331:
+	JMP stored323
+
+low324:
+	TESTQ        $0x00000004, AX
+	JZ           low332
+	VMOVUPS      X5, 128(BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low333
+	VMOVSD       X5, 144(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low334
+	VMOVSS       X5, 152(BX)
+
+low334:
+	JMP stored323
+
+low333:
+	TESTQ  $0x00000001, AX
+	JZ     low335
+	VMOVSS X5, 144(BX)
+
+low335:
+	JMP stored323
+
+low332:
+	TESTQ     $0x00000002, AX
+	JZ        low336
+	VMOVSD    X5, 128(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low337
+	VMOVSS    X5, 136(BX)
+
+low337:
+	JMP stored323
+
+low336:
+	TESTQ  $0x00000001, AX
+	JZ     low338
 	VMOVSS X5, 128(BX)
-	JMP    stored125
 
-other129:
-	VMOVUPS Z5, K1, 128(BX)
+low338:
+stored323:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold322
+	JMP  folded320
 
-stored125:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold124
-	JMP  folded122
-
-other123:
+other321:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold131:
+fold340:
 	VMOVUPS   (BX), Z3
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   64(BX), Z4
 	VADDPS    Z4, Z1, Z1
 	VMOVUPS.Z 128(BX), K1, Z5
 	VADDPS    Z5, Z2, Z2
-	ADDQ      DX, BX
-	ADDQ      R9, R8
-	DECQ      R10
-	JNZ       fold131
-	JMP       folded122
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold340
+	JMP       folded320
 
-folded122:
-	VPXORD  Z7, Z7, Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted132
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other134
-	VMOVUPS Y2, 128(BX)
-	JMP     stored133
+folded320:
+	VPXORD        Z7, Z7, Z7
+	VADDPS        Z7, Z0, Z0
+	VADDPS        Z7, Z1, Z1
+	VADDPS        Z7, Z2, Z2
+	MOVQ          dw+0(FP), BX
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted341
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low343
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low344
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low345
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low346
+	VMOVSS        X2, 184(BX)
 
-other134:
-	CMPQ    CX, $0x04
-	JNE     other135
-	VMOVUPS X2, 128(BX)
-	JMP     stored133
+low346:
+	JMP stored342
 
-other135:
-	CMPQ   CX, $0x02
-	JNE    other136
-	VMOVSD X2, 128(BX)
-	JMP    stored133
+low345:
+	TESTQ  $0x00000001, AX
+	JZ     low347
+	VMOVSS X2, 176(BX)
 
-other136:
-	CMPQ   CX, $0x01
-	JNE    other137
+low347:
+	JMP stored342
+
+low344:
+	TESTQ     $0x00000002, AX
+	JZ        low348
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low349
+	VMOVSS    X2, 168(BX)
+
+low349:
+	JMP stored342
+
+low348:
+	TESTQ  $0x00000001, AX
+	JZ     low350
+	VMOVSS X2, 160(BX)
+
+low350:
+	JMP stored342
+
+low343:
+	TESTQ        $0x00000004, AX
+	JZ           low351
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low352
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low353
+	VMOVSS       X2, 152(BX)
+
+low353:
+	JMP stored342
+
+low352:
+	TESTQ  $0x00000001, AX
+	JZ     low354
+	VMOVSS X2, 144(BX)
+
+low354:
+	JMP stored342
+
+low351:
+	TESTQ     $0x00000002, AX
+	JZ        low355
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low356
+	VMOVSS    X2, 136(BX)
+
+low356:
+	JMP stored342
+
+low355:
+	TESTQ  $0x00000001, AX
+	JZ     low357
 	VMOVSS X2, 128(BX)
-	JMP    stored133
 
-other137:
-	VMOVUPS Z2, K1, 128(BX)
-
-stored133:
-unwanted132:
+low357:
+stored342:
+unwanted341:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -1158,7 +2418,7 @@ unwanted132:
 full1:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer138
+	JNE  fewer358
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1190,13 +2450,13 @@ full1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded139
+	JLE     folded359
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other140
+	JNE     other360
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold361:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
 	VPXORD       Z19, Z19, Z19
@@ -1238,12 +2498,12 @@ fold141:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold141
-	JMP          folded139
+	JNZ          fold361
+	JMP          folded359
 
-other140:
+other360:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold363:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
@@ -1269,10 +2529,10 @@ fold143:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold143
-	JMP          folded139
+	JNZ          fold363
+	JMP          folded359
 
-folded139:
+folded359:
 	VPXORD  Z19, Z19, Z19
 	VADDPS  Z19, Z0, Z0
 	VADDPS  Z19, Z1, Z1
@@ -1306,21 +2566,21 @@ folded139:
 	VMOVUPS Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted144
+	JE      unwanted364
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(BX)
 
-unwanted144:
+unwanted364:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer138:
+fewer358:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer145
+	JNE  fewer365
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1348,13 +2608,13 @@ fewer138:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded146
+	JLE     folded366
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other147
+	JNE     other367
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold148:
+fold368:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
 	VPXORD       Z16, Z16, Z16
@@ -1392,12 +2652,12 @@ fold148:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold148
-	JMP          folded146
+	JNZ          fold368
+	JMP          folded366
 
-other147:
+other367:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
+fold370:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
@@ -1419,10 +2679,10 @@ fold150:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold150
-	JMP          folded146
+	JNZ          fold370
+	JMP          folded366
 
-folded146:
+folded366:
 	VPXORD  Z16, Z16, Z16
 	VADDPS  Z16, Z0, Z0
 	VADDPS  Z16, Z1, Z1
@@ -1449,21 +2709,21 @@ folded146:
 	VMOVUPS Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted151
+	JE      unwanted371
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z9, (BX)
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Z11, 128(BX)
 
-unwanted151:
+unwanted371:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer145:
+fewer365:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer152
+	JNE  fewer372
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1488,13 +2748,13 @@ fewer145:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded153
+	JLE     folded373
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other154
+	JNE     other374
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold155:
+fold375:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -1528,12 +2788,12 @@ fold155:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold155
-	JMP          folded153
+	JNZ          fold375
+	JMP          folded373
 
-other154:
+other374:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
+fold377:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
@@ -1551,10 +2811,10 @@ fold157:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold157
-	JMP          folded153
+	JNZ          fold377
+	JMP          folded373
 
-folded153:
+folded373:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -1575,21 +2835,21 @@ folded153:
 	VMOVUPS Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted158
+	JE      unwanted378
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Z8, 128(BX)
 
-unwanted158:
+unwanted378:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer152:
+fewer372:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer159
+	JNE  fewer379
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1610,13 +2870,13 @@ fewer152:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded160
+	JLE     folded380
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other161
+	JNE     other381
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold162:
+fold382:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
 	VPXORD       Z10, Z10, Z10
@@ -1646,12 +2906,12 @@ fold162:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold162
-	JMP          folded160
+	JNZ          fold382
+	JMP          folded380
 
-other161:
+other381:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
+fold384:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
@@ -1665,10 +2925,10 @@ fold164:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold164
-	JMP          folded160
+	JNZ          fold384
+	JMP          folded380
 
-folded160:
+folded380:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -1682,18 +2942,18 @@ folded160:
 	VMOVUPS Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted165
+	JE      unwanted385
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Z5, 128(BX)
 
-unwanted165:
+unwanted385:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer159:
+fewer379:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -1710,13 +2970,13 @@ fewer159:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded167
+	JLE     folded387
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other168
+	JNE     other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold169:
+fold389:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VPXORD    Z7, Z7, Z7
@@ -1742,12 +3002,12 @@ fold169:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold169
-	JMP       folded167
+	JNZ       fold389
+	JMP       folded387
 
-other168:
+other388:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold171:
+fold391:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -1757,10 +3017,10 @@ fold171:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold171
-	JMP     folded167
+	JNZ     fold391
+	JMP     folded387
 
-folded167:
+folded387:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -1768,22 +3028,22 @@ folded167:
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted172
+	JE      unwanted392
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(BX)
 
-unwanted172:
+unwanted392:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ  AX, $0x10
-	JLE   narrower174
+	JLE   narrower394
 	CMPQ  AX, $0x20
-	JE    full173
+	JE    full393
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -1791,744 +3051,1689 @@ narrower2:
 	KMOVW BX, K1
 	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x04
-	JNE   fewer175
+	JNE   fewer395
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      lddwinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPS   (BX)(DX*2), Z4
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPS   (BX)(SI*1), Z6
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z7
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPS   (BX)(CX*2), Z4
+	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPS   (BX)(DX*1), Z6
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPS   (BX), Z8
 	VMOVUPS.Z 64(BX), K1, Z9
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded176
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other177
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded396
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other397
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold178:
-	VMOVUPS      (BX), Z10
-	VMOVUPS      (SI), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPS       $0x06, Z13, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
-	VADDPS       Z10, Z8, Z8
-	VMOVUPS.Z    64(BX), K1, Z11
-	VMOVUPS.Z    64(SI), K1, Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPS       $0x06, Z13, Z12, K2
-	VMOVAPS.Z    Z11, K2, Z11
-	VADDPS       Z11, Z9, Z9
-	VBROADCASTSS (R8), Z13
-	VFMADD231PS  Z13, Z10, Z0
-	VFMADD231PS  Z13, Z11, Z1
-	VBROADCASTSS 4(R8), Z13
-	VFMADD231PS  Z13, Z10, Z2
-	VFMADD231PS  Z13, Z11, Z3
-	VBROADCASTSS 8(R8), Z13
-	VFMADD231PS  Z13, Z10, Z4
-	VFMADD231PS  Z13, Z11, Z5
-	VBROADCASTSS 12(R8), Z13
-	VFMADD231PS  Z13, Z10, Z6
-	VFMADD231PS  Z13, Z11, Z7
-	VMOVUPS      Z10, (BX)
-	CMPQ         CX, $0x08
-	JNE          other180
-	VMOVUPS      Y11, 64(BX)
-	JMP          stored179
+fold398:
+	VMOVUPS       (BX), Z10
+	VMOVUPS       (DX), Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPS        $0x06, Z13, Z12, K2
+	VMOVAPS.Z     Z10, K2, Z10
+	VADDPS        Z10, Z8, Z8
+	VMOVUPS.Z     64(BX), K1, Z11
+	VMOVUPS.Z     64(DX), K1, Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPS        $0x06, Z13, Z12, K2
+	VMOVAPS.Z     Z11, K2, Z11
+	VADDPS        Z11, Z9, Z9
+	VBROADCASTSS  (DI), Z13
+	VFMADD231PS   Z13, Z10, Z0
+	VFMADD231PS   Z13, Z11, Z1
+	VBROADCASTSS  4(DI), Z13
+	VFMADD231PS   Z13, Z10, Z2
+	VFMADD231PS   Z13, Z11, Z3
+	VBROADCASTSS  8(DI), Z13
+	VFMADD231PS   Z13, Z10, Z4
+	VFMADD231PS   Z13, Z11, Z5
+	VBROADCASTSS  12(DI), Z13
+	VFMADD231PS   Z13, Z10, Z6
+	VFMADD231PS   Z13, Z11, Z7
+	VMOVUPS       Z10, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low400
+	VMOVUPS       Y11, 64(BX)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low401
+	VMOVUPS       X11, 96(BX)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low402
+	VMOVSD        X11, 112(BX)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low403
+	VMOVSS        X11, 120(BX)
 
-other180:
-	CMPQ    CX, $0x04
-	JNE     other181
-	VMOVUPS X11, 64(BX)
-	JMP     stored179
+low403:
+	JMP stored399
 
-other181:
-	CMPQ   CX, $0x02
-	JNE    other182
-	VMOVSD X11, 64(BX)
-	JMP    stored179
+low402:
+	TESTQ  $0x00000001, AX
+	JZ     low404
+	VMOVSS X11, 112(BX)
 
-other182:
-	CMPQ   CX, $0x01
-	JNE    other183
+low404:
+	JMP stored399
+
+low401:
+	TESTQ     $0x00000002, AX
+	JZ        low405
+	VMOVSD    X11, 96(BX)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low406
+	VMOVSS    X11, 104(BX)
+
+low406:
+	JMP stored399
+
+low405:
+	TESTQ  $0x00000001, AX
+	JZ     low407
+	VMOVSS X11, 96(BX)
+
+low407:
+	JMP stored399
+
+low400:
+	TESTQ        $0x00000004, AX
+	JZ           low408
+	VMOVUPS      X11, 64(BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low409
+	VMOVSD       X11, 80(BX)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low410
+	VMOVSS       X11, 88(BX)
+
+low410:
+	JMP stored399
+
+low409:
+	TESTQ  $0x00000001, AX
+	JZ     low411
+	VMOVSS X11, 80(BX)
+
+low411:
+	JMP stored399
+
+low408:
+	TESTQ     $0x00000002, AX
+	JZ        low412
+	VMOVSD    X11, 64(BX)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low413
+	VMOVSS    X11, 72(BX)
+
+low413:
+	JMP stored399
+
+low412:
+	TESTQ  $0x00000001, AX
+	JZ     low414
 	VMOVSS X11, 64(BX)
-	JMP    stored179
 
-other183:
-	VMOVUPS Z11, K1, 64(BX)
+low414:
+stored399:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold398
+	JMP  folded396
 
-stored179:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold178
-	JMP  folded176
-
-other177:
+other397:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold185:
+fold416:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS.Z    64(BX), K1, Z11
 	VADDPS       Z11, Z9, Z9
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
 	VFMADD231PS  Z13, Z11, Z1
-	VBROADCASTSS 4(R8), Z13
+	VBROADCASTSS 4(DI), Z13
 	VFMADD231PS  Z13, Z10, Z2
 	VFMADD231PS  Z13, Z11, Z3
-	VBROADCASTSS 8(R8), Z13
+	VBROADCASTSS 8(DI), Z13
 	VFMADD231PS  Z13, Z10, Z4
 	VFMADD231PS  Z13, Z11, Z5
-	VBROADCASTSS 12(R8), Z13
+	VBROADCASTSS 12(DI), Z13
 	VFMADD231PS  Z13, Z10, Z6
 	VFMADD231PS  Z13, Z11, Z7
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold185
-	JMP          folded176
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold416
+	JMP          folded396
 
-folded176:
-	VPXORD  Z13, Z13, Z13
-	VADDPS  Z13, Z0, Z0
-	VADDPS  Z13, Z1, Z1
-	VADDPS  Z13, Z2, Z2
-	VADDPS  Z13, Z3, Z3
-	VADDPS  Z13, Z4, Z4
-	VADDPS  Z13, Z5, Z5
-	VADDPS  Z13, Z6, Z6
-	VADDPS  Z13, Z7, Z7
-	VADDPS  Z13, Z8, Z8
-	VADDPS  Z13, Z9, Z9
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other187
-	VMOVUPS Y1, 64(BX)
-	JMP     stored186
+folded396:
+	VPXORD        Z13, Z13, Z13
+	VADDPS        Z13, Z0, Z0
+	VADDPS        Z13, Z1, Z1
+	VADDPS        Z13, Z2, Z2
+	VADDPS        Z13, Z3, Z3
+	VADDPS        Z13, Z4, Z4
+	VADDPS        Z13, Z5, Z5
+	VADDPS        Z13, Z6, Z6
+	VADDPS        Z13, Z7, Z7
+	VADDPS        Z13, Z8, Z8
+	VADDPS        Z13, Z9, Z9
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low418
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low419
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low420
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low421
+	VMOVSS        X1, 120(BX)
 
-other187:
-	CMPQ    CX, $0x04
-	JNE     other188
-	VMOVUPS X1, 64(BX)
-	JMP     stored186
+low421:
+	JMP stored417
 
-other188:
-	CMPQ   CX, $0x02
-	JNE    other189
-	VMOVSD X1, 64(BX)
-	JMP    stored186
+low420:
+	TESTQ  $0x00000001, AX
+	JZ     low422
+	VMOVSS X1, 112(BX)
 
-other189:
-	CMPQ   CX, $0x01
-	JNE    other190
+low422:
+	JMP stored417
+
+low419:
+	TESTQ     $0x00000002, AX
+	JZ        low423
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low424
+	VMOVSS    X1, 104(BX)
+
+low424:
+	JMP stored417
+
+low423:
+	TESTQ  $0x00000001, AX
+	JZ     low425
+	VMOVSS X1, 96(BX)
+
+low425:
+	JMP stored417
+
+low418:
+	TESTQ        $0x00000004, AX
+	JZ           low426
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low427
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low428
+	VMOVSS       X1, 88(BX)
+
+low428:
+	JMP stored417
+
+low427:
+	TESTQ  $0x00000001, AX
+	JZ     low429
+	VMOVSS X1, 80(BX)
+
+low429:
+	JMP stored417
+
+low426:
+	TESTQ     $0x00000002, AX
+	JZ        low430
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low431
+	VMOVSS    X1, 72(BX)
+
+low431:
+	JMP stored417
+
+low430:
+	TESTQ  $0x00000001, AX
+	JZ     low432
 	VMOVSS X1, 64(BX)
-	JMP    stored186
 
-other190:
-	VMOVUPS Z1, K1, 64(BX)
+low432:
+stored417:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low434
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low435
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low436
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low437
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored186:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other192
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored191
+low437:
+	JMP stored433
 
-other192:
-	CMPQ    CX, $0x04
-	JNE     other193
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored191
+low436:
+	TESTQ  $0x00000001, AX
+	JZ     low438
+	VMOVSS X3, 112(BX)(CX*1)
 
-other193:
-	CMPQ   CX, $0x02
-	JNE    other194
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored191
+low438:
+	JMP stored433
 
-other194:
-	CMPQ   CX, $0x01
-	JNE    other195
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored191
+low435:
+	TESTQ     $0x00000002, AX
+	JZ        low439
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low440
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other195:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low440:
+	JMP stored433
 
-stored191:
-	VMOVUPS Z4, (BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other197
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored196
+low439:
+	TESTQ  $0x00000001, AX
+	JZ     low441
+	VMOVSS X3, 96(BX)(CX*1)
 
-other197:
-	CMPQ    CX, $0x04
-	JNE     other198
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored196
+low441:
+	JMP stored433
 
-other198:
-	CMPQ   CX, $0x02
-	JNE    other199
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored196
+low434:
+	TESTQ        $0x00000004, AX
+	JZ           low442
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low443
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low444
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other199:
-	CMPQ   CX, $0x01
-	JNE    other200
-	VMOVSS X5, 64(BX)(DX*2)
-	JMP    stored196
+low444:
+	JMP stored433
 
-other200:
-	VMOVUPS Z5, K1, 64(BX)(DX*2)
+low443:
+	TESTQ  $0x00000001, AX
+	JZ     low445
+	VMOVSS X3, 80(BX)(CX*1)
 
-stored196:
-	VMOVUPS Z6, (BX)(SI*1)
-	CMPQ    CX, $0x08
-	JNE     other202
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored201
+low445:
+	JMP stored433
 
-other202:
-	CMPQ    CX, $0x04
-	JNE     other203
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored201
+low442:
+	TESTQ     $0x00000002, AX
+	JZ        low446
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low447
+	VMOVSS    X3, 72(BX)(CX*1)
 
-other203:
-	CMPQ   CX, $0x02
-	JNE    other204
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored201
+low447:
+	JMP stored433
 
-other204:
-	CMPQ   CX, $0x01
-	JNE    other205
-	VMOVSS X7, 64(BX)(SI*1)
-	JMP    stored201
+low446:
+	TESTQ  $0x00000001, AX
+	JZ     low448
+	VMOVSS X3, 64(BX)(CX*1)
 
-other205:
-	VMOVUPS Z7, K1, 64(BX)(SI*1)
+low448:
+stored433:
+	VMOVUPS       Z4, (BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low450
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low451
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low452
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low453
+	VMOVSS        X5, 120(BX)(CX*2)
 
-stored201:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted206
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z8, (BX)
-	CMPQ    CX, $0x08
-	JNE     other208
-	VMOVUPS Y9, 64(BX)
-	JMP     stored207
+low453:
+	JMP stored449
 
-other208:
-	CMPQ    CX, $0x04
-	JNE     other209
-	VMOVUPS X9, 64(BX)
-	JMP     stored207
+low452:
+	TESTQ  $0x00000001, AX
+	JZ     low454
+	VMOVSS X5, 112(BX)(CX*2)
 
-other209:
-	CMPQ   CX, $0x02
-	JNE    other210
-	VMOVSD X9, 64(BX)
-	JMP    stored207
+low454:
+	JMP stored449
 
-other210:
-	CMPQ   CX, $0x01
-	JNE    other211
+low451:
+	TESTQ     $0x00000002, AX
+	JZ        low455
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low456
+	VMOVSS    X5, 104(BX)(CX*2)
+
+low456:
+	JMP stored449
+
+low455:
+	TESTQ  $0x00000001, AX
+	JZ     low457
+	VMOVSS X5, 96(BX)(CX*2)
+
+low457:
+	JMP stored449
+
+low450:
+	TESTQ        $0x00000004, AX
+	JZ           low458
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low459
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low460
+	VMOVSS       X5, 88(BX)(CX*2)
+
+low460:
+	JMP stored449
+
+low459:
+	TESTQ  $0x00000001, AX
+	JZ     low461
+	VMOVSS X5, 80(BX)(CX*2)
+
+low461:
+	JMP stored449
+
+low458:
+	TESTQ     $0x00000002, AX
+	JZ        low462
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low463
+	VMOVSS    X5, 72(BX)(CX*2)
+
+low463:
+	JMP stored449
+
+low462:
+	TESTQ  $0x00000001, AX
+	JZ     low464
+	VMOVSS X5, 64(BX)(CX*2)
+
+low464:
+stored449:
+	VMOVUPS       Z6, (BX)(DX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low466
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low467
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low468
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low469
+	VMOVSS        X7, 120(BX)(DX*1)
+
+low469:
+	JMP stored465
+
+low468:
+	TESTQ  $0x00000001, AX
+	JZ     low470
+	VMOVSS X7, 112(BX)(DX*1)
+
+low470:
+	JMP stored465
+
+low467:
+	TESTQ     $0x00000002, AX
+	JZ        low471
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low472
+	VMOVSS    X7, 104(BX)(DX*1)
+
+low472:
+	JMP stored465
+
+low471:
+	TESTQ  $0x00000001, AX
+	JZ     low473
+	VMOVSS X7, 96(BX)(DX*1)
+
+low473:
+	JMP stored465
+
+low466:
+	TESTQ        $0x00000004, AX
+	JZ           low474
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low475
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low476
+	VMOVSS       X7, 88(BX)(DX*1)
+
+low476:
+	JMP stored465
+
+low475:
+	TESTQ  $0x00000001, AX
+	JZ     low477
+	VMOVSS X7, 80(BX)(DX*1)
+
+low477:
+	JMP stored465
+
+low474:
+	TESTQ     $0x00000002, AX
+	JZ        low478
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low479
+	VMOVSS    X7, 72(BX)(DX*1)
+
+low479:
+	JMP stored465
+
+low478:
+	TESTQ  $0x00000001, AX
+	JZ     low480
+	VMOVSS X7, 64(BX)(DX*1)
+
+low480:
+stored465:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted481
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z8, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low483
+	VMOVUPS       Y9, 64(BX)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low484
+	VMOVUPS       X9, 96(BX)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low485
+	VMOVSD        X9, 112(BX)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low486
+	VMOVSS        X9, 120(BX)
+
+low486:
+	JMP stored482
+
+low485:
+	TESTQ  $0x00000001, AX
+	JZ     low487
+	VMOVSS X9, 112(BX)
+
+low487:
+	JMP stored482
+
+low484:
+	TESTQ     $0x00000002, AX
+	JZ        low488
+	VMOVSD    X9, 96(BX)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low489
+	VMOVSS    X9, 104(BX)
+
+low489:
+	JMP stored482
+
+low488:
+	TESTQ  $0x00000001, AX
+	JZ     low490
+	VMOVSS X9, 96(BX)
+
+low490:
+	JMP stored482
+
+low483:
+	TESTQ        $0x00000004, AX
+	JZ           low491
+	VMOVUPS      X9, 64(BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low492
+	VMOVSD       X9, 80(BX)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low493
+	VMOVSS       X9, 88(BX)
+
+low493:
+	JMP stored482
+
+low492:
+	TESTQ  $0x00000001, AX
+	JZ     low494
+	VMOVSS X9, 80(BX)
+
+low494:
+	JMP stored482
+
+low491:
+	TESTQ     $0x00000002, AX
+	JZ        low495
+	VMOVSD    X9, 64(BX)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low496
+	VMOVSS    X9, 72(BX)
+
+low496:
+	JMP stored482
+
+low495:
+	TESTQ  $0x00000001, AX
+	JZ     low497
 	VMOVSS X9, 64(BX)
-	JMP    stored207
 
-other211:
-	VMOVUPS Z9, K1, 64(BX)
-
-stored207:
-unwanted206:
+low497:
+stored482:
+unwanted481:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer175:
+fewer395:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer212
+	JNE  fewer498
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPS   (BX)(DX*2), Z4
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z5
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPS   (BX)(CX*2), Z4
+	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPS   (BX), Z6
 	VMOVUPS.Z 64(BX), K1, Z7
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded213
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other214
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded499
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other500
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
-	VMOVUPS      (BX), Z8
-	VMOVUPS      (SI), Z10
-	VPXORD       Z11, Z11, Z11
-	VCMPPS       $0x06, Z11, Z10, K2
-	VMOVAPS.Z    Z8, K2, Z8
-	VADDPS       Z8, Z6, Z6
-	VMOVUPS.Z    64(BX), K1, Z9
-	VMOVUPS.Z    64(SI), K1, Z10
-	VPXORD       Z11, Z11, Z11
-	VCMPPS       $0x06, Z11, Z10, K2
-	VMOVAPS.Z    Z9, K2, Z9
-	VADDPS       Z9, Z7, Z7
-	VBROADCASTSS (R8), Z11
-	VFMADD231PS  Z11, Z8, Z0
-	VFMADD231PS  Z11, Z9, Z1
-	VBROADCASTSS 4(R8), Z11
-	VFMADD231PS  Z11, Z8, Z2
-	VFMADD231PS  Z11, Z9, Z3
-	VBROADCASTSS 8(R8), Z11
-	VFMADD231PS  Z11, Z8, Z4
-	VFMADD231PS  Z11, Z9, Z5
-	VMOVUPS      Z8, (BX)
-	CMPQ         CX, $0x08
-	JNE          other217
-	VMOVUPS      Y9, 64(BX)
-	JMP          stored216
+fold501:
+	VMOVUPS       (BX), Z8
+	VMOVUPS       (DX), Z10
+	VPXORD        Z11, Z11, Z11
+	VCMPPS        $0x06, Z11, Z10, K2
+	VMOVAPS.Z     Z8, K2, Z8
+	VADDPS        Z8, Z6, Z6
+	VMOVUPS.Z     64(BX), K1, Z9
+	VMOVUPS.Z     64(DX), K1, Z10
+	VPXORD        Z11, Z11, Z11
+	VCMPPS        $0x06, Z11, Z10, K2
+	VMOVAPS.Z     Z9, K2, Z9
+	VADDPS        Z9, Z7, Z7
+	VBROADCASTSS  (DI), Z11
+	VFMADD231PS   Z11, Z8, Z0
+	VFMADD231PS   Z11, Z9, Z1
+	VBROADCASTSS  4(DI), Z11
+	VFMADD231PS   Z11, Z8, Z2
+	VFMADD231PS   Z11, Z9, Z3
+	VBROADCASTSS  8(DI), Z11
+	VFMADD231PS   Z11, Z8, Z4
+	VFMADD231PS   Z11, Z9, Z5
+	VMOVUPS       Z8, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low503
+	VMOVUPS       Y9, 64(BX)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low504
+	VMOVUPS       X9, 96(BX)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low505
+	VMOVSD        X9, 112(BX)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low506
+	VMOVSS        X9, 120(BX)
 
-other217:
-	CMPQ    CX, $0x04
-	JNE     other218
-	VMOVUPS X9, 64(BX)
-	JMP     stored216
+low506:
+	JMP stored502
 
-other218:
-	CMPQ   CX, $0x02
-	JNE    other219
-	VMOVSD X9, 64(BX)
-	JMP    stored216
+low505:
+	TESTQ  $0x00000001, AX
+	JZ     low507
+	VMOVSS X9, 112(BX)
 
-other219:
-	CMPQ   CX, $0x01
-	JNE    other220
+low507:
+	JMP stored502
+
+low504:
+	TESTQ     $0x00000002, AX
+	JZ        low508
+	VMOVSD    X9, 96(BX)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low509
+	VMOVSS    X9, 104(BX)
+
+low509:
+	JMP stored502
+
+low508:
+	TESTQ  $0x00000001, AX
+	JZ     low510
+	VMOVSS X9, 96(BX)
+
+low510:
+	JMP stored502
+
+low503:
+	TESTQ        $0x00000004, AX
+	JZ           low511
+	VMOVUPS      X9, 64(BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low512
+	VMOVSD       X9, 80(BX)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low513
+	VMOVSS       X9, 88(BX)
+
+low513:
+	JMP stored502
+
+low512:
+	TESTQ  $0x00000001, AX
+	JZ     low514
+	VMOVSS X9, 80(BX)
+
+low514:
+	JMP stored502
+
+low511:
+	TESTQ     $0x00000002, AX
+	JZ        low515
+	VMOVSD    X9, 64(BX)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low516
+	VMOVSS    X9, 72(BX)
+
+low516:
+	JMP stored502
+
+low515:
+	TESTQ  $0x00000001, AX
+	JZ     low517
 	VMOVSS X9, 64(BX)
-	JMP    stored216
 
-other220:
-	VMOVUPS Z9, K1, 64(BX)
+low517:
+stored502:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold501
+	JMP  folded499
 
-stored216:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold215
-	JMP  folded213
-
-other214:
+other500:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold519:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS.Z    64(BX), K1, Z9
 	VADDPS       Z9, Z7, Z7
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
 	VFMADD231PS  Z11, Z9, Z1
-	VBROADCASTSS 4(R8), Z11
+	VBROADCASTSS 4(DI), Z11
 	VFMADD231PS  Z11, Z8, Z2
 	VFMADD231PS  Z11, Z9, Z3
-	VBROADCASTSS 8(R8), Z11
+	VBROADCASTSS 8(DI), Z11
 	VFMADD231PS  Z11, Z8, Z4
 	VFMADD231PS  Z11, Z9, Z5
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold222
-	JMP          folded213
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold519
+	JMP          folded499
 
-folded213:
-	VPXORD  Z11, Z11, Z11
-	VADDPS  Z11, Z0, Z0
-	VADDPS  Z11, Z1, Z1
-	VADDPS  Z11, Z2, Z2
-	VADDPS  Z11, Z3, Z3
-	VADDPS  Z11, Z4, Z4
-	VADDPS  Z11, Z5, Z5
-	VADDPS  Z11, Z6, Z6
-	VADDPS  Z11, Z7, Z7
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other224
-	VMOVUPS Y1, 64(BX)
-	JMP     stored223
+folded499:
+	VPXORD        Z11, Z11, Z11
+	VADDPS        Z11, Z0, Z0
+	VADDPS        Z11, Z1, Z1
+	VADDPS        Z11, Z2, Z2
+	VADDPS        Z11, Z3, Z3
+	VADDPS        Z11, Z4, Z4
+	VADDPS        Z11, Z5, Z5
+	VADDPS        Z11, Z6, Z6
+	VADDPS        Z11, Z7, Z7
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low521
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low522
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low523
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low524
+	VMOVSS        X1, 120(BX)
 
-other224:
-	CMPQ    CX, $0x04
-	JNE     other225
-	VMOVUPS X1, 64(BX)
-	JMP     stored223
+low524:
+	JMP stored520
 
-other225:
-	CMPQ   CX, $0x02
-	JNE    other226
-	VMOVSD X1, 64(BX)
-	JMP    stored223
+low523:
+	TESTQ  $0x00000001, AX
+	JZ     low525
+	VMOVSS X1, 112(BX)
 
-other226:
-	CMPQ   CX, $0x01
-	JNE    other227
+low525:
+	JMP stored520
+
+low522:
+	TESTQ     $0x00000002, AX
+	JZ        low526
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low527
+	VMOVSS    X1, 104(BX)
+
+low527:
+	JMP stored520
+
+low526:
+	TESTQ  $0x00000001, AX
+	JZ     low528
+	VMOVSS X1, 96(BX)
+
+low528:
+	JMP stored520
+
+low521:
+	TESTQ        $0x00000004, AX
+	JZ           low529
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low530
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low531
+	VMOVSS       X1, 88(BX)
+
+low531:
+	JMP stored520
+
+low530:
+	TESTQ  $0x00000001, AX
+	JZ     low532
+	VMOVSS X1, 80(BX)
+
+low532:
+	JMP stored520
+
+low529:
+	TESTQ     $0x00000002, AX
+	JZ        low533
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low534
+	VMOVSS    X1, 72(BX)
+
+low534:
+	JMP stored520
+
+low533:
+	TESTQ  $0x00000001, AX
+	JZ     low535
 	VMOVSS X1, 64(BX)
-	JMP    stored223
 
-other227:
-	VMOVUPS Z1, K1, 64(BX)
+low535:
+stored520:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low537
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low538
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low539
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low540
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored223:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other229
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored228
+low540:
+	JMP stored536
 
-other229:
-	CMPQ    CX, $0x04
-	JNE     other230
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored228
+low539:
+	TESTQ  $0x00000001, AX
+	JZ     low541
+	VMOVSS X3, 112(BX)(CX*1)
 
-other230:
-	CMPQ   CX, $0x02
-	JNE    other231
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored228
+low541:
+	JMP stored536
 
-other231:
-	CMPQ   CX, $0x01
-	JNE    other232
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored228
+low538:
+	TESTQ     $0x00000002, AX
+	JZ        low542
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low543
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other232:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low543:
+	JMP stored536
 
-stored228:
-	VMOVUPS Z4, (BX)(DX*2)
-	CMPQ    CX, $0x08
-	JNE     other234
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored233
+low542:
+	TESTQ  $0x00000001, AX
+	JZ     low544
+	VMOVSS X3, 96(BX)(CX*1)
 
-other234:
-	CMPQ    CX, $0x04
-	JNE     other235
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored233
+low544:
+	JMP stored536
 
-other235:
-	CMPQ   CX, $0x02
-	JNE    other236
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored233
+low537:
+	TESTQ        $0x00000004, AX
+	JZ           low545
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low546
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low547
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other236:
-	CMPQ   CX, $0x01
-	JNE    other237
-	VMOVSS X5, 64(BX)(DX*2)
-	JMP    stored233
+low547:
+	JMP stored536
 
-other237:
-	VMOVUPS Z5, K1, 64(BX)(DX*2)
+low546:
+	TESTQ  $0x00000001, AX
+	JZ     low548
+	VMOVSS X3, 80(BX)(CX*1)
 
-stored233:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted238
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z6, (BX)
-	CMPQ    CX, $0x08
-	JNE     other240
-	VMOVUPS Y7, 64(BX)
-	JMP     stored239
+low548:
+	JMP stored536
 
-other240:
-	CMPQ    CX, $0x04
-	JNE     other241
-	VMOVUPS X7, 64(BX)
-	JMP     stored239
+low545:
+	TESTQ     $0x00000002, AX
+	JZ        low549
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low550
+	VMOVSS    X3, 72(BX)(CX*1)
 
-other241:
-	CMPQ   CX, $0x02
-	JNE    other242
-	VMOVSD X7, 64(BX)
-	JMP    stored239
+low550:
+	JMP stored536
 
-other242:
-	CMPQ   CX, $0x01
-	JNE    other243
+low549:
+	TESTQ  $0x00000001, AX
+	JZ     low551
+	VMOVSS X3, 64(BX)(CX*1)
+
+low551:
+stored536:
+	VMOVUPS       Z4, (BX)(CX*2)
+	TESTQ         $0x00000008, AX
+	JZ            low553
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low554
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low555
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low556
+	VMOVSS        X5, 120(BX)(CX*2)
+
+low556:
+	JMP stored552
+
+low555:
+	TESTQ  $0x00000001, AX
+	JZ     low557
+	VMOVSS X5, 112(BX)(CX*2)
+
+low557:
+	JMP stored552
+
+low554:
+	TESTQ     $0x00000002, AX
+	JZ        low558
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low559
+	VMOVSS    X5, 104(BX)(CX*2)
+
+low559:
+	JMP stored552
+
+low558:
+	TESTQ  $0x00000001, AX
+	JZ     low560
+	VMOVSS X5, 96(BX)(CX*2)
+
+low560:
+	JMP stored552
+
+low553:
+	TESTQ        $0x00000004, AX
+	JZ           low561
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low562
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low563
+	VMOVSS       X5, 88(BX)(CX*2)
+
+low563:
+	JMP stored552
+
+low562:
+	TESTQ  $0x00000001, AX
+	JZ     low564
+	VMOVSS X5, 80(BX)(CX*2)
+
+low564:
+	JMP stored552
+
+low561:
+	TESTQ     $0x00000002, AX
+	JZ        low565
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low566
+	VMOVSS    X5, 72(BX)(CX*2)
+
+low566:
+	JMP stored552
+
+low565:
+	TESTQ  $0x00000001, AX
+	JZ     low567
+	VMOVSS X5, 64(BX)(CX*2)
+
+low567:
+stored552:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted568
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z6, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low570
+	VMOVUPS       Y7, 64(BX)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low571
+	VMOVUPS       X7, 96(BX)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low572
+	VMOVSD        X7, 112(BX)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low573
+	VMOVSS        X7, 120(BX)
+
+low573:
+	JMP stored569
+
+low572:
+	TESTQ  $0x00000001, AX
+	JZ     low574
+	VMOVSS X7, 112(BX)
+
+low574:
+	JMP stored569
+
+low571:
+	TESTQ     $0x00000002, AX
+	JZ        low575
+	VMOVSD    X7, 96(BX)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low576
+	VMOVSS    X7, 104(BX)
+
+low576:
+	JMP stored569
+
+low575:
+	TESTQ  $0x00000001, AX
+	JZ     low577
+	VMOVSS X7, 96(BX)
+
+low577:
+	JMP stored569
+
+low570:
+	TESTQ        $0x00000004, AX
+	JZ           low578
+	VMOVUPS      X7, 64(BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low579
+	VMOVSD       X7, 80(BX)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low580
+	VMOVSS       X7, 88(BX)
+
+low580:
+	JMP stored569
+
+low579:
+	TESTQ  $0x00000001, AX
+	JZ     low581
+	VMOVSS X7, 80(BX)
+
+low581:
+	JMP stored569
+
+low578:
+	TESTQ     $0x00000002, AX
+	JZ        low582
+	VMOVSD    X7, 64(BX)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low583
+	VMOVSS    X7, 72(BX)
+
+low583:
+	JMP stored569
+
+low582:
+	TESTQ  $0x00000001, AX
+	JZ     low584
 	VMOVSS X7, 64(BX)
-	JMP    stored239
 
-other243:
-	VMOVUPS Z7, K1, 64(BX)
-
-stored239:
-unwanted238:
+low584:
+stored569:
+unwanted568:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer212:
+fewer498:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer244
+	JNE  fewer585
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z3
+	VMOVUPS   (BX)(CX*1), Z2
+	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPS   (BX), Z4
 	VMOVUPS.Z 64(BX), K1, Z5
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded245
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other246
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded586
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other587
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold247:
-	VMOVUPS      (BX), Z6
-	VMOVUPS      (SI), Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z6, K2, Z6
-	VADDPS       Z6, Z4, Z4
-	VMOVUPS.Z    64(BX), K1, Z7
-	VMOVUPS.Z    64(SI), K1, Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VADDPS       Z7, Z5, Z5
-	VBROADCASTSS (R8), Z9
-	VFMADD231PS  Z9, Z6, Z0
-	VFMADD231PS  Z9, Z7, Z1
-	VBROADCASTSS 4(R8), Z9
-	VFMADD231PS  Z9, Z6, Z2
-	VFMADD231PS  Z9, Z7, Z3
-	VMOVUPS      Z6, (BX)
-	CMPQ         CX, $0x08
-	JNE          other249
-	VMOVUPS      Y7, 64(BX)
-	JMP          stored248
+fold588:
+	VMOVUPS       (BX), Z6
+	VMOVUPS       (DX), Z8
+	VPXORD        Z9, Z9, Z9
+	VCMPPS        $0x06, Z9, Z8, K2
+	VMOVAPS.Z     Z6, K2, Z6
+	VADDPS        Z6, Z4, Z4
+	VMOVUPS.Z     64(BX), K1, Z7
+	VMOVUPS.Z     64(DX), K1, Z8
+	VPXORD        Z9, Z9, Z9
+	VCMPPS        $0x06, Z9, Z8, K2
+	VMOVAPS.Z     Z7, K2, Z7
+	VADDPS        Z7, Z5, Z5
+	VBROADCASTSS  (DI), Z9
+	VFMADD231PS   Z9, Z6, Z0
+	VFMADD231PS   Z9, Z7, Z1
+	VBROADCASTSS  4(DI), Z9
+	VFMADD231PS   Z9, Z6, Z2
+	VFMADD231PS   Z9, Z7, Z3
+	VMOVUPS       Z6, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low590
+	VMOVUPS       Y7, 64(BX)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low591
+	VMOVUPS       X7, 96(BX)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low592
+	VMOVSD        X7, 112(BX)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low593
+	VMOVSS        X7, 120(BX)
 
-other249:
-	CMPQ    CX, $0x04
-	JNE     other250
-	VMOVUPS X7, 64(BX)
-	JMP     stored248
+low593:
+	JMP stored589
 
-other250:
-	CMPQ   CX, $0x02
-	JNE    other251
-	VMOVSD X7, 64(BX)
-	JMP    stored248
+low592:
+	TESTQ  $0x00000001, AX
+	JZ     low594
+	VMOVSS X7, 112(BX)
 
-other251:
-	CMPQ   CX, $0x01
-	JNE    other252
+low594:
+	JMP stored589
+
+low591:
+	TESTQ     $0x00000002, AX
+	JZ        low595
+	VMOVSD    X7, 96(BX)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low596
+	VMOVSS    X7, 104(BX)
+
+low596:
+	JMP stored589
+
+low595:
+	TESTQ  $0x00000001, AX
+	JZ     low597
+	VMOVSS X7, 96(BX)
+
+low597:
+	JMP stored589
+
+low590:
+	TESTQ        $0x00000004, AX
+	JZ           low598
+	VMOVUPS      X7, 64(BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low599
+	VMOVSD       X7, 80(BX)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low600
+	VMOVSS       X7, 88(BX)
+
+low600:
+	JMP stored589
+
+low599:
+	TESTQ  $0x00000001, AX
+	JZ     low601
+	VMOVSS X7, 80(BX)
+
+low601:
+	JMP stored589
+
+low598:
+	TESTQ     $0x00000002, AX
+	JZ        low602
+	VMOVSD    X7, 64(BX)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low603
+	VMOVSS    X7, 72(BX)
+
+low603:
+	JMP stored589
+
+low602:
+	TESTQ  $0x00000001, AX
+	JZ     low604
 	VMOVSS X7, 64(BX)
-	JMP    stored248
 
-other252:
-	VMOVUPS Z7, K1, 64(BX)
+low604:
+stored589:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold588
+	JMP  folded586
 
-stored248:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold247
-	JMP  folded245
-
-other246:
+other587:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold254:
+fold606:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS.Z    64(BX), K1, Z7
 	VADDPS       Z7, Z5, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z9, Z6, Z0
 	VFMADD231PS  Z9, Z7, Z1
-	VBROADCASTSS 4(R8), Z9
+	VBROADCASTSS 4(DI), Z9
 	VFMADD231PS  Z9, Z6, Z2
 	VFMADD231PS  Z9, Z7, Z3
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold254
-	JMP          folded245
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold606
+	JMP          folded586
 
-folded245:
-	VPXORD  Z9, Z9, Z9
-	VADDPS  Z9, Z0, Z0
-	VADDPS  Z9, Z1, Z1
-	VADDPS  Z9, Z2, Z2
-	VADDPS  Z9, Z3, Z3
-	VADDPS  Z9, Z4, Z4
-	VADDPS  Z9, Z5, Z5
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other256
-	VMOVUPS Y1, 64(BX)
-	JMP     stored255
+folded586:
+	VPXORD        Z9, Z9, Z9
+	VADDPS        Z9, Z0, Z0
+	VADDPS        Z9, Z1, Z1
+	VADDPS        Z9, Z2, Z2
+	VADDPS        Z9, Z3, Z3
+	VADDPS        Z9, Z4, Z4
+	VADDPS        Z9, Z5, Z5
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low608
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low609
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low610
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low611
+	VMOVSS        X1, 120(BX)
 
-other256:
-	CMPQ    CX, $0x04
-	JNE     other257
-	VMOVUPS X1, 64(BX)
-	JMP     stored255
+low611:
+	JMP stored607
 
-other257:
-	CMPQ   CX, $0x02
-	JNE    other258
-	VMOVSD X1, 64(BX)
-	JMP    stored255
+low610:
+	TESTQ  $0x00000001, AX
+	JZ     low612
+	VMOVSS X1, 112(BX)
 
-other258:
-	CMPQ   CX, $0x01
-	JNE    other259
+low612:
+	JMP stored607
+
+low609:
+	TESTQ     $0x00000002, AX
+	JZ        low613
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low614
+	VMOVSS    X1, 104(BX)
+
+low614:
+	JMP stored607
+
+low613:
+	TESTQ  $0x00000001, AX
+	JZ     low615
+	VMOVSS X1, 96(BX)
+
+low615:
+	JMP stored607
+
+low608:
+	TESTQ        $0x00000004, AX
+	JZ           low616
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low617
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low618
+	VMOVSS       X1, 88(BX)
+
+low618:
+	JMP stored607
+
+low617:
+	TESTQ  $0x00000001, AX
+	JZ     low619
+	VMOVSS X1, 80(BX)
+
+low619:
+	JMP stored607
+
+low616:
+	TESTQ     $0x00000002, AX
+	JZ        low620
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low621
+	VMOVSS    X1, 72(BX)
+
+low621:
+	JMP stored607
+
+low620:
+	TESTQ  $0x00000001, AX
+	JZ     low622
 	VMOVSS X1, 64(BX)
-	JMP    stored255
 
-other259:
-	VMOVUPS Z1, K1, 64(BX)
+low622:
+stored607:
+	VMOVUPS       Z2, (BX)(CX*1)
+	TESTQ         $0x00000008, AX
+	JZ            low624
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low625
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low626
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low627
+	VMOVSS        X3, 120(BX)(CX*1)
 
-stored255:
-	VMOVUPS Z2, (BX)(DX*1)
-	CMPQ    CX, $0x08
-	JNE     other261
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored260
+low627:
+	JMP stored623
 
-other261:
-	CMPQ    CX, $0x04
-	JNE     other262
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored260
+low626:
+	TESTQ  $0x00000001, AX
+	JZ     low628
+	VMOVSS X3, 112(BX)(CX*1)
 
-other262:
-	CMPQ   CX, $0x02
-	JNE    other263
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored260
+low628:
+	JMP stored623
 
-other263:
-	CMPQ   CX, $0x01
-	JNE    other264
-	VMOVSS X3, 64(BX)(DX*1)
-	JMP    stored260
+low625:
+	TESTQ     $0x00000002, AX
+	JZ        low629
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low630
+	VMOVSS    X3, 104(BX)(CX*1)
 
-other264:
-	VMOVUPS Z3, K1, 64(BX)(DX*1)
+low630:
+	JMP stored623
 
-stored260:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted265
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z4, (BX)
-	CMPQ    CX, $0x08
-	JNE     other267
-	VMOVUPS Y5, 64(BX)
-	JMP     stored266
+low629:
+	TESTQ  $0x00000001, AX
+	JZ     low631
+	VMOVSS X3, 96(BX)(CX*1)
 
-other267:
-	CMPQ    CX, $0x04
-	JNE     other268
-	VMOVUPS X5, 64(BX)
-	JMP     stored266
+low631:
+	JMP stored623
 
-other268:
-	CMPQ   CX, $0x02
-	JNE    other269
-	VMOVSD X5, 64(BX)
-	JMP    stored266
+low624:
+	TESTQ        $0x00000004, AX
+	JZ           low632
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low633
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low634
+	VMOVSS       X3, 88(BX)(CX*1)
 
-other269:
-	CMPQ   CX, $0x01
-	JNE    other270
+low634:
+	JMP stored623
+
+low633:
+	TESTQ  $0x00000001, AX
+	JZ     low635
+	VMOVSS X3, 80(BX)(CX*1)
+
+low635:
+	JMP stored623
+
+low632:
+	TESTQ     $0x00000002, AX
+	JZ        low636
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low637
+	VMOVSS    X3, 72(BX)(CX*1)
+
+low637:
+	JMP stored623
+
+low636:
+	TESTQ  $0x00000001, AX
+	JZ     low638
+	VMOVSS X3, 64(BX)(CX*1)
+
+low638:
+stored623:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted639
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z4, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low641
+	VMOVUPS       Y5, 64(BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low642
+	VMOVUPS       X5, 96(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low643
+	VMOVSD        X5, 112(BX)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low644
+	VMOVSS        X5, 120(BX)
+
+low644:
+	JMP stored640
+
+low643:
+	TESTQ  $0x00000001, AX
+	JZ     low645
+	VMOVSS X5, 112(BX)
+
+low645:
+	JMP stored640
+
+low642:
+	TESTQ     $0x00000002, AX
+	JZ        low646
+	VMOVSD    X5, 96(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low647
+	VMOVSS    X5, 104(BX)
+
+low647:
+	JMP stored640
+
+low646:
+	TESTQ  $0x00000001, AX
+	JZ     low648
+	VMOVSS X5, 96(BX)
+
+low648:
+	JMP stored640
+
+low641:
+	TESTQ        $0x00000004, AX
+	JZ           low649
+	VMOVUPS      X5, 64(BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low650
+	VMOVSD       X5, 80(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low651
+	VMOVSS       X5, 88(BX)
+
+low651:
+	JMP stored640
+
+low650:
+	TESTQ  $0x00000001, AX
+	JZ     low652
+	VMOVSS X5, 80(BX)
+
+low652:
+	JMP stored640
+
+low649:
+	TESTQ     $0x00000002, AX
+	JZ        low653
+	VMOVSD    X5, 64(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low654
+	VMOVSS    X5, 72(BX)
+
+low654:
+	JMP stored640
+
+low653:
+	TESTQ  $0x00000001, AX
+	JZ     low655
 	VMOVSS X5, 64(BX)
-	JMP    stored266
 
-other270:
-	VMOVUPS Z5, K1, 64(BX)
-
-stored266:
-unwanted265:
+low655:
+stored640:
+unwanted639:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer244:
+fewer585:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer271
+	JNE  fewer656
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -2540,159 +4745,348 @@ fewer244:
 	VMOVUPS   (BX), Z2
 	VMOVUPS.Z 64(BX), K1, Z3
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded272
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other273
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded657
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other658
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold274:
-	VMOVUPS      (BX), Z4
-	VMOVUPS      (SI), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z4, K2, Z4
-	VADDPS       Z4, Z2, Z2
-	VMOVUPS.Z    64(BX), K1, Z5
-	VMOVUPS.Z    64(SI), K1, Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VADDPS       Z5, Z3, Z3
-	VBROADCASTSS (R8), Z7
-	VFMADD231PS  Z7, Z4, Z0
-	VFMADD231PS  Z7, Z5, Z1
-	VMOVUPS      Z4, (BX)
-	CMPQ         CX, $0x08
-	JNE          other276
-	VMOVUPS      Y5, 64(BX)
-	JMP          stored275
+fold659:
+	VMOVUPS       (BX), Z4
+	VMOVUPS       (DX), Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPS        $0x06, Z7, Z6, K2
+	VMOVAPS.Z     Z4, K2, Z4
+	VADDPS        Z4, Z2, Z2
+	VMOVUPS.Z     64(BX), K1, Z5
+	VMOVUPS.Z     64(DX), K1, Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPS        $0x06, Z7, Z6, K2
+	VMOVAPS.Z     Z5, K2, Z5
+	VADDPS        Z5, Z3, Z3
+	VBROADCASTSS  (DI), Z7
+	VFMADD231PS   Z7, Z4, Z0
+	VFMADD231PS   Z7, Z5, Z1
+	VMOVUPS       Z4, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low661
+	VMOVUPS       Y5, 64(BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low662
+	VMOVUPS       X5, 96(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low663
+	VMOVSD        X5, 112(BX)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low664
+	VMOVSS        X5, 120(BX)
 
-other276:
-	CMPQ    CX, $0x04
-	JNE     other277
-	VMOVUPS X5, 64(BX)
-	JMP     stored275
+low664:
+	JMP stored660
 
-other277:
-	CMPQ   CX, $0x02
-	JNE    other278
-	VMOVSD X5, 64(BX)
-	JMP    stored275
+low663:
+	TESTQ  $0x00000001, AX
+	JZ     low665
+	VMOVSS X5, 112(BX)
 
-other278:
-	CMPQ   CX, $0x01
-	JNE    other279
+low665:
+	JMP stored660
+
+low662:
+	TESTQ     $0x00000002, AX
+	JZ        low666
+	VMOVSD    X5, 96(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low667
+	VMOVSS    X5, 104(BX)
+
+low667:
+	JMP stored660
+
+low666:
+	TESTQ  $0x00000001, AX
+	JZ     low668
+	VMOVSS X5, 96(BX)
+
+low668:
+	JMP stored660
+
+low661:
+	TESTQ        $0x00000004, AX
+	JZ           low669
+	VMOVUPS      X5, 64(BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low670
+	VMOVSD       X5, 80(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low671
+	VMOVSS       X5, 88(BX)
+
+low671:
+	JMP stored660
+
+low670:
+	TESTQ  $0x00000001, AX
+	JZ     low672
+	VMOVSS X5, 80(BX)
+
+low672:
+	JMP stored660
+
+low669:
+	TESTQ     $0x00000002, AX
+	JZ        low673
+	VMOVSD    X5, 64(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low674
+	VMOVSS    X5, 72(BX)
+
+low674:
+	JMP stored660
+
+low673:
+	TESTQ  $0x00000001, AX
+	JZ     low675
 	VMOVSS X5, 64(BX)
-	JMP    stored275
 
-other279:
-	VMOVUPS Z5, K1, 64(BX)
+low675:
+stored660:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold659
+	JMP  folded657
 
-stored275:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold274
-	JMP  folded272
-
-other273:
+other658:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold281:
+fold677:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS.Z    64(BX), K1, Z5
 	VADDPS       Z5, Z3, Z3
-	VBROADCASTSS (R8), Z7
+	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z4, Z0
 	VFMADD231PS  Z7, Z5, Z1
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold281
-	JMP          folded272
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold677
+	JMP          folded657
 
-folded272:
-	VPXORD  Z7, Z7, Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z2, Z2
-	VADDPS  Z7, Z3, Z3
-	MOVQ    dw+0(FP), BX
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other283
-	VMOVUPS Y1, 64(BX)
-	JMP     stored282
+folded657:
+	VPXORD        Z7, Z7, Z7
+	VADDPS        Z7, Z0, Z0
+	VADDPS        Z7, Z1, Z1
+	VADDPS        Z7, Z2, Z2
+	VADDPS        Z7, Z3, Z3
+	MOVQ          dw+0(FP), BX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low679
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low680
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low681
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low682
+	VMOVSS        X1, 120(BX)
 
-other283:
-	CMPQ    CX, $0x04
-	JNE     other284
-	VMOVUPS X1, 64(BX)
-	JMP     stored282
+low682:
+	JMP stored678
 
-other284:
-	CMPQ   CX, $0x02
-	JNE    other285
-	VMOVSD X1, 64(BX)
-	JMP    stored282
+low681:
+	TESTQ  $0x00000001, AX
+	JZ     low683
+	VMOVSS X1, 112(BX)
 
-other285:
-	CMPQ   CX, $0x01
-	JNE    other286
+low683:
+	JMP stored678
+
+low680:
+	TESTQ     $0x00000002, AX
+	JZ        low684
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low685
+	VMOVSS    X1, 104(BX)
+
+low685:
+	JMP stored678
+
+low684:
+	TESTQ  $0x00000001, AX
+	JZ     low686
+	VMOVSS X1, 96(BX)
+
+low686:
+	JMP stored678
+
+low679:
+	TESTQ        $0x00000004, AX
+	JZ           low687
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low688
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low689
+	VMOVSS       X1, 88(BX)
+
+low689:
+	JMP stored678
+
+low688:
+	TESTQ  $0x00000001, AX
+	JZ     low690
+	VMOVSS X1, 80(BX)
+
+low690:
+	JMP stored678
+
+low687:
+	TESTQ     $0x00000002, AX
+	JZ        low691
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low692
+	VMOVSS    X1, 72(BX)
+
+low692:
+	JMP stored678
+
+low691:
+	TESTQ  $0x00000001, AX
+	JZ     low693
 	VMOVSS X1, 64(BX)
-	JMP    stored282
 
-other286:
-	VMOVUPS Z1, K1, 64(BX)
+low693:
+stored678:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted694
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z2, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low696
+	VMOVUPS       Y3, 64(BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low697
+	VMOVUPS       X3, 96(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low698
+	VMOVSD        X3, 112(BX)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low699
+	VMOVSS        X3, 120(BX)
 
-stored282:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted287
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z2, (BX)
-	CMPQ    CX, $0x08
-	JNE     other289
-	VMOVUPS Y3, 64(BX)
-	JMP     stored288
+low699:
+	JMP stored695
 
-other289:
-	CMPQ    CX, $0x04
-	JNE     other290
-	VMOVUPS X3, 64(BX)
-	JMP     stored288
+low698:
+	TESTQ  $0x00000001, AX
+	JZ     low700
+	VMOVSS X3, 112(BX)
 
-other290:
-	CMPQ   CX, $0x02
-	JNE    other291
-	VMOVSD X3, 64(BX)
-	JMP    stored288
+low700:
+	JMP stored695
 
-other291:
-	CMPQ   CX, $0x01
-	JNE    other292
+low697:
+	TESTQ     $0x00000002, AX
+	JZ        low701
+	VMOVSD    X3, 96(BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low702
+	VMOVSS    X3, 104(BX)
+
+low702:
+	JMP stored695
+
+low701:
+	TESTQ  $0x00000001, AX
+	JZ     low703
+	VMOVSS X3, 96(BX)
+
+low703:
+	JMP stored695
+
+low696:
+	TESTQ        $0x00000004, AX
+	JZ           low704
+	VMOVUPS      X3, 64(BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low705
+	VMOVSD       X3, 80(BX)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low706
+	VMOVSS       X3, 88(BX)
+
+low706:
+	JMP stored695
+
+low705:
+	TESTQ  $0x00000001, AX
+	JZ     low707
+	VMOVSS X3, 80(BX)
+
+low707:
+	JMP stored695
+
+low704:
+	TESTQ     $0x00000002, AX
+	JZ        low708
+	VMOVSD    X3, 64(BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low709
+	VMOVSS    X3, 72(BX)
+
+low709:
+	JMP stored695
+
+low708:
+	TESTQ  $0x00000001, AX
+	JZ     low710
 	VMOVSS X3, 64(BX)
-	JMP    stored288
 
-other292:
-	VMOVUPS Z3, K1, 64(BX)
-
-stored288:
-unwanted287:
+low710:
+stored695:
+unwanted694:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer271:
+fewer656:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -2701,126 +5095,252 @@ fewer271:
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded294
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other295
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded712
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other713
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold296:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (SI), Z4
-	VPXORD    Z5, Z5, Z5
-	VCMPPS    $0x06, Z5, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z 64(BX), K1, Z3
-	VMOVUPS.Z 64(SI), K1, Z4
-	VPXORD    Z5, Z5, Z5
-	VCMPPS    $0x06, Z5, Z4, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z1, Z1
-	VMOVUPS   Z2, (BX)
-	CMPQ      CX, $0x08
-	JNE       other298
-	VMOVUPS   Y3, 64(BX)
-	JMP       stored297
+fold714:
+	VMOVUPS       (BX), Z2
+	VMOVUPS       (DX), Z4
+	VPXORD        Z5, Z5, Z5
+	VCMPPS        $0x06, Z5, Z4, K2
+	VMOVAPS.Z     Z2, K2, Z2
+	VADDPS        Z2, Z0, Z0
+	VMOVUPS.Z     64(BX), K1, Z3
+	VMOVUPS.Z     64(DX), K1, Z4
+	VPXORD        Z5, Z5, Z5
+	VCMPPS        $0x06, Z5, Z4, K2
+	VMOVAPS.Z     Z3, K2, Z3
+	VADDPS        Z3, Z1, Z1
+	VMOVUPS       Z2, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low716
+	VMOVUPS       Y3, 64(BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low717
+	VMOVUPS       X3, 96(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low718
+	VMOVSD        X3, 112(BX)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low719
+	VMOVSS        X3, 120(BX)
 
-other298:
-	CMPQ    CX, $0x04
-	JNE     other299
-	VMOVUPS X3, 64(BX)
-	JMP     stored297
+low719:
+	JMP stored715
 
-other299:
-	CMPQ   CX, $0x02
-	JNE    other300
-	VMOVSD X3, 64(BX)
-	JMP    stored297
+low718:
+	TESTQ  $0x00000001, AX
+	JZ     low720
+	VMOVSS X3, 112(BX)
 
-other300:
-	CMPQ   CX, $0x01
-	JNE    other301
+low720:
+	JMP stored715
+
+low717:
+	TESTQ     $0x00000002, AX
+	JZ        low721
+	VMOVSD    X3, 96(BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low722
+	VMOVSS    X3, 104(BX)
+
+low722:
+	JMP stored715
+
+low721:
+	TESTQ  $0x00000001, AX
+	JZ     low723
+	VMOVSS X3, 96(BX)
+
+low723:
+	JMP stored715
+
+low716:
+	TESTQ        $0x00000004, AX
+	JZ           low724
+	VMOVUPS      X3, 64(BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low725
+	VMOVSD       X3, 80(BX)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low726
+	VMOVSS       X3, 88(BX)
+
+low726:
+	JMP stored715
+
+low725:
+	TESTQ  $0x00000001, AX
+	JZ     low727
+	VMOVSS X3, 80(BX)
+
+low727:
+	JMP stored715
+
+low724:
+	TESTQ     $0x00000002, AX
+	JZ        low728
+	VMOVSD    X3, 64(BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low729
+	VMOVSS    X3, 72(BX)
+
+low729:
+	JMP stored715
+
+low728:
+	TESTQ  $0x00000001, AX
+	JZ     low730
 	VMOVSS X3, 64(BX)
-	JMP    stored297
 
-other301:
-	VMOVUPS Z3, K1, 64(BX)
+low730:
+stored715:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold714
+	JMP  folded712
 
-stored297:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold296
-	JMP  folded294
-
-other295:
+other713:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold303:
+fold732:
 	VMOVUPS   (BX), Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS.Z 64(BX), K1, Z3
 	VADDPS    Z3, Z1, Z1
-	ADDQ      DX, BX
-	ADDQ      R9, R8
-	DECQ      R10
-	JNZ       fold303
-	JMP       folded294
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold732
+	JMP       folded712
 
-folded294:
-	VPXORD  Z5, Z5, Z5
-	VADDPS  Z5, Z0, Z0
-	VADDPS  Z5, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted304
-	MOVQ    db+32(FP), BX
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other306
-	VMOVUPS Y1, 64(BX)
-	JMP     stored305
+folded712:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	MOVQ          dw+0(FP), BX
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted733
+	MOVQ          db+32(FP), BX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low735
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low736
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low737
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low738
+	VMOVSS        X1, 120(BX)
 
-other306:
-	CMPQ    CX, $0x04
-	JNE     other307
-	VMOVUPS X1, 64(BX)
-	JMP     stored305
+low738:
+	JMP stored734
 
-other307:
-	CMPQ   CX, $0x02
-	JNE    other308
-	VMOVSD X1, 64(BX)
-	JMP    stored305
+low737:
+	TESTQ  $0x00000001, AX
+	JZ     low739
+	VMOVSS X1, 112(BX)
 
-other308:
-	CMPQ   CX, $0x01
-	JNE    other309
+low739:
+	JMP stored734
+
+low736:
+	TESTQ     $0x00000002, AX
+	JZ        low740
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low741
+	VMOVSS    X1, 104(BX)
+
+low741:
+	JMP stored734
+
+low740:
+	TESTQ  $0x00000001, AX
+	JZ     low742
+	VMOVSS X1, 96(BX)
+
+low742:
+	JMP stored734
+
+low735:
+	TESTQ        $0x00000004, AX
+	JZ           low743
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low744
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low745
+	VMOVSS       X1, 88(BX)
+
+low745:
+	JMP stored734
+
+low744:
+	TESTQ  $0x00000001, AX
+	JZ     low746
+	VMOVSS X1, 80(BX)
+
+low746:
+	JMP stored734
+
+low743:
+	TESTQ     $0x00000002, AX
+	JZ        low747
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low748
+	VMOVSS    X1, 72(BX)
+
+low748:
+	JMP stored734
+
+low747:
+	TESTQ  $0x00000001, AX
+	JZ     low749
 	VMOVSS X1, 64(BX)
-	JMP    stored305
 
-other309:
-	VMOVUPS Z1, K1, 64(BX)
-
-stored305:
-unwanted304:
+low749:
+stored734:
+unwanted733:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full173:
+full393:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer310
+	JNE  fewer750
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2847,13 +5367,13 @@ full173:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded311
+	JLE     folded751
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other312
+	JNE     other752
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold313:
+fold753:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -2884,12 +5404,12 @@ fold313:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold313
-	JMP          folded311
+	JNZ          fold753
+	JMP          folded751
 
-other312:
+other752:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold315:
+fold755:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX), Z11
@@ -2909,10 +5429,10 @@ fold315:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold315
-	JMP          folded311
+	JNZ          fold755
+	JMP          folded751
 
-folded311:
+folded751:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -2937,20 +5457,20 @@ folded311:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted316
+	JE      unwanted756
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 
-unwanted316:
+unwanted756:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer310:
+fewer750:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer317
+	JNE  fewer757
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2974,13 +5494,13 @@ fewer310:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded318
+	JLE     folded758
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other319
+	JNE     other759
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold320:
+fold760:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
 	VPXORD       Z11, Z11, Z11
@@ -3008,12 +5528,12 @@ fold320:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold320
-	JMP          folded318
+	JNZ          fold760
+	JMP          folded758
 
-other319:
+other759:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold322:
+fold762:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX), Z9
@@ -3030,10 +5550,10 @@ fold322:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold322
-	JMP          folded318
+	JNZ          fold762
+	JMP          folded758
 
-folded318:
+folded758:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -3053,20 +5573,20 @@ folded318:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted323
+	JE      unwanted763
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 
-unwanted323:
+unwanted763:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer317:
+fewer757:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer324
+	JNE  fewer764
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3088,13 +5608,13 @@ fewer317:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded325
+	JLE     folded765
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other326
+	JNE     other766
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold327:
+fold767:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
 	VPXORD       Z9, Z9, Z9
@@ -3119,12 +5639,12 @@ fold327:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold327
-	JMP          folded325
+	JNZ          fold767
+	JMP          folded765
 
-other326:
+other766:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold329:
+fold769:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX), Z7
@@ -3138,10 +5658,10 @@ fold329:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold329
-	JMP          folded325
+	JNZ          fold769
+	JMP          folded765
 
-folded325:
+folded765:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -3157,20 +5677,20 @@ folded325:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted330
+	JE      unwanted770
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Z5, 64(BX)
 
-unwanted330:
+unwanted770:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer324:
+fewer764:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer331
+	JNE  fewer771
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3189,13 +5709,13 @@ fewer324:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded332
+	JLE     folded772
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other333
+	JNE     other773
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold334:
+fold774:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -3217,12 +5737,12 @@ fold334:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold334
-	JMP          folded332
+	JNZ          fold774
+	JMP          folded772
 
-other333:
+other773:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold336:
+fold776:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX), Z5
@@ -3233,10 +5753,10 @@ fold336:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold336
-	JMP          folded332
+	JNZ          fold776
+	JMP          folded772
 
-folded332:
+folded772:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -3247,17 +5767,17 @@ folded332:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted337
+	JE      unwanted777
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(BX)
 
-unwanted337:
+unwanted777:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer331:
+fewer771:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -3273,13 +5793,13 @@ fewer331:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded339
+	JLE     folded779
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other340
+	JNE     other780
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold341:
+fold781:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VPXORD    Z5, Z5, Z5
@@ -3298,12 +5818,12 @@ fold341:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold341
-	JMP       folded339
+	JNZ       fold781
+	JMP       folded779
 
-other340:
+other780:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold343:
+fold783:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX), Z3
@@ -3311,29 +5831,29 @@ fold343:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold343
-	JMP     folded339
+	JNZ     fold783
+	JMP     folded779
 
-folded339:
+folded779:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted344
+	JE      unwanted784
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 
-unwanted344:
+unwanted784:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower174:
+narrower394:
 	CMPQ  AX, $0x10
-	JE    full345
+	JE    full785
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -3341,663 +5861,1608 @@ narrower174:
 	KMOVW BX, K1
 	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x04
-	JNE   fewer347
+	JNE   fewer787
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      lddwinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (BX)(DX*2), K1, Z2
-	VMOVUPS.Z (BX)(SI*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPS.Z (BX), K1, Z4
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded348
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other349
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded788
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other789
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold350:
-	VMOVUPS.Z    (BX), K1, Z5
-	VMOVUPS.Z    (SI), K1, Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VADDPS       Z5, Z4, Z4
-	VBROADCASTSS (R8), Z7
-	VFMADD231PS  Z7, Z5, Z0
-	VBROADCASTSS 4(R8), Z7
-	VFMADD231PS  Z7, Z5, Z1
-	VBROADCASTSS 8(R8), Z7
-	VFMADD231PS  Z7, Z5, Z2
-	VBROADCASTSS 12(R8), Z7
-	VFMADD231PS  Z7, Z5, Z3
-	CMPQ         CX, $0x08
-	JNE          other352
-	VMOVUPS      Y5, (BX)
-	JMP          stored351
+fold790:
+	VMOVUPS.Z     (BX), K1, Z5
+	VMOVUPS.Z     (DX), K1, Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPS        $0x06, Z7, Z6, K2
+	VMOVAPS.Z     Z5, K2, Z5
+	VADDPS        Z5, Z4, Z4
+	VBROADCASTSS  (DI), Z7
+	VFMADD231PS   Z7, Z5, Z0
+	VBROADCASTSS  4(DI), Z7
+	VFMADD231PS   Z7, Z5, Z1
+	VBROADCASTSS  8(DI), Z7
+	VFMADD231PS   Z7, Z5, Z2
+	VBROADCASTSS  12(DI), Z7
+	VFMADD231PS   Z7, Z5, Z3
+	TESTQ         $0x00000008, AX
+	JZ            low792
+	VMOVUPS       Y5, (BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low793
+	VMOVUPS       X5, 32(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low794
+	VMOVSD        X5, 48(BX)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low795
+	VMOVSS        X5, 56(BX)
 
-other352:
-	CMPQ    CX, $0x04
-	JNE     other353
-	VMOVUPS X5, (BX)
-	JMP     stored351
+low795:
+	JMP stored791
 
-other353:
-	CMPQ   CX, $0x02
-	JNE    other354
-	VMOVSD X5, (BX)
-	JMP    stored351
+low794:
+	TESTQ  $0x00000001, AX
+	JZ     low796
+	VMOVSS X5, 48(BX)
 
-other354:
-	CMPQ   CX, $0x01
-	JNE    other355
+low796:
+	JMP stored791
+
+low793:
+	TESTQ     $0x00000002, AX
+	JZ        low797
+	VMOVSD    X5, 32(BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low798
+	VMOVSS    X5, 40(BX)
+
+low798:
+	JMP stored791
+
+low797:
+	TESTQ  $0x00000001, AX
+	JZ     low799
+	VMOVSS X5, 32(BX)
+
+low799:
+	JMP stored791
+
+low792:
+	TESTQ        $0x00000004, AX
+	JZ           low800
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low801
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low802
+	VMOVSS       X5, 24(BX)
+
+low802:
+	JMP stored791
+
+low801:
+	TESTQ  $0x00000001, AX
+	JZ     low803
+	VMOVSS X5, 16(BX)
+
+low803:
+	JMP stored791
+
+low800:
+	TESTQ     $0x00000002, AX
+	JZ        low804
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low805
+	VMOVSS    X5, 8(BX)
+
+low805:
+	JMP stored791
+
+low804:
+	TESTQ  $0x00000001, AX
+	JZ     low806
 	VMOVSS X5, (BX)
-	JMP    stored351
 
-other355:
-	VMOVUPS Z5, K1, (BX)
+low806:
+stored791:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold790
+	JMP  folded788
 
-stored351:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold350
-	JMP  folded348
-
-other349:
+other789:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold357:
+fold808:
 	VMOVUPS.Z    (BX), K1, Z5
 	VADDPS       Z5, Z4, Z4
-	VBROADCASTSS (R8), Z7
+	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z5, Z0
-	VBROADCASTSS 4(R8), Z7
+	VBROADCASTSS 4(DI), Z7
 	VFMADD231PS  Z7, Z5, Z1
-	VBROADCASTSS 8(R8), Z7
+	VBROADCASTSS 8(DI), Z7
 	VFMADD231PS  Z7, Z5, Z2
-	VBROADCASTSS 12(R8), Z7
+	VBROADCASTSS 12(DI), Z7
 	VFMADD231PS  Z7, Z5, Z3
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold357
-	JMP          folded348
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold808
+	JMP          folded788
 
-folded348:
-	VPXORD  Z7, Z7, Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z2, Z2
-	VADDPS  Z7, Z3, Z3
-	VADDPS  Z7, Z4, Z4
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	CMPQ    CX, $0x08
-	JNE     other359
-	VMOVUPS Y0, (BX)
-	JMP     stored358
+folded788:
+	VPXORD        Z7, Z7, Z7
+	VADDPS        Z7, Z0, Z0
+	VADDPS        Z7, Z1, Z1
+	VADDPS        Z7, Z2, Z2
+	VADDPS        Z7, Z3, Z3
+	VADDPS        Z7, Z4, Z4
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000008, AX
+	JZ            low810
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low811
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low812
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low813
+	VMOVSS        X0, 56(BX)
 
-other359:
-	CMPQ    CX, $0x04
-	JNE     other360
-	VMOVUPS X0, (BX)
-	JMP     stored358
+low813:
+	JMP stored809
 
-other360:
-	CMPQ   CX, $0x02
-	JNE    other361
-	VMOVSD X0, (BX)
-	JMP    stored358
+low812:
+	TESTQ  $0x00000001, AX
+	JZ     low814
+	VMOVSS X0, 48(BX)
 
-other361:
-	CMPQ   CX, $0x01
-	JNE    other362
+low814:
+	JMP stored809
+
+low811:
+	TESTQ     $0x00000002, AX
+	JZ        low815
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low816
+	VMOVSS    X0, 40(BX)
+
+low816:
+	JMP stored809
+
+low815:
+	TESTQ  $0x00000001, AX
+	JZ     low817
+	VMOVSS X0, 32(BX)
+
+low817:
+	JMP stored809
+
+low810:
+	TESTQ        $0x00000004, AX
+	JZ           low818
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low819
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low820
+	VMOVSS       X0, 24(BX)
+
+low820:
+	JMP stored809
+
+low819:
+	TESTQ  $0x00000001, AX
+	JZ     low821
+	VMOVSS X0, 16(BX)
+
+low821:
+	JMP stored809
+
+low818:
+	TESTQ     $0x00000002, AX
+	JZ        low822
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low823
+	VMOVSS    X0, 8(BX)
+
+low823:
+	JMP stored809
+
+low822:
+	TESTQ  $0x00000001, AX
+	JZ     low824
 	VMOVSS X0, (BX)
-	JMP    stored358
 
-other362:
-	VMOVUPS Z0, K1, (BX)
+low824:
+stored809:
+	TESTQ         $0x00000008, AX
+	JZ            low826
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low827
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low828
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low829
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored358:
-	CMPQ    CX, $0x08
-	JNE     other364
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored363
+low829:
+	JMP stored825
 
-other364:
-	CMPQ    CX, $0x04
-	JNE     other365
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored363
+low828:
+	TESTQ  $0x00000001, AX
+	JZ     low830
+	VMOVSS X1, 48(BX)(CX*1)
 
-other365:
-	CMPQ   CX, $0x02
-	JNE    other366
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored363
+low830:
+	JMP stored825
 
-other366:
-	CMPQ   CX, $0x01
-	JNE    other367
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored363
+low827:
+	TESTQ     $0x00000002, AX
+	JZ        low831
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low832
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other367:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low832:
+	JMP stored825
 
-stored363:
-	CMPQ    CX, $0x08
-	JNE     other369
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored368
+low831:
+	TESTQ  $0x00000001, AX
+	JZ     low833
+	VMOVSS X1, 32(BX)(CX*1)
 
-other369:
-	CMPQ    CX, $0x04
-	JNE     other370
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored368
+low833:
+	JMP stored825
 
-other370:
-	CMPQ   CX, $0x02
-	JNE    other371
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored368
+low826:
+	TESTQ        $0x00000004, AX
+	JZ           low834
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low835
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low836
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other371:
-	CMPQ   CX, $0x01
-	JNE    other372
-	VMOVSS X2, (BX)(DX*2)
-	JMP    stored368
+low836:
+	JMP stored825
 
-other372:
-	VMOVUPS Z2, K1, (BX)(DX*2)
+low835:
+	TESTQ  $0x00000001, AX
+	JZ     low837
+	VMOVSS X1, 16(BX)(CX*1)
 
-stored368:
-	CMPQ    CX, $0x08
-	JNE     other374
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored373
+low837:
+	JMP stored825
 
-other374:
-	CMPQ    CX, $0x04
-	JNE     other375
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored373
+low834:
+	TESTQ     $0x00000002, AX
+	JZ        low838
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low839
+	VMOVSS    X1, 8(BX)(CX*1)
 
-other375:
-	CMPQ   CX, $0x02
-	JNE    other376
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored373
+low839:
+	JMP stored825
 
-other376:
-	CMPQ   CX, $0x01
-	JNE    other377
-	VMOVSS X3, (BX)(SI*1)
-	JMP    stored373
+low838:
+	TESTQ  $0x00000001, AX
+	JZ     low840
+	VMOVSS X1, (BX)(CX*1)
 
-other377:
-	VMOVUPS Z3, K1, (BX)(SI*1)
+low840:
+stored825:
+	TESTQ         $0x00000008, AX
+	JZ            low842
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low843
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low844
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low845
+	VMOVSS        X2, 56(BX)(CX*2)
 
-stored373:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted378
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x08
-	JNE     other380
-	VMOVUPS Y4, (BX)
-	JMP     stored379
+low845:
+	JMP stored841
 
-other380:
-	CMPQ    CX, $0x04
-	JNE     other381
-	VMOVUPS X4, (BX)
-	JMP     stored379
+low844:
+	TESTQ  $0x00000001, AX
+	JZ     low846
+	VMOVSS X2, 48(BX)(CX*2)
 
-other381:
-	CMPQ   CX, $0x02
-	JNE    other382
-	VMOVSD X4, (BX)
-	JMP    stored379
+low846:
+	JMP stored841
 
-other382:
-	CMPQ   CX, $0x01
-	JNE    other383
+low843:
+	TESTQ     $0x00000002, AX
+	JZ        low847
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low848
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low848:
+	JMP stored841
+
+low847:
+	TESTQ  $0x00000001, AX
+	JZ     low849
+	VMOVSS X2, 32(BX)(CX*2)
+
+low849:
+	JMP stored841
+
+low842:
+	TESTQ        $0x00000004, AX
+	JZ           low850
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low851
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low852
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low852:
+	JMP stored841
+
+low851:
+	TESTQ  $0x00000001, AX
+	JZ     low853
+	VMOVSS X2, 16(BX)(CX*2)
+
+low853:
+	JMP stored841
+
+low850:
+	TESTQ     $0x00000002, AX
+	JZ        low854
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low855
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low855:
+	JMP stored841
+
+low854:
+	TESTQ  $0x00000001, AX
+	JZ     low856
+	VMOVSS X2, (BX)(CX*2)
+
+low856:
+stored841:
+	TESTQ         $0x00000008, AX
+	JZ            low858
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low859
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low860
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low861
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low861:
+	JMP stored857
+
+low860:
+	TESTQ  $0x00000001, AX
+	JZ     low862
+	VMOVSS X3, 48(BX)(DX*1)
+
+low862:
+	JMP stored857
+
+low859:
+	TESTQ     $0x00000002, AX
+	JZ        low863
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low864
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low864:
+	JMP stored857
+
+low863:
+	TESTQ  $0x00000001, AX
+	JZ     low865
+	VMOVSS X3, 32(BX)(DX*1)
+
+low865:
+	JMP stored857
+
+low858:
+	TESTQ        $0x00000004, AX
+	JZ           low866
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low867
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low868
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low868:
+	JMP stored857
+
+low867:
+	TESTQ  $0x00000001, AX
+	JZ     low869
+	VMOVSS X3, 16(BX)(DX*1)
+
+low869:
+	JMP stored857
+
+low866:
+	TESTQ     $0x00000002, AX
+	JZ        low870
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low871
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low871:
+	JMP stored857
+
+low870:
+	TESTQ  $0x00000001, AX
+	JZ     low872
+	VMOVSS X3, (BX)(DX*1)
+
+low872:
+stored857:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted873
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low875
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low876
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low877
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low878
+	VMOVSS        X4, 56(BX)
+
+low878:
+	JMP stored874
+
+low877:
+	TESTQ  $0x00000001, AX
+	JZ     low879
+	VMOVSS X4, 48(BX)
+
+low879:
+	JMP stored874
+
+low876:
+	TESTQ     $0x00000002, AX
+	JZ        low880
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low881
+	VMOVSS    X4, 40(BX)
+
+low881:
+	JMP stored874
+
+low880:
+	TESTQ  $0x00000001, AX
+	JZ     low882
+	VMOVSS X4, 32(BX)
+
+low882:
+	JMP stored874
+
+low875:
+	TESTQ        $0x00000004, AX
+	JZ           low883
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low884
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low885
+	VMOVSS       X4, 24(BX)
+
+low885:
+	JMP stored874
+
+low884:
+	TESTQ  $0x00000001, AX
+	JZ     low886
+	VMOVSS X4, 16(BX)
+
+low886:
+	JMP stored874
+
+low883:
+	TESTQ     $0x00000002, AX
+	JZ        low887
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low888
+	VMOVSS    X4, 8(BX)
+
+low888:
+	JMP stored874
+
+low887:
+	TESTQ  $0x00000001, AX
+	JZ     low889
 	VMOVSS X4, (BX)
-	JMP    stored379
 
-other383:
-	VMOVUPS Z4, K1, (BX)
-
-stored379:
-unwanted378:
+low889:
+stored874:
+unwanted873:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer347:
+fewer787:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer384
+	JNE  fewer890
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (BX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPS.Z (BX), K1, Z3
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded385
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other386
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded891
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other892
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold387:
-	VMOVUPS.Z    (BX), K1, Z4
-	VMOVUPS.Z    (SI), K1, Z5
-	VPXORD       Z6, Z6, Z6
-	VCMPPS       $0x06, Z6, Z5, K2
-	VMOVAPS.Z    Z4, K2, Z4
-	VADDPS       Z4, Z3, Z3
-	VBROADCASTSS (R8), Z6
-	VFMADD231PS  Z6, Z4, Z0
-	VBROADCASTSS 4(R8), Z6
-	VFMADD231PS  Z6, Z4, Z1
-	VBROADCASTSS 8(R8), Z6
-	VFMADD231PS  Z6, Z4, Z2
-	CMPQ         CX, $0x08
-	JNE          other389
-	VMOVUPS      Y4, (BX)
-	JMP          stored388
+fold893:
+	VMOVUPS.Z     (BX), K1, Z4
+	VMOVUPS.Z     (DX), K1, Z5
+	VPXORD        Z6, Z6, Z6
+	VCMPPS        $0x06, Z6, Z5, K2
+	VMOVAPS.Z     Z4, K2, Z4
+	VADDPS        Z4, Z3, Z3
+	VBROADCASTSS  (DI), Z6
+	VFMADD231PS   Z6, Z4, Z0
+	VBROADCASTSS  4(DI), Z6
+	VFMADD231PS   Z6, Z4, Z1
+	VBROADCASTSS  8(DI), Z6
+	VFMADD231PS   Z6, Z4, Z2
+	TESTQ         $0x00000008, AX
+	JZ            low895
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low896
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low897
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low898
+	VMOVSS        X4, 56(BX)
 
-other389:
-	CMPQ    CX, $0x04
-	JNE     other390
-	VMOVUPS X4, (BX)
-	JMP     stored388
+low898:
+	JMP stored894
 
-other390:
-	CMPQ   CX, $0x02
-	JNE    other391
-	VMOVSD X4, (BX)
-	JMP    stored388
+low897:
+	TESTQ  $0x00000001, AX
+	JZ     low899
+	VMOVSS X4, 48(BX)
 
-other391:
-	CMPQ   CX, $0x01
-	JNE    other392
+low899:
+	JMP stored894
+
+low896:
+	TESTQ     $0x00000002, AX
+	JZ        low900
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low901
+	VMOVSS    X4, 40(BX)
+
+low901:
+	JMP stored894
+
+low900:
+	TESTQ  $0x00000001, AX
+	JZ     low902
+	VMOVSS X4, 32(BX)
+
+low902:
+	JMP stored894
+
+low895:
+	TESTQ        $0x00000004, AX
+	JZ           low903
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low904
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low905
+	VMOVSS       X4, 24(BX)
+
+low905:
+	JMP stored894
+
+low904:
+	TESTQ  $0x00000001, AX
+	JZ     low906
+	VMOVSS X4, 16(BX)
+
+low906:
+	JMP stored894
+
+low903:
+	TESTQ     $0x00000002, AX
+	JZ        low907
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low908
+	VMOVSS    X4, 8(BX)
+
+low908:
+	JMP stored894
+
+low907:
+	TESTQ  $0x00000001, AX
+	JZ     low909
 	VMOVSS X4, (BX)
-	JMP    stored388
 
-other392:
-	VMOVUPS Z4, K1, (BX)
+low909:
+stored894:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold893
+	JMP  folded891
 
-stored388:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold387
-	JMP  folded385
-
-other386:
+other892:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold394:
+fold911:
 	VMOVUPS.Z    (BX), K1, Z4
 	VADDPS       Z4, Z3, Z3
-	VBROADCASTSS (R8), Z6
+	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z6, Z4, Z0
-	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS 4(DI), Z6
 	VFMADD231PS  Z6, Z4, Z1
-	VBROADCASTSS 8(R8), Z6
+	VBROADCASTSS 8(DI), Z6
 	VFMADD231PS  Z6, Z4, Z2
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold394
-	JMP          folded385
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold911
+	JMP          folded891
 
-folded385:
-	VPXORD  Z6, Z6, Z6
-	VADDPS  Z6, Z0, Z0
-	VADDPS  Z6, Z1, Z1
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z6, Z3, Z3
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	CMPQ    CX, $0x08
-	JNE     other396
-	VMOVUPS Y0, (BX)
-	JMP     stored395
+folded891:
+	VPXORD        Z6, Z6, Z6
+	VADDPS        Z6, Z0, Z0
+	VADDPS        Z6, Z1, Z1
+	VADDPS        Z6, Z2, Z2
+	VADDPS        Z6, Z3, Z3
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	TESTQ         $0x00000008, AX
+	JZ            low913
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low914
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low915
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low916
+	VMOVSS        X0, 56(BX)
 
-other396:
-	CMPQ    CX, $0x04
-	JNE     other397
-	VMOVUPS X0, (BX)
-	JMP     stored395
+low916:
+	JMP stored912
 
-other397:
-	CMPQ   CX, $0x02
-	JNE    other398
-	VMOVSD X0, (BX)
-	JMP    stored395
+low915:
+	TESTQ  $0x00000001, AX
+	JZ     low917
+	VMOVSS X0, 48(BX)
 
-other398:
-	CMPQ   CX, $0x01
-	JNE    other399
+low917:
+	JMP stored912
+
+low914:
+	TESTQ     $0x00000002, AX
+	JZ        low918
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low919
+	VMOVSS    X0, 40(BX)
+
+low919:
+	JMP stored912
+
+low918:
+	TESTQ  $0x00000001, AX
+	JZ     low920
+	VMOVSS X0, 32(BX)
+
+low920:
+	JMP stored912
+
+low913:
+	TESTQ        $0x00000004, AX
+	JZ           low921
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low922
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low923
+	VMOVSS       X0, 24(BX)
+
+low923:
+	JMP stored912
+
+low922:
+	TESTQ  $0x00000001, AX
+	JZ     low924
+	VMOVSS X0, 16(BX)
+
+low924:
+	JMP stored912
+
+low921:
+	TESTQ     $0x00000002, AX
+	JZ        low925
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low926
+	VMOVSS    X0, 8(BX)
+
+low926:
+	JMP stored912
+
+low925:
+	TESTQ  $0x00000001, AX
+	JZ     low927
 	VMOVSS X0, (BX)
-	JMP    stored395
 
-other399:
-	VMOVUPS Z0, K1, (BX)
+low927:
+stored912:
+	TESTQ         $0x00000008, AX
+	JZ            low929
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low930
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low931
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low932
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored395:
-	CMPQ    CX, $0x08
-	JNE     other401
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored400
+low932:
+	JMP stored928
 
-other401:
-	CMPQ    CX, $0x04
-	JNE     other402
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored400
+low931:
+	TESTQ  $0x00000001, AX
+	JZ     low933
+	VMOVSS X1, 48(BX)(CX*1)
 
-other402:
-	CMPQ   CX, $0x02
-	JNE    other403
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored400
+low933:
+	JMP stored928
 
-other403:
-	CMPQ   CX, $0x01
-	JNE    other404
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored400
+low930:
+	TESTQ     $0x00000002, AX
+	JZ        low934
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low935
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other404:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low935:
+	JMP stored928
 
-stored400:
-	CMPQ    CX, $0x08
-	JNE     other406
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored405
+low934:
+	TESTQ  $0x00000001, AX
+	JZ     low936
+	VMOVSS X1, 32(BX)(CX*1)
 
-other406:
-	CMPQ    CX, $0x04
-	JNE     other407
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored405
+low936:
+	JMP stored928
 
-other407:
-	CMPQ   CX, $0x02
-	JNE    other408
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored405
+low929:
+	TESTQ        $0x00000004, AX
+	JZ           low937
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low938
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low939
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other408:
-	CMPQ   CX, $0x01
-	JNE    other409
-	VMOVSS X2, (BX)(DX*2)
-	JMP    stored405
+low939:
+	JMP stored928
 
-other409:
-	VMOVUPS Z2, K1, (BX)(DX*2)
+low938:
+	TESTQ  $0x00000001, AX
+	JZ     low940
+	VMOVSS X1, 16(BX)(CX*1)
 
-stored405:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted410
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x08
-	JNE     other412
-	VMOVUPS Y3, (BX)
-	JMP     stored411
+low940:
+	JMP stored928
 
-other412:
-	CMPQ    CX, $0x04
-	JNE     other413
-	VMOVUPS X3, (BX)
-	JMP     stored411
+low937:
+	TESTQ     $0x00000002, AX
+	JZ        low941
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low942
+	VMOVSS    X1, 8(BX)(CX*1)
 
-other413:
-	CMPQ   CX, $0x02
-	JNE    other414
-	VMOVSD X3, (BX)
-	JMP    stored411
+low942:
+	JMP stored928
 
-other414:
-	CMPQ   CX, $0x01
-	JNE    other415
+low941:
+	TESTQ  $0x00000001, AX
+	JZ     low943
+	VMOVSS X1, (BX)(CX*1)
+
+low943:
+stored928:
+	TESTQ         $0x00000008, AX
+	JZ            low945
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low946
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low947
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low948
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low948:
+	JMP stored944
+
+low947:
+	TESTQ  $0x00000001, AX
+	JZ     low949
+	VMOVSS X2, 48(BX)(CX*2)
+
+low949:
+	JMP stored944
+
+low946:
+	TESTQ     $0x00000002, AX
+	JZ        low950
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low951
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low951:
+	JMP stored944
+
+low950:
+	TESTQ  $0x00000001, AX
+	JZ     low952
+	VMOVSS X2, 32(BX)(CX*2)
+
+low952:
+	JMP stored944
+
+low945:
+	TESTQ        $0x00000004, AX
+	JZ           low953
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low954
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low955
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low955:
+	JMP stored944
+
+low954:
+	TESTQ  $0x00000001, AX
+	JZ     low956
+	VMOVSS X2, 16(BX)(CX*2)
+
+low956:
+	JMP stored944
+
+low953:
+	TESTQ     $0x00000002, AX
+	JZ        low957
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low958
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low958:
+	JMP stored944
+
+low957:
+	TESTQ  $0x00000001, AX
+	JZ     low959
+	VMOVSS X2, (BX)(CX*2)
+
+low959:
+stored944:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted960
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low962
+	VMOVUPS       Y3, (BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low963
+	VMOVUPS       X3, 32(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low964
+	VMOVSD        X3, 48(BX)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low965
+	VMOVSS        X3, 56(BX)
+
+low965:
+	JMP stored961
+
+low964:
+	TESTQ  $0x00000001, AX
+	JZ     low966
+	VMOVSS X3, 48(BX)
+
+low966:
+	JMP stored961
+
+low963:
+	TESTQ     $0x00000002, AX
+	JZ        low967
+	VMOVSD    X3, 32(BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low968
+	VMOVSS    X3, 40(BX)
+
+low968:
+	JMP stored961
+
+low967:
+	TESTQ  $0x00000001, AX
+	JZ     low969
+	VMOVSS X3, 32(BX)
+
+low969:
+	JMP stored961
+
+low962:
+	TESTQ        $0x00000004, AX
+	JZ           low970
+	VMOVUPS      X3, (BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low971
+	VMOVSD       X3, 16(BX)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low972
+	VMOVSS       X3, 24(BX)
+
+low972:
+	JMP stored961
+
+low971:
+	TESTQ  $0x00000001, AX
+	JZ     low973
+	VMOVSS X3, 16(BX)
+
+low973:
+	JMP stored961
+
+low970:
+	TESTQ     $0x00000002, AX
+	JZ        low974
+	VMOVSD    X3, (BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low975
+	VMOVSS    X3, 8(BX)
+
+low975:
+	JMP stored961
+
+low974:
+	TESTQ  $0x00000001, AX
+	JZ     low976
 	VMOVSS X3, (BX)
-	JMP    stored411
 
-other415:
-	VMOVUPS Z3, K1, (BX)
-
-stored411:
-unwanted410:
+low976:
+stored961:
+unwanted960:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer384:
+fewer890:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer416
+	JNE  fewer977
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPS.Z (BX), K1, Z2
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded417
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other418
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded978
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other979
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold419:
-	VMOVUPS.Z    (BX), K1, Z3
-	VMOVUPS.Z    (SI), K1, Z4
-	VPXORD       Z5, Z5, Z5
-	VCMPPS       $0x06, Z5, Z4, K2
-	VMOVAPS.Z    Z3, K2, Z3
-	VADDPS       Z3, Z2, Z2
-	VBROADCASTSS (R8), Z5
-	VFMADD231PS  Z5, Z3, Z0
-	VBROADCASTSS 4(R8), Z5
-	VFMADD231PS  Z5, Z3, Z1
-	CMPQ         CX, $0x08
-	JNE          other421
-	VMOVUPS      Y3, (BX)
-	JMP          stored420
+fold980:
+	VMOVUPS.Z     (BX), K1, Z3
+	VMOVUPS.Z     (DX), K1, Z4
+	VPXORD        Z5, Z5, Z5
+	VCMPPS        $0x06, Z5, Z4, K2
+	VMOVAPS.Z     Z3, K2, Z3
+	VADDPS        Z3, Z2, Z2
+	VBROADCASTSS  (DI), Z5
+	VFMADD231PS   Z5, Z3, Z0
+	VBROADCASTSS  4(DI), Z5
+	VFMADD231PS   Z5, Z3, Z1
+	TESTQ         $0x00000008, AX
+	JZ            low982
+	VMOVUPS       Y3, (BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low983
+	VMOVUPS       X3, 32(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low984
+	VMOVSD        X3, 48(BX)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low985
+	VMOVSS        X3, 56(BX)
 
-other421:
-	CMPQ    CX, $0x04
-	JNE     other422
-	VMOVUPS X3, (BX)
-	JMP     stored420
+low985:
+	JMP stored981
 
-other422:
-	CMPQ   CX, $0x02
-	JNE    other423
-	VMOVSD X3, (BX)
-	JMP    stored420
+low984:
+	TESTQ  $0x00000001, AX
+	JZ     low986
+	VMOVSS X3, 48(BX)
 
-other423:
-	CMPQ   CX, $0x01
-	JNE    other424
+low986:
+	JMP stored981
+
+low983:
+	TESTQ     $0x00000002, AX
+	JZ        low987
+	VMOVSD    X3, 32(BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low988
+	VMOVSS    X3, 40(BX)
+
+low988:
+	JMP stored981
+
+low987:
+	TESTQ  $0x00000001, AX
+	JZ     low989
+	VMOVSS X3, 32(BX)
+
+low989:
+	JMP stored981
+
+low982:
+	TESTQ        $0x00000004, AX
+	JZ           low990
+	VMOVUPS      X3, (BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low991
+	VMOVSD       X3, 16(BX)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low992
+	VMOVSS       X3, 24(BX)
+
+low992:
+	JMP stored981
+
+low991:
+	TESTQ  $0x00000001, AX
+	JZ     low993
+	VMOVSS X3, 16(BX)
+
+low993:
+	JMP stored981
+
+low990:
+	TESTQ     $0x00000002, AX
+	JZ        low994
+	VMOVSD    X3, (BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low995
+	VMOVSS    X3, 8(BX)
+
+low995:
+	JMP stored981
+
+low994:
+	TESTQ  $0x00000001, AX
+	JZ     low996
 	VMOVSS X3, (BX)
-	JMP    stored420
 
-other424:
-	VMOVUPS Z3, K1, (BX)
+low996:
+stored981:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold980
+	JMP  folded978
 
-stored420:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold419
-	JMP  folded417
-
-other418:
+other979:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold426:
+fold998:
 	VMOVUPS.Z    (BX), K1, Z3
 	VADDPS       Z3, Z2, Z2
-	VBROADCASTSS (R8), Z5
+	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z5, Z3, Z0
-	VBROADCASTSS 4(R8), Z5
+	VBROADCASTSS 4(DI), Z5
 	VFMADD231PS  Z5, Z3, Z1
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold426
-	JMP          folded417
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold998
+	JMP          folded978
 
-folded417:
-	VPXORD  Z5, Z5, Z5
-	VADDPS  Z5, Z0, Z0
-	VADDPS  Z5, Z1, Z1
-	VADDPS  Z5, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	CMPQ    CX, $0x08
-	JNE     other428
-	VMOVUPS Y0, (BX)
-	JMP     stored427
+folded978:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VADDPS        Z5, Z2, Z2
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	TESTQ         $0x00000008, AX
+	JZ            low1000
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1001
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1002
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1003
+	VMOVSS        X0, 56(BX)
 
-other428:
-	CMPQ    CX, $0x04
-	JNE     other429
-	VMOVUPS X0, (BX)
-	JMP     stored427
+low1003:
+	JMP stored999
 
-other429:
-	CMPQ   CX, $0x02
-	JNE    other430
-	VMOVSD X0, (BX)
-	JMP    stored427
+low1002:
+	TESTQ  $0x00000001, AX
+	JZ     low1004
+	VMOVSS X0, 48(BX)
 
-other430:
-	CMPQ   CX, $0x01
-	JNE    other431
+low1004:
+	JMP stored999
+
+low1001:
+	TESTQ     $0x00000002, AX
+	JZ        low1005
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1006
+	VMOVSS    X0, 40(BX)
+
+low1006:
+	JMP stored999
+
+low1005:
+	TESTQ  $0x00000001, AX
+	JZ     low1007
+	VMOVSS X0, 32(BX)
+
+low1007:
+	JMP stored999
+
+low1000:
+	TESTQ        $0x00000004, AX
+	JZ           low1008
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1009
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1010
+	VMOVSS       X0, 24(BX)
+
+low1010:
+	JMP stored999
+
+low1009:
+	TESTQ  $0x00000001, AX
+	JZ     low1011
+	VMOVSS X0, 16(BX)
+
+low1011:
+	JMP stored999
+
+low1008:
+	TESTQ     $0x00000002, AX
+	JZ        low1012
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1013
+	VMOVSS    X0, 8(BX)
+
+low1013:
+	JMP stored999
+
+low1012:
+	TESTQ  $0x00000001, AX
+	JZ     low1014
 	VMOVSS X0, (BX)
-	JMP    stored427
 
-other431:
-	VMOVUPS Z0, K1, (BX)
+low1014:
+stored999:
+	TESTQ         $0x00000008, AX
+	JZ            low1016
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1017
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1018
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1019
+	VMOVSS        X1, 56(BX)(CX*1)
 
-stored427:
-	CMPQ    CX, $0x08
-	JNE     other433
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored432
+low1019:
+	JMP stored1015
 
-other433:
-	CMPQ    CX, $0x04
-	JNE     other434
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored432
+low1018:
+	TESTQ  $0x00000001, AX
+	JZ     low1020
+	VMOVSS X1, 48(BX)(CX*1)
 
-other434:
-	CMPQ   CX, $0x02
-	JNE    other435
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored432
+low1020:
+	JMP stored1015
 
-other435:
-	CMPQ   CX, $0x01
-	JNE    other436
-	VMOVSS X1, (BX)(DX*1)
-	JMP    stored432
+low1017:
+	TESTQ     $0x00000002, AX
+	JZ        low1021
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1022
+	VMOVSS    X1, 40(BX)(CX*1)
 
-other436:
-	VMOVUPS Z1, K1, (BX)(DX*1)
+low1022:
+	JMP stored1015
 
-stored432:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted437
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x08
-	JNE     other439
-	VMOVUPS Y2, (BX)
-	JMP     stored438
+low1021:
+	TESTQ  $0x00000001, AX
+	JZ     low1023
+	VMOVSS X1, 32(BX)(CX*1)
 
-other439:
-	CMPQ    CX, $0x04
-	JNE     other440
-	VMOVUPS X2, (BX)
-	JMP     stored438
+low1023:
+	JMP stored1015
 
-other440:
-	CMPQ   CX, $0x02
-	JNE    other441
-	VMOVSD X2, (BX)
-	JMP    stored438
+low1016:
+	TESTQ        $0x00000004, AX
+	JZ           low1024
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1025
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1026
+	VMOVSS       X1, 24(BX)(CX*1)
 
-other441:
-	CMPQ   CX, $0x01
-	JNE    other442
+low1026:
+	JMP stored1015
+
+low1025:
+	TESTQ  $0x00000001, AX
+	JZ     low1027
+	VMOVSS X1, 16(BX)(CX*1)
+
+low1027:
+	JMP stored1015
+
+low1024:
+	TESTQ     $0x00000002, AX
+	JZ        low1028
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1029
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low1029:
+	JMP stored1015
+
+low1028:
+	TESTQ  $0x00000001, AX
+	JZ     low1030
+	VMOVSS X1, (BX)(CX*1)
+
+low1030:
+stored1015:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted1031
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low1033
+	VMOVUPS       Y2, (BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low1034
+	VMOVUPS       X2, 32(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low1035
+	VMOVSD        X2, 48(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1036
+	VMOVSS        X2, 56(BX)
+
+low1036:
+	JMP stored1032
+
+low1035:
+	TESTQ  $0x00000001, AX
+	JZ     low1037
+	VMOVSS X2, 48(BX)
+
+low1037:
+	JMP stored1032
+
+low1034:
+	TESTQ     $0x00000002, AX
+	JZ        low1038
+	VMOVSD    X2, 32(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1039
+	VMOVSS    X2, 40(BX)
+
+low1039:
+	JMP stored1032
+
+low1038:
+	TESTQ  $0x00000001, AX
+	JZ     low1040
+	VMOVSS X2, 32(BX)
+
+low1040:
+	JMP stored1032
+
+low1033:
+	TESTQ        $0x00000004, AX
+	JZ           low1041
+	VMOVUPS      X2, (BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low1042
+	VMOVSD       X2, 16(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1043
+	VMOVSS       X2, 24(BX)
+
+low1043:
+	JMP stored1032
+
+low1042:
+	TESTQ  $0x00000001, AX
+	JZ     low1044
+	VMOVSS X2, 16(BX)
+
+low1044:
+	JMP stored1032
+
+low1041:
+	TESTQ     $0x00000002, AX
+	JZ        low1045
+	VMOVSD    X2, (BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1046
+	VMOVSS    X2, 8(BX)
+
+low1046:
+	JMP stored1032
+
+low1045:
+	TESTQ  $0x00000001, AX
+	JZ     low1047
 	VMOVSS X2, (BX)
-	JMP    stored438
 
-other442:
-	VMOVUPS Z2, K1, (BX)
-
-stored438:
-unwanted437:
+low1047:
+stored1032:
+unwanted1031:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer416:
+fewer977:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer443
+	JNE  fewer1048
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -4007,144 +7472,333 @@ fewer416:
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPS.Z (BX), K1, Z1
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded444
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other445
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded1049
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other1050
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold446:
-	VMOVUPS.Z    (BX), K1, Z2
-	VMOVUPS.Z    (SI), K1, Z3
-	VPXORD       Z4, Z4, Z4
-	VCMPPS       $0x06, Z4, Z3, K2
-	VMOVAPS.Z    Z2, K2, Z2
-	VADDPS       Z2, Z1, Z1
-	VBROADCASTSS (R8), Z4
-	VFMADD231PS  Z4, Z2, Z0
-	CMPQ         CX, $0x08
-	JNE          other448
-	VMOVUPS      Y2, (BX)
-	JMP          stored447
+fold1051:
+	VMOVUPS.Z     (BX), K1, Z2
+	VMOVUPS.Z     (DX), K1, Z3
+	VPXORD        Z4, Z4, Z4
+	VCMPPS        $0x06, Z4, Z3, K2
+	VMOVAPS.Z     Z2, K2, Z2
+	VADDPS        Z2, Z1, Z1
+	VBROADCASTSS  (DI), Z4
+	VFMADD231PS   Z4, Z2, Z0
+	TESTQ         $0x00000008, AX
+	JZ            low1053
+	VMOVUPS       Y2, (BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low1054
+	VMOVUPS       X2, 32(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low1055
+	VMOVSD        X2, 48(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low1056
+	VMOVSS        X2, 56(BX)
 
-other448:
-	CMPQ    CX, $0x04
-	JNE     other449
-	VMOVUPS X2, (BX)
-	JMP     stored447
+low1056:
+	JMP stored1052
 
-other449:
-	CMPQ   CX, $0x02
-	JNE    other450
-	VMOVSD X2, (BX)
-	JMP    stored447
+low1055:
+	TESTQ  $0x00000001, AX
+	JZ     low1057
+	VMOVSS X2, 48(BX)
 
-other450:
-	CMPQ   CX, $0x01
-	JNE    other451
+low1057:
+	JMP stored1052
+
+low1054:
+	TESTQ     $0x00000002, AX
+	JZ        low1058
+	VMOVSD    X2, 32(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1059
+	VMOVSS    X2, 40(BX)
+
+low1059:
+	JMP stored1052
+
+low1058:
+	TESTQ  $0x00000001, AX
+	JZ     low1060
+	VMOVSS X2, 32(BX)
+
+low1060:
+	JMP stored1052
+
+low1053:
+	TESTQ        $0x00000004, AX
+	JZ           low1061
+	VMOVUPS      X2, (BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low1062
+	VMOVSD       X2, 16(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low1063
+	VMOVSS       X2, 24(BX)
+
+low1063:
+	JMP stored1052
+
+low1062:
+	TESTQ  $0x00000001, AX
+	JZ     low1064
+	VMOVSS X2, 16(BX)
+
+low1064:
+	JMP stored1052
+
+low1061:
+	TESTQ     $0x00000002, AX
+	JZ        low1065
+	VMOVSD    X2, (BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low1066
+	VMOVSS    X2, 8(BX)
+
+low1066:
+	JMP stored1052
+
+low1065:
+	TESTQ  $0x00000001, AX
+	JZ     low1067
 	VMOVSS X2, (BX)
-	JMP    stored447
 
-other451:
-	VMOVUPS Z2, K1, (BX)
+low1067:
+stored1052:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold1051
+	JMP  folded1049
 
-stored447:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold446
-	JMP  folded444
-
-other445:
+other1050:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold453:
+fold1069:
 	VMOVUPS.Z    (BX), K1, Z2
 	VADDPS       Z2, Z1, Z1
-	VBROADCASTSS (R8), Z4
+	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z4, Z2, Z0
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold453
-	JMP          folded444
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold1069
+	JMP          folded1049
 
-folded444:
-	VPXORD  Z4, Z4, Z4
-	VADDPS  Z4, Z0, Z0
-	VADDPS  Z4, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	CMPQ    CX, $0x08
-	JNE     other455
-	VMOVUPS Y0, (BX)
-	JMP     stored454
+folded1049:
+	VPXORD        Z4, Z4, Z4
+	VADDPS        Z4, Z0, Z0
+	VADDPS        Z4, Z1, Z1
+	MOVQ          dw+0(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low1071
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1072
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1073
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1074
+	VMOVSS        X0, 56(BX)
 
-other455:
-	CMPQ    CX, $0x04
-	JNE     other456
-	VMOVUPS X0, (BX)
-	JMP     stored454
+low1074:
+	JMP stored1070
 
-other456:
-	CMPQ   CX, $0x02
-	JNE    other457
-	VMOVSD X0, (BX)
-	JMP    stored454
+low1073:
+	TESTQ  $0x00000001, AX
+	JZ     low1075
+	VMOVSS X0, 48(BX)
 
-other457:
-	CMPQ   CX, $0x01
-	JNE    other458
+low1075:
+	JMP stored1070
+
+low1072:
+	TESTQ     $0x00000002, AX
+	JZ        low1076
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1077
+	VMOVSS    X0, 40(BX)
+
+low1077:
+	JMP stored1070
+
+low1076:
+	TESTQ  $0x00000001, AX
+	JZ     low1078
+	VMOVSS X0, 32(BX)
+
+low1078:
+	JMP stored1070
+
+low1071:
+	TESTQ        $0x00000004, AX
+	JZ           low1079
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1080
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1081
+	VMOVSS       X0, 24(BX)
+
+low1081:
+	JMP stored1070
+
+low1080:
+	TESTQ  $0x00000001, AX
+	JZ     low1082
+	VMOVSS X0, 16(BX)
+
+low1082:
+	JMP stored1070
+
+low1079:
+	TESTQ     $0x00000002, AX
+	JZ        low1083
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1084
+	VMOVSS    X0, 8(BX)
+
+low1084:
+	JMP stored1070
+
+low1083:
+	TESTQ  $0x00000001, AX
+	JZ     low1085
 	VMOVSS X0, (BX)
-	JMP    stored454
 
-other458:
-	VMOVUPS Z0, K1, (BX)
+low1085:
+stored1070:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted1086
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low1088
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1089
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1090
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1091
+	VMOVSS        X1, 56(BX)
 
-stored454:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted459
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x08
-	JNE     other461
-	VMOVUPS Y1, (BX)
-	JMP     stored460
+low1091:
+	JMP stored1087
 
-other461:
-	CMPQ    CX, $0x04
-	JNE     other462
-	VMOVUPS X1, (BX)
-	JMP     stored460
+low1090:
+	TESTQ  $0x00000001, AX
+	JZ     low1092
+	VMOVSS X1, 48(BX)
 
-other462:
-	CMPQ   CX, $0x02
-	JNE    other463
-	VMOVSD X1, (BX)
-	JMP    stored460
+low1092:
+	JMP stored1087
 
-other463:
-	CMPQ   CX, $0x01
-	JNE    other464
+low1089:
+	TESTQ     $0x00000002, AX
+	JZ        low1093
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1094
+	VMOVSS    X1, 40(BX)
+
+low1094:
+	JMP stored1087
+
+low1093:
+	TESTQ  $0x00000001, AX
+	JZ     low1095
+	VMOVSS X1, 32(BX)
+
+low1095:
+	JMP stored1087
+
+low1088:
+	TESTQ        $0x00000004, AX
+	JZ           low1096
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1097
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1098
+	VMOVSS       X1, 24(BX)
+
+low1098:
+	JMP stored1087
+
+low1097:
+	TESTQ  $0x00000001, AX
+	JZ     low1099
+	VMOVSS X1, 16(BX)
+
+low1099:
+	JMP stored1087
+
+low1096:
+	TESTQ     $0x00000002, AX
+	JZ        low1100
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1101
+	VMOVSS    X1, 8(BX)
+
+low1101:
+	JMP stored1087
+
+low1100:
+	TESTQ  $0x00000001, AX
+	JZ     low1102
 	VMOVSS X1, (BX)
-	JMP    stored460
 
-other464:
-	VMOVUPS Z1, K1, (BX)
-
-stored460:
-unwanted459:
+low1102:
+stored1087:
+unwanted1086:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer443:
+fewer1048:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -4152,115 +7806,241 @@ fewer443:
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded466
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other467
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded1104
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other1105
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold468:
-	VMOVUPS.Z (BX), K1, Z1
-	VMOVUPS.Z (SI), K1, Z2
-	VPXORD    Z3, Z3, Z3
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	CMPQ      CX, $0x08
-	JNE       other470
-	VMOVUPS   Y1, (BX)
-	JMP       stored469
+fold1106:
+	VMOVUPS.Z     (BX), K1, Z1
+	VMOVUPS.Z     (DX), K1, Z2
+	VPXORD        Z3, Z3, Z3
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, AX
+	JZ            low1108
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low1109
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low1110
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low1111
+	VMOVSS        X1, 56(BX)
 
-other470:
-	CMPQ    CX, $0x04
-	JNE     other471
-	VMOVUPS X1, (BX)
-	JMP     stored469
+low1111:
+	JMP stored1107
 
-other471:
-	CMPQ   CX, $0x02
-	JNE    other472
-	VMOVSD X1, (BX)
-	JMP    stored469
+low1110:
+	TESTQ  $0x00000001, AX
+	JZ     low1112
+	VMOVSS X1, 48(BX)
 
-other472:
-	CMPQ   CX, $0x01
-	JNE    other473
+low1112:
+	JMP stored1107
+
+low1109:
+	TESTQ     $0x00000002, AX
+	JZ        low1113
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1114
+	VMOVSS    X1, 40(BX)
+
+low1114:
+	JMP stored1107
+
+low1113:
+	TESTQ  $0x00000001, AX
+	JZ     low1115
+	VMOVSS X1, 32(BX)
+
+low1115:
+	JMP stored1107
+
+low1108:
+	TESTQ        $0x00000004, AX
+	JZ           low1116
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low1117
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low1118
+	VMOVSS       X1, 24(BX)
+
+low1118:
+	JMP stored1107
+
+low1117:
+	TESTQ  $0x00000001, AX
+	JZ     low1119
+	VMOVSS X1, 16(BX)
+
+low1119:
+	JMP stored1107
+
+low1116:
+	TESTQ     $0x00000002, AX
+	JZ        low1120
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low1121
+	VMOVSS    X1, 8(BX)
+
+low1121:
+	JMP stored1107
+
+low1120:
+	TESTQ  $0x00000001, AX
+	JZ     low1122
 	VMOVSS X1, (BX)
-	JMP    stored469
 
-other473:
-	VMOVUPS Z1, K1, (BX)
+low1122:
+stored1107:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold1106
+	JMP  folded1104
 
-stored469:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold468
-	JMP  folded466
-
-other467:
+other1105:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold475:
+fold1124:
 	VMOVUPS.Z (BX), K1, Z1
 	VADDPS    Z1, Z0, Z0
-	ADDQ      DX, BX
-	ADDQ      R9, R8
-	DECQ      R10
-	JNZ       fold475
-	JMP       folded466
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold1124
+	JMP       folded1104
 
-folded466:
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	MOVQ    dw+0(FP), BX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted476
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x08
-	JNE     other478
-	VMOVUPS Y0, (BX)
-	JMP     stored477
+folded1104:
+	VPXORD        Z3, Z3, Z3
+	VADDPS        Z3, Z0, Z0
+	MOVQ          dw+0(FP), BX
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted1125
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low1127
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low1128
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low1129
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low1130
+	VMOVSS        X0, 56(BX)
 
-other478:
-	CMPQ    CX, $0x04
-	JNE     other479
-	VMOVUPS X0, (BX)
-	JMP     stored477
+low1130:
+	JMP stored1126
 
-other479:
-	CMPQ   CX, $0x02
-	JNE    other480
-	VMOVSD X0, (BX)
-	JMP    stored477
+low1129:
+	TESTQ  $0x00000001, AX
+	JZ     low1131
+	VMOVSS X0, 48(BX)
 
-other480:
-	CMPQ   CX, $0x01
-	JNE    other481
+low1131:
+	JMP stored1126
+
+low1128:
+	TESTQ     $0x00000002, AX
+	JZ        low1132
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1133
+	VMOVSS    X0, 40(BX)
+
+low1133:
+	JMP stored1126
+
+low1132:
+	TESTQ  $0x00000001, AX
+	JZ     low1134
+	VMOVSS X0, 32(BX)
+
+low1134:
+	JMP stored1126
+
+low1127:
+	TESTQ        $0x00000004, AX
+	JZ           low1135
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low1136
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low1137
+	VMOVSS       X0, 24(BX)
+
+low1137:
+	JMP stored1126
+
+low1136:
+	TESTQ  $0x00000001, AX
+	JZ     low1138
+	VMOVSS X0, 16(BX)
+
+low1138:
+	JMP stored1126
+
+low1135:
+	TESTQ     $0x00000002, AX
+	JZ        low1139
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low1140
+	VMOVSS    X0, 8(BX)
+
+low1140:
+	JMP stored1126
+
+low1139:
+	TESTQ  $0x00000001, AX
+	JZ     low1141
 	VMOVSS X0, (BX)
-	JMP    stored477
 
-other481:
-	VMOVUPS Z0, K1, (BX)
-
-stored477:
-unwanted476:
+low1141:
+stored1126:
+unwanted1125:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full345:
+full785:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer482
+	JNE  fewer1142
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4282,13 +8062,13 @@ full345:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded483
+	JLE     folded1143
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other484
+	JNE     other1144
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold485:
+fold1145:
 	VMOVUPS      (BX), Z5
 	VMOVUPS      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -4308,12 +8088,12 @@ fold485:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold485
-	JMP          folded483
+	JNZ          fold1145
+	JMP          folded1143
 
-other484:
+other1144:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold487:
+fold1147:
 	VMOVUPS      (BX), Z5
 	VADDPS       Z5, Z4, Z4
 	VBROADCASTSS (DI), Z7
@@ -4327,10 +8107,10 @@ fold487:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold487
-	JMP          folded483
+	JNZ          fold1147
+	JMP          folded1143
 
-folded483:
+folded1143:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -4346,19 +8126,19 @@ folded483:
 	VMOVUPS Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted488
+	JE      unwanted1148
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 
-unwanted488:
+unwanted1148:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer482:
+fewer1142:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer489
+	JNE  fewer1149
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4378,13 +8158,13 @@ fewer482:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded490
+	JLE     folded1150
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other491
+	JNE     other1151
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold492:
+fold1152:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z5
 	VPXORD       Z6, Z6, Z6
@@ -4402,12 +8182,12 @@ fold492:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold492
-	JMP          folded490
+	JNZ          fold1152
+	JMP          folded1150
 
-other491:
+other1151:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold494:
+fold1154:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z3, Z3
 	VBROADCASTSS (DI), Z6
@@ -4419,10 +8199,10 @@ fold494:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold494
-	JMP          folded490
+	JNZ          fold1154
+	JMP          folded1150
 
-folded490:
+folded1150:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -4435,19 +8215,19 @@ folded490:
 	VMOVUPS Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted495
+	JE      unwanted1155
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 
-unwanted495:
+unwanted1155:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer489:
+fewer1149:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer496
+	JNE  fewer1156
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4466,13 +8246,13 @@ fewer489:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded497
+	JLE     folded1157
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other498
+	JNE     other1158
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold499:
+fold1159:
 	VMOVUPS      (BX), Z3
 	VMOVUPS      (DX), Z4
 	VPXORD       Z5, Z5, Z5
@@ -4488,12 +8268,12 @@ fold499:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold499
-	JMP          folded497
+	JNZ          fold1159
+	JMP          folded1157
 
-other498:
+other1158:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold501:
+fold1161:
 	VMOVUPS      (BX), Z3
 	VADDPS       Z3, Z2, Z2
 	VBROADCASTSS (DI), Z5
@@ -4503,10 +8283,10 @@ fold501:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold501
-	JMP          folded497
+	JNZ          fold1161
+	JMP          folded1157
 
-folded497:
+folded1157:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -4517,19 +8297,19 @@ folded497:
 	VMOVUPS Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted502
+	JE      unwanted1162
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 
-unwanted502:
+unwanted1162:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer496:
+fewer1156:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer503
+	JNE  fewer1163
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4546,13 +8326,13 @@ fewer496:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded504
+	JLE     folded1164
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other505
+	JNE     other1165
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold506:
+fold1166:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      (DX), Z3
 	VPXORD       Z4, Z4, Z4
@@ -4566,12 +8346,12 @@ fold506:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold506
-	JMP          folded504
+	JNZ          fold1166
+	JMP          folded1164
 
-other505:
+other1165:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold508:
+fold1168:
 	VMOVUPS      (BX), Z2
 	VADDPS       Z2, Z1, Z1
 	VBROADCASTSS (DI), Z4
@@ -4579,10 +8359,10 @@ fold508:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold508
-	JMP          folded504
+	JNZ          fold1168
+	JMP          folded1164
 
-folded504:
+folded1164:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
@@ -4590,16 +8370,16 @@ folded504:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted509
+	JE      unwanted1169
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z1, (BX)
 
-unwanted509:
+unwanted1169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer503:
+fewer1163:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -4614,13 +8394,13 @@ fewer503:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded511
+	JLE     folded1171
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other512
+	JNE     other1172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold513:
+fold1173:
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
 	VPXORD    Z3, Z3, Z3
@@ -4632,37 +8412,37 @@ fold513:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold513
-	JMP       folded511
+	JNZ       fold1173
+	JMP       folded1171
 
-other512:
+other1172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold515:
+fold1175:
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold515
-	JMP     folded511
+	JNZ     fold1175
+	JMP     folded1171
 
-folded511:
+folded1171:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted516
+	JE      unwanted1176
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 
-unwanted516:
+unwanted1176:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
 	MOVQ  cols+104(FP), AX
 	CMPQ  AX, $0x10
@@ -4680,20 +8460,20 @@ TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      lddwinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPD   (BX)(DX*2), Z6
-	VMOVUPD   64(BX)(DX*2), Z7
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z8
-	VMOVUPD   (BX)(SI*1), Z9
-	VMOVUPD   64(BX)(SI*1), Z10
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z11
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPD   (BX)(CX*2), Z6
+	VMOVUPD   64(BX)(CX*2), Z7
+	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
+	VMOVUPD   (BX)(DX*1), Z9
+	VMOVUPD   64(BX)(DX*1), Z10
+	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ      dbinit+40(FP), BX
@@ -4701,255 +8481,405 @@ TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
 	VMOVUPD   64(BX), Z13
 	VMOVUPD.Z 128(BX), K1, Z14
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
 	JLE       folded4
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
 	JNE       other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
-	VMOVUPD      (BX), Z15
-	VMOVUPD      (SI), Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPD       $0x06, Z19, Z18, K2
-	VMOVAPD.Z    Z15, K2, Z15
-	VADDPD       Z15, Z12, Z12
-	VMOVUPD      64(BX), Z16
-	VMOVUPD      64(SI), Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPD       $0x06, Z19, Z18, K2
-	VMOVAPD.Z    Z16, K2, Z16
-	VADDPD       Z16, Z13, Z13
-	VMOVUPD.Z    128(BX), K1, Z17
-	VMOVUPD.Z    128(SI), K1, Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPD       $0x06, Z19, Z18, K2
-	VMOVAPD.Z    Z17, K2, Z17
-	VADDPD       Z17, Z14, Z14
-	VBROADCASTSD (R8), Z19
-	VFMADD231PD  Z19, Z15, Z0
-	VFMADD231PD  Z19, Z16, Z1
-	VFMADD231PD  Z19, Z17, Z2
-	VBROADCASTSD 8(R8), Z19
-	VFMADD231PD  Z19, Z15, Z3
-	VFMADD231PD  Z19, Z16, Z4
-	VFMADD231PD  Z19, Z17, Z5
-	VBROADCASTSD 16(R8), Z19
-	VFMADD231PD  Z19, Z15, Z6
-	VFMADD231PD  Z19, Z16, Z7
-	VFMADD231PD  Z19, Z17, Z8
-	VBROADCASTSD 24(R8), Z19
-	VFMADD231PD  Z19, Z15, Z9
-	VFMADD231PD  Z19, Z16, Z10
-	VFMADD231PD  Z19, Z17, Z11
-	VMOVUPD      Z15, (BX)
-	VMOVUPD      Z16, 64(BX)
-	CMPQ         CX, $0x04
-	JNE          other8
-	VMOVUPS      Y17, 128(BX)
-	JMP          stored7
+	VMOVUPD       (BX), Z15
+	VMOVUPD       (DX), Z18
+	VPXORD        Z19, Z19, Z19
+	VCMPPD        $0x06, Z19, Z18, K2
+	VMOVAPD.Z     Z15, K2, Z15
+	VADDPD        Z15, Z12, Z12
+	VMOVUPD       64(BX), Z16
+	VMOVUPD       64(DX), Z18
+	VPXORD        Z19, Z19, Z19
+	VCMPPD        $0x06, Z19, Z18, K2
+	VMOVAPD.Z     Z16, K2, Z16
+	VADDPD        Z16, Z13, Z13
+	VMOVUPD.Z     128(BX), K1, Z17
+	VMOVUPD.Z     128(DX), K1, Z18
+	VPXORD        Z19, Z19, Z19
+	VCMPPD        $0x06, Z19, Z18, K2
+	VMOVAPD.Z     Z17, K2, Z17
+	VADDPD        Z17, Z14, Z14
+	VBROADCASTSD  (DI), Z19
+	VFMADD231PD   Z19, Z15, Z0
+	VFMADD231PD   Z19, Z16, Z1
+	VFMADD231PD   Z19, Z17, Z2
+	VBROADCASTSD  8(DI), Z19
+	VFMADD231PD   Z19, Z15, Z3
+	VFMADD231PD   Z19, Z16, Z4
+	VFMADD231PD   Z19, Z17, Z5
+	VBROADCASTSD  16(DI), Z19
+	VFMADD231PD   Z19, Z15, Z6
+	VFMADD231PD   Z19, Z16, Z7
+	VFMADD231PD   Z19, Z17, Z8
+	VBROADCASTSD  24(DI), Z19
+	VFMADD231PD   Z19, Z15, Z9
+	VFMADD231PD   Z19, Z16, Z10
+	VFMADD231PD   Z19, Z17, Z11
+	VMOVUPD       Z15, (BX)
+	VMOVUPD       Z16, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low8
+	VMOVUPS       Y17, 128(BX)
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	TESTQ         $0x00000002, AX
+	JZ            low9
+	VMOVUPS       X17, 160(BX)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low10
+	VMOVSD        X17, 176(BX)
+	VUNPCKHPD     X17, X17, X17
 
-other8:
-	CMPQ    CX, $0x02
-	JNE     other9
-	VMOVUPS X17, 128(BX)
-	JMP     stored7
+low10:
+	JMP stored7
 
-other9:
-	CMPQ   CX, $0x01
-	JNE    other10
-	VMOVSD X17, 128(BX)
-	JMP    stored7
+low9:
+	TESTQ     $0x00000001, AX
+	JZ        low11
+	VMOVSD    X17, 160(BX)
+	VUNPCKHPD X17, X17, X17
 
-other10:
-	VMOVUPD Z17, K1, 128(BX)
+low11:
+	JMP stored7
 
+low8:
+	TESTQ         $0x00000002, AX
+	JZ            low12
+	VMOVUPS       X17, 128(BX)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low13
+	VMOVSD        X17, 144(BX)
+	VUNPCKHPD     X17, X17, X17
+
+low13:
+	JMP stored7
+
+low12:
+	TESTQ     $0x00000001, AX
+	JZ        low14
+	VMOVSD    X17, 128(BX)
+	VUNPCKHPD X17, X17, X17
+
+low14:
 stored7:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
 	JNZ  fold6
 	JMP  folded4
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold12:
+fold16:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
 	VADDPD       Z16, Z13, Z13
 	VMOVUPD.Z    128(BX), K1, Z17
 	VADDPD       Z17, Z14, Z14
-	VBROADCASTSD (R8), Z19
+	VBROADCASTSD (DI), Z19
 	VFMADD231PD  Z19, Z15, Z0
 	VFMADD231PD  Z19, Z16, Z1
 	VFMADD231PD  Z19, Z17, Z2
-	VBROADCASTSD 8(R8), Z19
+	VBROADCASTSD 8(DI), Z19
 	VFMADD231PD  Z19, Z15, Z3
 	VFMADD231PD  Z19, Z16, Z4
 	VFMADD231PD  Z19, Z17, Z5
-	VBROADCASTSD 16(R8), Z19
+	VBROADCASTSD 16(DI), Z19
 	VFMADD231PD  Z19, Z15, Z6
 	VFMADD231PD  Z19, Z16, Z7
 	VFMADD231PD  Z19, Z17, Z8
-	VBROADCASTSD 24(R8), Z19
+	VBROADCASTSD 24(DI), Z19
 	VFMADD231PD  Z19, Z15, Z9
 	VFMADD231PD  Z19, Z16, Z10
 	VFMADD231PD  Z19, Z17, Z11
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold12
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold16
 	JMP          folded4
 
 folded4:
-	VPXORD  Z19, Z19, Z19
-	VADDPD  Z19, Z0, Z0
-	VADDPD  Z19, Z1, Z1
-	VADDPD  Z19, Z2, Z2
-	VADDPD  Z19, Z3, Z3
-	VADDPD  Z19, Z4, Z4
-	VADDPD  Z19, Z5, Z5
-	VADDPD  Z19, Z6, Z6
-	VADDPD  Z19, Z7, Z7
-	VADDPD  Z19, Z8, Z8
-	VADDPD  Z19, Z9, Z9
-	VADDPD  Z19, Z10, Z10
-	VADDPD  Z19, Z11, Z11
-	VADDPD  Z19, Z12, Z12
-	VADDPD  Z19, Z13, Z13
-	VADDPD  Z19, Z14, Z14
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other14
-	VMOVUPS Y2, 128(BX)
-	JMP     stored13
+	VPXORD        Z19, Z19, Z19
+	VADDPD        Z19, Z0, Z0
+	VADDPD        Z19, Z1, Z1
+	VADDPD        Z19, Z2, Z2
+	VADDPD        Z19, Z3, Z3
+	VADDPD        Z19, Z4, Z4
+	VADDPD        Z19, Z5, Z5
+	VADDPD        Z19, Z6, Z6
+	VADDPD        Z19, Z7, Z7
+	VADDPD        Z19, Z8, Z8
+	VADDPD        Z19, Z9, Z9
+	VADDPD        Z19, Z10, Z10
+	VADDPD        Z19, Z11, Z11
+	VADDPD        Z19, Z12, Z12
+	VADDPD        Z19, Z13, Z13
+	VADDPD        Z19, Z14, Z14
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low18
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low19
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low20
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other14:
-	CMPQ    CX, $0x02
-	JNE     other15
-	VMOVUPS X2, 128(BX)
-	JMP     stored13
+low20:
+	JMP stored17
 
-other15:
-	CMPQ   CX, $0x01
-	JNE    other16
-	VMOVSD X2, 128(BX)
-	JMP    stored13
+low19:
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other16:
-	VMOVUPD Z2, K1, 128(BX)
+low21:
+	JMP stored17
 
-stored13:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other18
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored17
+low18:
+	TESTQ        $0x00000002, AX
+	JZ           low22
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low23
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-other18:
-	CMPQ    CX, $0x02
-	JNE     other19
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored17
+low23:
+	JMP stored17
 
-other19:
-	CMPQ   CX, $0x01
-	JNE    other20
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored17
+low22:
+	TESTQ     $0x00000001, AX
+	JZ        low24
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other20:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
-
+low24:
 stored17:
-	VMOVUPD Z6, (BX)(DX*2)
-	VMOVUPD Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other22
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored21
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low26
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low27
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low28
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-other22:
-	CMPQ    CX, $0x02
-	JNE     other23
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored21
+low28:
+	JMP stored25
 
-other23:
-	CMPQ   CX, $0x01
-	JNE    other24
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored21
+low27:
+	TESTQ     $0x00000001, AX
+	JZ        low29
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other24:
-	VMOVUPD Z8, K1, 128(BX)(DX*2)
+low29:
+	JMP stored25
 
-stored21:
-	VMOVUPD Z9, (BX)(SI*1)
-	VMOVUPD Z10, 64(BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other26
-	VMOVUPS Y11, 128(BX)(SI*1)
-	JMP     stored25
+low26:
+	TESTQ        $0x00000002, AX
+	JZ           low30
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low31
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
 
-other26:
-	CMPQ    CX, $0x02
-	JNE     other27
-	VMOVUPS X11, 128(BX)(SI*1)
-	JMP     stored25
+low31:
+	JMP stored25
 
-other27:
-	CMPQ   CX, $0x01
-	JNE    other28
-	VMOVSD X11, 128(BX)(SI*1)
-	JMP    stored25
+low30:
+	TESTQ     $0x00000001, AX
+	JZ        low32
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other28:
-	VMOVUPD Z11, K1, 128(BX)(SI*1)
-
+low32:
 stored25:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted29
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z12, (BX)
-	VMOVUPD Z13, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other31
-	VMOVUPS Y14, 128(BX)
-	JMP     stored30
+	VMOVUPD       Z6, (BX)(CX*2)
+	VMOVUPD       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low34
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low35
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low36
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
 
-other31:
-	CMPQ    CX, $0x02
-	JNE     other32
-	VMOVUPS X14, 128(BX)
-	JMP     stored30
+low36:
+	JMP stored33
 
-other32:
-	CMPQ   CX, $0x01
-	JNE    other33
-	VMOVSD X14, 128(BX)
-	JMP    stored30
+low35:
+	TESTQ     $0x00000001, AX
+	JZ        low37
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
 
-other33:
-	VMOVUPD Z14, K1, 128(BX)
+low37:
+	JMP stored33
 
-stored30:
-unwanted29:
+low34:
+	TESTQ        $0x00000002, AX
+	JZ           low38
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low39
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+
+low39:
+	JMP stored33
+
+low38:
+	TESTQ     $0x00000001, AX
+	JZ        low40
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+
+low40:
+stored33:
+	VMOVUPD       Z9, (BX)(DX*1)
+	VMOVUPD       Z10, 64(BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low42
+	VMOVUPS       Y11, 128(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low43
+	VMOVUPS       X11, 160(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low44
+	VMOVSD        X11, 176(BX)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+
+low44:
+	JMP stored41
+
+low43:
+	TESTQ     $0x00000001, AX
+	JZ        low45
+	VMOVSD    X11, 160(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low45:
+	JMP stored41
+
+low42:
+	TESTQ        $0x00000002, AX
+	JZ           low46
+	VMOVUPS      X11, 128(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low47
+	VMOVSD       X11, 144(BX)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+
+low47:
+	JMP stored41
+
+low46:
+	TESTQ     $0x00000001, AX
+	JZ        low48
+	VMOVSD    X11, 128(BX)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low48:
+stored41:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted49
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z12, (BX)
+	VMOVUPD       Z13, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low51
+	VMOVUPS       Y14, 128(BX)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000002, AX
+	JZ            low52
+	VMOVUPS       X14, 160(BX)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low53
+	VMOVSD        X14, 176(BX)
+	VUNPCKHPD     X14, X14, X14
+
+low53:
+	JMP stored50
+
+low52:
+	TESTQ     $0x00000001, AX
+	JZ        low54
+	VMOVSD    X14, 160(BX)
+	VUNPCKHPD X14, X14, X14
+
+low54:
+	JMP stored50
+
+low51:
+	TESTQ        $0x00000002, AX
+	JZ           low55
+	VMOVUPS      X14, 128(BX)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low56
+	VMOVSD       X14, 144(BX)
+	VUNPCKHPD    X14, X14, X14
+
+low56:
+	JMP stored50
+
+low55:
+	TESTQ     $0x00000001, AX
+	JZ        low57
+	VMOVSD    X14, 128(BX)
+	VUNPCKHPD X14, X14, X14
+
+low57:
+stored50:
+unwanted49:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4957,20 +8887,20 @@ unwanted29:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer34
+	JNE  fewer58
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
-	VMOVUPD   (BX)(DX*2), Z6
-	VMOVUPD   64(BX)(DX*2), Z7
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z8
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	VMOVUPD   (BX)(CX*2), Z6
+	VMOVUPD   64(BX)(CX*2), Z7
+	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ      dbinit+40(FP), BX
@@ -4978,238 +8908,363 @@ fewer3:
 	VMOVUPD   64(BX), Z10
 	VMOVUPD.Z 128(BX), K1, Z11
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded35
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other36
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded59
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold37:
-	VMOVUPD      (BX), Z12
-	VMOVUPD      (SI), Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPD       $0x06, Z16, Z15, K2
-	VMOVAPD.Z    Z12, K2, Z12
-	VADDPD       Z12, Z9, Z9
-	VMOVUPD      64(BX), Z13
-	VMOVUPD      64(SI), Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPD       $0x06, Z16, Z15, K2
-	VMOVAPD.Z    Z13, K2, Z13
-	VADDPD       Z13, Z10, Z10
-	VMOVUPD.Z    128(BX), K1, Z14
-	VMOVUPD.Z    128(SI), K1, Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPD       $0x06, Z16, Z15, K2
-	VMOVAPD.Z    Z14, K2, Z14
-	VADDPD       Z14, Z11, Z11
-	VBROADCASTSD (R8), Z16
-	VFMADD231PD  Z16, Z12, Z0
-	VFMADD231PD  Z16, Z13, Z1
-	VFMADD231PD  Z16, Z14, Z2
-	VBROADCASTSD 8(R8), Z16
-	VFMADD231PD  Z16, Z12, Z3
-	VFMADD231PD  Z16, Z13, Z4
-	VFMADD231PD  Z16, Z14, Z5
-	VBROADCASTSD 16(R8), Z16
-	VFMADD231PD  Z16, Z12, Z6
-	VFMADD231PD  Z16, Z13, Z7
-	VFMADD231PD  Z16, Z14, Z8
-	VMOVUPD      Z12, (BX)
-	VMOVUPD      Z13, 64(BX)
-	CMPQ         CX, $0x04
-	JNE          other39
-	VMOVUPS      Y14, 128(BX)
-	JMP          stored38
+fold61:
+	VMOVUPD       (BX), Z12
+	VMOVUPD       (DX), Z15
+	VPXORD        Z16, Z16, Z16
+	VCMPPD        $0x06, Z16, Z15, K2
+	VMOVAPD.Z     Z12, K2, Z12
+	VADDPD        Z12, Z9, Z9
+	VMOVUPD       64(BX), Z13
+	VMOVUPD       64(DX), Z15
+	VPXORD        Z16, Z16, Z16
+	VCMPPD        $0x06, Z16, Z15, K2
+	VMOVAPD.Z     Z13, K2, Z13
+	VADDPD        Z13, Z10, Z10
+	VMOVUPD.Z     128(BX), K1, Z14
+	VMOVUPD.Z     128(DX), K1, Z15
+	VPXORD        Z16, Z16, Z16
+	VCMPPD        $0x06, Z16, Z15, K2
+	VMOVAPD.Z     Z14, K2, Z14
+	VADDPD        Z14, Z11, Z11
+	VBROADCASTSD  (DI), Z16
+	VFMADD231PD   Z16, Z12, Z0
+	VFMADD231PD   Z16, Z13, Z1
+	VFMADD231PD   Z16, Z14, Z2
+	VBROADCASTSD  8(DI), Z16
+	VFMADD231PD   Z16, Z12, Z3
+	VFMADD231PD   Z16, Z13, Z4
+	VFMADD231PD   Z16, Z14, Z5
+	VBROADCASTSD  16(DI), Z16
+	VFMADD231PD   Z16, Z12, Z6
+	VFMADD231PD   Z16, Z13, Z7
+	VFMADD231PD   Z16, Z14, Z8
+	VMOVUPD       Z12, (BX)
+	VMOVUPD       Z13, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low63
+	VMOVUPS       Y14, 128(BX)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	TESTQ         $0x00000002, AX
+	JZ            low64
+	VMOVUPS       X14, 160(BX)
+	VEXTRACTF128  $0x01, Y14, X14
+	TESTQ         $0x00000001, AX
+	JZ            low65
+	VMOVSD        X14, 176(BX)
+	VUNPCKHPD     X14, X14, X14
 
-other39:
-	CMPQ    CX, $0x02
-	JNE     other40
-	VMOVUPS X14, 128(BX)
-	JMP     stored38
+low65:
+	JMP stored62
 
-other40:
-	CMPQ   CX, $0x01
-	JNE    other41
-	VMOVSD X14, 128(BX)
-	JMP    stored38
+low64:
+	TESTQ     $0x00000001, AX
+	JZ        low66
+	VMOVSD    X14, 160(BX)
+	VUNPCKHPD X14, X14, X14
 
-other41:
-	VMOVUPD Z14, K1, 128(BX)
+low66:
+	JMP stored62
 
-stored38:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold37
-	JMP  folded35
+low63:
+	TESTQ        $0x00000002, AX
+	JZ           low67
+	VMOVUPS      X14, 128(BX)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low68
+	VMOVSD       X14, 144(BX)
+	VUNPCKHPD    X14, X14, X14
 
-other36:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
-	VMOVUPD      (BX), Z12
-	VADDPD       Z12, Z9, Z9
-	VMOVUPD      64(BX), Z13
-	VADDPD       Z13, Z10, Z10
-	VMOVUPD.Z    128(BX), K1, Z14
-	VADDPD       Z14, Z11, Z11
-	VBROADCASTSD (R8), Z16
-	VFMADD231PD  Z16, Z12, Z0
-	VFMADD231PD  Z16, Z13, Z1
-	VFMADD231PD  Z16, Z14, Z2
-	VBROADCASTSD 8(R8), Z16
-	VFMADD231PD  Z16, Z12, Z3
-	VFMADD231PD  Z16, Z13, Z4
-	VFMADD231PD  Z16, Z14, Z5
-	VBROADCASTSD 16(R8), Z16
-	VFMADD231PD  Z16, Z12, Z6
-	VFMADD231PD  Z16, Z13, Z7
-	VFMADD231PD  Z16, Z14, Z8
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold43
-	JMP          folded35
+low68:
+	JMP stored62
 
-folded35:
-	VPXORD  Z16, Z16, Z16
-	VADDPD  Z16, Z0, Z0
-	VADDPD  Z16, Z1, Z1
-	VADDPD  Z16, Z2, Z2
-	VADDPD  Z16, Z3, Z3
-	VADDPD  Z16, Z4, Z4
-	VADDPD  Z16, Z5, Z5
-	VADDPD  Z16, Z6, Z6
-	VADDPD  Z16, Z7, Z7
-	VADDPD  Z16, Z8, Z8
-	VADDPD  Z16, Z9, Z9
-	VADDPD  Z16, Z10, Z10
-	VADDPD  Z16, Z11, Z11
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other45
-	VMOVUPS Y2, 128(BX)
-	JMP     stored44
+low67:
+	TESTQ     $0x00000001, AX
+	JZ        low69
+	VMOVSD    X14, 128(BX)
+	VUNPCKHPD X14, X14, X14
 
-other45:
-	CMPQ    CX, $0x02
-	JNE     other46
-	VMOVUPS X2, 128(BX)
-	JMP     stored44
-
-other46:
-	CMPQ   CX, $0x01
-	JNE    other47
-	VMOVSD X2, 128(BX)
-	JMP    stored44
-
-other47:
-	VMOVUPD Z2, K1, 128(BX)
-
-stored44:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other49
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored48
-
-other49:
-	CMPQ    CX, $0x02
-	JNE     other50
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored48
-
-other50:
-	CMPQ   CX, $0x01
-	JNE    other51
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored48
-
-other51:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
-
-stored48:
-	VMOVUPD Z6, (BX)(DX*2)
-	VMOVUPD Z7, 64(BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other53
-	VMOVUPS Y8, 128(BX)(DX*2)
-	JMP     stored52
-
-other53:
-	CMPQ    CX, $0x02
-	JNE     other54
-	VMOVUPS X8, 128(BX)(DX*2)
-	JMP     stored52
-
-other54:
-	CMPQ   CX, $0x01
-	JNE    other55
-	VMOVSD X8, 128(BX)(DX*2)
-	JMP    stored52
-
-other55:
-	VMOVUPD Z8, K1, 128(BX)(DX*2)
-
-stored52:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted56
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z9, (BX)
-	VMOVUPD Z10, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other58
-	VMOVUPS Y11, 128(BX)
-	JMP     stored57
-
-other58:
-	CMPQ    CX, $0x02
-	JNE     other59
-	VMOVUPS X11, 128(BX)
-	JMP     stored57
-
-other59:
-	CMPQ   CX, $0x01
-	JNE    other60
-	VMOVSD X11, 128(BX)
-	JMP    stored57
+low69:
+stored62:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold61
+	JMP  folded59
 
 other60:
-	VMOVUPD Z11, K1, 128(BX)
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold71:
+	VMOVUPD      (BX), Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD.Z    128(BX), K1, Z14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold71
+	JMP          folded59
 
-stored57:
-unwanted56:
+folded59:
+	VPXORD        Z16, Z16, Z16
+	VADDPD        Z16, Z0, Z0
+	VADDPD        Z16, Z1, Z1
+	VADDPD        Z16, Z2, Z2
+	VADDPD        Z16, Z3, Z3
+	VADDPD        Z16, Z4, Z4
+	VADDPD        Z16, Z5, Z5
+	VADDPD        Z16, Z6, Z6
+	VADDPD        Z16, Z7, Z7
+	VADDPD        Z16, Z8, Z8
+	VADDPD        Z16, Z9, Z9
+	VADDPD        Z16, Z10, Z10
+	VADDPD        Z16, Z11, Z11
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low73
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low74
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low75
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+
+low75:
+	JMP stored72
+
+low74:
+	TESTQ     $0x00000001, AX
+	JZ        low76
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+
+low76:
+	JMP stored72
+
+low73:
+	TESTQ        $0x00000002, AX
+	JZ           low77
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low78
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+
+low78:
+	JMP stored72
+
+low77:
+	TESTQ     $0x00000001, AX
+	JZ        low79
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+
+low79:
+stored72:
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low81
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low82
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low83
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
+
+low83:
+	JMP stored80
+
+low82:
+	TESTQ     $0x00000001, AX
+	JZ        low84
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+
+low84:
+	JMP stored80
+
+low81:
+	TESTQ        $0x00000002, AX
+	JZ           low85
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low86
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
+
+low86:
+	JMP stored80
+
+low85:
+	TESTQ     $0x00000001, AX
+	JZ        low87
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
+
+low87:
+stored80:
+	VMOVUPD       Z6, (BX)(CX*2)
+	VMOVUPD       Z7, 64(BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low89
+	VMOVUPS       Y8, 128(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low90
+	VMOVUPS       X8, 160(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low91
+	VMOVSD        X8, 176(BX)(CX*2)
+	VUNPCKHPD     X8, X8, X8
+
+low91:
+	JMP stored88
+
+low90:
+	TESTQ     $0x00000001, AX
+	JZ        low92
+	VMOVSD    X8, 160(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+
+low92:
+	JMP stored88
+
+low89:
+	TESTQ        $0x00000002, AX
+	JZ           low93
+	VMOVUPS      X8, 128(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low94
+	VMOVSD       X8, 144(BX)(CX*2)
+	VUNPCKHPD    X8, X8, X8
+
+low94:
+	JMP stored88
+
+low93:
+	TESTQ     $0x00000001, AX
+	JZ        low95
+	VMOVSD    X8, 128(BX)(CX*2)
+	VUNPCKHPD X8, X8, X8
+
+low95:
+stored88:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted96
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z9, (BX)
+	VMOVUPD       Z10, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low98
+	VMOVUPS       Y11, 128(BX)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low99
+	VMOVUPS       X11, 160(BX)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low100
+	VMOVSD        X11, 176(BX)
+	VUNPCKHPD     X11, X11, X11
+
+low100:
+	JMP stored97
+
+low99:
+	TESTQ     $0x00000001, AX
+	JZ        low101
+	VMOVSD    X11, 160(BX)
+	VUNPCKHPD X11, X11, X11
+
+low101:
+	JMP stored97
+
+low98:
+	TESTQ        $0x00000002, AX
+	JZ           low102
+	VMOVUPS      X11, 128(BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low103
+	VMOVSD       X11, 144(BX)
+	VUNPCKHPD    X11, X11, X11
+
+low103:
+	JMP stored97
+
+low102:
+	TESTQ     $0x00000001, AX
+	JZ        low104
+	VMOVSD    X11, 128(BX)
+	VUNPCKHPD X11, X11, X11
+
+low104:
+stored97:
+unwanted96:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer34:
+fewer58:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer61
+	JNE  fewer105
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPD   (BX), Z0
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(DX*1), Z3
-	VMOVUPD   64(BX)(DX*1), Z4
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z5
+	VMOVUPD   (BX)(CX*1), Z3
+	VMOVUPD   64(BX)(CX*1), Z4
+	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ      dbinit+40(FP), BX
@@ -5217,194 +9272,294 @@ fewer34:
 	VMOVUPD   64(BX), Z7
 	VMOVUPD.Z 128(BX), K1, Z8
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded62
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other63
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded106
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other107
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
+fold108:
+	VMOVUPD       (BX), Z9
+	VMOVUPD       (DX), Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPD        $0x06, Z13, Z12, K2
+	VMOVAPD.Z     Z9, K2, Z9
+	VADDPD        Z9, Z6, Z6
+	VMOVUPD       64(BX), Z10
+	VMOVUPD       64(DX), Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPD        $0x06, Z13, Z12, K2
+	VMOVAPD.Z     Z10, K2, Z10
+	VADDPD        Z10, Z7, Z7
+	VMOVUPD.Z     128(BX), K1, Z11
+	VMOVUPD.Z     128(DX), K1, Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPD        $0x06, Z13, Z12, K2
+	VMOVAPD.Z     Z11, K2, Z11
+	VADDPD        Z11, Z8, Z8
+	VBROADCASTSD  (DI), Z13
+	VFMADD231PD   Z13, Z9, Z0
+	VFMADD231PD   Z13, Z10, Z1
+	VFMADD231PD   Z13, Z11, Z2
+	VBROADCASTSD  8(DI), Z13
+	VFMADD231PD   Z13, Z9, Z3
+	VFMADD231PD   Z13, Z10, Z4
+	VFMADD231PD   Z13, Z11, Z5
+	VMOVUPD       Z9, (BX)
+	VMOVUPD       Z10, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low110
+	VMOVUPS       Y11, 128(BX)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low111
+	VMOVUPS       X11, 160(BX)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low112
+	VMOVSD        X11, 176(BX)
+	VUNPCKHPD     X11, X11, X11
+
+low112:
+	JMP stored109
+
+low111:
+	TESTQ     $0x00000001, AX
+	JZ        low113
+	VMOVSD    X11, 160(BX)
+	VUNPCKHPD X11, X11, X11
+
+low113:
+	JMP stored109
+
+low110:
+	TESTQ        $0x00000002, AX
+	JZ           low114
+	VMOVUPS      X11, 128(BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low115
+	VMOVSD       X11, 144(BX)
+	VUNPCKHPD    X11, X11, X11
+
+low115:
+	JMP stored109
+
+low114:
+	TESTQ     $0x00000001, AX
+	JZ        low116
+	VMOVSD    X11, 128(BX)
+	VUNPCKHPD X11, X11, X11
+
+low116:
+stored109:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold108
+	JMP  folded106
+
+other107:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold118:
 	VMOVUPD      (BX), Z9
-	VMOVUPD      (SI), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPD       $0x06, Z13, Z12, K2
-	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
-	VMOVUPD      64(SI), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPD       $0x06, Z13, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z7, Z7
 	VMOVUPD.Z    128(BX), K1, Z11
-	VMOVUPD.Z    128(SI), K1, Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPD       $0x06, Z13, Z12, K2
-	VMOVAPD.Z    Z11, K2, Z11
 	VADDPD       Z11, Z8, Z8
-	VBROADCASTSD (R8), Z13
+	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z9, Z0
 	VFMADD231PD  Z13, Z10, Z1
 	VFMADD231PD  Z13, Z11, Z2
-	VBROADCASTSD 8(R8), Z13
+	VBROADCASTSD 8(DI), Z13
 	VFMADD231PD  Z13, Z9, Z3
 	VFMADD231PD  Z13, Z10, Z4
 	VFMADD231PD  Z13, Z11, Z5
-	VMOVUPD      Z9, (BX)
-	VMOVUPD      Z10, 64(BX)
-	CMPQ         CX, $0x04
-	JNE          other66
-	VMOVUPS      Y11, 128(BX)
-	JMP          stored65
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold118
+	JMP          folded106
 
-other66:
-	CMPQ    CX, $0x02
-	JNE     other67
-	VMOVUPS X11, 128(BX)
-	JMP     stored65
+folded106:
+	VPXORD        Z13, Z13, Z13
+	VADDPD        Z13, Z0, Z0
+	VADDPD        Z13, Z1, Z1
+	VADDPD        Z13, Z2, Z2
+	VADDPD        Z13, Z3, Z3
+	VADDPD        Z13, Z4, Z4
+	VADDPD        Z13, Z5, Z5
+	VADDPD        Z13, Z6, Z6
+	VADDPD        Z13, Z7, Z7
+	VADDPD        Z13, Z8, Z8
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low120
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low121
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low122
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other67:
-	CMPQ   CX, $0x01
-	JNE    other68
-	VMOVSD X11, 128(BX)
-	JMP    stored65
+low122:
+	JMP stored119
 
-other68:
-	VMOVUPD Z11, K1, 128(BX)
+low121:
+	TESTQ     $0x00000001, AX
+	JZ        low123
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-stored65:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold64
-	JMP  folded62
+low123:
+	JMP stored119
 
-other63:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold70:
-	VMOVUPD      (BX), Z9
-	VADDPD       Z9, Z6, Z6
-	VMOVUPD      64(BX), Z10
-	VADDPD       Z10, Z7, Z7
-	VMOVUPD.Z    128(BX), K1, Z11
-	VADDPD       Z11, Z8, Z8
-	VBROADCASTSD (R8), Z13
-	VFMADD231PD  Z13, Z9, Z0
-	VFMADD231PD  Z13, Z10, Z1
-	VFMADD231PD  Z13, Z11, Z2
-	VBROADCASTSD 8(R8), Z13
-	VFMADD231PD  Z13, Z9, Z3
-	VFMADD231PD  Z13, Z10, Z4
-	VFMADD231PD  Z13, Z11, Z5
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold70
-	JMP          folded62
+low120:
+	TESTQ        $0x00000002, AX
+	JZ           low124
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low125
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-folded62:
-	VPXORD  Z13, Z13, Z13
-	VADDPD  Z13, Z0, Z0
-	VADDPD  Z13, Z1, Z1
-	VADDPD  Z13, Z2, Z2
-	VADDPD  Z13, Z3, Z3
-	VADDPD  Z13, Z4, Z4
-	VADDPD  Z13, Z5, Z5
-	VADDPD  Z13, Z6, Z6
-	VADDPD  Z13, Z7, Z7
-	VADDPD  Z13, Z8, Z8
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other72
-	VMOVUPS Y2, 128(BX)
-	JMP     stored71
+low125:
+	JMP stored119
 
-other72:
-	CMPQ    CX, $0x02
-	JNE     other73
-	VMOVUPS X2, 128(BX)
-	JMP     stored71
+low124:
+	TESTQ     $0x00000001, AX
+	JZ        low126
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other73:
-	CMPQ   CX, $0x01
-	JNE    other74
-	VMOVSD X2, 128(BX)
-	JMP    stored71
+low126:
+stored119:
+	VMOVUPD       Z3, (BX)(CX*1)
+	VMOVUPD       Z4, 64(BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low128
+	VMOVUPS       Y5, 128(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low129
+	VMOVUPS       X5, 160(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low130
+	VMOVSD        X5, 176(BX)(CX*1)
+	VUNPCKHPD     X5, X5, X5
 
-other74:
-	VMOVUPD Z2, K1, 128(BX)
+low130:
+	JMP stored127
 
-stored71:
-	VMOVUPD Z3, (BX)(DX*1)
-	VMOVUPD Z4, 64(BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other76
-	VMOVUPS Y5, 128(BX)(DX*1)
-	JMP     stored75
+low129:
+	TESTQ     $0x00000001, AX
+	JZ        low131
+	VMOVSD    X5, 160(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other76:
-	CMPQ    CX, $0x02
-	JNE     other77
-	VMOVUPS X5, 128(BX)(DX*1)
-	JMP     stored75
+low131:
+	JMP stored127
 
-other77:
-	CMPQ   CX, $0x01
-	JNE    other78
-	VMOVSD X5, 128(BX)(DX*1)
-	JMP    stored75
+low128:
+	TESTQ        $0x00000002, AX
+	JZ           low132
+	VMOVUPS      X5, 128(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low133
+	VMOVSD       X5, 144(BX)(CX*1)
+	VUNPCKHPD    X5, X5, X5
 
-other78:
-	VMOVUPD Z5, K1, 128(BX)(DX*1)
+low133:
+	JMP stored127
 
-stored75:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted79
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z6, (BX)
-	VMOVUPD Z7, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other81
-	VMOVUPS Y8, 128(BX)
-	JMP     stored80
+low132:
+	TESTQ     $0x00000001, AX
+	JZ        low134
+	VMOVSD    X5, 128(BX)(CX*1)
+	VUNPCKHPD X5, X5, X5
 
-other81:
-	CMPQ    CX, $0x02
-	JNE     other82
-	VMOVUPS X8, 128(BX)
-	JMP     stored80
+low134:
+stored127:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted135
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z6, (BX)
+	VMOVUPD       Z7, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low137
+	VMOVUPS       Y8, 128(BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low138
+	VMOVUPS       X8, 160(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low139
+	VMOVSD        X8, 176(BX)
+	VUNPCKHPD     X8, X8, X8
 
-other82:
-	CMPQ   CX, $0x01
-	JNE    other83
-	VMOVSD X8, 128(BX)
-	JMP    stored80
+low139:
+	JMP stored136
 
-other83:
-	VMOVUPD Z8, K1, 128(BX)
+low138:
+	TESTQ     $0x00000001, AX
+	JZ        low140
+	VMOVSD    X8, 160(BX)
+	VUNPCKHPD X8, X8, X8
 
-stored80:
-unwanted79:
+low140:
+	JMP stored136
+
+low137:
+	TESTQ        $0x00000002, AX
+	JZ           low141
+	VMOVUPS      X8, 128(BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low142
+	VMOVSD       X8, 144(BX)
+	VUNPCKHPD    X8, X8, X8
+
+low142:
+	JMP stored136
+
+low141:
+	TESTQ     $0x00000001, AX
+	JZ        low143
+	VMOVSD    X8, 128(BX)
+	VUNPCKHPD X8, X8, X8
+
+low143:
+stored136:
+unwanted135:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer61:
+fewer105:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer84
+	JNE  fewer144
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -5418,156 +9573,231 @@ fewer61:
 	VMOVUPD   64(BX), Z4
 	VMOVUPD.Z 128(BX), K1, Z5
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded85
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other86
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded145
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other146
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold147:
+	VMOVUPD       (BX), Z6
+	VMOVUPD       (DX), Z9
+	VPXORD        Z10, Z10, Z10
+	VCMPPD        $0x06, Z10, Z9, K2
+	VMOVAPD.Z     Z6, K2, Z6
+	VADDPD        Z6, Z3, Z3
+	VMOVUPD       64(BX), Z7
+	VMOVUPD       64(DX), Z9
+	VPXORD        Z10, Z10, Z10
+	VCMPPD        $0x06, Z10, Z9, K2
+	VMOVAPD.Z     Z7, K2, Z7
+	VADDPD        Z7, Z4, Z4
+	VMOVUPD.Z     128(BX), K1, Z8
+	VMOVUPD.Z     128(DX), K1, Z9
+	VPXORD        Z10, Z10, Z10
+	VCMPPD        $0x06, Z10, Z9, K2
+	VMOVAPD.Z     Z8, K2, Z8
+	VADDPD        Z8, Z5, Z5
+	VBROADCASTSD  (DI), Z10
+	VFMADD231PD   Z10, Z6, Z0
+	VFMADD231PD   Z10, Z7, Z1
+	VFMADD231PD   Z10, Z8, Z2
+	VMOVUPD       Z6, (BX)
+	VMOVUPD       Z7, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low149
+	VMOVUPS       Y8, 128(BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low150
+	VMOVUPS       X8, 160(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low151
+	VMOVSD        X8, 176(BX)
+	VUNPCKHPD     X8, X8, X8
+
+low151:
+	JMP stored148
+
+low150:
+	TESTQ     $0x00000001, AX
+	JZ        low152
+	VMOVSD    X8, 160(BX)
+	VUNPCKHPD X8, X8, X8
+
+low152:
+	JMP stored148
+
+low149:
+	TESTQ        $0x00000002, AX
+	JZ           low153
+	VMOVUPS      X8, 128(BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low154
+	VMOVSD       X8, 144(BX)
+	VUNPCKHPD    X8, X8, X8
+
+low154:
+	JMP stored148
+
+low153:
+	TESTQ     $0x00000001, AX
+	JZ        low155
+	VMOVSD    X8, 128(BX)
+	VUNPCKHPD X8, X8, X8
+
+low155:
+stored148:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold147
+	JMP  folded145
+
+other146:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold157:
 	VMOVUPD      (BX), Z6
-	VMOVUPD      (SI), Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPD       $0x06, Z10, Z9, K2
-	VMOVAPD.Z    Z6, K2, Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
-	VMOVUPD      64(SI), Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPD       $0x06, Z10, Z9, K2
-	VMOVAPD.Z    Z7, K2, Z7
 	VADDPD       Z7, Z4, Z4
 	VMOVUPD.Z    128(BX), K1, Z8
-	VMOVUPD.Z    128(SI), K1, Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPD       $0x06, Z10, Z9, K2
-	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z5, Z5
-	VBROADCASTSD (R8), Z10
+	VBROADCASTSD (DI), Z10
 	VFMADD231PD  Z10, Z6, Z0
 	VFMADD231PD  Z10, Z7, Z1
 	VFMADD231PD  Z10, Z8, Z2
-	VMOVUPD      Z6, (BX)
-	VMOVUPD      Z7, 64(BX)
-	CMPQ         CX, $0x04
-	JNE          other89
-	VMOVUPS      Y8, 128(BX)
-	JMP          stored88
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold157
+	JMP          folded145
 
-other89:
-	CMPQ    CX, $0x02
-	JNE     other90
-	VMOVUPS X8, 128(BX)
-	JMP     stored88
+folded145:
+	VPXORD        Z10, Z10, Z10
+	VADDPD        Z10, Z0, Z0
+	VADDPD        Z10, Z1, Z1
+	VADDPD        Z10, Z2, Z2
+	VADDPD        Z10, Z3, Z3
+	VADDPD        Z10, Z4, Z4
+	VADDPD        Z10, Z5, Z5
+	MOVQ          dw+0(FP), BX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low159
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low160
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low161
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other90:
-	CMPQ   CX, $0x01
-	JNE    other91
-	VMOVSD X8, 128(BX)
-	JMP    stored88
+low161:
+	JMP stored158
 
-other91:
-	VMOVUPD Z8, K1, 128(BX)
+low160:
+	TESTQ     $0x00000001, AX
+	JZ        low162
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-stored88:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold87
-	JMP  folded85
+low162:
+	JMP stored158
 
-other86:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold93:
-	VMOVUPD      (BX), Z6
-	VADDPD       Z6, Z3, Z3
-	VMOVUPD      64(BX), Z7
-	VADDPD       Z7, Z4, Z4
-	VMOVUPD.Z    128(BX), K1, Z8
-	VADDPD       Z8, Z5, Z5
-	VBROADCASTSD (R8), Z10
-	VFMADD231PD  Z10, Z6, Z0
-	VFMADD231PD  Z10, Z7, Z1
-	VFMADD231PD  Z10, Z8, Z2
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold93
-	JMP          folded85
+low159:
+	TESTQ        $0x00000002, AX
+	JZ           low163
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low164
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
 
-folded85:
-	VPXORD  Z10, Z10, Z10
-	VADDPD  Z10, Z0, Z0
-	VADDPD  Z10, Z1, Z1
-	VADDPD  Z10, Z2, Z2
-	VADDPD  Z10, Z3, Z3
-	VADDPD  Z10, Z4, Z4
-	VADDPD  Z10, Z5, Z5
-	MOVQ    dw+0(FP), BX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other95
-	VMOVUPS Y2, 128(BX)
-	JMP     stored94
+low164:
+	JMP stored158
 
-other95:
-	CMPQ    CX, $0x02
-	JNE     other96
-	VMOVUPS X2, 128(BX)
-	JMP     stored94
+low163:
+	TESTQ     $0x00000001, AX
+	JZ        low165
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
 
-other96:
-	CMPQ   CX, $0x01
-	JNE    other97
-	VMOVSD X2, 128(BX)
-	JMP    stored94
+low165:
+stored158:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted166
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z3, (BX)
+	VMOVUPD       Z4, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low168
+	VMOVUPS       Y5, 128(BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low169
+	VMOVUPS       X5, 160(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low170
+	VMOVSD        X5, 176(BX)
+	VUNPCKHPD     X5, X5, X5
 
-other97:
-	VMOVUPD Z2, K1, 128(BX)
+low170:
+	JMP stored167
 
-stored94:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted98
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z3, (BX)
-	VMOVUPD Z4, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other100
-	VMOVUPS Y5, 128(BX)
-	JMP     stored99
+low169:
+	TESTQ     $0x00000001, AX
+	JZ        low171
+	VMOVSD    X5, 160(BX)
+	VUNPCKHPD X5, X5, X5
 
-other100:
-	CMPQ    CX, $0x02
-	JNE     other101
-	VMOVUPS X5, 128(BX)
-	JMP     stored99
+low171:
+	JMP stored167
 
-other101:
-	CMPQ   CX, $0x01
-	JNE    other102
-	VMOVSD X5, 128(BX)
-	JMP    stored99
+low168:
+	TESTQ        $0x00000002, AX
+	JZ           low172
+	VMOVUPS      X5, 128(BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low173
+	VMOVSD       X5, 144(BX)
+	VUNPCKHPD    X5, X5, X5
 
-other102:
-	VMOVUPD Z5, K1, 128(BX)
+low173:
+	JMP stored167
 
-stored99:
-unwanted98:
+low172:
+	TESTQ     $0x00000001, AX
+	JZ        low174
+	VMOVSD    X5, 128(BX)
+	VUNPCKHPD X5, X5, X5
+
+low174:
+stored167:
+unwanted166:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer84:
+fewer144:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -5577,117 +9807,167 @@ fewer84:
 	VMOVUPD   64(BX), Z1
 	VMOVUPD.Z 128(BX), K1, Z2
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded104
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other105
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded176
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other177
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (SI), Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPD    $0x06, Z7, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(SI), Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPD    $0x06, Z7, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD.Z 128(BX), K1, Z5
-	VMOVUPD.Z 128(SI), K1, Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPD    $0x06, Z7, Z6, K2
-	VMOVAPD.Z Z5, K2, Z5
-	VADDPD    Z5, Z2, Z2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	CMPQ      CX, $0x04
-	JNE       other108
-	VMOVUPS   Y5, 128(BX)
-	JMP       stored107
+fold178:
+	VMOVUPD       (BX), Z3
+	VMOVUPD       (DX), Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPD        $0x06, Z7, Z6, K2
+	VMOVAPD.Z     Z3, K2, Z3
+	VADDPD        Z3, Z0, Z0
+	VMOVUPD       64(BX), Z4
+	VMOVUPD       64(DX), Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPD        $0x06, Z7, Z6, K2
+	VMOVAPD.Z     Z4, K2, Z4
+	VADDPD        Z4, Z1, Z1
+	VMOVUPD.Z     128(BX), K1, Z5
+	VMOVUPD.Z     128(DX), K1, Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPD        $0x06, Z7, Z6, K2
+	VMOVAPD.Z     Z5, K2, Z5
+	VADDPD        Z5, Z2, Z2
+	VMOVUPD       Z3, (BX)
+	VMOVUPD       Z4, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low180
+	VMOVUPS       Y5, 128(BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low181
+	VMOVUPS       X5, 160(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low182
+	VMOVSD        X5, 176(BX)
+	VUNPCKHPD     X5, X5, X5
 
-other108:
-	CMPQ    CX, $0x02
-	JNE     other109
-	VMOVUPS X5, 128(BX)
-	JMP     stored107
+low182:
+	JMP stored179
 
-other109:
-	CMPQ   CX, $0x01
-	JNE    other110
-	VMOVSD X5, 128(BX)
-	JMP    stored107
+low181:
+	TESTQ     $0x00000001, AX
+	JZ        low183
+	VMOVSD    X5, 160(BX)
+	VUNPCKHPD X5, X5, X5
 
-other110:
-	VMOVUPD Z5, K1, 128(BX)
+low183:
+	JMP stored179
 
-stored107:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold106
-	JMP  folded104
+low180:
+	TESTQ        $0x00000002, AX
+	JZ           low184
+	VMOVUPS      X5, 128(BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low185
+	VMOVSD       X5, 144(BX)
+	VUNPCKHPD    X5, X5, X5
 
-other105:
+low185:
+	JMP stored179
+
+low184:
+	TESTQ     $0x00000001, AX
+	JZ        low186
+	VMOVSD    X5, 128(BX)
+	VUNPCKHPD X5, X5, X5
+
+low186:
+stored179:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold178
+	JMP  folded176
+
+other177:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold112:
+fold188:
 	VMOVUPD   (BX), Z3
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   64(BX), Z4
 	VADDPD    Z4, Z1, Z1
 	VMOVUPD.Z 128(BX), K1, Z5
 	VADDPD    Z5, Z2, Z2
-	ADDQ      DX, BX
-	ADDQ      R9, R8
-	DECQ      R10
-	JNZ       fold112
-	JMP       folded104
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold188
+	JMP       folded176
 
-folded104:
-	VPXORD  Z7, Z7, Z7
-	VADDPD  Z7, Z0, Z0
-	VADDPD  Z7, Z1, Z1
-	VADDPD  Z7, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted113
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other115
-	VMOVUPS Y2, 128(BX)
-	JMP     stored114
+folded176:
+	VPXORD        Z7, Z7, Z7
+	VADDPD        Z7, Z0, Z0
+	VADDPD        Z7, Z1, Z1
+	VADDPD        Z7, Z2, Z2
+	MOVQ          dw+0(FP), BX
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted189
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low191
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low192
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low193
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other115:
-	CMPQ    CX, $0x02
-	JNE     other116
-	VMOVUPS X2, 128(BX)
-	JMP     stored114
+low193:
+	JMP stored190
 
-other116:
-	CMPQ   CX, $0x01
-	JNE    other117
-	VMOVSD X2, 128(BX)
-	JMP    stored114
+low192:
+	TESTQ     $0x00000001, AX
+	JZ        low194
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other117:
-	VMOVUPD Z2, K1, 128(BX)
+low194:
+	JMP stored190
 
-stored114:
-unwanted113:
+low191:
+	TESTQ        $0x00000002, AX
+	JZ           low195
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low196
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+
+low196:
+	JMP stored190
+
+low195:
+	TESTQ     $0x00000001, AX
+	JZ        low197
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+
+low197:
+stored190:
+unwanted189:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5695,7 +9975,7 @@ unwanted113:
 full1:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer118
+	JNE  fewer198
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5727,13 +10007,13 @@ full1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded119
+	JLE     folded199
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other120
+	JNE     other200
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold121:
+fold201:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
 	VPXORD       Z19, Z19, Z19
@@ -5775,12 +10055,12 @@ fold121:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold121
-	JMP          folded119
+	JNZ          fold201
+	JMP          folded199
 
-other120:
+other200:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold123:
+fold203:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
@@ -5806,10 +10086,10 @@ fold123:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold123
-	JMP          folded119
+	JNZ          fold203
+	JMP          folded199
 
-folded119:
+folded199:
 	VPXORD  Z19, Z19, Z19
 	VADDPD  Z19, Z0, Z0
 	VADDPD  Z19, Z1, Z1
@@ -5843,21 +10123,21 @@ folded119:
 	VMOVUPD Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted124
+	JE      unwanted204
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(BX)
 
-unwanted124:
+unwanted204:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer118:
+fewer198:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer125
+	JNE  fewer205
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5885,13 +10165,13 @@ fewer118:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded126
+	JLE     folded206
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other127
+	JNE     other207
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold128:
+fold208:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
 	VPXORD       Z16, Z16, Z16
@@ -5929,12 +10209,12 @@ fold128:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold128
-	JMP          folded126
+	JNZ          fold208
+	JMP          folded206
 
-other127:
+other207:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold130:
+fold210:
 	VMOVUPD      (BX), Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
@@ -5956,10 +10236,10 @@ fold130:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold130
-	JMP          folded126
+	JNZ          fold210
+	JMP          folded206
 
-folded126:
+folded206:
 	VPXORD  Z16, Z16, Z16
 	VADDPD  Z16, Z0, Z0
 	VADDPD  Z16, Z1, Z1
@@ -5986,21 +10266,21 @@ folded126:
 	VMOVUPD Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted131
+	JE      unwanted211
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z9, (BX)
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Z11, 128(BX)
 
-unwanted131:
+unwanted211:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer125:
+fewer205:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer132
+	JNE  fewer212
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6025,13 +10305,13 @@ fewer125:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded133
+	JLE     folded213
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other134
+	JNE     other214
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold135:
+fold215:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -6065,12 +10345,12 @@ fold135:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold135
-	JMP          folded133
+	JNZ          fold215
+	JMP          folded213
 
-other134:
+other214:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold137:
+fold217:
 	VMOVUPD      (BX), Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
@@ -6088,10 +10368,10 @@ fold137:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold137
-	JMP          folded133
+	JNZ          fold217
+	JMP          folded213
 
-folded133:
+folded213:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -6112,21 +10392,21 @@ folded133:
 	VMOVUPD Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted138
+	JE      unwanted218
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Z8, 128(BX)
 
-unwanted138:
+unwanted218:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer132:
+fewer212:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer139
+	JNE  fewer219
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6147,13 +10427,13 @@ fewer132:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded140
+	JLE     folded220
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other141
+	JNE     other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold142:
+fold222:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
 	VPXORD       Z10, Z10, Z10
@@ -6183,12 +10463,12 @@ fold142:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold142
-	JMP          folded140
+	JNZ          fold222
+	JMP          folded220
 
-other141:
+other221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold144:
+fold224:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
@@ -6202,10 +10482,10 @@ fold144:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold144
-	JMP          folded140
+	JNZ          fold224
+	JMP          folded220
 
-folded140:
+folded220:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -6219,18 +10499,18 @@ folded140:
 	VMOVUPD Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted145
+	JE      unwanted225
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Z5, 128(BX)
 
-unwanted145:
+unwanted225:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer139:
+fewer219:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -6247,13 +10527,13 @@ fewer139:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded147
+	JLE     folded227
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other148
+	JNE     other228
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold149:
+fold229:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VPXORD    Z7, Z7, Z7
@@ -6279,12 +10559,12 @@ fold149:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold149
-	JMP       folded147
+	JNZ       fold229
+	JMP       folded227
 
-other148:
+other228:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold231:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -6294,10 +10574,10 @@ fold151:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold151
-	JMP     folded147
+	JNZ     fold231
+	JMP     folded227
 
-folded147:
+folded227:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -6305,22 +10585,22 @@ folded147:
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted152
+	JE      unwanted232
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(BX)
 
-unwanted152:
+unwanted232:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ  AX, $0x08
-	JLE   narrower154
+	JLE   narrower234
 	CMPQ  AX, $0x10
-	JE    full153
+	JE    full233
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6328,654 +10608,1029 @@ narrower2:
 	KMOVW BX, K1
 	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x04
-	JNE   fewer155
+	JNE   fewer235
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      lddwinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPD   (BX)(DX*2), Z4
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z5
-	VMOVUPD   (BX)(SI*1), Z6
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z7
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPD   (BX)(CX*2), Z4
+	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
+	VMOVUPD   (BX)(DX*1), Z6
+	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPD   (BX), Z8
 	VMOVUPD.Z 64(BX), K1, Z9
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded156
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other157
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded236
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other237
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold158:
-	VMOVUPD      (BX), Z10
-	VMOVUPD      (SI), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPD       $0x06, Z13, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
-	VADDPD       Z10, Z8, Z8
-	VMOVUPD.Z    64(BX), K1, Z11
-	VMOVUPD.Z    64(SI), K1, Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPD       $0x06, Z13, Z12, K2
-	VMOVAPD.Z    Z11, K2, Z11
-	VADDPD       Z11, Z9, Z9
-	VBROADCASTSD (R8), Z13
-	VFMADD231PD  Z13, Z10, Z0
-	VFMADD231PD  Z13, Z11, Z1
-	VBROADCASTSD 8(R8), Z13
-	VFMADD231PD  Z13, Z10, Z2
-	VFMADD231PD  Z13, Z11, Z3
-	VBROADCASTSD 16(R8), Z13
-	VFMADD231PD  Z13, Z10, Z4
-	VFMADD231PD  Z13, Z11, Z5
-	VBROADCASTSD 24(R8), Z13
-	VFMADD231PD  Z13, Z10, Z6
-	VFMADD231PD  Z13, Z11, Z7
-	VMOVUPD      Z10, (BX)
-	CMPQ         CX, $0x04
-	JNE          other160
-	VMOVUPS      Y11, 64(BX)
-	JMP          stored159
+fold238:
+	VMOVUPD       (BX), Z10
+	VMOVUPD       (DX), Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPD        $0x06, Z13, Z12, K2
+	VMOVAPD.Z     Z10, K2, Z10
+	VADDPD        Z10, Z8, Z8
+	VMOVUPD.Z     64(BX), K1, Z11
+	VMOVUPD.Z     64(DX), K1, Z12
+	VPXORD        Z13, Z13, Z13
+	VCMPPD        $0x06, Z13, Z12, K2
+	VMOVAPD.Z     Z11, K2, Z11
+	VADDPD        Z11, Z9, Z9
+	VBROADCASTSD  (DI), Z13
+	VFMADD231PD   Z13, Z10, Z0
+	VFMADD231PD   Z13, Z11, Z1
+	VBROADCASTSD  8(DI), Z13
+	VFMADD231PD   Z13, Z10, Z2
+	VFMADD231PD   Z13, Z11, Z3
+	VBROADCASTSD  16(DI), Z13
+	VFMADD231PD   Z13, Z10, Z4
+	VFMADD231PD   Z13, Z11, Z5
+	VBROADCASTSD  24(DI), Z13
+	VFMADD231PD   Z13, Z10, Z6
+	VFMADD231PD   Z13, Z11, Z7
+	VMOVUPD       Z10, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low240
+	VMOVUPS       Y11, 64(BX)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low241
+	VMOVUPS       X11, 96(BX)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low242
+	VMOVSD        X11, 112(BX)
+	VUNPCKHPD     X11, X11, X11
 
-other160:
-	CMPQ    CX, $0x02
-	JNE     other161
-	VMOVUPS X11, 64(BX)
-	JMP     stored159
+low242:
+	JMP stored239
 
-other161:
-	CMPQ   CX, $0x01
-	JNE    other162
-	VMOVSD X11, 64(BX)
-	JMP    stored159
+low241:
+	TESTQ     $0x00000001, AX
+	JZ        low243
+	VMOVSD    X11, 96(BX)
+	VUNPCKHPD X11, X11, X11
 
-other162:
-	VMOVUPD Z11, K1, 64(BX)
+low243:
+	JMP stored239
 
-stored159:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold158
-	JMP  folded156
+low240:
+	TESTQ        $0x00000002, AX
+	JZ           low244
+	VMOVUPS      X11, 64(BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low245
+	VMOVSD       X11, 80(BX)
+	VUNPCKHPD    X11, X11, X11
 
-other157:
+low245:
+	JMP stored239
+
+low244:
+	TESTQ     $0x00000001, AX
+	JZ        low246
+	VMOVSD    X11, 64(BX)
+	VUNPCKHPD X11, X11, X11
+
+low246:
+stored239:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold238
+	JMP  folded236
+
+other237:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
+fold248:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD.Z    64(BX), K1, Z11
 	VADDPD       Z11, Z9, Z9
-	VBROADCASTSD (R8), Z13
+	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
 	VFMADD231PD  Z13, Z11, Z1
-	VBROADCASTSD 8(R8), Z13
+	VBROADCASTSD 8(DI), Z13
 	VFMADD231PD  Z13, Z10, Z2
 	VFMADD231PD  Z13, Z11, Z3
-	VBROADCASTSD 16(R8), Z13
+	VBROADCASTSD 16(DI), Z13
 	VFMADD231PD  Z13, Z10, Z4
 	VFMADD231PD  Z13, Z11, Z5
-	VBROADCASTSD 24(R8), Z13
+	VBROADCASTSD 24(DI), Z13
 	VFMADD231PD  Z13, Z10, Z6
 	VFMADD231PD  Z13, Z11, Z7
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold164
-	JMP          folded156
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold248
+	JMP          folded236
 
-folded156:
-	VPXORD  Z13, Z13, Z13
-	VADDPD  Z13, Z0, Z0
-	VADDPD  Z13, Z1, Z1
-	VADDPD  Z13, Z2, Z2
-	VADDPD  Z13, Z3, Z3
-	VADDPD  Z13, Z4, Z4
-	VADDPD  Z13, Z5, Z5
-	VADDPD  Z13, Z6, Z6
-	VADDPD  Z13, Z7, Z7
-	VADDPD  Z13, Z8, Z8
-	VADDPD  Z13, Z9, Z9
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other166
-	VMOVUPS Y1, 64(BX)
-	JMP     stored165
+folded236:
+	VPXORD        Z13, Z13, Z13
+	VADDPD        Z13, Z0, Z0
+	VADDPD        Z13, Z1, Z1
+	VADDPD        Z13, Z2, Z2
+	VADDPD        Z13, Z3, Z3
+	VADDPD        Z13, Z4, Z4
+	VADDPD        Z13, Z5, Z5
+	VADDPD        Z13, Z6, Z6
+	VADDPD        Z13, Z7, Z7
+	VADDPD        Z13, Z8, Z8
+	VADDPD        Z13, Z9, Z9
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low250
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low251
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low252
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other166:
-	CMPQ    CX, $0x02
-	JNE     other167
-	VMOVUPS X1, 64(BX)
-	JMP     stored165
+low252:
+	JMP stored249
 
-other167:
-	CMPQ   CX, $0x01
-	JNE    other168
-	VMOVSD X1, 64(BX)
-	JMP    stored165
+low251:
+	TESTQ     $0x00000001, AX
+	JZ        low253
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other168:
-	VMOVUPD Z1, K1, 64(BX)
+low253:
+	JMP stored249
 
-stored165:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other170
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored169
+low250:
+	TESTQ        $0x00000002, AX
+	JZ           low254
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low255
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other170:
-	CMPQ    CX, $0x02
-	JNE     other171
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored169
+low255:
+	JMP stored249
 
-other171:
-	CMPQ   CX, $0x01
-	JNE    other172
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored169
+low254:
+	TESTQ     $0x00000001, AX
+	JZ        low256
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other172:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low256:
+stored249:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low258
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low259
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low260
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored169:
-	VMOVUPD Z4, (BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other174
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored173
+low260:
+	JMP stored257
 
-other174:
-	CMPQ    CX, $0x02
-	JNE     other175
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored173
+low259:
+	TESTQ     $0x00000001, AX
+	JZ        low261
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other175:
-	CMPQ   CX, $0x01
-	JNE    other176
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored173
+low261:
+	JMP stored257
 
-other176:
-	VMOVUPD Z5, K1, 64(BX)(DX*2)
+low258:
+	TESTQ        $0x00000002, AX
+	JZ           low262
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low263
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored173:
-	VMOVUPD Z6, (BX)(SI*1)
-	CMPQ    CX, $0x04
-	JNE     other178
-	VMOVUPS Y7, 64(BX)(SI*1)
-	JMP     stored177
+low263:
+	JMP stored257
 
-other178:
-	CMPQ    CX, $0x02
-	JNE     other179
-	VMOVUPS X7, 64(BX)(SI*1)
-	JMP     stored177
+low262:
+	TESTQ     $0x00000001, AX
+	JZ        low264
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other179:
-	CMPQ   CX, $0x01
-	JNE    other180
-	VMOVSD X7, 64(BX)(SI*1)
-	JMP    stored177
+low264:
+stored257:
+	VMOVUPD       Z4, (BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low266
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low267
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low268
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
 
-other180:
-	VMOVUPD Z7, K1, 64(BX)(SI*1)
+low268:
+	JMP stored265
 
-stored177:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted181
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z8, (BX)
-	CMPQ    CX, $0x04
-	JNE     other183
-	VMOVUPS Y9, 64(BX)
-	JMP     stored182
+low267:
+	TESTQ     $0x00000001, AX
+	JZ        low269
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
 
-other183:
-	CMPQ    CX, $0x02
-	JNE     other184
-	VMOVUPS X9, 64(BX)
-	JMP     stored182
+low269:
+	JMP stored265
 
-other184:
-	CMPQ   CX, $0x01
-	JNE    other185
-	VMOVSD X9, 64(BX)
-	JMP    stored182
+low266:
+	TESTQ        $0x00000002, AX
+	JZ           low270
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low271
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
 
-other185:
-	VMOVUPD Z9, K1, 64(BX)
+low271:
+	JMP stored265
 
-stored182:
-unwanted181:
+low270:
+	TESTQ     $0x00000001, AX
+	JZ        low272
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+
+low272:
+stored265:
+	VMOVUPD       Z6, (BX)(DX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low274
+	VMOVUPS       Y7, 64(BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low275
+	VMOVUPS       X7, 96(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low276
+	VMOVSD        X7, 112(BX)(DX*1)
+	VUNPCKHPD     X7, X7, X7
+
+low276:
+	JMP stored273
+
+low275:
+	TESTQ     $0x00000001, AX
+	JZ        low277
+	VMOVSD    X7, 96(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+
+low277:
+	JMP stored273
+
+low274:
+	TESTQ        $0x00000002, AX
+	JZ           low278
+	VMOVUPS      X7, 64(BX)(DX*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low279
+	VMOVSD       X7, 80(BX)(DX*1)
+	VUNPCKHPD    X7, X7, X7
+
+low279:
+	JMP stored273
+
+low278:
+	TESTQ     $0x00000001, AX
+	JZ        low280
+	VMOVSD    X7, 64(BX)(DX*1)
+	VUNPCKHPD X7, X7, X7
+
+low280:
+stored273:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted281
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z8, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low283
+	VMOVUPS       Y9, 64(BX)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low284
+	VMOVUPS       X9, 96(BX)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low285
+	VMOVSD        X9, 112(BX)
+	VUNPCKHPD     X9, X9, X9
+
+low285:
+	JMP stored282
+
+low284:
+	TESTQ     $0x00000001, AX
+	JZ        low286
+	VMOVSD    X9, 96(BX)
+	VUNPCKHPD X9, X9, X9
+
+low286:
+	JMP stored282
+
+low283:
+	TESTQ        $0x00000002, AX
+	JZ           low287
+	VMOVUPS      X9, 64(BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low288
+	VMOVSD       X9, 80(BX)
+	VUNPCKHPD    X9, X9, X9
+
+low288:
+	JMP stored282
+
+low287:
+	TESTQ     $0x00000001, AX
+	JZ        low289
+	VMOVSD    X9, 64(BX)
+	VUNPCKHPD X9, X9, X9
+
+low289:
+stored282:
+unwanted281:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer155:
+fewer235:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer186
+	JNE  fewer290
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
-	VMOVUPD   (BX)(DX*2), Z4
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z5
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	VMOVUPD   (BX)(CX*2), Z4
+	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPD   (BX), Z6
 	VMOVUPD.Z 64(BX), K1, Z7
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded187
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other188
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded291
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other292
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold189:
-	VMOVUPD      (BX), Z8
-	VMOVUPD      (SI), Z10
-	VPXORD       Z11, Z11, Z11
-	VCMPPD       $0x06, Z11, Z10, K2
-	VMOVAPD.Z    Z8, K2, Z8
-	VADDPD       Z8, Z6, Z6
-	VMOVUPD.Z    64(BX), K1, Z9
-	VMOVUPD.Z    64(SI), K1, Z10
-	VPXORD       Z11, Z11, Z11
-	VCMPPD       $0x06, Z11, Z10, K2
-	VMOVAPD.Z    Z9, K2, Z9
-	VADDPD       Z9, Z7, Z7
-	VBROADCASTSD (R8), Z11
-	VFMADD231PD  Z11, Z8, Z0
-	VFMADD231PD  Z11, Z9, Z1
-	VBROADCASTSD 8(R8), Z11
-	VFMADD231PD  Z11, Z8, Z2
-	VFMADD231PD  Z11, Z9, Z3
-	VBROADCASTSD 16(R8), Z11
-	VFMADD231PD  Z11, Z8, Z4
-	VFMADD231PD  Z11, Z9, Z5
-	VMOVUPD      Z8, (BX)
-	CMPQ         CX, $0x04
-	JNE          other191
-	VMOVUPS      Y9, 64(BX)
-	JMP          stored190
+fold293:
+	VMOVUPD       (BX), Z8
+	VMOVUPD       (DX), Z10
+	VPXORD        Z11, Z11, Z11
+	VCMPPD        $0x06, Z11, Z10, K2
+	VMOVAPD.Z     Z8, K2, Z8
+	VADDPD        Z8, Z6, Z6
+	VMOVUPD.Z     64(BX), K1, Z9
+	VMOVUPD.Z     64(DX), K1, Z10
+	VPXORD        Z11, Z11, Z11
+	VCMPPD        $0x06, Z11, Z10, K2
+	VMOVAPD.Z     Z9, K2, Z9
+	VADDPD        Z9, Z7, Z7
+	VBROADCASTSD  (DI), Z11
+	VFMADD231PD   Z11, Z8, Z0
+	VFMADD231PD   Z11, Z9, Z1
+	VBROADCASTSD  8(DI), Z11
+	VFMADD231PD   Z11, Z8, Z2
+	VFMADD231PD   Z11, Z9, Z3
+	VBROADCASTSD  16(DI), Z11
+	VFMADD231PD   Z11, Z8, Z4
+	VFMADD231PD   Z11, Z9, Z5
+	VMOVUPD       Z8, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low295
+	VMOVUPS       Y9, 64(BX)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low296
+	VMOVUPS       X9, 96(BX)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low297
+	VMOVSD        X9, 112(BX)
+	VUNPCKHPD     X9, X9, X9
 
-other191:
-	CMPQ    CX, $0x02
-	JNE     other192
-	VMOVUPS X9, 64(BX)
-	JMP     stored190
+low297:
+	JMP stored294
 
-other192:
-	CMPQ   CX, $0x01
-	JNE    other193
-	VMOVSD X9, 64(BX)
-	JMP    stored190
+low296:
+	TESTQ     $0x00000001, AX
+	JZ        low298
+	VMOVSD    X9, 96(BX)
+	VUNPCKHPD X9, X9, X9
 
-other193:
-	VMOVUPD Z9, K1, 64(BX)
+low298:
+	JMP stored294
 
-stored190:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold189
-	JMP  folded187
+low295:
+	TESTQ        $0x00000002, AX
+	JZ           low299
+	VMOVUPS      X9, 64(BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low300
+	VMOVSD       X9, 80(BX)
+	VUNPCKHPD    X9, X9, X9
 
-other188:
+low300:
+	JMP stored294
+
+low299:
+	TESTQ     $0x00000001, AX
+	JZ        low301
+	VMOVSD    X9, 64(BX)
+	VUNPCKHPD X9, X9, X9
+
+low301:
+stored294:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold293
+	JMP  folded291
+
+other292:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold303:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD.Z    64(BX), K1, Z9
 	VADDPD       Z9, Z7, Z7
-	VBROADCASTSD (R8), Z11
+	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
 	VFMADD231PD  Z11, Z9, Z1
-	VBROADCASTSD 8(R8), Z11
+	VBROADCASTSD 8(DI), Z11
 	VFMADD231PD  Z11, Z8, Z2
 	VFMADD231PD  Z11, Z9, Z3
-	VBROADCASTSD 16(R8), Z11
+	VBROADCASTSD 16(DI), Z11
 	VFMADD231PD  Z11, Z8, Z4
 	VFMADD231PD  Z11, Z9, Z5
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold195
-	JMP          folded187
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold303
+	JMP          folded291
 
-folded187:
-	VPXORD  Z11, Z11, Z11
-	VADDPD  Z11, Z0, Z0
-	VADDPD  Z11, Z1, Z1
-	VADDPD  Z11, Z2, Z2
-	VADDPD  Z11, Z3, Z3
-	VADDPD  Z11, Z4, Z4
-	VADDPD  Z11, Z5, Z5
-	VADDPD  Z11, Z6, Z6
-	VADDPD  Z11, Z7, Z7
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other197
-	VMOVUPS Y1, 64(BX)
-	JMP     stored196
+folded291:
+	VPXORD        Z11, Z11, Z11
+	VADDPD        Z11, Z0, Z0
+	VADDPD        Z11, Z1, Z1
+	VADDPD        Z11, Z2, Z2
+	VADDPD        Z11, Z3, Z3
+	VADDPD        Z11, Z4, Z4
+	VADDPD        Z11, Z5, Z5
+	VADDPD        Z11, Z6, Z6
+	VADDPD        Z11, Z7, Z7
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low305
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low306
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low307
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other197:
-	CMPQ    CX, $0x02
-	JNE     other198
-	VMOVUPS X1, 64(BX)
-	JMP     stored196
+low307:
+	JMP stored304
 
-other198:
-	CMPQ   CX, $0x01
-	JNE    other199
-	VMOVSD X1, 64(BX)
-	JMP    stored196
+low306:
+	TESTQ     $0x00000001, AX
+	JZ        low308
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other199:
-	VMOVUPD Z1, K1, 64(BX)
+low308:
+	JMP stored304
 
-stored196:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other201
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored200
+low305:
+	TESTQ        $0x00000002, AX
+	JZ           low309
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low310
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other201:
-	CMPQ    CX, $0x02
-	JNE     other202
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored200
+low310:
+	JMP stored304
 
-other202:
-	CMPQ   CX, $0x01
-	JNE    other203
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored200
+low309:
+	TESTQ     $0x00000001, AX
+	JZ        low311
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other203:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low311:
+stored304:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low313
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low314
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low315
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored200:
-	VMOVUPD Z4, (BX)(DX*2)
-	CMPQ    CX, $0x04
-	JNE     other205
-	VMOVUPS Y5, 64(BX)(DX*2)
-	JMP     stored204
+low315:
+	JMP stored312
 
-other205:
-	CMPQ    CX, $0x02
-	JNE     other206
-	VMOVUPS X5, 64(BX)(DX*2)
-	JMP     stored204
+low314:
+	TESTQ     $0x00000001, AX
+	JZ        low316
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other206:
-	CMPQ   CX, $0x01
-	JNE    other207
-	VMOVSD X5, 64(BX)(DX*2)
-	JMP    stored204
+low316:
+	JMP stored312
 
-other207:
-	VMOVUPD Z5, K1, 64(BX)(DX*2)
+low313:
+	TESTQ        $0x00000002, AX
+	JZ           low317
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low318
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored204:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted208
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z6, (BX)
-	CMPQ    CX, $0x04
-	JNE     other210
-	VMOVUPS Y7, 64(BX)
-	JMP     stored209
+low318:
+	JMP stored312
 
-other210:
-	CMPQ    CX, $0x02
-	JNE     other211
-	VMOVUPS X7, 64(BX)
-	JMP     stored209
+low317:
+	TESTQ     $0x00000001, AX
+	JZ        low319
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other211:
-	CMPQ   CX, $0x01
-	JNE    other212
-	VMOVSD X7, 64(BX)
-	JMP    stored209
+low319:
+stored312:
+	VMOVUPD       Z4, (BX)(CX*2)
+	TESTQ         $0x00000004, AX
+	JZ            low321
+	VMOVUPS       Y5, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low322
+	VMOVUPS       X5, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low323
+	VMOVSD        X5, 112(BX)(CX*2)
+	VUNPCKHPD     X5, X5, X5
 
-other212:
-	VMOVUPD Z7, K1, 64(BX)
+low323:
+	JMP stored320
 
-stored209:
-unwanted208:
+low322:
+	TESTQ     $0x00000001, AX
+	JZ        low324
+	VMOVSD    X5, 96(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+
+low324:
+	JMP stored320
+
+low321:
+	TESTQ        $0x00000002, AX
+	JZ           low325
+	VMOVUPS      X5, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low326
+	VMOVSD       X5, 80(BX)(CX*2)
+	VUNPCKHPD    X5, X5, X5
+
+low326:
+	JMP stored320
+
+low325:
+	TESTQ     $0x00000001, AX
+	JZ        low327
+	VMOVSD    X5, 64(BX)(CX*2)
+	VUNPCKHPD X5, X5, X5
+
+low327:
+stored320:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted328
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z6, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low330
+	VMOVUPS       Y7, 64(BX)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low331
+	VMOVUPS       X7, 96(BX)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low332
+	VMOVSD        X7, 112(BX)
+	VUNPCKHPD     X7, X7, X7
+
+low332:
+	JMP stored329
+
+low331:
+	TESTQ     $0x00000001, AX
+	JZ        low333
+	VMOVSD    X7, 96(BX)
+	VUNPCKHPD X7, X7, X7
+
+low333:
+	JMP stored329
+
+low330:
+	TESTQ        $0x00000002, AX
+	JZ           low334
+	VMOVUPS      X7, 64(BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low335
+	VMOVSD       X7, 80(BX)
+	VUNPCKHPD    X7, X7, X7
+
+low335:
+	JMP stored329
+
+low334:
+	TESTQ     $0x00000001, AX
+	JZ        low336
+	VMOVSD    X7, 64(BX)
+	VUNPCKHPD X7, X7, X7
+
+low336:
+stored329:
+unwanted328:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer186:
+fewer290:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer213
+	JNE  fewer337
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(DX*1), Z2
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z3
+	VMOVUPD   (BX)(CX*1), Z2
+	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPD   (BX), Z4
 	VMOVUPD.Z 64(BX), K1, Z5
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded214
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other215
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded338
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other339
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold216:
-	VMOVUPD      (BX), Z6
-	VMOVUPD      (SI), Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z6, K2, Z6
-	VADDPD       Z6, Z4, Z4
-	VMOVUPD.Z    64(BX), K1, Z7
-	VMOVUPD.Z    64(SI), K1, Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
-	VADDPD       Z7, Z5, Z5
-	VBROADCASTSD (R8), Z9
-	VFMADD231PD  Z9, Z6, Z0
-	VFMADD231PD  Z9, Z7, Z1
-	VBROADCASTSD 8(R8), Z9
-	VFMADD231PD  Z9, Z6, Z2
-	VFMADD231PD  Z9, Z7, Z3
-	VMOVUPD      Z6, (BX)
-	CMPQ         CX, $0x04
-	JNE          other218
-	VMOVUPS      Y7, 64(BX)
-	JMP          stored217
+fold340:
+	VMOVUPD       (BX), Z6
+	VMOVUPD       (DX), Z8
+	VPXORD        Z9, Z9, Z9
+	VCMPPD        $0x06, Z9, Z8, K2
+	VMOVAPD.Z     Z6, K2, Z6
+	VADDPD        Z6, Z4, Z4
+	VMOVUPD.Z     64(BX), K1, Z7
+	VMOVUPD.Z     64(DX), K1, Z8
+	VPXORD        Z9, Z9, Z9
+	VCMPPD        $0x06, Z9, Z8, K2
+	VMOVAPD.Z     Z7, K2, Z7
+	VADDPD        Z7, Z5, Z5
+	VBROADCASTSD  (DI), Z9
+	VFMADD231PD   Z9, Z6, Z0
+	VFMADD231PD   Z9, Z7, Z1
+	VBROADCASTSD  8(DI), Z9
+	VFMADD231PD   Z9, Z6, Z2
+	VFMADD231PD   Z9, Z7, Z3
+	VMOVUPD       Z6, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low342
+	VMOVUPS       Y7, 64(BX)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low343
+	VMOVUPS       X7, 96(BX)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low344
+	VMOVSD        X7, 112(BX)
+	VUNPCKHPD     X7, X7, X7
 
-other218:
-	CMPQ    CX, $0x02
-	JNE     other219
-	VMOVUPS X7, 64(BX)
-	JMP     stored217
+low344:
+	JMP stored341
 
-other219:
-	CMPQ   CX, $0x01
-	JNE    other220
-	VMOVSD X7, 64(BX)
-	JMP    stored217
+low343:
+	TESTQ     $0x00000001, AX
+	JZ        low345
+	VMOVSD    X7, 96(BX)
+	VUNPCKHPD X7, X7, X7
 
-other220:
-	VMOVUPD Z7, K1, 64(BX)
+low345:
+	JMP stored341
 
-stored217:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold216
-	JMP  folded214
+low342:
+	TESTQ        $0x00000002, AX
+	JZ           low346
+	VMOVUPS      X7, 64(BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low347
+	VMOVSD       X7, 80(BX)
+	VUNPCKHPD    X7, X7, X7
 
-other215:
+low347:
+	JMP stored341
+
+low346:
+	TESTQ     $0x00000001, AX
+	JZ        low348
+	VMOVSD    X7, 64(BX)
+	VUNPCKHPD X7, X7, X7
+
+low348:
+stored341:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold340
+	JMP  folded338
+
+other339:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold350:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD.Z    64(BX), K1, Z7
 	VADDPD       Z7, Z5, Z5
-	VBROADCASTSD (R8), Z9
+	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Z9, Z6, Z0
 	VFMADD231PD  Z9, Z7, Z1
-	VBROADCASTSD 8(R8), Z9
+	VBROADCASTSD 8(DI), Z9
 	VFMADD231PD  Z9, Z6, Z2
 	VFMADD231PD  Z9, Z7, Z3
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold222
-	JMP          folded214
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold350
+	JMP          folded338
 
-folded214:
-	VPXORD  Z9, Z9, Z9
-	VADDPD  Z9, Z0, Z0
-	VADDPD  Z9, Z1, Z1
-	VADDPD  Z9, Z2, Z2
-	VADDPD  Z9, Z3, Z3
-	VADDPD  Z9, Z4, Z4
-	VADDPD  Z9, Z5, Z5
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other224
-	VMOVUPS Y1, 64(BX)
-	JMP     stored223
+folded338:
+	VPXORD        Z9, Z9, Z9
+	VADDPD        Z9, Z0, Z0
+	VADDPD        Z9, Z1, Z1
+	VADDPD        Z9, Z2, Z2
+	VADDPD        Z9, Z3, Z3
+	VADDPD        Z9, Z4, Z4
+	VADDPD        Z9, Z5, Z5
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low352
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low353
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low354
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other224:
-	CMPQ    CX, $0x02
-	JNE     other225
-	VMOVUPS X1, 64(BX)
-	JMP     stored223
+low354:
+	JMP stored351
 
-other225:
-	CMPQ   CX, $0x01
-	JNE    other226
-	VMOVSD X1, 64(BX)
-	JMP    stored223
+low353:
+	TESTQ     $0x00000001, AX
+	JZ        low355
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other226:
-	VMOVUPD Z1, K1, 64(BX)
+low355:
+	JMP stored351
 
-stored223:
-	VMOVUPD Z2, (BX)(DX*1)
-	CMPQ    CX, $0x04
-	JNE     other228
-	VMOVUPS Y3, 64(BX)(DX*1)
-	JMP     stored227
+low352:
+	TESTQ        $0x00000002, AX
+	JZ           low356
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low357
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other228:
-	CMPQ    CX, $0x02
-	JNE     other229
-	VMOVUPS X3, 64(BX)(DX*1)
-	JMP     stored227
+low357:
+	JMP stored351
 
-other229:
-	CMPQ   CX, $0x01
-	JNE    other230
-	VMOVSD X3, 64(BX)(DX*1)
-	JMP    stored227
+low356:
+	TESTQ     $0x00000001, AX
+	JZ        low358
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other230:
-	VMOVUPD Z3, K1, 64(BX)(DX*1)
+low358:
+stored351:
+	VMOVUPD       Z2, (BX)(CX*1)
+	TESTQ         $0x00000004, AX
+	JZ            low360
+	VMOVUPS       Y3, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low361
+	VMOVUPS       X3, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low362
+	VMOVSD        X3, 112(BX)(CX*1)
+	VUNPCKHPD     X3, X3, X3
 
-stored227:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted231
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z4, (BX)
-	CMPQ    CX, $0x04
-	JNE     other233
-	VMOVUPS Y5, 64(BX)
-	JMP     stored232
+low362:
+	JMP stored359
 
-other233:
-	CMPQ    CX, $0x02
-	JNE     other234
-	VMOVUPS X5, 64(BX)
-	JMP     stored232
+low361:
+	TESTQ     $0x00000001, AX
+	JZ        low363
+	VMOVSD    X3, 96(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
 
-other234:
-	CMPQ   CX, $0x01
-	JNE    other235
-	VMOVSD X5, 64(BX)
-	JMP    stored232
+low363:
+	JMP stored359
 
-other235:
-	VMOVUPD Z5, K1, 64(BX)
+low360:
+	TESTQ        $0x00000002, AX
+	JZ           low364
+	VMOVUPS      X3, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low365
+	VMOVSD       X3, 80(BX)(CX*1)
+	VUNPCKHPD    X3, X3, X3
 
-stored232:
-unwanted231:
+low365:
+	JMP stored359
+
+low364:
+	TESTQ     $0x00000001, AX
+	JZ        low366
+	VMOVSD    X3, 64(BX)(CX*1)
+	VUNPCKHPD X3, X3, X3
+
+low366:
+stored359:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted367
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z4, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low369
+	VMOVUPS       Y5, 64(BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low370
+	VMOVUPS       X5, 96(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low371
+	VMOVSD        X5, 112(BX)
+	VUNPCKHPD     X5, X5, X5
+
+low371:
+	JMP stored368
+
+low370:
+	TESTQ     $0x00000001, AX
+	JZ        low372
+	VMOVSD    X5, 96(BX)
+	VUNPCKHPD X5, X5, X5
+
+low372:
+	JMP stored368
+
+low369:
+	TESTQ        $0x00000002, AX
+	JZ           low373
+	VMOVUPS      X5, 64(BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low374
+	VMOVSD       X5, 80(BX)
+	VUNPCKHPD    X5, X5, X5
+
+low374:
+	JMP stored368
+
+low373:
+	TESTQ     $0x00000001, AX
+	JZ        low375
+	VMOVSD    X5, 64(BX)
+	VUNPCKHPD X5, X5, X5
+
+low375:
+stored368:
+unwanted367:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer213:
+fewer337:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer236
+	JNE  fewer376
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -6987,141 +11642,216 @@ fewer213:
 	VMOVUPD   (BX), Z2
 	VMOVUPD.Z 64(BX), K1, Z3
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded237
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other238
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded377
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other378
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold239:
-	VMOVUPD      (BX), Z4
-	VMOVUPD      (SI), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z4, K2, Z4
-	VADDPD       Z4, Z2, Z2
-	VMOVUPD.Z    64(BX), K1, Z5
-	VMOVUPD.Z    64(SI), K1, Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VADDPD       Z5, Z3, Z3
-	VBROADCASTSD (R8), Z7
-	VFMADD231PD  Z7, Z4, Z0
-	VFMADD231PD  Z7, Z5, Z1
-	VMOVUPD      Z4, (BX)
-	CMPQ         CX, $0x04
-	JNE          other241
-	VMOVUPS      Y5, 64(BX)
-	JMP          stored240
+fold379:
+	VMOVUPD       (BX), Z4
+	VMOVUPD       (DX), Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPD        $0x06, Z7, Z6, K2
+	VMOVAPD.Z     Z4, K2, Z4
+	VADDPD        Z4, Z2, Z2
+	VMOVUPD.Z     64(BX), K1, Z5
+	VMOVUPD.Z     64(DX), K1, Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPD        $0x06, Z7, Z6, K2
+	VMOVAPD.Z     Z5, K2, Z5
+	VADDPD        Z5, Z3, Z3
+	VBROADCASTSD  (DI), Z7
+	VFMADD231PD   Z7, Z4, Z0
+	VFMADD231PD   Z7, Z5, Z1
+	VMOVUPD       Z4, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low381
+	VMOVUPS       Y5, 64(BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low382
+	VMOVUPS       X5, 96(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low383
+	VMOVSD        X5, 112(BX)
+	VUNPCKHPD     X5, X5, X5
 
-other241:
-	CMPQ    CX, $0x02
-	JNE     other242
-	VMOVUPS X5, 64(BX)
-	JMP     stored240
+low383:
+	JMP stored380
 
-other242:
-	CMPQ   CX, $0x01
-	JNE    other243
-	VMOVSD X5, 64(BX)
-	JMP    stored240
+low382:
+	TESTQ     $0x00000001, AX
+	JZ        low384
+	VMOVSD    X5, 96(BX)
+	VUNPCKHPD X5, X5, X5
 
-other243:
-	VMOVUPD Z5, K1, 64(BX)
+low384:
+	JMP stored380
 
-stored240:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold239
-	JMP  folded237
+low381:
+	TESTQ        $0x00000002, AX
+	JZ           low385
+	VMOVUPS      X5, 64(BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low386
+	VMOVSD       X5, 80(BX)
+	VUNPCKHPD    X5, X5, X5
 
-other238:
+low386:
+	JMP stored380
+
+low385:
+	TESTQ     $0x00000001, AX
+	JZ        low387
+	VMOVSD    X5, 64(BX)
+	VUNPCKHPD X5, X5, X5
+
+low387:
+stored380:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold379
+	JMP  folded377
+
+other378:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold245:
+fold389:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD.Z    64(BX), K1, Z5
 	VADDPD       Z5, Z3, Z3
-	VBROADCASTSD (R8), Z7
+	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z4, Z0
 	VFMADD231PD  Z7, Z5, Z1
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold245
-	JMP          folded237
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold389
+	JMP          folded377
 
-folded237:
-	VPXORD  Z7, Z7, Z7
-	VADDPD  Z7, Z0, Z0
-	VADDPD  Z7, Z1, Z1
-	VADDPD  Z7, Z2, Z2
-	VADDPD  Z7, Z3, Z3
-	MOVQ    dw+0(FP), BX
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other247
-	VMOVUPS Y1, 64(BX)
-	JMP     stored246
+folded377:
+	VPXORD        Z7, Z7, Z7
+	VADDPD        Z7, Z0, Z0
+	VADDPD        Z7, Z1, Z1
+	VADDPD        Z7, Z2, Z2
+	VADDPD        Z7, Z3, Z3
+	MOVQ          dw+0(FP), BX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low391
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low392
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low393
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other247:
-	CMPQ    CX, $0x02
-	JNE     other248
-	VMOVUPS X1, 64(BX)
-	JMP     stored246
+low393:
+	JMP stored390
 
-other248:
-	CMPQ   CX, $0x01
-	JNE    other249
-	VMOVSD X1, 64(BX)
-	JMP    stored246
+low392:
+	TESTQ     $0x00000001, AX
+	JZ        low394
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other249:
-	VMOVUPD Z1, K1, 64(BX)
+low394:
+	JMP stored390
 
-stored246:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted250
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z2, (BX)
-	CMPQ    CX, $0x04
-	JNE     other252
-	VMOVUPS Y3, 64(BX)
-	JMP     stored251
+low391:
+	TESTQ        $0x00000002, AX
+	JZ           low395
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low396
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other252:
-	CMPQ    CX, $0x02
-	JNE     other253
-	VMOVUPS X3, 64(BX)
-	JMP     stored251
+low396:
+	JMP stored390
 
-other253:
-	CMPQ   CX, $0x01
-	JNE    other254
-	VMOVSD X3, 64(BX)
-	JMP    stored251
+low395:
+	TESTQ     $0x00000001, AX
+	JZ        low397
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
 
-other254:
-	VMOVUPD Z3, K1, 64(BX)
+low397:
+stored390:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted398
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z2, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low400
+	VMOVUPS       Y3, 64(BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low401
+	VMOVUPS       X3, 96(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low402
+	VMOVSD        X3, 112(BX)
+	VUNPCKHPD     X3, X3, X3
 
-stored251:
-unwanted250:
+low402:
+	JMP stored399
+
+low401:
+	TESTQ     $0x00000001, AX
+	JZ        low403
+	VMOVSD    X3, 96(BX)
+	VUNPCKHPD X3, X3, X3
+
+low403:
+	JMP stored399
+
+low400:
+	TESTQ        $0x00000002, AX
+	JZ           low404
+	VMOVUPS      X3, 64(BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low405
+	VMOVSD       X3, 80(BX)
+	VUNPCKHPD    X3, X3, X3
+
+low405:
+	JMP stored399
+
+low404:
+	TESTQ     $0x00000001, AX
+	JZ        low406
+	VMOVSD    X3, 64(BX)
+	VUNPCKHPD X3, X3, X3
+
+low406:
+stored399:
+unwanted398:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer236:
+fewer376:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -7130,114 +11860,164 @@ fewer236:
 	VMOVUPD   (BX), Z0
 	VMOVUPD.Z 64(BX), K1, Z1
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded256
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other257
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded408
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other409
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold258:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (SI), Z4
-	VPXORD    Z5, Z5, Z5
-	VCMPPD    $0x06, Z5, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD.Z 64(BX), K1, Z3
-	VMOVUPD.Z 64(SI), K1, Z4
-	VPXORD    Z5, Z5, Z5
-	VCMPPD    $0x06, Z5, Z4, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z1, Z1
-	VMOVUPD   Z2, (BX)
-	CMPQ      CX, $0x04
-	JNE       other260
-	VMOVUPS   Y3, 64(BX)
-	JMP       stored259
+fold410:
+	VMOVUPD       (BX), Z2
+	VMOVUPD       (DX), Z4
+	VPXORD        Z5, Z5, Z5
+	VCMPPD        $0x06, Z5, Z4, K2
+	VMOVAPD.Z     Z2, K2, Z2
+	VADDPD        Z2, Z0, Z0
+	VMOVUPD.Z     64(BX), K1, Z3
+	VMOVUPD.Z     64(DX), K1, Z4
+	VPXORD        Z5, Z5, Z5
+	VCMPPD        $0x06, Z5, Z4, K2
+	VMOVAPD.Z     Z3, K2, Z3
+	VADDPD        Z3, Z1, Z1
+	VMOVUPD       Z2, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low412
+	VMOVUPS       Y3, 64(BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low413
+	VMOVUPS       X3, 96(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low414
+	VMOVSD        X3, 112(BX)
+	VUNPCKHPD     X3, X3, X3
 
-other260:
-	CMPQ    CX, $0x02
-	JNE     other261
-	VMOVUPS X3, 64(BX)
-	JMP     stored259
+low414:
+	JMP stored411
 
-other261:
-	CMPQ   CX, $0x01
-	JNE    other262
-	VMOVSD X3, 64(BX)
-	JMP    stored259
+low413:
+	TESTQ     $0x00000001, AX
+	JZ        low415
+	VMOVSD    X3, 96(BX)
+	VUNPCKHPD X3, X3, X3
 
-other262:
-	VMOVUPD Z3, K1, 64(BX)
+low415:
+	JMP stored411
 
-stored259:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold258
-	JMP  folded256
+low412:
+	TESTQ        $0x00000002, AX
+	JZ           low416
+	VMOVUPS      X3, 64(BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low417
+	VMOVSD       X3, 80(BX)
+	VUNPCKHPD    X3, X3, X3
 
-other257:
+low417:
+	JMP stored411
+
+low416:
+	TESTQ     $0x00000001, AX
+	JZ        low418
+	VMOVSD    X3, 64(BX)
+	VUNPCKHPD X3, X3, X3
+
+low418:
+stored411:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold410
+	JMP  folded408
+
+other409:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold264:
+fold420:
 	VMOVUPD   (BX), Z2
 	VADDPD    Z2, Z0, Z0
 	VMOVUPD.Z 64(BX), K1, Z3
 	VADDPD    Z3, Z1, Z1
-	ADDQ      DX, BX
-	ADDQ      R9, R8
-	DECQ      R10
-	JNZ       fold264
-	JMP       folded256
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold420
+	JMP       folded408
 
-folded256:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	VADDPD  Z5, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted265
-	MOVQ    db+32(FP), BX
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other267
-	VMOVUPS Y1, 64(BX)
-	JMP     stored266
+folded408:
+	VPXORD        Z5, Z5, Z5
+	VADDPD        Z5, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	MOVQ          dw+0(FP), BX
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted421
+	MOVQ          db+32(FP), BX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low423
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low424
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low425
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other267:
-	CMPQ    CX, $0x02
-	JNE     other268
-	VMOVUPS X1, 64(BX)
-	JMP     stored266
+low425:
+	JMP stored422
 
-other268:
-	CMPQ   CX, $0x01
-	JNE    other269
-	VMOVSD X1, 64(BX)
-	JMP    stored266
+low424:
+	TESTQ     $0x00000001, AX
+	JZ        low426
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other269:
-	VMOVUPD Z1, K1, 64(BX)
+low426:
+	JMP stored422
 
-stored266:
-unwanted265:
+low423:
+	TESTQ        $0x00000002, AX
+	JZ           low427
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low428
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low428:
+	JMP stored422
+
+low427:
+	TESTQ     $0x00000001, AX
+	JZ        low429
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+
+low429:
+stored422:
+unwanted421:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full153:
+full233:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer270
+	JNE  fewer430
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7264,13 +12044,13 @@ full153:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded271
+	JLE     folded431
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other272
+	JNE     other432
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold273:
+fold433:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -7301,12 +12081,12 @@ fold273:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold273
-	JMP          folded271
+	JNZ          fold433
+	JMP          folded431
 
-other272:
+other432:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold275:
+fold435:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX), Z11
@@ -7326,10 +12106,10 @@ fold275:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold275
-	JMP          folded271
+	JNZ          fold435
+	JMP          folded431
 
-folded271:
+folded431:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -7354,20 +12134,20 @@ folded271:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted276
+	JE      unwanted436
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 
-unwanted276:
+unwanted436:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer270:
+fewer430:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer277
+	JNE  fewer437
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7391,13 +12171,13 @@ fewer270:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded278
+	JLE     folded438
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other279
+	JNE     other439
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold280:
+fold440:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
 	VPXORD       Z11, Z11, Z11
@@ -7425,12 +12205,12 @@ fold280:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold280
-	JMP          folded278
+	JNZ          fold440
+	JMP          folded438
 
-other279:
+other439:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold282:
+fold442:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX), Z9
@@ -7447,10 +12227,10 @@ fold282:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold282
-	JMP          folded278
+	JNZ          fold442
+	JMP          folded438
 
-folded278:
+folded438:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -7470,20 +12250,20 @@ folded278:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted283
+	JE      unwanted443
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 
-unwanted283:
+unwanted443:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer277:
+fewer437:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer284
+	JNE  fewer444
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7505,13 +12285,13 @@ fewer277:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded285
+	JLE     folded445
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other286
+	JNE     other446
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold287:
+fold447:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
 	VPXORD       Z9, Z9, Z9
@@ -7536,12 +12316,12 @@ fold287:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold287
-	JMP          folded285
+	JNZ          fold447
+	JMP          folded445
 
-other286:
+other446:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold289:
+fold449:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX), Z7
@@ -7555,10 +12335,10 @@ fold289:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold289
-	JMP          folded285
+	JNZ          fold449
+	JMP          folded445
 
-folded285:
+folded445:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -7574,20 +12354,20 @@ folded285:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted290
+	JE      unwanted450
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Z5, 64(BX)
 
-unwanted290:
+unwanted450:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer284:
+fewer444:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer291
+	JNE  fewer451
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7606,13 +12386,13 @@ fewer284:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded292
+	JLE     folded452
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other293
+	JNE     other453
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold294:
+fold454:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -7634,12 +12414,12 @@ fold294:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold294
-	JMP          folded292
+	JNZ          fold454
+	JMP          folded452
 
-other293:
+other453:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold296:
+fold456:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX), Z5
@@ -7650,10 +12430,10 @@ fold296:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold296
-	JMP          folded292
+	JNZ          fold456
+	JMP          folded452
 
-folded292:
+folded452:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -7664,17 +12444,17 @@ folded292:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted297
+	JE      unwanted457
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Z3, 64(BX)
 
-unwanted297:
+unwanted457:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer291:
+fewer451:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -7690,13 +12470,13 @@ fewer291:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded299
+	JLE     folded459
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other300
+	JNE     other460
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold301:
+fold461:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VPXORD    Z5, Z5, Z5
@@ -7715,12 +12495,12 @@ fold301:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold301
-	JMP       folded299
+	JNZ       fold461
+	JMP       folded459
 
-other300:
+other460:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold303:
+fold463:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX), Z3
@@ -7728,29 +12508,29 @@ fold303:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold303
-	JMP     folded299
+	JNZ     fold463
+	JMP     folded459
 
-folded299:
+folded459:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted304
+	JE      unwanted464
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 
-unwanted304:
+unwanted464:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower154:
+narrower234:
 	CMPQ  AX, $0x08
-	JE    full305
+	JE    full465
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -7758,573 +12538,948 @@ narrower154:
 	KMOVW BX, K1
 	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x04
-	JNE   fewer307
+	JNE   fewer467
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
+	MOVQ      lddwinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	VMOVUPD.Z (BX)(DX*2), K1, Z2
-	VMOVUPD.Z (BX)(SI*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPD.Z (BX), K1, Z4
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded308
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other309
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded468
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other469
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold310:
-	VMOVUPD.Z    (BX), K1, Z5
-	VMOVUPD.Z    (SI), K1, Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VADDPD       Z5, Z4, Z4
-	VBROADCASTSD (R8), Z7
-	VFMADD231PD  Z7, Z5, Z0
-	VBROADCASTSD 8(R8), Z7
-	VFMADD231PD  Z7, Z5, Z1
-	VBROADCASTSD 16(R8), Z7
-	VFMADD231PD  Z7, Z5, Z2
-	VBROADCASTSD 24(R8), Z7
-	VFMADD231PD  Z7, Z5, Z3
-	CMPQ         CX, $0x04
-	JNE          other312
-	VMOVUPS      Y5, (BX)
-	JMP          stored311
+fold470:
+	VMOVUPD.Z     (BX), K1, Z5
+	VMOVUPD.Z     (DX), K1, Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPD        $0x06, Z7, Z6, K2
+	VMOVAPD.Z     Z5, K2, Z5
+	VADDPD        Z5, Z4, Z4
+	VBROADCASTSD  (DI), Z7
+	VFMADD231PD   Z7, Z5, Z0
+	VBROADCASTSD  8(DI), Z7
+	VFMADD231PD   Z7, Z5, Z1
+	VBROADCASTSD  16(DI), Z7
+	VFMADD231PD   Z7, Z5, Z2
+	VBROADCASTSD  24(DI), Z7
+	VFMADD231PD   Z7, Z5, Z3
+	TESTQ         $0x00000004, AX
+	JZ            low472
+	VMOVUPS       Y5, (BX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low473
+	VMOVUPS       X5, 32(BX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low474
+	VMOVSD        X5, 48(BX)
+	VUNPCKHPD     X5, X5, X5
 
-other312:
-	CMPQ    CX, $0x02
-	JNE     other313
-	VMOVUPS X5, (BX)
-	JMP     stored311
+low474:
+	JMP stored471
 
-other313:
-	CMPQ   CX, $0x01
-	JNE    other314
-	VMOVSD X5, (BX)
-	JMP    stored311
+low473:
+	TESTQ     $0x00000001, AX
+	JZ        low475
+	VMOVSD    X5, 32(BX)
+	VUNPCKHPD X5, X5, X5
 
-other314:
-	VMOVUPD Z5, K1, (BX)
+low475:
+	JMP stored471
 
-stored311:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold310
-	JMP  folded308
+low472:
+	TESTQ        $0x00000002, AX
+	JZ           low476
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low477
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
 
-other309:
+low477:
+	JMP stored471
+
+low476:
+	TESTQ     $0x00000001, AX
+	JZ        low478
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+
+low478:
+stored471:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold470
+	JMP  folded468
+
+other469:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold316:
+fold480:
 	VMOVUPD.Z    (BX), K1, Z5
 	VADDPD       Z5, Z4, Z4
-	VBROADCASTSD (R8), Z7
+	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z5, Z0
-	VBROADCASTSD 8(R8), Z7
+	VBROADCASTSD 8(DI), Z7
 	VFMADD231PD  Z7, Z5, Z1
-	VBROADCASTSD 16(R8), Z7
+	VBROADCASTSD 16(DI), Z7
 	VFMADD231PD  Z7, Z5, Z2
-	VBROADCASTSD 24(R8), Z7
+	VBROADCASTSD 24(DI), Z7
 	VFMADD231PD  Z7, Z5, Z3
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold316
-	JMP          folded308
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold480
+	JMP          folded468
 
-folded308:
-	VPXORD  Z7, Z7, Z7
-	VADDPD  Z7, Z0, Z0
-	VADDPD  Z7, Z1, Z1
-	VADDPD  Z7, Z2, Z2
-	VADDPD  Z7, Z3, Z3
-	VADDPD  Z7, Z4, Z4
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	CMPQ    CX, $0x04
-	JNE     other318
-	VMOVUPS Y0, (BX)
-	JMP     stored317
+folded468:
+	VPXORD        Z7, Z7, Z7
+	VADDPD        Z7, Z0, Z0
+	VADDPD        Z7, Z1, Z1
+	VADDPD        Z7, Z2, Z2
+	VADDPD        Z7, Z3, Z3
+	VADDPD        Z7, Z4, Z4
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000004, AX
+	JZ            low482
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low483
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low484
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other318:
-	CMPQ    CX, $0x02
-	JNE     other319
-	VMOVUPS X0, (BX)
-	JMP     stored317
+low484:
+	JMP stored481
 
-other319:
-	CMPQ   CX, $0x01
-	JNE    other320
-	VMOVSD X0, (BX)
-	JMP    stored317
+low483:
+	TESTQ     $0x00000001, AX
+	JZ        low485
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other320:
-	VMOVUPD Z0, K1, (BX)
+low485:
+	JMP stored481
 
-stored317:
-	CMPQ    CX, $0x04
-	JNE     other322
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored321
+low482:
+	TESTQ        $0x00000002, AX
+	JZ           low486
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low487
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other322:
-	CMPQ    CX, $0x02
-	JNE     other323
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored321
+low487:
+	JMP stored481
 
-other323:
-	CMPQ   CX, $0x01
-	JNE    other324
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored321
+low486:
+	TESTQ     $0x00000001, AX
+	JZ        low488
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other324:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low488:
+stored481:
+	TESTQ         $0x00000004, AX
+	JZ            low490
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low491
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low492
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored321:
-	CMPQ    CX, $0x04
-	JNE     other326
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored325
+low492:
+	JMP stored489
 
-other326:
-	CMPQ    CX, $0x02
-	JNE     other327
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored325
+low491:
+	TESTQ     $0x00000001, AX
+	JZ        low493
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other327:
-	CMPQ   CX, $0x01
-	JNE    other328
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored325
+low493:
+	JMP stored489
 
-other328:
-	VMOVUPD Z2, K1, (BX)(DX*2)
+low490:
+	TESTQ        $0x00000002, AX
+	JZ           low494
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low495
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored325:
-	CMPQ    CX, $0x04
-	JNE     other330
-	VMOVUPS Y3, (BX)(SI*1)
-	JMP     stored329
+low495:
+	JMP stored489
 
-other330:
-	CMPQ    CX, $0x02
-	JNE     other331
-	VMOVUPS X3, (BX)(SI*1)
-	JMP     stored329
+low494:
+	TESTQ     $0x00000001, AX
+	JZ        low496
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other331:
-	CMPQ   CX, $0x01
-	JNE    other332
-	VMOVSD X3, (BX)(SI*1)
-	JMP    stored329
+low496:
+stored489:
+	TESTQ         $0x00000004, AX
+	JZ            low498
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low499
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low500
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
-other332:
-	VMOVUPD Z3, K1, (BX)(SI*1)
+low500:
+	JMP stored497
 
-stored329:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted333
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x04
-	JNE     other335
-	VMOVUPS Y4, (BX)
-	JMP     stored334
+low499:
+	TESTQ     $0x00000001, AX
+	JZ        low501
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 
-other335:
-	CMPQ    CX, $0x02
-	JNE     other336
-	VMOVUPS X4, (BX)
-	JMP     stored334
+low501:
+	JMP stored497
 
-other336:
-	CMPQ   CX, $0x01
-	JNE    other337
-	VMOVSD X4, (BX)
-	JMP    stored334
+low498:
+	TESTQ        $0x00000002, AX
+	JZ           low502
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low503
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
 
-other337:
-	VMOVUPD Z4, K1, (BX)
+low503:
+	JMP stored497
 
-stored334:
-unwanted333:
+low502:
+	TESTQ     $0x00000001, AX
+	JZ        low504
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low504:
+stored497:
+	TESTQ         $0x00000004, AX
+	JZ            low506
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low507
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low508
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low508:
+	JMP stored505
+
+low507:
+	TESTQ     $0x00000001, AX
+	JZ        low509
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low509:
+	JMP stored505
+
+low506:
+	TESTQ        $0x00000002, AX
+	JZ           low510
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low511
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low511:
+	JMP stored505
+
+low510:
+	TESTQ     $0x00000001, AX
+	JZ        low512
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low512:
+stored505:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted513
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low515
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low516
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low517
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+
+low517:
+	JMP stored514
+
+low516:
+	TESTQ     $0x00000001, AX
+	JZ        low518
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+
+low518:
+	JMP stored514
+
+low515:
+	TESTQ        $0x00000002, AX
+	JZ           low519
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low520
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+
+low520:
+	JMP stored514
+
+low519:
+	TESTQ     $0x00000001, AX
+	JZ        low521
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low521:
+stored514:
+unwanted513:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer307:
+fewer467:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer338
+	JNE  fewer522
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
-	VMOVUPD.Z (BX)(DX*2), K1, Z2
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPD.Z (BX), K1, Z3
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded339
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other340
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded523
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other524
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold341:
-	VMOVUPD.Z    (BX), K1, Z4
-	VMOVUPD.Z    (SI), K1, Z5
-	VPXORD       Z6, Z6, Z6
-	VCMPPD       $0x06, Z6, Z5, K2
-	VMOVAPD.Z    Z4, K2, Z4
-	VADDPD       Z4, Z3, Z3
-	VBROADCASTSD (R8), Z6
-	VFMADD231PD  Z6, Z4, Z0
-	VBROADCASTSD 8(R8), Z6
-	VFMADD231PD  Z6, Z4, Z1
-	VBROADCASTSD 16(R8), Z6
-	VFMADD231PD  Z6, Z4, Z2
-	CMPQ         CX, $0x04
-	JNE          other343
-	VMOVUPS      Y4, (BX)
-	JMP          stored342
+fold525:
+	VMOVUPD.Z     (BX), K1, Z4
+	VMOVUPD.Z     (DX), K1, Z5
+	VPXORD        Z6, Z6, Z6
+	VCMPPD        $0x06, Z6, Z5, K2
+	VMOVAPD.Z     Z4, K2, Z4
+	VADDPD        Z4, Z3, Z3
+	VBROADCASTSD  (DI), Z6
+	VFMADD231PD   Z6, Z4, Z0
+	VBROADCASTSD  8(DI), Z6
+	VFMADD231PD   Z6, Z4, Z1
+	VBROADCASTSD  16(DI), Z6
+	VFMADD231PD   Z6, Z4, Z2
+	TESTQ         $0x00000004, AX
+	JZ            low527
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low528
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low529
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
 
-other343:
-	CMPQ    CX, $0x02
-	JNE     other344
-	VMOVUPS X4, (BX)
-	JMP     stored342
+low529:
+	JMP stored526
 
-other344:
-	CMPQ   CX, $0x01
-	JNE    other345
-	VMOVSD X4, (BX)
-	JMP    stored342
+low528:
+	TESTQ     $0x00000001, AX
+	JZ        low530
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
 
-other345:
-	VMOVUPD Z4, K1, (BX)
+low530:
+	JMP stored526
 
-stored342:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold341
-	JMP  folded339
+low527:
+	TESTQ        $0x00000002, AX
+	JZ           low531
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low532
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
 
-other340:
+low532:
+	JMP stored526
+
+low531:
+	TESTQ     $0x00000001, AX
+	JZ        low533
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low533:
+stored526:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold525
+	JMP  folded523
+
+other524:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold347:
+fold535:
 	VMOVUPD.Z    (BX), K1, Z4
 	VADDPD       Z4, Z3, Z3
-	VBROADCASTSD (R8), Z6
+	VBROADCASTSD (DI), Z6
 	VFMADD231PD  Z6, Z4, Z0
-	VBROADCASTSD 8(R8), Z6
+	VBROADCASTSD 8(DI), Z6
 	VFMADD231PD  Z6, Z4, Z1
-	VBROADCASTSD 16(R8), Z6
+	VBROADCASTSD 16(DI), Z6
 	VFMADD231PD  Z6, Z4, Z2
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold347
-	JMP          folded339
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold535
+	JMP          folded523
 
-folded339:
-	VPXORD  Z6, Z6, Z6
-	VADDPD  Z6, Z0, Z0
-	VADDPD  Z6, Z1, Z1
-	VADDPD  Z6, Z2, Z2
-	VADDPD  Z6, Z3, Z3
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	CMPQ    CX, $0x04
-	JNE     other349
-	VMOVUPS Y0, (BX)
-	JMP     stored348
+folded523:
+	VPXORD        Z6, Z6, Z6
+	VADDPD        Z6, Z0, Z0
+	VADDPD        Z6, Z1, Z1
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	TESTQ         $0x00000004, AX
+	JZ            low537
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low538
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low539
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other349:
-	CMPQ    CX, $0x02
-	JNE     other350
-	VMOVUPS X0, (BX)
-	JMP     stored348
+low539:
+	JMP stored536
 
-other350:
-	CMPQ   CX, $0x01
-	JNE    other351
-	VMOVSD X0, (BX)
-	JMP    stored348
+low538:
+	TESTQ     $0x00000001, AX
+	JZ        low540
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other351:
-	VMOVUPD Z0, K1, (BX)
+low540:
+	JMP stored536
 
-stored348:
-	CMPQ    CX, $0x04
-	JNE     other353
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored352
+low537:
+	TESTQ        $0x00000002, AX
+	JZ           low541
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low542
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other353:
-	CMPQ    CX, $0x02
-	JNE     other354
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored352
+low542:
+	JMP stored536
 
-other354:
-	CMPQ   CX, $0x01
-	JNE    other355
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored352
+low541:
+	TESTQ     $0x00000001, AX
+	JZ        low543
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other355:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low543:
+stored536:
+	TESTQ         $0x00000004, AX
+	JZ            low545
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low546
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low547
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored352:
-	CMPQ    CX, $0x04
-	JNE     other357
-	VMOVUPS Y2, (BX)(DX*2)
-	JMP     stored356
+low547:
+	JMP stored544
 
-other357:
-	CMPQ    CX, $0x02
-	JNE     other358
-	VMOVUPS X2, (BX)(DX*2)
-	JMP     stored356
+low546:
+	TESTQ     $0x00000001, AX
+	JZ        low548
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other358:
-	CMPQ   CX, $0x01
-	JNE    other359
-	VMOVSD X2, (BX)(DX*2)
-	JMP    stored356
+low548:
+	JMP stored544
 
-other359:
-	VMOVUPD Z2, K1, (BX)(DX*2)
+low545:
+	TESTQ        $0x00000002, AX
+	JZ           low549
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low550
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored356:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted360
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x04
-	JNE     other362
-	VMOVUPS Y3, (BX)
-	JMP     stored361
+low550:
+	JMP stored544
 
-other362:
-	CMPQ    CX, $0x02
-	JNE     other363
-	VMOVUPS X3, (BX)
-	JMP     stored361
+low549:
+	TESTQ     $0x00000001, AX
+	JZ        low551
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other363:
-	CMPQ   CX, $0x01
-	JNE    other364
-	VMOVSD X3, (BX)
-	JMP    stored361
+low551:
+stored544:
+	TESTQ         $0x00000004, AX
+	JZ            low553
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low554
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low555
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
 
-other364:
-	VMOVUPD Z3, K1, (BX)
+low555:
+	JMP stored552
 
-stored361:
-unwanted360:
+low554:
+	TESTQ     $0x00000001, AX
+	JZ        low556
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low556:
+	JMP stored552
+
+low553:
+	TESTQ        $0x00000002, AX
+	JZ           low557
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low558
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low558:
+	JMP stored552
+
+low557:
+	TESTQ     $0x00000001, AX
+	JZ        low559
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low559:
+stored552:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted560
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low562
+	VMOVUPS       Y3, (BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low563
+	VMOVUPS       X3, 32(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low564
+	VMOVSD        X3, 48(BX)
+	VUNPCKHPD     X3, X3, X3
+
+low564:
+	JMP stored561
+
+low563:
+	TESTQ     $0x00000001, AX
+	JZ        low565
+	VMOVSD    X3, 32(BX)
+	VUNPCKHPD X3, X3, X3
+
+low565:
+	JMP stored561
+
+low562:
+	TESTQ        $0x00000002, AX
+	JZ           low566
+	VMOVUPS      X3, (BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low567
+	VMOVSD       X3, 16(BX)
+	VUNPCKHPD    X3, X3, X3
+
+low567:
+	JMP stored561
+
+low566:
+	TESTQ     $0x00000001, AX
+	JZ        low568
+	VMOVSD    X3, (BX)
+	VUNPCKHPD X3, X3, X3
+
+low568:
+stored561:
+unwanted560:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer338:
+fewer522:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer365
+	JNE  fewer569
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), DX
+	MOVQ      lddwinit+24(FP), CX
 	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(DX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPD.Z (BX), K1, Z2
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded366
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other367
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded570
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other571
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold368:
-	VMOVUPD.Z    (BX), K1, Z3
-	VMOVUPD.Z    (SI), K1, Z4
-	VPXORD       Z5, Z5, Z5
-	VCMPPD       $0x06, Z5, Z4, K2
-	VMOVAPD.Z    Z3, K2, Z3
-	VADDPD       Z3, Z2, Z2
-	VBROADCASTSD (R8), Z5
-	VFMADD231PD  Z5, Z3, Z0
-	VBROADCASTSD 8(R8), Z5
-	VFMADD231PD  Z5, Z3, Z1
-	CMPQ         CX, $0x04
-	JNE          other370
-	VMOVUPS      Y3, (BX)
-	JMP          stored369
+fold572:
+	VMOVUPD.Z     (BX), K1, Z3
+	VMOVUPD.Z     (DX), K1, Z4
+	VPXORD        Z5, Z5, Z5
+	VCMPPD        $0x06, Z5, Z4, K2
+	VMOVAPD.Z     Z3, K2, Z3
+	VADDPD        Z3, Z2, Z2
+	VBROADCASTSD  (DI), Z5
+	VFMADD231PD   Z5, Z3, Z0
+	VBROADCASTSD  8(DI), Z5
+	VFMADD231PD   Z5, Z3, Z1
+	TESTQ         $0x00000004, AX
+	JZ            low574
+	VMOVUPS       Y3, (BX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low575
+	VMOVUPS       X3, 32(BX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low576
+	VMOVSD        X3, 48(BX)
+	VUNPCKHPD     X3, X3, X3
 
-other370:
-	CMPQ    CX, $0x02
-	JNE     other371
-	VMOVUPS X3, (BX)
-	JMP     stored369
+low576:
+	JMP stored573
 
-other371:
-	CMPQ   CX, $0x01
-	JNE    other372
-	VMOVSD X3, (BX)
-	JMP    stored369
+low575:
+	TESTQ     $0x00000001, AX
+	JZ        low577
+	VMOVSD    X3, 32(BX)
+	VUNPCKHPD X3, X3, X3
 
-other372:
-	VMOVUPD Z3, K1, (BX)
+low577:
+	JMP stored573
 
-stored369:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold368
-	JMP  folded366
+low574:
+	TESTQ        $0x00000002, AX
+	JZ           low578
+	VMOVUPS      X3, (BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low579
+	VMOVSD       X3, 16(BX)
+	VUNPCKHPD    X3, X3, X3
 
-other367:
+low579:
+	JMP stored573
+
+low578:
+	TESTQ     $0x00000001, AX
+	JZ        low580
+	VMOVSD    X3, (BX)
+	VUNPCKHPD X3, X3, X3
+
+low580:
+stored573:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold572
+	JMP  folded570
+
+other571:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold374:
+fold582:
 	VMOVUPD.Z    (BX), K1, Z3
 	VADDPD       Z3, Z2, Z2
-	VBROADCASTSD (R8), Z5
+	VBROADCASTSD (DI), Z5
 	VFMADD231PD  Z5, Z3, Z0
-	VBROADCASTSD 8(R8), Z5
+	VBROADCASTSD 8(DI), Z5
 	VFMADD231PD  Z5, Z3, Z1
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold374
-	JMP          folded366
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold582
+	JMP          folded570
 
-folded366:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	VADDPD  Z5, Z1, Z1
-	VADDPD  Z5, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), DX
-	CMPQ    CX, $0x04
-	JNE     other376
-	VMOVUPS Y0, (BX)
-	JMP     stored375
+folded570:
+	VPXORD        Z5, Z5, Z5
+	VADDPD        Z5, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VADDPD        Z5, Z2, Z2
+	MOVQ          dw+0(FP), BX
+	MOVQ          lddw+8(FP), CX
+	TESTQ         $0x00000004, AX
+	JZ            low584
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low585
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low586
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other376:
-	CMPQ    CX, $0x02
-	JNE     other377
-	VMOVUPS X0, (BX)
-	JMP     stored375
+low586:
+	JMP stored583
 
-other377:
-	CMPQ   CX, $0x01
-	JNE    other378
-	VMOVSD X0, (BX)
-	JMP    stored375
+low585:
+	TESTQ     $0x00000001, AX
+	JZ        low587
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other378:
-	VMOVUPD Z0, K1, (BX)
+low587:
+	JMP stored583
 
-stored375:
-	CMPQ    CX, $0x04
-	JNE     other380
-	VMOVUPS Y1, (BX)(DX*1)
-	JMP     stored379
+low584:
+	TESTQ        $0x00000002, AX
+	JZ           low588
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low589
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other380:
-	CMPQ    CX, $0x02
-	JNE     other381
-	VMOVUPS X1, (BX)(DX*1)
-	JMP     stored379
+low589:
+	JMP stored583
 
-other381:
-	CMPQ   CX, $0x01
-	JNE    other382
-	VMOVSD X1, (BX)(DX*1)
-	JMP    stored379
+low588:
+	TESTQ     $0x00000001, AX
+	JZ        low590
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other382:
-	VMOVUPD Z1, K1, (BX)(DX*1)
+low590:
+stored583:
+	TESTQ         $0x00000004, AX
+	JZ            low592
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low593
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low594
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
 
-stored379:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted383
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x04
-	JNE     other385
-	VMOVUPS Y2, (BX)
-	JMP     stored384
+low594:
+	JMP stored591
 
-other385:
-	CMPQ    CX, $0x02
-	JNE     other386
-	VMOVUPS X2, (BX)
-	JMP     stored384
+low593:
+	TESTQ     $0x00000001, AX
+	JZ        low595
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 
-other386:
-	CMPQ   CX, $0x01
-	JNE    other387
-	VMOVSD X2, (BX)
-	JMP    stored384
+low595:
+	JMP stored591
 
-other387:
-	VMOVUPD Z2, K1, (BX)
+low592:
+	TESTQ        $0x00000002, AX
+	JZ           low596
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low597
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
 
-stored384:
-unwanted383:
+low597:
+	JMP stored591
+
+low596:
+	TESTQ     $0x00000001, AX
+	JZ        low598
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low598:
+stored591:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted599
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low601
+	VMOVUPS       Y2, (BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low602
+	VMOVUPS       X2, 32(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low603
+	VMOVSD        X2, 48(BX)
+	VUNPCKHPD     X2, X2, X2
+
+low603:
+	JMP stored600
+
+low602:
+	TESTQ     $0x00000001, AX
+	JZ        low604
+	VMOVSD    X2, 32(BX)
+	VUNPCKHPD X2, X2, X2
+
+low604:
+	JMP stored600
+
+low601:
+	TESTQ        $0x00000002, AX
+	JZ           low605
+	VMOVUPS      X2, (BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low606
+	VMOVSD       X2, 16(BX)
+	VUNPCKHPD    X2, X2, X2
+
+low606:
+	JMP stored600
+
+low605:
+	TESTQ     $0x00000001, AX
+	JZ        low607
+	VMOVSD    X2, (BX)
+	VUNPCKHPD X2, X2, X2
+
+low607:
+stored600:
+unwanted599:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer365:
+fewer569:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer388
+	JNE  fewer608
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -8334,126 +13489,201 @@ fewer365:
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPD.Z (BX), K1, Z1
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded389
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other390
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded609
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other610
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold391:
-	VMOVUPD.Z    (BX), K1, Z2
-	VMOVUPD.Z    (SI), K1, Z3
-	VPXORD       Z4, Z4, Z4
-	VCMPPD       $0x06, Z4, Z3, K2
-	VMOVAPD.Z    Z2, K2, Z2
-	VADDPD       Z2, Z1, Z1
-	VBROADCASTSD (R8), Z4
-	VFMADD231PD  Z4, Z2, Z0
-	CMPQ         CX, $0x04
-	JNE          other393
-	VMOVUPS      Y2, (BX)
-	JMP          stored392
+fold611:
+	VMOVUPD.Z     (BX), K1, Z2
+	VMOVUPD.Z     (DX), K1, Z3
+	VPXORD        Z4, Z4, Z4
+	VCMPPD        $0x06, Z4, Z3, K2
+	VMOVAPD.Z     Z2, K2, Z2
+	VADDPD        Z2, Z1, Z1
+	VBROADCASTSD  (DI), Z4
+	VFMADD231PD   Z4, Z2, Z0
+	TESTQ         $0x00000004, AX
+	JZ            low613
+	VMOVUPS       Y2, (BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low614
+	VMOVUPS       X2, 32(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low615
+	VMOVSD        X2, 48(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other393:
-	CMPQ    CX, $0x02
-	JNE     other394
-	VMOVUPS X2, (BX)
-	JMP     stored392
+low615:
+	JMP stored612
 
-other394:
-	CMPQ   CX, $0x01
-	JNE    other395
-	VMOVSD X2, (BX)
-	JMP    stored392
+low614:
+	TESTQ     $0x00000001, AX
+	JZ        low616
+	VMOVSD    X2, 32(BX)
+	VUNPCKHPD X2, X2, X2
 
-other395:
-	VMOVUPD Z2, K1, (BX)
+low616:
+	JMP stored612
 
-stored392:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold391
-	JMP  folded389
+low613:
+	TESTQ        $0x00000002, AX
+	JZ           low617
+	VMOVUPS      X2, (BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low618
+	VMOVSD       X2, 16(BX)
+	VUNPCKHPD    X2, X2, X2
 
-other390:
+low618:
+	JMP stored612
+
+low617:
+	TESTQ     $0x00000001, AX
+	JZ        low619
+	VMOVSD    X2, (BX)
+	VUNPCKHPD X2, X2, X2
+
+low619:
+stored612:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold611
+	JMP  folded609
+
+other610:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold397:
+fold621:
 	VMOVUPD.Z    (BX), K1, Z2
 	VADDPD       Z2, Z1, Z1
-	VBROADCASTSD (R8), Z4
+	VBROADCASTSD (DI), Z4
 	VFMADD231PD  Z4, Z2, Z0
-	ADDQ         DX, BX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold397
-	JMP          folded389
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold621
+	JMP          folded609
 
-folded389:
-	VPXORD  Z4, Z4, Z4
-	VADDPD  Z4, Z0, Z0
-	VADDPD  Z4, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	CMPQ    CX, $0x04
-	JNE     other399
-	VMOVUPS Y0, (BX)
-	JMP     stored398
+folded609:
+	VPXORD        Z4, Z4, Z4
+	VADDPD        Z4, Z0, Z0
+	VADDPD        Z4, Z1, Z1
+	MOVQ          dw+0(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low623
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low624
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low625
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other399:
-	CMPQ    CX, $0x02
-	JNE     other400
-	VMOVUPS X0, (BX)
-	JMP     stored398
+low625:
+	JMP stored622
 
-other400:
-	CMPQ   CX, $0x01
-	JNE    other401
-	VMOVSD X0, (BX)
-	JMP    stored398
+low624:
+	TESTQ     $0x00000001, AX
+	JZ        low626
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other401:
-	VMOVUPD Z0, K1, (BX)
+low626:
+	JMP stored622
 
-stored398:
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted402
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x04
-	JNE     other404
-	VMOVUPS Y1, (BX)
-	JMP     stored403
+low623:
+	TESTQ        $0x00000002, AX
+	JZ           low627
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low628
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
 
-other404:
-	CMPQ    CX, $0x02
-	JNE     other405
-	VMOVUPS X1, (BX)
-	JMP     stored403
+low628:
+	JMP stored622
 
-other405:
-	CMPQ   CX, $0x01
-	JNE    other406
-	VMOVSD X1, (BX)
-	JMP    stored403
+low627:
+	TESTQ     $0x00000001, AX
+	JZ        low629
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
 
-other406:
-	VMOVUPD Z1, K1, (BX)
+low629:
+stored622:
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted630
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low632
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low633
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low634
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
 
-stored403:
-unwanted402:
+low634:
+	JMP stored631
+
+low633:
+	TESTQ     $0x00000001, AX
+	JZ        low635
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low635:
+	JMP stored631
+
+low632:
+	TESTQ        $0x00000002, AX
+	JZ           low636
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low637
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low637:
+	JMP stored631
+
+low636:
+	TESTQ     $0x00000001, AX
+	JZ        low638
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low638:
+stored631:
+unwanted630:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer388:
+fewer608:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -8461,103 +13691,153 @@ fewer388:
 	MOVQ      dbinit+40(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
 	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), DX
-	MOVQ      y+64(FP), SI
-	MOVQ      ldy+72(FP), DI
-	MOVQ      x+80(FP), R8
-	MOVQ      ldx+88(FP), R9
-	MOVQ      n+112(FP), R10
-	TESTQ     R10, R10
-	JLE       folded408
-	MOVQ      act+120(FP), R11
-	CMPQ      R11, $0x01
-	JNE       other409
+	MOVQ      lddy+56(FP), CX
+	MOVQ      y+64(FP), DX
+	MOVQ      ldy+72(FP), SI
+	MOVQ      x+80(FP), DI
+	MOVQ      ldx+88(FP), R8
+	MOVQ      n+112(FP), R9
+	TESTQ     R9, R9
+	JLE       folded640
+	MOVQ      act+120(FP), R10
+	CMPQ      R10, $0x01
+	JNE       other641
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold410:
-	VMOVUPD.Z (BX), K1, Z1
-	VMOVUPD.Z (SI), K1, Z2
-	VPXORD    Z3, Z3, Z3
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	CMPQ      CX, $0x04
-	JNE       other412
-	VMOVUPS   Y1, (BX)
-	JMP       stored411
+fold642:
+	VMOVUPD.Z     (BX), K1, Z1
+	VMOVUPD.Z     (DX), K1, Z2
+	VPXORD        Z3, Z3, Z3
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, AX
+	JZ            low644
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low645
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low646
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other412:
-	CMPQ    CX, $0x02
-	JNE     other413
-	VMOVUPS X1, (BX)
-	JMP     stored411
+low646:
+	JMP stored643
 
-other413:
-	CMPQ   CX, $0x01
-	JNE    other414
-	VMOVSD X1, (BX)
-	JMP    stored411
+low645:
+	TESTQ     $0x00000001, AX
+	JZ        low647
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
 
-other414:
-	VMOVUPD Z1, K1, (BX)
+low647:
+	JMP stored643
 
-stored411:
-	ADDQ DI, SI
-	ADDQ DX, BX
-	ADDQ R9, R8
-	DECQ R10
-	JNZ  fold410
-	JMP  folded408
+low644:
+	TESTQ        $0x00000002, AX
+	JZ           low648
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low649
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
 
-other409:
+low649:
+	JMP stored643
+
+low648:
+	TESTQ     $0x00000001, AX
+	JZ        low650
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low650:
+stored643:
+	ADDQ SI, DX
+	ADDQ CX, BX
+	ADDQ R8, DI
+	DECQ R9
+	JNZ  fold642
+	JMP  folded640
+
+other641:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold416:
+fold652:
 	VMOVUPD.Z (BX), K1, Z1
 	VADDPD    Z1, Z0, Z0
-	ADDQ      DX, BX
-	ADDQ      R9, R8
-	DECQ      R10
-	JNZ       fold416
-	JMP       folded408
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold652
+	JMP       folded640
 
-folded408:
-	VPXORD  Z3, Z3, Z3
-	VADDPD  Z3, Z0, Z0
-	MOVQ    dw+0(FP), BX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted417
-	MOVQ    db+32(FP), BX
-	CMPQ    CX, $0x04
-	JNE     other419
-	VMOVUPS Y0, (BX)
-	JMP     stored418
+folded640:
+	VPXORD        Z3, Z3, Z3
+	VADDPD        Z3, Z0, Z0
+	MOVQ          dw+0(FP), BX
+	MOVQ          db+32(FP), BX
+	TESTQ         BX, BX
+	JE            unwanted653
+	MOVQ          db+32(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low655
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low656
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low657
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other419:
-	CMPQ    CX, $0x02
-	JNE     other420
-	VMOVUPS X0, (BX)
-	JMP     stored418
+low657:
+	JMP stored654
 
-other420:
-	CMPQ   CX, $0x01
-	JNE    other421
-	VMOVSD X0, (BX)
-	JMP    stored418
+low656:
+	TESTQ     $0x00000001, AX
+	JZ        low658
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other421:
-	VMOVUPD Z0, K1, (BX)
+low658:
+	JMP stored654
 
-stored418:
-unwanted417:
+low655:
+	TESTQ        $0x00000002, AX
+	JZ           low659
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low660
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low660:
+	JMP stored654
+
+low659:
+	TESTQ     $0x00000001, AX
+	JZ        low661
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low661:
+stored654:
+unwanted653:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full305:
+full465:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer422
+	JNE  fewer662
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8579,13 +13859,13 @@ full305:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded423
+	JLE     folded663
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other424
+	JNE     other664
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold425:
+fold665:
 	VMOVUPD      (BX), Z5
 	VMOVUPD      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -8605,12 +13885,12 @@ fold425:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold425
-	JMP          folded423
+	JNZ          fold665
+	JMP          folded663
 
-other424:
+other664:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold427:
+fold667:
 	VMOVUPD      (BX), Z5
 	VADDPD       Z5, Z4, Z4
 	VBROADCASTSD (DI), Z7
@@ -8624,10 +13904,10 @@ fold427:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold427
-	JMP          folded423
+	JNZ          fold667
+	JMP          folded663
 
-folded423:
+folded663:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -8643,19 +13923,19 @@ folded423:
 	VMOVUPD Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted428
+	JE      unwanted668
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 
-unwanted428:
+unwanted668:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer422:
+fewer662:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer429
+	JNE  fewer669
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8675,13 +13955,13 @@ fewer422:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded430
+	JLE     folded670
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other431
+	JNE     other671
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold432:
+fold672:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z5
 	VPXORD       Z6, Z6, Z6
@@ -8699,12 +13979,12 @@ fold432:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold432
-	JMP          folded430
+	JNZ          fold672
+	JMP          folded670
 
-other431:
+other671:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold434:
+fold674:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z3, Z3
 	VBROADCASTSD (DI), Z6
@@ -8716,10 +13996,10 @@ fold434:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold434
-	JMP          folded430
+	JNZ          fold674
+	JMP          folded670
 
-folded430:
+folded670:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -8732,19 +14012,19 @@ folded430:
 	VMOVUPD Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted435
+	JE      unwanted675
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 
-unwanted435:
+unwanted675:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer429:
+fewer669:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer436
+	JNE  fewer676
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8763,13 +14043,13 @@ fewer429:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded437
+	JLE     folded677
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other438
+	JNE     other678
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold439:
+fold679:
 	VMOVUPD      (BX), Z3
 	VMOVUPD      (DX), Z4
 	VPXORD       Z5, Z5, Z5
@@ -8785,12 +14065,12 @@ fold439:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold439
-	JMP          folded437
+	JNZ          fold679
+	JMP          folded677
 
-other438:
+other678:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold441:
+fold681:
 	VMOVUPD      (BX), Z3
 	VADDPD       Z3, Z2, Z2
 	VBROADCASTSD (DI), Z5
@@ -8800,10 +14080,10 @@ fold441:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold441
-	JMP          folded437
+	JNZ          fold681
+	JMP          folded677
 
-folded437:
+folded677:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -8814,19 +14094,19 @@ folded437:
 	VMOVUPD Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted442
+	JE      unwanted682
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 
-unwanted442:
+unwanted682:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer436:
+fewer676:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer443
+	JNE  fewer683
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8843,13 +14123,13 @@ fewer436:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded444
+	JLE     folded684
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other445
+	JNE     other685
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold446:
+fold686:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      (DX), Z3
 	VPXORD       Z4, Z4, Z4
@@ -8863,12 +14143,12 @@ fold446:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold446
-	JMP          folded444
+	JNZ          fold686
+	JMP          folded684
 
-other445:
+other685:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold448:
+fold688:
 	VMOVUPD      (BX), Z2
 	VADDPD       Z2, Z1, Z1
 	VBROADCASTSD (DI), Z4
@@ -8876,10 +14156,10 @@ fold448:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold448
-	JMP          folded444
+	JNZ          fold688
+	JMP          folded684
 
-folded444:
+folded684:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
 	VADDPD  Z4, Z1, Z1
@@ -8887,16 +14167,16 @@ folded444:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted449
+	JE      unwanted689
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z1, (BX)
 
-unwanted449:
+unwanted689:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer443:
+fewer683:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -8911,13 +14191,13 @@ fewer443:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded451
+	JLE     folded691
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other452
+	JNE     other692
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold453:
+fold693:
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
 	VPXORD    Z3, Z3, Z3
@@ -8929,31 +14209,31 @@ fold453:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold453
-	JMP       folded451
+	JNZ       fold693
+	JMP       folded691
 
-other452:
+other692:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold455:
+fold695:
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold455
-	JMP     folded451
+	JNZ     fold695
+	JMP     folded691
 
-folded451:
+folded691:
 	VPXORD  Z3, Z3, Z3
 	VADDPD  Z3, Z0, Z0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted456
+	JE      unwanted696
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 
-unwanted456:
+unwanted696:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8983,21 +14263,21 @@ TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
 	VMOVUPS      (BX), Z3
 	VMOVUPS      64(BX), Z4
 	VMOVUPS.Z    128(BX), K1, Z5
-	MOVQ         dbinit+40(FP), SI
-	VBROADCASTSS (SI), Z6
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z6
 	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), DX
-	MOVQ         dy+48(FP), SI
-	MOVQ         lddy+56(FP), DI
-	MOVQ         y+64(FP), R8
-	MOVQ         ldy+72(FP), R9
-	MOVQ         x+80(FP), R10
-	MOVQ         ldx+88(FP), R11
-	MOVQ         n+112(FP), R12
-	TESTQ        R12, R12
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
 	JLE          folded3
-	MOVQ         act+120(FP), R13
-	CMPQ         R13, $0x01
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
 	JNE          other4
 	TESTQ        BX, BX
 	JE           without5
@@ -9006,60 +14286,123 @@ TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
 	VPXORD Z9, Z9, Z9
 
 fold6:
-	VBROADCASTSS (SI), Z7
-	VBROADCASTSS (R8), Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VPXORD       Z9, Z9, Z9
-	VMOVSS       X7, (SI)
-	ADDQ         R9, R8
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (R10), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMULPS       Z3, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, (BX)
-	VMOVUPS      64(R10), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMULPS       Z4, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 64(BX)
-	VMOVUPS.Z    128(R10), K1, Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VMULPS       Z5, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	CMPQ         CX, $0x08
-	JNE          other8
-	VMOVUPS      Y8, 128(BX)
-	JMP          stored7
+	VBROADCASTSS  (DX), Z7
+	VBROADCASTSS  (DI), Z8
+	VPXORD        Z9, Z9, Z9
+	VCMPPS        $0x06, Z9, Z8, K2
+	VMOVAPS.Z     Z7, K2, Z7
+	VPXORD        Z9, Z9, Z9
+	VMOVSS        X7, (DX)
+	ADDQ          R8, DI
+	VADDPS        Z7, Z6, Z6
+	VMOVUPS       (R9), Z8
+	VFMADD231PS   Z7, Z8, Z0
+	VMULPS        Z3, Z7, Z8
+	VADDPS        Z9, Z8, Z8
+	VMOVUPS       Z8, (BX)
+	VMOVUPS       64(R9), Z8
+	VFMADD231PS   Z7, Z8, Z1
+	VMULPS        Z4, Z7, Z8
+	VADDPS        Z9, Z8, Z8
+	VMOVUPS       Z8, 64(BX)
+	VMOVUPS.Z     128(R9), K1, Z8
+	VFMADD231PS   Z7, Z8, Z2
+	VMULPS        Z5, Z7, Z8
+	VADDPS        Z9, Z8, Z8
+	TESTQ         $0x00000008, AX
+	JZ            low8
+	VMOVUPS       Y8, 128(BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low9
+	VMOVUPS       X8, 160(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low10
+	VMOVSD        X8, 176(BX)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low11
+	VMOVSS        X8, 184(BX)
 
-other8:
-	CMPQ    CX, $0x04
-	JNE     other9
-	VMOVUPS X8, 128(BX)
-	JMP     stored7
+low11:
+	JMP stored7
 
-other9:
-	CMPQ   CX, $0x02
-	JNE    other10
-	VMOVSD X8, 128(BX)
-	JMP    stored7
+low10:
+	TESTQ  $0x00000001, AX
+	JZ     low12
+	VMOVSS X8, 176(BX)
 
-other10:
-	CMPQ   CX, $0x01
-	JNE    other11
+low12:
+	JMP stored7
+
+low9:
+	TESTQ     $0x00000002, AX
+	JZ        low13
+	VMOVSD    X8, 160(BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low14
+	VMOVSS    X8, 168(BX)
+
+low14:
+	JMP stored7
+
+low13:
+	TESTQ  $0x00000001, AX
+	JZ     low15
+	VMOVSS X8, 160(BX)
+
+low15:
+	JMP stored7
+
+low8:
+	TESTQ        $0x00000004, AX
+	JZ           low16
+	VMOVUPS      X8, 128(BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low17
+	VMOVSD       X8, 144(BX)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low18
+	VMOVSS       X8, 152(BX)
+
+low18:
+	JMP stored7
+
+low17:
+	TESTQ  $0x00000001, AX
+	JZ     low19
+	VMOVSS X8, 144(BX)
+
+low19:
+	JMP stored7
+
+low16:
+	TESTQ     $0x00000002, AX
+	JZ        low20
+	VMOVSD    X8, 128(BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSS    X8, 136(BX)
+
+low21:
+	JMP stored7
+
+low20:
+	TESTQ  $0x00000001, AX
+	JZ     low22
 	VMOVSS X8, 128(BX)
-	JMP    stored7
 
-other11:
-	VMOVUPS Z8, K1, 128(BX)
-
+low22:
 stored7:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
 	JNZ  fold6
 	JMP  folded3
 
@@ -9067,148 +14410,274 @@ without5:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold12:
-	VBROADCASTSS (SI), Z7
-	VBROADCASTSS (R8), Z8
+fold23:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
 	VPXORD       Z9, Z9, Z9
 	VCMPPS       $0x06, Z9, Z8, K2
 	VMOVAPS.Z    Z7, K2, Z7
 	VPXORD       Z9, Z9, Z9
-	VMOVSS       X7, (SI)
-	ADDQ         R9, R8
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
 	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (R10), Z8
+	VMOVUPS      (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VMOVUPS      64(R10), Z8
+	VMOVUPS      64(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS.Z    128(R10), K1, Z8
+	VMOVUPS.Z    128(R9), K1, Z8
 	VFMADD231PS  Z7, Z8, Z2
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold12
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold23
 	JMP          folded3
 
 other4:
 	TESTQ BX, BX
-	JE    without14
+	JE    without25
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold15:
-	VBROADCASTSS (SI), Z7
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (R10), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMULPS       Z3, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, (BX)
-	VMOVUPS      64(R10), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMULPS       Z4, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 64(BX)
-	VMOVUPS.Z    128(R10), K1, Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VMULPS       Z5, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	CMPQ         CX, $0x08
-	JNE          other17
-	VMOVUPS      Y8, 128(BX)
-	JMP          stored16
+fold26:
+	VBROADCASTSS  (DX), Z7
+	VADDPS        Z7, Z6, Z6
+	VMOVUPS       (R9), Z8
+	VFMADD231PS   Z7, Z8, Z0
+	VMULPS        Z3, Z7, Z8
+	VADDPS        Z9, Z8, Z8
+	VMOVUPS       Z8, (BX)
+	VMOVUPS       64(R9), Z8
+	VFMADD231PS   Z7, Z8, Z1
+	VMULPS        Z4, Z7, Z8
+	VADDPS        Z9, Z8, Z8
+	VMOVUPS       Z8, 64(BX)
+	VMOVUPS.Z     128(R9), K1, Z8
+	VFMADD231PS   Z7, Z8, Z2
+	VMULPS        Z5, Z7, Z8
+	VADDPS        Z9, Z8, Z8
+	TESTQ         $0x00000008, AX
+	JZ            low28
+	VMOVUPS       Y8, 128(BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low29
+	VMOVUPS       X8, 160(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low30
+	VMOVSD        X8, 176(BX)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low31
+	VMOVSS        X8, 184(BX)
 
-other17:
-	CMPQ    CX, $0x04
-	JNE     other18
-	VMOVUPS X8, 128(BX)
-	JMP     stored16
+low31:
+	JMP stored27
 
-other18:
-	CMPQ   CX, $0x02
-	JNE    other19
-	VMOVSD X8, 128(BX)
-	JMP    stored16
+low30:
+	TESTQ  $0x00000001, AX
+	JZ     low32
+	VMOVSS X8, 176(BX)
 
-other19:
-	CMPQ   CX, $0x01
-	JNE    other20
+low32:
+	JMP stored27
+
+low29:
+	TESTQ     $0x00000002, AX
+	JZ        low33
+	VMOVSD    X8, 160(BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low34
+	VMOVSS    X8, 168(BX)
+
+low34:
+	JMP stored27
+
+low33:
+	TESTQ  $0x00000001, AX
+	JZ     low35
+	VMOVSS X8, 160(BX)
+
+low35:
+	JMP stored27
+
+low28:
+	TESTQ        $0x00000004, AX
+	JZ           low36
+	VMOVUPS      X8, 128(BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low37
+	VMOVSD       X8, 144(BX)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low38
+	VMOVSS       X8, 152(BX)
+
+low38:
+	JMP stored27
+
+low37:
+	TESTQ  $0x00000001, AX
+	JZ     low39
+	VMOVSS X8, 144(BX)
+
+low39:
+	JMP stored27
+
+low36:
+	TESTQ     $0x00000002, AX
+	JZ        low40
+	VMOVSD    X8, 128(BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low41
+	VMOVSS    X8, 136(BX)
+
+low41:
+	JMP stored27
+
+low40:
+	TESTQ  $0x00000001, AX
+	JZ     low42
 	VMOVSS X8, 128(BX)
-	JMP    stored16
 
-other20:
-	VMOVUPS Z8, K1, 128(BX)
-
-stored16:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold15
+low42:
+stored27:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold26
 	JMP  folded3
 
-without14:
+without25:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold21:
-	VBROADCASTSS (SI), Z7
+fold43:
+	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (R10), Z8
+	VMOVUPS      (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VMOVUPS      64(R10), Z8
+	VMOVUPS      64(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS.Z    128(R10), K1, Z8
+	VMOVUPS.Z    128(R9), K1, Z8
 	VFMADD231PS  Z7, Z8, Z2
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold21
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold43
 	JMP          folded3
 
 folded3:
-	VPXORD  Z9, Z9, Z9
-	VADDPS  Z9, Z0, Z0
-	VADDPS  Z9, Z1, Z1
-	VADDPS  Z9, Z2, Z2
-	VADDPS  Z9, Z6, Z6
-	MOVQ    dw+16(FP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	CMPQ    CX, $0x08
-	JNE     other23
-	VMOVUPS Y2, 128(BX)
-	JMP     stored22
+	VPXORD        Z9, Z9, Z9
+	VADDPS        Z9, Z0, Z0
+	VADDPS        Z9, Z1, Z1
+	VADDPS        Z9, Z2, Z2
+	VADDPS        Z9, Z6, Z6
+	MOVQ          dw+16(FP), BX
+	VMOVUPS       Z0, (BX)
+	VMOVUPS       Z1, 64(BX)
+	TESTQ         $0x00000008, AX
+	JZ            low45
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low46
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low47
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low48
+	VMOVSS        X2, 184(BX)
 
-other23:
-	CMPQ    CX, $0x04
-	JNE     other24
-	VMOVUPS X2, 128(BX)
-	JMP     stored22
+low48:
+	JMP stored44
 
-other24:
-	CMPQ   CX, $0x02
-	JNE    other25
-	VMOVSD X2, 128(BX)
-	JMP    stored22
+low47:
+	TESTQ  $0x00000001, AX
+	JZ     low49
+	VMOVSS X2, 176(BX)
 
-other25:
-	CMPQ   CX, $0x01
-	JNE    other26
+low49:
+	JMP stored44
+
+low46:
+	TESTQ     $0x00000002, AX
+	JZ        low50
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low51
+	VMOVSS    X2, 168(BX)
+
+low51:
+	JMP stored44
+
+low50:
+	TESTQ  $0x00000001, AX
+	JZ     low52
+	VMOVSS X2, 160(BX)
+
+low52:
+	JMP stored44
+
+low45:
+	TESTQ        $0x00000004, AX
+	JZ           low53
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low54
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low55
+	VMOVSS       X2, 152(BX)
+
+low55:
+	JMP stored44
+
+low54:
+	TESTQ  $0x00000001, AX
+	JZ     low56
+	VMOVSS X2, 144(BX)
+
+low56:
+	JMP stored44
+
+low53:
+	TESTQ     $0x00000002, AX
+	JZ        low57
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low58
+	VMOVSS    X2, 136(BX)
+
+low58:
+	JMP stored44
+
+low57:
+	TESTQ  $0x00000001, AX
+	JZ     low59
 	VMOVSS X2, 128(BX)
-	JMP    stored22
 
-other26:
-	VMOVUPS Z2, K1, 128(BX)
-
-stored22:
+low59:
+stored44:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted27
+	JE     unwanted60
 	MOVQ   db+32(FP), BX
 	VMOVSS X6, (BX)
 
-unwanted27:
+unwanted60:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9237,17 +14706,17 @@ full1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded28
+	JLE          folded61
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other29
+	JNE          other62
 	TESTQ        BX, BX
-	JE           without30
+	JE           without63
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold31:
+fold64:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -9276,14 +14745,14 @@ fold31:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold31
-	JMP          folded28
+	JNZ          fold64
+	JMP          folded61
 
-without30:
+without63:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold32:
+fold65:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -9302,17 +14771,17 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded28
+	JNZ          fold65
+	JMP          folded61
 
-other29:
+other62:
 	TESTQ BX, BX
-	JE    without34
+	JE    without67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold35:
+fold68:
 	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (R9), Z8
@@ -9334,14 +14803,14 @@ fold35:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold35
-	JMP          folded28
+	JNZ          fold68
+	JMP          folded61
 
-without34:
+without67:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold36:
+fold69:
 	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (R9), Z8
@@ -9353,10 +14822,10 @@ fold36:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold36
-	JMP          folded28
+	JNZ          fold69
+	JMP          folded61
 
-folded28:
+folded61:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -9368,20 +14837,20 @@ folded28:
 	VMOVUPS Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted37
+	JE      unwanted70
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted37:
+unwanted70:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ  AX, $0x10
-	JLE   narrower39
+	JLE   narrower72
 	CMPQ  AX, $0x20
-	JE    full38
+	JE    full71
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -9397,221 +14866,410 @@ narrower2:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), Z2
 	VMOVUPS.Z    64(BX), K1, Z3
-	MOVQ         dbinit+40(FP), SI
-	VBROADCASTSS (SI), Z4
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
 	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), DX
-	MOVQ         dy+48(FP), SI
-	MOVQ         lddy+56(FP), DI
-	MOVQ         y+64(FP), R8
-	MOVQ         ldy+72(FP), R9
-	MOVQ         x+80(FP), R10
-	MOVQ         ldx+88(FP), R11
-	MOVQ         n+112(FP), R12
-	TESTQ        R12, R12
-	JLE          folded40
-	MOVQ         act+120(FP), R13
-	CMPQ         R13, $0x01
-	JNE          other41
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded73
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other74
 	TESTQ        BX, BX
-	JE           without42
+	JE           without75
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold43:
-	VBROADCASTSS (SI), Z5
-	VBROADCASTSS (R8), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VPXORD       Z7, Z7, Z7
-	VMOVSS       X5, (SI)
-	ADDQ         R9, R8
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R10), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, (BX)
-	VMOVUPS.Z    64(R10), K1, Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	CMPQ         CX, $0x08
-	JNE          other45
-	VMOVUPS      Y6, 64(BX)
-	JMP          stored44
+fold76:
+	VBROADCASTSS  (DX), Z5
+	VBROADCASTSS  (DI), Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPS        $0x06, Z7, Z6, K2
+	VMOVAPS.Z     Z5, K2, Z5
+	VPXORD        Z7, Z7, Z7
+	VMOVSS        X5, (DX)
+	ADDQ          R8, DI
+	VADDPS        Z5, Z4, Z4
+	VMOVUPS       (R9), Z6
+	VFMADD231PS   Z5, Z6, Z0
+	VMULPS        Z2, Z5, Z6
+	VADDPS        Z7, Z6, Z6
+	VMOVUPS       Z6, (BX)
+	VMOVUPS.Z     64(R9), K1, Z6
+	VFMADD231PS   Z5, Z6, Z1
+	VMULPS        Z3, Z5, Z6
+	VADDPS        Z7, Z6, Z6
+	TESTQ         $0x00000008, AX
+	JZ            low78
+	VMOVUPS       Y6, 64(BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low79
+	VMOVUPS       X6, 96(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low80
+	VMOVSD        X6, 112(BX)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low81
+	VMOVSS        X6, 120(BX)
 
-other45:
-	CMPQ    CX, $0x04
-	JNE     other46
-	VMOVUPS X6, 64(BX)
-	JMP     stored44
+low81:
+	JMP stored77
 
-other46:
-	CMPQ   CX, $0x02
-	JNE    other47
-	VMOVSD X6, 64(BX)
-	JMP    stored44
+low80:
+	TESTQ  $0x00000001, AX
+	JZ     low82
+	VMOVSS X6, 112(BX)
 
-other47:
-	CMPQ   CX, $0x01
-	JNE    other48
+low82:
+	JMP stored77
+
+low79:
+	TESTQ     $0x00000002, AX
+	JZ        low83
+	VMOVSD    X6, 96(BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low84
+	VMOVSS    X6, 104(BX)
+
+low84:
+	JMP stored77
+
+low83:
+	TESTQ  $0x00000001, AX
+	JZ     low85
+	VMOVSS X6, 96(BX)
+
+low85:
+	JMP stored77
+
+low78:
+	TESTQ        $0x00000004, AX
+	JZ           low86
+	VMOVUPS      X6, 64(BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low87
+	VMOVSD       X6, 80(BX)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low88
+	VMOVSS       X6, 88(BX)
+
+low88:
+	JMP stored77
+
+low87:
+	TESTQ  $0x00000001, AX
+	JZ     low89
+	VMOVSS X6, 80(BX)
+
+low89:
+	JMP stored77
+
+low86:
+	TESTQ     $0x00000002, AX
+	JZ        low90
+	VMOVSD    X6, 64(BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low91
+	VMOVSS    X6, 72(BX)
+
+low91:
+	JMP stored77
+
+low90:
+	TESTQ  $0x00000001, AX
+	JZ     low92
 	VMOVSS X6, 64(BX)
-	JMP    stored44
 
-other48:
-	VMOVUPS Z6, K1, 64(BX)
+low92:
+stored77:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold76
+	JMP  folded73
 
-stored44:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold43
-	JMP  folded40
-
-without42:
+without75:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold49:
-	VBROADCASTSS (SI), Z5
-	VBROADCASTSS (R8), Z6
+fold93:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
 	VPXORD       Z7, Z7, Z7
 	VCMPPS       $0x06, Z7, Z6, K2
 	VMOVAPS.Z    Z5, K2, Z5
 	VPXORD       Z7, Z7, Z7
-	VMOVSS       X5, (SI)
-	ADDQ         R9, R8
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
 	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R10), Z6
+	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS.Z    64(R10), K1, Z6
+	VMOVUPS.Z    64(R9), K1, Z6
 	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold49
-	JMP          folded40
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold93
+	JMP          folded73
 
-other41:
+other74:
 	TESTQ BX, BX
-	JE    without51
+	JE    without95
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold52:
-	VBROADCASTSS (SI), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R10), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, (BX)
-	VMOVUPS.Z    64(R10), K1, Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	CMPQ         CX, $0x08
-	JNE          other54
-	VMOVUPS      Y6, 64(BX)
-	JMP          stored53
+fold96:
+	VBROADCASTSS  (DX), Z5
+	VADDPS        Z5, Z4, Z4
+	VMOVUPS       (R9), Z6
+	VFMADD231PS   Z5, Z6, Z0
+	VMULPS        Z2, Z5, Z6
+	VADDPS        Z7, Z6, Z6
+	VMOVUPS       Z6, (BX)
+	VMOVUPS.Z     64(R9), K1, Z6
+	VFMADD231PS   Z5, Z6, Z1
+	VMULPS        Z3, Z5, Z6
+	VADDPS        Z7, Z6, Z6
+	TESTQ         $0x00000008, AX
+	JZ            low98
+	VMOVUPS       Y6, 64(BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low99
+	VMOVUPS       X6, 96(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low100
+	VMOVSD        X6, 112(BX)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low101
+	VMOVSS        X6, 120(BX)
 
-other54:
-	CMPQ    CX, $0x04
-	JNE     other55
-	VMOVUPS X6, 64(BX)
-	JMP     stored53
+low101:
+	JMP stored97
 
-other55:
-	CMPQ   CX, $0x02
-	JNE    other56
-	VMOVSD X6, 64(BX)
-	JMP    stored53
+low100:
+	TESTQ  $0x00000001, AX
+	JZ     low102
+	VMOVSS X6, 112(BX)
 
-other56:
-	CMPQ   CX, $0x01
-	JNE    other57
+low102:
+	JMP stored97
+
+low99:
+	TESTQ     $0x00000002, AX
+	JZ        low103
+	VMOVSD    X6, 96(BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low104
+	VMOVSS    X6, 104(BX)
+
+low104:
+	JMP stored97
+
+low103:
+	TESTQ  $0x00000001, AX
+	JZ     low105
+	VMOVSS X6, 96(BX)
+
+low105:
+	JMP stored97
+
+low98:
+	TESTQ        $0x00000004, AX
+	JZ           low106
+	VMOVUPS      X6, 64(BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low107
+	VMOVSD       X6, 80(BX)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low108
+	VMOVSS       X6, 88(BX)
+
+low108:
+	JMP stored97
+
+low107:
+	TESTQ  $0x00000001, AX
+	JZ     low109
+	VMOVSS X6, 80(BX)
+
+low109:
+	JMP stored97
+
+low106:
+	TESTQ     $0x00000002, AX
+	JZ        low110
+	VMOVSD    X6, 64(BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low111
+	VMOVSS    X6, 72(BX)
+
+low111:
+	JMP stored97
+
+low110:
+	TESTQ  $0x00000001, AX
+	JZ     low112
 	VMOVSS X6, 64(BX)
-	JMP    stored53
 
-other57:
-	VMOVUPS Z6, K1, 64(BX)
+low112:
+stored97:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold96
+	JMP  folded73
 
-stored53:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold52
-	JMP  folded40
-
-without51:
+without95:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold58:
-	VBROADCASTSS (SI), Z5
+fold113:
+	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R10), Z6
+	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS.Z    64(R10), K1, Z6
+	VMOVUPS.Z    64(R9), K1, Z6
 	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold58
-	JMP          folded40
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold113
+	JMP          folded73
 
-folded40:
-	VPXORD  Z7, Z7, Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z4, Z4
-	MOVQ    dw+16(FP), BX
-	VMOVUPS Z0, (BX)
-	CMPQ    CX, $0x08
-	JNE     other60
-	VMOVUPS Y1, 64(BX)
-	JMP     stored59
+folded73:
+	VPXORD        Z7, Z7, Z7
+	VADDPS        Z7, Z0, Z0
+	VADDPS        Z7, Z1, Z1
+	VADDPS        Z7, Z4, Z4
+	MOVQ          dw+16(FP), BX
+	VMOVUPS       Z0, (BX)
+	TESTQ         $0x00000008, AX
+	JZ            low115
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low116
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low117
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low118
+	VMOVSS        X1, 120(BX)
 
-other60:
-	CMPQ    CX, $0x04
-	JNE     other61
-	VMOVUPS X1, 64(BX)
-	JMP     stored59
+low118:
+	JMP stored114
 
-other61:
-	CMPQ   CX, $0x02
-	JNE    other62
-	VMOVSD X1, 64(BX)
-	JMP    stored59
+low117:
+	TESTQ  $0x00000001, AX
+	JZ     low119
+	VMOVSS X1, 112(BX)
 
-other62:
-	CMPQ   CX, $0x01
-	JNE    other63
+low119:
+	JMP stored114
+
+low116:
+	TESTQ     $0x00000002, AX
+	JZ        low120
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low121
+	VMOVSS    X1, 104(BX)
+
+low121:
+	JMP stored114
+
+low120:
+	TESTQ  $0x00000001, AX
+	JZ     low122
+	VMOVSS X1, 96(BX)
+
+low122:
+	JMP stored114
+
+low115:
+	TESTQ        $0x00000004, AX
+	JZ           low123
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low124
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low125
+	VMOVSS       X1, 88(BX)
+
+low125:
+	JMP stored114
+
+low124:
+	TESTQ  $0x00000001, AX
+	JZ     low126
+	VMOVSS X1, 80(BX)
+
+low126:
+	JMP stored114
+
+low123:
+	TESTQ     $0x00000002, AX
+	JZ        low127
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low128
+	VMOVSS    X1, 72(BX)
+
+low128:
+	JMP stored114
+
+low127:
+	TESTQ  $0x00000001, AX
+	JZ     low129
 	VMOVSS X1, 64(BX)
-	JMP    stored59
 
-other63:
-	VMOVUPS Z1, K1, 64(BX)
-
-stored59:
+low129:
+stored114:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted64
+	JE     unwanted130
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted64:
+unwanted130:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full38:
+full71:
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Z0
@@ -9633,17 +15291,17 @@ full38:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded65
+	JLE          folded131
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other66
+	JNE          other132
 	TESTQ        BX, BX
-	JE           without67
+	JE           without133
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold68:
+fold134:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -9667,14 +15325,14 @@ fold68:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold68
-	JMP          folded65
+	JNZ          fold134
+	JMP          folded131
 
-without67:
+without133:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold69:
+fold135:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -9691,17 +15349,17 @@ fold69:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold69
-	JMP          folded65
+	JNZ          fold135
+	JMP          folded131
 
-other66:
+other132:
 	TESTQ BX, BX
-	JE    without71
+	JE    without137
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold72:
+fold138:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
@@ -9718,14 +15376,14 @@ fold72:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold72
-	JMP          folded65
+	JNZ          fold138
+	JMP          folded131
 
-without71:
+without137:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold73:
+fold139:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
@@ -9735,10 +15393,10 @@ fold73:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold73
-	JMP          folded65
+	JNZ          fold139
+	JMP          folded131
 
-folded65:
+folded131:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -9748,18 +15406,18 @@ folded65:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted74
+	JE      unwanted140
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted74:
+unwanted140:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower39:
+narrower72:
 	CMPQ  AX, $0x10
-	JE    full75
+	JE    full141
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -9773,205 +15431,394 @@ narrower39:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVQ         w+96(FP), BX
 	VMOVUPS.Z    (BX), K1, Z1
-	MOVQ         dbinit+40(FP), SI
-	VBROADCASTSS (SI), Z2
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z2
 	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), DX
-	MOVQ         dy+48(FP), SI
-	MOVQ         lddy+56(FP), DI
-	MOVQ         y+64(FP), R8
-	MOVQ         ldy+72(FP), R9
-	MOVQ         x+80(FP), R10
-	MOVQ         ldx+88(FP), R11
-	MOVQ         n+112(FP), R12
-	TESTQ        R12, R12
-	JLE          folded77
-	MOVQ         act+120(FP), R13
-	CMPQ         R13, $0x01
-	JNE          other78
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded143
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other144
 	TESTQ        BX, BX
-	JE           without79
+	JE           without145
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold80:
-	VBROADCASTSS (SI), Z3
-	VBROADCASTSS (R8), Z4
-	VPXORD       Z5, Z5, Z5
-	VCMPPS       $0x06, Z5, Z4, K2
-	VMOVAPS.Z    Z3, K2, Z3
-	VPXORD       Z5, Z5, Z5
-	VMOVSS       X3, (SI)
-	ADDQ         R9, R8
-	VADDPS       Z3, Z2, Z2
-	VMOVUPS.Z    (R10), K1, Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VMULPS       Z1, Z3, Z4
-	VADDPS       Z5, Z4, Z4
-	CMPQ         CX, $0x08
-	JNE          other82
-	VMOVUPS      Y4, (BX)
-	JMP          stored81
+fold146:
+	VBROADCASTSS  (DX), Z3
+	VBROADCASTSS  (DI), Z4
+	VPXORD        Z5, Z5, Z5
+	VCMPPS        $0x06, Z5, Z4, K2
+	VMOVAPS.Z     Z3, K2, Z3
+	VPXORD        Z5, Z5, Z5
+	VMOVSS        X3, (DX)
+	ADDQ          R8, DI
+	VADDPS        Z3, Z2, Z2
+	VMOVUPS.Z     (R9), K1, Z4
+	VFMADD231PS   Z3, Z4, Z0
+	VMULPS        Z1, Z3, Z4
+	VADDPS        Z5, Z4, Z4
+	TESTQ         $0x00000008, AX
+	JZ            low148
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low149
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low150
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low151
+	VMOVSS        X4, 56(BX)
 
-other82:
-	CMPQ    CX, $0x04
-	JNE     other83
-	VMOVUPS X4, (BX)
-	JMP     stored81
+low151:
+	JMP stored147
 
-other83:
-	CMPQ   CX, $0x02
-	JNE    other84
-	VMOVSD X4, (BX)
-	JMP    stored81
+low150:
+	TESTQ  $0x00000001, AX
+	JZ     low152
+	VMOVSS X4, 48(BX)
 
-other84:
-	CMPQ   CX, $0x01
-	JNE    other85
+low152:
+	JMP stored147
+
+low149:
+	TESTQ     $0x00000002, AX
+	JZ        low153
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low154
+	VMOVSS    X4, 40(BX)
+
+low154:
+	JMP stored147
+
+low153:
+	TESTQ  $0x00000001, AX
+	JZ     low155
+	VMOVSS X4, 32(BX)
+
+low155:
+	JMP stored147
+
+low148:
+	TESTQ        $0x00000004, AX
+	JZ           low156
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low157
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low158
+	VMOVSS       X4, 24(BX)
+
+low158:
+	JMP stored147
+
+low157:
+	TESTQ  $0x00000001, AX
+	JZ     low159
+	VMOVSS X4, 16(BX)
+
+low159:
+	JMP stored147
+
+low156:
+	TESTQ     $0x00000002, AX
+	JZ        low160
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low161
+	VMOVSS    X4, 8(BX)
+
+low161:
+	JMP stored147
+
+low160:
+	TESTQ  $0x00000001, AX
+	JZ     low162
 	VMOVSS X4, (BX)
-	JMP    stored81
 
-other85:
-	VMOVUPS Z4, K1, (BX)
+low162:
+stored147:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold146
+	JMP  folded143
 
-stored81:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold80
-	JMP  folded77
-
-without79:
+without145:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold86:
-	VBROADCASTSS (SI), Z3
-	VBROADCASTSS (R8), Z4
+fold163:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
 	VCMPPS       $0x06, Z5, Z4, K2
 	VMOVAPS.Z    Z3, K2, Z3
 	VPXORD       Z5, Z5, Z5
-	VMOVSS       X3, (SI)
-	ADDQ         R9, R8
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
 	VADDPS       Z3, Z2, Z2
-	VMOVUPS.Z    (R10), K1, Z4
+	VMOVUPS.Z    (R9), K1, Z4
 	VFMADD231PS  Z3, Z4, Z0
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold86
-	JMP          folded77
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold163
+	JMP          folded143
 
-other78:
+other144:
 	TESTQ BX, BX
-	JE    without88
+	JE    without165
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold89:
-	VBROADCASTSS (SI), Z3
-	VADDPS       Z3, Z2, Z2
-	VMOVUPS.Z    (R10), K1, Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VMULPS       Z1, Z3, Z4
-	VADDPS       Z5, Z4, Z4
-	CMPQ         CX, $0x08
-	JNE          other91
-	VMOVUPS      Y4, (BX)
-	JMP          stored90
+fold166:
+	VBROADCASTSS  (DX), Z3
+	VADDPS        Z3, Z2, Z2
+	VMOVUPS.Z     (R9), K1, Z4
+	VFMADD231PS   Z3, Z4, Z0
+	VMULPS        Z1, Z3, Z4
+	VADDPS        Z5, Z4, Z4
+	TESTQ         $0x00000008, AX
+	JZ            low168
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low169
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low170
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low171
+	VMOVSS        X4, 56(BX)
 
-other91:
-	CMPQ    CX, $0x04
-	JNE     other92
-	VMOVUPS X4, (BX)
-	JMP     stored90
+low171:
+	JMP stored167
 
-other92:
-	CMPQ   CX, $0x02
-	JNE    other93
-	VMOVSD X4, (BX)
-	JMP    stored90
+low170:
+	TESTQ  $0x00000001, AX
+	JZ     low172
+	VMOVSS X4, 48(BX)
 
-other93:
-	CMPQ   CX, $0x01
-	JNE    other94
+low172:
+	JMP stored167
+
+low169:
+	TESTQ     $0x00000002, AX
+	JZ        low173
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low174
+	VMOVSS    X4, 40(BX)
+
+low174:
+	JMP stored167
+
+low173:
+	TESTQ  $0x00000001, AX
+	JZ     low175
+	VMOVSS X4, 32(BX)
+
+low175:
+	JMP stored167
+
+low168:
+	TESTQ        $0x00000004, AX
+	JZ           low176
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low177
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low178
+	VMOVSS       X4, 24(BX)
+
+low178:
+	JMP stored167
+
+low177:
+	TESTQ  $0x00000001, AX
+	JZ     low179
+	VMOVSS X4, 16(BX)
+
+low179:
+	JMP stored167
+
+low176:
+	TESTQ     $0x00000002, AX
+	JZ        low180
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low181
+	VMOVSS    X4, 8(BX)
+
+low181:
+	JMP stored167
+
+low180:
+	TESTQ  $0x00000001, AX
+	JZ     low182
 	VMOVSS X4, (BX)
-	JMP    stored90
 
-other94:
-	VMOVUPS Z4, K1, (BX)
+low182:
+stored167:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold166
+	JMP  folded143
 
-stored90:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold89
-	JMP  folded77
-
-without88:
+without165:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold95:
-	VBROADCASTSS (SI), Z3
+fold183:
+	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
-	VMOVUPS.Z    (R10), K1, Z4
+	VMOVUPS.Z    (R9), K1, Z4
 	VFMADD231PS  Z3, Z4, Z0
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold95
-	JMP          folded77
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold183
+	JMP          folded143
 
-folded77:
-	VPXORD  Z5, Z5, Z5
-	VADDPS  Z5, Z0, Z0
-	VADDPS  Z5, Z2, Z2
-	MOVQ    dw+16(FP), BX
-	CMPQ    CX, $0x08
-	JNE     other97
-	VMOVUPS Y0, (BX)
-	JMP     stored96
+folded143:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z2, Z2
+	MOVQ          dw+16(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low185
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low186
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low187
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low188
+	VMOVSS        X0, 56(BX)
 
-other97:
-	CMPQ    CX, $0x04
-	JNE     other98
-	VMOVUPS X0, (BX)
-	JMP     stored96
+low188:
+	JMP stored184
 
-other98:
-	CMPQ   CX, $0x02
-	JNE    other99
-	VMOVSD X0, (BX)
-	JMP    stored96
+low187:
+	TESTQ  $0x00000001, AX
+	JZ     low189
+	VMOVSS X0, 48(BX)
 
-other99:
-	CMPQ   CX, $0x01
-	JNE    other100
+low189:
+	JMP stored184
+
+low186:
+	TESTQ     $0x00000002, AX
+	JZ        low190
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low191
+	VMOVSS    X0, 40(BX)
+
+low191:
+	JMP stored184
+
+low190:
+	TESTQ  $0x00000001, AX
+	JZ     low192
+	VMOVSS X0, 32(BX)
+
+low192:
+	JMP stored184
+
+low185:
+	TESTQ        $0x00000004, AX
+	JZ           low193
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low194
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low195
+	VMOVSS       X0, 24(BX)
+
+low195:
+	JMP stored184
+
+low194:
+	TESTQ  $0x00000001, AX
+	JZ     low196
+	VMOVSS X0, 16(BX)
+
+low196:
+	JMP stored184
+
+low193:
+	TESTQ     $0x00000002, AX
+	JZ        low197
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low198
+	VMOVSS    X0, 8(BX)
+
+low198:
+	JMP stored184
+
+low197:
+	TESTQ  $0x00000001, AX
+	JZ     low199
 	VMOVSS X0, (BX)
-	JMP    stored96
 
-other100:
-	VMOVUPS Z0, K1, (BX)
-
-stored96:
+low199:
+stored184:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted101
+	JE     unwanted200
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted101:
+unwanted200:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full75:
+full141:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Z0
@@ -9991,17 +15838,17 @@ full75:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded102
+	JLE          folded201
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other103
+	JNE          other202
 	TESTQ        BX, BX
-	JE           without104
+	JE           without203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold105:
+fold204:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -10020,14 +15867,14 @@ fold105:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold105
-	JMP          folded102
+	JNZ          fold204
+	JMP          folded201
 
-without104:
+without203:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold106:
+fold205:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -10042,17 +15889,17 @@ fold106:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold106
-	JMP          folded102
+	JNZ          fold205
+	JMP          folded201
 
-other103:
+other202:
 	TESTQ BX, BX
-	JE    without108
+	JE    without207
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold109:
+fold208:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVUPS      (R9), Z4
@@ -10064,14 +15911,14 @@ fold109:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold109
-	JMP          folded102
+	JNZ          fold208
+	JMP          folded201
 
-without108:
+without207:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold110:
+fold209:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVUPS      (R9), Z4
@@ -10079,10 +15926,10 @@ fold110:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold110
-	JMP          folded102
+	JNZ          fold209
+	JMP          folded201
 
-folded102:
+folded201:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z2, Z2
@@ -10090,11 +15937,11 @@ folded102:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted111
+	JE      unwanted210
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted111:
+unwanted210:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10124,21 +15971,21 @@ TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
 	VMOVUPD      (BX), Z3
 	VMOVUPD      64(BX), Z4
 	VMOVUPD.Z    128(BX), K1, Z5
-	MOVQ         dbinit+40(FP), SI
-	VBROADCASTSD (SI), Z6
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z6
 	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), DX
-	MOVQ         dy+48(FP), SI
-	MOVQ         lddy+56(FP), DI
-	MOVQ         y+64(FP), R8
-	MOVQ         ldy+72(FP), R9
-	MOVQ         x+80(FP), R10
-	MOVQ         ldx+88(FP), R11
-	MOVQ         n+112(FP), R12
-	TESTQ        R12, R12
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
 	JLE          folded3
-	MOVQ         act+120(FP), R13
-	CMPQ         R13, $0x01
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
 	JNE          other4
 	TESTQ        BX, BX
 	JE           without5
@@ -10147,54 +15994,79 @@ TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
 	VPXORD Z9, Z9, Z9
 
 fold6:
-	VBROADCASTSD (SI), Z7
-	VBROADCASTSD (R8), Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
-	VPXORD       Z9, Z9, Z9
-	VMOVSD       X7, (SI)
-	ADDQ         R9, R8
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      (R10), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMULPD       Z3, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      64(R10), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMULPD       Z4, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 64(BX)
-	VMOVUPD.Z    128(R10), K1, Z8
-	VFMADD231PD  Z7, Z8, Z2
-	VMULPD       Z5, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	CMPQ         CX, $0x04
-	JNE          other8
-	VMOVUPS      Y8, 128(BX)
-	JMP          stored7
+	VBROADCASTSD  (DX), Z7
+	VBROADCASTSD  (DI), Z8
+	VPXORD        Z9, Z9, Z9
+	VCMPPD        $0x06, Z9, Z8, K2
+	VMOVAPD.Z     Z7, K2, Z7
+	VPXORD        Z9, Z9, Z9
+	VMOVSD        X7, (DX)
+	ADDQ          R8, DI
+	VADDPD        Z7, Z6, Z6
+	VMOVUPD       (R9), Z8
+	VFMADD231PD   Z7, Z8, Z0
+	VMULPD        Z3, Z7, Z8
+	VADDPD        Z9, Z8, Z8
+	VMOVUPD       Z8, (BX)
+	VMOVUPD       64(R9), Z8
+	VFMADD231PD   Z7, Z8, Z1
+	VMULPD        Z4, Z7, Z8
+	VADDPD        Z9, Z8, Z8
+	VMOVUPD       Z8, 64(BX)
+	VMOVUPD.Z     128(R9), K1, Z8
+	VFMADD231PD   Z7, Z8, Z2
+	VMULPD        Z5, Z7, Z8
+	VADDPD        Z9, Z8, Z8
+	TESTQ         $0x00000004, AX
+	JZ            low8
+	VMOVUPS       Y8, 128(BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low9
+	VMOVUPS       X8, 160(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low10
+	VMOVSD        X8, 176(BX)
+	VUNPCKHPD     X8, X8, X8
 
-other8:
-	CMPQ    CX, $0x02
-	JNE     other9
-	VMOVUPS X8, 128(BX)
-	JMP     stored7
+low10:
+	JMP stored7
 
-other9:
-	CMPQ   CX, $0x01
-	JNE    other10
-	VMOVSD X8, 128(BX)
-	JMP    stored7
+low9:
+	TESTQ     $0x00000001, AX
+	JZ        low11
+	VMOVSD    X8, 160(BX)
+	VUNPCKHPD X8, X8, X8
 
-other10:
-	VMOVUPD Z8, K1, 128(BX)
+low11:
+	JMP stored7
 
+low8:
+	TESTQ        $0x00000002, AX
+	JZ           low12
+	VMOVUPS      X8, 128(BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low13
+	VMOVSD       X8, 144(BX)
+	VUNPCKHPD    X8, X8, X8
+
+low13:
+	JMP stored7
+
+low12:
+	TESTQ     $0x00000001, AX
+	JZ        low14
+	VMOVSD    X8, 128(BX)
+	VUNPCKHPD X8, X8, X8
+
+low14:
 stored7:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
 	JNZ  fold6
 	JMP  folded3
 
@@ -10202,136 +16074,186 @@ without5:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold11:
-	VBROADCASTSD (SI), Z7
-	VBROADCASTSD (R8), Z8
+fold15:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
 	VPXORD       Z9, Z9, Z9
 	VCMPPD       $0x06, Z9, Z8, K2
 	VMOVAPD.Z    Z7, K2, Z7
 	VPXORD       Z9, Z9, Z9
-	VMOVSD       X7, (SI)
-	ADDQ         R9, R8
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
 	VADDPD       Z7, Z6, Z6
-	VMOVUPD      (R10), Z8
+	VMOVUPD      (R9), Z8
 	VFMADD231PD  Z7, Z8, Z0
-	VMOVUPD      64(R10), Z8
+	VMOVUPD      64(R9), Z8
 	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD.Z    128(R10), K1, Z8
+	VMOVUPD.Z    128(R9), K1, Z8
 	VFMADD231PD  Z7, Z8, Z2
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold11
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold15
 	JMP          folded3
 
 other4:
 	TESTQ BX, BX
-	JE    without13
+	JE    without17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold14:
-	VBROADCASTSD (SI), Z7
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      (R10), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMULPD       Z3, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      64(R10), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMULPD       Z4, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 64(BX)
-	VMOVUPD.Z    128(R10), K1, Z8
-	VFMADD231PD  Z7, Z8, Z2
-	VMULPD       Z5, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	CMPQ         CX, $0x04
-	JNE          other16
-	VMOVUPS      Y8, 128(BX)
-	JMP          stored15
+fold18:
+	VBROADCASTSD  (DX), Z7
+	VADDPD        Z7, Z6, Z6
+	VMOVUPD       (R9), Z8
+	VFMADD231PD   Z7, Z8, Z0
+	VMULPD        Z3, Z7, Z8
+	VADDPD        Z9, Z8, Z8
+	VMOVUPD       Z8, (BX)
+	VMOVUPD       64(R9), Z8
+	VFMADD231PD   Z7, Z8, Z1
+	VMULPD        Z4, Z7, Z8
+	VADDPD        Z9, Z8, Z8
+	VMOVUPD       Z8, 64(BX)
+	VMOVUPD.Z     128(R9), K1, Z8
+	VFMADD231PD   Z7, Z8, Z2
+	VMULPD        Z5, Z7, Z8
+	VADDPD        Z9, Z8, Z8
+	TESTQ         $0x00000004, AX
+	JZ            low20
+	VMOVUPS       Y8, 128(BX)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low21
+	VMOVUPS       X8, 160(BX)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low22
+	VMOVSD        X8, 176(BX)
+	VUNPCKHPD     X8, X8, X8
 
-other16:
-	CMPQ    CX, $0x02
-	JNE     other17
-	VMOVUPS X8, 128(BX)
-	JMP     stored15
+low22:
+	JMP stored19
 
-other17:
-	CMPQ   CX, $0x01
-	JNE    other18
-	VMOVSD X8, 128(BX)
-	JMP    stored15
+low21:
+	TESTQ     $0x00000001, AX
+	JZ        low23
+	VMOVSD    X8, 160(BX)
+	VUNPCKHPD X8, X8, X8
 
-other18:
-	VMOVUPD Z8, K1, 128(BX)
+low23:
+	JMP stored19
 
-stored15:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold14
+low20:
+	TESTQ        $0x00000002, AX
+	JZ           low24
+	VMOVUPS      X8, 128(BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low25
+	VMOVSD       X8, 144(BX)
+	VUNPCKHPD    X8, X8, X8
+
+low25:
+	JMP stored19
+
+low24:
+	TESTQ     $0x00000001, AX
+	JZ        low26
+	VMOVSD    X8, 128(BX)
+	VUNPCKHPD X8, X8, X8
+
+low26:
+stored19:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold18
 	JMP  folded3
 
-without13:
+without17:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold19:
-	VBROADCASTSD (SI), Z7
+fold27:
+	VBROADCASTSD (DX), Z7
 	VADDPD       Z7, Z6, Z6
-	VMOVUPD      (R10), Z8
+	VMOVUPD      (R9), Z8
 	VFMADD231PD  Z7, Z8, Z0
-	VMOVUPD      64(R10), Z8
+	VMOVUPD      64(R9), Z8
 	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD.Z    128(R10), K1, Z8
+	VMOVUPD.Z    128(R9), K1, Z8
 	VFMADD231PD  Z7, Z8, Z2
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold19
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold27
 	JMP          folded3
 
 folded3:
-	VPXORD  Z9, Z9, Z9
-	VADDPD  Z9, Z0, Z0
-	VADDPD  Z9, Z1, Z1
-	VADDPD  Z9, Z2, Z2
-	VADDPD  Z9, Z6, Z6
-	MOVQ    dw+16(FP), BX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	CMPQ    CX, $0x04
-	JNE     other21
-	VMOVUPS Y2, 128(BX)
-	JMP     stored20
+	VPXORD        Z9, Z9, Z9
+	VADDPD        Z9, Z0, Z0
+	VADDPD        Z9, Z1, Z1
+	VADDPD        Z9, Z2, Z2
+	VADDPD        Z9, Z6, Z6
+	MOVQ          dw+16(FP), BX
+	VMOVUPD       Z0, (BX)
+	VMOVUPD       Z1, 64(BX)
+	TESTQ         $0x00000004, AX
+	JZ            low29
+	VMOVUPS       Y2, 128(BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low30
+	VMOVUPS       X2, 160(BX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low31
+	VMOVSD        X2, 176(BX)
+	VUNPCKHPD     X2, X2, X2
 
-other21:
-	CMPQ    CX, $0x02
-	JNE     other22
-	VMOVUPS X2, 128(BX)
-	JMP     stored20
+low31:
+	JMP stored28
 
-other22:
-	CMPQ   CX, $0x01
-	JNE    other23
-	VMOVSD X2, 128(BX)
-	JMP    stored20
+low30:
+	TESTQ     $0x00000001, AX
+	JZ        low32
+	VMOVSD    X2, 160(BX)
+	VUNPCKHPD X2, X2, X2
 
-other23:
-	VMOVUPD Z2, K1, 128(BX)
+low32:
+	JMP stored28
 
-stored20:
+low29:
+	TESTQ        $0x00000002, AX
+	JZ           low33
+	VMOVUPS      X2, 128(BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low34
+	VMOVSD       X2, 144(BX)
+	VUNPCKHPD    X2, X2, X2
+
+low34:
+	JMP stored28
+
+low33:
+	TESTQ     $0x00000001, AX
+	JZ        low35
+	VMOVSD    X2, 128(BX)
+	VUNPCKHPD X2, X2, X2
+
+low35:
+stored28:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted24
+	JE     unwanted36
 	MOVQ   db+32(FP), BX
 	VMOVSD X6, (BX)
 
-unwanted24:
+unwanted36:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10360,17 +16282,17 @@ full1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded25
+	JLE          folded37
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other26
+	JNE          other38
 	TESTQ        BX, BX
-	JE           without27
+	JE           without39
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold28:
+fold40:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -10399,14 +16321,14 @@ fold28:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold28
-	JMP          folded25
+	JNZ          fold40
+	JMP          folded37
 
-without27:
+without39:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold29:
+fold41:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -10425,17 +16347,17 @@ fold29:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold41
+	JMP          folded37
 
-other26:
+other38:
 	TESTQ BX, BX
-	JE    without31
+	JE    without43
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold32:
+fold44:
 	VBROADCASTSD (DX), Z7
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      (R9), Z8
@@ -10457,14 +16379,14 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded25
+	JNZ          fold44
+	JMP          folded37
 
-without31:
+without43:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold33:
+fold45:
 	VBROADCASTSD (DX), Z7
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      (R9), Z8
@@ -10476,10 +16398,10 @@ fold33:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold33
-	JMP          folded25
+	JNZ          fold45
+	JMP          folded37
 
-folded25:
+folded37:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -10491,20 +16413,20 @@ folded25:
 	VMOVUPD Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted34
+	JE      unwanted46
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted34:
+unwanted46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ  AX, $0x08
-	JLE   narrower36
+	JLE   narrower48
 	CMPQ  AX, $0x10
-	JE    full35
+	JE    full47
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -10520,203 +16442,278 @@ narrower2:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), Z2
 	VMOVUPD.Z    64(BX), K1, Z3
-	MOVQ         dbinit+40(FP), SI
-	VBROADCASTSD (SI), Z4
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z4
 	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), DX
-	MOVQ         dy+48(FP), SI
-	MOVQ         lddy+56(FP), DI
-	MOVQ         y+64(FP), R8
-	MOVQ         ldy+72(FP), R9
-	MOVQ         x+80(FP), R10
-	MOVQ         ldx+88(FP), R11
-	MOVQ         n+112(FP), R12
-	TESTQ        R12, R12
-	JLE          folded37
-	MOVQ         act+120(FP), R13
-	CMPQ         R13, $0x01
-	JNE          other38
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded49
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other50
 	TESTQ        BX, BX
-	JE           without39
+	JE           without51
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold40:
-	VBROADCASTSD (SI), Z5
-	VBROADCASTSD (R8), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VPXORD       Z7, Z7, Z7
-	VMOVSD       X5, (SI)
-	ADDQ         R9, R8
-	VADDPD       Z5, Z4, Z4
-	VMOVUPD      (R10), Z6
-	VFMADD231PD  Z5, Z6, Z0
-	VMULPD       Z2, Z5, Z6
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      Z6, (BX)
-	VMOVUPD.Z    64(R10), K1, Z6
-	VFMADD231PD  Z5, Z6, Z1
-	VMULPD       Z3, Z5, Z6
-	VADDPD       Z7, Z6, Z6
-	CMPQ         CX, $0x04
-	JNE          other42
-	VMOVUPS      Y6, 64(BX)
-	JMP          stored41
+fold52:
+	VBROADCASTSD  (DX), Z5
+	VBROADCASTSD  (DI), Z6
+	VPXORD        Z7, Z7, Z7
+	VCMPPD        $0x06, Z7, Z6, K2
+	VMOVAPD.Z     Z5, K2, Z5
+	VPXORD        Z7, Z7, Z7
+	VMOVSD        X5, (DX)
+	ADDQ          R8, DI
+	VADDPD        Z5, Z4, Z4
+	VMOVUPD       (R9), Z6
+	VFMADD231PD   Z5, Z6, Z0
+	VMULPD        Z2, Z5, Z6
+	VADDPD        Z7, Z6, Z6
+	VMOVUPD       Z6, (BX)
+	VMOVUPD.Z     64(R9), K1, Z6
+	VFMADD231PD   Z5, Z6, Z1
+	VMULPD        Z3, Z5, Z6
+	VADDPD        Z7, Z6, Z6
+	TESTQ         $0x00000004, AX
+	JZ            low54
+	VMOVUPS       Y6, 64(BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low55
+	VMOVUPS       X6, 96(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low56
+	VMOVSD        X6, 112(BX)
+	VUNPCKHPD     X6, X6, X6
 
-other42:
-	CMPQ    CX, $0x02
-	JNE     other43
-	VMOVUPS X6, 64(BX)
-	JMP     stored41
+low56:
+	JMP stored53
 
-other43:
-	CMPQ   CX, $0x01
-	JNE    other44
-	VMOVSD X6, 64(BX)
-	JMP    stored41
+low55:
+	TESTQ     $0x00000001, AX
+	JZ        low57
+	VMOVSD    X6, 96(BX)
+	VUNPCKHPD X6, X6, X6
 
-other44:
-	VMOVUPD Z6, K1, 64(BX)
+low57:
+	JMP stored53
 
-stored41:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold40
-	JMP  folded37
+low54:
+	TESTQ        $0x00000002, AX
+	JZ           low58
+	VMOVUPS      X6, 64(BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low59
+	VMOVSD       X6, 80(BX)
+	VUNPCKHPD    X6, X6, X6
 
-without39:
+low59:
+	JMP stored53
+
+low58:
+	TESTQ     $0x00000001, AX
+	JZ        low60
+	VMOVSD    X6, 64(BX)
+	VUNPCKHPD X6, X6, X6
+
+low60:
+stored53:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold52
+	JMP  folded49
+
+without51:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold45:
-	VBROADCASTSD (SI), Z5
-	VBROADCASTSD (R8), Z6
+fold61:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
 	VCMPPD       $0x06, Z7, Z6, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VPXORD       Z7, Z7, Z7
-	VMOVSD       X5, (SI)
-	ADDQ         R9, R8
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
 	VADDPD       Z5, Z4, Z4
-	VMOVUPD      (R10), Z6
+	VMOVUPD      (R9), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD.Z    64(R10), K1, Z6
+	VMOVUPD.Z    64(R9), K1, Z6
 	VFMADD231PD  Z5, Z6, Z1
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold45
-	JMP          folded37
-
-other38:
-	TESTQ BX, BX
-	JE    without47
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z7, Z7, Z7
-
-fold48:
-	VBROADCASTSD (SI), Z5
-	VADDPD       Z5, Z4, Z4
-	VMOVUPD      (R10), Z6
-	VFMADD231PD  Z5, Z6, Z0
-	VMULPD       Z2, Z5, Z6
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      Z6, (BX)
-	VMOVUPD.Z    64(R10), K1, Z6
-	VFMADD231PD  Z5, Z6, Z1
-	VMULPD       Z3, Z5, Z6
-	VADDPD       Z7, Z6, Z6
-	CMPQ         CX, $0x04
-	JNE          other50
-	VMOVUPS      Y6, 64(BX)
-	JMP          stored49
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold61
+	JMP          folded49
 
 other50:
-	CMPQ    CX, $0x02
-	JNE     other51
-	VMOVUPS X6, 64(BX)
-	JMP     stored49
+	TESTQ BX, BX
+	JE    without63
 
-other51:
-	CMPQ   CX, $0x01
-	JNE    other52
-	VMOVSD X6, 64(BX)
-	JMP    stored49
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
 
-other52:
-	VMOVUPD Z6, K1, 64(BX)
+fold64:
+	VBROADCASTSD  (DX), Z5
+	VADDPD        Z5, Z4, Z4
+	VMOVUPD       (R9), Z6
+	VFMADD231PD   Z5, Z6, Z0
+	VMULPD        Z2, Z5, Z6
+	VADDPD        Z7, Z6, Z6
+	VMOVUPD       Z6, (BX)
+	VMOVUPD.Z     64(R9), K1, Z6
+	VFMADD231PD   Z5, Z6, Z1
+	VMULPD        Z3, Z5, Z6
+	VADDPD        Z7, Z6, Z6
+	TESTQ         $0x00000004, AX
+	JZ            low66
+	VMOVUPS       Y6, 64(BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low67
+	VMOVUPS       X6, 96(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low68
+	VMOVSD        X6, 112(BX)
+	VUNPCKHPD     X6, X6, X6
 
-stored49:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold48
-	JMP  folded37
+low68:
+	JMP stored65
 
-without47:
+low67:
+	TESTQ     $0x00000001, AX
+	JZ        low69
+	VMOVSD    X6, 96(BX)
+	VUNPCKHPD X6, X6, X6
+
+low69:
+	JMP stored65
+
+low66:
+	TESTQ        $0x00000002, AX
+	JZ           low70
+	VMOVUPS      X6, 64(BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low71
+	VMOVSD       X6, 80(BX)
+	VUNPCKHPD    X6, X6, X6
+
+low71:
+	JMP stored65
+
+low70:
+	TESTQ     $0x00000001, AX
+	JZ        low72
+	VMOVSD    X6, 64(BX)
+	VUNPCKHPD X6, X6, X6
+
+low72:
+stored65:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold64
+	JMP  folded49
+
+without63:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold53:
-	VBROADCASTSD (SI), Z5
+fold73:
+	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
-	VMOVUPD      (R10), Z6
+	VMOVUPD      (R9), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD.Z    64(R10), K1, Z6
+	VMOVUPD.Z    64(R9), K1, Z6
 	VFMADD231PD  Z5, Z6, Z1
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold53
-	JMP          folded37
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold73
+	JMP          folded49
 
-folded37:
-	VPXORD  Z7, Z7, Z7
-	VADDPD  Z7, Z0, Z0
-	VADDPD  Z7, Z1, Z1
-	VADDPD  Z7, Z4, Z4
-	MOVQ    dw+16(FP), BX
-	VMOVUPD Z0, (BX)
-	CMPQ    CX, $0x04
-	JNE     other55
-	VMOVUPS Y1, 64(BX)
-	JMP     stored54
+folded49:
+	VPXORD        Z7, Z7, Z7
+	VADDPD        Z7, Z0, Z0
+	VADDPD        Z7, Z1, Z1
+	VADDPD        Z7, Z4, Z4
+	MOVQ          dw+16(FP), BX
+	VMOVUPD       Z0, (BX)
+	TESTQ         $0x00000004, AX
+	JZ            low75
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low76
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low77
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
 
-other55:
-	CMPQ    CX, $0x02
-	JNE     other56
-	VMOVUPS X1, 64(BX)
-	JMP     stored54
+low77:
+	JMP stored74
 
-other56:
-	CMPQ   CX, $0x01
-	JNE    other57
-	VMOVSD X1, 64(BX)
-	JMP    stored54
+low76:
+	TESTQ     $0x00000001, AX
+	JZ        low78
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
 
-other57:
-	VMOVUPD Z1, K1, 64(BX)
+low78:
+	JMP stored74
 
-stored54:
+low75:
+	TESTQ        $0x00000002, AX
+	JZ           low79
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low80
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low80:
+	JMP stored74
+
+low79:
+	TESTQ     $0x00000001, AX
+	JZ        low81
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+
+low81:
+stored74:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted58
+	JE     unwanted82
 	MOVQ   db+32(FP), BX
 	VMOVSD X4, (BX)
 
-unwanted58:
+unwanted82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full35:
+full47:
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Z0
@@ -10738,17 +16735,17 @@ full35:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded59
+	JLE          folded83
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other60
+	JNE          other84
 	TESTQ        BX, BX
-	JE           without61
+	JE           without85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold62:
+fold86:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -10772,14 +16769,14 @@ fold62:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold62
-	JMP          folded59
+	JNZ          fold86
+	JMP          folded83
 
-without61:
+without85:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold63:
+fold87:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -10796,17 +16793,17 @@ fold63:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold63
-	JMP          folded59
+	JNZ          fold87
+	JMP          folded83
 
-other60:
+other84:
 	TESTQ BX, BX
-	JE    without65
+	JE    without89
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold66:
+fold90:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
@@ -10823,14 +16820,14 @@ fold66:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold66
-	JMP          folded59
+	JNZ          fold90
+	JMP          folded83
 
-without65:
+without89:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold67:
+fold91:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
@@ -10840,10 +16837,10 @@ fold67:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold67
-	JMP          folded59
+	JNZ          fold91
+	JMP          folded83
 
-folded59:
+folded83:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -10853,18 +16850,18 @@ folded59:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted68
+	JE      unwanted92
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted68:
+unwanted92:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower36:
+narrower48:
 	CMPQ  AX, $0x08
-	JE    full69
+	JE    full93
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -10878,187 +16875,262 @@ narrower36:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVQ         w+96(FP), BX
 	VMOVUPD.Z    (BX), K1, Z1
-	MOVQ         dbinit+40(FP), SI
-	VBROADCASTSD (SI), Z2
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z2
 	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), DX
-	MOVQ         dy+48(FP), SI
-	MOVQ         lddy+56(FP), DI
-	MOVQ         y+64(FP), R8
-	MOVQ         ldy+72(FP), R9
-	MOVQ         x+80(FP), R10
-	MOVQ         ldx+88(FP), R11
-	MOVQ         n+112(FP), R12
-	TESTQ        R12, R12
-	JLE          folded71
-	MOVQ         act+120(FP), R13
-	CMPQ         R13, $0x01
-	JNE          other72
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded95
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other96
 	TESTQ        BX, BX
-	JE           without73
+	JE           without97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold74:
-	VBROADCASTSD (SI), Z3
-	VBROADCASTSD (R8), Z4
-	VPXORD       Z5, Z5, Z5
-	VCMPPD       $0x06, Z5, Z4, K2
-	VMOVAPD.Z    Z3, K2, Z3
-	VPXORD       Z5, Z5, Z5
-	VMOVSD       X3, (SI)
-	ADDQ         R9, R8
-	VADDPD       Z3, Z2, Z2
-	VMOVUPD.Z    (R10), K1, Z4
-	VFMADD231PD  Z3, Z4, Z0
-	VMULPD       Z1, Z3, Z4
-	VADDPD       Z5, Z4, Z4
-	CMPQ         CX, $0x04
-	JNE          other76
-	VMOVUPS      Y4, (BX)
-	JMP          stored75
+fold98:
+	VBROADCASTSD  (DX), Z3
+	VBROADCASTSD  (DI), Z4
+	VPXORD        Z5, Z5, Z5
+	VCMPPD        $0x06, Z5, Z4, K2
+	VMOVAPD.Z     Z3, K2, Z3
+	VPXORD        Z5, Z5, Z5
+	VMOVSD        X3, (DX)
+	ADDQ          R8, DI
+	VADDPD        Z3, Z2, Z2
+	VMOVUPD.Z     (R9), K1, Z4
+	VFMADD231PD   Z3, Z4, Z0
+	VMULPD        Z1, Z3, Z4
+	VADDPD        Z5, Z4, Z4
+	TESTQ         $0x00000004, AX
+	JZ            low100
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low101
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low102
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
 
-other76:
-	CMPQ    CX, $0x02
-	JNE     other77
-	VMOVUPS X4, (BX)
-	JMP     stored75
+low102:
+	JMP stored99
 
-other77:
-	CMPQ   CX, $0x01
-	JNE    other78
-	VMOVSD X4, (BX)
-	JMP    stored75
+low101:
+	TESTQ     $0x00000001, AX
+	JZ        low103
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
 
-other78:
-	VMOVUPD Z4, K1, (BX)
+low103:
+	JMP stored99
 
-stored75:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold74
-	JMP  folded71
+low100:
+	TESTQ        $0x00000002, AX
+	JZ           low104
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low105
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
 
-without73:
+low105:
+	JMP stored99
+
+low104:
+	TESTQ     $0x00000001, AX
+	JZ        low106
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low106:
+stored99:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold98
+	JMP  folded95
+
+without97:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold79:
-	VBROADCASTSD (SI), Z3
-	VBROADCASTSD (R8), Z4
+fold107:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
 	VCMPPD       $0x06, Z5, Z4, K2
 	VMOVAPD.Z    Z3, K2, Z3
 	VPXORD       Z5, Z5, Z5
-	VMOVSD       X3, (SI)
-	ADDQ         R9, R8
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
 	VADDPD       Z3, Z2, Z2
-	VMOVUPD.Z    (R10), K1, Z4
+	VMOVUPD.Z    (R9), K1, Z4
 	VFMADD231PD  Z3, Z4, Z0
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold79
-	JMP          folded71
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold107
+	JMP          folded95
 
-other72:
+other96:
 	TESTQ BX, BX
-	JE    without81
+	JE    without109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold82:
-	VBROADCASTSD (SI), Z3
-	VADDPD       Z3, Z2, Z2
-	VMOVUPD.Z    (R10), K1, Z4
-	VFMADD231PD  Z3, Z4, Z0
-	VMULPD       Z1, Z3, Z4
-	VADDPD       Z5, Z4, Z4
-	CMPQ         CX, $0x04
-	JNE          other84
-	VMOVUPS      Y4, (BX)
-	JMP          stored83
+fold110:
+	VBROADCASTSD  (DX), Z3
+	VADDPD        Z3, Z2, Z2
+	VMOVUPD.Z     (R9), K1, Z4
+	VFMADD231PD   Z3, Z4, Z0
+	VMULPD        Z1, Z3, Z4
+	VADDPD        Z5, Z4, Z4
+	TESTQ         $0x00000004, AX
+	JZ            low112
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low113
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low114
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
 
-other84:
-	CMPQ    CX, $0x02
-	JNE     other85
-	VMOVUPS X4, (BX)
-	JMP     stored83
+low114:
+	JMP stored111
 
-other85:
-	CMPQ   CX, $0x01
-	JNE    other86
-	VMOVSD X4, (BX)
-	JMP    stored83
+low113:
+	TESTQ     $0x00000001, AX
+	JZ        low115
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
 
-other86:
-	VMOVUPD Z4, K1, (BX)
+low115:
+	JMP stored111
 
-stored83:
-	ADDQ DX, BX
-	ADDQ DI, SI
-	ADDQ R11, R10
-	DECQ R12
-	JNZ  fold82
-	JMP  folded71
+low112:
+	TESTQ        $0x00000002, AX
+	JZ           low116
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low117
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
 
-without81:
+low117:
+	JMP stored111
+
+low116:
+	TESTQ     $0x00000001, AX
+	JZ        low118
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low118:
+stored111:
+	ADDQ CX, BX
+	ADDQ SI, DX
+	ADDQ R10, R9
+	DECQ R11
+	JNZ  fold110
+	JMP  folded95
+
+without109:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold87:
-	VBROADCASTSD (SI), Z3
+fold119:
+	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
-	VMOVUPD.Z    (R10), K1, Z4
+	VMOVUPD.Z    (R9), K1, Z4
 	VFMADD231PD  Z3, Z4, Z0
-	ADDQ         DI, SI
-	ADDQ         R11, R10
-	DECQ         R12
-	JNZ          fold87
-	JMP          folded71
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold119
+	JMP          folded95
 
-folded71:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	VADDPD  Z5, Z2, Z2
-	MOVQ    dw+16(FP), BX
-	CMPQ    CX, $0x04
-	JNE     other89
-	VMOVUPS Y0, (BX)
-	JMP     stored88
+folded95:
+	VPXORD        Z5, Z5, Z5
+	VADDPD        Z5, Z0, Z0
+	VADDPD        Z5, Z2, Z2
+	MOVQ          dw+16(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low121
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low122
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low123
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-other89:
-	CMPQ    CX, $0x02
-	JNE     other90
-	VMOVUPS X0, (BX)
-	JMP     stored88
+low123:
+	JMP stored120
 
-other90:
-	CMPQ   CX, $0x01
-	JNE    other91
-	VMOVSD X0, (BX)
-	JMP    stored88
+low122:
+	TESTQ     $0x00000001, AX
+	JZ        low124
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 
-other91:
-	VMOVUPD Z0, K1, (BX)
+low124:
+	JMP stored120
 
-stored88:
+low121:
+	TESTQ        $0x00000002, AX
+	JZ           low125
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low126
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low126:
+	JMP stored120
+
+low125:
+	TESTQ     $0x00000001, AX
+	JZ        low127
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low127:
+stored120:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted92
+	JE     unwanted128
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted92:
+unwanted128:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full69:
+full93:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Z0
@@ -11078,17 +17150,17 @@ full69:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded93
+	JLE          folded129
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other94
+	JNE          other130
 	TESTQ        BX, BX
-	JE           without95
+	JE           without131
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold96:
+fold132:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -11107,14 +17179,14 @@ fold96:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold96
-	JMP          folded93
+	JNZ          fold132
+	JMP          folded129
 
-without95:
+without131:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold97:
+fold133:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -11129,17 +17201,17 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded93
+	JNZ          fold133
+	JMP          folded129
 
-other94:
+other130:
 	TESTQ BX, BX
-	JE    without99
+	JE    without135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold100:
+fold136:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD      (R9), Z4
@@ -11151,14 +17223,14 @@ fold100:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold100
-	JMP          folded93
+	JNZ          fold136
+	JMP          folded129
 
-without99:
+without135:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold101:
+fold137:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD      (R9), Z4
@@ -11166,10 +17238,10 @@ fold101:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold101
-	JMP          folded93
+	JNZ          fold137
+	JMP          folded129
 
-folded93:
+folded129:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z2, Z2
@@ -11177,11 +17249,11 @@ folded93:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted138
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted102:
+unwanted138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

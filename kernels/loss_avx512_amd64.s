@@ -33,44 +33,107 @@ block3:
 	JGE         block3
 
 tail4:
-	TESTQ       DX, DX
-	JLE         end5
-	MOVQ        DX, DI
-	ANDQ        $0x0f, DI
-	MOVL        $0x0000ffff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
-	VMOVUPS.Z   (BX), K1, Z2
-	VMOVUPS.Z   (CX), K1, Z3
-	VSUBPS      Z3, Z2, Z2
-	VFMADD231PS Z2, Z2, Z0
-	VMULPS      Z1, Z2, Z2
-	CMPQ        DI, $0x08
-	JNE         other8
-	VMOVUPS     Y2, (AX)
-	JMP         stored7
+	TESTQ         DX, DX
+	JLE           end5
+	MOVQ          DX, DI
+	ANDQ          $0x0f, DI
+	MOVL          $0x0000ffff, SI
+	BZHIL         DI, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (BX), K1, Z2
+	VMOVUPS.Z     (CX), K1, Z3
+	VSUBPS        Z3, Z2, Z2
+	VFMADD231PS   Z2, Z2, Z0
+	VMULPS        Z1, Z2, Z2
+	TESTQ         $0x00000008, DX
+	JZ            low8
+	VMOVUPS       Y2, (AX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, DX
+	JZ            low9
+	VMOVUPS       X2, 32(AX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, DX
+	JZ            low10
+	VMOVSD        X2, 48(AX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, DX
+	JZ            low11
+	VMOVSS        X2, 56(AX)
 
-other8:
-	CMPQ    DI, $0x04
-	JNE     other9
-	VMOVUPS X2, (AX)
-	JMP     stored7
+low11:
+	JMP stored7
 
-other9:
-	CMPQ   DI, $0x02
-	JNE    other10
-	VMOVSD X2, (AX)
-	JMP    stored7
+low10:
+	TESTQ  $0x00000001, DX
+	JZ     low12
+	VMOVSS X2, 48(AX)
 
-other10:
-	CMPQ   DI, $0x01
-	JNE    other11
+low12:
+	JMP stored7
+
+low9:
+	TESTQ     $0x00000002, DX
+	JZ        low13
+	VMOVSD    X2, 32(AX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, DX
+	JZ        low14
+	VMOVSS    X2, 40(AX)
+
+low14:
+	JMP stored7
+
+low13:
+	TESTQ  $0x00000001, DX
+	JZ     low15
+	VMOVSS X2, 32(AX)
+
+low15:
+	JMP stored7
+
+low8:
+	TESTQ        $0x00000004, DX
+	JZ           low16
+	VMOVUPS      X2, (AX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, DX
+	JZ           low17
+	VMOVSD       X2, 16(AX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, DX
+	JZ           low18
+	VMOVSS       X2, 24(AX)
+
+low18:
+	JMP stored7
+
+low17:
+	TESTQ  $0x00000001, DX
+	JZ     low19
+	VMOVSS X2, 16(AX)
+
+low19:
+	JMP stored7
+
+low16:
+	TESTQ     $0x00000002, DX
+	JZ        low20
+	VMOVSD    X2, (AX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, DX
+	JZ        low21
+	VMOVSS    X2, 8(AX)
+
+low21:
+	JMP stored7
+
+low20:
+	TESTQ  $0x00000001, DX
+	JZ     low22
 	VMOVSS X2, (AX)
-	JMP    stored7
 
-other11:
-	VMOVUPS Z2, K1, (AX)
-
+low22:
 stored7:
 end5:
 	JMP folded2
@@ -78,9 +141,9 @@ end5:
 without1:
 	// the same without grad
 	CMPQ DX, $0x10
-	JLT  tail13
+	JLT  tail24
 
-block12:
+block23:
 	VMOVUPS     (BX), Z2
 	VMOVUPS     (CX), Z3
 	VSUBPS      Z3, Z2, Z2
@@ -89,11 +152,11 @@ block12:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block12
+	JGE         block23
 
-tail13:
+tail24:
 	TESTQ       DX, DX
-	JLE         end14
+	JLE         end25
 	MOVQ        DX, DI
 	ANDQ        $0x0f, DI
 	MOVL        $0x0000ffff, SI
@@ -104,7 +167,7 @@ tail13:
 	VSUBPS      Z3, Z2, Z2
 	VFMADD231PS Z2, Z2, Z0
 
-end14:
+end25:
 folded2:
 	VMOVUPS Z0, sum_0+104(FP)
 	VXORPS  X15, X15, X15
@@ -160,82 +223,132 @@ tail4:
 	JMP         over7
 
 part6:
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
-	VMOVUPD.Z   (BX), K1, Z3
-	VMOVUPD.Z   (CX), K1, Z4
-	VSUBPD      Z4, Z3, Z3
-	VFMADD231PD Z3, Z3, Z0
-	VMULPD      Z2, Z3, Z3
-	CMPQ        DI, $0x04
-	JNE         other9
-	VMOVUPS     Y3, (AX)
-	JMP         stored8
+	MOVQ          DX, DI
+	ANDQ          $0x07, DI
+	MOVL          $0x000000ff, SI
+	BZHIL         DI, SI, SI
+	KMOVW         SI, K1
+	VMOVUPD.Z     (BX), K1, Z3
+	VMOVUPD.Z     (CX), K1, Z4
+	VSUBPD        Z4, Z3, Z3
+	VFMADD231PD   Z3, Z3, Z0
+	VMULPD        Z2, Z3, Z3
+	TESTQ         $0x00000004, DX
+	JZ            low9
+	VMOVUPS       Y3, (AX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, DX
+	JZ            low10
+	VMOVUPS       X3, 32(AX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, DX
+	JZ            low11
+	VMOVSD        X3, 48(AX)
+	VUNPCKHPD     X3, X3, X3
 
-other9:
-	CMPQ    DI, $0x02
-	JNE     other10
-	VMOVUPS X3, (AX)
-	JMP     stored8
+low11:
+	JMP stored8
 
-other10:
-	CMPQ   DI, $0x01
-	JNE    other11
-	VMOVSD X3, (AX)
-	JMP    stored8
+low10:
+	TESTQ     $0x00000001, DX
+	JZ        low12
+	VMOVSD    X3, 32(AX)
+	VUNPCKHPD X3, X3, X3
 
-other11:
-	VMOVUPD Z3, K1, (AX)
+low12:
+	JMP stored8
 
+low9:
+	TESTQ        $0x00000002, DX
+	JZ           low13
+	VMOVUPS      X3, (AX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, DX
+	JZ           low14
+	VMOVSD       X3, 16(AX)
+	VUNPCKHPD    X3, X3, X3
+
+low14:
+	JMP stored8
+
+low13:
+	TESTQ     $0x00000001, DX
+	JZ        low15
+	VMOVSD    X3, (AX)
+	VUNPCKHPD X3, X3, X3
+
+low15:
 stored8:
 	JMP end5
 
 over7:
-	CMPQ        DX, $0x08
-	JLE         end5
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
-	VMOVUPD.Z   64(BX), K1, Z3
-	VMOVUPD.Z   64(CX), K1, Z4
-	VSUBPD      Z4, Z3, Z3
-	VFMADD231PD Z3, Z3, Z1
-	VMULPD      Z2, Z3, Z3
-	CMPQ        DI, $0x04
-	JNE         other14
-	VMOVUPS     Y3, 64(AX)
-	JMP         stored13
+	CMPQ          DX, $0x08
+	JLE           end5
+	MOVQ          DX, DI
+	ANDQ          $0x07, DI
+	MOVL          $0x000000ff, SI
+	BZHIL         DI, SI, SI
+	KMOVW         SI, K1
+	VMOVUPD.Z     64(BX), K1, Z3
+	VMOVUPD.Z     64(CX), K1, Z4
+	VSUBPD        Z4, Z3, Z3
+	VFMADD231PD   Z3, Z3, Z1
+	VMULPD        Z2, Z3, Z3
+	TESTQ         $0x00000004, DX
+	JZ            low18
+	VMOVUPS       Y3, 64(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, DX
+	JZ            low19
+	VMOVUPS       X3, 96(AX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, DX
+	JZ            low20
+	VMOVSD        X3, 112(AX)
+	VUNPCKHPD     X3, X3, X3
 
-other14:
-	CMPQ    DI, $0x02
-	JNE     other15
-	VMOVUPS X3, 64(AX)
-	JMP     stored13
+low20:
+	JMP stored17
 
-other15:
-	CMPQ   DI, $0x01
-	JNE    other16
-	VMOVSD X3, 64(AX)
-	JMP    stored13
+low19:
+	TESTQ     $0x00000001, DX
+	JZ        low21
+	VMOVSD    X3, 96(AX)
+	VUNPCKHPD X3, X3, X3
 
-other16:
-	VMOVUPD Z3, K1, 64(AX)
+low21:
+	JMP stored17
 
-stored13:
+low18:
+	TESTQ        $0x00000002, DX
+	JZ           low22
+	VMOVUPS      X3, 64(AX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, DX
+	JZ           low23
+	VMOVSD       X3, 80(AX)
+	VUNPCKHPD    X3, X3, X3
+
+low23:
+	JMP stored17
+
+low22:
+	TESTQ     $0x00000001, DX
+	JZ        low24
+	VMOVSD    X3, 64(AX)
+	VUNPCKHPD X3, X3, X3
+
+low24:
+stored17:
 end5:
 	JMP folded2
 
 without1:
 	// the same without grad
 	CMPQ DX, $0x10
-	JLT  tail18
+	JLT  tail26
 
-block17:
+block25:
 	VMOVUPD     (BX), Z3
 	VMOVUPD     (CX), Z4
 	VSUBPD      Z4, Z3, Z3
@@ -248,20 +361,20 @@ block17:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block17
+	JGE         block25
 
-tail18:
+tail26:
 	TESTQ       DX, DX
-	JLE         end19
+	JLE         end27
 	CMPQ        DX, $0x08
-	JLT         part20
+	JLT         part28
 	VMOVUPD     (BX), Z3
 	VMOVUPD     (CX), Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z0
-	JMP         over21
+	JMP         over29
 
-part20:
+part28:
 	MOVQ        DX, DI
 	ANDQ        $0x07, DI
 	MOVL        $0x000000ff, SI
@@ -271,11 +384,11 @@ part20:
 	VMOVUPD.Z   (CX), K1, Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z0
-	JMP         end19
+	JMP         end27
 
-over21:
+over29:
 	CMPQ        DX, $0x08
-	JLE         end19
+	JLE         end27
 	MOVQ        DX, DI
 	ANDQ        $0x07, DI
 	MOVL        $0x000000ff, SI
@@ -286,7 +399,7 @@ over21:
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z1
 
-end19:
+end27:
 folded2:
 	VMOVUPD Z0, sum_0+168(FP)
 	VMOVUPD Z1, sum_8+232(FP)

@@ -49,40 +49,103 @@ tail2:
 	JMP         over5
 
 part4:
-	MOVQ        CX, SI
-	ANDQ        $0x0f, SI
-	MOVL        $0x0000ffff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
-	VMOVUPS.Z   (BX), K1, Z2
-	VMOVUPS.Z   (AX), K1, Z1
-	VFMADD231PS Z0, Z2, Z1
-	CMPQ        SI, $0x08
-	JNE         other7
-	VMOVUPS     Y1, (AX)
-	JMP         stored6
+	MOVQ          CX, SI
+	ANDQ          $0x0f, SI
+	MOVL          $0x0000ffff, DX
+	BZHIL         SI, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     (BX), K1, Z2
+	VMOVUPS.Z     (AX), K1, Z1
+	VFMADD231PS   Z0, Z2, Z1
+	TESTQ         $0x00000008, CX
+	JZ            low7
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, CX
+	JZ            low8
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, CX
+	JZ            low9
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, CX
+	JZ            low10
+	VMOVSS        X1, 56(AX)
 
-other7:
-	CMPQ    SI, $0x04
-	JNE     other8
-	VMOVUPS X1, (AX)
-	JMP     stored6
+low10:
+	JMP stored6
 
-other8:
-	CMPQ   SI, $0x02
-	JNE    other9
-	VMOVSD X1, (AX)
-	JMP    stored6
+low9:
+	TESTQ  $0x00000001, CX
+	JZ     low11
+	VMOVSS X1, 48(AX)
 
-other9:
-	CMPQ   SI, $0x01
-	JNE    other10
+low11:
+	JMP stored6
+
+low8:
+	TESTQ     $0x00000002, CX
+	JZ        low12
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, CX
+	JZ        low13
+	VMOVSS    X1, 40(AX)
+
+low13:
+	JMP stored6
+
+low12:
+	TESTQ  $0x00000001, CX
+	JZ     low14
+	VMOVSS X1, 32(AX)
+
+low14:
+	JMP stored6
+
+low7:
+	TESTQ        $0x00000004, CX
+	JZ           low15
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, CX
+	JZ           low16
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, CX
+	JZ           low17
+	VMOVSS       X1, 24(AX)
+
+low17:
+	JMP stored6
+
+low16:
+	TESTQ  $0x00000001, CX
+	JZ     low18
+	VMOVSS X1, 16(AX)
+
+low18:
+	JMP stored6
+
+low15:
+	TESTQ     $0x00000002, CX
+	JZ        low19
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, CX
+	JZ        low20
+	VMOVSS    X1, 8(AX)
+
+low20:
+	JMP stored6
+
+low19:
+	TESTQ  $0x00000001, CX
+	JZ     low21
 	VMOVSS X1, (AX)
-	JMP    stored6
 
-other10:
-	VMOVUPS Z1, K1, (AX)
-
+low21:
 stored6:
 	JMP end3
 
@@ -90,138 +153,327 @@ over5:
 	CMPQ        CX, $0x10
 	JLE         end3
 	CMPQ        CX, $0x20
-	JLT         part11
+	JLT         part22
 	VMOVUPS     64(BX), Z2
 	VMOVUPS     64(AX), Z1
 	VFMADD231PS Z0, Z2, Z1
 	VMOVUPS     Z1, 64(AX)
-	JMP         over12
+	JMP         over23
 
-part11:
-	MOVQ        CX, SI
-	ANDQ        $0x0f, SI
-	MOVL        $0x0000ffff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
-	VMOVUPS.Z   64(BX), K1, Z2
-	VMOVUPS.Z   64(AX), K1, Z1
-	VFMADD231PS Z0, Z2, Z1
-	CMPQ        SI, $0x08
-	JNE         other14
-	VMOVUPS     Y1, 64(AX)
-	JMP         stored13
+part22:
+	MOVQ          CX, SI
+	ANDQ          $0x0f, SI
+	MOVL          $0x0000ffff, DX
+	BZHIL         SI, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     64(BX), K1, Z2
+	VMOVUPS.Z     64(AX), K1, Z1
+	VFMADD231PS   Z0, Z2, Z1
+	TESTQ         $0x00000008, CX
+	JZ            low25
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, CX
+	JZ            low26
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, CX
+	JZ            low27
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, CX
+	JZ            low28
+	VMOVSS        X1, 120(AX)
 
-other14:
-	CMPQ    SI, $0x04
-	JNE     other15
-	VMOVUPS X1, 64(AX)
-	JMP     stored13
+low28:
+	JMP stored24
 
-other15:
-	CMPQ   SI, $0x02
-	JNE    other16
-	VMOVSD X1, 64(AX)
-	JMP    stored13
+low27:
+	TESTQ  $0x00000001, CX
+	JZ     low29
+	VMOVSS X1, 112(AX)
 
-other16:
-	CMPQ   SI, $0x01
-	JNE    other17
+low29:
+	JMP stored24
+
+low26:
+	TESTQ     $0x00000002, CX
+	JZ        low30
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, CX
+	JZ        low31
+	VMOVSS    X1, 104(AX)
+
+low31:
+	JMP stored24
+
+low30:
+	TESTQ  $0x00000001, CX
+	JZ     low32
+	VMOVSS X1, 96(AX)
+
+low32:
+	JMP stored24
+
+low25:
+	TESTQ        $0x00000004, CX
+	JZ           low33
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, CX
+	JZ           low34
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, CX
+	JZ           low35
+	VMOVSS       X1, 88(AX)
+
+low35:
+	JMP stored24
+
+low34:
+	TESTQ  $0x00000001, CX
+	JZ     low36
+	VMOVSS X1, 80(AX)
+
+low36:
+	JMP stored24
+
+low33:
+	TESTQ     $0x00000002, CX
+	JZ        low37
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, CX
+	JZ        low38
+	VMOVSS    X1, 72(AX)
+
+low38:
+	JMP stored24
+
+low37:
+	TESTQ  $0x00000001, CX
+	JZ     low39
 	VMOVSS X1, 64(AX)
-	JMP    stored13
 
-other17:
-	VMOVUPS Z1, K1, 64(AX)
-
-stored13:
+low39:
+stored24:
 	JMP end3
 
-over12:
+over23:
 	CMPQ        CX, $0x20
 	JLE         end3
 	CMPQ        CX, $0x30
-	JLT         part18
+	JLT         part40
 	VMOVUPS     128(BX), Z2
 	VMOVUPS     128(AX), Z1
 	VFMADD231PS Z0, Z2, Z1
 	VMOVUPS     Z1, 128(AX)
-	JMP         over19
+	JMP         over41
 
-part18:
-	MOVQ        CX, SI
-	ANDQ        $0x0f, SI
-	MOVL        $0x0000ffff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
-	VMOVUPS.Z   128(BX), K1, Z2
-	VMOVUPS.Z   128(AX), K1, Z1
-	VFMADD231PS Z0, Z2, Z1
-	CMPQ        SI, $0x08
-	JNE         other21
-	VMOVUPS     Y1, 128(AX)
-	JMP         stored20
+part40:
+	MOVQ          CX, SI
+	ANDQ          $0x0f, SI
+	MOVL          $0x0000ffff, DX
+	BZHIL         SI, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     128(BX), K1, Z2
+	VMOVUPS.Z     128(AX), K1, Z1
+	VFMADD231PS   Z0, Z2, Z1
+	TESTQ         $0x00000008, CX
+	JZ            low43
+	VMOVUPS       Y1, 128(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, CX
+	JZ            low44
+	VMOVUPS       X1, 160(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, CX
+	JZ            low45
+	VMOVSD        X1, 176(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, CX
+	JZ            low46
+	VMOVSS        X1, 184(AX)
 
-other21:
-	CMPQ    SI, $0x04
-	JNE     other22
-	VMOVUPS X1, 128(AX)
-	JMP     stored20
+low46:
+	JMP stored42
 
-other22:
-	CMPQ   SI, $0x02
-	JNE    other23
-	VMOVSD X1, 128(AX)
-	JMP    stored20
+low45:
+	TESTQ  $0x00000001, CX
+	JZ     low47
+	VMOVSS X1, 176(AX)
 
-other23:
-	CMPQ   SI, $0x01
-	JNE    other24
+low47:
+	JMP stored42
+
+low44:
+	TESTQ     $0x00000002, CX
+	JZ        low48
+	VMOVSD    X1, 160(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, CX
+	JZ        low49
+	VMOVSS    X1, 168(AX)
+
+low49:
+	JMP stored42
+
+low48:
+	TESTQ  $0x00000001, CX
+	JZ     low50
+	VMOVSS X1, 160(AX)
+
+low50:
+	JMP stored42
+
+low43:
+	TESTQ        $0x00000004, CX
+	JZ           low51
+	VMOVUPS      X1, 128(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, CX
+	JZ           low52
+	VMOVSD       X1, 144(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, CX
+	JZ           low53
+	VMOVSS       X1, 152(AX)
+
+low53:
+	JMP stored42
+
+low52:
+	TESTQ  $0x00000001, CX
+	JZ     low54
+	VMOVSS X1, 144(AX)
+
+low54:
+	JMP stored42
+
+low51:
+	TESTQ     $0x00000002, CX
+	JZ        low55
+	VMOVSD    X1, 128(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, CX
+	JZ        low56
+	VMOVSS    X1, 136(AX)
+
+low56:
+	JMP stored42
+
+low55:
+	TESTQ  $0x00000001, CX
+	JZ     low57
 	VMOVSS X1, 128(AX)
-	JMP    stored20
 
-other24:
-	VMOVUPS Z1, K1, 128(AX)
-
-stored20:
+low57:
+stored42:
 	JMP end3
 
-over19:
-	CMPQ        CX, $0x30
-	JLE         end3
-	MOVQ        CX, SI
-	ANDQ        $0x0f, SI
-	MOVL        $0x0000ffff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
-	VMOVUPS.Z   192(BX), K1, Z2
-	VMOVUPS.Z   192(AX), K1, Z1
-	VFMADD231PS Z0, Z2, Z1
-	CMPQ        SI, $0x08
-	JNE         other27
-	VMOVUPS     Y1, 192(AX)
-	JMP         stored26
+over41:
+	CMPQ          CX, $0x30
+	JLE           end3
+	MOVQ          CX, SI
+	ANDQ          $0x0f, SI
+	MOVL          $0x0000ffff, DX
+	BZHIL         SI, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     192(BX), K1, Z2
+	VMOVUPS.Z     192(AX), K1, Z1
+	VFMADD231PS   Z0, Z2, Z1
+	TESTQ         $0x00000008, CX
+	JZ            low60
+	VMOVUPS       Y1, 192(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, CX
+	JZ            low61
+	VMOVUPS       X1, 224(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, CX
+	JZ            low62
+	VMOVSD        X1, 240(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, CX
+	JZ            low63
+	VMOVSS        X1, 248(AX)
 
-other27:
-	CMPQ    SI, $0x04
-	JNE     other28
-	VMOVUPS X1, 192(AX)
-	JMP     stored26
+low63:
+	JMP stored59
 
-other28:
-	CMPQ   SI, $0x02
-	JNE    other29
-	VMOVSD X1, 192(AX)
-	JMP    stored26
+low62:
+	TESTQ  $0x00000001, CX
+	JZ     low64
+	VMOVSS X1, 240(AX)
 
-other29:
-	CMPQ   SI, $0x01
-	JNE    other30
+low64:
+	JMP stored59
+
+low61:
+	TESTQ     $0x00000002, CX
+	JZ        low65
+	VMOVSD    X1, 224(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, CX
+	JZ        low66
+	VMOVSS    X1, 232(AX)
+
+low66:
+	JMP stored59
+
+low65:
+	TESTQ  $0x00000001, CX
+	JZ     low67
+	VMOVSS X1, 224(AX)
+
+low67:
+	JMP stored59
+
+low60:
+	TESTQ        $0x00000004, CX
+	JZ           low68
+	VMOVUPS      X1, 192(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, CX
+	JZ           low69
+	VMOVSD       X1, 208(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, CX
+	JZ           low70
+	VMOVSS       X1, 216(AX)
+
+low70:
+	JMP stored59
+
+low69:
+	TESTQ  $0x00000001, CX
+	JZ     low71
+	VMOVSS X1, 208(AX)
+
+low71:
+	JMP stored59
+
+low68:
+	TESTQ     $0x00000002, CX
+	JZ        low72
+	VMOVSD    X1, 192(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, CX
+	JZ        low73
+	VMOVSS    X1, 200(AX)
+
+low73:
+	JMP stored59
+
+low72:
+	TESTQ  $0x00000001, CX
+	JZ     low74
 	VMOVSS X1, 192(AX)
-	JMP    stored26
 
-other30:
-	VMOVUPS Z1, K1, 192(AX)
-
-stored26:
+low74:
+stored59:
 end3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -272,34 +524,59 @@ tail2:
 	JMP         over5
 
 part4:
-	MOVQ        CX, SI
-	ANDQ        $0x07, SI
-	MOVL        $0x000000ff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
-	VMOVUPD.Z   (BX), K1, Z2
-	VMOVUPD.Z   (AX), K1, Z1
-	VFMADD231PD Z0, Z2, Z1
-	CMPQ        SI, $0x04
-	JNE         other7
-	VMOVUPS     Y1, (AX)
-	JMP         stored6
+	MOVQ          CX, SI
+	ANDQ          $0x07, SI
+	MOVL          $0x000000ff, DX
+	BZHIL         SI, DX, DX
+	KMOVW         DX, K1
+	VMOVUPD.Z     (BX), K1, Z2
+	VMOVUPD.Z     (AX), K1, Z1
+	VFMADD231PD   Z0, Z2, Z1
+	TESTQ         $0x00000004, CX
+	JZ            low7
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, CX
+	JZ            low8
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, CX
+	JZ            low9
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
 
-other7:
-	CMPQ    SI, $0x02
-	JNE     other8
-	VMOVUPS X1, (AX)
-	JMP     stored6
+low9:
+	JMP stored6
 
-other8:
-	CMPQ   SI, $0x01
-	JNE    other9
-	VMOVSD X1, (AX)
-	JMP    stored6
+low8:
+	TESTQ     $0x00000001, CX
+	JZ        low10
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
 
-other9:
-	VMOVUPD Z1, K1, (AX)
+low10:
+	JMP stored6
 
+low7:
+	TESTQ        $0x00000002, CX
+	JZ           low11
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, CX
+	JZ           low12
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low12:
+	JMP stored6
+
+low11:
+	TESTQ     $0x00000001, CX
+	JZ        low13
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low13:
 stored6:
 	JMP end3
 
@@ -307,120 +584,195 @@ over5:
 	CMPQ        CX, $0x08
 	JLE         end3
 	CMPQ        CX, $0x10
-	JLT         part10
+	JLT         part14
 	VMOVUPD     64(BX), Z2
 	VMOVUPD     64(AX), Z1
 	VFMADD231PD Z0, Z2, Z1
 	VMOVUPD     Z1, 64(AX)
-	JMP         over11
+	JMP         over15
 
-part10:
-	MOVQ        CX, SI
-	ANDQ        $0x07, SI
-	MOVL        $0x000000ff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
-	VMOVUPD.Z   64(BX), K1, Z2
-	VMOVUPD.Z   64(AX), K1, Z1
-	VFMADD231PD Z0, Z2, Z1
-	CMPQ        SI, $0x04
-	JNE         other13
-	VMOVUPS     Y1, 64(AX)
-	JMP         stored12
+part14:
+	MOVQ          CX, SI
+	ANDQ          $0x07, SI
+	MOVL          $0x000000ff, DX
+	BZHIL         SI, DX, DX
+	KMOVW         DX, K1
+	VMOVUPD.Z     64(BX), K1, Z2
+	VMOVUPD.Z     64(AX), K1, Z1
+	VFMADD231PD   Z0, Z2, Z1
+	TESTQ         $0x00000004, CX
+	JZ            low17
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, CX
+	JZ            low18
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, CX
+	JZ            low19
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
 
-other13:
-	CMPQ    SI, $0x02
-	JNE     other14
-	VMOVUPS X1, 64(AX)
-	JMP     stored12
+low19:
+	JMP stored16
 
-other14:
-	CMPQ   SI, $0x01
-	JNE    other15
-	VMOVSD X1, 64(AX)
-	JMP    stored12
+low18:
+	TESTQ     $0x00000001, CX
+	JZ        low20
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
 
-other15:
-	VMOVUPD Z1, K1, 64(AX)
+low20:
+	JMP stored16
 
-stored12:
+low17:
+	TESTQ        $0x00000002, CX
+	JZ           low21
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, CX
+	JZ           low22
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low22:
+	JMP stored16
+
+low21:
+	TESTQ     $0x00000001, CX
+	JZ        low23
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+
+low23:
+stored16:
 	JMP end3
 
-over11:
+over15:
 	CMPQ        CX, $0x10
 	JLE         end3
 	CMPQ        CX, $0x18
-	JLT         part16
+	JLT         part24
 	VMOVUPD     128(BX), Z2
 	VMOVUPD     128(AX), Z1
 	VFMADD231PD Z0, Z2, Z1
 	VMOVUPD     Z1, 128(AX)
-	JMP         over17
+	JMP         over25
 
-part16:
-	MOVQ        CX, SI
-	ANDQ        $0x07, SI
-	MOVL        $0x000000ff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
-	VMOVUPD.Z   128(BX), K1, Z2
-	VMOVUPD.Z   128(AX), K1, Z1
-	VFMADD231PD Z0, Z2, Z1
-	CMPQ        SI, $0x04
-	JNE         other19
-	VMOVUPS     Y1, 128(AX)
-	JMP         stored18
+part24:
+	MOVQ          CX, SI
+	ANDQ          $0x07, SI
+	MOVL          $0x000000ff, DX
+	BZHIL         SI, DX, DX
+	KMOVW         DX, K1
+	VMOVUPD.Z     128(BX), K1, Z2
+	VMOVUPD.Z     128(AX), K1, Z1
+	VFMADD231PD   Z0, Z2, Z1
+	TESTQ         $0x00000004, CX
+	JZ            low27
+	VMOVUPS       Y1, 128(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, CX
+	JZ            low28
+	VMOVUPS       X1, 160(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, CX
+	JZ            low29
+	VMOVSD        X1, 176(AX)
+	VUNPCKHPD     X1, X1, X1
 
-other19:
-	CMPQ    SI, $0x02
-	JNE     other20
-	VMOVUPS X1, 128(AX)
-	JMP     stored18
+low29:
+	JMP stored26
 
-other20:
-	CMPQ   SI, $0x01
-	JNE    other21
-	VMOVSD X1, 128(AX)
-	JMP    stored18
+low28:
+	TESTQ     $0x00000001, CX
+	JZ        low30
+	VMOVSD    X1, 160(AX)
+	VUNPCKHPD X1, X1, X1
 
-other21:
-	VMOVUPD Z1, K1, 128(AX)
+low30:
+	JMP stored26
 
-stored18:
+low27:
+	TESTQ        $0x00000002, CX
+	JZ           low31
+	VMOVUPS      X1, 128(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, CX
+	JZ           low32
+	VMOVSD       X1, 144(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low32:
+	JMP stored26
+
+low31:
+	TESTQ     $0x00000001, CX
+	JZ        low33
+	VMOVSD    X1, 128(AX)
+	VUNPCKHPD X1, X1, X1
+
+low33:
+stored26:
 	JMP end3
 
-over17:
-	CMPQ        CX, $0x18
-	JLE         end3
-	MOVQ        CX, SI
-	ANDQ        $0x07, SI
-	MOVL        $0x000000ff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
-	VMOVUPD.Z   192(BX), K1, Z2
-	VMOVUPD.Z   192(AX), K1, Z1
-	VFMADD231PD Z0, Z2, Z1
-	CMPQ        SI, $0x04
-	JNE         other24
-	VMOVUPS     Y1, 192(AX)
-	JMP         stored23
+over25:
+	CMPQ          CX, $0x18
+	JLE           end3
+	MOVQ          CX, SI
+	ANDQ          $0x07, SI
+	MOVL          $0x000000ff, DX
+	BZHIL         SI, DX, DX
+	KMOVW         DX, K1
+	VMOVUPD.Z     192(BX), K1, Z2
+	VMOVUPD.Z     192(AX), K1, Z1
+	VFMADD231PD   Z0, Z2, Z1
+	TESTQ         $0x00000004, CX
+	JZ            low36
+	VMOVUPS       Y1, 192(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, CX
+	JZ            low37
+	VMOVUPS       X1, 224(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, CX
+	JZ            low38
+	VMOVSD        X1, 240(AX)
+	VUNPCKHPD     X1, X1, X1
 
-other24:
-	CMPQ    SI, $0x02
-	JNE     other25
-	VMOVUPS X1, 192(AX)
-	JMP     stored23
+low38:
+	JMP stored35
 
-other25:
-	CMPQ   SI, $0x01
-	JNE    other26
-	VMOVSD X1, 192(AX)
-	JMP    stored23
+low37:
+	TESTQ     $0x00000001, CX
+	JZ        low39
+	VMOVSD    X1, 224(AX)
+	VUNPCKHPD X1, X1, X1
 
-other26:
-	VMOVUPD Z1, K1, 192(AX)
+low39:
+	JMP stored35
 
-stored23:
+low36:
+	TESTQ        $0x00000002, CX
+	JZ           low40
+	VMOVUPS      X1, 192(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, CX
+	JZ           low41
+	VMOVSD       X1, 208(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low41:
+	JMP stored35
+
+low40:
+	TESTQ     $0x00000001, CX
+	JZ        low42
+	VMOVSD    X1, 192(AX)
+	VUNPCKHPD X1, X1, X1
+
+low42:
+stored35:
 end3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
