@@ -72,19 +72,6 @@ func (m Mat[T]) Row(i int) []T {
 
 func (m Mat[T]) empty() bool { return m.Rows == 0 || m.Cols == 0 }
 
-// tight reports whether the elements lie without gaps.
-func (m Mat[T]) tight() bool { return m.Stride == m.Cols || m.Rows <= 1 }
-
-// at points at element (i, j), or is nil if there is none at all: a pointer
-// made from an empty m could point anywhere, and the runtime minds even if
-// nobody follows it.
-func (m Mat[T]) at(i, j int) *T {
-	if m.empty() {
-		return nil
-	}
-	return (*T)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.Data)), uintptr(i*m.Stride+j)*unsafe.Sizeof(T(0))))
-}
-
 // span is the number of elements from the first to the last of a rows×cols
 // view, and whether that many elements of the given size are addressable.
 func span(rows, cols, stride int, size uintptr) (n int, ok bool) {

@@ -19,7 +19,7 @@ func eachRow[T Float](ms []*Mat[T], touch func(unsafe.Pointer, int)) {
 			continue
 		}
 		for i := range m.Rows {
-			touch(unsafe.Pointer(m.at(i, 0)), m.Cols*int(unsafe.Sizeof(T(0))))
+			touch(unsafe.Pointer(unsafe.SliceData(m.Row(i))), m.Cols*int(unsafe.Sizeof(T(0))))
 		}
 	}
 }

@@ -1,3 +1,5 @@
+//go:build (amd64 || arm64) && !purego && !noasm
+
 package kernels
 
 import (
@@ -52,6 +54,19 @@ var nothing [maxPanel]float64
 func zero[T Float]() *T { return (*T)(unsafe.Pointer(&nothing)) }
 
 func size[T Float]() uintptr { return unsafe.Sizeof(T(0)) }
+
+// tight reports whether the elements lie without gaps.
+func (m Mat[T]) tight() bool { return m.Stride == m.Cols || m.Rows <= 1 }
+
+// at points at element (i, j), or is nil if there is none at all: a pointer
+// made from an empty m could point anywhere, and the runtime minds even if
+// nobody follows it.
+func (m Mat[T]) at(i, j int) *T {
+	if m.empty() {
+		return nil
+	}
+	return (*T)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.Data)), uintptr(i*m.Stride+j)*size[T]()))
+}
 
 // pitch is the distance of m's rows in bytes.
 func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
