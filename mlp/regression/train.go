@@ -131,7 +131,7 @@ func train[T kernels.Float](ctx context.Context, o *options, x, y kernels.Mat[T]
 		}
 		if step%o.every == 0 {
 			bar.clear()
-			if _, err := fmt.Fprintf(stdout, "step %4d  cost %.*g\n", step, digits, cost); err != nil {
+			if _, err := fmt.Fprintf(stdout, "step %4d  cost %#.*g\n", step, digits, cost); err != nil {
 				return nil, err
 			}
 		}
