@@ -19,16 +19,13 @@ const (
 	ordinary fill = iota // magnitudes around 1
 	special              // ordinary, and now and then a corner value
 	wide                 // exponents far apart, but nothing overflows
-	zeros                // zeros of mostly one sign, rarely small integers
+	zeros                // zeros, mostly of a sign that makes sums -0; rarely small integers
 	tiny                 // products around the least subnormal, and subnormals
 	huge                 // products around the overflow threshold
 	ties                 // sums a hair off the middle between two numbers
 	tinyTies             // and such sums that are subnormal
 	given                // none: the case has its own operands
 )
-
-// everyFill begins with those that large cases go through.
-var everyFill = []fill{ordinary, special, wide, zeros, tiny, huge, ties, tinyTies}
 
 func (f fill) String() string {
 	return [...]string{"ordinary", "special", "wide", "zeros", "tiny", "huge", "ties", "tiny ties", ""}[f]
@@ -38,13 +35,13 @@ func (f fill) String() string {
 // the outputs. Nothing it draws is computed in floating point, so that no
 // compiler can round it otherwise.
 type trial[T kernels.Float] struct {
-	rng     *rand.PCG
-	fill    fill
-	loose   bool   // rows have gaps, and slices start anywhere
-	rarity  int    // one in so many is a corner value
-	minus   uint64 // the sign that most zeros of an operand have
-	call    string // of the kernel, among the trial's
-	outputs []output
+	rng      *rand.PCG
+	fill     fill
+	loose    bool   // rows have gaps, and slices start anywhere
+	rarity   int    // one in so many is a corner value
+	negative bool   // most zeros and tiny numbers are
+	call     string // of the kernel, among the trial's
+	outputs  []output
 }
 
 // newTrial returns the trial of the case of this name, from which the numbers
@@ -124,12 +121,16 @@ func (t *trial[T]) value() T {
 // after 1, and 1+3ε.
 var beside = [...]uint64{1, 1<<64 - 2, 3}
 
-// mostly returns u with the sign of the operand, 15 times of 16.
+// mostly returns u with the sign that most have: 15 of 16, and by chance more.
 func (t *trial[T]) mostly(u uint64) uint64 {
 	if u>>4&15 == 0 {
 		return u
 	}
-	return u&^(1<<63) | t.minus
+	u &^= 1 << 63
+	if t.negative {
+		u |= 1 << 63
+	}
+	return u
 }
 
 // corners are the magnitudes at which formats and instructions have corners,
@@ -164,7 +165,6 @@ func assemble[T kernels.Float](u, magnitude uint64) T {
 // mat draws a matrix. What lies between its rows is NaN, to show in the
 // results of who reads it.
 func (t *trial[T]) mat(rows, cols int) kernels.Mat[T] {
-	t.minus = t.rng.Uint64() & (1 << 63)
 	stride, start := cols, 0
 	if t.loose {
 		stride += 1 + t.below(5)
