@@ -203,7 +203,7 @@ func (l *list) add(size ...int) {
 		volume *= max(n, 1)
 	}
 	if volume > small {
-		fs = fs[:2]
+		fs = turns[0][:2]
 	}
 	*l = append(*l, kase{size, turn == 1, fs})
 }
@@ -249,13 +249,22 @@ func layers() []kase {
 	}
 
 	// More rows, inputs and outputs than a tile has.
-	for i, n := range append(to(10, 33), edges...) {
+	for i, n := range slices.Concat(to(10, 33), edges) {
 		l.add(n, 1+i%5, 1+i%27)
 	}
 	for i, n := range edges {
 		l.add(1+i%7, n, 1+i%11)
 		l.add(1+i%7, n, 8+i%11)
 		l.add(1+i%7, 1+i%5, n)
+	}
+	// Rows that stand alone in y, dw or dx, where tiles are wider.
+	wider := []int{191, 192, 193, 255, 256, 257, 320, 383, 384, 385}
+	for i, n := range slices.Concat(to(34, 130), wider) {
+		l.add(1, 1+i%4, n)
+	}
+	for i, n := range slices.Concat(edges, wider) {
+		l.add(2+i%3, 1+i%3, n)
+		l.add(1, n, 1+i%9)
 	}
 	l.add(61, 67, 71)
 	l.add(31, 127, 97)
@@ -302,6 +311,7 @@ func losses() []kase {
 	}
 	for _, s := range [][]int{{1, 4095}, {1, 4096}, {1, 4097}, {4095, 1}, {64, 64}, {17, 241}, {8191, 1}, {2, 4096}, {3, 2731}, {1, 8193}, {1, 12289}, {127, 97}} {
 		l.add(s...)
+		l.add(s...) // with gaps in the other fill
 	}
 	return l
 }
