@@ -24,7 +24,7 @@ var sources = []struct {
 	stem    string
 	kernels []kernel
 }{
-	{"dense", []kernel{{"panel", panel}, {"narrow", narrow}, {"dot", dot}}},
+	{"dense", []kernel{{"panel", panel}, {"wide", wide}, {"narrow", narrow}, {"dot", dot}}},
 	{"grad", []kernel{{"grad", grad}, {"column", column}}},
 	{"loss", []kernel{{"mse", mse}}},
 	{"update", []kernel{{"sgd", sgd}}},
@@ -101,6 +101,9 @@ func (t target) tables() []byte {
 		s := t.machine(build.NewContext(), f).Spec()
 		fmt.Fprintf(&b, "\nvar %s%s = tiles[%s]{\n", t.isa, f.Name, f.Go)
 		fmt.Fprintf(&b, "panelCols: %d,\n", s.MaxCols*s.Lanes())
+		fmt.Fprintf(&b, "panelRows: %d,\n", panelRows(s, width{s.MaxCols, nil}))
+		fmt.Fprintf(&b, "wideCols: %d,\n", wideVecs(s)*s.Lanes())
+		fmt.Fprintf(&b, "wideUnit: %d,\n", 4*s.Lanes())
 		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
 		for _, src := range sources {
 			for _, k := range src.kernels {

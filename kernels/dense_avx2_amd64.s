@@ -9190,6 +9190,486 @@ done379:
 	VZEROUPPER
 	RET
 
+// func wideAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·wideAVX2F32(SB), NOSPLIT, $0-104
+	MOVQ rows+72(FP), AX
+	MOVQ cols+80(FP), BX
+	CMPQ AX, $0x02
+	JNE  other2
+	CMPQ BX, $0x20
+	JNE  other2
+
+	// acc[i,j] = init[i,j], 2×4 vectors
+	MOVQ    init+16(FP), CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS (CX)(DX*1), Y4
+	VMOVUPS 32(CX)(DX*1), Y5
+	VMOVUPS 64(CX)(DX*1), Y6
+	VMOVUPS 96(CX)(DX*1), Y7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded4
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+
+fold3:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VMOVUPS      (DI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y4
+	VMOVUPS      32(DI), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      64(DI), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y6
+	VMOVUPS      96(DI), Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold3
+
+folded4:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear5
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+
+linear5:
+	MOVQ    c+0(FP), CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, (CX)(DX*1)
+	VMOVUPS Y5, 32(CX)(DX*1)
+	VMOVUPS Y6, 64(CX)(DX*1)
+	VMOVUPS Y7, 96(CX)(DX*1)
+	JMP     done1
+
+other2:
+	CMPQ AX, $0x01
+	JNE  other6
+	CMPQ BX, $0x40
+	JNE  other6
+
+	// acc[i,j] = init[i,j], 1×8 vectors
+	MOVQ    init+16(FP), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(CX), Y7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded8
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+
+fold7:
+	VBROADCASTSS (CX), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VMOVUPS      64(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VMOVUPS      96(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMOVUPS      128(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      160(DI), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMOVUPS      192(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VMOVUPS      224(DI), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold7
+
+folded8:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear9
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+
+linear9:
+	MOVQ    c+0(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(CX)
+	JMP     done1
+
+other6:
+	CMPQ AX, $0x01
+	JNE  other10
+	CMPQ BX, $0x20
+	JNE  other10
+
+	// acc[i,j] = init[i,j], 1×4 vectors
+	MOVQ    init+16(FP), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded12
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+
+fold11:
+	VBROADCASTSS (CX), Y4
+	VMOVUPS      (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold11
+
+folded12:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear13
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+
+linear13:
+	MOVQ    c+0(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	JMP     done1
+
+other10:
+done1:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func wideAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·wideAVX2F64(SB), NOSPLIT, $0-104
+	MOVQ rows+72(FP), AX
+	MOVQ cols+80(FP), BX
+	CMPQ AX, $0x02
+	JNE  other2
+	CMPQ BX, $0x10
+	JNE  other2
+
+	// acc[i,j] = init[i,j], 2×4 vectors
+	MOVQ    init+16(FP), CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(CX)(DX*1), Y7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded4
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+
+fold3:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VMOVUPD      (DI), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y4
+	VMOVUPD      32(DI), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VFMADD231PD  Y9, Y10, Y5
+	VMOVUPD      64(DI), Y10
+	VFMADD231PD  Y8, Y10, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VMOVUPD      96(DI), Y10
+	VFMADD231PD  Y8, Y10, Y3
+	VFMADD231PD  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold3
+
+folded4:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear5
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+
+linear5:
+	MOVQ    c+0(FP), CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(CX)(DX*1)
+	JMP     done1
+
+other2:
+	CMPQ AX, $0x01
+	JNE  other6
+	CMPQ BX, $0x20
+	JNE  other6
+
+	// acc[i,j] = init[i,j], 1×8 vectors
+	MOVQ    init+16(FP), CX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	VMOVUPD 192(CX), Y6
+	VMOVUPD 224(CX), Y7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded8
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+
+fold7:
+	VBROADCASTSD (CX), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y8, Y9, Y0
+	VMOVUPD      32(DI), Y9
+	VFMADD231PD  Y8, Y9, Y1
+	VMOVUPD      64(DI), Y9
+	VFMADD231PD  Y8, Y9, Y2
+	VMOVUPD      96(DI), Y9
+	VFMADD231PD  Y8, Y9, Y3
+	VMOVUPD      128(DI), Y9
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      160(DI), Y9
+	VFMADD231PD  Y8, Y9, Y5
+	VMOVUPD      192(DI), Y9
+	VFMADD231PD  Y8, Y9, Y6
+	VMOVUPD      224(DI), Y9
+	VFMADD231PD  Y8, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold7
+
+folded8:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear9
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+
+linear9:
+	MOVQ    c+0(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(CX)
+	VMOVUPD Y6, 192(CX)
+	VMOVUPD Y7, 224(CX)
+	JMP     done1
+
+other6:
+	CMPQ AX, $0x01
+	JNE  other10
+	CMPQ BX, $0x10
+	JNE  other10
+
+	// acc[i,j] = init[i,j], 1×4 vectors
+	MOVQ    init+16(FP), CX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded12
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+
+fold11:
+	VBROADCASTSD (CX), Y4
+	VMOVUPD      (DI), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VMOVUPD      32(DI), Y5
+	VFMADD231PD  Y4, Y5, Y1
+	VMOVUPD      64(DI), Y5
+	VFMADD231PD  Y4, Y5, Y2
+	VMOVUPD      96(DI), Y5
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold11
+
+folded12:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear13
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+
+linear13:
+	MOVQ    c+0(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	JMP     done1
+
+other10:
+done1:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func narrowAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·narrowAVX2F32(SB), NOSPLIT, $0-72

@@ -17956,6 +17956,1018 @@ fewer301:
 done259:
 	RET
 
+// func wideNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+TEXT ·wideNEONF32(SB), NOSPLIT, $0-104
+	MOVD rows+72(FP), R0
+	MOVD cols+80(FP), R1
+	CMP  $2, R0
+	BNE  other2
+	CMP  $32, R1
+	BNE  other2
+
+	// acc[i,j] = init[i,j], 2×8 vectors
+	MOVD  init+16(FP), R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded4
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+
+fold3:
+	FMOVS 0(R2), F16
+	FMOVS 0(R8), F17
+	FMOVQ 0(R5), F18
+	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	WORD  $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
+	FMOVQ 16(R5), F18
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	WORD  $0x4f911249 // fmla v9.4s, v18.4s, v17.s[0]
+	FMOVQ 32(R5), F18
+	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
+	FMOVQ 48(R5), F18
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
+	FMOVQ 64(R5), F18
+	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
+	FMOVQ 80(R5), F18
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
+	FMOVQ 96(R5), F18
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
+	FMOVQ 112(R5), F18
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124f // fmla v15.4s, v18.4s, v17.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold3
+
+folded4:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
+	CMP   $1, R2
+	BNE   linear5
+	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
+
+linear5:
+	MOVD  c+0(FP), R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R4)
+	B     done1
+
+other2:
+	CMP $2, R0
+	BNE other6
+	CMP $16, R1
+	BNE other6
+
+	// acc[i,j] = init[i,j], 2×4 vectors
+	MOVD  init+16(FP), R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded8
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+
+fold7:
+	FMOVS 0(R2), F8
+	FMOVS 0(R8), F9
+	FMOVQ 0(R5), F10
+	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVQ 16(R5), F10
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVQ 32(R5), F10
+	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	FMOVQ 48(R5), F10
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold7
+
+folded8:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	CMP   $1, R2
+	BNE   linear9
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+
+linear9:
+	MOVD  c+0(FP), R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	B     done1
+
+other6:
+	CMP $1, R0
+	BNE other10
+	CMP $64, R1
+	BNE other10
+
+	// acc[i,j] = init[i,j], 1×16 vectors
+	MOVD  init+16(FP), R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 128(R2), F8
+	FMOVQ 144(R2), F9
+	FMOVQ 160(R2), F10
+	FMOVQ 176(R2), F11
+	FMOVQ 192(R2), F12
+	FMOVQ 208(R2), F13
+	FMOVQ 224(R2), F14
+	FMOVQ 240(R2), F15
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded12
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+
+fold11:
+	FMOVS 0(R2), F16
+	FMOVQ 0(R5), F17
+	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
+	FMOVQ 16(R5), F17
+	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
+	FMOVQ 32(R5), F17
+	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
+	FMOVQ 48(R5), F17
+	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
+	FMOVQ 64(R5), F17
+	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
+	FMOVQ 80(R5), F17
+	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
+	FMOVQ 96(R5), F17
+	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
+	FMOVQ 112(R5), F17
+	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
+	FMOVQ 128(R5), F17
+	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
+	FMOVQ 144(R5), F17
+	WORD  $0x4f901229 // fmla v9.4s, v17.4s, v16.s[0]
+	FMOVQ 160(R5), F17
+	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
+	FMOVQ 176(R5), F17
+	WORD  $0x4f90122b // fmla v11.4s, v17.4s, v16.s[0]
+	FMOVQ 192(R5), F17
+	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
+	FMOVQ 208(R5), F17
+	WORD  $0x4f90122d // fmla v13.4s, v17.4s, v16.s[0]
+	FMOVQ 224(R5), F17
+	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
+	FMOVQ 240(R5), F17
+	WORD  $0x4f90122f // fmla v15.4s, v17.4s, v16.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold11
+
+folded12:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V17.B16
+	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
+	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
+	WORD  $0x4e31d442 // fadd v2.4s, v2.4s, v17.4s
+	WORD  $0x4e31d463 // fadd v3.4s, v3.4s, v17.4s
+	WORD  $0x4e31d484 // fadd v4.4s, v4.4s, v17.4s
+	WORD  $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
+	WORD  $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
+	WORD  $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
+	WORD  $0x4e31d508 // fadd v8.4s, v8.4s, v17.4s
+	WORD  $0x4e31d529 // fadd v9.4s, v9.4s, v17.4s
+	WORD  $0x4e31d54a // fadd v10.4s, v10.4s, v17.4s
+	WORD  $0x4e31d56b // fadd v11.4s, v11.4s, v17.4s
+	WORD  $0x4e31d58c // fadd v12.4s, v12.4s, v17.4s
+	WORD  $0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
+	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
+	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
+	CMP   $1, R2
+	BNE   linear13
+	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
+	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
+	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
+	WORD  $0x4e31f463 // fmax v3.4s, v3.4s, v17.4s
+	WORD  $0x4e31f484 // fmax v4.4s, v4.4s, v17.4s
+	WORD  $0x4e31f4a5 // fmax v5.4s, v5.4s, v17.4s
+	WORD  $0x4e31f4c6 // fmax v6.4s, v6.4s, v17.4s
+	WORD  $0x4e31f4e7 // fmax v7.4s, v7.4s, v17.4s
+	WORD  $0x4e31f508 // fmax v8.4s, v8.4s, v17.4s
+	WORD  $0x4e31f529 // fmax v9.4s, v9.4s, v17.4s
+	WORD  $0x4e31f54a // fmax v10.4s, v10.4s, v17.4s
+	WORD  $0x4e31f56b // fmax v11.4s, v11.4s, v17.4s
+	WORD  $0x4e31f58c // fmax v12.4s, v12.4s, v17.4s
+	WORD  $0x4e31f5ad // fmax v13.4s, v13.4s, v17.4s
+	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
+	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
+
+linear13:
+	MOVD  c+0(FP), R2
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 128(R2)
+	FMOVQ F9, 144(R2)
+	FMOVQ F10, 160(R2)
+	FMOVQ F11, 176(R2)
+	FMOVQ F12, 192(R2)
+	FMOVQ F13, 208(R2)
+	FMOVQ F14, 224(R2)
+	FMOVQ F15, 240(R2)
+	B     done1
+
+other10:
+	CMP $1, R0
+	BNE other14
+	CMP $32, R1
+	BNE other14
+
+	// acc[i,j] = init[i,j], 1×8 vectors
+	MOVD  init+16(FP), R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded16
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+
+fold15:
+	FMOVS 0(R2), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	FMOVQ 16(R5), F9
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	FMOVQ 32(R5), F9
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	FMOVQ 48(R5), F9
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	FMOVQ 64(R5), F9
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	FMOVQ 80(R5), F9
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	FMOVQ 96(R5), F9
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	FMOVQ 112(R5), F9
+	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold15
+
+folded16:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	CMP   $1, R2
+	BNE   linear17
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
+
+linear17:
+	MOVD  c+0(FP), R2
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	B     done1
+
+other14:
+	CMP $1, R0
+	BNE other18
+	CMP $16, R1
+	BNE other18
+
+	// acc[i,j] = init[i,j], 1×4 vectors
+	MOVD  init+16(FP), R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded20
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+
+fold19:
+	FMOVS 0(R2), F4
+	FMOVQ 0(R5), F5
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVQ 16(R5), F5
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVQ 32(R5), F5
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	FMOVQ 48(R5), F5
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold19
+
+folded20:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	CMP   $1, R2
+	BNE   linear21
+	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
+
+linear21:
+	MOVD  c+0(FP), R2
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	B     done1
+
+other18:
+done1:
+	RET
+
+// func wideNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+TEXT ·wideNEONF64(SB), NOSPLIT, $0-104
+	MOVD rows+72(FP), R0
+	MOVD cols+80(FP), R1
+	CMP  $2, R0
+	BNE  other2
+	CMP  $16, R1
+	BNE  other2
+
+	// acc[i,j] = init[i,j], 2×8 vectors
+	MOVD  init+16(FP), R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded4
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+
+fold3:
+	FMOVD 0(R2), F16
+	FMOVD 0(R8), F17
+	FMOVQ 0(R5), F18
+	WORD  $0x4fd01240 // fmla v0.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd11248 // fmla v8.2d, v18.2d, v17.d[0]
+	FMOVQ 16(R5), F18
+	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd11249 // fmla v9.2d, v18.2d, v17.d[0]
+	FMOVQ 32(R5), F18
+	WORD  $0x4fd01242 // fmla v2.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd1124a // fmla v10.2d, v18.2d, v17.d[0]
+	FMOVQ 48(R5), F18
+	WORD  $0x4fd01243 // fmla v3.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd1124b // fmla v11.2d, v18.2d, v17.d[0]
+	FMOVQ 64(R5), F18
+	WORD  $0x4fd01244 // fmla v4.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd1124c // fmla v12.2d, v18.2d, v17.d[0]
+	FMOVQ 80(R5), F18
+	WORD  $0x4fd01245 // fmla v5.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd1124d // fmla v13.2d, v18.2d, v17.d[0]
+	FMOVQ 96(R5), F18
+	WORD  $0x4fd01246 // fmla v6.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
+	FMOVQ 112(R5), F18
+	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
+	WORD  $0x4fd1124f // fmla v15.2d, v18.2d, v17.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold3
+
+folded4:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V18.B16
+	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
+	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
+	WORD  $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
+	WORD  $0x4e72d463 // fadd v3.2d, v3.2d, v18.2d
+	WORD  $0x4e72d484 // fadd v4.2d, v4.2d, v18.2d
+	WORD  $0x4e72d4a5 // fadd v5.2d, v5.2d, v18.2d
+	WORD  $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
+	WORD  $0x4e72d4e7 // fadd v7.2d, v7.2d, v18.2d
+	WORD  $0x4e72d508 // fadd v8.2d, v8.2d, v18.2d
+	WORD  $0x4e72d529 // fadd v9.2d, v9.2d, v18.2d
+	WORD  $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
+	WORD  $0x4e72d56b // fadd v11.2d, v11.2d, v18.2d
+	WORD  $0x4e72d58c // fadd v12.2d, v12.2d, v18.2d
+	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
+	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
+	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
+	CMP   $1, R2
+	BNE   linear5
+	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
+	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
+	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
+	WORD  $0x4e72f463 // fmax v3.2d, v3.2d, v18.2d
+	WORD  $0x4e72f484 // fmax v4.2d, v4.2d, v18.2d
+	WORD  $0x4e72f4a5 // fmax v5.2d, v5.2d, v18.2d
+	WORD  $0x4e72f4c6 // fmax v6.2d, v6.2d, v18.2d
+	WORD  $0x4e72f4e7 // fmax v7.2d, v7.2d, v18.2d
+	WORD  $0x4e72f508 // fmax v8.2d, v8.2d, v18.2d
+	WORD  $0x4e72f529 // fmax v9.2d, v9.2d, v18.2d
+	WORD  $0x4e72f54a // fmax v10.2d, v10.2d, v18.2d
+	WORD  $0x4e72f56b // fmax v11.2d, v11.2d, v18.2d
+	WORD  $0x4e72f58c // fmax v12.2d, v12.2d, v18.2d
+	WORD  $0x4e72f5ad // fmax v13.2d, v13.2d, v18.2d
+	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
+	WORD  $0x4e72f5ef // fmax v15.2d, v15.2d, v18.2d
+
+linear5:
+	MOVD  c+0(FP), R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R4)
+	B     done1
+
+other2:
+	CMP $2, R0
+	BNE other6
+	CMP $8, R1
+	BNE other6
+
+	// acc[i,j] = init[i,j], 2×4 vectors
+	MOVD  init+16(FP), R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded8
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+
+fold7:
+	FMOVD 0(R2), F8
+	FMOVD 0(R8), F9
+	FMOVQ 0(R5), F10
+	WORD  $0x4fc81140 // fmla v0.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc91144 // fmla v4.2d, v10.2d, v9.d[0]
+	FMOVQ 16(R5), F10
+	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc91145 // fmla v5.2d, v10.2d, v9.d[0]
+	FMOVQ 32(R5), F10
+	WORD  $0x4fc81142 // fmla v2.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
+	FMOVQ 48(R5), F10
+	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
+	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold7
+
+folded8:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	CMP   $1, R2
+	BNE   linear9
+	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6af463 // fmax v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6af484 // fmax v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6af4a5 // fmax v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
+
+linear9:
+	MOVD  c+0(FP), R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	B     done1
+
+other6:
+	CMP $1, R0
+	BNE other10
+	CMP $32, R1
+	BNE other10
+
+	// acc[i,j] = init[i,j], 1×16 vectors
+	MOVD  init+16(FP), R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 128(R2), F8
+	FMOVQ 144(R2), F9
+	FMOVQ 160(R2), F10
+	FMOVQ 176(R2), F11
+	FMOVQ 192(R2), F12
+	FMOVQ 208(R2), F13
+	FMOVQ 224(R2), F14
+	FMOVQ 240(R2), F15
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded12
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+
+fold11:
+	FMOVD 0(R2), F16
+	FMOVQ 0(R5), F17
+	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
+	FMOVQ 16(R5), F17
+	WORD  $0x4fd01221 // fmla v1.2d, v17.2d, v16.d[0]
+	FMOVQ 32(R5), F17
+	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
+	FMOVQ 48(R5), F17
+	WORD  $0x4fd01223 // fmla v3.2d, v17.2d, v16.d[0]
+	FMOVQ 64(R5), F17
+	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
+	FMOVQ 80(R5), F17
+	WORD  $0x4fd01225 // fmla v5.2d, v17.2d, v16.d[0]
+	FMOVQ 96(R5), F17
+	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
+	FMOVQ 112(R5), F17
+	WORD  $0x4fd01227 // fmla v7.2d, v17.2d, v16.d[0]
+	FMOVQ 128(R5), F17
+	WORD  $0x4fd01228 // fmla v8.2d, v17.2d, v16.d[0]
+	FMOVQ 144(R5), F17
+	WORD  $0x4fd01229 // fmla v9.2d, v17.2d, v16.d[0]
+	FMOVQ 160(R5), F17
+	WORD  $0x4fd0122a // fmla v10.2d, v17.2d, v16.d[0]
+	FMOVQ 176(R5), F17
+	WORD  $0x4fd0122b // fmla v11.2d, v17.2d, v16.d[0]
+	FMOVQ 192(R5), F17
+	WORD  $0x4fd0122c // fmla v12.2d, v17.2d, v16.d[0]
+	FMOVQ 208(R5), F17
+	WORD  $0x4fd0122d // fmla v13.2d, v17.2d, v16.d[0]
+	FMOVQ 224(R5), F17
+	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
+	FMOVQ 240(R5), F17
+	WORD  $0x4fd0122f // fmla v15.2d, v17.2d, v16.d[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold11
+
+folded12:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V17.B16
+	WORD  $0x4e71d400 // fadd v0.2d, v0.2d, v17.2d
+	WORD  $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
+	WORD  $0x4e71d442 // fadd v2.2d, v2.2d, v17.2d
+	WORD  $0x4e71d463 // fadd v3.2d, v3.2d, v17.2d
+	WORD  $0x4e71d484 // fadd v4.2d, v4.2d, v17.2d
+	WORD  $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	WORD  $0x4e71d4c6 // fadd v6.2d, v6.2d, v17.2d
+	WORD  $0x4e71d4e7 // fadd v7.2d, v7.2d, v17.2d
+	WORD  $0x4e71d508 // fadd v8.2d, v8.2d, v17.2d
+	WORD  $0x4e71d529 // fadd v9.2d, v9.2d, v17.2d
+	WORD  $0x4e71d54a // fadd v10.2d, v10.2d, v17.2d
+	WORD  $0x4e71d56b // fadd v11.2d, v11.2d, v17.2d
+	WORD  $0x4e71d58c // fadd v12.2d, v12.2d, v17.2d
+	WORD  $0x4e71d5ad // fadd v13.2d, v13.2d, v17.2d
+	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
+	WORD  $0x4e71d5ef // fadd v15.2d, v15.2d, v17.2d
+	CMP   $1, R2
+	BNE   linear13
+	WORD  $0x4e71f400 // fmax v0.2d, v0.2d, v17.2d
+	WORD  $0x4e71f421 // fmax v1.2d, v1.2d, v17.2d
+	WORD  $0x4e71f442 // fmax v2.2d, v2.2d, v17.2d
+	WORD  $0x4e71f463 // fmax v3.2d, v3.2d, v17.2d
+	WORD  $0x4e71f484 // fmax v4.2d, v4.2d, v17.2d
+	WORD  $0x4e71f4a5 // fmax v5.2d, v5.2d, v17.2d
+	WORD  $0x4e71f4c6 // fmax v6.2d, v6.2d, v17.2d
+	WORD  $0x4e71f4e7 // fmax v7.2d, v7.2d, v17.2d
+	WORD  $0x4e71f508 // fmax v8.2d, v8.2d, v17.2d
+	WORD  $0x4e71f529 // fmax v9.2d, v9.2d, v17.2d
+	WORD  $0x4e71f54a // fmax v10.2d, v10.2d, v17.2d
+	WORD  $0x4e71f56b // fmax v11.2d, v11.2d, v17.2d
+	WORD  $0x4e71f58c // fmax v12.2d, v12.2d, v17.2d
+	WORD  $0x4e71f5ad // fmax v13.2d, v13.2d, v17.2d
+	WORD  $0x4e71f5ce // fmax v14.2d, v14.2d, v17.2d
+	WORD  $0x4e71f5ef // fmax v15.2d, v15.2d, v17.2d
+
+linear13:
+	MOVD  c+0(FP), R2
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 128(R2)
+	FMOVQ F9, 144(R2)
+	FMOVQ F10, 160(R2)
+	FMOVQ F11, 176(R2)
+	FMOVQ F12, 192(R2)
+	FMOVQ F13, 208(R2)
+	FMOVQ F14, 224(R2)
+	FMOVQ F15, 240(R2)
+	B     done1
+
+other10:
+	CMP $1, R0
+	BNE other14
+	CMP $16, R1
+	BNE other14
+
+	// acc[i,j] = init[i,j], 1×8 vectors
+	MOVD  init+16(FP), R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded16
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+
+fold15:
+	FMOVD 0(R2), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	FMOVQ 16(R5), F9
+	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
+	FMOVQ 32(R5), F9
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	FMOVQ 48(R5), F9
+	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
+	FMOVQ 64(R5), F9
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	FMOVQ 80(R5), F9
+	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
+	FMOVQ 96(R5), F9
+	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
+	FMOVQ 112(R5), F9
+	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold15
+
+folded16:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	CMP   $1, R2
+	BNE   linear17
+	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69f463 // fmax v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
+	WORD  $0x4e69f4c6 // fmax v6.2d, v6.2d, v9.2d
+	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
+
+linear17:
+	MOVD  c+0(FP), R2
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	B     done1
+
+other14:
+	CMP $1, R0
+	BNE other18
+	CMP $8, R1
+	BNE other18
+
+	// acc[i,j] = init[i,j], 1×4 vectors
+	MOVD  init+16(FP), R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded20
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+
+fold19:
+	FMOVD 0(R2), F4
+	FMOVQ 0(R5), F5
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	FMOVQ 16(R5), F5
+	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+	FMOVQ 32(R5), F5
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	FMOVQ 48(R5), F5
+	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold19
+
+folded20:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	CMP   $1, R2
+	BNE   linear21
+	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
+	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
+	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
+
+linear21:
+	MOVD  c+0(FP), R2
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	B     done1
+
+other18:
+done1:
+	RET
+
 // func narrowNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
 TEXT ·narrowNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0

@@ -22,6 +22,18 @@ func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
+// wideCols in all rows together.
+//
+//go:noescape
+func wideAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+
+// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
+// wideCols in all rows together.
+//
+//go:noescape
+func wideAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -142,8 +154,12 @@ func sgdAVX2F64(w *float64, dw *float64, rate float64, n int)
 
 var avx2F32 = tiles[float32]{
 	panelCols: 24,
+	panelRows: 4,
+	wideCols:  64,
+	wideUnit:  32,
 	gradRows:  2,
 	panel:     panelAVX2F32,
+	wide:      wideAVX2F32,
 	narrow:    narrowAVX2F32,
 	dot:       dotAVX2F32,
 	grad:      gradAVX2F32,
@@ -154,8 +170,12 @@ var avx2F32 = tiles[float32]{
 
 var avx2F64 = tiles[float64]{
 	panelCols: 12,
+	panelRows: 4,
+	wideCols:  32,
+	wideUnit:  16,
 	gradRows:  2,
 	panel:     panelAVX2F64,
+	wide:      wideAVX2F64,
 	narrow:    narrowAVX2F64,
 	dot:       dotAVX2F64,
 	grad:      gradAVX2F64,

@@ -22,6 +22,18 @@ func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *f
 //go:noescape
 func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
+// wideCols in all rows together.
+//
+//go:noescape
+func wideAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+
+// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
+// wideCols in all rows together.
+//
+//go:noescape
+func wideAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -142,8 +154,12 @@ func sgdAVX512F64(w *float64, dw *float64, rate float64, n int)
 
 var avx512F32 = tiles[float32]{
 	panelCols: 48,
+	panelRows: 8,
+	wideCols:  256,
+	wideUnit:  64,
 	gradRows:  4,
 	panel:     panelAVX512F32,
+	wide:      wideAVX512F32,
 	narrow:    narrowAVX512F32,
 	dot:       dotAVX512F32,
 	grad:      gradAVX512F32,
@@ -154,8 +170,12 @@ var avx512F32 = tiles[float32]{
 
 var avx512F64 = tiles[float64]{
 	panelCols: 24,
+	panelRows: 8,
+	wideCols:  128,
+	wideUnit:  32,
 	gradRows:  4,
 	panel:     panelAVX512F64,
+	wide:      wideAVX512F64,
 	narrow:    narrowAVX512F64,
 	dot:       dotAVX512F64,
 	grad:      gradAVX512F64,

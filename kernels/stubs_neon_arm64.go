@@ -22,6 +22,18 @@ func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
+// wideCols in all rows together.
+//
+//go:noescape
+func wideNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+
+// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
+// wideCols in all rows together.
+//
+//go:noescape
+func wideNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -142,8 +154,12 @@ func sgdNEONF64(w *float64, dw *float64, rate float64, n int)
 
 var neonF32 = tiles[float32]{
 	panelCols: 12,
+	panelRows: 8,
+	wideCols:  64,
+	wideUnit:  16,
 	gradRows:  4,
 	panel:     panelNEONF32,
+	wide:      wideNEONF32,
 	narrow:    narrowNEONF32,
 	dot:       dotNEONF32,
 	grad:      gradNEONF32,
@@ -154,8 +170,12 @@ var neonF32 = tiles[float32]{
 
 var neonF64 = tiles[float64]{
 	panelCols: 6,
+	panelRows: 8,
+	wideCols:  32,
+	wideUnit:  8,
 	gradRows:  4,
 	panel:     panelNEONF64,
+	wide:      wideNEONF64,
 	narrow:    narrowNEONF64,
 	dot:       dotNEONF64,
 	grad:      gradNEONF64,

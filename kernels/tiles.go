@@ -12,9 +12,13 @@ import (
 // declarations (stubs_*.go) say what each function computes.
 type tiles[T Float] struct {
 	panelCols int // columns of the widest panel
+	panelRows int // rows of its tallest tile
+	wideCols  int // columns of the widest wide tile of one row
+	wideUnit  int // and of the narrowest
 	gradRows  int // rows of dw that grad computes
 
 	panel  func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	wide   func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	narrow func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	dot    func(lane [lanes]T, x, w *T, n int) [lanes]T
 	grad   func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
@@ -26,6 +30,9 @@ type tiles[T Float] struct {
 }
 
 func (t *tiles[T]) table() table[T] {
+	if t.panelCols > maxPanel || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
+		panic("lockstep: tiles are too wide for the memory set aside")
+	}
 	t.scratch.New = func() any { return new(scratch[T]) }
 	return table[T]{forward: t.forward, backward: t.backward, mse: t.meanSquares, sgd: t.descend}
 }
@@ -38,7 +45,9 @@ const (
 	maxWork = 1 << 18
 	maxRun  = 1 << 12 // elements of one operand, where memory is the limit
 
-	maxPanel = 48 // columns of any backend's panel
+	// Columns that any backend's tiles may have.
+	maxPanel = 48  // a panel
+	maxWide  = 128 // a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
@@ -49,7 +58,7 @@ type scratch[T Float] struct {
 }
 
 // nothing is what a sum starts from when there is no bias and nothing to add to.
-var nothing [maxPanel]float64
+var nothing [maxWide]float64
 
 func zero[T Float]() *T { return (*T)(unsafe.Pointer(&nothing)) }
 
@@ -71,37 +80,123 @@ func (m Mat[T]) at(i, j int) *T {
 // pitch is the distance of m's rows in bytes.
 func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
 
+// A product is what panel and wide compute, c = act(init + a·b), for all of c:
+// its methods do a block at a time.
+type product[T Float] struct {
+	c          Mat[T]
+	add        bool // the sums start from c,
+	bias       []T  // else from the bias, if there is one
+	a          *T   // its element (0, 0)
+	lda, stepa uintptr
+	n          int
+	act        Activation
+}
+
+// init is what the sums of element (i, j) and those that follow start from.
+func (p *product[T]) init(i, j int) (*T, uintptr) {
+	switch {
+	case p.add:
+		return p.c.at(i, j), p.c.pitch()
+	case p.bias != nil:
+		return &p.bias[j], 0
+	}
+	return zero[T](), 0
+}
+
+// block computes rows i to i+rows-1 of columns j to j+cols-1 from b, of which
+// *b is the element (0, j), by panel or by wide.
+func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, uintptr, *T, uintptr, int, int, int, int), i, rows, j, cols int, b *T, ldb uintptr) {
+	init, ldinit := p.init(i, j)
+	a := (*T)(unsafe.Add(unsafe.Pointer(p.a), uintptr(i)*p.lda))
+	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, a, p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
+}
+
+// panels computes rows i to end-1 of a panel.
+func (t *tiles[T]) panels(p *product[T], i, end, j, cols int, b *T, ldb uintptr) {
+	tall := maxWork / maxFold / t.panelCols
+	for ; i < end; i += tall {
+		p.block(t.panel, i, min(tall, end-i), j, cols, b, ldb)
+	}
+}
+
+// fewRows computes the last one or two rows of c, which fill no tile.
+func (t *tiles[T]) fewRows(p *product[T], rows int, b *T, ldb uintptr) {
+	i, cols := p.c.Rows-rows, p.c.Cols
+	for j := 0; j < cols; {
+		bj := (*T)(unsafe.Add(unsafe.Pointer(b), uintptr(j)*size[T]()))
+		width := t.wideCols / rows
+		for width > cols-j {
+			width /= 2
+		}
+		if width >= t.wideUnit {
+			p.block(t.wide, i, rows, j, width, bj, ldb)
+		} else {
+			width = min(t.panelCols, cols-j)
+			p.block(t.panel, i, rows, j, width, bj, ldb)
+		}
+		j += width
+	}
+}
+
+// even is the length of equal pieces of total that are at most limit long.
+func even(total, limit int) int {
+	count := max(1, (total+limit-1)/limit)
+	return max(1, (total+count-1)/count)
+}
+
 func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
 	if y.Cols < narrow {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
-	tall := t.tall()
-	for k := 0; k == 0 || k < x.Cols; k += maxFold {
-		n := min(maxFold, x.Cols-k)
-		do := Identity
-		if k+n == x.Cols {
-			do = act
+	few := y.Rows % t.panelRows
+	if few > 2 {
+		few = 0
+	}
+	many := y.Rows - few
+	var s *scratch[T]
+	if worthPacking(many, &w) {
+		s = t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+	}
+	fold := even(x.Cols, maxFold)
+	for k := 0; k == 0 || k < x.Cols; k += fold {
+		p := product[T]{
+			c: y, add: k > 0, bias: b,
+			a: x.at(0, k), lda: x.pitch(), stepa: size[T](), n: min(fold, x.Cols-k),
 		}
-		for j := 0; j < y.Cols; j += t.panelCols {
-			for i := 0; i < y.Rows; i += tall {
-				init, ldinit := y.at(i, j), y.pitch()
-				if k == 0 {
-					init, ldinit = zero[T](), 0
-					if b != nil {
-						init = &b[j]
-					}
-				}
-				t.panel(y.at(i, j), y.pitch(), init, ldinit,
-					x.at(i, k), x.pitch(), size[T](), w.at(k, j), w.pitch(),
-					min(tall, y.Rows-i), min(t.panelCols, y.Cols-j), n, int(do))
-			}
+		if k+p.n == x.Cols {
+			p.act = act
+		}
+		for j := 0; j < y.Cols && many > 0; j += t.panelCols {
+			cols := min(t.panelCols, y.Cols-j)
+			wj, ldw := w.block(k, p.n, j, cols, s)
+			t.panels(&p, 0, many, j, cols, wj, ldw)
+		}
+		if few > 0 {
+			t.fewRows(&p, few, w.at(k, 0), w.pitch())
 		}
 	}
 }
 
-// tall is how many rows one call to panel may have.
-func (t *tiles[T]) tall() int { return maxWork / maxFold / t.panelCols }
+// worthPacking reports whether m, the right factor of a product with many
+// rows, is better copied panel by panel: its rows lie so far apart that they
+// crowd a few sets of the cache.
+func worthPacking[T Float](rows int, m *Mat[T]) bool {
+	return rows >= 64 && m.pitch() >= 2048
+}
+
+// block points at the elements (i, j) to (i+rows-1, j+cols-1) of m, whose rows
+// are ld bytes apart: in m itself, or copied to s if there is one.
+func (m *Mat[T]) block(i, rows, j, cols int, s *scratch[T]) (first *T, ld uintptr) {
+	if s == nil {
+		return m.at(i, j), m.pitch()
+	}
+	for r := range rows {
+		copy(s.packed[r*cols:][:cols], m.Data[(i+r)*m.Stride+j:])
+	}
+	return &s.packed[0], uintptr(cols) * size[T]()
+}
 
 // forwardNarrow takes the outputs one by one, each with its column of w tight.
 func (t *tiles[T]) forwardNarrow(y, x, w Mat[T], b []T, act Activation) {
@@ -167,30 +262,33 @@ func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 	}
 	// dz, db and the first rows of dw, panel by panel; then its other rows.
 	first := min(t.gradRows, dw.Rows)
-	tall := t.tall()
+	var s *scratch[T]
+	if worthPacking(dw.Rows, &dy) {
+		s = t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+	}
+	fold := even(dy.Rows, maxFold)
 	for j := 0; j < dw.Cols; j += t.panelCols {
 		cols := min(t.panelCols, dw.Cols-j)
 		var dbj *T
 		if db != nil {
 			dbj = &db[j]
 		}
-		for i := 0; i == 0 || i < dy.Rows; i += maxFold {
-			n := min(maxFold, dy.Rows-i)
-			from := func(m *T, ld uintptr) (*T, uintptr) {
-				if (add || i > 0) && m != nil {
-					return m, ld
-				}
-				return zero[T](), 0
+		for i := 0; i == 0 || i < dy.Rows; i += fold {
+			p := product[T]{
+				c: dw, add: add || i > 0,
+				a: x.at(i, 0), lda: size[T](), stepa: x.pitch(), n: min(fold, dy.Rows-i),
 			}
-			init, ldinit := from(dw.at(0, j), dw.pitch())
-			dbinit, _ := from(dbj, 0)
+			init, ldinit := p.init(0, j)
+			dbinit := zero[T]()
+			if p.add && dbj != nil {
+				dbinit = dbj
+			}
 			t.grad(dw.at(0, j), dw.pitch(), init, ldinit, dbj, dbinit,
-				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), first, cols, n, int(act))
-			for k := first; k < dw.Rows; k += tall {
-				init, ldinit := from(dw.at(k, j), dw.pitch())
-				t.panel(dw.at(k, j), dw.pitch(), init, ldinit,
-					x.at(i, k), size[T](), x.pitch(), dy.at(i, j), dy.pitch(),
-					min(tall, dw.Rows-k), cols, n, int(Identity))
+				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), first, cols, p.n, int(act))
+			if first < dw.Rows {
+				dzj, lddz := dy.block(i, p.n, j, cols, s)
+				t.panels(&p, first, dw.Rows, j, cols, dzj, lddz)
 			}
 		}
 	}
@@ -203,25 +301,42 @@ func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 func (t *tiles[T]) backwardInput(dx, dz, w Mat[T]) {
 	s := t.scratch.Get().(*scratch[T])
 	defer t.scratch.Put(s)
-	tall := t.tall()
+	fold := even(dz.Cols, maxFold)
 	for k := 0; k < dx.Cols; k += t.panelCols {
 		cols := min(t.panelCols, dx.Cols-k)
-		for j := 0; j == 0 || j < dz.Cols; j += maxFold {
-			n := min(maxFold, dz.Cols-j)
-			for c := range cols {
-				for p, v := range w.Row(k + c)[j : j+n] {
-					s.packed[p*cols+c] = v
-				}
+		for j := 0; j == 0 || j < dz.Cols; j += fold {
+			p := product[T]{
+				c: dx, add: j > 0,
+				a: dz.at(0, j), lda: dz.pitch(), stepa: size[T](), n: min(fold, dz.Cols-j),
 			}
-			for i := 0; i < dx.Rows; i += tall {
-				init, ldinit := dx.at(i, k), dx.pitch()
-				if j == 0 {
-					init, ldinit = zero[T](), 0
-				}
-				t.panel(dx.at(i, k), dx.pitch(), init, ldinit,
-					dz.at(i, j), dz.pitch(), size[T](), &s.packed[0], uintptr(cols)*size[T](),
-					min(tall, dx.Rows-i), cols, n, int(Identity))
-			}
+			w.transpose(s.packed[:], k, cols, j, p.n)
+			t.panels(&p, 0, dx.Rows, k, cols, &s.packed[0], uintptr(cols)*size[T]())
+		}
+	}
+}
+
+// transpose copies the elements (i, j) to (i+rows-1, j+cols-1) of m to dst,
+// column after column, four rows at a time.
+func (m *Mat[T]) transpose(dst []T, i, rows, j, cols int) {
+	if cols == 0 {
+		return
+	}
+	r := 0
+	for ; r+4 <= rows; r += 4 {
+		at := (i+r)*m.Stride + j
+		a := m.Data[at:][:cols]
+		b := m.Data[at+m.Stride:][:len(a)]
+		c := m.Data[at+2*m.Stride:][:len(a)]
+		d := m.Data[at+3*m.Stride:][:len(a)]
+		to := dst[r:]
+		for q := range a {
+			quad := to[q*rows:][:4]
+			quad[0], quad[1], quad[2], quad[3] = a[q], b[q], c[q], d[q]
+		}
+	}
+	for ; r < rows; r++ {
+		for q, v := range m.Data[(i+r)*m.Stride+j:][:cols] {
+			dst[q*rows+r] = v
 		}
 	}
 }
