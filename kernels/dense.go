@@ -1,5 +1,11 @@
 package kernels
 
+// The operands, outputs first.
+var (
+	forwardOperands  = []string{"y", "x", "w", "b"}
+	backwardOperands = []string{"dx", "dw", "db", "dy", "y", "x", "w"}
+)
+
 // DenseForward computes a dense layer for a batch of n rows:
 //
 //	y[i,j] = act(Σ_k x[i,k]·w[k,j] + b[j])
@@ -29,13 +35,11 @@ func DenseForward[T Float](y, x, w Mat[T], b []T, act Activation) {
 	if b != nil {
 		colsAreLen(fn, "w", &w, "b", b)
 	}
-	disjoint(fn,
-		[]region{y.region("y")},
-		[]region{x.region("x"), w.region("w"), regionOf("b", b)})
+	bRow := row(b)
+	disjoint(fn, 1, forwardOperands, &y, &x, &w, &bRow)
 	if y.empty() {
 		return
 	}
-	bRow := row(b)
 	raceRead(&x, &w, &bRow)
 	raceWrite(&y)
 	current[T]().forward(y, x, w, b, act)
@@ -102,10 +106,8 @@ func denseBackward[T Float](fn string, dx, dw Mat[T], db []T, dy, y, x, w Mat[T]
 		sameRows(fn, "dx", &dx, "x", &x)
 		sameCols(fn, "dx", &dx, "x", &x)
 	}
-	disjoint(fn,
-		[]region{dx.region("dx"), dw.region("dw"), regionOf("db", db), dy.region("dy")},
-		[]region{y.region("y"), x.region("x"), w.region("w")})
 	dbRow := row(db)
+	disjoint(fn, 4, backwardOperands, &dx, &dw, &dbRow, &dy, &y, &x, &w)
 	raceRead(&y, &x, &w)
 	raceWrite(&dx, &dw, &dbRow, &dy)
 	current[T]().backward(dx, dw, db, dy, y, x, w, act, add)

@@ -30,11 +30,11 @@ func MSE[T Float](grad, pred, target Mat[T]) T {
 	if !grad.IsZero() {
 		sameRows(fn, "grad", &grad, "pred", &pred)
 		sameCols(fn, "grad", &grad, "pred", &pred)
-		out := grad.region("grad")
-		for _, in := range []region{pred.region("pred"), target.region("target")} {
-			if !out.coincides(&in) {
-				disjoint(fn, []region{out}, []region{in})
-			}
+		if !grad.coincides(&pred) {
+			disjoint(fn, 1, []string{"grad", "pred"}, &grad, &pred)
+		}
+		if !grad.coincides(&target) {
+			disjoint(fn, 1, []string{"grad", "target"}, &grad, &target)
 		}
 	}
 	if pred.empty() {

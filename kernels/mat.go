@@ -89,6 +89,15 @@ func span(rows, cols, stride int, size uintptr) (n int, ok bool) {
 
 // check panics unless m is a valid view; name is the argument's.
 func (m *Mat[T]) check(fn, name string) {
+	// The ordinary case in one look: no size is negative, empty or huge.
+	if uint64(m.Rows|m.Cols|m.Stride) < 1<<31 && m.Rows > 0 && m.Cols <= m.Stride &&
+		uint64(m.Rows-1)*uint64(m.Stride)+uint64(m.Cols) <= uint64(len(m.Data)) {
+		return
+	}
+	m.checkAll(fn, name)
+}
+
+func (m *Mat[T]) checkAll(fn, name string) {
 	switch n, ok := 0, false; {
 	case m.Rows < 0 || m.Cols < 0:
 		panic(fmt.Sprintf("lockstep: %s: %s has the negative size %d×%d", fn, name, m.Rows, m.Cols))
@@ -136,55 +145,56 @@ func mismatch[T Float](fn, aName string, a *Mat[T], bName string, size int, what
 	panic(fmt.Sprintf("lockstep: %s: %s is %d×%d but %s has %d %s", fn, aName, a.Rows, a.Cols, bName, size, what))
 }
 
-// A region is the memory of an operand: rows of width bytes, stride bytes
-// apart. An operand without elements has no rows.
-type region struct {
-	name                 string
-	first, width, stride uintptr
-	rows                 int
+// An extent is the memory from an operand's first element to its last, gaps
+// included. An operand without elements has none.
+type extent struct{ lo, hi uintptr }
+
+func (m *Mat[T]) extent() extent {
+	if m.empty() {
+		return extent{}
+	}
+	lo := uintptr(unsafe.Pointer(unsafe.SliceData(m.Data)))
+	return extent{lo, lo + uintptr((m.Rows-1)*m.Stride+m.Cols)*unsafe.Sizeof(T(0))}
 }
 
-func (m *Mat[T]) region(name string) region {
-	if m.empty() {
-		return region{name: name}
-	}
-	size := unsafe.Sizeof(T(0))
-	return region{
-		name:   name,
-		first:  uintptr(unsafe.Pointer(unsafe.SliceData(m.Data))),
-		width:  uintptr(m.Cols) * size,
-		stride: uintptr(m.Stride) * size,
-		rows:   m.Rows,
-	}
-}
+func (e extent) meets(f extent) bool { return e.lo < f.hi && f.lo < e.hi }
 
 // row views a slice as a matrix of one row.
 func row[T Float](s []T) Mat[T] { return Mat[T]{Rows: 1, Cols: len(s), Data: s, Stride: len(s)} }
 
-func regionOf[T Float](name string, s []T) region {
-	m := row(s)
-	return m.region(name)
+// disjoint panics if one of the first operands, the outputs, has an element's
+// byte in common with another operand. Rows that interleave, as the halves of
+// one wider matrix do, have none.
+func disjoint[T Float](fn string, outputs int, names []string, operands ...*Mat[T]) {
+	var extents [8]extent
+	for i, m := range operands {
+		extents[i] = m.extent()
+	}
+	for i := range outputs {
+		for j := i + 1; j < len(operands); j++ {
+			if extents[i].meets(extents[j]) && operands[i].overlaps(operands[j]) {
+				panic(fmt.Sprintf("lockstep: %s: %s overlaps %s", fn, names[i], names[j]))
+			}
+		}
+	}
 }
 
-func (r *region) end() uintptr { return r.first + uintptr(r.rows-1)*r.stride + r.width }
-
-// overlaps reports whether the two share a byte that is an element of both.
-// Rows that interleave, as the halves of one wider matrix do, do not overlap.
-func (r *region) overlaps(s *region) bool {
-	if r.rows == 0 || s.rows == 0 || r.end() <= s.first || s.end() <= r.first {
-		return false
+// overlaps is the exact answer for two operands whose extents meet: it looks
+// for every row of one at the rows of the other that could meet it.
+func (m *Mat[T]) overlaps(o *Mat[T]) bool {
+	if m.Rows > o.Rows {
+		m, o = o, m
 	}
-	if r.rows > s.rows {
-		r, s = s, r
-	}
-	for i := range r.rows {
-		lo := r.first + uintptr(i)*r.stride
-		hi := lo + r.width
-		j := uintptr(0) // the first row of s that ends after lo
-		if lo >= s.first+s.width {
-			j = (lo-s.first-s.width)/s.stride + 1
+	size := unsafe.Sizeof(T(0))
+	a, aWidth, aPitch := m.extent().lo, uintptr(m.Cols)*size, uintptr(m.Stride)*size
+	b, bWidth, bPitch := o.extent().lo, uintptr(o.Cols)*size, uintptr(o.Stride)*size
+	for i := range m.Rows {
+		lo := a + uintptr(i)*aPitch
+		j := uintptr(0) // the first row of o that ends after lo
+		if lo >= b+bWidth {
+			j = (lo-b-bWidth)/bPitch + 1
 		}
-		if j < uintptr(s.rows) && s.first+j*s.stride < hi {
+		if j < uintptr(o.Rows) && b+j*bPitch < lo+aWidth {
 			return true
 		}
 	}
@@ -192,24 +202,7 @@ func (r *region) overlaps(s *region) bool {
 }
 
 // coincides reports whether the two are element for element the same memory.
-func (r *region) coincides(s *region) bool {
-	return r.first == s.first && r.width == s.width && r.rows == s.rows && (r.stride == s.stride || r.rows <= 1)
-}
-
-// disjoint panics if an output shares memory with another output or with an
-// input.
-func disjoint(fn string, outputs, inputs []region) {
-	for i := range outputs {
-		out := &outputs[i]
-		for j := i + 1; j < len(outputs); j++ {
-			if out.overlaps(&outputs[j]) {
-				panic(fmt.Sprintf("lockstep: %s: %s overlaps %s", fn, out.name, outputs[j].name))
-			}
-		}
-		for j := range inputs {
-			if out.overlaps(&inputs[j]) {
-				panic(fmt.Sprintf("lockstep: %s: %s overlaps %s", fn, out.name, inputs[j].name))
-			}
-		}
-	}
+func (m *Mat[T]) coincides(o *Mat[T]) bool {
+	return unsafe.SliceData(m.Data) == unsafe.SliceData(o.Data) && m.Rows == o.Rows && m.Cols == o.Cols &&
+		(m.Stride == o.Stride || m.Rows <= 1)
 }
