@@ -26,6 +26,7 @@ var sources = []struct {
 }{
 	{"dense", []kernel{{"panel", panel}, {"wide", wide}, {"narrow", narrow}, {"dot", dot}}},
 	{"grad", []kernel{{"grad", grad}, {"column", column}}},
+	{"pack", []kernel{{"transpose", transpose}}},
 	{"loss", []kernel{{"mse", mse}}},
 	{"update", []kernel{{"sgd", sgd}}},
 }
@@ -101,6 +102,7 @@ func (t target) tables() []byte {
 		s := t.machine(build.NewContext(), f).Spec()
 		fmt.Fprintf(&b, "\nvar %s%s = tiles[%s]{\n", t.isa, f.Name, f.Go)
 		fmt.Fprintf(&b, "panelCols: %d,\n", s.MaxCols*s.Lanes())
+		fmt.Fprintf(&b, "lanes: %d,\n", s.Lanes())
 		fmt.Fprintf(&b, "panelRows: %d,\n", panelRows(s, width{s.MaxCols, nil}))
 		fmt.Fprintf(&b, "wideCols: %d,\n", wideVecs(s)*s.Lanes())
 		fmt.Fprintf(&b, "wideUnit: %d,\n", 4*s.Lanes())

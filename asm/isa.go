@@ -156,6 +156,12 @@ type Machine interface {
 	// Gate: z = z if not y ≤ 0, else +0. Destroys y and t.
 	Gate(z, y, t Vec)
 
+	// LoadChunks loads 128 bits from each address, side by side, until v is
+	// full. TransposeChunks transposes the square of elements that each 128
+	// bits of vs, taken as rows, are.
+	LoadChunks(v Vec, at []Addr)
+	TransposeChunks(vs []Vec, t Vec)
+
 	// FoldRows halves each vector of vs down to one element, lane l + lane
 	// l+half, and says where the results are. It may destroy vs and t.
 	FoldRows(vs []Vec, t Vec) []Lane

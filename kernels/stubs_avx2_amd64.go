@@ -118,6 +118,22 @@ func columnAVX2F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *
 //go:noescape
 func columnAVX2F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 
+// dst[p,r] = src[r,p],  r < the lanes of a vector, p < cols
+//
+// The rows of dst and src are ldd and lds bytes apart; cols is a multiple of the
+// elements in 128 bits.
+//
+//go:noescape
+func transposeAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, cols int)
+
+// dst[p,r] = src[r,p],  r < the lanes of a vector, p < cols
+//
+// The rows of dst and src are ldd and lds bytes apart; cols is a multiple of the
+// elements in 128 bits.
+//
+//go:noescape
+func transposeAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, cols int)
+
 // d[q]    = pred[q] - target[q],  q < n
 // sum[l]  = lane[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
@@ -154,6 +170,7 @@ func sgdAVX2F64(w *float64, dw *float64, rate float64, n int)
 
 var avx2F32 = tiles[float32]{
 	panelCols: 24,
+	lanes:     8,
 	panelRows: 4,
 	wideCols:  64,
 	wideUnit:  32,
@@ -164,12 +181,14 @@ var avx2F32 = tiles[float32]{
 	dot:       dotAVX2F32,
 	grad:      gradAVX2F32,
 	column:    columnAVX2F32,
+	transpose: transposeAVX2F32,
 	mse:       mseAVX2F32,
 	sgd:       sgdAVX2F32,
 }
 
 var avx2F64 = tiles[float64]{
 	panelCols: 12,
+	lanes:     4,
 	panelRows: 4,
 	wideCols:  32,
 	wideUnit:  16,
@@ -180,6 +199,7 @@ var avx2F64 = tiles[float64]{
 	dot:       dotAVX2F64,
 	grad:      gradAVX2F64,
 	column:    columnAVX2F64,
+	transpose: transposeAVX2F64,
 	mse:       mseAVX2F64,
 	sgd:       sgdAVX2F64,
 }

@@ -118,6 +118,22 @@ func columnAVX512F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db
 //go:noescape
 func columnAVX512F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 
+// dst[p,r] = src[r,p],  r < the lanes of a vector, p < cols
+//
+// The rows of dst and src are ldd and lds bytes apart; cols is a multiple of the
+// elements in 128 bits.
+//
+//go:noescape
+func transposeAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, cols int)
+
+// dst[p,r] = src[r,p],  r < the lanes of a vector, p < cols
+//
+// The rows of dst and src are ldd and lds bytes apart; cols is a multiple of the
+// elements in 128 bits.
+//
+//go:noescape
+func transposeAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, cols int)
+
 // d[q]    = pred[q] - target[q],  q < n
 // sum[l]  = lane[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
@@ -154,6 +170,7 @@ func sgdAVX512F64(w *float64, dw *float64, rate float64, n int)
 
 var avx512F32 = tiles[float32]{
 	panelCols: 48,
+	lanes:     16,
 	panelRows: 8,
 	wideCols:  256,
 	wideUnit:  64,
@@ -164,12 +181,14 @@ var avx512F32 = tiles[float32]{
 	dot:       dotAVX512F32,
 	grad:      gradAVX512F32,
 	column:    columnAVX512F32,
+	transpose: transposeAVX512F32,
 	mse:       mseAVX512F32,
 	sgd:       sgdAVX512F32,
 }
 
 var avx512F64 = tiles[float64]{
 	panelCols: 24,
+	lanes:     8,
 	panelRows: 8,
 	wideCols:  128,
 	wideUnit:  32,
@@ -180,6 +199,7 @@ var avx512F64 = tiles[float64]{
 	dot:       dotAVX512F64,
 	grad:      gradAVX512F64,
 	column:    columnAVX512F64,
+	transpose: transposeAVX512F64,
 	mse:       mseAVX512F64,
 	sgd:       sgdAVX512F64,
 }

@@ -118,6 +118,22 @@ func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *
 //go:noescape
 func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 
+// dst[p,r] = src[r,p],  r < the lanes of a vector, p < cols
+//
+// The rows of dst and src are ldd and lds bytes apart; cols is a multiple of the
+// elements in 128 bits.
+//
+//go:noescape
+func transposeNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, cols int)
+
+// dst[p,r] = src[r,p],  r < the lanes of a vector, p < cols
+//
+// The rows of dst and src are ldd and lds bytes apart; cols is a multiple of the
+// elements in 128 bits.
+//
+//go:noescape
+func transposeNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, cols int)
+
 // d[q]    = pred[q] - target[q],  q < n
 // sum[l]  = lane[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
@@ -154,6 +170,7 @@ func sgdNEONF64(w *float64, dw *float64, rate float64, n int)
 
 var neonF32 = tiles[float32]{
 	panelCols: 12,
+	lanes:     4,
 	panelRows: 8,
 	wideCols:  64,
 	wideUnit:  16,
@@ -164,12 +181,14 @@ var neonF32 = tiles[float32]{
 	dot:       dotNEONF32,
 	grad:      gradNEONF32,
 	column:    columnNEONF32,
+	transpose: transposeNEONF32,
 	mse:       mseNEONF32,
 	sgd:       sgdNEONF32,
 }
 
 var neonF64 = tiles[float64]{
 	panelCols: 6,
+	lanes:     2,
 	panelRows: 8,
 	wideCols:  32,
 	wideUnit:  8,
@@ -180,6 +199,7 @@ var neonF64 = tiles[float64]{
 	dot:       dotNEONF64,
 	grad:      gradNEONF64,
 	column:    columnNEONF64,
+	transpose: transposeNEONF64,
 	mse:       mseNEONF64,
 	sgd:       sgdNEONF64,
 }

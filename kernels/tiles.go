@@ -11,20 +11,22 @@ import (
 // methods are the loops over blocks around them. The comments of the generated
 // declarations (stubs_*.go) say what each function computes.
 type tiles[T Float] struct {
+	lanes     int // elements of a vector
 	panelCols int // columns of the widest panel
 	panelRows int // rows of its tallest tile
 	wideCols  int // columns of the widest wide tile of one row
 	wideUnit  int // and of the narrowest
 	gradRows  int // rows of dw that grad computes
 
-	panel  func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
-	wide   func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
-	narrow func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
-	dot    func(lane [lanes]T, x, w *T, n int) [lanes]T
-	grad   func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
-	column func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
-	mse    func(lane [lanes]T, grad, pred, target *T, n int, c T) [lanes]T
-	sgd    func(w, dw *T, rate T, n int)
+	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	wide      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
+	dot       func(lane [lanes]T, x, w *T, n int) [lanes]T
+	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
+	column    func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
+	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, cols int)
+	mse       func(lane [lanes]T, grad, pred, target *T, n int, c T) [lanes]T
+	sgd       func(w, dw *T, rate T, n int)
 
 	scratch sync.Pool // of *scratch[T]
 }
@@ -183,7 +185,7 @@ func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
 // rows, is better copied panel by panel: its rows lie so far apart that they
 // crowd a few sets of the cache.
 func worthPacking[T Float](rows int, m *Mat[T]) bool {
-	return rows >= 64 && m.pitch() >= 2048
+	return rows >= 64 && m.pitch() >= 4096 || rows >= 256 && m.pitch() >= 2048
 }
 
 // block points at the elements (i, j) to (i+rows-1, j+cols-1) of m, whose rows
@@ -309,34 +311,28 @@ func (t *tiles[T]) backwardInput(dx, dz, w Mat[T]) {
 				c: dx, add: j > 0,
 				a: dz.at(0, j), lda: dz.pitch(), stepa: size[T](), n: min(fold, dz.Cols-j),
 			}
-			w.transpose(s.packed[:], k, cols, j, p.n)
+			t.packTransposed(s.packed[:], &w, k, cols, j, p.n)
 			t.panels(&p, 0, dx.Rows, k, cols, &s.packed[0], uintptr(cols)*size[T]())
 		}
 	}
 }
 
-// transpose copies the elements (i, j) to (i+rows-1, j+cols-1) of m to dst,
-// column after column, four rows at a time.
-func (m *Mat[T]) transpose(dst []T, i, rows, j, cols int) {
-	if cols == 0 {
-		return
+// packTransposed copies the elements (i, j) to (i+rows-1, j+cols-1) of m to
+// dst, column after column.
+func (t *tiles[T]) packTransposed(dst []T, m *Mat[T], i, rows, j, cols int) {
+	// Squares of 128 bits by vectors, what is left by elements.
+	chunk := 16 / int(size[T]())
+	rv, cv := rows/t.lanes*t.lanes, cols/chunk*chunk
+	for r := 0; r < rv && cv > 0; r += t.lanes {
+		t.transpose(&dst[r], uintptr(rows)*size[T](), m.at(i+r, j), m.pitch(), cv)
 	}
-	r := 0
-	for ; r+4 <= rows; r += 4 {
-		at := (i+r)*m.Stride + j
-		a := m.Data[at:][:cols]
-		b := m.Data[at+m.Stride:][:len(a)]
-		c := m.Data[at+2*m.Stride:][:len(a)]
-		d := m.Data[at+3*m.Stride:][:len(a)]
-		to := dst[r:]
-		for q := range a {
-			quad := to[q*rows:][:4]
-			quad[0], quad[1], quad[2], quad[3] = a[q], b[q], c[q], d[q]
+	for r := range rows {
+		from := 0
+		if r < rv {
+			from = cv
 		}
-	}
-	for ; r < rows; r++ {
-		for q, v := range m.Data[(i+r)*m.Stride+j:][:cols] {
-			dst[q*rows+r] = v
+		for q := from; q < cols; q++ {
+			dst[q*rows+r] = m.Data[(i+r)*m.Stride+j+q]
 		}
 	}
 }
