@@ -32,8 +32,8 @@ type tiles[T Float] struct {
 }
 
 func (t *tiles[T]) table() table[T] {
-	if t.panelCols > maxPanel || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
-		panic("lockstep: tiles are too wide for the memory set aside")
+	if maxPacked%t.panelCols != 0 || rowBlock%t.panelRows != 0 || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
+		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
 	return table[T]{forward: t.forward, backward: t.backward, mse: t.meanSquares, sgd: t.descend}
@@ -44,18 +44,20 @@ func (t *tiles[T]) table() table[T] {
 // multiply-adds: Go can neither preempt it nor collect garbage meanwhile.
 const (
 	maxFold = 256
-	maxWork = 1 << 18
+	maxWork = 1 << 19
 	maxRun  = 1 << 12 // elements of one operand, where memory is the limit
 
-	// Columns that any backend's tiles may have.
-	maxPanel = 48  // a panel
-	maxWide  = 128 // a wide tile of float64, half of one of float32
+	maxPacked = 960 // columns packed at a time: a multiple of every panel
+	rowBlock  = 256 // rows that meet all of them, from the second-level cache
+	maxWide   = 128 // columns of a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
-// at most 12288 elements and sixteen sums in sixteen lanes.
+// at most maxFold·maxPacked + 2·maxRun elements (2 MiB of float64) and sixteen
+// sums in sixteen lanes.
 type scratch[T Float] struct {
-	packed [maxFold * maxPanel]T
+	packed []T // panels of a right factor, as many as were needed so far
+	line   [2 * maxRun]T
 	lane   [16][lanes]T
 }
 
@@ -113,11 +115,61 @@ func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, ui
 	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, a, p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
 }
 
-// panels computes rows i to end-1 of a panel.
-func (t *tiles[T]) panels(p *product[T], i, end, j, cols int, b *T, ldb uintptr) {
-	tall := maxWork / maxFold / t.panelCols
+// rows computes rows i to end-1 of a panel, some tiles at a call.
+func (t *tiles[T]) rows(p *product[T], i, end, j, cols int, b *T, ldb uintptr) {
+	tall := maxWork / maxFold / t.panelCols / t.panelRows * t.panelRows
 	for ; i < end; i += tall {
 		p.block(t.panel, i, min(tall, end-i), j, cols, b, ldb)
+	}
+}
+
+// multiply computes rows from to end-1 of the product, whose right factor is
+// rows k and on of m, or with transposed columns k and on of it. The factor is
+// used as it lies, or packed in panels that a block of rows then shares.
+func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, transposed bool) {
+	cols := p.c.Cols
+	if !transposed && !worthPacking(end-from, m) {
+		for j := 0; j < cols && from < end; j += t.panelCols {
+			t.rows(p, from, end, j, min(t.panelCols, cols-j), m.at(k, j), m.pitch())
+		}
+		return
+	}
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	if need := max(1, p.n) * min(cols, maxPacked); len(s.packed) < need {
+		s.packed = make([]T, need)
+	}
+	for first := 0; first < cols; first += maxPacked {
+		last := min(first+maxPacked, cols)
+		for j := first; j < last; j += t.panelCols {
+			to := s.packed[(j-first)*p.n:]
+			if width := min(t.panelCols, last-j); transposed {
+				t.packTransposed(to, m, j, width, k, p.n)
+			} else {
+				m.pack(to, k, p.n, j, width)
+			}
+		}
+		for i := from; i < end; i += rowBlock {
+			for j := first; j < last; j += t.panelCols {
+				width := min(t.panelCols, last-j)
+				panel := unsafe.Add(unsafe.Pointer(&s.packed[0]), uintptr((j-first)*p.n)*size[T]())
+				t.rows(p, i, min(i+rowBlock, end), j, width, (*T)(panel), uintptr(width)*size[T]())
+			}
+		}
+	}
+}
+
+// worthPacking reports whether m, the right factor of a product with many
+// rows, is better copied in panels: its rows lie so far apart that they crowd
+// a few sets of the cache.
+func worthPacking[T Float](rows int, m *Mat[T]) bool {
+	return rows >= 64 && m.pitch() >= 4096 || rows >= 256 && m.pitch() >= 2048
+}
+
+// pack copies the elements (i, j) to (i+rows-1, j+cols-1) of m to dst.
+func (m *Mat[T]) pack(dst []T, i, rows, j, cols int) {
+	for r := range rows {
+		copy(dst[r*cols:][:cols], m.Data[(i+r)*m.Stride+j:])
 	}
 }
 
@@ -155,12 +207,6 @@ func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
 	if few > 2 {
 		few = 0
 	}
-	many := y.Rows - few
-	var s *scratch[T]
-	if worthPacking(many, &w) {
-		s = t.scratch.Get().(*scratch[T])
-		defer t.scratch.Put(s)
-	}
 	fold := even(x.Cols, maxFold)
 	for k := 0; k == 0 || k < x.Cols; k += fold {
 		p := product[T]{
@@ -170,34 +216,11 @@ func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
 		if k+p.n == x.Cols {
 			p.act = act
 		}
-		for j := 0; j < y.Cols && many > 0; j += t.panelCols {
-			cols := min(t.panelCols, y.Cols-j)
-			wj, ldw := w.block(k, p.n, j, cols, s)
-			t.panels(&p, 0, many, j, cols, wj, ldw)
-		}
+		t.multiply(&p, 0, y.Rows-few, &w, k, false)
 		if few > 0 {
 			t.fewRows(&p, few, w.at(k, 0), w.pitch())
 		}
 	}
-}
-
-// worthPacking reports whether m, the right factor of a product with many
-// rows, is better copied panel by panel: its rows lie so far apart that they
-// crowd a few sets of the cache.
-func worthPacking[T Float](rows int, m *Mat[T]) bool {
-	return rows >= 64 && m.pitch() >= 4096 || rows >= 256 && m.pitch() >= 2048
-}
-
-// block points at the elements (i, j) to (i+rows-1, j+cols-1) of m, whose rows
-// are ld bytes apart: in m itself, or copied to s if there is one.
-func (m *Mat[T]) block(i, rows, j, cols int, s *scratch[T]) (first *T, ld uintptr) {
-	if s == nil {
-		return m.at(i, j), m.pitch()
-	}
-	for r := range rows {
-		copy(s.packed[r*cols:][:cols], m.Data[(i+r)*m.Stride+j:])
-	}
-	return &s.packed[0], uintptr(cols) * size[T]()
 }
 
 // forwardNarrow takes the outputs one by one, each with its column of w tight.
@@ -231,9 +254,9 @@ func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
 		return m.at(i, j)
 	}
 	for k := range n {
-		s.packed[k] = m.Data[(i+k)*m.Stride+j]
+		s.line[k] = m.Data[(i+k)*m.Stride+j]
 	}
-	return &s.packed[0]
+	return &s.line[0]
 }
 
 // forwardLong computes column j of y when its sums are too long for one call:
@@ -264,56 +287,37 @@ func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 	}
 	// dz, db and the first rows of dw, panel by panel; then its other rows.
 	first := min(t.gradRows, dw.Rows)
-	var s *scratch[T]
-	if worthPacking(dw.Rows, &dy) {
-		s = t.scratch.Get().(*scratch[T])
-		defer t.scratch.Put(s)
-	}
 	fold := even(dy.Rows, maxFold)
-	for j := 0; j < dw.Cols; j += t.panelCols {
-		cols := min(t.panelCols, dw.Cols-j)
-		var dbj *T
-		if db != nil {
-			dbj = &db[j]
+	for i := 0; i == 0 || i < dy.Rows; i += fold {
+		p := product[T]{
+			c: dw, add: add || i > 0,
+			a: x.at(i, 0), lda: size[T](), stepa: x.pitch(), n: min(fold, dy.Rows-i),
 		}
-		for i := 0; i == 0 || i < dy.Rows; i += fold {
-			p := product[T]{
-				c: dw, add: add || i > 0,
-				a: x.at(i, 0), lda: size[T](), stepa: x.pitch(), n: min(fold, dy.Rows-i),
+		for j := 0; j < dw.Cols; j += t.panelCols {
+			dbj, dbinit := (*T)(nil), zero[T]()
+			if db != nil {
+				dbj = &db[j]
+				if p.add {
+					dbinit = dbj
+				}
 			}
 			init, ldinit := p.init(0, j)
-			dbinit := zero[T]()
-			if p.add && dbj != nil {
-				dbinit = dbj
-			}
 			t.grad(dw.at(0, j), dw.pitch(), init, ldinit, dbj, dbinit,
-				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), first, cols, p.n, int(act))
-			if first < dw.Rows {
-				dzj, lddz := dy.block(i, p.n, j, cols, s)
-				t.panels(&p, first, dw.Rows, j, cols, dzj, lddz)
-			}
+				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(),
+				first, min(t.panelCols, dw.Cols-j), p.n, int(act))
 		}
+		t.multiply(&p, first, dw.Rows, &dy, i, false)
 	}
-	if !dx.empty() {
-		t.backwardInput(dx, dy, w)
+	if dx.empty() {
+		return
 	}
-}
-
-// backwardInput computes dx = dz·wᵀ, with wᵀ packed a block at a time.
-func (t *tiles[T]) backwardInput(dx, dz, w Mat[T]) {
-	s := t.scratch.Get().(*scratch[T])
-	defer t.scratch.Put(s)
-	fold := even(dz.Cols, maxFold)
-	for k := 0; k < dx.Cols; k += t.panelCols {
-		cols := min(t.panelCols, dx.Cols-k)
-		for j := 0; j == 0 || j < dz.Cols; j += fold {
-			p := product[T]{
-				c: dx, add: j > 0,
-				a: dz.at(0, j), lda: dz.pitch(), stepa: size[T](), n: min(fold, dz.Cols-j),
-			}
-			t.packTransposed(s.packed[:], &w, k, cols, j, p.n)
-			t.panels(&p, 0, dx.Rows, k, cols, &s.packed[0], uintptr(cols)*size[T]())
+	fold = even(dy.Cols, maxFold)
+	for j := 0; j == 0 || j < dy.Cols; j += fold {
+		p := product[T]{
+			c: dx, add: j > 0,
+			a: dy.at(0, j), lda: dy.pitch(), stepa: size[T](), n: min(fold, dy.Cols-j),
 		}
+		t.multiply(&p, 0, dx.Rows, &w, j, true)
 	}
 }
 
@@ -357,9 +361,9 @@ func (t *tiles[T]) backwardColumn(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act
 			wk = w.tightColumn(0, k, cols, s)
 		}
 		if dw.Stride > 1 {
-			dwk = &s.packed[maxRun]
+			dwk = &s.line[maxRun]
 			for c := range cols {
-				s.packed[maxRun+c] = dw.Data[(k+c)*dw.Stride]
+				s.line[maxRun+c] = dw.Data[(k+c)*dw.Stride]
 			}
 		}
 		for i := 0; i == 0 || i < dy.Rows; i += tall {
@@ -379,7 +383,7 @@ func (t *tiles[T]) backwardColumn(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act
 		}
 		if dw.Stride > 1 {
 			for c := range cols {
-				dw.Data[(k+c)*dw.Stride] = s.packed[maxRun+c]
+				dw.Data[(k+c)*dw.Stride] = s.line[maxRun+c]
 			}
 		}
 		act, dbp = Identity, nil
@@ -404,7 +408,7 @@ func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
 	s := t.scratch.Get().(*scratch[T])
 	defer t.scratch.Put(s)
 	const block = maxRun / lanes * lanes
-	p, d := s.packed[:block], s.packed[maxRun:maxRun+block]
+	p, d := s.line[:block], s.line[maxRun:maxRun+block]
 	total := pred.Rows * pred.Cols
 	for q := 0; q < total; q += block {
 		n := min(block, total-q)
