@@ -36,7 +36,8 @@ var libraries = []library{
 // open opens all libraries, for the instructions of the backend in use at the
 // first call, and returns what is wrong with each, or "".
 var open = sync.OnceValue(func() map[string]string {
-	environment(blisNames())
+	oneThread()
+	instructions()
 	wrong := map[string]string{}
 	for _, lib := range libraries {
 		file := C.CString(lib.file)
@@ -49,32 +50,38 @@ var open = sync.OnceValue(func() map[string]string {
 	return wrong
 })
 
-// environment makes every peer use one thread and the instructions of the
-// backend in use. The libraries read it once, when they are opened.
-func environment(blisNames bool) {
-	env := map[string]string{
-		"OPENBLAS_NUM_THREADS": "1",
-		"BLIS_NUM_THREADS":     "1",
-		"OMP_NUM_THREADS":      "1",
+// oneThread and instructions set what the libraries read when they are opened:
+// the first before any of them, since they share OpenMP's library.
+func oneThread() {
+	for _, name := range []string{"OPENBLAS_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS"} {
+		os.Setenv(name, "1")
 	}
-	// OpenBLAS and BLIS know CPUs by their model and take a newer one for
-	// something old. BLIS up to 0.9 wants the numbers of its list.
-	blis := map[string]string{"avx512": "0", "avx2": "3"}
-	if blisNames {
-		blis = map[string]string{"avx512": "skx", "avx2": "haswell"}
-	}
-	switch isa := kernels.Backend(); isa {
+}
+
+// instructions holds every library to those of the backend in use. OpenBLAS
+// and BLIS know CPUs by their model, and take a newer one for something old;
+// BLIS before 1.0 wants the numbers of its list.
+func instructions() {
+	env := map[string]string{"OPENBLAS_CORETYPE": "", "OPENBLAS_L2_SIZE": "", "BLIS_ARCH_TYPE": "", "ONEDNN_MAX_CPU_ISA": "", "DNNL_MAX_CPU_ISA": ""}
+	names := blisNames()
+	switch kernels.Backend() {
 	case "avx512":
-		env["OPENBLAS_CORETYPE"], env["BLIS_ARCH_TYPE"] = "SkylakeX", blis[isa]
+		env["OPENBLAS_CORETYPE"], env["BLIS_ARCH_TYPE"] = "SkylakeX", "0"
+		if names {
+			env["BLIS_ARCH_TYPE"] = "skx"
+		}
 	case "avx2":
-		env["OPENBLAS_CORETYPE"], env["BLIS_ARCH_TYPE"] = "Haswell", blis[isa]
-		env["ONEDNN_MAX_CPU_ISA"] = "AVX2"
-	}
-	for _, name := range []string{"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "BLIS_ARCH_TYPE", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"} {
-		os.Unsetenv(name)
+		env["OPENBLAS_CORETYPE"], env["BLIS_ARCH_TYPE"], env["ONEDNN_MAX_CPU_ISA"] = "Haswell", "3", "AVX2"
+		if names {
+			env["BLIS_ARCH_TYPE"] = "haswell"
+		}
 	}
 	for name, value := range env {
-		os.Setenv(name, value)
+		if value == "" {
+			os.Unsetenv(name)
+		} else {
+			os.Setenv(name, value)
+		}
 	}
 }
 
