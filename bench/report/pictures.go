@@ -98,8 +98,7 @@ func (r *results) roofline(typ string) (*plot.Plot, error) {
 	p.Title.Text = fmt.Sprintf("%s, %s", typ, r.Backend)
 	p.X.Label.Text, p.Y.Label.Text = "operations per byte, each operand moved once", "GFLOP/s"
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
-	p.Legend.Top, p.Legend.Left = true, true
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{}, ticks{}
 
 	var ours, theirs [2]plotter.XYs
 	lowest := math.Inf(1)
@@ -166,7 +165,7 @@ func (r *results) roofline(typ string) (*plot.Plot, error) {
 		p.Legend.Add(s.name, dots)
 	}
 	p.X.Min, p.X.Max = left, right
-	p.Y.Min, p.Y.Max = lowest/1.5, peak*4 // room for the legend
+	p.Y.Min, p.Y.Max = lowest/2, peak*1.5
 	return p, nil
 }
 
@@ -175,7 +174,7 @@ func (r *results) ratios(typ string, op peers.Op) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%s, %s, %s: above 1 Lockstep is faster", op, typ, r.Backend)
 	p.Y.Label.Text = "their time / ours"
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, ticks{}
 	p.Legend.Top = true
 	p.X.Tick.Label.Rotation = math.Pi / 5
 	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
@@ -227,7 +226,22 @@ func (r *results) ratios(typ string, op peers.Op) (*plot.Plot, error) {
 		p.Legend.Add(name, dots)
 	}
 	p.NominalX(labels...)
-	p.X.Min, p.X.Max = -0.5, float64(len(labels))+2 // room for the legend
+	p.X.Min, p.X.Max = -0.5, 1.15*float64(len(labels)) // room for the legend
 	p.Y.Min, p.Y.Max = low/1.2, high*1.2
 	return p, nil
+}
+
+// ticks are 1, 2 and 5 times powers of ten.
+type ticks struct{}
+
+func (ticks) Ticks(low, high float64) []plot.Tick {
+	var list []plot.Tick
+	for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {
+		for _, m := range []float64{1, 2, 5} {
+			if v := m * math.Pow(10, e); low <= v && v <= high {
+				list = append(list, plot.Tick{Value: v, Label: fmt.Sprintf("%.3g", v)})
+			}
+		}
+	}
+	return list
 }

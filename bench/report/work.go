@@ -151,35 +151,36 @@ func (r *results) limits(count int, d time.Duration) {
 	progress()
 }
 
-// layers times both passes of both types, ours first.
+// layers times both passes of the types asked for, ours first.
 func layers(o options, s peers.Shape, count int, d time.Duration) []dense {
 	var list []dense
-	if strings.Contains(o.types, "f64") {
-		list = append(list, passes[float64](o, s, "f64", count, d)...)
-	}
-	if strings.Contains(o.types, "f32") {
-		list = append(list, passes[float32](o, s, "f32", count, d)...)
+	for typ := range strings.SplitSeq(o.types, ",") {
+		for _, op := range []peers.Op{peers.Forward, peers.Backward} {
+			list = append(list, pass(o, s, typ, op, count, d))
+		}
 	}
 	return list
 }
 
-func passes[T kernels.Float](o options, s peers.Shape, typ string, count int, d time.Duration) []dense {
-	var list []dense
-	l := peers.NewLayer[T](s)
-	for _, op := range []peers.Op{peers.Forward, peers.Backward} {
-		ours := peers.Ours[T]()
-		all := []contender{{ours.Name, ours.Prepare(l, op)}}
-		for _, p := range peers.List[T]() {
-			if inGo := p.Name == "gonum" || p.Name == "vek"; !o.wants(p.Name) || inGo && s.Flops(op) > 1e9 {
-				continue // it would take seconds to lose
-			}
-			if run := p.Prepare(l, op); run != nil {
-				all = append(all, contender{p.Name, run})
-			}
-		}
-		list = append(list, dense{s, typ, op, turns(count, d, all)})
+func pass(o options, s peers.Shape, typ string, op peers.Op, count int, d time.Duration) dense {
+	if typ == "f32" {
+		return dense{s, typ, op, timings[float32](o, s, op, count, d)}
 	}
-	return list
+	return dense{s, typ, op, timings[float64](o, s, op, count, d)}
+}
+
+func timings[T kernels.Float](o options, s peers.Shape, op peers.Op, count int, d time.Duration) []timing {
+	l, ours := peers.NewLayer[T](s), peers.Ours[T]()
+	all := []contender{{ours.Name, ours.Prepare(l, op)}}
+	for _, p := range peers.List[T]() {
+		if inGo := p.Name == "gonum" || p.Name == "vek"; !o.wants(p.Name) || inGo && s.Flops(op) > 1e9 {
+			continue // it would take seconds to lose
+		}
+		if run := p.Prepare(l, op); run != nil {
+			all = append(all, contender{p.Name, run})
+		}
+	}
+	return turns(count, d, all)
 }
 
 // price times the same pass in a fixed order and in a free one.
@@ -216,11 +217,7 @@ func (r *results) sweep(o options) {
 		seen[s] = true
 		for _, m := range layers(o, s, 3, 300*time.Microsecond) {
 			if _, lead := m.best(); lead < 0.95 {
-				for _, again := range layers(o, s, 9, 2*time.Millisecond) {
-					if again.Type == m.Type && again.Op == m.Op {
-						m = again
-					}
-				}
+				m = pass(o, s, m.Type, m.Op, 9, time.Millisecond)
 			}
 			r.Dense = append(r.Dense, m)
 		}
