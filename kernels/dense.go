@@ -24,7 +24,10 @@ var (
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
 // valid, y overlaps an input, or act is unknown.
 func DenseForward[T Float](y, x, w Mat[T], b []T, act Activation) {
-	const fn = "DenseForward"
+	denseForward("DenseForward", y, x, w, b, act)
+}
+
+func denseForward[T Float](fn string, y, x, w Mat[T], b []T, act Activation) {
 	act.check(fn)
 	y.check(fn, "y")
 	x.check(fn, "x")

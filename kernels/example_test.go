@@ -75,6 +75,31 @@ func ExampleDenseForward() {
 	// [10.5 0]
 }
 
+func ExamplePack() {
+	w := kernels.MatOf(3, 2, []float64{
+		1, -1,
+		0, 1,
+		1, -1,
+	})
+	layer := kernels.Pack(w, []float64{0.5, 0.5}) // once
+	y := kernels.NewMat[float64](1, 2)
+	for _, x := range [][]float64{{1, 2, 3}, {4, 5, 6}} { // many times
+		layer.Forward(y, kernels.MatOf(1, 3, x), kernels.ReLU)
+		fmt.Println(y.Row(0))
+	}
+	// Output:
+	// [4.5 0]
+	// [10.5 0]
+}
+
+func ExamplePacked_Forward() {
+	layer := kernels.Pack(kernels.MatOf(1, 2, []float32{1, -1}), nil)
+	y := kernels.NewMat[float32](3, 2)
+	layer.Forward(y, kernels.MatOf(3, 1, []float32{-2, 0, 2}), kernels.ReLU)
+	fmt.Println(y.Data)
+	// Output: [0 2 0 0 2 0]
+}
+
 func ExampleDenseBackward() {
 	x := kernels.MatOf(2, 1, []float64{1, 2})
 	w := kernels.MatOf(1, 2, []float64{3, -4})

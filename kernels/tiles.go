@@ -47,8 +47,8 @@ const (
 	maxWork = 1 << 19
 	maxRun  = 1 << 12 // elements of one operand, where memory is the limit
 
-	maxPacked = 960 // columns packed at a time: a multiple of every panel
-	rowBlock  = 256 // rows that meet all of them, from the second-level cache
+	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
+	rowBlock  = 256 // rows of that block, for the second-level cache
 	maxWide   = 128 // columns of a wide tile of float64, half of one of float32
 )
 
@@ -124,46 +124,40 @@ func (t *tiles[T]) rows(p *product[T], i, end, j, cols int, b *T, ldb uintptr) {
 }
 
 // multiply computes rows from to end-1 of the product, whose right factor is
-// rows k and on of m, or with transposed columns k and on of it. The factor is
-// used as it lies, or packed in panels that a block of rows then shares.
+// rows k and on of m, or with transposed columns k and on of it. A block of
+// rows meets panel after panel, which lie in m or are packed before.
 func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, transposed bool) {
-	cols := p.c.Cols
-	if !transposed && !worthPacking(end-from, m) {
-		for j := 0; j < cols && from < end; j += t.panelCols {
-			t.rows(p, from, end, j, min(t.panelCols, cols-j), m.at(k, j), m.pitch())
+	var packed []T
+	if transposed || end-from >= 64 && crowded(m.pitch()) {
+		s := t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+		if need := max(1, p.n) * min(p.c.Cols, maxPacked); len(s.packed) < need {
+			s.packed = make([]T, need)
 		}
-		return
+		packed = s.packed
 	}
-	s := t.scratch.Get().(*scratch[T])
-	defer t.scratch.Put(s)
-	if need := max(1, p.n) * min(cols, maxPacked); len(s.packed) < need {
-		s.packed = make([]T, need)
-	}
-	for first := 0; first < cols; first += maxPacked {
-		last := min(first+maxPacked, cols)
-		for j := first; j < last; j += t.panelCols {
-			to := s.packed[(j-first)*p.n:]
-			if width := min(t.panelCols, last-j); transposed {
-				t.packTransposed(to, m, j, width, k, p.n)
+	for first := 0; first < p.c.Cols; first += maxPacked {
+		last := min(first+maxPacked, p.c.Cols)
+		for j := first; j < last && packed != nil; j += t.panelCols {
+			to := packed[(j-first)*p.n:]
+			if cols := min(t.panelCols, last-j); transposed {
+				t.packTransposed(to, m, j, cols, k, p.n)
 			} else {
-				m.pack(to, k, p.n, j, width)
+				m.pack(to, k, p.n, j, cols)
 			}
 		}
 		for i := from; i < end; i += rowBlock {
 			for j := first; j < last; j += t.panelCols {
-				width := min(t.panelCols, last-j)
-				panel := unsafe.Add(unsafe.Pointer(&s.packed[0]), uintptr((j-first)*p.n)*size[T]())
-				t.rows(p, i, min(i+rowBlock, end), j, width, (*T)(panel), uintptr(width)*size[T]())
+				cols := min(t.panelCols, last-j)
+				b, ldb := m.at(k, j), m.pitch()
+				if packed != nil {
+					b = (*T)(unsafe.Add(unsafe.Pointer(&packed[0]), uintptr((j-first)*p.n)*size[T]()))
+					ldb = uintptr(cols) * size[T]()
+				}
+				t.rows(p, i, min(i+rowBlock, end), j, cols, b, ldb)
 			}
 		}
 	}
-}
-
-// worthPacking reports whether m, the right factor of a product with many
-// rows, is better copied in panels: its rows lie so far apart that they crowd
-// a few sets of the cache.
-func worthPacking[T Float](rows int, m *Mat[T]) bool {
-	return rows >= 64 && m.pitch() >= 4096 || rows >= 256 && m.pitch() >= 2048
 }
 
 // pack copies the elements (i, j) to (i+rows-1, j+cols-1) of m to dst.

@@ -1,0 +1,75 @@
+package kernels
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Packed is a dense layer's weights and bias, laid out once for many calls of
+// [Packed.Forward]. It is safe for concurrent use and never changes.
+type Packed[T Float] struct {
+	w    Mat[T]
+	bias []T
+}
+
+// Pack returns a copy of w and b for [Packed.Forward]: w is in×out, b has out
+// elements or is nil and then counts as +0. What happens to w and b later does
+// not matter. w and b may overlap.
+//
+// The copy starts at a cache line, and its rows lie so far apart that they do
+// not crowd the same sets of the cache. It takes in·(out·s + 128) bytes at the
+// most, with s the element's size. Any backend can use it.
+//
+// It panics if w is not a valid Mat, if b is not as long as w has columns, or
+// if the copy would overflow int.
+func Pack[T Float](w Mat[T], b []T) *Packed[T] {
+	const fn = "Pack"
+	w.check(fn, "w")
+	if b != nil {
+		colsAreLen(fn, "w", &w, "b", b)
+	}
+	const line = 64
+	size := int(unsafe.Sizeof(T(0)))
+	perLine := line / size
+	stride := w.Cols // narrow layers read columns, and one column is best tight
+	if w.Cols >= narrow {
+		stride = (w.Cols + perLine - 1) / perLine * perLine
+		if crowded(uintptr(stride * size)) {
+			stride += perLine
+		}
+	}
+	p := &Packed[T]{w: Mat[T]{Rows: w.Rows, Cols: w.Cols, Stride: stride}}
+	n, ok := span(w.Rows, w.Cols, stride, unsafe.Sizeof(T(0)))
+	if !ok || n+perLine < n {
+		panic(fmt.Sprintf("lockstep: %s: w is %d×%d, whose copy overflows int", fn, w.Rows, w.Cols))
+	}
+	if n > 0 {
+		data := make([]T, n+perLine)
+		skip := -int(uintptr(unsafe.Pointer(&data[0]))/uintptr(size)) & (perLine - 1)
+		p.w.Data = data[skip : skip+n]
+		for k := range w.Rows {
+			copy(p.w.Row(k), w.Row(k))
+		}
+	}
+	if b != nil {
+		p.bias = append([]T{}, b...)
+	}
+	return p
+}
+
+// Forward computes the packed layer for a batch of n rows:
+//
+//	y[i,j] = act(Σ_k x[i,k]·w[k,j] + b[j])
+//
+// x is n×in and y is n×out. y must not overlap x. The bits are those of
+// [DenseForward]: so are the order of the sums and the corner values.
+//
+// It panics, before it writes anything, if the shapes disagree, a Mat is not
+// valid, y overlaps x, or act is unknown.
+func (p *Packed[T]) Forward(y, x Mat[T], act Activation) {
+	denseForward("Packed.Forward", y, x, p.w, p.bias, act)
+}
+
+// crowded reports whether rows that many bytes apart fall into few sets of a
+// cache, so that a panel of them does not stay there.
+func crowded(pitch uintptr) bool { return pitch >= 4096 && pitch%512 == 0 }
