@@ -7,7 +7,11 @@
 //
 // The first needs nothing but Go. The tag cpeers adds, through a C compiler,
 // the peers OpenBLAS, BLIS and oneDNN as far as they are installed, the limits
-// of the machine and the price of a fixed order. Names are key=value:
+// of the machine and the price of a fixed order. On Debian all of them are
+//
+//	apt install gcc libopenblas-dev libblis-dev libdnnl-dev python3-numpy python3-torch
+//
+// where the last two are for the report alone. Names are key=value:
 //
 //	shape=64x256x256/type=f32/op=forward/backend=avx512
 //	shape=64x256x256/type=f32/op=forward/peer=openblas

@@ -44,7 +44,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "fewer shapes and shorter samples")
 	flag.StringVar(&o.shapes, "shapes", "", "only these `shapes`, such as 64x256x256,1x64x64")
 	flag.StringVar(&o.types, "types", "f64,f32", "only these `types`")
-	flag.StringVar(&o.peers, "peers", "", "only these `peers`; \"none\" for ours alone")
+	flag.StringVar(&o.peers, "peers", "", "only these `peers`, such as openblas,onednn, and no regression; none for ours alone")
 	flag.StringVar(&o.out, "out", "report-out", "write to this `directory`")
 	flag.IntVar(&o.count, "count", 0, "samples of each (9, or 5 if -quick)")
 	flag.BoolVar(&o.sweep, "sweep", false, "instead, 400 shapes: list those where ours is slower than the best peer by more than 10 %")

@@ -27,8 +27,7 @@ func (d *document) write(dir string) error {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Lockstep beside its peers\n\n%s. One thread; ours and theirs in turns, medians of %d samples", d.machine(), d.count)
-	fmt.Fprintf(&b, "; %d s in all.\n", int(d.took.Seconds()))
+	fmt.Fprintf(&b, "# Lockstep beside its peers\n\n%s; measured in %d s.\n", d.machine(), int(d.took.Seconds()))
 	name := "report.md"
 	switch best := &d.results[0]; {
 	case d.sweep:
@@ -38,6 +37,14 @@ func (d *document) write(dir string) error {
 		name = "smooth.md"
 		best.writeSteps(&b)
 	default:
+		fmt.Fprintf(&b, `
+One thread; ours and theirs in turns; medians of %d samples. A forward pass is
+y = relu(x·w + b) and counts as 2·n·in·out operations; a backward pass is dz,
+db, dw and dx and counts as 4·n·in·out. The ratio is the best peer's time over
+ours: above 1 ours is faster. The roof is what the limits allow: all
+multiply-adds at the peak, or each operand moved once from the level that holds
+them all, whichever takes longer.
+`, d.count)
 		for i := range d.results {
 			d.results[i].writeDense(&b)
 		}
@@ -84,12 +91,6 @@ func (r *results) writeDense(b *strings.Builder) {
 		b.WriteString(".\n")
 	}
 	fmt.Fprintf(b, `
-A forward pass is y = relu(x·w + b) and counts as 2·n·in·out operations; a
-backward pass is dz, db, dw and dx and counts as 4·n·in·out. The ratio is the
-best peer's time over ours: above 1 ours is faster. The roof is what the limits
-allow: all multiply-adds at the peak, or each operand moved once from the level
-that holds them all, whichever takes longer.
-
 | n×in×out | type | pass | ours | GFLOP/s | best peer | GFLOP/s | ratio | of the roof |
 | --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: |
 `)
@@ -230,7 +231,7 @@ func (r *results) writeSweep(b *strings.Builder) {
 		_, m := q.best()
 		return int(math.Copysign(1, l-m))
 	})
-	fmt.Fprintf(b, "\nBackend %s: of %d passes, %d run slower than the best peer by more than 10 %%. The geometric mean of the ratios is %.2f.\n",
+	fmt.Fprintf(b, "\nBackend %s: of %d passes, %d run slower than the best peer by more than 10 %%,\nby the medians of 9 samples after a first look at 3. The geometric mean of all\nratios is %.2f.\n",
 		r.Backend, count, len(worse), math.Exp(sum/float64(count)))
 	if len(worse) == 0 {
 		return
@@ -244,7 +245,7 @@ func (r *results) writeSweep(b *strings.Builder) {
 }
 
 func (r *results) writeSteps(b *strings.Builder) {
-	fmt.Fprintf(b, "\nBackend %s: %d steps above 1.5× between neighbours, up or down.\n", r.Backend, len(r.Steps))
+	fmt.Fprintf(b, "\nBackend %s: %d steps above 1.5× between neighbours, up or down, of the fastest\nof 5 samples.\n", r.Backend, len(r.Steps))
 	if len(r.Steps) == 0 {
 		return
 	}
