@@ -13,10 +13,8 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,9 +149,8 @@ func parseShapes(list string) ([]peers.Shape, error) {
 	var shapes []peers.Shape
 	for text := range strings.SplitSeq(list, ",") {
 		var s peers.Shape
-		var rest string
-		n, err := fmt.Sscanf(text+" .", "%dx%dx%d %s", &s.N, &s.In, &s.Out, &rest)
-		if n != 4 || err != nil && !errors.Is(err, io.EOF) || rest != "." || min(s.N, s.In, s.Out) < 1 {
+		fmt.Sscanf(text, "%dx%dx%d", &s.N, &s.In, &s.Out) // what it leaves out shows in s
+		if s.String() != text || min(s.N, s.In, s.Out) < 1 {
 			return nil, fmt.Errorf("-shapes has %q, which is not like 64x256x256", text)
 		}
 		shapes = append(shapes, s)
