@@ -45,7 +45,7 @@ func denseForward[T Float](fn string, y, x, w Mat[T], b []T, act Activation) {
 	}
 	raceRead(&x, &w, &bRow)
 	raceWrite(&y)
-	current[T]().forward(y, x, w, b, act)
+	current[T]().forwardShared(y, x, w, b, act)
 }
 
 // DenseBackward computes the gradients of DenseForward from dy, the gradient
@@ -113,5 +113,5 @@ func denseBackward[T Float](fn string, dx, dw Mat[T], db []T, dy, y, x, w Mat[T]
 	disjoint(fn, 4, backwardOperands, &dx, &dw, &dbRow, &dy, &y, &x, &w)
 	raceRead(&y, &x, &w)
 	raceWrite(&dx, &dw, &dbRow, &dy)
-	current[T]().backward(dx, dw, db, dy, y, x, w, act, add)
+	current[T]().backwardShared(dx, dw, db, dy, y, x, w, act, add)
 }

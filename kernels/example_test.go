@@ -187,6 +187,14 @@ func ExampleBackend() {
 }
 
 // Every backend gives the same bits.
+func ExampleSetWorkers() {
+	defer kernels.SetWorkers(2)() // until the function returns
+	x, w, y := kernels.NewMat[float32](256, 512), kernels.NewMat[float32](512, 512), kernels.NewMat[float32](256, 512)
+	kernels.DenseForward(y, x, w, nil, kernels.Identity) // on two cores
+	fmt.Println(y.Row(255)[511])
+	// Output: 0
+}
+
 func ExampleSetBackend() {
 	x, w := kernels.MatOf(1, 3, []float32{0.1, 0.2, 0.3}), kernels.MatOf(3, 1, []float32{0.4, 0.5, 0.6})
 	seen := map[float32]bool{}

@@ -149,8 +149,11 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, tran
 		for i := from; i < end; i += rowBlock {
 			for j := first; j < last; j += t.panelCols {
 				cols := min(t.panelCols, last-j)
-				b, ldb := m.at(k, j), m.pitch()
-				if packed != nil {
+				var b *T
+				ldb := m.pitch()
+				if packed == nil {
+					b = m.at(k, j)
+				} else {
 					b = (*T)(unsafe.Add(unsafe.Pointer(&packed[0]), uintptr((j-first)*p.n)*size[T]()))
 					ldb = uintptr(cols) * size[T]()
 				}

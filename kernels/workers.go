@@ -1,0 +1,128 @@
+package kernels
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// workers is how many goroutines one call may use, the caller's among them,
+// less one: so that the zero value is the default.
+var workers atomic.Int32
+
+// SetWorkers lets every call of DenseForward, Packed.Forward, DenseBackward and
+// DenseBackwardAdd use up to n goroutines, the caller's among them. The default
+// is 1: no goroutine is started unless asked. The returned function sets the
+// number that was in use before.
+//
+// Work is split over outputs only (rows or columns of y, rows of dw together
+// with columns of dx), never within a sum, so the bits do not depend on n.
+// Small layers stay with the caller: starting a goroutine takes longer.
+//
+// It panics if n is less than 1 or more than 1<<16.
+func SetWorkers(n int) (restore func()) {
+	if n < 1 || n > 1<<16 {
+		panic(fmt.Sprintf("lockstep: SetWorkers: n is %d but must be from 1 to %d", n, 1<<16))
+	}
+	old := workers.Swap(int32(n - 1))
+	return func() { workers.Store(old) }
+}
+
+const (
+	minShare = 1 << 19 // multiply-adds that are worth a goroutine
+	rowUnit  = 8       // where rows and columns are cut: at whole tiles and
+	colUnit  = 16      // vectors of every backend
+)
+
+// shares is how many goroutines are to share work over length rows or columns,
+// in pieces of at least least.
+func shares(work float64, length, least int) int {
+	n := int(workers.Load()) + 1
+	if n == 1 {
+		return 1
+	}
+	return max(1, min(n, length/least, int(work/minShare)))
+}
+
+// split calls f for count pieces of [0, length), cut at multiples of unit, each
+// in a goroutine of its own but for the first, and waits for all.
+func split(count, length, unit int, f func(from, to int)) {
+	var wg sync.WaitGroup
+	cut := func(i int) int {
+		if i == count {
+			return length
+		}
+		return length / unit * i / count * unit
+	}
+	for i := 1; i < count; i++ {
+		wg.Go(func() { f(cut(i), cut(i+1)) })
+	}
+	f(0, cut(1))
+	wg.Wait()
+}
+
+// rowsFrom and colsFrom are the parts of m that lie in a range of rows or columns.
+
+func (m Mat[T]) rowsFrom(from, to int) Mat[T] {
+	m.Rows = to - from
+	if m.empty() {
+		m.Data = nil
+	} else {
+		m.Data = m.Data[from*m.Stride : (to-1)*m.Stride+m.Cols]
+	}
+	return m
+}
+
+func (m Mat[T]) colsFrom(from, to int) Mat[T] {
+	m.Cols = to - from
+	if m.empty() {
+		m.Data = nil
+	} else {
+		m.Data = m.Data[from : (m.Rows-1)*m.Stride+to]
+	}
+	return m
+}
+
+// forwardShared is the table's forward by several goroutines, if it is worth
+// that.
+func (t *table[T]) forwardShared(y, x, w Mat[T], b []T, act Activation) {
+	work := float64(y.Rows) * float64(y.Cols) * float64(x.Cols)
+	// Many columns are better split than rows: a piece of w meets one worker.
+	if n := shares(work, y.Cols, 128); n > 1 {
+		split(n, y.Cols, colUnit, func(from, to int) {
+			bias := b
+			if b != nil {
+				bias = b[from:to]
+			}
+			t.forward(y.colsFrom(from, to), x, w.colsFrom(from, to), bias, act)
+		})
+		return
+	}
+	if n := shares(work, y.Rows, 2*rowUnit); n > 1 {
+		split(n, y.Rows, rowUnit, func(from, to int) {
+			t.forward(y.rowsFrom(from, to), x.rowsFrom(from, to), w, b, act)
+		})
+		return
+	}
+	t.forward(y, x, w, b, act)
+}
+
+// backwardShared is the table's backward by several goroutines, if it is worth
+// that: dz and db first, by the caller alone, as a layer without inputs; then
+// rows of dw with columns of dx.
+func (t *table[T]) backwardShared(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
+	n := shares(work, x.Cols, 2*colUnit)
+	if n == 1 {
+		t.backward(dx, dw, db, dy, y, x, w, act, add)
+		return
+	}
+	t.backward(Mat[T]{}, dw.rowsFrom(0, 0), db, dy, y, x.colsFrom(0, 0), w.rowsFrom(0, 0), act, add)
+	split(n, x.Cols, colUnit, func(from, to int) {
+		part := dx
+		if !dx.IsZero() {
+			part = dx.colsFrom(from, to)
+		}
+		t.backward(part, dw.rowsFrom(from, to), nil, dy, y, x.colsFrom(from, to), w.rowsFrom(from, to), Identity, add)
+	})
+}
