@@ -9,6 +9,8 @@ import (
 	"testing"
 )
 
+func init() { raceDetector = true }
+
 // A kernel that writes what another goroutine reads is a race that the
 // detector reports, whether or not the kernel is assembly.
 func TestRaceIsSeen(t *testing.T) {

@@ -81,6 +81,14 @@ func (m Mat[T]) at(i, j int) *T {
 	return (*T)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(m.Data)), uintptr(i*m.Stride+j)*size[T]()))
 }
 
+// plus is p moved on by some bytes. A nil p, of an empty operand, stays nil.
+func plus[T Float](p *T, bytes uintptr) *T {
+	if p == nil {
+		return nil
+	}
+	return (*T)(unsafe.Add(unsafe.Pointer(p), bytes))
+}
+
 // pitch is the distance of m's rows in bytes.
 func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
 
@@ -111,7 +119,7 @@ func (p *product[T]) init(i, j int) (*T, uintptr) {
 // *b is the element (0, j), by panel or by wide.
 func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, uintptr, *T, uintptr, int, int, int, int), i, rows, j, cols int, b *T, ldb uintptr) {
 	init, ldinit := p.init(i, j)
-	a := (*T)(unsafe.Add(unsafe.Pointer(p.a), uintptr(i)*p.lda))
+	a := plus(p.a, uintptr(i)*p.lda)
 	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, a, p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
 }
 
@@ -154,7 +162,7 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, tran
 				if packed == nil {
 					b = m.at(k, j)
 				} else {
-					b = (*T)(unsafe.Add(unsafe.Pointer(&packed[0]), uintptr((j-first)*p.n)*size[T]()))
+					b = plus(&packed[0], uintptr((j-first)*p.n)*size[T]())
 					ldb = uintptr(cols) * size[T]()
 				}
 				t.rows(p, i, min(i+rowBlock, end), j, cols, b, ldb)
@@ -174,7 +182,7 @@ func (m *Mat[T]) pack(dst []T, i, rows, j, cols int) {
 func (t *tiles[T]) fewRows(p *product[T], rows int, b *T, ldb uintptr) {
 	i, cols := p.c.Rows-rows, p.c.Cols
 	for j := 0; j < cols; {
-		bj := (*T)(unsafe.Add(unsafe.Pointer(b), uintptr(j)*size[T]()))
+		bj := plus(b, uintptr(j)*size[T]())
 		width := t.wideCols / rows
 		for width > cols-j {
 			width /= 2
