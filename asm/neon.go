@@ -274,6 +274,7 @@ func (m *neon) Gate(z, y, t Vec) {
 }
 
 func (m *neon) LoadChunks(v Vec, at []Addr) { m.Load(v, at[0]) }
+func (m *neon) StoreChunk(a Addr, v Vec)    { m.Store(a, v) }
 
 func (m *neon) TransposeChunks(vs []Vec, t Vec) {
 	zip := func(d, a, b Vec, half int, arrangement string) {

@@ -293,6 +293,8 @@ func (m *x86) LoadChunks(v Vec, at []Addr) {
 	}
 }
 
+func (m *x86) StoreChunk(a Addr, v Vec) { m.VMOVUPS(m.xmm(v), m.mem(a)) }
+
 func (m *x86) TransposeChunks(vs []Vec, t Vec) {
 	z := m.vec
 	if m.spec.Float == F64 {

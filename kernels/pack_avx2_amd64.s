@@ -14,21 +14,24 @@ DATA mask<>+48(SB)/8, $0x0000000000000000
 DATA mask<>+56(SB)/8, $0x0000000000000000
 GLOBL mask<>(SB), RODATA|NOPTR, $64
 
-// func transposeAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, cols int)
+// func transposeAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 // Requires: AVX
-TEXT ·transposeAVX2F32(SB), NOSPLIT, $0-40
+TEXT ·transposeAVX2F32(SB), NOSPLIT, $0-48
+	MOVQ  rows+32(FP), AX
+	CMPQ  AX, $0x08
+	JLT   few1
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), BX
 	MOVQ  src+16(FP), CX
 	MOVQ  lds+24(FP), DX
-	MOVQ  cols+32(FP), SI
+	MOVQ  cols+40(FP), SI
 	LEAQ  (DX)(DX*2), DI
 	LEAQ  (DX)(DX*4), R8
 	LEAQ  (DI)(DX*4), R9
 	TESTQ SI, SI
-	JLE   end2
+	JLE   end3
 
-chunk1:
+chunk2:
 	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
 	VMOVUPS     (CX), X0
 	VINSERTF128 $0x01, (CX)(DX*4), Y0, Y0
@@ -57,26 +60,71 @@ chunk1:
 	ADDQ        $0x10, CX
 	SUBQ        $0x04, SI
 	TESTQ       SI, SI
-	JNE         chunk1
+	JNE         chunk2
 
-end2:
+end3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func transposeAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, cols int)
-// Requires: AVX
-TEXT ·transposeAVX2F64(SB), NOSPLIT, $0-40
+few1:
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), BX
 	MOVQ  src+16(FP), CX
 	MOVQ  lds+24(FP), DX
-	MOVQ  cols+32(FP), SI
+	MOVQ  cols+40(FP), SI
 	LEAQ  (DX)(DX*2), DI
 	TESTQ SI, SI
-	JLE   end2
+	JLE   end5
 
-chunk1:
+chunk4:
+	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
+	VMOVUPS   (CX), X0
+	VMOVUPS   (CX)(DX*1), X1
+	VMOVUPS   (CX)(DX*2), X2
+	VMOVUPS   (CX)(DI*1), X3
+	VUNPCKHPS Y1, Y0, Y4
+	VUNPCKLPS Y1, Y0, Y0
+	VUNPCKHPS Y3, Y2, Y5
+	VUNPCKLPS Y3, Y2, Y2
+	VUNPCKHPD Y2, Y0, Y1
+	VUNPCKLPD Y2, Y0, Y0
+	VUNPCKLPD Y5, Y4, Y2
+	VUNPCKHPD Y5, Y4, Y3
+	VMOVUPS   X0, (AX)
+	ADDQ      BX, AX
+	VMOVUPS   X1, (AX)
+	ADDQ      BX, AX
+	VMOVUPS   X2, (AX)
+	ADDQ      BX, AX
+	VMOVUPS   X3, (AX)
+	ADDQ      BX, AX
+	ADDQ      $0x10, CX
+	SUBQ      $0x04, SI
+	TESTQ     SI, SI
+	JNE       chunk4
+
+end5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func transposeAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+// Requires: AVX
+TEXT ·transposeAVX2F64(SB), NOSPLIT, $0-48
+	MOVQ  rows+32(FP), AX
+	CMPQ  AX, $0x04
+	JLT   few1
+	MOVQ  dst+0(FP), AX
+	MOVQ  ldd+8(FP), BX
+	MOVQ  src+16(FP), CX
+	MOVQ  lds+24(FP), DX
+	MOVQ  cols+40(FP), SI
+	LEAQ  (DX)(DX*2), DI
+	TESTQ SI, SI
+	JLE   end3
+
+chunk2:
 	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
 	VMOVUPS     (CX), X0
 	VINSERTF128 $0x01, (CX)(DX*2), Y0, Y0
@@ -92,9 +140,39 @@ chunk1:
 	ADDQ        $0x10, CX
 	SUBQ        $0x02, SI
 	TESTQ       SI, SI
-	JNE         chunk1
+	JNE         chunk2
 
-end2:
+end3:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+few1:
+	MOVQ  dst+0(FP), AX
+	MOVQ  ldd+8(FP), BX
+	MOVQ  src+16(FP), CX
+	MOVQ  lds+24(FP), DX
+	MOVQ  cols+40(FP), SI
+	TESTQ SI, SI
+	JLE   end5
+
+chunk4:
+	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
+	VMOVUPS   (CX), X0
+	VMOVUPS   (CX)(DX*1), X1
+	VUNPCKHPD Y1, Y0, Y2
+	VUNPCKLPD Y1, Y0, Y0
+	VMOVUPD   Y2, Y1
+	VMOVUPS   X0, (AX)
+	ADDQ      BX, AX
+	VMOVUPS   X1, (AX)
+	ADDQ      BX, AX
+	ADDQ      $0x10, CX
+	SUBQ      $0x02, SI
+	TESTQ     SI, SI
+	JNE       chunk4
+
+end5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

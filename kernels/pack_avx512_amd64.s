@@ -4,14 +4,17 @@
 
 #include "textflag.h"
 
-// func transposeAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, cols int)
+// func transposeAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 // Requires: AVX, AVX512F
-TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-40
+TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-48
+	MOVQ   rows+32(FP), AX
+	CMPQ   AX, $0x10
+	JLT    few1
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   src+16(FP), CX
 	MOVQ   lds+24(FP), DX
-	MOVQ   cols+32(FP), SI
+	MOVQ   cols+40(FP), SI
 	LEAQ   (DX)(DX*2), DI
 	LEAQ   (DX)(DX*4), R8
 	LEAQ   (DI)(DX*4), R9
@@ -21,9 +24,9 @@ TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-40
 	LEAQ   (DX)(DX*4), R12
 	LEAQ   (R11)(DX*4), R13
 	TESTQ  SI, SI
-	JLE    end2
+	JLE    end3
 
-chunk1:
+chunk2:
 	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
 	VMOVUPS      (CX), X0
 	VINSERTF32X4 $0x01, (CX)(DX*4), Z0, Z0
@@ -61,28 +64,73 @@ chunk1:
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, SI
 	TESTQ        SI, SI
-	JNE          chunk1
+	JNE          chunk2
 
-end2:
+end3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func transposeAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, cols int)
-// Requires: AVX, AVX512F
-TEXT ·transposeAVX512F64(SB), NOSPLIT, $0-40
+few1:
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), BX
 	MOVQ  src+16(FP), CX
 	MOVQ  lds+24(FP), DX
-	MOVQ  cols+32(FP), SI
+	MOVQ  cols+40(FP), SI
+	LEAQ  (DX)(DX*2), DI
+	TESTQ SI, SI
+	JLE   end5
+
+chunk4:
+	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
+	VMOVUPS   (CX), X0
+	VMOVUPS   (CX)(DX*1), X1
+	VMOVUPS   (CX)(DX*2), X2
+	VMOVUPS   (CX)(DI*1), X3
+	VUNPCKHPS Z1, Z0, Z4
+	VUNPCKLPS Z1, Z0, Z0
+	VUNPCKHPS Z3, Z2, Z5
+	VUNPCKLPS Z3, Z2, Z2
+	VUNPCKHPD Z2, Z0, Z1
+	VUNPCKLPD Z2, Z0, Z0
+	VUNPCKLPD Z5, Z4, Z2
+	VUNPCKHPD Z5, Z4, Z3
+	VMOVUPS   X0, (AX)
+	ADDQ      BX, AX
+	VMOVUPS   X1, (AX)
+	ADDQ      BX, AX
+	VMOVUPS   X2, (AX)
+	ADDQ      BX, AX
+	VMOVUPS   X3, (AX)
+	ADDQ      BX, AX
+	ADDQ      $0x10, CX
+	SUBQ      $0x04, SI
+	TESTQ     SI, SI
+	JNE       chunk4
+
+end5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func transposeAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+// Requires: AVX, AVX512F
+TEXT ·transposeAVX512F64(SB), NOSPLIT, $0-48
+	MOVQ  rows+32(FP), AX
+	CMPQ  AX, $0x08
+	JLT   few1
+	MOVQ  dst+0(FP), AX
+	MOVQ  ldd+8(FP), BX
+	MOVQ  src+16(FP), CX
+	MOVQ  lds+24(FP), DX
+	MOVQ  cols+40(FP), SI
 	LEAQ  (DX)(DX*2), DI
 	LEAQ  (DX)(DX*4), R8
 	LEAQ  (DI)(DX*4), R9
 	TESTQ SI, SI
-	JLE   end2
+	JLE   end3
 
-chunk1:
+chunk2:
 	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
 	VMOVUPS      (CX), X0
 	VINSERTF32X4 $0x01, (CX)(DX*2), Z0, Z0
@@ -102,9 +150,39 @@ chunk1:
 	ADDQ         $0x10, CX
 	SUBQ         $0x02, SI
 	TESTQ        SI, SI
-	JNE          chunk1
+	JNE          chunk2
 
-end2:
+end3:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+few1:
+	MOVQ  dst+0(FP), AX
+	MOVQ  ldd+8(FP), BX
+	MOVQ  src+16(FP), CX
+	MOVQ  lds+24(FP), DX
+	MOVQ  cols+40(FP), SI
+	TESTQ SI, SI
+	JLE   end5
+
+chunk4:
+	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
+	VMOVUPS   (CX), X0
+	VMOVUPS   (CX)(DX*1), X1
+	VUNPCKHPD Z1, Z0, Z2
+	VUNPCKLPD Z1, Z0, Z0
+	VMOVUPD   Z2, Z1
+	VMOVUPS   X0, (AX)
+	ADDQ      BX, AX
+	VMOVUPS   X1, (AX)
+	ADDQ      BX, AX
+	ADDQ      $0x10, CX
+	SUBQ      $0x02, SI
+	TESTQ     SI, SI
+	JNE       chunk4
+
+end5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

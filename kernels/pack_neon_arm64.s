@@ -4,20 +4,23 @@
 
 #include "textflag.h"
 
-// func transposeNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, cols int)
-TEXT ·transposeNEONF32(SB), NOSPLIT, $0-40
+// func transposeNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
+TEXT ·transposeNEONF32(SB), NOSPLIT, $0-48
+	MOVD rows+32(FP), R0
+	CMP  $4, R0
+	BLT  few1
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD src+16(FP), R2
 	MOVD lds+24(FP), R3
-	MOVD cols+32(FP), R4
+	MOVD cols+40(FP), R4
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
 	CMP  $0, R4
-	BLE  end2
+	BLE  end3
 
-chunk1:
+chunk2:
 	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
@@ -45,23 +48,71 @@ chunk1:
 	ADD   $16, R7
 	SUB   $4, R4
 	CMP   $0, R4
-	BNE   chunk1
+	BNE   chunk2
 
-end2:
+end3:
 	RET
 
-// func transposeNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, cols int)
-TEXT ·transposeNEONF64(SB), NOSPLIT, $0-40
+few1:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD src+16(FP), R2
 	MOVD lds+24(FP), R3
-	MOVD cols+32(FP), R4
+	MOVD cols+40(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	CMP  $0, R4
+	BLE  end5
+
+chunk4:
+	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ F0, 0(R0)
+	ADD   R1, R0
+	FMOVQ F1, 0(R0)
+	ADD   R1, R0
+	FMOVQ F2, 0(R0)
+	ADD   R1, R0
+	FMOVQ F3, 0(R0)
+	ADD   R1, R0
+	ADD   $16, R2
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	SUB   $4, R4
+	CMP   $0, R4
+	BNE   chunk4
+
+end5:
+	RET
+
+// func transposeNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+TEXT ·transposeNEONF64(SB), NOSPLIT, $0-48
+	MOVD rows+32(FP), R0
+	CMP  $2, R0
+	BLT  few1
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD lds+24(FP), R3
+	MOVD cols+40(FP), R4
 	ADD  R3, R2, R5
 	CMP  $0, R4
-	BLE  end2
+	BLE  end3
 
-chunk1:
+chunk2:
 	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
@@ -76,7 +127,37 @@ chunk1:
 	ADD   $16, R5
 	SUB   $2, R4
 	CMP   $0, R4
-	BNE   chunk1
+	BNE   chunk2
 
-end2:
+end3:
+	RET
+
+few1:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD lds+24(FP), R3
+	MOVD cols+40(FP), R4
+	ADD  R3, R2, R5
+	CMP  $0, R4
+	BLE  end5
+
+chunk4:
+	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ F0, 0(R0)
+	ADD   R1, R0
+	FMOVQ F1, 0(R0)
+	ADD   R1, R0
+	ADD   $16, R2
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $0, R4
+	BNE   chunk4
+
+end5:
 	RET

@@ -118,21 +118,21 @@ func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *
 //go:noescape
 func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 
-// dst[p,r] = src[r,p],  r < the lanes of a vector, p < cols
+// dst[p,r] = src[r,p],  r < rows, p < cols
 //
-// The rows of dst and src are ldd and lds bytes apart; cols is a multiple of the
-// elements in 128 bits.
+// The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a
+// vector or the elements in 128 bits, cols a multiple of the latter.
 //
 //go:noescape
-func transposeNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, cols int)
+func transposeNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 
-// dst[p,r] = src[r,p],  r < the lanes of a vector, p < cols
+// dst[p,r] = src[r,p],  r < rows, p < cols
 //
-// The rows of dst and src are ldd and lds bytes apart; cols is a multiple of the
-// elements in 128 bits.
+// The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a
+// vector or the elements in 128 bits, cols a multiple of the latter.
 //
 //go:noescape
-func transposeNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, cols int)
+func transposeNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 
 // d[q]    = pred[q] - target[q],  q < n
 // sum[l]  = lane[l] + Σ d[q]² over q mod 16 = l

@@ -24,7 +24,7 @@ type tiles[T Float] struct {
 	dot       func(lane [lanes]T, x, w *T, n int) [lanes]T
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	column    func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
-	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, cols int)
+	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	mse       func(lane [lanes]T, grad, pred, target *T, n int, c T) [lanes]T
 	sgd       func(w, dw *T, rate T, n int)
 
@@ -59,6 +59,14 @@ type scratch[T Float] struct {
 	packed []T // panels of a right factor, as many as were needed so far
 	line   [2 * maxRun]T
 	lane   [16][lanes]T
+}
+
+// grow returns the memory for panels, at least n elements of it.
+func (s *scratch[T]) grow(n int) []T {
+	if len(s.packed) < n {
+		s.packed = make([]T, n)
+	}
+	return s.packed
 }
 
 // nothing is what a sum starts from when there is no bias and nothing to add to.
@@ -139,10 +147,7 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, tran
 	if transposed || end-from >= 64 && crowded(m.pitch()) {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		if need := max(1, p.n) * min(p.c.Cols, maxPacked); len(s.packed) < need {
-			s.packed = make([]T, need)
-		}
-		packed = s.packed
+		packed = s.grow(max(1, p.n) * min(p.c.Cols, maxPacked))
 	}
 	for first := 0; first < p.c.Cols; first += maxPacked {
 		last := min(first+maxPacked, p.c.Cols)
@@ -235,6 +240,12 @@ func (t *tiles[T]) forwardNarrow(y, x, w Mat[T], b []T, act Activation) {
 		s = t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 	}
+	columns := w.at(0, 0)
+	if x.Cols <= maxRun && s != nil && !w.empty() {
+		packed := s.grow(w.Rows * w.Cols)
+		t.packTransposed(packed, &w, 0, w.Rows, 0, w.Cols)
+		columns = &packed[0]
+	}
 	for j := range y.Cols {
 		bias := zero[T]()
 		if b != nil {
@@ -244,7 +255,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w Mat[T], b []T, act Activation) {
 			t.forwardLong(s, y, x, w, j, *bias, act)
 			continue
 		}
-		wj := w.tightColumn(j, 0, w.Rows, s)
+		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
 		tall := maxWork / (x.Cols + lanes)
 		for i := 0; i < y.Rows; i += tall {
 			t.narrow(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
@@ -329,19 +340,23 @@ func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 // packTransposed copies the elements (i, j) to (i+rows-1, j+cols-1) of m to
 // dst, column after column.
 func (t *tiles[T]) packTransposed(dst []T, m *Mat[T], i, rows, j, cols int) {
-	// Squares of 128 bits by vectors, what is left by elements.
+	// Squares of 128 bits, as many at a time as a vector holds, then one by
+	// one; what is left by elements.
 	chunk := 16 / int(size[T]())
-	rv, cv := rows/t.lanes*t.lanes, cols/chunk*chunk
-	for r := 0; r < rv && cv > 0; r += t.lanes {
-		t.transpose(&dst[r], uintptr(rows)*size[T](), m.at(i+r, j), m.pitch(), cv)
-	}
-	for r := range rows {
-		from := 0
-		if r < rv {
-			from = cv
+	whole := cols / chunk * chunk
+	r := 0
+	for _, count := range [2]int{t.lanes, chunk} {
+		for ; r+count <= rows && whole > 0; r += count {
+			t.transpose(&dst[r], uintptr(rows)*size[T](), m.at(i+r, j), m.pitch(), count, whole)
 		}
-		for q := from; q < cols; q++ {
-			dst[q*rows+r] = m.Data[(i+r)*m.Stride+j+q]
+	}
+	for s := range rows {
+		q := 0
+		if s < r {
+			q = whole
+		}
+		for ; q < cols; q++ {
+			dst[q*rows+s] = m.Data[(i+s)*m.Stride+j+q]
 		}
 	}
 }
