@@ -45,7 +45,7 @@ func (t *tiles[T]) table() table[T] {
 const (
 	maxFold = 256
 	maxWork = 1 << 19
-	maxRun  = 1 << 12 // elements of one operand, where memory is the limit
+	maxRun  = 1 << 12 // rows or elements, where each takes a few cycles
 
 	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
 	rowBlock  = 256 // rows of that block, for the second-level cache
@@ -256,7 +256,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w Mat[T], b []T, act Activation) {
 			continue
 		}
 		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
-		tall := maxWork / (x.Cols + lanes)
+		tall := min(maxWork/2/(x.Cols+lanes), maxRun)
 		for i := 0; i < y.Rows; i += tall {
 			t.narrow(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
 		}
@@ -373,7 +373,6 @@ func (t *tiles[T]) backwardColumn(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act
 	if db != nil {
 		dbp = &db[0]
 	}
-	tall := maxWork / t.panelCols
 	for k := 0; k < dw.Rows; k += t.panelCols {
 		cols := min(t.panelCols, dw.Rows-k)
 		wk, dwk := w.at(k, 0), dw.at(k, 0)
@@ -386,7 +385,7 @@ func (t *tiles[T]) backwardColumn(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act
 				s.line[maxRun+c] = dw.Data[(k+c)*dw.Stride]
 			}
 		}
-		for i := 0; i == 0 || i < dy.Rows; i += tall {
+		for i := 0; i == 0 || i < dy.Rows; i += maxRun {
 			dwinit, dbinit := dwk, dbp
 			if i == 0 && !add {
 				dwinit, dbinit = zero[T](), zero[T]()
@@ -399,7 +398,7 @@ func (t *tiles[T]) backwardColumn(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act
 				dxk = dx.at(i, k)
 			}
 			t.column(dxk, dx.pitch(), dwk, dwinit, dbp, dbinit, dy.at(i, 0), dy.pitch(),
-				y.at(i, 0), y.pitch(), x.at(i, k), x.pitch(), wk, cols, min(tall, dy.Rows-i), int(act))
+				y.at(i, 0), y.pitch(), x.at(i, k), x.pitch(), wk, cols, min(maxRun, dy.Rows-i), int(act))
 		}
 		if dw.Stride > 1 {
 			for c := range cols {
