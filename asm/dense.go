@@ -153,29 +153,21 @@ func panelTile(m Machine, r int, w width) {
 // machine holds scalars if they are neighbours in a. It destroys x.
 func foldTile(m Machine, acc [][]Vec, w width, x Vec) {
 	s := m.Spec()
-	base, stride, step, b, ldb, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	end := m.NewLabel("folded")
-	m.Arg(n, "n")
-	m.JumpIf(n, AtMost, 0, end)
-	m.Arg(base, "a")
-	m.Arg(stride, "lda")
-	m.Arg(step, "stepa")
-	m.Arg(b, "b")
-	m.Arg(ldb, "ldb")
-	a := m.Rows(len(acc), base, stride)
+	f := loadFactors(m, len(acc), end)
 
 	terms := func(count int) {
 		var bp []Vec
 		for range count {
 			row := m.VecsOf(w.vecs)
 			for q, v := range row {
-				w.load(m, q, v, At(b, 0))
+				w.load(m, q, v, At(f.b, 0))
 			}
-			m.Add(b, ldb)
+			m.Add(f.b, f.ldb)
 			bp = append(bp, row...)
 		}
 		for i := range acc {
-			m.Scalars(x, a.At[i], count)
+			m.Scalars(x, f.a.At[i], count)
 			for e := range count {
 				for q, v := range acc[i] {
 					m.FMAScalar(v, bp[e*w.vecs+q], x, e)
@@ -187,25 +179,52 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec) {
 	if s.Scalars > 1 {
 		m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), %d neighbours p at a time", s.Scalars)
 		several, single := m.NewLabel("several"), m.NewLabel("single")
-		m.JumpIf(step, NotEqual, s.Float.Size, single)
-		m.JumpIf(n, Less, s.Scalars, single)
+		m.JumpIf(f.step, NotEqual, s.Float.Size, single)
+		m.JumpIf(f.n, Less, s.Scalars, single)
 		m.Label(several)
 		terms(s.Scalars)
-		m.StepConst(a, s.Scalars*s.Float.Size)
-		m.AddConst(n, -s.Scalars)
-		m.JumpIf(n, AtLeast, s.Scalars, several)
-		m.JumpIf(n, Equal, 0, end)
+		m.StepConst(f.a, s.Scalars*s.Float.Size)
+		m.AddConst(f.n, -s.Scalars)
+		m.JumpIf(f.n, AtLeast, s.Scalars, several)
+		m.JumpIf(f.n, Equal, 0, end)
 		m.Label(single)
 	}
 	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
 	loop := m.NewLabel("fold")
 	m.Label(loop)
 	terms(1)
-	m.Step(a, step)
-	m.LoopDown(n, loop)
+	m.Step(f.a, f.step)
+	m.LoopDown(f.n, loop)
 	m.Label(end)
-	m.FreeRows(a)
-	m.FreeInts(base, stride, step, b, ldb, n)
+	f.free(m)
+}
+
+// factors are the operands of a product as a loop over its terms steps on.
+type factors struct {
+	a            Rows // rows of the left factor, step bytes from term to term
+	b            Int  // a row of the right factor, ldb bytes from the next
+	step, ldb, n Int
+	base, lda    Int
+}
+
+// loadFactors loads them from the parameters, or jumps to end if there is no
+// term.
+func loadFactors(m Machine, rows int, end string) factors {
+	f := factors{base: m.Int(), lda: m.Int(), step: m.Int(), b: m.Int(), ldb: m.Int(), n: m.Int()}
+	m.Arg(f.n, "n")
+	m.JumpIf(f.n, AtMost, 0, end)
+	m.Arg(f.base, "a")
+	m.Arg(f.lda, "lda")
+	m.Arg(f.step, "stepa")
+	m.Arg(f.b, "b")
+	m.Arg(f.ldb, "ldb")
+	f.a = m.Rows(rows, f.base, f.lda)
+	return f
+}
+
+func (f factors) free(m Machine) {
+	m.FreeRows(f.a)
+	m.FreeInts(f.base, f.lda, f.step, f.b, f.ldb, f.n)
 }
 
 // loadTile loads r rows from the parameter ptr, whose rows are ld bytes apart;
@@ -298,33 +317,24 @@ func wideTile(m Machine, r int, w width) {
 	acc := loadTile(m, r, w, "init", "ldinit")
 
 	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
-	base, stride, step, b, ldb, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	x, t := m.VecsOf(r), m.Vec()
 	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
-	m.Arg(n, "n")
-	m.JumpIf(n, AtMost, 0, end)
-	m.Arg(base, "a")
-	m.Arg(stride, "lda")
-	m.Arg(step, "stepa")
-	m.Arg(b, "b")
-	m.Arg(ldb, "ldb")
-	a := m.Rows(r, base, stride)
+	f := loadFactors(m, r, end)
 	m.Label(loop)
 	for i := range acc {
-		m.Scalars(x[i], a.At[i], 1)
+		m.Scalars(x[i], f.a.At[i], 1)
 	}
 	for q := range w.vecs {
-		w.load(m, q, t, At(b, 0))
+		w.load(m, q, t, At(f.b, 0))
 		for i := range acc {
 			m.FMAScalar(acc[i][q], t, x[i], 0)
 		}
 	}
-	m.Step(a, step)
-	m.Add(b, ldb)
-	m.LoopDown(n, loop)
-	m.FreeRows(a)
+	m.Step(f.a, f.step)
+	m.Add(f.b, f.ldb)
+	m.LoopDown(f.n, loop)
+	f.free(m)
 	m.FreeVecs(x...)
-	m.FreeInts(base, stride, step, b, ldb, n)
 	m.Label(end)
 
 	m.Comment("c[i,j] = act(acc[i,j])")
@@ -339,8 +349,8 @@ func wideTile(m Machine, r int, w width) {
 // chains is the number of interleaved chains of a narrow layer and of a loss.
 const chains = 16
 
-// narrow takes sixteen terms of every row at once. Two chains of registers
-// are enough to hide the latency of the fma.
+// narrow takes sixteen terms of a row at once, and as many rows as fit: one,
+// two or four.
 func narrow(m Machine) {
 	s := m.Spec()
 	m.Func("narrow", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)"),
