@@ -1,0 +1,135 @@
+//go:build (amd64 || arm64) && !purego && !noasm
+
+package kernels
+
+// A product is what panel and wide compute, c = act(init + a·b), for all of c:
+// its methods do a block at a time.
+type product[T Float] struct {
+	c          Mat[T]
+	add        bool // the sums start from c,
+	bias       []T  // else from the bias, if there is one
+	a          *T   // its element (0, 0)
+	lda, stepa uintptr
+	n          int
+	act        Activation
+}
+
+// init is what the sums of element (i, j) and those that follow start from.
+func (p *product[T]) init(i, j int) (*T, uintptr) {
+	switch {
+	case p.add:
+		return p.c.at(i, j), p.c.pitch()
+	case p.bias != nil:
+		return &p.bias[j], 0
+	}
+	return zero[T](), 0
+}
+
+// block computes rows i to i+rows-1 of columns j to j+cols-1 from b, of which
+// *b is the element (0, j), by panel or by wide.
+func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, uintptr, *T, uintptr, int, int, int, int), i, rows, j, cols int, b *T, ldb uintptr) {
+	init, ldinit := p.init(i, j)
+	a := plus(p.a, uintptr(i)*p.lda)
+	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, a, p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
+}
+
+// rows computes rows i to end-1 of a panel, some tiles at a call.
+func (t *tiles[T]) rows(p *product[T], i, end, j, cols int, b *T, ldb uintptr) {
+	tall := maxWork / maxFold / t.panelCols / t.panelRows * t.panelRows
+	for ; i < end; i += tall {
+		p.block(t.panel, i, min(tall, end-i), j, cols, b, ldb)
+	}
+}
+
+// multiply computes rows from to end-1 of the product, whose right factor is
+// rows k and on of m, or with transposed columns k and on of it. A block of
+// rows meets panel after panel, which lie in m or are packed before.
+func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, transposed bool) {
+	var packed []T
+	if transposed || end-from >= 64 && crowded(m.pitch()) {
+		s := t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+		packed = s.grow(max(1, p.n) * min(p.c.Cols, maxPacked))
+	}
+	for first := 0; first < p.c.Cols; first += maxPacked {
+		last := min(first+maxPacked, p.c.Cols)
+		for j := first; j < last && packed != nil; j += t.panelCols {
+			to := packed[(j-first)*p.n:]
+			if cols := min(t.panelCols, last-j); transposed {
+				t.packTransposed(to, m, j, cols, k, p.n)
+			} else {
+				m.pack(to, k, p.n, j, cols)
+			}
+		}
+		for i := from; i < end; i += rowBlock {
+			for j := first; j < last; j += t.panelCols {
+				cols := min(t.panelCols, last-j)
+				var b *T
+				ldb := m.pitch()
+				if packed == nil {
+					b = m.at(k, j)
+				} else {
+					b = plus(&packed[0], uintptr((j-first)*p.n)*size[T]())
+					ldb = uintptr(cols) * size[T]()
+				}
+				t.rows(p, i, min(i+rowBlock, end), j, cols, b, ldb)
+			}
+		}
+	}
+}
+
+// pack copies the elements (i, j) to (i+rows-1, j+cols-1) of m to dst.
+func (m *Mat[T]) pack(dst []T, i, rows, j, cols int) {
+	for r := range rows {
+		copy(dst[r*cols:][:cols], m.Data[(i+r)*m.Stride+j:])
+	}
+}
+
+// fewRows computes the last one or two rows of c, which fill no tile.
+func (t *tiles[T]) fewRows(p *product[T], rows int, b *T, ldb uintptr) {
+	i, cols := p.c.Rows-rows, p.c.Cols
+	for j := 0; j < cols; {
+		bj := plus(b, uintptr(j)*size[T]())
+		width := t.wideCols / rows
+		for width > cols-j {
+			width /= 2
+		}
+		if width >= t.wideUnit {
+			p.block(t.wide, i, rows, j, width, bj, ldb)
+		} else {
+			width = min(t.panelCols, cols-j)
+			p.block(t.panel, i, rows, j, width, bj, ldb)
+		}
+		j += width
+	}
+}
+
+// even is the length of equal pieces of total that are at most limit long.
+func even(total, limit int) int {
+	count := max(1, (total+limit-1)/limit)
+	return max(1, (total+count-1)/count)
+}
+
+// packTransposed copies the elements (i, j) to (i+rows-1, j+cols-1) of m to
+// dst, column after column.
+func (t *tiles[T]) packTransposed(dst []T, m *Mat[T], i, rows, j, cols int) {
+	// Squares of 128 bits, as many at a time as a vector holds, then one by
+	// one; what is left by elements.
+	chunk := 16 / int(size[T]())
+	whole := cols / chunk * chunk
+	r := 0
+	for _, count := range [2]int{t.lanes, chunk} {
+		for ; r+count <= rows && whole > 0; r += count {
+			t.transpose(&dst[r], uintptr(rows)*size[T](), m.at(i+r, j), m.pitch(), count, whole)
+		}
+	}
+	for s := range rows {
+		q := 0
+		if s < r {
+			q = whole
+		}
+		for ; q < cols; q++ {
+			dst[q*rows+s] = m.Data[(i+s)*m.Stride+j+q]
+		}
+	}
+}
