@@ -17,14 +17,14 @@ type backend struct {
 }
 
 // A table holds the kernels of one element type. Their arguments have been
-// checked by the exported functions.
+// checked by the exported functions; none keeps a pointer when it returns.
 type table[T Float] struct {
 	// forward computes y, which has at least one element.
-	forward func(y, x, w Mat[T], b []T, act Activation)
+	forward func(y, x, w *Mat[T], b []T, act Activation)
 
 	// backward computes what DenseBackward says, for any sizes; with add, dw
 	// and db continue from what they hold.
-	backward func(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool)
+	backward func(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool)
 
 	// mse returns the folded sum of squares and writes grad = (pred-target)·c
 	// unless grad is zero. There is at least one element.

@@ -102,7 +102,7 @@ func TestSelected(t *testing.T) {
 	mark := new(string)
 	marked := func(name string) *backend {
 		return &backend{name,
-			table[float32]{forward: func(y, x, w Mat[float32], b []float32, act Activation) { *mark += name + "32 " }},
+			table[float32]{forward: func(y, x, w *Mat[float32], b []float32, act Activation) { *mark += name + "32 " }},
 			table[float64]{sgd: func(w, g []float64, rate float64) { *mark += name + "64 " }}}
 	}
 	one, two := marked("one"), marked("two")

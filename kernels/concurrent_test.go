@@ -72,10 +72,10 @@ func concurrent[T Float](t *testing.T, seed uint64) {
 				DenseBackward(dx, dw, db.Data, dz, y, x, w, ReLU)
 				SGD(dw.Data, w.Data, 0.5)
 			} else {
-				want.forward(y, x, w, b, ReLU)
+				want.forward(&y, &x, &w, b, ReLU)
 				n := s.n * s.out
 				loss = quotient(want.mse(grad, y, dy, quotient(T(2), n)), n)
-				want.backward(dx, dw, db.Data, dz, y, x, w, ReLU, false)
+				want.backward(&dx, &dw, db.Data, &dz, &y, &x, &w, ReLU, false)
 				want.sgd(dw.Data, w.Data, 0.5)
 			}
 			outs[i] = []Mat[T]{y, dz, dx, dw, db, grad, MatOf(1, 1, []T{loss})}

@@ -24,28 +24,38 @@ var (
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
 // valid, y overlaps an input, or act is unknown.
 func DenseForward[T Float](y, x, w Mat[T], b []T, act Activation) {
-	denseForward("DenseForward", y, x, w, b, act)
+	denseForward("DenseForward", &y, &x, &w, b, act)
 }
 
-func denseForward[T Float](fn string, y, x, w Mat[T], b []T, act Activation) {
+func denseForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
+	bRow := row(b)
+	if !y.ordinary() || !x.ordinary() || !w.ordinary() || act >= activations ||
+		x.Cols != w.Rows || y.Rows != x.Rows || y.Cols != w.Cols || b != nil && len(b) != w.Cols {
+		checkForward(fn, y, x, w, b, act)
+	}
+	if y.near(x) || y.near(w) || y.near(&bRow) {
+		disjoint(fn, 1, forwardOperands, y, x, w, &bRow)
+	}
+	if y.empty() {
+		return
+	}
+	raceRead(x, w, &bRow)
+	raceWrite(y)
+	current[T]().forwardShared(y, x, w, b, act)
+}
+
+// checkForward panics if the operands are not what DenseForward wants.
+func checkForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 	act.check(fn)
 	y.check(fn, "y")
 	x.check(fn, "x")
 	w.check(fn, "w")
-	colsAreRows(fn, "x", &x, "w", &w)
-	sameRows(fn, "y", &y, "x", &x)
-	sameCols(fn, "y", &y, "w", &w)
+	colsAreRows(fn, "x", x, "w", w)
+	sameRows(fn, "y", y, "x", x)
+	sameCols(fn, "y", y, "w", w)
 	if b != nil {
-		colsAreLen(fn, "w", &w, "b", b)
+		colsAreLen(fn, "w", w, "b", b)
 	}
-	bRow := row(b)
-	disjoint(fn, 1, forwardOperands, &y, &x, &w, &bRow)
-	if y.empty() {
-		return
-	}
-	raceRead(&x, &w, &bRow)
-	raceWrite(&y)
-	current[T]().forwardShared(y, x, w, b, act)
 }
 
 // DenseBackward computes the gradients of DenseForward from dy, the gradient
@@ -71,7 +81,7 @@ func denseForward[T Float](fn string, y, x, w Mat[T], b []T, act Activation) {
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
 // valid, an output overlaps another operand, or act is unknown.
 func DenseBackward[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation) {
-	denseBackward("DenseBackward", dx, dw, db, dy, y, x, w, act, false)
+	denseBackward("DenseBackward", &dx, &dw, db, &dy, &y, &x, &w, act, false)
 }
 
 // DenseBackwardAdd is DenseBackward for one piece of a batch: it adds to what
@@ -84,10 +94,30 @@ func DenseBackward[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 // order, to zeroed dw and db leaves the bits of the whole batch at once.
 // Shapes, overlap, rounding and panics are those of DenseBackward.
 func DenseBackwardAdd[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation) {
-	denseBackward("DenseBackwardAdd", dx, dw, db, dy, y, x, w, act, true)
+	denseBackward("DenseBackwardAdd", &dx, &dw, db, &dy, &y, &x, &w, act, true)
 }
 
-func denseBackward[T Float](fn string, dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+func denseBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
+	dbRow := row(db)
+	if !dw.ordinary() || !dy.ordinary() || !y.ordinary() || !x.ordinary() || !w.ordinary() || act >= activations ||
+		x.Cols != w.Rows || y.Rows != x.Rows || y.Cols != w.Cols || dy.Rows != y.Rows || dy.Cols != y.Cols ||
+		dw.Rows != w.Rows || dw.Cols != w.Cols || db != nil && len(db) != dw.Cols ||
+		!dx.IsZero() && (!dx.ordinary() || dx.Rows != x.Rows || dx.Cols != x.Cols) {
+		checkBackward(fn, dx, dw, db, dy, y, x, w, act)
+	}
+	if dx.near(dw) || dx.near(&dbRow) || dx.near(dy) || dx.near(y) || dx.near(x) || dx.near(w) ||
+		dw.near(&dbRow) || dw.near(dy) || dw.near(y) || dw.near(x) || dw.near(w) ||
+		dbRow.near(dy) || dbRow.near(y) || dbRow.near(x) || dbRow.near(w) ||
+		dy.near(y) || dy.near(x) || dy.near(w) {
+		disjoint(fn, 4, backwardOperands, dx, dw, &dbRow, dy, y, x, w)
+	}
+	raceRead(y, x, w)
+	raceWrite(dx, dw, &dbRow, dy)
+	current[T]().backwardShared(dx, dw, db, dy, y, x, w, act, add)
+}
+
+// checkBackward panics if the operands are not what DenseBackward wants.
+func checkBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
 	act.check(fn)
 	dx.check(fn, "dx")
 	dw.check(fn, "dw")
@@ -95,23 +125,18 @@ func denseBackward[T Float](fn string, dx, dw Mat[T], db []T, dy, y, x, w Mat[T]
 	y.check(fn, "y")
 	x.check(fn, "x")
 	w.check(fn, "w")
-	colsAreRows(fn, "x", &x, "w", &w)
-	sameRows(fn, "y", &y, "x", &x)
-	sameCols(fn, "y", &y, "w", &w)
-	sameRows(fn, "dy", &dy, "y", &y)
-	sameCols(fn, "dy", &dy, "y", &y)
-	sameRows(fn, "dw", &dw, "w", &w)
-	sameCols(fn, "dw", &dw, "w", &w)
+	colsAreRows(fn, "x", x, "w", w)
+	sameRows(fn, "y", y, "x", x)
+	sameCols(fn, "y", y, "w", w)
+	sameRows(fn, "dy", dy, "y", y)
+	sameCols(fn, "dy", dy, "y", y)
+	sameRows(fn, "dw", dw, "w", w)
+	sameCols(fn, "dw", dw, "w", w)
 	if db != nil {
-		colsAreLen(fn, "dw", &dw, "db", db)
+		colsAreLen(fn, "dw", dw, "db", db)
 	}
 	if !dx.IsZero() {
-		sameRows(fn, "dx", &dx, "x", &x)
-		sameCols(fn, "dx", &dx, "x", &x)
+		sameRows(fn, "dx", dx, "x", x)
+		sameCols(fn, "dx", dx, "x", x)
 	}
-	dbRow := row(db)
-	disjoint(fn, 4, backwardOperands, &dx, &dw, &dbRow, &dy, &y, &x, &w)
-	raceRead(&y, &x, &w)
-	raceWrite(&dx, &dw, &dbRow, &dy)
-	current[T]().backwardShared(dx, dw, db, dy, y, x, w, act, add)
 }

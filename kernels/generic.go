@@ -9,10 +9,10 @@ type view[T Float] struct {
 	row, col int
 }
 
-func (m Mat[T]) view() view[T]       { return view[T]{m.Data, m.Stride, 1} }
-func (m Mat[T]) transposed() view[T] { return view[T]{m.Data, 1, m.Stride} }
+func (m *Mat[T]) view() view[T]       { return view[T]{m.Data, m.Stride, 1} }
+func (m *Mat[T]) transposed() view[T] { return view[T]{m.Data, 1, m.Stride} }
 
-func forwardGeneric[T Float](y, x, w Mat[T], b []T, act Activation) {
+func forwardGeneric[T Float](y, x, w *Mat[T], b []T, act Activation) {
 	for i := range y.Rows {
 		for j, row := 0, y.Row(i); j < y.Cols; j++ {
 			row[j] = 0
@@ -22,9 +22,9 @@ func forwardGeneric[T Float](y, x, w Mat[T], b []T, act Activation) {
 		}
 	}
 	if y.Cols >= narrow {
-		fold(y, x.view(), w.view(), x.Cols)
+		fold(*y, x.view(), w.view(), x.Cols)
 	} else {
-		foldLanes(y, x, w)
+		foldLanes(*y, *x, *w)
 	}
 	for i := range y.Rows {
 		for j, row := 0, y.Row(i); j < y.Cols; j++ {
@@ -33,7 +33,7 @@ func forwardGeneric[T Float](y, x, w Mat[T], b []T, act Activation) {
 	}
 }
 
-func backwardGeneric[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+func backwardGeneric[T Float](dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	// dz = dy · act'(y), in place.
 	if act == ReLU {
 		for i := range dy.Rows {
@@ -51,7 +51,7 @@ func backwardGeneric[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Act
 	if !add {
 		clear(db)
 	}
-	foldAll(dw, x.transposed(), dz.view(), dz.Rows, add)
+	foldAll(*dw, x.transposed(), dz.view(), dz.Rows, add)
 	for j := range db {
 		acc := db[j]
 		for i := range dz.Rows {
@@ -61,7 +61,7 @@ func backwardGeneric[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Act
 	}
 
 	// dx = dz · wᵀ.
-	foldAll(dx, dz.view(), w.transposed(), dz.Cols, false)
+	foldAll(*dx, dz.view(), w.transposed(), dz.Cols, false)
 }
 
 // foldAll is fold from +0, or with add from what c holds, with zeros as +0.

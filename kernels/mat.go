@@ -70,7 +70,7 @@ func (m Mat[T]) Row(i int) []T {
 	return m.Data[i*m.Stride : i*m.Stride+m.Cols : i*m.Stride+m.Cols]
 }
 
-func (m Mat[T]) empty() bool { return m.Rows == 0 || m.Cols == 0 }
+func (m *Mat[T]) empty() bool { return m.Rows == 0 || m.Cols == 0 }
 
 // span is the number of elements from the first to the last of a rows×cols
 // view, and whether that many elements of the given size are addressable.
@@ -87,17 +87,15 @@ func span(rows, cols, stride int, size uintptr) (n int, ok bool) {
 	return int(lo), true
 }
 
-// check panics unless m is a valid view; name is the argument's.
-func (m *Mat[T]) check(fn, name string) {
-	// The ordinary case in one look: no size is negative, empty or huge.
-	if uint64(m.Rows|m.Cols|m.Stride) < 1<<31 && m.Rows > 0 && m.Cols <= m.Stride &&
-		uint64(m.Rows-1)*uint64(m.Stride)+uint64(m.Cols) <= uint64(len(m.Data)) {
-		return
-	}
-	m.checkAll(fn, name)
+// ordinary reports whether m is a valid view with at least one row, of no huge
+// size: what check finds out, for most calls in one look.
+func (m *Mat[T]) ordinary() bool {
+	return uint64(m.Rows|m.Cols|m.Stride) < 1<<31 && m.Rows > 0 && m.Cols <= m.Stride &&
+		uint64(m.Rows-1)*uint64(m.Stride)+uint64(m.Cols) <= uint64(len(m.Data))
 }
 
-func (m *Mat[T]) checkAll(fn, name string) {
+// check panics unless m is a valid view; name is the argument's.
+func (m *Mat[T]) check(fn, name string) {
 	switch n, ok := 0, false; {
 	case m.Rows < 0 || m.Cols < 0:
 		panic(fmt.Sprintf("lockstep: %s: %s has the negative size %d×%d", fn, name, m.Rows, m.Cols))
@@ -158,6 +156,13 @@ func (m *Mat[T]) extent() extent {
 }
 
 func (e extent) meets(f extent) bool { return e.lo < f.hi && f.lo < e.hi }
+
+// near reports whether the two Data have an address in common. Those that have
+// none do not overlap; disjoint says the same of the others.
+func (m *Mat[T]) near(o *Mat[T]) bool {
+	a, b := uintptr(unsafe.Pointer(unsafe.SliceData(m.Data))), uintptr(unsafe.Pointer(unsafe.SliceData(o.Data)))
+	return a < b+uintptr(len(o.Data))*unsafe.Sizeof(T(0)) && b < a+uintptr(len(m.Data))*unsafe.Sizeof(T(0))
+}
 
 // row views a slice as a matrix of one row.
 func row[T Float](s []T) Mat[T] { return Mat[T]{Rows: 1, Cols: len(s), Data: s, Stride: len(s)} }

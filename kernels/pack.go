@@ -67,7 +67,7 @@ func Pack[T Float](w Mat[T], b []T) *Packed[T] {
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
 // valid, y overlaps x, or act is unknown.
 func (p *Packed[T]) Forward(y, x Mat[T], act Activation) {
-	denseForward("Packed.Forward", y, x, p.w, p.bias, act)
+	denseForward("Packed.Forward", &y, &x, &p.w, p.bias, act)
 }
 
 // crowded reports whether rows that many bytes apart fall into few sets of a

@@ -77,12 +77,12 @@ func zero[T Float]() *T { return (*T)(unsafe.Pointer(&nothing)) }
 func size[T Float]() uintptr { return unsafe.Sizeof(T(0)) }
 
 // tight reports whether the elements lie without gaps.
-func (m Mat[T]) tight() bool { return m.Stride == m.Cols || m.Rows <= 1 }
+func (m *Mat[T]) tight() bool { return m.Stride == m.Cols || m.Rows <= 1 }
 
 // at points at element (i, j), or is nil if there is none at all: a pointer
 // made from an empty m could point anywhere, and the runtime minds even if
 // nobody follows it.
-func (m Mat[T]) at(i, j int) *T {
+func (m *Mat[T]) at(i, j int) *T {
 	if m.empty() {
 		return nil
 	}
@@ -100,7 +100,7 @@ func plus[T Float](p *T, bytes uintptr) *T {
 // pitch is the distance of m's rows in bytes.
 func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
 
-func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
+func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	if y.Cols < narrow {
 		t.forwardNarrow(y, x, w, b, act)
 		return
@@ -112,13 +112,13 @@ func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
 	fold := even(x.Cols, maxFold)
 	for k := 0; k == 0 || k < x.Cols; k += fold {
 		p := product[T]{
-			c: y, add: k > 0, bias: b,
+			c: *y, add: k > 0, bias: b,
 			a: x.at(0, k), lda: x.pitch(), stepa: size[T](), n: min(fold, x.Cols-k),
 		}
 		if k+p.n == x.Cols {
 			p.act = act
 		}
-		t.multiply(&p, 0, y.Rows-few, &w, k, false)
+		t.multiply(&p, 0, y.Rows-few, w, k, false)
 		if few > 0 {
 			t.fewRows(&p, few, w.at(k, 0), w.pitch())
 		}
@@ -126,7 +126,7 @@ func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
 }
 
 // forwardNarrow takes the outputs one by one, each with its column of w tight.
-func (t *tiles[T]) forwardNarrow(y, x, w Mat[T], b []T, act Activation) {
+func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 	var s *scratch[T]
 	if w.Stride > 1 || x.Cols > maxRun {
 		s = t.scratch.Get().(*scratch[T])
@@ -135,7 +135,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w Mat[T], b []T, act Activation) {
 	columns := w.at(0, 0)
 	if x.Cols <= maxRun && s != nil && !w.empty() {
 		packed := s.grow(w.Rows * w.Cols)
-		t.packTransposed(packed, &w, 0, w.Rows, 0, w.Cols)
+		t.packTransposed(packed, w, 0, w.Rows, 0, w.Cols)
 		columns = &packed[0]
 	}
 	for j := range y.Cols {
@@ -169,7 +169,7 @@ func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
 
 // forwardLong computes column j of y when its sums are too long for one call:
 // sixteen rows at a time, whose lanes rest in s between the pieces.
-func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w Mat[T], j int, bias T, act Activation) {
+func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w *Mat[T], j int, bias T, act Activation) {
 	for i0 := 0; i0 < y.Rows; i0 += len(s.lane) {
 		rows := min(len(s.lane), y.Rows-i0)
 		for i := range rows {
@@ -188,7 +188,7 @@ func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w Mat[T], j int, bias T, act
 	}
 }
 
-func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	if dw.Cols == 1 && dw.Rows > 0 {
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
 		return
@@ -198,7 +198,7 @@ func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 	fold := even(dy.Rows, maxFold)
 	for i := 0; i == 0 || i < dy.Rows; i += fold {
 		p := product[T]{
-			c: dw, add: add || i > 0,
+			c: *dw, add: add || i > 0,
 			a: x.at(i, 0), lda: size[T](), stepa: x.pitch(), n: min(fold, dy.Rows-i),
 		}
 		for j := 0; j < dw.Cols; j += t.panelCols {
@@ -214,7 +214,7 @@ func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(),
 				first, min(t.panelCols, dw.Cols-j), p.n, int(act))
 		}
-		t.multiply(&p, first, dw.Rows, &dy, i, false)
+		t.multiply(&p, first, dw.Rows, dy, i, false)
 	}
 	if dx.empty() {
 		return
@@ -222,16 +222,16 @@ func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 	fold = even(dy.Cols, maxFold)
 	for j := 0; j == 0 || j < dy.Cols; j += fold {
 		p := product[T]{
-			c: dx, add: j > 0,
+			c: *dx, add: j > 0,
 			a: dy.at(0, j), lda: dy.pitch(), stepa: size[T](), n: min(fold, dy.Cols-j),
 		}
-		t.multiply(&p, 0, dx.Rows, &w, j, true)
+		t.multiply(&p, 0, dx.Rows, w, j, true)
 	}
 }
 
 // backwardColumn is backward for a layer with one output: one pass over the
 // rows for every panel of inputs, the first of which makes dz and db too.
-func (t *tiles[T]) backwardColumn(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) {
+func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	var s *scratch[T]
 	if dw.Stride > 1 || w.Stride > 1 {
 		s = t.scratch.Get().(*scratch[T])
