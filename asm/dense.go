@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// The forward kernels: panel, the register tile of every matrix product, wide
-// for few rows, and narrow and dot for layers with few outputs.
+// The forward kernels: panel, the register tile of every matrix product, and
+// narrow and dot for layers with few outputs.
 
 // The parameter act: kernels.Identity and kernels.ReLU.
 const (
@@ -284,66 +284,6 @@ func positive(m Machine, vs []Vec, t Vec) {
 	for _, v := range vs {
 		m.AddVec(v, v, t)
 	}
-}
-
-// wide is panel for one or two rows, which need more columns at a time to keep
-// enough chains in flight. A vector of b is used as soon as it is loaded.
-func wide(m Machine) {
-	m.Func("wide", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
-		"What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to",
-		"wideCols in all rows together.")
-	rows, cols := m.Int(), m.Int()
-	m.Arg(rows, "rows")
-	m.Arg(cols, "cols")
-	done := m.NewLabel("done")
-	for r := 2; r >= 1; r-- {
-		for v := wideVecs(m.Spec()) / r; v >= 4; v /= 2 {
-			other := m.NewLabel("other")
-			m.JumpIf(rows, NotEqual, r, other)
-			m.JumpIf(cols, NotEqual, v*m.Spec().Lanes(), other)
-			wideTile(m, r, width{v, nil})
-			m.Jump(done)
-			m.Label(other)
-		}
-	}
-	m.Label(done)
-	m.Return()
-}
-
-// wideVecs is how many accumulators a wide tile has.
-func wideVecs(s Spec) int { return s.Vecs / 2 }
-
-func wideTile(m Machine, r int, w width) {
-	acc := loadTile(m, r, w, "init", "ldinit")
-
-	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
-	x, t := m.VecsOf(r), m.Vec()
-	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
-	f := loadFactors(m, r, end)
-	m.Label(loop)
-	for i := range acc {
-		m.Scalars(x[i], f.a.At[i], 1)
-	}
-	for q := range w.vecs {
-		w.load(m, q, t, At(f.b, 0))
-		for i := range acc {
-			m.FMAScalar(acc[i][q], t, x[i], 0)
-		}
-	}
-	m.Step(f.a, f.step)
-	m.Add(f.b, f.ldb)
-	m.LoopDown(f.n, loop)
-	f.free(m)
-	m.FreeVecs(x...)
-	m.Label(end)
-
-	m.Comment("c[i,j] = act(acc[i,j])")
-	act := m.Int()
-	m.Arg(act, "act")
-	finish(m, slices.Concat(acc...), act, t)
-	m.FreeInts(act)
-	m.FreeVecs(t)
-	storeTile(m, acc, w, "c", "ldc")
 }
 
 // chains is the number of interleaved chains of a narrow layer and of a loss.

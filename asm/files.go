@@ -24,8 +24,9 @@ var sources = []struct {
 	stem    string
 	kernels []kernel
 }{
-	{"dense", []kernel{{"panel", panel}, {"wide", wide}, {"narrow", narrow}, {"dot", dot}}},
+	{"dense", []kernel{{"panel", panel}, {"narrow", narrow}, {"dot", dot}}},
 	{"grad", []kernel{{"grad", grad}, {"column", column}}},
+	{"few", []kernel{{"input", input}, {"sweep", sweep}}},
 	{"pack", []kernel{{"transpose", transpose}}},
 	{"loss", []kernel{{"mse", mse}}},
 	{"update", []kernel{{"sgd", sgd}}},
@@ -104,9 +105,9 @@ func (t target) tables() []byte {
 		fmt.Fprintf(&b, "panelCols: %d,\n", s.MaxCols*s.Lanes())
 		fmt.Fprintf(&b, "lanes: %d,\n", s.Lanes())
 		fmt.Fprintf(&b, "panelRows: %d,\n", panelRows(s, width{s.MaxCols, nil}))
-		fmt.Fprintf(&b, "wideCols: %d,\n", wideVecs(s)*s.Lanes())
-		fmt.Fprintf(&b, "wideUnit: %d,\n", 4*s.Lanes())
+		fmt.Fprintf(&b, "wideCols: %d,\n", sweepVecs(s)*s.Lanes())
 		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
+		fmt.Fprintf(&b, "inputRows: %d,\n", inputRows(s))
 		for _, src := range sources {
 			for _, k := range src.kernels {
 				fmt.Fprintf(&b, "%s: %s%s%s,\n", k.name, k.name, strings.ToUpper(t.isa), f.Name)

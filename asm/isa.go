@@ -108,6 +108,7 @@ type Machine interface {
 	// the variables of the outer loops.
 	Arg(d Int, name string)
 	SetArg(name string, s Int)
+	Const(d Int, c int)
 	Add(d, s Int)
 	AddConst(d Int, c int)
 	MulConst(d, s Int, c int)
@@ -163,6 +164,12 @@ type Machine interface {
 	StoreChunk(a Addr, v Vec)
 	TransposeChunks(vs []Vec, t Vec)
 
+	// Transpose takes as many vectors as one has lanes for the rows of a square
+	// and returns its columns, in the same registers or others. LoadColumns
+	// returns those of rows in memory.
+	Transpose(rows []Vec) []Vec
+	LoadColumns(rows []Addr) []Vec
+
 	// FoldRows halves each vector of vs down to one element, lane l + lane
 	// l+half, and says where the results are. It may destroy vs and t.
 	FoldRows(vs []Vec, t Vec) []Lane
@@ -172,6 +179,7 @@ type Machine interface {
 type Rows struct {
 	At   []Addr
 	took []Int // registers to be given back
+	more []Int // bases other than the first's, if there are any
 }
 
 // registers hands out a machine's registers. A kernel that wants more than

@@ -142,6 +142,8 @@ func (m *neon) Arg(d Int, name string)    { m.op("MOVD", m.param(m.c.Param(name)
 func (m *neon) SetArg(name string, s Int) { m.op("MOVD", m.r(s), m.param(m.c.Param(name))) }
 func (m *neon) Add(d, s Int)              { m.op("ADD", m.r(s), m.r(d)) }
 
+func (m *neon) Const(d Int, c int) { m.op("MOVD", m.imm(c), m.r(d)) }
+
 func (m *neon) AddConst(d Int, c int) {
 	if c < 0 {
 		m.op("SUB", m.imm(-c), m.r(d))
@@ -299,6 +301,21 @@ func (m *neon) TransposeChunks(vs []Vec, t Vec) {
 	zip(c, t, u, 1, "D2") // a2 b2 c2 d2
 	zip(d, t, u, 2, "D2") // a3 b3 c3 d3
 	m.FreeVecs(u)
+}
+
+func (m *neon) Transpose(rows []Vec) []Vec {
+	t := m.Vec()
+	m.TransposeChunks(rows, t)
+	m.FreeVecs(t)
+	return rows
+}
+
+func (m *neon) LoadColumns(rows []Addr) []Vec {
+	vs := m.VecsOf(len(rows))
+	for i, v := range vs {
+		m.Load(v, rows[i])
+	}
+	return m.Transpose(vs)
 }
 
 // FoldRows takes the rows by pairs (float64) or fours (float32).

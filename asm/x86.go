@@ -136,6 +136,7 @@ func (m *x86) JumpIf(a Int, c Cond, b int, label string) {
 
 func (m *x86) Arg(d Int, name string)    { m.MOVQ(m.param(m.Param(name)), m.gp(d)) }
 func (m *x86) SetArg(name string, s Int) { m.MOVQ(m.gp(s), m.param(m.Param(name))) }
+func (m *x86) Const(d Int, c int)        { m.MOVQ(operand.U32(c), m.gp(d)) }
 func (m *x86) Add(d, s Int)              { m.ADDQ(m.gp(s), m.gp(d)) }
 func (m *x86) MulConst(d, s Int, c int)  { m.IMUL3Q(imm(c), m.gp(s), m.gp(d)) }
 
@@ -168,11 +169,19 @@ func (m *x86) upper(d, v Vec, bytes int) {
 }
 
 // Rows reaches eight rows from one base: an index register counts one, two,
-// four or eight times, so strides ×1, ×3, ×5 and ×7 give all multiples.
+// four or eight times, so strides ×1, ×3, ×5 and ×7 give all multiples. The
+// next eight have a base of their own.
 func (m *x86) Rows(n int, base, stride Int) Rows {
 	odd := map[int]Int{1: stride}
 	var r Rows
-	for i := range n {
+	for row := range n {
+		i := row % 8
+		if row > 0 && i == 0 {
+			next := m.Int()
+			m.LEAQ(operand.Mem{Base: m.gp(base), Index: m.gp(stride), Scale: 8}, m.gp(next))
+			base = next
+			r.took, r.more = append(r.took, next), append(r.more, next)
+		}
 		a := At(base, 0)
 		if i > 0 {
 			o, scale := i, 1
@@ -193,9 +202,19 @@ func (m *x86) Rows(n int, base, stride Int) Rows {
 	return r
 }
 
-func (m *x86) FreeRows(r Rows)          { m.FreeInts(r.took...) }
-func (m *x86) Step(r Rows, by Int)      { m.Add(r.At[0].Base, by) }
-func (m *x86) StepConst(r Rows, by int) { m.AddConst(r.At[0].Base, by) }
+func (m *x86) FreeRows(r Rows) { m.FreeInts(r.took...) }
+
+func (m *x86) Step(r Rows, by Int) {
+	for _, base := range append([]Int{r.At[0].Base}, r.more...) {
+		m.Add(base, by)
+	}
+}
+
+func (m *x86) StepConst(r Rows, by int) {
+	for _, base := range append([]Int{r.At[0].Base}, r.more...) {
+		m.AddConst(base, by)
+	}
+}
 
 func (m *x86) Load(v Vec, a Addr)  { pick(m, m.VMOVUPS, m.VMOVUPD)(m.mem(a), m.vec(v)) }
 func (m *x86) Store(a Addr, v Vec) { pick(m, m.VMOVUPS, m.VMOVUPD)(m.vec(v), m.mem(a)) }
@@ -315,6 +334,105 @@ func (m *x86) TransposeChunks(vs []Vec, t Vec) {
 	m.VUNPCKLPD(z(u), z(t), z(c)) // a2 b2 c2 d2
 	m.VUNPCKHPD(z(u), z(t), z(d)) // a3 b3 c3 d3
 	m.FreeVecs(u)
+}
+
+// Transpose puts the halves of two rows side by side and goes on from there.
+func (m *x86) Transpose(rows []Vec) []Vec {
+	var first, second []Vec
+	t := m.Vec()
+	for _, p := range m.pairs(len(rows)) {
+		a, b := rows[p[0]], rows[p[1]]
+		m.exchange(&a, &b, &t, m.lanes(0x20, 0x44), m.lanes(0x31, 0xee))
+		first, second = append(first, a), append(second, b)
+	}
+	columns := append(first, second...)
+	m.transposeHalves(columns, &t)
+	m.FreeVecs(t)
+	return columns
+}
+
+// LoadColumns loads halves of two rows side by side.
+func (m *x86) LoadColumns(rows []Addr) []Vec {
+	columns, t := m.VecsOf(len(rows)), m.Vec()
+	half, bytes := len(rows)/2, m.spec.VecBytes/2
+	for i, p := range m.pairs(len(rows)) {
+		for h, v := range []Vec{columns[i], columns[half+i]} {
+			low, high := rows[p[0]].Plus(h*bytes), rows[p[1]].Plus(h*bytes)
+			m.VMOVUPS(m.mem(low), m.low(v, bytes))
+			if bytes == 16 {
+				m.VINSERTF128(imm(1), m.mem(high), m.ymm(v), m.ymm(v))
+			} else {
+				m.VINSERTF64X4(imm(1), m.mem(high), m.vec(v), m.vec(v))
+			}
+		}
+	}
+	m.transposeHalves(columns, &t)
+	m.FreeVecs(t)
+	return columns
+}
+
+// pairs are the rows whose halves come to lie side by side: those of one group
+// of as many as 128 bits have elements, and of the next.
+func (m *x86) pairs(rows int) [][2]int {
+	var ps [][2]int
+	e := 16 / m.spec.Float.Size
+	for r := 0; r < rows; r += 2 * e {
+		for i := range e {
+			ps = append(ps, [2]int{r + i, r + e + i})
+		}
+	}
+	return ps
+}
+
+// exchange replaces a by lo(a, b) and b by hi(a, b), by renaming registers.
+func (m *x86) exchange(a, b, t *Vec, lo, hi func(d, a, b Vec)) {
+	hi(*t, *a, *b)
+	lo(*a, *a, *b)
+	*b, *t = *t, *b
+}
+
+// lanes picks 128 bits of a and of b.
+func (m *x86) lanes(avx2, avx512 uint8) func(d, a, b Vec) {
+	return func(d, a, b Vec) {
+		if m.spec.VecBytes == 32 {
+			m.VPERM2F128(operand.U8(avx2), m.ymm(b), m.ymm(a), m.ymm(d))
+		} else {
+			m.VSHUFF64X2(operand.U8(avx512), m.vec(b), m.vec(a), m.vec(d))
+		}
+	}
+}
+
+// transposeHalves makes columns of the first halves of all pairs, followed by
+// their second halves.
+func (m *x86) transposeHalves(vs []Vec, t *Vec) {
+	lo32 := func(d, a, b Vec) { m.VUNPCKLPS(m.vec(b), m.vec(a), m.vec(d)) }
+	hi32 := func(d, a, b Vec) { m.VUNPCKHPS(m.vec(b), m.vec(a), m.vec(d)) }
+	lo64 := func(d, a, b Vec) { m.VUNPCKLPD(m.vec(b), m.vec(a), m.vec(d)) }
+	hi64 := func(d, a, b Vec) { m.VUNPCKHPD(m.vec(b), m.vec(a), m.vec(d)) }
+	e := 16 / m.spec.Float.Size // elements in 128 bits
+	for g := 0; g < len(vs); g += e {
+		q := vs[g:]
+		if e == 2 {
+			m.exchange(&q[0], &q[1], t, lo64, hi64)
+			continue
+		}
+		m.exchange(&q[0], &q[1], t, lo32, hi32) // a0 b0 a1 b1, a2 b2 a3 b3
+		m.exchange(&q[2], &q[3], t, lo32, hi32) // c0 d0 c1 d1, c2 d2 c3 d3
+		m.exchange(&q[0], &q[2], t, lo64, hi64) // columns 0 and 1
+		m.exchange(&q[1], &q[3], t, lo64, hi64) // columns 2 and 3
+		q[1], q[2] = q[2], q[1]
+	}
+	if m.spec.VecBytes == 32 {
+		return
+	}
+	// Vectors c and e+c are [p0 p1 q0 q1] and [r0 r1 s0 s1], p to s being the
+	// four groups of e rows: the columns are [p0 q0 r0 s0] and [p1 q1 r1 s1].
+	half := len(vs) / 2
+	for g := 0; g < len(vs); g += half {
+		for c := range e {
+			m.exchange(&vs[g+c], &vs[g+e+c], t, m.lanes(0, 0x88), m.lanes(0, 0xdd))
+		}
+	}
 }
 
 // FoldRows halves to 128 bits, then the rows by pairs (float64) or fours.

@@ -85,22 +85,22 @@ func (m *Mat[T]) pack(dst []T, i, rows, j, cols int) {
 	}
 }
 
-// fewRows computes the last one or two rows of c, which fill no tile.
-func (t *tiles[T]) fewRows(p *product[T], rows int, b *T, ldb uintptr) {
-	i, cols := p.c.Rows-rows, p.c.Cols
-	for j := 0; j < cols; {
-		bj := plus(b, uintptr(j)*size[T]())
-		width := t.wideCols / rows
-		for width > cols-j {
-			width /= 2
+// sweepRows computes rows i to end-1 of c, few of them or of few terms, a row
+// at a time.
+func (t *tiles[T]) sweepRows(p *product[T], i, end int, b *T, ldb uintptr) {
+	// As many columns as a call may take, in whole tiles, and as many rows.
+	terms := max(p.n, 8)
+	cols := min(p.c.Cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
+	tall := max(maxWork/(cols*terms), 2)
+	for ; i < end; i += tall {
+		for j := 0; j < p.c.Cols; j += cols {
+			init, ldinit := p.init(i, j)
+			if !p.add && p.bias == nil {
+				init = nil
+			}
+			t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, plus(p.a, uintptr(i)*p.lda), p.lda, p.stepa,
+				plus(b, uintptr(j)*size[T]()), ldb, min(tall, end-i), min(cols, p.c.Cols-j), p.n, int(p.act))
 		}
-		if width >= t.wideUnit {
-			p.block(t.wide, i, rows, j, width, bj, ldb)
-		} else {
-			width = min(t.panelCols, cols-j)
-			p.block(t.panel, i, rows, j, width, bj, ldb)
-		}
-		j += width
 	}
 }
 

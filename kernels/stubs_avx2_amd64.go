@@ -22,18 +22,6 @@ func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
-// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
-// wideCols in all rows together.
-//
-//go:noescape
-func wideAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-
-// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
-// wideCols in all rows together.
-//
-//go:noescape
-func wideAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -118,6 +106,36 @@ func columnAVX2F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *
 //go:noescape
 func columnAVX2F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of each operand are as many bytes apart as follows it. rows is 1
+// to inputRows, cols a multiple of the lanes of a vector.
+//
+//go:noescape
+func inputAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of each operand are as many bytes apart as follows it. rows is 1
+// to inputRows, cols a multiple of the lanes of a vector.
+//
+//go:noescape
+func inputAVX2F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// What panel computes, for any number of columns but 0, row by row. Where init
+// is nil the sums start from +0; ldinit is then 0.
+//
+//go:noescape
+func sweepAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+
+// What panel computes, for any number of columns but 0, row by row. Where init
+// is nil the sums start from +0; ldinit is then 0.
+//
+//go:noescape
+func sweepAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
 // The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a
@@ -173,14 +191,15 @@ var avx2F32 = tiles[float32]{
 	lanes:     8,
 	panelRows: 4,
 	wideCols:  64,
-	wideUnit:  32,
 	gradRows:  2,
+	inputRows: 5,
 	panel:     panelAVX2F32,
-	wide:      wideAVX2F32,
 	narrow:    narrowAVX2F32,
 	dot:       dotAVX2F32,
 	grad:      gradAVX2F32,
 	column:    columnAVX2F32,
+	input:     inputAVX2F32,
+	sweep:     sweepAVX2F32,
 	transpose: transposeAVX2F32,
 	mse:       mseAVX2F32,
 	sgd:       sgdAVX2F32,
@@ -191,14 +210,15 @@ var avx2F64 = tiles[float64]{
 	lanes:     4,
 	panelRows: 4,
 	wideCols:  32,
-	wideUnit:  16,
 	gradRows:  2,
+	inputRows: 8,
 	panel:     panelAVX2F64,
-	wide:      wideAVX2F64,
 	narrow:    narrowAVX2F64,
 	dot:       dotAVX2F64,
 	grad:      gradAVX2F64,
 	column:    columnAVX2F64,
+	input:     inputAVX2F64,
+	sweep:     sweepAVX2F64,
 	transpose: transposeAVX2F64,
 	mse:       mseAVX2F64,
 	sgd:       sgdAVX2F64,

@@ -22,18 +22,6 @@ func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *f
 //go:noescape
 func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
-// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
-// wideCols in all rows together.
-//
-//go:noescape
-func wideAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-
-// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
-// wideCols in all rows together.
-//
-//go:noescape
-func wideAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -118,6 +106,36 @@ func columnAVX512F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db
 //go:noescape
 func columnAVX512F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of each operand are as many bytes apart as follows it. rows is 1
+// to inputRows, cols a multiple of the lanes of a vector.
+//
+//go:noescape
+func inputAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of each operand are as many bytes apart as follows it. rows is 1
+// to inputRows, cols a multiple of the lanes of a vector.
+//
+//go:noescape
+func inputAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// What panel computes, for any number of columns but 0, row by row. Where init
+// is nil the sums start from +0; ldinit is then 0.
+//
+//go:noescape
+func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+
+// What panel computes, for any number of columns but 0, row by row. Where init
+// is nil the sums start from +0; ldinit is then 0.
+//
+//go:noescape
+func sweepAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
 // The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a
@@ -173,14 +191,15 @@ var avx512F32 = tiles[float32]{
 	lanes:     16,
 	panelRows: 8,
 	wideCols:  256,
-	wideUnit:  64,
 	gradRows:  4,
+	inputRows: 8,
 	panel:     panelAVX512F32,
-	wide:      wideAVX512F32,
 	narrow:    narrowAVX512F32,
 	dot:       dotAVX512F32,
 	grad:      gradAVX512F32,
 	column:    columnAVX512F32,
+	input:     inputAVX512F32,
+	sweep:     sweepAVX512F32,
 	transpose: transposeAVX512F32,
 	mse:       mseAVX512F32,
 	sgd:       sgdAVX512F32,
@@ -191,14 +210,15 @@ var avx512F64 = tiles[float64]{
 	lanes:     8,
 	panelRows: 8,
 	wideCols:  128,
-	wideUnit:  32,
 	gradRows:  4,
+	inputRows: 8,
 	panel:     panelAVX512F64,
-	wide:      wideAVX512F64,
 	narrow:    narrowAVX512F64,
 	dot:       dotAVX512F64,
 	grad:      gradAVX512F64,
 	column:    columnAVX512F64,
+	input:     inputAVX512F64,
+	sweep:     sweepAVX512F64,
 	transpose: transposeAVX512F64,
 	mse:       mseAVX512F64,
 	sgd:       sgdAVX512F64,

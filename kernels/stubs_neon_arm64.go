@@ -22,18 +22,6 @@ func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
-// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
-// wideCols in all rows together.
-//
-//go:noescape
-func wideNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-
-// What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
-// wideCols in all rows together.
-//
-//go:noescape
-func wideNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -118,6 +106,36 @@ func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *
 //go:noescape
 func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of each operand are as many bytes apart as follows it. rows is 1
+// to inputRows, cols a multiple of the lanes of a vector.
+//
+//go:noescape
+func inputNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of each operand are as many bytes apart as follows it. rows is 1
+// to inputRows, cols a multiple of the lanes of a vector.
+//
+//go:noescape
+func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// What panel computes, for any number of columns but 0, row by row. Where init
+// is nil the sums start from +0; ldinit is then 0.
+//
+//go:noescape
+func sweepNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+
+// What panel computes, for any number of columns but 0, row by row. Where init
+// is nil the sums start from +0; ldinit is then 0.
+//
+//go:noescape
+func sweepNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
 // The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a
@@ -173,14 +191,15 @@ var neonF32 = tiles[float32]{
 	lanes:     4,
 	panelRows: 8,
 	wideCols:  64,
-	wideUnit:  16,
 	gradRows:  4,
+	inputRows: 8,
 	panel:     panelNEONF32,
-	wide:      wideNEONF32,
 	narrow:    narrowNEONF32,
 	dot:       dotNEONF32,
 	grad:      gradNEONF32,
 	column:    columnNEONF32,
+	input:     inputNEONF32,
+	sweep:     sweepNEONF32,
 	transpose: transposeNEONF32,
 	mse:       mseNEONF32,
 	sgd:       sgdNEONF32,
@@ -191,14 +210,15 @@ var neonF64 = tiles[float64]{
 	lanes:     2,
 	panelRows: 8,
 	wideCols:  32,
-	wideUnit:  8,
 	gradRows:  4,
+	inputRows: 8,
 	panel:     panelNEONF64,
-	wide:      wideNEONF64,
 	narrow:    narrowNEONF64,
 	dot:       dotNEONF64,
 	grad:      gradNEONF64,
 	column:    columnNEONF64,
+	input:     inputNEONF64,
+	sweep:     sweepNEONF64,
 	transpose: transposeNEONF64,
 	mse:       mseNEONF64,
 	sgd:       sgdNEONF64,

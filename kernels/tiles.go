@@ -14,16 +14,17 @@ type tiles[T Float] struct {
 	lanes     int // elements of a vector
 	panelCols int // columns of the widest panel
 	panelRows int // rows of its tallest tile
-	wideCols  int // columns of the widest wide tile of one row
-	wideUnit  int // and of the narrowest
+	wideCols  int // columns of the widest tile of one row
 	gradRows  int // rows of dw that grad computes
+	inputRows int // rows of dx that input computes at a time
 
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
-	wide      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	dot       func(lane [lanes]T, x, w *T, n int) [lanes]T
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	column    func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
+	input     func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
+	sweep     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	mse       func(lane [lanes]T, grad, pred, target *T, n int, c T) [lanes]T
 	sgd       func(w, dw *T, rate T, n int)
@@ -49,6 +50,7 @@ const (
 
 	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
 	rowBlock  = 256 // rows of that block, for the second-level cache
+	fewTerms  = 8   // of a sum, so that its operands stay in the first-level cache
 	maxWide   = 128 // columns of a wide tile of float64, half of one of float32
 )
 
@@ -120,7 +122,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		}
 		t.multiply(&p, 0, y.Rows-few, w, k, false)
 		if few > 0 {
-			t.fewRows(&p, few, w.at(k, 0), w.pitch())
+			t.sweepRows(&p, y.Rows-few, y.Rows, w.at(k, 0), w.pitch())
 		}
 	}
 }
@@ -195,6 +197,10 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	}
 	// dz, db and the first rows of dw, panel by panel; then its other rows.
 	first := min(t.gradRows, dw.Rows)
+	few := dy.Rows <= fewTerms && dw.Rows > first && dw.Cols > t.panelCols
+	if few {
+		first = 0
+	}
 	fold := even(dy.Rows, maxFold)
 	for i := 0; i == 0 || i < dy.Rows; i += fold {
 		p := product[T]{
@@ -214,9 +220,17 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(),
 				first, min(t.panelCols, dw.Cols-j), p.n, int(act))
 		}
-		t.multiply(&p, first, dw.Rows, dy, i, false)
+		if few {
+			t.sweepRows(&p, 0, dw.Rows, dy.at(i, 0), dy.pitch())
+		} else {
+			t.multiply(&p, first, dw.Rows, dy, i, false)
+		}
 	}
 	if dx.empty() {
+		return
+	}
+	if dx.Rows <= 2*t.inputRows && dx.Cols >= t.lanes && dy.Cols <= maxRun {
+		t.inputFew(dx, dy, w)
 		return
 	}
 	fold = even(dy.Cols, maxFold)
@@ -226,6 +240,22 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			a: dy.at(0, j), lda: dy.pitch(), stepa: size[T](), n: min(fold, dy.Cols-j),
 		}
 		t.multiply(&p, 0, dx.Rows, w, j, true)
+	}
+}
+
+// inputFew computes dx for few rows: whole squares of w, the last of them
+// perhaps once more.
+func (t *tiles[T]) inputFew(dx, dz, w *Mat[T]) {
+	for i := 0; i < dx.Rows; i += t.inputRows {
+		rows := min(t.inputRows, dx.Rows-i)
+		whole := dx.Cols / t.lanes * t.lanes
+		wide := max(maxWork/(rows*max(dz.Cols, 1))/t.lanes, 1) * t.lanes
+		for k := 0; k < whole; k += wide {
+			t.input(dx.at(i, k), dx.pitch(), dz.at(i, 0), dz.pitch(), w.at(k, 0), w.pitch(), rows, min(wide, whole-k), dz.Cols)
+		}
+		if k := dx.Cols - t.lanes; k+t.lanes > whole {
+			t.input(dx.at(i, k), dx.pitch(), dz.at(i, 0), dz.pitch(), w.at(k, 0), w.pitch(), rows, t.lanes, dz.Cols)
+		}
 	}
 }
 

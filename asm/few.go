@@ -1,0 +1,302 @@
+package main
+
+import "slices"
+
+// inputRows is how many rows of dx the kernel input can compute at a time: as
+// many as fit beside a square of w.
+func inputRows(s Spec) int {
+	return min(s.Vecs-s.Lanes()-2-s.PartVecs, 8)
+}
+
+// input multiplies few rows by a transposed matrix, which is transposed in the
+// registers, a square as large as a vector is long at a time.
+func input(m Machine) {
+	s := m.Spec()
+	m.Func("input", sig(m, "func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
+		"+0. The rows of each operand are as many bytes apart as follows it. rows is 1",
+		"to inputRows, cols a multiple of the lanes of a vector.")
+	rows := m.Int()
+	m.Arg(rows, "rows")
+	for r := inputRows(s); r >= 1; r-- {
+		fewer := m.NewLabel("fewer")
+		if r > 1 {
+			m.JumpIf(rows, NotEqual, r, fewer)
+		}
+		m.FreeInts(rows)
+		inputTiles(m, r)
+		m.Return()
+		rows = m.Int()
+		m.Label(fewer)
+	}
+}
+
+// inputBlocks is how many blocks of inputs are taken at a time, so that r rows
+// make chains enough: as many as integer registers reach the rows of w.
+func inputBlocks(s Spec, r int) int {
+	return max(1, min(4/r, 32/s.Lanes(), s.Ints*2/3/s.Lanes()))
+}
+
+func inputTiles(m Machine, r int) {
+	s := m.Spec()
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	if blocks := inputBlocks(s, r); blocks > 1 {
+		inputTile(m, r, blocks, n, part)
+	}
+	inputTile(m, r, 1, n, part)
+	m.FreePart(part)
+	m.FreeInts(n)
+}
+
+// inputTile computes r rows of as many times so many blocks of inputs as the
+// parameter cols allows. It destroys n.
+func inputTile(m Machine, r, blocks int, n Int, part Part) {
+	s := m.Spec()
+	lanes, size := s.Lanes(), s.Float.Size
+	again, square, tail, end, done := m.NewLabel("block"), m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end"), m.NewLabel("done")
+	p := m.Int()
+	m.Arg(p, "cols")
+	m.JumpIf(p, Less, blocks*lanes, done)
+	m.Label(again)
+	m.FreeInts(p)
+	m.Comment("%d×%d elements of dx, from +0", r, blocks*lanes)
+	acc := make([][]Vec, blocks)
+	for b := range acc {
+		acc[b] = m.VecsOf(r)
+		for _, v := range acc[b] {
+			m.Zero(v)
+		}
+	}
+	wp, ldw, dz, lddz := m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(wp, "w")
+	m.Arg(ldw, "ldw")
+	m.Arg(dz, "dz")
+	if r > 1 {
+		m.Arg(lddz, "lddz")
+	} else {
+		m.FreeInts(lddz)
+	}
+	m.Arg(n, "n")
+	w := m.Rows(blocks*lanes, wp, ldw)
+	z := m.Rows(r, dz, lddz)
+	x := m.Vec()
+
+	// terms continues block b with the columns vs, count at a time, and calls
+	// then after each.
+	terms := func(b int, vs []Vec, count int, then func(j int)) {
+		for j := 0; j < lanes; j += count {
+			for i, a := range acc[b] {
+				m.Scalars(x, z.At[i].Plus(j*size), count)
+				for e := range count {
+					m.FMAScalar(a, vs[j+e], x, e)
+				}
+			}
+			then(j)
+		}
+		m.FreeVecs(vs...)
+	}
+	m.JumpIf(n, Less, lanes, tail)
+	m.Label(square)
+	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), %d neighbours j at a time", lanes)
+	for b := range blocks {
+		terms(b, m.LoadColumns(w.At[b*lanes:][:lanes]), s.Scalars, func(int) {})
+	}
+	m.StepConst(w, s.VecBytes)
+	m.StepConst(z, s.VecBytes)
+	m.AddConst(n, -lanes)
+	m.JumpIf(n, AtLeast, lanes, square)
+	m.Label(tail)
+	m.JumpIf(n, AtMost, 0, end)
+	m.Comment("the same for fewer j")
+	for b := range blocks {
+		over := m.NewLabel("over")
+		vs := m.VecsOf(lanes)
+		for k, v := range vs {
+			m.LoadPart(v, w.At[b*lanes+k], part)
+		}
+		terms(b, m.Transpose(vs), 1, func(j int) {
+			if j < lanes-1 {
+				m.JumpIf(n, Equal, j+1, over)
+			}
+		})
+		m.Label(over)
+	}
+	m.Label(end)
+	m.FreeRows(w)
+	m.FreeRows(z)
+	m.FreeInts(wp, ldw, dz)
+	if r > 1 {
+		m.FreeInts(lddz)
+	}
+
+	positive(m, slices.Concat(acc...), x)
+	m.FreeVecs(x)
+	p, ld := m.Int(), m.Int()
+	m.Arg(p, "dx")
+	if r > 1 {
+		m.Arg(ld, "lddx")
+	}
+	dx := m.Rows(r, p, ld)
+	for b := range acc {
+		for i, a := range acc[b] {
+			m.Store(dx.At[i].Plus(b*s.VecBytes), a)
+		}
+		m.FreeVecs(acc[b]...)
+	}
+	m.FreeRows(dx)
+
+	m.Comment("the next %d inputs", blocks*lanes)
+	m.Arg(p, "dx")
+	m.AddConst(p, blocks*s.VecBytes)
+	m.SetArg("dx", p)
+	m.Arg(p, "w")
+	m.Arg(ld, "ldw")
+	m.MulConst(ld, ld, blocks*lanes)
+	m.Add(p, ld)
+	m.SetArg("w", p)
+	m.FreeInts(ld)
+	m.Arg(p, "cols")
+	m.AddConst(p, -blocks*lanes)
+	m.SetArg("cols", p)
+	m.JumpIf(p, AtLeast, blocks*lanes, again)
+	m.Label(done)
+	m.FreeInts(p)
+}
+
+// sweepVecs is how many accumulators a tile of sweep has.
+func sweepVecs(s Spec) int { return s.Vecs / 2 }
+
+// sweep is panel for few rows or few terms. Up to four rows at a time meet all
+// columns, and many of them at once, to keep enough chains in flight; a vector
+// of b is used as soon as it is loaded.
+func sweep(m Machine) {
+	m.Func("sweep", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
+		"What panel computes, for any number of columns but 0, row by row. Where init",
+		"is nil the sums start from +0; ldinit is then 0.")
+	byHeight(m, 4, [][2]string{{"c", "ldc"}, {"init", "ldinit"}, {"a", "lda"}}, func(rows int) {
+		sweepRows(m, rows)
+	})
+}
+
+func sweepRows(m Machine, r int) {
+	s := m.Spec()
+	most := sweepVecs(s) / r
+	off, left := m.Int(), m.Int()
+	m.Arg(left, "cols")
+	m.Const(off, 0)
+
+	m.Comment("%d vectors of columns, while at least half as many more are left", most)
+	more, fewer, last, done := m.NewLabel("more"), m.NewLabel("fewer"), m.NewLabel("last"), m.NewLabel("done")
+	tile := func(vecs int) {
+		sweepTile(m, r, width{vecs, nil}, off)
+		m.AddConst(off, vecs*s.VecBytes)
+		m.AddConst(left, -vecs*s.Lanes())
+	}
+	m.Label(more)
+	m.JumpIf(left, Less, (most+most/2)*s.Lanes(), fewer)
+	tile(most)
+	m.Jump(more)
+	m.Label(fewer)
+	m.JumpIf(left, AtMost, most*s.Lanes(), last)
+	tile(most / 2)
+	m.Label(last)
+
+	part := m.MakePart(left)
+	var among func(lo, hi int)
+	among = func(lo, hi int) {
+		if lo < hi {
+			mid, wider := (lo+hi)/2, m.NewLabel("wider")
+			m.JumpIf(left, AtLeast, mid*s.Lanes()+1, wider)
+			among(lo, mid)
+			m.Label(wider)
+			among(mid+1, hi)
+			return
+		}
+		partly := m.NewLabel("partly")
+		m.JumpIf(left, NotEqual, lo*s.Lanes(), partly)
+		sweepTile(m, r, width{lo, nil}, off)
+		m.Jump(done)
+		m.Label(partly)
+		sweepTile(m, r, width{lo, &part}, off)
+		m.Jump(done)
+	}
+	among(1, most)
+	m.Label(done)
+	m.FreePart(part)
+	m.FreeInts(off, left)
+}
+
+// sweepTile computes r rows of the columns that begin off bytes into each.
+func sweepTile(m Machine, r int, w width, off Int) {
+	m.Comment("acc[i,j] = init[i,j], %d×%d vectors, or +0", r, w.vecs)
+	acc := make([][]Vec, r)
+	for i := range acc {
+		acc[i] = m.VecsOf(w.vecs)
+	}
+	p, ld := m.Int(), m.Int()
+	none, ready := m.NewLabel("none"), m.NewLabel("ready")
+	m.Arg(p, "init")
+	m.JumpIf(p, Equal, 0, none)
+	m.Add(p, off)
+	m.Arg(ld, "ldinit")
+	init := m.Rows(r, p, ld)
+	for i := range acc {
+		for q, v := range acc[i] {
+			w.load(m, q, v, init.At[i])
+		}
+	}
+	m.FreeRows(init)
+	m.FreeInts(p, ld)
+	m.Jump(ready)
+	m.Label(none)
+	for _, v := range slices.Concat(acc...) {
+		m.Zero(v)
+	}
+	m.Label(ready)
+
+	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
+	x, t := m.VecsOf(r), m.Vec()
+	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
+	f := loadFactors(m, r, end)
+	m.Add(f.b, off)
+	m.Label(loop)
+	for i := range acc {
+		m.Scalars(x[i], f.a.At[i], 1)
+	}
+	for q := range w.vecs {
+		w.load(m, q, t, At(f.b, 0))
+		for i := range acc {
+			m.FMAScalar(acc[i][q], t, x[i], 0)
+		}
+	}
+	m.Step(f.a, f.step)
+	m.Add(f.b, f.ldb)
+	m.LoopDown(f.n, loop)
+	f.free(m)
+	m.FreeVecs(x...)
+	m.Label(end)
+
+	m.Comment("c[i,j] = act(acc[i,j])")
+	act := m.Int()
+	m.Arg(act, "act")
+	finish(m, slices.Concat(acc...), act, t)
+	m.FreeInts(act)
+	m.FreeVecs(t)
+	p, ld = m.Int(), m.Int()
+	m.Arg(p, "c")
+	m.Add(p, off)
+	m.Arg(ld, "ldc")
+	c := m.Rows(r, p, ld)
+	for i := range acc {
+		for q, v := range acc[i] {
+			w.store(m, q, c.At[i], v)
+		}
+		m.FreeVecs(acc[i]...)
+	}
+	m.FreeRows(c)
+	m.FreeInts(p, ld)
+}
