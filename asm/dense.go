@@ -19,10 +19,13 @@ func sig(m Machine, s string) string {
 	return strings.ReplaceAll(s, "T", m.Spec().Float.Go)
 }
 
-// A width is a number of vectors side by side, the last one full or a part.
+// A width is a number of vectors side by side. If the elements do not fill
+// them, a single vector is a part, and of several the last begins early: it
+// has the elements that the others lack, and again some that they have.
 type width struct {
 	vecs int
 	part *Part
+	back *Int // how many bytes early, a number below 0
 }
 
 // extra is how many vector registers the part occupies.
@@ -33,9 +36,17 @@ func (w width) extra(s Spec) int {
 	return s.PartVecs
 }
 
-func (w width) load(m Machine, q int, v Vec, a Addr) {
+// at is the memory of vector q of the row that begins at a, which has no index.
+func (w width) at(m Machine, q int, a Addr) Addr {
 	a = a.Plus(q * m.Spec().VecBytes)
-	if w.part != nil && q == w.vecs-1 {
+	if w.back != nil && q == w.vecs-1 {
+		a.Index, a.Scale = *w.back, 1
+	}
+	return a
+}
+
+func (w width) load(m Machine, q int, v Vec, a Addr) {
+	if a = w.at(m, q, a); w.part != nil && q == w.vecs-1 {
 		m.LoadPart(v, a, *w.part)
 	} else {
 		m.Load(v, a)
@@ -43,8 +54,7 @@ func (w width) load(m Machine, q int, v Vec, a Addr) {
 }
 
 func (w width) store(m Machine, q int, a Addr, v Vec) {
-	a = a.Plus(q * m.Spec().VecBytes)
-	if w.part != nil && q == w.vecs-1 {
+	if a = w.at(m, q, a); w.part != nil && q == w.vecs-1 {
 		m.StorePart(a, v, *w.part)
 	} else {
 		m.Store(a, v)
@@ -52,23 +62,82 @@ func (w width) store(m Machine, q int, a Addr, v Vec) {
 }
 
 // byWidth emits body for every width that cols, a positive number of elements
-// known at run time, can have.
+// known at run time, can have. It destroys cols.
 func byWidth(m Machine, cols Int, body func(width)) {
 	s := m.Spec()
 	for v := s.MaxCols; v >= 1; v-- {
-		full, narrower := m.NewLabel("full"), m.NewLabel("narrower")
+		narrower := m.NewLabel("narrower")
 		if v > 1 {
 			m.JumpIf(cols, AtMost, (v-1)*s.Lanes(), narrower)
 		}
-		m.JumpIf(cols, Equal, v*s.Lanes(), full)
-		part := m.MakePart(cols)
-		body(width{v, &part})
-		m.FreePart(part)
-		m.Label(full)
-		body(width{v, nil})
+		fullOrNot(m, v, cols, body)
 		if v > 1 {
 			m.Label(narrower)
 		}
+	}
+}
+
+// fullOrNot emits body for cols that fill v vectors and for cols that do not.
+// Neither may fall through to what follows. It destroys cols.
+func fullOrNot(m Machine, v int, cols Int, body func(width)) {
+	s := m.Spec()
+	full := m.NewLabel("full")
+	m.JumpIf(cols, Equal, v*s.Lanes(), full)
+	if v == 1 {
+		part := m.MakePart(cols)
+		body(width{vecs: v, part: &part})
+		m.FreePart(part)
+	} else {
+		m.MulConst(cols, cols, s.Float.Size)
+		m.AddConst(cols, -v*s.VecBytes)
+		body(width{vecs: v, back: &cols})
+	}
+	m.Label(full)
+	body(width{vecs: v})
+}
+
+// tileRows are the rows of a tile in memory.
+type tileRows struct {
+	w          width
+	rows, last Rows // last: where the last vector of each begins
+	base       Int
+}
+
+// rows reaches n of them; a single one needs no stride.
+func (w width) rows(m Machine, n int, base, stride Int) tileRows {
+	t := tileRows{w: w, rows: m.Rows(n, base, stride)}
+	if w.back != nil {
+		t.base = m.Int()
+		m.Copy(t.base, base)
+		m.Add(t.base, *w.back)
+		t.last = m.Rows(n, t.base, stride)
+	}
+	return t
+}
+
+func (t tileRows) free(m Machine) {
+	m.FreeRows(t.rows)
+	if t.w.back != nil {
+		m.FreeRows(t.last)
+		m.FreeInts(t.base)
+	}
+}
+
+func (t tileRows) load(m Machine, i, q int, v Vec) {
+	t.vector(m, i, q, func(w width, a Addr) { w.load(m, q, v, a) })
+}
+
+func (t tileRows) store(m Machine, i, q int, v Vec) {
+	t.vector(m, i, q, func(w width, a Addr) { w.store(m, q, a, v) })
+}
+
+func (t tileRows) vector(m Machine, i, q int, f func(width, Addr)) {
+	w := t.w
+	w.back = nil
+	if t.w.back != nil && q == w.vecs-1 {
+		f(w, t.last.At[i])
+	} else {
+		f(w, t.rows.At[i])
 	}
 }
 
@@ -236,15 +305,15 @@ func loadTile(m Machine, r int, w width, ptr, ld string) [][]Vec {
 	if r > 1 {
 		m.Arg(stride, ld)
 	}
-	rows := m.Rows(r, base, stride)
+	rows := w.rows(m, r, base, stride)
 	acc := make([][]Vec, r)
 	for i := range acc {
 		acc[i] = m.VecsOf(w.vecs)
 		for q, v := range acc[i] {
-			w.load(m, q, v, rows.At[i])
+			rows.load(m, i, q, v)
 		}
 	}
-	m.FreeRows(rows)
+	rows.free(m)
 	m.FreeInts(base, stride)
 	return acc
 }
@@ -256,14 +325,14 @@ func storeTile(m Machine, acc [][]Vec, w width, ptr, ld string) {
 	if len(acc) > 1 {
 		m.Arg(stride, ld)
 	}
-	rows := m.Rows(len(acc), base, stride)
+	rows := w.rows(m, len(acc), base, stride)
 	for i := range acc {
 		for q, v := range acc[i] {
-			w.store(m, q, rows.At[i], v)
+			rows.store(m, i, q, v)
 		}
 		m.FreeVecs(acc[i]...)
 	}
-	m.FreeRows(rows)
+	rows.free(m)
 	m.FreeInts(base, stride)
 }
 
@@ -399,7 +468,7 @@ func inBlocks(m Machine, n Int, vecs int, body func(q int, w width), step func(b
 	m.JumpIf(n, Less, block, tail)
 	m.Label(loop)
 	for q := range vecs {
-		body(q, width{vecs, nil})
+		body(q, width{vecs: vecs})
 	}
 	step(vecs * s.VecBytes)
 	m.AddConst(n, -block)
@@ -411,7 +480,7 @@ func inBlocks(m Machine, n Int, vecs int, body func(q int, w width), step func(b
 		part := m.NewLabel("part")
 		if q < vecs-1 {
 			m.JumpIf(n, Less, (q+1)*s.Lanes(), part)
-			body(q, width{vecs, nil})
+			body(q, width{vecs: vecs})
 			over := m.NewLabel("over")
 			m.Jump(over)
 			m.Label(part)
@@ -426,7 +495,7 @@ func inBlocks(m Machine, n Int, vecs int, body func(q int, w width), step func(b
 
 func lastPart(m Machine, n Int, q int, end string, body func(q int, w width)) {
 	p := m.MakePart(n)
-	body(q, width{q + 1, &p})
+	body(q, width{vecs: q + 1, part: &p})
 	m.FreePart(p)
 	m.Jump(end)
 }

@@ -192,7 +192,7 @@ func sweepRows(m Machine, r int) {
 	m.Comment("%d vectors of columns, while at least half as many more are left", most)
 	more, fewer, last, done := m.NewLabel("more"), m.NewLabel("fewer"), m.NewLabel("last"), m.NewLabel("done")
 	tile := func(vecs int) {
-		sweepTile(m, r, width{vecs, nil}, off)
+		sweepTile(m, r, width{vecs: vecs}, off)
 		m.AddConst(off, vecs*s.VecBytes)
 		m.AddConst(left, -vecs*s.Lanes())
 	}
@@ -205,28 +205,23 @@ func sweepRows(m Machine, r int) {
 	tile(most / 2)
 	m.Label(last)
 
-	part := m.MakePart(left)
 	var among func(lo, hi int)
 	among = func(lo, hi int) {
-		if lo < hi {
-			mid, wider := (lo+hi)/2, m.NewLabel("wider")
-			m.JumpIf(left, AtLeast, mid*s.Lanes()+1, wider)
-			among(lo, mid)
-			m.Label(wider)
-			among(mid+1, hi)
+		if lo == hi {
+			fullOrNot(m, lo, left, func(w width) {
+				sweepTile(m, r, w, off)
+				m.Jump(done)
+			})
 			return
 		}
-		partly := m.NewLabel("partly")
-		m.JumpIf(left, NotEqual, lo*s.Lanes(), partly)
-		sweepTile(m, r, width{lo, nil}, off)
-		m.Jump(done)
-		m.Label(partly)
-		sweepTile(m, r, width{lo, &part}, off)
-		m.Jump(done)
+		mid, wider := (lo+hi)/2, m.NewLabel("wider")
+		m.JumpIf(left, AtLeast, mid*s.Lanes()+1, wider)
+		among(lo, mid)
+		m.Label(wider)
+		among(mid+1, hi)
 	}
 	among(1, most)
 	m.Label(done)
-	m.FreePart(part)
 	m.FreeInts(off, left)
 }
 
@@ -243,13 +238,13 @@ func sweepTile(m Machine, r int, w width, off Int) {
 	m.JumpIf(p, Equal, 0, none)
 	m.Add(p, off)
 	m.Arg(ld, "ldinit")
-	init := m.Rows(r, p, ld)
+	init := w.rows(m, r, p, ld)
 	for i := range acc {
 		for q, v := range acc[i] {
-			w.load(m, q, v, init.At[i])
+			init.load(m, i, q, v)
 		}
 	}
-	m.FreeRows(init)
+	init.free(m)
 	m.FreeInts(p, ld)
 	m.Jump(ready)
 	m.Label(none)
@@ -290,13 +285,13 @@ func sweepTile(m Machine, r int, w width, off Int) {
 	m.Arg(p, "c")
 	m.Add(p, off)
 	m.Arg(ld, "ldc")
-	c := m.Rows(r, p, ld)
+	c := w.rows(m, r, p, ld)
 	for i := range acc {
 		for q, v := range acc[i] {
-			w.store(m, q, c.At[i], v)
+			c.store(m, i, q, v)
 		}
 		m.FreeVecs(acc[i]...)
 	}
-	m.FreeRows(c)
+	c.free(m)
 	m.FreeInts(p, ld)
 }

@@ -109,6 +109,7 @@ type Machine interface {
 	Arg(d Int, name string)
 	SetArg(name string, s Int)
 	Const(d Int, c int)
+	Copy(d, s Int)
 	Add(d, s Int)
 	AddConst(d Int, c int)
 	MulConst(d, s Int, c int)

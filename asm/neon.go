@@ -144,6 +144,8 @@ func (m *neon) Add(d, s Int)              { m.op("ADD", m.r(s), m.r(d)) }
 
 func (m *neon) Const(d Int, c int) { m.op("MOVD", m.imm(c), m.r(d)) }
 
+func (m *neon) Copy(d, s Int) { m.op("MOVD", m.r(s), m.r(d)) }
+
 func (m *neon) AddConst(d Int, c int) {
 	if c < 0 {
 		m.op("SUB", m.imm(-c), m.r(d))
@@ -185,8 +187,26 @@ func (m *neon) StepConst(r Rows, by int) {
 	}
 }
 
-func (m *neon) Load(v Vec, a Addr)  { m.op("FMOVQ", m.mem(a), m.f(v)) }
-func (m *neon) Store(a Addr, v Vec) { m.op("FMOVQ", m.f(v), m.mem(a)) }
+func (m *neon) Load(v Vec, a Addr) {
+	m.unindexed(a, func(a Addr) { m.op("FMOVQ", m.mem(a), m.f(v)) })
+}
+
+func (m *neon) Store(a Addr, v Vec) {
+	m.unindexed(a, func(a Addr) { m.op("FMOVQ", m.f(v), m.mem(a)) })
+}
+
+// unindexed calls f with a in the form that loads and stores have, without an
+// index; the only scale is 1.
+func (m *neon) unindexed(a Addr, f func(Addr)) {
+	if a.Scale == 0 {
+		f(a)
+		return
+	}
+	t := m.Int()
+	m.op("ADD", m.r(a.Index), m.r(a.Base), m.r(t))
+	f(At(t, a.Disp))
+	m.FreeInts(t)
+}
 
 func (m *neon) MakePart(count Int) Part { return Part{Count: count} }
 func (m *neon) FreePart(Part)           {}

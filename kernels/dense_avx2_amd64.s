@@ -17,61 +17,69 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·panelAVX2F32(SB), NOSPLIT, $0-104
-	MOVQ    cols+80(FP), AX
-	CMPQ    AX, $0x10
-	JLE     narrower2
-	CMPQ    AX, $0x18
-	JE      full1
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+72(FP), BX
-	CMPQ    BX, $0x03
-	JLT     rest4
+	MOVQ   cols+80(FP), AX
+	CMPQ   AX, $0x10
+	JLE    narrower1
+	CMPQ   AX, $0x18
+	JE     full2
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x04
+	JLT    rest4
 
 tile3:
-	// acc[i,j] = init[i,j], 3×3 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMOVUPS    (BX), Y1
-	VMOVUPS    32(BX), Y2
-	VMASKMOVPS 64(BX), Y0, Y3
-	VMOVUPS    (BX)(CX*1), Y4
-	VMOVUPS    32(BX)(CX*1), Y5
-	VMASKMOVPS 64(BX)(CX*1), Y0, Y6
-	VMOVUPS    (BX)(CX*2), Y7
-	VMOVUPS    32(BX)(CX*2), Y8
-	VMASKMOVPS 64(BX)(CX*2), Y0, Y9
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded6
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	// acc[i,j] = init[i,j], 4×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS (BX)(CX*1), Y3
+	VMOVUPS 32(BX)(CX*1), Y4
+	VMOVUPS 64(SI)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Y6
+	VMOVUPS 32(BX)(CX*2), Y7
+	VMOVUPS 64(SI)(CX*2), Y8
+	VMOVUPS (BX)(DX*1), Y9
+	VMOVUPS 32(BX)(DX*1), Y10
+	VMOVUPS 64(SI)(DI*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded6
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold7:
-	VMOVUPS      (SI), Y11
-	VMOVUPS      32(SI), Y12
-	VMASKMOVPS   64(SI), Y0, Y13
+	VMOVUPS      (SI), Y13
+	VMOVUPS      32(SI), Y14
+	VMOVUPS      64(SI)(AX*1), Y15
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y10
-	VFMADD231PS  Y10, Y11, Y1
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y10, Y13, Y3
-	VBROADCASTSS (BX)(CX*1), Y10
-	VFMADD231PS  Y10, Y11, Y4
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS (BX)(CX*2), Y10
-	VFMADD231PS  Y10, Y11, Y7
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y10, Y13, Y9
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y3
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y12, Y15, Y5
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y12, Y15, Y8
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y13, Y9
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold7
@@ -79,441 +87,306 @@ fold7:
 folded6:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
-	VADDPS Y10, Y8, Y8
-	VADDPS Y10, Y9, Y9
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
+	VADDPS Y12, Y9, Y9
+	VADDPS Y12, Y10, Y10
+	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
 	JNE    linear8
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
-	VMAXPS Y8, Y10, Y8
-	VMAXPS Y9, Y10, Y9
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
 
 linear8:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low10
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low11
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low12
-	VMOVSS       X3, 88(BX)
-
-low12:
-	JMP stored9
-
-low11:
-	TESTQ  $0x00000001, AX
-	JZ     low13
-	VMOVSS X3, 80(BX)
-
-low13:
-	JMP stored9
-
-low10:
-	TESTQ     $0x00000002, AX
-	JZ        low14
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low15
-	VMOVSS    X3, 72(BX)
-
-low15:
-	JMP stored9
-
-low14:
-	TESTQ  $0x00000001, AX
-	JZ     low16
-	VMOVSS X3, 64(BX)
-
-low16:
-stored9:
-	VMOVUPS      Y4, (BX)(CX*1)
-	VMOVUPS      Y5, 32(BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low18
-	VMOVUPS      X6, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low19
-	VMOVSD       X6, 80(BX)(CX*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low20
-	VMOVSS       X6, 88(BX)(CX*1)
-
-low20:
-	JMP stored17
-
-low19:
-	TESTQ  $0x00000001, AX
-	JZ     low21
-	VMOVSS X6, 80(BX)(CX*1)
-
-low21:
-	JMP stored17
-
-low18:
-	TESTQ     $0x00000002, AX
-	JZ        low22
-	VMOVSD    X6, 64(BX)(CX*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low23
-	VMOVSS    X6, 72(BX)(CX*1)
-
-low23:
-	JMP stored17
-
-low22:
-	TESTQ  $0x00000001, AX
-	JZ     low24
-	VMOVSS X6, 64(BX)(CX*1)
-
-low24:
-stored17:
-	VMOVUPS      Y7, (BX)(CX*2)
-	VMOVUPS      Y8, 32(BX)(CX*2)
-	TESTQ        $0x00000004, AX
-	JZ           low26
-	VMOVUPS      X9, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low27
-	VMOVSD       X9, 80(BX)(CX*2)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low28
-	VMOVSS       X9, 88(BX)(CX*2)
-
-low28:
-	JMP stored25
-
-low27:
-	TESTQ  $0x00000001, AX
-	JZ     low29
-	VMOVSS X9, 80(BX)(CX*2)
-
-low29:
-	JMP stored25
-
-low26:
-	TESTQ     $0x00000002, AX
-	JZ        low30
-	VMOVSD    X9, 64(BX)(CX*2)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low31
-	VMOVSS    X9, 72(BX)(CX*2)
-
-low31:
-	JMP stored25
-
-low30:
-	TESTQ  $0x00000001, AX
-	JZ     low32
-	VMOVSS X9, 64(BX)(CX*2)
-
-low32:
-stored25:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x03, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x03, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x03, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x03, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x03
-	JGE    tile3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(SI)
+	VMOVUPS Y3, (BX)(CX*1)
+	VMOVUPS Y4, 32(BX)(CX*1)
+	VMOVUPS Y5, 64(SI)(CX*1)
+	VMOVUPS Y6, (BX)(CX*2)
+	VMOVUPS Y7, 32(BX)(CX*2)
+	VMOVUPS Y8, 64(SI)(CX*2)
+	VMOVUPS Y9, (BX)(DX*1)
+	VMOVUPS Y10, 32(BX)(DX*1)
+	VMOVUPS Y11, 64(SI)(DI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x04, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x04
+	JGE     tile3
 
 rest4:
+	CMPQ BX, $0x03
+	JNE  fewer9
+
+	// acc[i,j] = init[i,j], 3×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS (BX)(CX*1), Y3
+	VMOVUPS 32(BX)(CX*1), Y4
+	VMOVUPS 64(DX)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Y6
+	VMOVUPS 32(BX)(CX*2), Y7
+	VMOVUPS 64(DX)(CX*2), Y8
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded10
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold11:
+	VMOVUPS      (SI), Y10
+	VMOVUPS      32(SI), Y11
+	VMOVUPS      64(SI)(AX*1), Y12
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y9
+	VFMADD231PS  Y9, Y10, Y0
+	VFMADD231PS  Y9, Y11, Y1
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (BX)(CX*1), Y9
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y9, Y11, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS (BX)(CX*2), Y9
+	VFMADD231PS  Y9, Y10, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VFMADD231PS  Y9, Y12, Y8
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold11
+
+folded10:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	VADDPS Y9, Y8, Y8
+	CMPQ   BX, $0x01
+	JNE    linear12
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+	VMAXPS Y8, Y9, Y8
+
+linear12:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, (BX)(CX*1)
+	VMOVUPS Y4, 32(BX)(CX*1)
+	VMOVUPS Y5, 64(DX)(CX*1)
+	VMOVUPS Y6, (BX)(CX*2)
+	VMOVUPS Y7, 32(BX)(CX*2)
+	VMOVUPS Y8, 64(DX)(CX*2)
+	JMP     done5
+
+fewer9:
 	CMPQ BX, $0x02
-	JNE  fewer33
+	JNE  fewer13
 
 	// acc[i,j] = init[i,j], 2×3 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMOVUPS    (BX), Y1
-	VMOVUPS    32(BX), Y2
-	VMASKMOVPS 64(BX), Y0, Y3
-	VMOVUPS    (BX)(CX*1), Y4
-	VMOVUPS    32(BX)(CX*1), Y5
-	VMASKMOVPS 64(BX)(CX*1), Y0, Y6
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded34
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS (BX)(CX*1), Y3
+	VMOVUPS 32(BX)(CX*1), Y4
+	VMOVUPS 64(DX)(CX*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded14
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
-	VMOVUPS      (SI), Y8
-	VMOVUPS      32(SI), Y9
-	VMASKMOVPS   64(SI), Y0, Y10
+fold15:
+	VMOVUPS      (SI), Y7
+	VMOVUPS      32(SI), Y8
+	VMOVUPS      64(SI)(AX*1), Y9
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y7
-	VFMADD231PS  Y7, Y8, Y1
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y7, Y10, Y3
-	VBROADCASTSS (BX)(CX*1), Y7
-	VFMADD231PS  Y7, Y8, Y4
-	VFMADD231PS  Y7, Y9, Y5
-	VFMADD231PS  Y7, Y10, Y6
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y0
+	VFMADD231PS  Y6, Y8, Y1
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y3
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold35
+	JNZ          fold15
 
-folded34:
+folded14:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
-	VADDPS Y7, Y6, Y6
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear36
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
-	VMAXPS Y6, Y7, Y6
+	JNE    linear16
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
 
-linear36:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low38
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low39
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low40
-	VMOVSS       X3, 88(BX)
+linear16:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, (BX)(CX*1)
+	VMOVUPS Y4, 32(BX)(CX*1)
+	VMOVUPS Y5, 64(DX)(CX*1)
+	JMP     done5
 
-low40:
-	JMP stored37
-
-low39:
-	TESTQ  $0x00000001, AX
-	JZ     low41
-	VMOVSS X3, 80(BX)
-
-low41:
-	JMP stored37
-
-low38:
-	TESTQ     $0x00000002, AX
-	JZ        low42
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low43
-	VMOVSS    X3, 72(BX)
-
-low43:
-	JMP stored37
-
-low42:
-	TESTQ  $0x00000001, AX
-	JZ     low44
-	VMOVSS X3, 64(BX)
-
-low44:
-stored37:
-	VMOVUPS      Y4, (BX)(CX*1)
-	VMOVUPS      Y5, 32(BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low46
-	VMOVUPS      X6, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low47
-	VMOVSD       X6, 80(BX)(CX*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low48
-	VMOVSS       X6, 88(BX)(CX*1)
-
-low48:
-	JMP stored45
-
-low47:
-	TESTQ  $0x00000001, AX
-	JZ     low49
-	VMOVSS X6, 80(BX)(CX*1)
-
-low49:
-	JMP stored45
-
-low46:
-	TESTQ     $0x00000002, AX
-	JZ        low50
-	VMOVSD    X6, 64(BX)(CX*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low51
-	VMOVSS    X6, 72(BX)(CX*1)
-
-low51:
-	JMP stored45
-
-low50:
-	TESTQ  $0x00000001, AX
-	JZ     low52
-	VMOVSS X6, 64(BX)(CX*1)
-
-low52:
-stored45:
-	JMP done5
-
-fewer33:
+fewer13:
 	CMPQ BX, $0x01
-	JNE  fewer53
+	JNE  fewer17
 
 	// acc[i,j] = init[i,j], 1×3 vectors
-	MOVQ       init+16(FP), BX
-	VMOVUPS    (BX), Y1
-	VMOVUPS    32(BX), Y2
-	VMASKMOVPS 64(BX), Y0, Y3
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded54
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded18
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold55:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI), Y6
-	VMASKMOVPS   64(SI), Y0, Y7
+fold19:
+	VMOVUPS      (SI), Y4
+	VMOVUPS      32(SI), Y5
+	VMOVUPS      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y1
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y4, Y7, Y3
+	VBROADCASTSS (BX), Y3
+	VFMADD231PS  Y3, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y1
+	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold55
+	JNZ          fold19
 
-folded54:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear56
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
+	JNE    linear20
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
 
-linear56:
-	MOVQ         c+0(FP), BX
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low58
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low59
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low60
-	VMOVSS       X3, 88(BX)
+linear20:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(DX)
+	JMP     done5
 
-low60:
-	JMP stored57
-
-low59:
-	TESTQ  $0x00000001, AX
-	JZ     low61
-	VMOVSS X3, 80(BX)
-
-low61:
-	JMP stored57
-
-low58:
-	TESTQ     $0x00000002, AX
-	JZ        low62
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low63
-	VMOVSS    X3, 72(BX)
-
-low63:
-	JMP stored57
-
-low62:
-	TESTQ  $0x00000001, AX
-	JZ     low64
-	VMOVSS X3, 64(BX)
-
-low64:
-stored57:
-	JMP done5
-
-fewer53:
+fewer17:
 done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x04
-	JLT  rest66
+	JLT  rest22
 
-tile65:
+tile21:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -532,7 +405,7 @@ tile65:
 	VMOVUPS 64(BX)(DX*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded68
+	JLE     folded24
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -541,7 +414,7 @@ tile65:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold25:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI), Y15
@@ -564,9 +437,9 @@ fold69:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold69
+	JNZ          fold25
 
-folded68:
+folded24:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -583,7 +456,7 @@ folded68:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear70
+	JNE    linear26
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -597,7 +470,7 @@ folded68:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear70:
+linear26:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -632,11 +505,11 @@ linear70:
 	SUBQ    $0x04, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x04
-	JGE     tile65
+	JGE     tile21
 
-rest66:
+rest22:
 	CMPQ BX, $0x03
-	JNE  fewer71
+	JNE  fewer27
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -652,7 +525,7 @@ rest66:
 	VMOVUPS 64(BX)(CX*2), Y8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded72
+	JLE     folded28
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -660,7 +533,7 @@ rest66:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold29:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI), Y12
@@ -679,9 +552,9 @@ fold73:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold73
+	JNZ          fold29
 
-folded72:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -695,7 +568,7 @@ folded72:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear74
+	JNE    linear30
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -706,7 +579,7 @@ folded72:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear74:
+linear30:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -718,11 +591,11 @@ linear74:
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
 	VMOVUPS Y8, 64(BX)(CX*2)
-	JMP     done67
+	JMP     done23
 
-fewer71:
+fewer27:
 	CMPQ BX, $0x02
-	JNE  fewer75
+	JNE  fewer31
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -735,7 +608,7 @@ fewer71:
 	VMOVUPS 64(BX)(CX*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded76
+	JLE     folded32
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -743,7 +616,7 @@ fewer71:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold77:
+fold33:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI), Y9
@@ -758,9 +631,9 @@ fold77:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold77
+	JNZ          fold33
 
-folded76:
+folded32:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -771,7 +644,7 @@ folded76:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear78
+	JNE    linear34
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -779,7 +652,7 @@ folded76:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear78:
+linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -788,11 +661,11 @@ linear78:
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
 	VMOVUPS Y5, 64(BX)(CX*1)
-	JMP     done67
+	JMP     done23
 
-fewer75:
+fewer31:
 	CMPQ BX, $0x01
-	JNE  fewer79
+	JNE  fewer35
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -801,7 +674,7 @@ fewer75:
 	VMOVUPS 64(BX), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded80
+	JLE     folded36
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -809,7 +682,7 @@ fewer75:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold81:
+fold37:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI), Y6
@@ -820,9 +693,9 @@ fold81:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold81
+	JNZ          fold37
 
-folded80:
+folded36:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -830,1391 +703,558 @@ folded80:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear82
+	JNE    linear38
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear82:
+linear38:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(BX)
-	JMP     done67
+	JMP     done23
 
-fewer79:
-done67:
+fewer35:
+done23:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ    AX, $0x08
-	JLE     narrower84
-	CMPQ    AX, $0x10
-	JE      full83
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+72(FP), BX
-	CMPQ    BX, $0x06
-	JLT     rest86
+narrower1:
+	CMPQ   AX, $0x08
+	JLE    narrower39
+	CMPQ   AX, $0x10
+	JE     full40
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x06
+	JLT    rest42
 
-tile85:
+tile41:
 	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
-	VMOVUPS    (BX)(CX*1), Y3
-	VMASKMOVPS 32(BX)(CX*1), Y0, Y4
-	VMOVUPS    (BX)(CX*2), Y5
-	VMASKMOVPS 32(BX)(CX*2), Y0, Y6
-	VMOVUPS    (BX)(DX*1), Y7
-	VMASKMOVPS 32(BX)(DX*1), Y0, Y8
-	VMOVUPS    (BX)(CX*4), Y9
-	VMASKMOVPS 32(BX)(CX*4), Y0, Y10
-	VMOVUPS    (BX)(SI*1), Y11
-	VMASKMOVPS 32(BX)(SI*1), Y0, Y12
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded88
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(DI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(DI)(R8*1), Y7
+	VMOVUPS (BX)(CX*4), Y8
+	VMOVUPS 32(DI)(CX*4), Y9
+	VMOVUPS (BX)(SI*1), Y10
+	VMOVUPS 32(DI)(R9*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded44
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold89:
-	VMOVUPS      (SI), Y14
-	VMASKMOVPS   32(SI), Y0, Y15
+fold45:
+	VMOVUPS      (SI), Y13
+	VMOVUPS      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y13
-	VFMADD231PS  Y13, Y14, Y1
-	VFMADD231PS  Y13, Y15, Y2
-	VBROADCASTSS (BX)(CX*1), Y13
-	VFMADD231PS  Y13, Y14, Y3
-	VFMADD231PS  Y13, Y15, Y4
-	VBROADCASTSS (BX)(CX*2), Y13
-	VFMADD231PS  Y13, Y14, Y5
-	VFMADD231PS  Y13, Y15, Y6
-	VBROADCASTSS (BX)(R9*1), Y13
-	VFMADD231PS  Y13, Y14, Y7
-	VFMADD231PS  Y13, Y15, Y8
-	VBROADCASTSS (BX)(CX*4), Y13
-	VFMADD231PS  Y13, Y14, Y9
-	VFMADD231PS  Y13, Y15, Y10
-	VBROADCASTSS (BX)(R10*1), Y13
-	VFMADD231PS  Y13, Y14, Y11
-	VFMADD231PS  Y13, Y15, Y12
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y4
+	VFMADD231PS  Y12, Y14, Y5
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y13, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VBROADCASTSS (BX)(CX*4), Y12
+	VFMADD231PS  Y12, Y13, Y8
+	VFMADD231PS  Y12, Y14, Y9
+	VBROADCASTSS (BX)(R10*1), Y12
+	VFMADD231PS  Y12, Y13, Y10
+	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold89
+	JNZ          fold45
 
-folded88:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y13, Y13, Y13
-	VADDPS Y13, Y1, Y1
-	VADDPS Y13, Y2, Y2
-	VADDPS Y13, Y3, Y3
-	VADDPS Y13, Y4, Y4
-	VADDPS Y13, Y5, Y5
-	VADDPS Y13, Y6, Y6
-	VADDPS Y13, Y7, Y7
-	VADDPS Y13, Y8, Y8
-	VADDPS Y13, Y9, Y9
-	VADDPS Y13, Y10, Y10
-	VADDPS Y13, Y11, Y11
-	VADDPS Y13, Y12, Y12
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
+	VADDPS Y12, Y9, Y9
+	VADDPS Y12, Y10, Y10
+	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear90
-	VMAXPS Y1, Y13, Y1
-	VMAXPS Y2, Y13, Y2
-	VMAXPS Y3, Y13, Y3
-	VMAXPS Y4, Y13, Y4
-	VMAXPS Y5, Y13, Y5
-	VMAXPS Y6, Y13, Y6
-	VMAXPS Y7, Y13, Y7
-	VMAXPS Y8, Y13, Y8
-	VMAXPS Y9, Y13, Y9
-	VMAXPS Y10, Y13, Y10
-	VMAXPS Y11, Y13, Y11
-	VMAXPS Y12, Y13, Y12
+	JNE    linear46
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
 
-linear90:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low92
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low93
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low94
-	VMOVSS       X2, 56(BX)
+linear46:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(DI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(DI)(R8*1)
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(DI)(CX*4)
+	VMOVUPS Y10, (BX)(SI*1)
+	VMOVUPS Y11, 32(DI)(R9*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x06, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x06
+	JGE     tile41
 
-low94:
-	JMP stored91
-
-low93:
-	TESTQ  $0x00000001, AX
-	JZ     low95
-	VMOVSS X2, 48(BX)
-
-low95:
-	JMP stored91
-
-low92:
-	TESTQ     $0x00000002, AX
-	JZ        low96
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low97
-	VMOVSS    X2, 40(BX)
-
-low97:
-	JMP stored91
-
-low96:
-	TESTQ  $0x00000001, AX
-	JZ     low98
-	VMOVSS X2, 32(BX)
-
-low98:
-stored91:
-	VMOVUPS      Y3, (BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low100
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low101
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low102
-	VMOVSS       X4, 56(BX)(CX*1)
-
-low102:
-	JMP stored99
-
-low101:
-	TESTQ  $0x00000001, AX
-	JZ     low103
-	VMOVSS X4, 48(BX)(CX*1)
-
-low103:
-	JMP stored99
-
-low100:
-	TESTQ     $0x00000002, AX
-	JZ        low104
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low105
-	VMOVSS    X4, 40(BX)(CX*1)
-
-low105:
-	JMP stored99
-
-low104:
-	TESTQ  $0x00000001, AX
-	JZ     low106
-	VMOVSS X4, 32(BX)(CX*1)
-
-low106:
-stored99:
-	VMOVUPS      Y5, (BX)(CX*2)
-	TESTQ        $0x00000004, AX
-	JZ           low108
-	VMOVUPS      X6, 32(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low109
-	VMOVSD       X6, 48(BX)(CX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low110
-	VMOVSS       X6, 56(BX)(CX*2)
-
-low110:
-	JMP stored107
-
-low109:
-	TESTQ  $0x00000001, AX
-	JZ     low111
-	VMOVSS X6, 48(BX)(CX*2)
-
-low111:
-	JMP stored107
-
-low108:
-	TESTQ     $0x00000002, AX
-	JZ        low112
-	VMOVSD    X6, 32(BX)(CX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low113
-	VMOVSS    X6, 40(BX)(CX*2)
-
-low113:
-	JMP stored107
-
-low112:
-	TESTQ  $0x00000001, AX
-	JZ     low114
-	VMOVSS X6, 32(BX)(CX*2)
-
-low114:
-stored107:
-	VMOVUPS      Y7, (BX)(DX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low116
-	VMOVUPS      X8, 32(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low117
-	VMOVSD       X8, 48(BX)(DX*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low118
-	VMOVSS       X8, 56(BX)(DX*1)
-
-low118:
-	JMP stored115
-
-low117:
-	TESTQ  $0x00000001, AX
-	JZ     low119
-	VMOVSS X8, 48(BX)(DX*1)
-
-low119:
-	JMP stored115
-
-low116:
-	TESTQ     $0x00000002, AX
-	JZ        low120
-	VMOVSD    X8, 32(BX)(DX*1)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low121
-	VMOVSS    X8, 40(BX)(DX*1)
-
-low121:
-	JMP stored115
-
-low120:
-	TESTQ  $0x00000001, AX
-	JZ     low122
-	VMOVSS X8, 32(BX)(DX*1)
-
-low122:
-stored115:
-	VMOVUPS      Y9, (BX)(CX*4)
-	TESTQ        $0x00000004, AX
-	JZ           low124
-	VMOVUPS      X10, 32(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000002, AX
-	JZ           low125
-	VMOVSD       X10, 48(BX)(CX*4)
-	VUNPCKHPD    X10, X10, X10
-	TESTQ        $0x00000001, AX
-	JZ           low126
-	VMOVSS       X10, 56(BX)(CX*4)
-
-low126:
-	JMP stored123
-
-low125:
-	TESTQ  $0x00000001, AX
-	JZ     low127
-	VMOVSS X10, 48(BX)(CX*4)
-
-low127:
-	JMP stored123
-
-low124:
-	TESTQ     $0x00000002, AX
-	JZ        low128
-	VMOVSD    X10, 32(BX)(CX*4)
-	VUNPCKHPD X10, X10, X10
-	TESTQ     $0x00000001, AX
-	JZ        low129
-	VMOVSS    X10, 40(BX)(CX*4)
-
-low129:
-	JMP stored123
-
-low128:
-	TESTQ  $0x00000001, AX
-	JZ     low130
-	VMOVSS X10, 32(BX)(CX*4)
-
-low130:
-stored123:
-	VMOVUPS      Y11, (BX)(SI*1)
-	TESTQ        $0x00000004, AX
-	JZ           low132
-	VMOVUPS      X12, 32(BX)(SI*1)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000002, AX
-	JZ           low133
-	VMOVSD       X12, 48(BX)(SI*1)
-	VUNPCKHPD    X12, X12, X12
-	TESTQ        $0x00000001, AX
-	JZ           low134
-	VMOVSS       X12, 56(BX)(SI*1)
-
-low134:
-	JMP stored131
-
-low133:
-	TESTQ  $0x00000001, AX
-	JZ     low135
-	VMOVSS X12, 48(BX)(SI*1)
-
-low135:
-	JMP stored131
-
-low132:
-	TESTQ     $0x00000002, AX
-	JZ        low136
-	VMOVSD    X12, 32(BX)(SI*1)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, AX
-	JZ        low137
-	VMOVSS    X12, 40(BX)(SI*1)
-
-low137:
-	JMP stored131
-
-low136:
-	TESTQ  $0x00000001, AX
-	JZ     low138
-	VMOVSS X12, 32(BX)(SI*1)
-
-low138:
-stored131:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x06, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x06
-	JGE    tile85
-
-rest86:
+rest42:
 	CMPQ BX, $0x05
-	JNE  fewer139
+	JNE  fewer47
 
 	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
-	VMOVUPS    (BX)(CX*1), Y3
-	VMASKMOVPS 32(BX)(CX*1), Y0, Y4
-	VMOVUPS    (BX)(CX*2), Y5
-	VMASKMOVPS 32(BX)(CX*2), Y0, Y6
-	VMOVUPS    (BX)(DX*1), Y7
-	VMASKMOVPS 32(BX)(DX*1), Y0, Y8
-	VMOVUPS    (BX)(CX*4), Y9
-	VMASKMOVPS 32(BX)(CX*4), Y0, Y10
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded140
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(SI)(DI*1), Y7
+	VMOVUPS (BX)(CX*4), Y8
+	VMOVUPS 32(SI)(CX*4), Y9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded48
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
-	VMOVUPS      (SI), Y12
-	VMASKMOVPS   32(SI), Y0, Y13
+fold49:
+	VMOVUPS      (SI), Y11
+	VMOVUPS      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y11
-	VFMADD231PS  Y11, Y12, Y1
-	VFMADD231PS  Y11, Y13, Y2
-	VBROADCASTSS (BX)(CX*1), Y11
-	VFMADD231PS  Y11, Y12, Y3
-	VFMADD231PS  Y11, Y13, Y4
-	VBROADCASTSS (BX)(CX*2), Y11
-	VFMADD231PS  Y11, Y12, Y5
-	VFMADD231PS  Y11, Y13, Y6
-	VBROADCASTSS (BX)(R9*1), Y11
-	VFMADD231PS  Y11, Y12, Y7
-	VFMADD231PS  Y11, Y13, Y8
-	VBROADCASTSS (BX)(CX*4), Y11
-	VFMADD231PS  Y11, Y12, Y9
-	VFMADD231PS  Y11, Y13, Y10
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y11, Y0
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y10, Y11, Y2
+	VFMADD231PS  Y10, Y12, Y3
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y10, Y11, Y4
+	VFMADD231PS  Y10, Y12, Y5
+	VBROADCASTSS (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y11, Y6
+	VFMADD231PS  Y10, Y12, Y7
+	VBROADCASTSS (BX)(CX*4), Y10
+	VFMADD231PS  Y10, Y11, Y8
+	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold141
+	JNZ          fold49
 
-folded140:
+folded48:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y11, Y11, Y11
-	VADDPS Y11, Y1, Y1
-	VADDPS Y11, Y2, Y2
-	VADDPS Y11, Y3, Y3
-	VADDPS Y11, Y4, Y4
-	VADDPS Y11, Y5, Y5
-	VADDPS Y11, Y6, Y6
-	VADDPS Y11, Y7, Y7
-	VADDPS Y11, Y8, Y8
-	VADDPS Y11, Y9, Y9
-	VADDPS Y11, Y10, Y10
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	VADDPS Y10, Y8, Y8
+	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear142
-	VMAXPS Y1, Y11, Y1
-	VMAXPS Y2, Y11, Y2
-	VMAXPS Y3, Y11, Y3
-	VMAXPS Y4, Y11, Y4
-	VMAXPS Y5, Y11, Y5
-	VMAXPS Y6, Y11, Y6
-	VMAXPS Y7, Y11, Y7
-	VMAXPS Y8, Y11, Y8
-	VMAXPS Y9, Y11, Y9
-	VMAXPS Y10, Y11, Y10
+	JNE    linear50
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
 
-linear142:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low144
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low145
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low146
-	VMOVSS       X2, 56(BX)
+linear50:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(SI)(CX*4)
+	JMP     done43
 
-low146:
-	JMP stored143
-
-low145:
-	TESTQ  $0x00000001, AX
-	JZ     low147
-	VMOVSS X2, 48(BX)
-
-low147:
-	JMP stored143
-
-low144:
-	TESTQ     $0x00000002, AX
-	JZ        low148
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low149
-	VMOVSS    X2, 40(BX)
-
-low149:
-	JMP stored143
-
-low148:
-	TESTQ  $0x00000001, AX
-	JZ     low150
-	VMOVSS X2, 32(BX)
-
-low150:
-stored143:
-	VMOVUPS      Y3, (BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low152
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low153
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low154
-	VMOVSS       X4, 56(BX)(CX*1)
-
-low154:
-	JMP stored151
-
-low153:
-	TESTQ  $0x00000001, AX
-	JZ     low155
-	VMOVSS X4, 48(BX)(CX*1)
-
-low155:
-	JMP stored151
-
-low152:
-	TESTQ     $0x00000002, AX
-	JZ        low156
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low157
-	VMOVSS    X4, 40(BX)(CX*1)
-
-low157:
-	JMP stored151
-
-low156:
-	TESTQ  $0x00000001, AX
-	JZ     low158
-	VMOVSS X4, 32(BX)(CX*1)
-
-low158:
-stored151:
-	VMOVUPS      Y5, (BX)(CX*2)
-	TESTQ        $0x00000004, AX
-	JZ           low160
-	VMOVUPS      X6, 32(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low161
-	VMOVSD       X6, 48(BX)(CX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low162
-	VMOVSS       X6, 56(BX)(CX*2)
-
-low162:
-	JMP stored159
-
-low161:
-	TESTQ  $0x00000001, AX
-	JZ     low163
-	VMOVSS X6, 48(BX)(CX*2)
-
-low163:
-	JMP stored159
-
-low160:
-	TESTQ     $0x00000002, AX
-	JZ        low164
-	VMOVSD    X6, 32(BX)(CX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low165
-	VMOVSS    X6, 40(BX)(CX*2)
-
-low165:
-	JMP stored159
-
-low164:
-	TESTQ  $0x00000001, AX
-	JZ     low166
-	VMOVSS X6, 32(BX)(CX*2)
-
-low166:
-stored159:
-	VMOVUPS      Y7, (BX)(DX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low168
-	VMOVUPS      X8, 32(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low169
-	VMOVSD       X8, 48(BX)(DX*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low170
-	VMOVSS       X8, 56(BX)(DX*1)
-
-low170:
-	JMP stored167
-
-low169:
-	TESTQ  $0x00000001, AX
-	JZ     low171
-	VMOVSS X8, 48(BX)(DX*1)
-
-low171:
-	JMP stored167
-
-low168:
-	TESTQ     $0x00000002, AX
-	JZ        low172
-	VMOVSD    X8, 32(BX)(DX*1)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low173
-	VMOVSS    X8, 40(BX)(DX*1)
-
-low173:
-	JMP stored167
-
-low172:
-	TESTQ  $0x00000001, AX
-	JZ     low174
-	VMOVSS X8, 32(BX)(DX*1)
-
-low174:
-stored167:
-	VMOVUPS      Y9, (BX)(CX*4)
-	TESTQ        $0x00000004, AX
-	JZ           low176
-	VMOVUPS      X10, 32(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000002, AX
-	JZ           low177
-	VMOVSD       X10, 48(BX)(CX*4)
-	VUNPCKHPD    X10, X10, X10
-	TESTQ        $0x00000001, AX
-	JZ           low178
-	VMOVSS       X10, 56(BX)(CX*4)
-
-low178:
-	JMP stored175
-
-low177:
-	TESTQ  $0x00000001, AX
-	JZ     low179
-	VMOVSS X10, 48(BX)(CX*4)
-
-low179:
-	JMP stored175
-
-low176:
-	TESTQ     $0x00000002, AX
-	JZ        low180
-	VMOVSD    X10, 32(BX)(CX*4)
-	VUNPCKHPD X10, X10, X10
-	TESTQ     $0x00000001, AX
-	JZ        low181
-	VMOVSS    X10, 40(BX)(CX*4)
-
-low181:
-	JMP stored175
-
-low180:
-	TESTQ  $0x00000001, AX
-	JZ     low182
-	VMOVSS X10, 32(BX)(CX*4)
-
-low182:
-stored175:
-	JMP done87
-
-fewer139:
+fewer47:
 	CMPQ BX, $0x04
-	JNE  fewer183
+	JNE  fewer51
 
 	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
-	VMOVUPS    (BX)(CX*1), Y3
-	VMASKMOVPS 32(BX)(CX*1), Y0, Y4
-	VMOVUPS    (BX)(CX*2), Y5
-	VMASKMOVPS 32(BX)(CX*2), Y0, Y6
-	VMOVUPS    (BX)(DX*1), Y7
-	VMASKMOVPS 32(BX)(DX*1), Y0, Y8
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded184
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(SI)(DI*1), Y7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded52
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
-	VMOVUPS      (SI), Y10
-	VMASKMOVPS   32(SI), Y0, Y11
+fold53:
+	VMOVUPS      (SI), Y9
+	VMOVUPS      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y9
-	VFMADD231PS  Y9, Y10, Y1
-	VFMADD231PS  Y9, Y11, Y2
-	VBROADCASTSS (BX)(CX*1), Y9
-	VFMADD231PS  Y9, Y10, Y3
-	VFMADD231PS  Y9, Y11, Y4
-	VBROADCASTSS (BX)(CX*2), Y9
-	VFMADD231PS  Y9, Y10, Y5
-	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS (BX)(R9*1), Y9
-	VFMADD231PS  Y9, Y10, Y7
-	VFMADD231PS  Y9, Y11, Y8
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold185
+	JNZ          fold53
 
-folded184:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	VADDPS Y9, Y7, Y7
-	VADDPS Y9, Y8, Y8
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear186
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-	VMAXPS Y7, Y9, Y7
-	VMAXPS Y8, Y9, Y8
+	JNE    linear54
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
 
-linear186:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low188
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low189
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low190
-	VMOVSS       X2, 56(BX)
+linear54:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
+	JMP     done43
 
-low190:
-	JMP stored187
-
-low189:
-	TESTQ  $0x00000001, AX
-	JZ     low191
-	VMOVSS X2, 48(BX)
-
-low191:
-	JMP stored187
-
-low188:
-	TESTQ     $0x00000002, AX
-	JZ        low192
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low193
-	VMOVSS    X2, 40(BX)
-
-low193:
-	JMP stored187
-
-low192:
-	TESTQ  $0x00000001, AX
-	JZ     low194
-	VMOVSS X2, 32(BX)
-
-low194:
-stored187:
-	VMOVUPS      Y3, (BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low196
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low197
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low198
-	VMOVSS       X4, 56(BX)(CX*1)
-
-low198:
-	JMP stored195
-
-low197:
-	TESTQ  $0x00000001, AX
-	JZ     low199
-	VMOVSS X4, 48(BX)(CX*1)
-
-low199:
-	JMP stored195
-
-low196:
-	TESTQ     $0x00000002, AX
-	JZ        low200
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low201
-	VMOVSS    X4, 40(BX)(CX*1)
-
-low201:
-	JMP stored195
-
-low200:
-	TESTQ  $0x00000001, AX
-	JZ     low202
-	VMOVSS X4, 32(BX)(CX*1)
-
-low202:
-stored195:
-	VMOVUPS      Y5, (BX)(CX*2)
-	TESTQ        $0x00000004, AX
-	JZ           low204
-	VMOVUPS      X6, 32(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low205
-	VMOVSD       X6, 48(BX)(CX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low206
-	VMOVSS       X6, 56(BX)(CX*2)
-
-low206:
-	JMP stored203
-
-low205:
-	TESTQ  $0x00000001, AX
-	JZ     low207
-	VMOVSS X6, 48(BX)(CX*2)
-
-low207:
-	JMP stored203
-
-low204:
-	TESTQ     $0x00000002, AX
-	JZ        low208
-	VMOVSD    X6, 32(BX)(CX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low209
-	VMOVSS    X6, 40(BX)(CX*2)
-
-low209:
-	JMP stored203
-
-low208:
-	TESTQ  $0x00000001, AX
-	JZ     low210
-	VMOVSS X6, 32(BX)(CX*2)
-
-low210:
-stored203:
-	VMOVUPS      Y7, (BX)(DX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low212
-	VMOVUPS      X8, 32(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low213
-	VMOVSD       X8, 48(BX)(DX*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low214
-	VMOVSS       X8, 56(BX)(DX*1)
-
-low214:
-	JMP stored211
-
-low213:
-	TESTQ  $0x00000001, AX
-	JZ     low215
-	VMOVSS X8, 48(BX)(DX*1)
-
-low215:
-	JMP stored211
-
-low212:
-	TESTQ     $0x00000002, AX
-	JZ        low216
-	VMOVSD    X8, 32(BX)(DX*1)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low217
-	VMOVSS    X8, 40(BX)(DX*1)
-
-low217:
-	JMP stored211
-
-low216:
-	TESTQ  $0x00000001, AX
-	JZ     low218
-	VMOVSS X8, 32(BX)(DX*1)
-
-low218:
-stored211:
-	JMP done87
-
-fewer183:
+fewer51:
 	CMPQ BX, $0x03
-	JNE  fewer219
+	JNE  fewer55
 
 	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
-	VMOVUPS    (BX)(CX*1), Y3
-	VMASKMOVPS 32(BX)(CX*1), Y0, Y4
-	VMOVUPS    (BX)(CX*2), Y5
-	VMASKMOVPS 32(BX)(CX*2), Y0, Y6
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded220
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(DX)(CX*2), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded56
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
-	VMOVUPS      (SI), Y8
-	VMASKMOVPS   32(SI), Y0, Y9
+fold57:
+	VMOVUPS      (SI), Y7
+	VMOVUPS      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y7
-	VFMADD231PS  Y7, Y8, Y1
-	VFMADD231PS  Y7, Y9, Y2
-	VBROADCASTSS (BX)(CX*1), Y7
-	VFMADD231PS  Y7, Y8, Y3
-	VFMADD231PS  Y7, Y9, Y4
-	VBROADCASTSS (BX)(CX*2), Y7
-	VFMADD231PS  Y7, Y8, Y5
-	VFMADD231PS  Y7, Y9, Y6
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y0
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (BX)(CX*2), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold221
+	JNZ          fold57
 
-folded220:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
-	VADDPS Y7, Y6, Y6
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear222
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
-	VMAXPS Y6, Y7, Y6
+	JNE    linear58
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
 
-linear222:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low224
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low225
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low226
-	VMOVSS       X2, 56(BX)
+linear58:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(DX)(CX*2)
+	JMP     done43
 
-low226:
-	JMP stored223
-
-low225:
-	TESTQ  $0x00000001, AX
-	JZ     low227
-	VMOVSS X2, 48(BX)
-
-low227:
-	JMP stored223
-
-low224:
-	TESTQ     $0x00000002, AX
-	JZ        low228
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low229
-	VMOVSS    X2, 40(BX)
-
-low229:
-	JMP stored223
-
-low228:
-	TESTQ  $0x00000001, AX
-	JZ     low230
-	VMOVSS X2, 32(BX)
-
-low230:
-stored223:
-	VMOVUPS      Y3, (BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low232
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low233
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low234
-	VMOVSS       X4, 56(BX)(CX*1)
-
-low234:
-	JMP stored231
-
-low233:
-	TESTQ  $0x00000001, AX
-	JZ     low235
-	VMOVSS X4, 48(BX)(CX*1)
-
-low235:
-	JMP stored231
-
-low232:
-	TESTQ     $0x00000002, AX
-	JZ        low236
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low237
-	VMOVSS    X4, 40(BX)(CX*1)
-
-low237:
-	JMP stored231
-
-low236:
-	TESTQ  $0x00000001, AX
-	JZ     low238
-	VMOVSS X4, 32(BX)(CX*1)
-
-low238:
-stored231:
-	VMOVUPS      Y5, (BX)(CX*2)
-	TESTQ        $0x00000004, AX
-	JZ           low240
-	VMOVUPS      X6, 32(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low241
-	VMOVSD       X6, 48(BX)(CX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low242
-	VMOVSS       X6, 56(BX)(CX*2)
-
-low242:
-	JMP stored239
-
-low241:
-	TESTQ  $0x00000001, AX
-	JZ     low243
-	VMOVSS X6, 48(BX)(CX*2)
-
-low243:
-	JMP stored239
-
-low240:
-	TESTQ     $0x00000002, AX
-	JZ        low244
-	VMOVSD    X6, 32(BX)(CX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low245
-	VMOVSS    X6, 40(BX)(CX*2)
-
-low245:
-	JMP stored239
-
-low244:
-	TESTQ  $0x00000001, AX
-	JZ     low246
-	VMOVSS X6, 32(BX)(CX*2)
-
-low246:
-stored239:
-	JMP done87
-
-fewer219:
+fewer55:
 	CMPQ BX, $0x02
-	JNE  fewer247
+	JNE  fewer59
 
 	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
-	VMOVUPS    (BX)(CX*1), Y3
-	VMASKMOVPS 32(BX)(CX*1), Y0, Y4
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded248
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded60
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold249:
-	VMOVUPS      (SI), Y6
-	VMASKMOVPS   32(SI), Y0, Y7
+fold61:
+	VMOVUPS      (SI), Y5
+	VMOVUPS      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y5
-	VFMADD231PS  Y5, Y6, Y1
-	VFMADD231PS  Y5, Y7, Y2
-	VBROADCASTSS (BX)(CX*1), Y5
-	VFMADD231PS  Y5, Y6, Y3
-	VFMADD231PS  Y5, Y7, Y4
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold249
+	JNZ          fold61
 
-folded248:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	VADDPS Y5, Y4, Y4
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear250
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-	VMAXPS Y4, Y5, Y4
+	JNE    linear62
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
 
-linear250:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low252
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low253
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low254
-	VMOVSS       X2, 56(BX)
+linear62:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	JMP     done43
 
-low254:
-	JMP stored251
-
-low253:
-	TESTQ  $0x00000001, AX
-	JZ     low255
-	VMOVSS X2, 48(BX)
-
-low255:
-	JMP stored251
-
-low252:
-	TESTQ     $0x00000002, AX
-	JZ        low256
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low257
-	VMOVSS    X2, 40(BX)
-
-low257:
-	JMP stored251
-
-low256:
-	TESTQ  $0x00000001, AX
-	JZ     low258
-	VMOVSS X2, 32(BX)
-
-low258:
-stored251:
-	VMOVUPS      Y3, (BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low260
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low261
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low262
-	VMOVSS       X4, 56(BX)(CX*1)
-
-low262:
-	JMP stored259
-
-low261:
-	TESTQ  $0x00000001, AX
-	JZ     low263
-	VMOVSS X4, 48(BX)(CX*1)
-
-low263:
-	JMP stored259
-
-low260:
-	TESTQ     $0x00000002, AX
-	JZ        low264
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low265
-	VMOVSS    X4, 40(BX)(CX*1)
-
-low265:
-	JMP stored259
-
-low264:
-	TESTQ  $0x00000001, AX
-	JZ     low266
-	VMOVSS X4, 32(BX)(CX*1)
-
-low266:
-stored259:
-	JMP done87
-
-fewer247:
+fewer59:
 	CMPQ BX, $0x01
-	JNE  fewer267
+	JNE  fewer63
 
 	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ       init+16(FP), BX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded268
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded64
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold269:
-	VMOVUPS      (SI), Y4
-	VMASKMOVPS   32(SI), Y0, Y5
+fold65:
+	VMOVUPS      (SI), Y3
+	VMOVUPS      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y3
-	VFMADD231PS  Y3, Y4, Y1
-	VFMADD231PS  Y3, Y5, Y2
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold269
+	JNZ          fold65
 
-folded268:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y1, Y1
-	VADDPS Y3, Y2, Y2
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear270
-	VMAXPS Y1, Y3, Y1
-	VMAXPS Y2, Y3, Y2
+	JNE    linear66
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
 
-linear270:
-	MOVQ         c+0(FP), BX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low272
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low273
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low274
-	VMOVSS       X2, 56(BX)
+linear66:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	JMP     done43
 
-low274:
-	JMP stored271
-
-low273:
-	TESTQ  $0x00000001, AX
-	JZ     low275
-	VMOVSS X2, 48(BX)
-
-low275:
-	JMP stored271
-
-low272:
-	TESTQ     $0x00000002, AX
-	JZ        low276
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low277
-	VMOVSS    X2, 40(BX)
-
-low277:
-	JMP stored271
-
-low276:
-	TESTQ  $0x00000001, AX
-	JZ     low278
-	VMOVSS X2, 32(BX)
-
-low278:
-stored271:
-	JMP done87
-
-fewer267:
-done87:
+fewer63:
+done43:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full83:
+full40:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x06
-	JLT  rest280
+	JLT  rest68
 
-tile279:
+tile67:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2234,7 +1274,7 @@ tile279:
 	VMOVUPS 32(BX)(SI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded282
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2244,7 +1284,7 @@ tile279:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold283:
+fold71:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
@@ -2268,9 +1308,9 @@ fold283:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold283
+	JNZ          fold71
 
-folded282:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -2287,7 +1327,7 @@ folded282:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear284
+	JNE    linear72
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -2301,7 +1341,7 @@ folded282:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear284:
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2337,11 +1377,11 @@ linear284:
 	SUBQ    $0x06, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x06
-	JGE     tile279
+	JGE     tile67
 
-rest280:
+rest68:
 	CMPQ BX, $0x05
-	JNE  fewer285
+	JNE  fewer73
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2359,7 +1399,7 @@ rest280:
 	VMOVUPS 32(BX)(CX*4), Y9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded286
+	JLE     folded74
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2368,7 +1408,7 @@ rest280:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold287:
+fold75:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI), Y12
 	ADDQ         DI, SI
@@ -2389,9 +1429,9 @@ fold287:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold287
+	JNZ          fold75
 
-folded286:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -2406,7 +1446,7 @@ folded286:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear288
+	JNE    linear76
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -2418,7 +1458,7 @@ folded286:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear288:
+linear76:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2432,11 +1472,11 @@ linear288:
 	VMOVUPS Y7, 32(BX)(DX*1)
 	VMOVUPS Y8, (BX)(CX*4)
 	VMOVUPS Y9, 32(BX)(CX*4)
-	JMP     done281
+	JMP     done69
 
-fewer285:
+fewer73:
 	CMPQ BX, $0x04
-	JNE  fewer289
+	JNE  fewer77
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2452,7 +1492,7 @@ fewer285:
 	VMOVUPS 32(BX)(DX*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded290
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2461,7 +1501,7 @@ fewer285:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold291:
+fold79:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI), Y10
 	ADDQ         DI, SI
@@ -2479,9 +1519,9 @@ fold291:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold291
+	JNZ          fold79
 
-folded290:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -2494,7 +1534,7 @@ folded290:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear292
+	JNE    linear80
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -2504,7 +1544,7 @@ folded290:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear292:
+linear80:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2516,11 +1556,11 @@ linear292:
 	VMOVUPS Y5, 32(BX)(CX*2)
 	VMOVUPS Y6, (BX)(DX*1)
 	VMOVUPS Y7, 32(BX)(DX*1)
-	JMP     done281
+	JMP     done69
 
-fewer289:
+fewer77:
 	CMPQ BX, $0x03
-	JNE  fewer293
+	JNE  fewer81
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2533,7 +1573,7 @@ fewer289:
 	VMOVUPS 32(BX)(CX*2), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded294
+	JLE     folded82
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2541,7 +1581,7 @@ fewer289:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold295:
+fold83:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	ADDQ         DI, SI
@@ -2556,9 +1596,9 @@ fold295:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold295
+	JNZ          fold83
 
-folded294:
+folded82:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -2569,7 +1609,7 @@ folded294:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear296
+	JNE    linear84
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -2577,7 +1617,7 @@ folded294:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear296:
+linear84:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -2586,11 +1626,11 @@ linear296:
 	VMOVUPS Y3, 32(BX)(CX*1)
 	VMOVUPS Y4, (BX)(CX*2)
 	VMOVUPS Y5, 32(BX)(CX*2)
-	JMP     done281
+	JMP     done69
 
-fewer293:
+fewer81:
 	CMPQ BX, $0x02
-	JNE  fewer297
+	JNE  fewer85
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2601,7 +1641,7 @@ fewer293:
 	VMOVUPS 32(BX)(CX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded298
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2609,7 +1649,7 @@ fewer293:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold299:
+fold87:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI), Y6
 	ADDQ         DI, SI
@@ -2621,9 +1661,9 @@ fold299:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold299
+	JNZ          fold87
 
-folded298:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -2632,24 +1672,24 @@ folded298:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear300
+	JNE    linear88
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear300:
+linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, (BX)(CX*1)
 	VMOVUPS Y3, 32(BX)(CX*1)
-	JMP     done281
+	JMP     done69
 
-fewer297:
+fewer85:
 	CMPQ BX, $0x01
-	JNE  fewer301
+	JNE  fewer89
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2657,7 +1697,7 @@ fewer297:
 	VMOVUPS 32(BX), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded302
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2665,7 +1705,7 @@ fewer297:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold303:
+fold91:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI), Y4
 	ADDQ         DI, SI
@@ -2674,34 +1714,34 @@ fold303:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold303
+	JNZ          fold91
 
-folded302:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear304
+	JNE    linear92
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear304:
+linear92:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	JMP     done281
+	JMP     done69
 
-fewer301:
-done281:
+fewer89:
+done69:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower84:
+narrower39:
 	CMPQ    AX, $0x08
-	JE      full305
+	JE      full94
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
@@ -2710,9 +1750,9 @@ narrower84:
 	VMOVDQU (CX), Y0
 	MOVQ    rows+72(FP), BX
 	CMPQ    BX, $0x08
-	JLT     rest308
+	JLT     rest96
 
-tile307:
+tile95:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -2729,7 +1769,7 @@ tile307:
 	VMASKMOVPS (BX)(DI*1), Y0, Y8
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded310
+	JLE        folded98
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -2740,7 +1780,7 @@ tile307:
 	LEAQ       (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold311:
+fold99:
 	VMASKMOVPS   (SI), Y0, Y10
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y9
@@ -2761,9 +1801,9 @@ fold311:
 	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold311
+	JNZ          fold99
 
-folded310:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -2776,7 +1816,7 @@ folded310:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear312
+	JNE    linear100
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
 	VMAXPS Y3, Y9, Y3
@@ -2786,348 +1826,348 @@ folded310:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear312:
+linear100:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000004, AX
-	JZ           low314
+	JZ           low102
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low315
+	JZ           low103
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low316
+	JZ           low104
 	VMOVSS       X1, 24(BX)
 
-low316:
-	JMP stored313
+low104:
+	JMP stored101
 
-low315:
+low103:
 	TESTQ  $0x00000001, AX
-	JZ     low317
+	JZ     low105
 	VMOVSS X1, 16(BX)
 
-low317:
-	JMP stored313
+low105:
+	JMP stored101
 
-low314:
+low102:
 	TESTQ     $0x00000002, AX
-	JZ        low318
+	JZ        low106
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low319
+	JZ        low107
 	VMOVSS    X1, 8(BX)
 
-low319:
-	JMP stored313
+low107:
+	JMP stored101
 
-low318:
+low106:
 	TESTQ  $0x00000001, AX
-	JZ     low320
+	JZ     low108
 	VMOVSS X1, (BX)
 
-low320:
-stored313:
+low108:
+stored101:
 	TESTQ        $0x00000004, AX
-	JZ           low322
+	JZ           low110
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low323
+	JZ           low111
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low324
+	JZ           low112
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low324:
-	JMP stored321
+low112:
+	JMP stored109
 
-low323:
+low111:
 	TESTQ  $0x00000001, AX
-	JZ     low325
+	JZ     low113
 	VMOVSS X2, 16(BX)(CX*1)
 
-low325:
-	JMP stored321
+low113:
+	JMP stored109
 
-low322:
+low110:
 	TESTQ     $0x00000002, AX
-	JZ        low326
+	JZ        low114
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low327
+	JZ        low115
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low327:
-	JMP stored321
+low115:
+	JMP stored109
 
-low326:
+low114:
 	TESTQ  $0x00000001, AX
-	JZ     low328
+	JZ     low116
 	VMOVSS X2, (BX)(CX*1)
 
-low328:
-stored321:
+low116:
+stored109:
 	TESTQ        $0x00000004, AX
-	JZ           low330
+	JZ           low118
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low331
+	JZ           low119
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low332
+	JZ           low120
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low332:
-	JMP stored329
+low120:
+	JMP stored117
 
-low331:
+low119:
 	TESTQ  $0x00000001, AX
-	JZ     low333
+	JZ     low121
 	VMOVSS X3, 16(BX)(CX*2)
 
-low333:
-	JMP stored329
+low121:
+	JMP stored117
 
-low330:
+low118:
 	TESTQ     $0x00000002, AX
-	JZ        low334
+	JZ        low122
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low335
+	JZ        low123
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low335:
-	JMP stored329
+low123:
+	JMP stored117
 
-low334:
+low122:
 	TESTQ  $0x00000001, AX
-	JZ     low336
+	JZ     low124
 	VMOVSS X3, (BX)(CX*2)
 
-low336:
-stored329:
+low124:
+stored117:
 	TESTQ        $0x00000004, AX
-	JZ           low338
+	JZ           low126
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low339
+	JZ           low127
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low340
+	JZ           low128
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low340:
-	JMP stored337
+low128:
+	JMP stored125
 
-low339:
+low127:
 	TESTQ  $0x00000001, AX
-	JZ     low341
+	JZ     low129
 	VMOVSS X4, 16(BX)(DX*1)
 
-low341:
-	JMP stored337
+low129:
+	JMP stored125
 
-low338:
+low126:
 	TESTQ     $0x00000002, AX
-	JZ        low342
+	JZ        low130
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low343
+	JZ        low131
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low343:
-	JMP stored337
+low131:
+	JMP stored125
 
-low342:
+low130:
 	TESTQ  $0x00000001, AX
-	JZ     low344
+	JZ     low132
 	VMOVSS X4, (BX)(DX*1)
 
-low344:
-stored337:
+low132:
+stored125:
 	TESTQ        $0x00000004, AX
-	JZ           low346
+	JZ           low134
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low347
+	JZ           low135
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low348
+	JZ           low136
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low348:
-	JMP stored345
+low136:
+	JMP stored133
 
-low347:
+low135:
 	TESTQ  $0x00000001, AX
-	JZ     low349
+	JZ     low137
 	VMOVSS X5, 16(BX)(CX*4)
 
-low349:
-	JMP stored345
+low137:
+	JMP stored133
 
-low346:
+low134:
 	TESTQ     $0x00000002, AX
-	JZ        low350
+	JZ        low138
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low351
+	JZ        low139
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low351:
-	JMP stored345
+low139:
+	JMP stored133
 
-low350:
+low138:
 	TESTQ  $0x00000001, AX
-	JZ     low352
+	JZ     low140
 	VMOVSS X5, (BX)(CX*4)
 
-low352:
-stored345:
+low140:
+stored133:
 	TESTQ        $0x00000004, AX
-	JZ           low354
+	JZ           low142
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low355
+	JZ           low143
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low356
+	JZ           low144
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low356:
-	JMP stored353
+low144:
+	JMP stored141
 
-low355:
+low143:
 	TESTQ  $0x00000001, AX
-	JZ     low357
+	JZ     low145
 	VMOVSS X6, 16(BX)(SI*1)
 
-low357:
-	JMP stored353
+low145:
+	JMP stored141
 
-low354:
+low142:
 	TESTQ     $0x00000002, AX
-	JZ        low358
+	JZ        low146
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low359
+	JZ        low147
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low359:
-	JMP stored353
+low147:
+	JMP stored141
 
-low358:
+low146:
 	TESTQ  $0x00000001, AX
-	JZ     low360
+	JZ     low148
 	VMOVSS X6, (BX)(SI*1)
 
-low360:
-stored353:
+low148:
+stored141:
 	TESTQ        $0x00000004, AX
-	JZ           low362
+	JZ           low150
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low363
+	JZ           low151
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low364
+	JZ           low152
 	VMOVSS       X7, 24(BX)(DX*2)
 
-low364:
-	JMP stored361
+low152:
+	JMP stored149
 
-low363:
+low151:
 	TESTQ  $0x00000001, AX
-	JZ     low365
+	JZ     low153
 	VMOVSS X7, 16(BX)(DX*2)
 
-low365:
-	JMP stored361
+low153:
+	JMP stored149
 
-low362:
+low150:
 	TESTQ     $0x00000002, AX
-	JZ        low366
+	JZ        low154
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low367
+	JZ        low155
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low367:
-	JMP stored361
+low155:
+	JMP stored149
 
-low366:
+low154:
 	TESTQ  $0x00000001, AX
-	JZ     low368
+	JZ     low156
 	VMOVSS X7, (BX)(DX*2)
 
-low368:
-stored361:
+low156:
+stored149:
 	TESTQ        $0x00000004, AX
-	JZ           low370
+	JZ           low158
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000002, AX
-	JZ           low371
+	JZ           low159
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low372
+	JZ           low160
 	VMOVSS       X8, 24(BX)(DI*1)
 
-low372:
-	JMP stored369
+low160:
+	JMP stored157
 
-low371:
+low159:
 	TESTQ  $0x00000001, AX
-	JZ     low373
+	JZ     low161
 	VMOVSS X8, 16(BX)(DI*1)
 
-low373:
-	JMP stored369
+low161:
+	JMP stored157
 
-low370:
+low158:
 	TESTQ     $0x00000002, AX
-	JZ        low374
+	JZ        low162
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low375
+	JZ        low163
 	VMOVSS    X8, 8(BX)(DI*1)
 
-low375:
-	JMP stored369
+low163:
+	JMP stored157
 
-low374:
+low162:
 	TESTQ  $0x00000001, AX
-	JZ     low376
+	JZ     low164
 	VMOVSS X8, (BX)(DI*1)
 
-low376:
-stored369:
+low164:
+stored157:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -3147,11 +2187,11 @@ stored369:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile307
+	JGE    tile95
 
-rest308:
+rest96:
 	CMPQ BX, $0x07
-	JNE  fewer377
+	JNE  fewer165
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3167,7 +2207,7 @@ rest308:
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded378
+	JLE        folded166
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3177,7 +2217,7 @@ rest308:
 	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold379:
+fold167:
 	VMASKMOVPS   (SI), Y0, Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
@@ -3196,9 +2236,9 @@ fold379:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold379
+	JNZ          fold167
 
-folded378:
+folded166:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -3210,7 +2250,7 @@ folded378:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear380
+	JNE    linear168
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
@@ -3219,310 +2259,310 @@ folded378:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear380:
+linear168:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low382
+	JZ           low170
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low383
+	JZ           low171
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low384
+	JZ           low172
 	VMOVSS       X1, 24(BX)
 
-low384:
-	JMP stored381
+low172:
+	JMP stored169
 
-low383:
+low171:
 	TESTQ  $0x00000001, AX
-	JZ     low385
+	JZ     low173
 	VMOVSS X1, 16(BX)
 
-low385:
-	JMP stored381
+low173:
+	JMP stored169
 
-low382:
+low170:
 	TESTQ     $0x00000002, AX
-	JZ        low386
+	JZ        low174
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low387
+	JZ        low175
 	VMOVSS    X1, 8(BX)
 
-low387:
-	JMP stored381
+low175:
+	JMP stored169
 
-low386:
+low174:
 	TESTQ  $0x00000001, AX
-	JZ     low388
+	JZ     low176
 	VMOVSS X1, (BX)
 
-low388:
-stored381:
+low176:
+stored169:
 	TESTQ        $0x00000004, AX
-	JZ           low390
+	JZ           low178
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low391
+	JZ           low179
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low392
+	JZ           low180
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low392:
-	JMP stored389
+low180:
+	JMP stored177
 
-low391:
+low179:
 	TESTQ  $0x00000001, AX
-	JZ     low393
+	JZ     low181
 	VMOVSS X2, 16(BX)(CX*1)
 
-low393:
-	JMP stored389
+low181:
+	JMP stored177
 
-low390:
+low178:
 	TESTQ     $0x00000002, AX
-	JZ        low394
+	JZ        low182
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low395
+	JZ        low183
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low395:
-	JMP stored389
+low183:
+	JMP stored177
 
-low394:
+low182:
 	TESTQ  $0x00000001, AX
-	JZ     low396
+	JZ     low184
 	VMOVSS X2, (BX)(CX*1)
 
-low396:
-stored389:
+low184:
+stored177:
 	TESTQ        $0x00000004, AX
-	JZ           low398
+	JZ           low186
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low399
+	JZ           low187
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low400
+	JZ           low188
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low400:
-	JMP stored397
+low188:
+	JMP stored185
 
-low399:
+low187:
 	TESTQ  $0x00000001, AX
-	JZ     low401
+	JZ     low189
 	VMOVSS X3, 16(BX)(CX*2)
 
-low401:
-	JMP stored397
+low189:
+	JMP stored185
 
-low398:
+low186:
 	TESTQ     $0x00000002, AX
-	JZ        low402
+	JZ        low190
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low403
+	JZ        low191
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low403:
-	JMP stored397
+low191:
+	JMP stored185
 
-low402:
+low190:
 	TESTQ  $0x00000001, AX
-	JZ     low404
+	JZ     low192
 	VMOVSS X3, (BX)(CX*2)
 
-low404:
-stored397:
+low192:
+stored185:
 	TESTQ        $0x00000004, AX
-	JZ           low406
+	JZ           low194
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low407
+	JZ           low195
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low408
+	JZ           low196
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low408:
-	JMP stored405
+low196:
+	JMP stored193
 
-low407:
+low195:
 	TESTQ  $0x00000001, AX
-	JZ     low409
+	JZ     low197
 	VMOVSS X4, 16(BX)(DX*1)
 
-low409:
-	JMP stored405
+low197:
+	JMP stored193
 
-low406:
+low194:
 	TESTQ     $0x00000002, AX
-	JZ        low410
+	JZ        low198
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low411
+	JZ        low199
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low411:
-	JMP stored405
+low199:
+	JMP stored193
 
-low410:
+low198:
 	TESTQ  $0x00000001, AX
-	JZ     low412
+	JZ     low200
 	VMOVSS X4, (BX)(DX*1)
 
-low412:
-stored405:
+low200:
+stored193:
 	TESTQ        $0x00000004, AX
-	JZ           low414
+	JZ           low202
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low415
+	JZ           low203
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low416
+	JZ           low204
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low416:
-	JMP stored413
+low204:
+	JMP stored201
 
-low415:
+low203:
 	TESTQ  $0x00000001, AX
-	JZ     low417
+	JZ     low205
 	VMOVSS X5, 16(BX)(CX*4)
 
-low417:
-	JMP stored413
+low205:
+	JMP stored201
 
-low414:
+low202:
 	TESTQ     $0x00000002, AX
-	JZ        low418
+	JZ        low206
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low419
+	JZ        low207
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low419:
-	JMP stored413
+low207:
+	JMP stored201
 
-low418:
+low206:
 	TESTQ  $0x00000001, AX
-	JZ     low420
+	JZ     low208
 	VMOVSS X5, (BX)(CX*4)
 
-low420:
-stored413:
+low208:
+stored201:
 	TESTQ        $0x00000004, AX
-	JZ           low422
+	JZ           low210
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low423
+	JZ           low211
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low424
+	JZ           low212
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low424:
-	JMP stored421
+low212:
+	JMP stored209
 
-low423:
+low211:
 	TESTQ  $0x00000001, AX
-	JZ     low425
+	JZ     low213
 	VMOVSS X6, 16(BX)(SI*1)
 
-low425:
-	JMP stored421
+low213:
+	JMP stored209
 
-low422:
+low210:
 	TESTQ     $0x00000002, AX
-	JZ        low426
+	JZ        low214
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low427
+	JZ        low215
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low427:
-	JMP stored421
+low215:
+	JMP stored209
 
-low426:
+low214:
 	TESTQ  $0x00000001, AX
-	JZ     low428
+	JZ     low216
 	VMOVSS X6, (BX)(SI*1)
 
-low428:
-stored421:
+low216:
+stored209:
 	TESTQ        $0x00000004, AX
-	JZ           low430
+	JZ           low218
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low431
+	JZ           low219
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low432
+	JZ           low220
 	VMOVSS       X7, 24(BX)(DX*2)
 
-low432:
-	JMP stored429
+low220:
+	JMP stored217
 
-low431:
+low219:
 	TESTQ  $0x00000001, AX
-	JZ     low433
+	JZ     low221
 	VMOVSS X7, 16(BX)(DX*2)
 
-low433:
-	JMP stored429
+low221:
+	JMP stored217
 
-low430:
+low218:
 	TESTQ     $0x00000002, AX
-	JZ        low434
+	JZ        low222
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low435
+	JZ        low223
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low435:
-	JMP stored429
+low223:
+	JMP stored217
 
-low434:
+low222:
 	TESTQ  $0x00000001, AX
-	JZ     low436
+	JZ     low224
 	VMOVSS X7, (BX)(DX*2)
 
-low436:
-stored429:
-	JMP done309
+low224:
+stored217:
+	JMP done97
 
-fewer377:
+fewer165:
 	CMPQ BX, $0x06
-	JNE  fewer437
+	JNE  fewer225
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3537,7 +2577,7 @@ fewer377:
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded438
+	JLE        folded226
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3547,7 +2587,7 @@ fewer377:
 	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold439:
+fold227:
 	VMASKMOVPS   (SI), Y0, Y8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y7
@@ -3564,9 +2604,9 @@ fold439:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold439
+	JNZ          fold227
 
-folded438:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -3577,7 +2617,7 @@ folded438:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear440
+	JNE    linear228
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
@@ -3585,268 +2625,268 @@ folded438:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear440:
+linear228:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low442
+	JZ           low230
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low443
+	JZ           low231
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low444
+	JZ           low232
 	VMOVSS       X1, 24(BX)
 
-low444:
-	JMP stored441
+low232:
+	JMP stored229
 
-low443:
+low231:
 	TESTQ  $0x00000001, AX
-	JZ     low445
+	JZ     low233
 	VMOVSS X1, 16(BX)
 
-low445:
-	JMP stored441
+low233:
+	JMP stored229
 
-low442:
+low230:
 	TESTQ     $0x00000002, AX
-	JZ        low446
+	JZ        low234
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low447
+	JZ        low235
 	VMOVSS    X1, 8(BX)
 
-low447:
-	JMP stored441
+low235:
+	JMP stored229
 
-low446:
+low234:
 	TESTQ  $0x00000001, AX
-	JZ     low448
+	JZ     low236
 	VMOVSS X1, (BX)
 
-low448:
-stored441:
+low236:
+stored229:
 	TESTQ        $0x00000004, AX
-	JZ           low450
+	JZ           low238
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low451
+	JZ           low239
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low452
+	JZ           low240
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low452:
-	JMP stored449
+low240:
+	JMP stored237
 
-low451:
+low239:
 	TESTQ  $0x00000001, AX
-	JZ     low453
+	JZ     low241
 	VMOVSS X2, 16(BX)(CX*1)
 
-low453:
-	JMP stored449
+low241:
+	JMP stored237
 
-low450:
+low238:
 	TESTQ     $0x00000002, AX
-	JZ        low454
+	JZ        low242
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low455
+	JZ        low243
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low455:
-	JMP stored449
+low243:
+	JMP stored237
 
-low454:
+low242:
 	TESTQ  $0x00000001, AX
-	JZ     low456
+	JZ     low244
 	VMOVSS X2, (BX)(CX*1)
 
-low456:
-stored449:
+low244:
+stored237:
 	TESTQ        $0x00000004, AX
-	JZ           low458
+	JZ           low246
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low459
+	JZ           low247
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low460
+	JZ           low248
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low460:
-	JMP stored457
+low248:
+	JMP stored245
 
-low459:
+low247:
 	TESTQ  $0x00000001, AX
-	JZ     low461
+	JZ     low249
 	VMOVSS X3, 16(BX)(CX*2)
 
-low461:
-	JMP stored457
+low249:
+	JMP stored245
 
-low458:
+low246:
 	TESTQ     $0x00000002, AX
-	JZ        low462
+	JZ        low250
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low463
+	JZ        low251
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low463:
-	JMP stored457
+low251:
+	JMP stored245
 
-low462:
+low250:
 	TESTQ  $0x00000001, AX
-	JZ     low464
+	JZ     low252
 	VMOVSS X3, (BX)(CX*2)
 
-low464:
-stored457:
+low252:
+stored245:
 	TESTQ        $0x00000004, AX
-	JZ           low466
+	JZ           low254
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low467
+	JZ           low255
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low468
+	JZ           low256
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low468:
-	JMP stored465
+low256:
+	JMP stored253
 
-low467:
+low255:
 	TESTQ  $0x00000001, AX
-	JZ     low469
+	JZ     low257
 	VMOVSS X4, 16(BX)(DX*1)
 
-low469:
-	JMP stored465
+low257:
+	JMP stored253
 
-low466:
+low254:
 	TESTQ     $0x00000002, AX
-	JZ        low470
+	JZ        low258
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low471
+	JZ        low259
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low471:
-	JMP stored465
+low259:
+	JMP stored253
 
-low470:
+low258:
 	TESTQ  $0x00000001, AX
-	JZ     low472
+	JZ     low260
 	VMOVSS X4, (BX)(DX*1)
 
-low472:
-stored465:
+low260:
+stored253:
 	TESTQ        $0x00000004, AX
-	JZ           low474
+	JZ           low262
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low475
+	JZ           low263
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low476
+	JZ           low264
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low476:
-	JMP stored473
+low264:
+	JMP stored261
 
-low475:
+low263:
 	TESTQ  $0x00000001, AX
-	JZ     low477
+	JZ     low265
 	VMOVSS X5, 16(BX)(CX*4)
 
-low477:
-	JMP stored473
+low265:
+	JMP stored261
 
-low474:
+low262:
 	TESTQ     $0x00000002, AX
-	JZ        low478
+	JZ        low266
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low479
+	JZ        low267
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low479:
-	JMP stored473
+low267:
+	JMP stored261
 
-low478:
+low266:
 	TESTQ  $0x00000001, AX
-	JZ     low480
+	JZ     low268
 	VMOVSS X5, (BX)(CX*4)
 
-low480:
-stored473:
+low268:
+stored261:
 	TESTQ        $0x00000004, AX
-	JZ           low482
+	JZ           low270
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low483
+	JZ           low271
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low484
+	JZ           low272
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low484:
-	JMP stored481
+low272:
+	JMP stored269
 
-low483:
+low271:
 	TESTQ  $0x00000001, AX
-	JZ     low485
+	JZ     low273
 	VMOVSS X6, 16(BX)(SI*1)
 
-low485:
-	JMP stored481
+low273:
+	JMP stored269
 
-low482:
+low270:
 	TESTQ     $0x00000002, AX
-	JZ        low486
+	JZ        low274
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low487
+	JZ        low275
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low487:
-	JMP stored481
+low275:
+	JMP stored269
 
-low486:
+low274:
 	TESTQ  $0x00000001, AX
-	JZ     low488
+	JZ     low276
 	VMOVSS X6, (BX)(SI*1)
 
-low488:
-stored481:
-	JMP done309
+low276:
+stored269:
+	JMP done97
 
-fewer437:
+fewer225:
 	CMPQ BX, $0x05
-	JNE  fewer489
+	JNE  fewer277
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3859,7 +2899,7 @@ fewer437:
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded490
+	JLE        folded278
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3868,7 +2908,7 @@ fewer437:
 	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold491:
+fold279:
 	VMASKMOVPS   (SI), Y0, Y7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
@@ -3883,9 +2923,9 @@ fold491:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold491
+	JNZ          fold279
 
-folded490:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -3895,232 +2935,232 @@ folded490:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear492
+	JNE    linear280
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear492:
+linear280:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low494
+	JZ           low282
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low495
+	JZ           low283
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low496
+	JZ           low284
 	VMOVSS       X1, 24(BX)
 
-low496:
-	JMP stored493
+low284:
+	JMP stored281
 
-low495:
+low283:
 	TESTQ  $0x00000001, AX
-	JZ     low497
+	JZ     low285
 	VMOVSS X1, 16(BX)
 
-low497:
-	JMP stored493
+low285:
+	JMP stored281
 
-low494:
+low282:
 	TESTQ     $0x00000002, AX
-	JZ        low498
+	JZ        low286
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low499
+	JZ        low287
 	VMOVSS    X1, 8(BX)
 
-low499:
-	JMP stored493
+low287:
+	JMP stored281
 
-low498:
+low286:
 	TESTQ  $0x00000001, AX
-	JZ     low500
+	JZ     low288
 	VMOVSS X1, (BX)
 
-low500:
-stored493:
+low288:
+stored281:
 	TESTQ        $0x00000004, AX
-	JZ           low502
+	JZ           low290
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low503
+	JZ           low291
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low504
+	JZ           low292
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low504:
-	JMP stored501
+low292:
+	JMP stored289
 
-low503:
+low291:
 	TESTQ  $0x00000001, AX
-	JZ     low505
+	JZ     low293
 	VMOVSS X2, 16(BX)(CX*1)
 
-low505:
-	JMP stored501
+low293:
+	JMP stored289
 
-low502:
+low290:
 	TESTQ     $0x00000002, AX
-	JZ        low506
+	JZ        low294
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low507
+	JZ        low295
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low507:
-	JMP stored501
+low295:
+	JMP stored289
 
-low506:
+low294:
 	TESTQ  $0x00000001, AX
-	JZ     low508
+	JZ     low296
 	VMOVSS X2, (BX)(CX*1)
 
-low508:
-stored501:
+low296:
+stored289:
 	TESTQ        $0x00000004, AX
-	JZ           low510
+	JZ           low298
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low511
+	JZ           low299
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low512
+	JZ           low300
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low512:
-	JMP stored509
+low300:
+	JMP stored297
 
-low511:
+low299:
 	TESTQ  $0x00000001, AX
-	JZ     low513
+	JZ     low301
 	VMOVSS X3, 16(BX)(CX*2)
 
-low513:
-	JMP stored509
+low301:
+	JMP stored297
 
-low510:
+low298:
 	TESTQ     $0x00000002, AX
-	JZ        low514
+	JZ        low302
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low515
+	JZ        low303
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low515:
-	JMP stored509
+low303:
+	JMP stored297
 
-low514:
+low302:
 	TESTQ  $0x00000001, AX
-	JZ     low516
+	JZ     low304
 	VMOVSS X3, (BX)(CX*2)
 
-low516:
-stored509:
+low304:
+stored297:
 	TESTQ        $0x00000004, AX
-	JZ           low518
+	JZ           low306
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low519
+	JZ           low307
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low520
+	JZ           low308
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low520:
-	JMP stored517
+low308:
+	JMP stored305
 
-low519:
+low307:
 	TESTQ  $0x00000001, AX
-	JZ     low521
+	JZ     low309
 	VMOVSS X4, 16(BX)(DX*1)
 
-low521:
-	JMP stored517
+low309:
+	JMP stored305
 
-low518:
+low306:
 	TESTQ     $0x00000002, AX
-	JZ        low522
+	JZ        low310
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low523
+	JZ        low311
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low523:
-	JMP stored517
+low311:
+	JMP stored305
 
-low522:
+low310:
 	TESTQ  $0x00000001, AX
-	JZ     low524
+	JZ     low312
 	VMOVSS X4, (BX)(DX*1)
 
-low524:
-stored517:
+low312:
+stored305:
 	TESTQ        $0x00000004, AX
-	JZ           low526
+	JZ           low314
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low527
+	JZ           low315
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low528
+	JZ           low316
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low528:
-	JMP stored525
+low316:
+	JMP stored313
 
-low527:
+low315:
 	TESTQ  $0x00000001, AX
-	JZ     low529
+	JZ     low317
 	VMOVSS X5, 16(BX)(CX*4)
 
-low529:
-	JMP stored525
+low317:
+	JMP stored313
 
-low526:
+low314:
 	TESTQ     $0x00000002, AX
-	JZ        low530
+	JZ        low318
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low531
+	JZ        low319
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low531:
-	JMP stored525
+low319:
+	JMP stored313
 
-low530:
+low318:
 	TESTQ  $0x00000001, AX
-	JZ     low532
+	JZ     low320
 	VMOVSS X5, (BX)(CX*4)
 
-low532:
-stored525:
-	JMP done309
+low320:
+stored313:
+	JMP done97
 
-fewer489:
+fewer277:
 	CMPQ BX, $0x04
-	JNE  fewer533
+	JNE  fewer321
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4132,7 +3172,7 @@ fewer489:
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded534
+	JLE        folded322
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4141,7 +3181,7 @@ fewer489:
 	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold535:
+fold323:
 	VMASKMOVPS   (SI), Y0, Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y5
@@ -4154,9 +3194,9 @@ fold535:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold535
+	JNZ          fold323
 
-folded534:
+folded322:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -4165,189 +3205,189 @@ folded534:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear536
+	JNE    linear324
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear536:
+linear324:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low538
+	JZ           low326
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low539
+	JZ           low327
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low540
+	JZ           low328
 	VMOVSS       X1, 24(BX)
 
-low540:
-	JMP stored537
+low328:
+	JMP stored325
 
-low539:
+low327:
 	TESTQ  $0x00000001, AX
-	JZ     low541
+	JZ     low329
 	VMOVSS X1, 16(BX)
 
-low541:
-	JMP stored537
+low329:
+	JMP stored325
 
-low538:
+low326:
 	TESTQ     $0x00000002, AX
-	JZ        low542
+	JZ        low330
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low543
+	JZ        low331
 	VMOVSS    X1, 8(BX)
 
-low543:
-	JMP stored537
+low331:
+	JMP stored325
 
-low542:
+low330:
 	TESTQ  $0x00000001, AX
-	JZ     low544
+	JZ     low332
 	VMOVSS X1, (BX)
 
-low544:
-stored537:
+low332:
+stored325:
 	TESTQ        $0x00000004, AX
-	JZ           low546
+	JZ           low334
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low547
+	JZ           low335
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low548
+	JZ           low336
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low548:
-	JMP stored545
+low336:
+	JMP stored333
 
-low547:
+low335:
 	TESTQ  $0x00000001, AX
-	JZ     low549
+	JZ     low337
 	VMOVSS X2, 16(BX)(CX*1)
 
-low549:
-	JMP stored545
+low337:
+	JMP stored333
 
-low546:
+low334:
 	TESTQ     $0x00000002, AX
-	JZ        low550
+	JZ        low338
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low551
+	JZ        low339
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low551:
-	JMP stored545
+low339:
+	JMP stored333
 
-low550:
+low338:
 	TESTQ  $0x00000001, AX
-	JZ     low552
+	JZ     low340
 	VMOVSS X2, (BX)(CX*1)
 
-low552:
-stored545:
+low340:
+stored333:
 	TESTQ        $0x00000004, AX
-	JZ           low554
+	JZ           low342
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low555
+	JZ           low343
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low556
+	JZ           low344
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low556:
-	JMP stored553
+low344:
+	JMP stored341
 
-low555:
+low343:
 	TESTQ  $0x00000001, AX
-	JZ     low557
+	JZ     low345
 	VMOVSS X3, 16(BX)(CX*2)
 
-low557:
-	JMP stored553
+low345:
+	JMP stored341
 
-low554:
+low342:
 	TESTQ     $0x00000002, AX
-	JZ        low558
+	JZ        low346
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low559
+	JZ        low347
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low559:
-	JMP stored553
+low347:
+	JMP stored341
 
-low558:
+low346:
 	TESTQ  $0x00000001, AX
-	JZ     low560
+	JZ     low348
 	VMOVSS X3, (BX)(CX*2)
 
-low560:
-stored553:
+low348:
+stored341:
 	TESTQ        $0x00000004, AX
-	JZ           low562
+	JZ           low350
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low563
+	JZ           low351
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low564
+	JZ           low352
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low564:
-	JMP stored561
+low352:
+	JMP stored349
 
-low563:
+low351:
 	TESTQ  $0x00000001, AX
-	JZ     low565
+	JZ     low353
 	VMOVSS X4, 16(BX)(DX*1)
 
-low565:
-	JMP stored561
+low353:
+	JMP stored349
 
-low562:
+low350:
 	TESTQ     $0x00000002, AX
-	JZ        low566
+	JZ        low354
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low567
+	JZ        low355
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low567:
-	JMP stored561
+low355:
+	JMP stored349
 
-low566:
+low354:
 	TESTQ  $0x00000001, AX
-	JZ     low568
+	JZ     low356
 	VMOVSS X4, (BX)(DX*1)
 
-low568:
-stored561:
-	JMP done309
+low356:
+stored349:
+	JMP done97
 
-fewer533:
+fewer321:
 	CMPQ BX, $0x03
-	JNE  fewer569
+	JNE  fewer357
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4357,7 +3397,7 @@ fewer533:
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded570
+	JLE        folded358
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4365,7 +3405,7 @@ fewer533:
 	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold571:
+fold359:
 	VMASKMOVPS   (SI), Y0, Y5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y4
@@ -4376,9 +3416,9 @@ fold571:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold571
+	JNZ          fold359
 
-folded570:
+folded358:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -4386,145 +3426,145 @@ folded570:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear572
+	JNE    linear360
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear572:
+linear360:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low574
+	JZ           low362
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low575
+	JZ           low363
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low576
+	JZ           low364
 	VMOVSS       X1, 24(BX)
 
-low576:
-	JMP stored573
+low364:
+	JMP stored361
 
-low575:
+low363:
 	TESTQ  $0x00000001, AX
-	JZ     low577
+	JZ     low365
 	VMOVSS X1, 16(BX)
 
-low577:
-	JMP stored573
+low365:
+	JMP stored361
 
-low574:
+low362:
 	TESTQ     $0x00000002, AX
-	JZ        low578
+	JZ        low366
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low579
+	JZ        low367
 	VMOVSS    X1, 8(BX)
 
-low579:
-	JMP stored573
+low367:
+	JMP stored361
 
-low578:
+low366:
 	TESTQ  $0x00000001, AX
-	JZ     low580
+	JZ     low368
 	VMOVSS X1, (BX)
 
-low580:
-stored573:
+low368:
+stored361:
 	TESTQ        $0x00000004, AX
-	JZ           low582
+	JZ           low370
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low583
+	JZ           low371
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low584
+	JZ           low372
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low584:
-	JMP stored581
+low372:
+	JMP stored369
 
-low583:
+low371:
 	TESTQ  $0x00000001, AX
-	JZ     low585
+	JZ     low373
 	VMOVSS X2, 16(BX)(CX*1)
 
-low585:
-	JMP stored581
+low373:
+	JMP stored369
 
-low582:
+low370:
 	TESTQ     $0x00000002, AX
-	JZ        low586
+	JZ        low374
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low587
+	JZ        low375
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low587:
-	JMP stored581
+low375:
+	JMP stored369
 
-low586:
+low374:
 	TESTQ  $0x00000001, AX
-	JZ     low588
+	JZ     low376
 	VMOVSS X2, (BX)(CX*1)
 
-low588:
-stored581:
+low376:
+stored369:
 	TESTQ        $0x00000004, AX
-	JZ           low590
+	JZ           low378
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low591
+	JZ           low379
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low592
+	JZ           low380
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low592:
-	JMP stored589
+low380:
+	JMP stored377
 
-low591:
+low379:
 	TESTQ  $0x00000001, AX
-	JZ     low593
+	JZ     low381
 	VMOVSS X3, 16(BX)(CX*2)
 
-low593:
-	JMP stored589
+low381:
+	JMP stored377
 
-low590:
+low378:
 	TESTQ     $0x00000002, AX
-	JZ        low594
+	JZ        low382
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low595
+	JZ        low383
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low595:
-	JMP stored589
+low383:
+	JMP stored377
 
-low594:
+low382:
 	TESTQ  $0x00000001, AX
-	JZ     low596
+	JZ     low384
 	VMOVSS X3, (BX)(CX*2)
 
-low596:
-stored589:
-	JMP done309
+low384:
+stored377:
+	JMP done97
 
-fewer569:
+fewer357:
 	CMPQ BX, $0x02
-	JNE  fewer597
+	JNE  fewer385
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4533,7 +3573,7 @@ fewer569:
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded598
+	JLE        folded386
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4541,7 +3581,7 @@ fewer569:
 	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold599:
+fold387:
 	VMASKMOVPS   (SI), Y0, Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
@@ -4550,118 +3590,118 @@ fold599:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold599
+	JNZ          fold387
 
-folded598:
+folded386:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear600
+	JNE    linear388
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear600:
+linear388:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low602
+	JZ           low390
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low603
+	JZ           low391
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low604
+	JZ           low392
 	VMOVSS       X1, 24(BX)
 
-low604:
-	JMP stored601
+low392:
+	JMP stored389
 
-low603:
+low391:
 	TESTQ  $0x00000001, AX
-	JZ     low605
+	JZ     low393
 	VMOVSS X1, 16(BX)
 
-low605:
-	JMP stored601
+low393:
+	JMP stored389
 
-low602:
+low390:
 	TESTQ     $0x00000002, AX
-	JZ        low606
+	JZ        low394
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low607
+	JZ        low395
 	VMOVSS    X1, 8(BX)
 
-low607:
-	JMP stored601
+low395:
+	JMP stored389
 
-low606:
+low394:
 	TESTQ  $0x00000001, AX
-	JZ     low608
+	JZ     low396
 	VMOVSS X1, (BX)
 
-low608:
-stored601:
+low396:
+stored389:
 	TESTQ        $0x00000004, AX
-	JZ           low610
+	JZ           low398
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low611
+	JZ           low399
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low612
+	JZ           low400
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low612:
-	JMP stored609
+low400:
+	JMP stored397
 
-low611:
+low399:
 	TESTQ  $0x00000001, AX
-	JZ     low613
+	JZ     low401
 	VMOVSS X2, 16(BX)(CX*1)
 
-low613:
-	JMP stored609
+low401:
+	JMP stored397
 
-low610:
+low398:
 	TESTQ     $0x00000002, AX
-	JZ        low614
+	JZ        low402
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low615
+	JZ        low403
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low615:
-	JMP stored609
+low403:
+	JMP stored397
 
-low614:
+low402:
 	TESTQ  $0x00000001, AX
-	JZ     low616
+	JZ     low404
 	VMOVSS X2, (BX)(CX*1)
 
-low616:
-stored609:
-	JMP done309
+low404:
+stored397:
+	JMP done97
 
-fewer597:
+fewer385:
 	CMPQ BX, $0x01
-	JNE  fewer617
+	JNE  fewer405
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPS (BX), Y0, Y1
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded618
+	JLE        folded406
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4669,82 +3709,82 @@ fewer597:
 	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold619:
+fold407:
 	VMASKMOVPS   (SI), Y0, Y3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold619
+	JNZ          fold407
 
-folded618:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear620
+	JNE    linear408
 	VMAXPS Y1, Y2, Y1
 
-linear620:
+linear408:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low622
+	JZ           low410
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low623
+	JZ           low411
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low624
+	JZ           low412
 	VMOVSS       X1, 24(BX)
 
-low624:
-	JMP stored621
+low412:
+	JMP stored409
 
-low623:
+low411:
 	TESTQ  $0x00000001, AX
-	JZ     low625
+	JZ     low413
 	VMOVSS X1, 16(BX)
 
-low625:
-	JMP stored621
+low413:
+	JMP stored409
 
-low622:
+low410:
 	TESTQ     $0x00000002, AX
-	JZ        low626
+	JZ        low414
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low627
+	JZ        low415
 	VMOVSS    X1, 8(BX)
 
-low627:
-	JMP stored621
+low415:
+	JMP stored409
 
-low626:
+low414:
 	TESTQ  $0x00000001, AX
-	JZ     low628
+	JZ     low416
 	VMOVSS X1, (BX)
 
-low628:
-stored621:
-	JMP done309
+low416:
+stored409:
+	JMP done97
 
-fewer617:
-done309:
+fewer405:
+done97:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full305:
+full94:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest630
+	JLT  rest418
 
-tile629:
+tile417:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4761,7 +3801,7 @@ tile629:
 	VMOVUPS (BX)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded632
+	JLE     folded420
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4772,7 +3812,7 @@ tile629:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold633:
+fold421:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
@@ -4793,9 +3833,9 @@ fold633:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold633
+	JNZ          fold421
 
-folded632:
+folded420:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -4808,7 +3848,7 @@ folded632:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear634
+	JNE    linear422
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -4818,7 +3858,7 @@ folded632:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear634:
+linear422:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4851,11 +3891,11 @@ linear634:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile629
+	JGE     tile417
 
-rest630:
+rest418:
 	CMPQ BX, $0x07
-	JNE  fewer635
+	JNE  fewer423
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4871,7 +3911,7 @@ rest630:
 	VMOVUPS (BX)(DX*2), Y6
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded636
+	JLE     folded424
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4881,7 +3921,7 @@ rest630:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold637:
+fold425:
 	VMOVUPS      (SI), Y8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y7
@@ -4900,9 +3940,9 @@ fold637:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold637
+	JNZ          fold425
 
-folded636:
+folded424:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -4914,7 +3954,7 @@ folded636:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear638
+	JNE    linear426
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -4923,7 +3963,7 @@ folded636:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear638:
+linear426:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4935,11 +3975,11 @@ linear638:
 	VMOVUPS Y4, (BX)(CX*4)
 	VMOVUPS Y5, (BX)(SI*1)
 	VMOVUPS Y6, (BX)(DX*2)
-	JMP     done631
+	JMP     done419
 
-fewer635:
+fewer423:
 	CMPQ BX, $0x06
-	JNE  fewer639
+	JNE  fewer427
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4954,7 +3994,7 @@ fewer635:
 	VMOVUPS (BX)(SI*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded640
+	JLE     folded428
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4964,7 +4004,7 @@ fewer635:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold641:
+fold429:
 	VMOVUPS      (SI), Y7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
@@ -4981,9 +4021,9 @@ fold641:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold641
+	JNZ          fold429
 
-folded640:
+folded428:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -4994,7 +4034,7 @@ folded640:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear642
+	JNE    linear430
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -5002,7 +4042,7 @@ folded640:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear642:
+linear430:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5013,11 +4053,11 @@ linear642:
 	VMOVUPS Y3, (BX)(DX*1)
 	VMOVUPS Y4, (BX)(CX*4)
 	VMOVUPS Y5, (BX)(SI*1)
-	JMP     done631
+	JMP     done419
 
-fewer639:
+fewer427:
 	CMPQ BX, $0x05
-	JNE  fewer643
+	JNE  fewer431
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -5030,7 +4070,7 @@ fewer639:
 	VMOVUPS (BX)(CX*4), Y4
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded644
+	JLE     folded432
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5039,7 +4079,7 @@ fewer639:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold645:
+fold433:
 	VMOVUPS      (SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y5
@@ -5054,9 +4094,9 @@ fold645:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold645
+	JNZ          fold433
 
-folded644:
+folded432:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -5066,14 +4106,14 @@ folded644:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear646
+	JNE    linear434
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear646:
+linear434:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5082,11 +4122,11 @@ linear646:
 	VMOVUPS Y2, (BX)(CX*2)
 	VMOVUPS Y3, (BX)(DX*1)
 	VMOVUPS Y4, (BX)(CX*4)
-	JMP     done631
+	JMP     done419
 
-fewer643:
+fewer431:
 	CMPQ BX, $0x04
-	JNE  fewer647
+	JNE  fewer435
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -5098,7 +4138,7 @@ fewer643:
 	VMOVUPS (BX)(DX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded648
+	JLE     folded436
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5107,7 +4147,7 @@ fewer643:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold649:
+fold437:
 	VMOVUPS      (SI), Y5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y4
@@ -5120,9 +4160,9 @@ fold649:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold649
+	JNZ          fold437
 
-folded648:
+folded436:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -5131,13 +4171,13 @@ folded648:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear650
+	JNE    linear438
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear650:
+linear438:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5145,11 +4185,11 @@ linear650:
 	VMOVUPS Y1, (BX)(CX*1)
 	VMOVUPS Y2, (BX)(CX*2)
 	VMOVUPS Y3, (BX)(DX*1)
-	JMP     done631
+	JMP     done419
 
-fewer647:
+fewer435:
 	CMPQ BX, $0x03
-	JNE  fewer651
+	JNE  fewer439
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -5159,7 +4199,7 @@ fewer647:
 	VMOVUPS (BX)(CX*2), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded652
+	JLE     folded440
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5167,7 +4207,7 @@ fewer647:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold653:
+fold441:
 	VMOVUPS      (SI), Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
@@ -5178,9 +4218,9 @@ fold653:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold653
+	JNZ          fold441
 
-folded652:
+folded440:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -5188,22 +4228,22 @@ folded652:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear654
+	JNE    linear442
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear654:
+linear442:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
 	VMOVUPS Y2, (BX)(CX*2)
-	JMP     done631
+	JMP     done419
 
-fewer651:
+fewer439:
 	CMPQ BX, $0x02
-	JNE  fewer655
+	JNE  fewer443
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -5212,7 +4252,7 @@ fewer651:
 	VMOVUPS (BX)(CX*1), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded656
+	JLE     folded444
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5220,7 +4260,7 @@ fewer651:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold657:
+fold445:
 	VMOVUPS      (SI), Y3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y2
@@ -5229,36 +4269,36 @@ fold657:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold657
+	JNZ          fold445
 
-folded656:
+folded444:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear658
+	JNE    linear446
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear658:
+linear446:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
-	JMP     done631
+	JMP     done419
 
-fewer655:
+fewer443:
 	CMPQ BX, $0x01
-	JNE  fewer659
+	JNE  fewer447
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded660
+	JLE     folded448
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5266,31 +4306,31 @@ fewer655:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold661:
+fold449:
 	VMOVUPS      (SI), Y2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y1
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold661
+	JNZ          fold449
 
-folded660:
+folded448:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear662
+	JNE    linear450
 	VMAXPS Y0, Y1, Y0
 
-linear662:
+linear450:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
-	JMP     done631
+	JMP     done419
 
-fewer659:
-done631:
+fewer447:
+done419:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5298,61 +4338,69 @@ done631:
 // func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·panelAVX2F64(SB), NOSPLIT, $0-104
-	MOVQ    cols+80(FP), AX
-	CMPQ    AX, $0x08
-	JLE     narrower2
-	CMPQ    AX, $0x0c
-	JE      full1
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+72(FP), BX
-	CMPQ    BX, $0x03
-	JLT     rest4
+	MOVQ   cols+80(FP), AX
+	CMPQ   AX, $0x08
+	JLE    narrower1
+	CMPQ   AX, $0x0c
+	JE     full2
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x04
+	JLT    rest4
 
 tile3:
-	// acc[i,j] = init[i,j], 3×3 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMOVUPD    (BX), Y1
-	VMOVUPD    32(BX), Y2
-	VMASKMOVPD 64(BX), Y0, Y3
-	VMOVUPD    (BX)(CX*1), Y4
-	VMOVUPD    32(BX)(CX*1), Y5
-	VMASKMOVPD 64(BX)(CX*1), Y0, Y6
-	VMOVUPD    (BX)(CX*2), Y7
-	VMOVUPD    32(BX)(CX*2), Y8
-	VMASKMOVPD 64(BX)(CX*2), Y0, Y9
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded6
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	// acc[i,j] = init[i,j], 4×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(SI), Y2
+	VMOVUPD (BX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y4
+	VMOVUPD 64(SI)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Y6
+	VMOVUPD 32(BX)(CX*2), Y7
+	VMOVUPD 64(SI)(CX*2), Y8
+	VMOVUPD (BX)(DX*1), Y9
+	VMOVUPD 32(BX)(DX*1), Y10
+	VMOVUPD 64(SI)(DI*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded6
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold7:
-	VMOVUPD      (SI), Y11
-	VMOVUPD      32(SI), Y12
-	VMASKMOVPD   64(SI), Y0, Y13
+	VMOVUPD      (SI), Y13
+	VMOVUPD      32(SI), Y14
+	VMOVUPD      64(SI)(AX*1), Y15
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y10
-	VFMADD231PD  Y10, Y11, Y1
-	VFMADD231PD  Y10, Y12, Y2
-	VFMADD231PD  Y10, Y13, Y3
-	VBROADCASTSD (BX)(CX*1), Y10
-	VFMADD231PD  Y10, Y11, Y4
-	VFMADD231PD  Y10, Y12, Y5
-	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD (BX)(CX*2), Y10
-	VFMADD231PD  Y10, Y11, Y7
-	VFMADD231PD  Y10, Y12, Y8
-	VFMADD231PD  Y10, Y13, Y9
+	VBROADCASTSD (BX), Y12
+	VFMADD231PD  Y12, Y13, Y0
+	VFMADD231PD  Y12, Y14, Y1
+	VFMADD231PD  Y12, Y15, Y2
+	VBROADCASTSD (BX)(CX*1), Y12
+	VFMADD231PD  Y12, Y13, Y3
+	VFMADD231PD  Y12, Y14, Y4
+	VFMADD231PD  Y12, Y15, Y5
+	VBROADCASTSD (BX)(CX*2), Y12
+	VFMADD231PD  Y12, Y13, Y6
+	VFMADD231PD  Y12, Y14, Y7
+	VFMADD231PD  Y12, Y15, Y8
+	VBROADCASTSD (BX)(R9*1), Y12
+	VFMADD231PD  Y12, Y13, Y9
+	VFMADD231PD  Y12, Y14, Y10
+	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold7
@@ -5360,309 +4408,306 @@ fold7:
 folded6:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y10, Y7, Y7
-	VADDPD Y10, Y8, Y8
-	VADDPD Y10, Y9, Y9
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	VADDPD Y12, Y8, Y8
+	VADDPD Y12, Y9, Y9
+	VADDPD Y12, Y10, Y10
+	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
 	JNE    linear8
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
-	VMAXPD Y7, Y10, Y7
-	VMAXPD Y8, Y10, Y8
-	VMAXPD Y9, Y10, Y9
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+	VMAXPD Y9, Y12, Y9
+	VMAXPD Y10, Y12, Y10
+	VMAXPD Y11, Y12, Y11
 
 linear8:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	VMOVUPD      Y1, (BX)
-	VMOVUPD      Y2, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low10
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low11
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-
-low11:
-	JMP stored9
-
-low10:
-	TESTQ     $0x00000001, AX
-	JZ        low12
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low12:
-stored9:
-	VMOVUPD      Y4, (BX)(CX*1)
-	VMOVUPD      Y5, 32(BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low14
-	VMOVUPS      X6, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low15
-	VMOVSD       X6, 80(BX)(CX*1)
-	VUNPCKHPD    X6, X6, X6
-
-low15:
-	JMP stored13
-
-low14:
-	TESTQ     $0x00000001, AX
-	JZ        low16
-	VMOVSD    X6, 64(BX)(CX*1)
-	VUNPCKHPD X6, X6, X6
-
-low16:
-stored13:
-	VMOVUPD      Y7, (BX)(CX*2)
-	VMOVUPD      Y8, 32(BX)(CX*2)
-	TESTQ        $0x00000002, AX
-	JZ           low18
-	VMOVUPS      X9, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low19
-	VMOVSD       X9, 80(BX)(CX*2)
-	VUNPCKHPD    X9, X9, X9
-
-low19:
-	JMP stored17
-
-low18:
-	TESTQ     $0x00000001, AX
-	JZ        low20
-	VMOVSD    X9, 64(BX)(CX*2)
-	VUNPCKHPD X9, X9, X9
-
-low20:
-stored17:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x03, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x03, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x03, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x03, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x03
-	JGE    tile3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(SI)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD Y5, 64(SI)(CX*1)
+	VMOVUPD Y6, (BX)(CX*2)
+	VMOVUPD Y7, 32(BX)(CX*2)
+	VMOVUPD Y8, 64(SI)(CX*2)
+	VMOVUPD Y9, (BX)(DX*1)
+	VMOVUPD Y10, 32(BX)(DX*1)
+	VMOVUPD Y11, 64(SI)(DI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x04, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x04
+	JGE     tile3
 
 rest4:
+	CMPQ BX, $0x03
+	JNE  fewer9
+
+	// acc[i,j] = init[i,j], 3×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+	VMOVUPD (BX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y4
+	VMOVUPD 64(DX)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Y6
+	VMOVUPD 32(BX)(CX*2), Y7
+	VMOVUPD 64(DX)(CX*2), Y8
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded10
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold11:
+	VMOVUPD      (SI), Y10
+	VMOVUPD      32(SI), Y11
+	VMOVUPD      64(SI)(AX*1), Y12
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y9
+	VFMADD231PD  Y9, Y10, Y0
+	VFMADD231PD  Y9, Y11, Y1
+	VFMADD231PD  Y9, Y12, Y2
+	VBROADCASTSD (BX)(CX*1), Y9
+	VFMADD231PD  Y9, Y10, Y3
+	VFMADD231PD  Y9, Y11, Y4
+	VFMADD231PD  Y9, Y12, Y5
+	VBROADCASTSD (BX)(CX*2), Y9
+	VFMADD231PD  Y9, Y10, Y6
+	VFMADD231PD  Y9, Y11, Y7
+	VFMADD231PD  Y9, Y12, Y8
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold11
+
+folded10:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y9, Y8, Y8
+	CMPQ   BX, $0x01
+	JNE    linear12
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
+
+linear12:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(DX)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD Y5, 64(DX)(CX*1)
+	VMOVUPD Y6, (BX)(CX*2)
+	VMOVUPD Y7, 32(BX)(CX*2)
+	VMOVUPD Y8, 64(DX)(CX*2)
+	JMP     done5
+
+fewer9:
 	CMPQ BX, $0x02
-	JNE  fewer21
+	JNE  fewer13
 
 	// acc[i,j] = init[i,j], 2×3 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMOVUPD    (BX), Y1
-	VMOVUPD    32(BX), Y2
-	VMASKMOVPD 64(BX), Y0, Y3
-	VMOVUPD    (BX)(CX*1), Y4
-	VMOVUPD    32(BX)(CX*1), Y5
-	VMASKMOVPD 64(BX)(CX*1), Y0, Y6
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded22
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+	VMOVUPD (BX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y4
+	VMOVUPD 64(DX)(CX*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded14
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold23:
-	VMOVUPD      (SI), Y8
-	VMOVUPD      32(SI), Y9
-	VMASKMOVPD   64(SI), Y0, Y10
+fold15:
+	VMOVUPD      (SI), Y7
+	VMOVUPD      32(SI), Y8
+	VMOVUPD      64(SI)(AX*1), Y9
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y7
-	VFMADD231PD  Y7, Y8, Y1
-	VFMADD231PD  Y7, Y9, Y2
-	VFMADD231PD  Y7, Y10, Y3
-	VBROADCASTSD (BX)(CX*1), Y7
-	VFMADD231PD  Y7, Y8, Y4
-	VFMADD231PD  Y7, Y9, Y5
-	VFMADD231PD  Y7, Y10, Y6
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y7, Y0
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y6, Y9, Y2
+	VBROADCASTSD (BX)(CX*1), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VFMADD231PD  Y6, Y8, Y4
+	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold23
+	JNZ          fold15
 
-folded22:
+folded14:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	VADDPD Y7, Y6, Y6
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear24
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
-	VMAXPD Y6, Y7, Y6
+	JNE    linear16
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
 
-linear24:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	VMOVUPD      Y1, (BX)
-	VMOVUPD      Y2, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low26
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low27
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
+linear16:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(DX)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD Y5, 64(DX)(CX*1)
+	JMP     done5
 
-low27:
-	JMP stored25
-
-low26:
-	TESTQ     $0x00000001, AX
-	JZ        low28
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low28:
-stored25:
-	VMOVUPD      Y4, (BX)(CX*1)
-	VMOVUPD      Y5, 32(BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low30
-	VMOVUPS      X6, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low31
-	VMOVSD       X6, 80(BX)(CX*1)
-	VUNPCKHPD    X6, X6, X6
-
-low31:
-	JMP stored29
-
-low30:
-	TESTQ     $0x00000001, AX
-	JZ        low32
-	VMOVSD    X6, 64(BX)(CX*1)
-	VUNPCKHPD X6, X6, X6
-
-low32:
-stored29:
-	JMP done5
-
-fewer21:
+fewer13:
 	CMPQ BX, $0x01
-	JNE  fewer33
+	JNE  fewer17
 
 	// acc[i,j] = init[i,j], 1×3 vectors
-	MOVQ       init+16(FP), BX
-	VMOVUPD    (BX), Y1
-	VMOVUPD    32(BX), Y2
-	VMASKMOVPD 64(BX), Y0, Y3
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded34
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded18
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
-	VMOVUPD      (SI), Y5
-	VMOVUPD      32(SI), Y6
-	VMASKMOVPD   64(SI), Y0, Y7
+fold19:
+	VMOVUPD      (SI), Y4
+	VMOVUPD      32(SI), Y5
+	VMOVUPD      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y4
-	VFMADD231PD  Y4, Y5, Y1
-	VFMADD231PD  Y4, Y6, Y2
-	VFMADD231PD  Y4, Y7, Y3
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y4, Y0
+	VFMADD231PD  Y3, Y5, Y1
+	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold35
+	JNZ          fold19
 
-folded34:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear36
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
+	JNE    linear20
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
 
-linear36:
-	MOVQ         c+0(FP), BX
-	VMOVUPD      Y1, (BX)
-	VMOVUPD      Y2, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low38
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low39
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
+linear20:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(DX)
+	JMP     done5
 
-low39:
-	JMP stored37
-
-low38:
-	TESTQ     $0x00000001, AX
-	JZ        low40
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low40:
-stored37:
-	JMP done5
-
-fewer33:
+fewer17:
 done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x04
-	JLT  rest42
+	JLT  rest22
 
-tile41:
+tile21:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5681,7 +4726,7 @@ tile41:
 	VMOVUPD 64(BX)(DX*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded24
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5690,7 +4735,7 @@ tile41:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold25:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI), Y15
@@ -5711,6 +4756,359 @@ fold45:
 	VFMADD231PD  Y12, Y13, Y9
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y12, Y15, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold25
+
+folded24:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	VADDPD Y12, Y8, Y8
+	VADDPD Y12, Y9, Y9
+	VADDPD Y12, Y10, Y10
+	VADDPD Y12, Y11, Y11
+	CMPQ   BX, $0x01
+	JNE    linear26
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+	VMAXPD Y9, Y12, Y9
+	VMAXPD Y10, Y12, Y10
+	VMAXPD Y11, Y12, Y11
+
+linear26:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD Y5, 64(BX)(CX*1)
+	VMOVUPD Y6, (BX)(CX*2)
+	VMOVUPD Y7, 32(BX)(CX*2)
+	VMOVUPD Y8, 64(BX)(CX*2)
+	VMOVUPD Y9, (BX)(DX*1)
+	VMOVUPD Y10, 32(BX)(DX*1)
+	VMOVUPD Y11, 64(BX)(DX*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x04, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x04
+	JGE     tile21
+
+rest22:
+	CMPQ BX, $0x03
+	JNE  fewer27
+
+	// acc[i,j] = init[i,j], 3×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+	VMOVUPD (BX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y4
+	VMOVUPD 64(BX)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Y6
+	VMOVUPD 32(BX)(CX*2), Y7
+	VMOVUPD 64(BX)(CX*2), Y8
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded28
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold29:
+	VMOVUPD      (SI), Y10
+	VMOVUPD      32(SI), Y11
+	VMOVUPD      64(SI), Y12
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y9
+	VFMADD231PD  Y9, Y10, Y0
+	VFMADD231PD  Y9, Y11, Y1
+	VFMADD231PD  Y9, Y12, Y2
+	VBROADCASTSD (BX)(CX*1), Y9
+	VFMADD231PD  Y9, Y10, Y3
+	VFMADD231PD  Y9, Y11, Y4
+	VFMADD231PD  Y9, Y12, Y5
+	VBROADCASTSD (BX)(CX*2), Y9
+	VFMADD231PD  Y9, Y10, Y6
+	VFMADD231PD  Y9, Y11, Y7
+	VFMADD231PD  Y9, Y12, Y8
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold29
+
+folded28:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y9, Y8, Y8
+	CMPQ   BX, $0x01
+	JNE    linear30
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
+
+linear30:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD Y5, 64(BX)(CX*1)
+	VMOVUPD Y6, (BX)(CX*2)
+	VMOVUPD Y7, 32(BX)(CX*2)
+	VMOVUPD Y8, 64(BX)(CX*2)
+	JMP     done23
+
+fewer27:
+	CMPQ BX, $0x02
+	JNE  fewer31
+
+	// acc[i,j] = init[i,j], 2×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+	VMOVUPD (BX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y4
+	VMOVUPD 64(BX)(CX*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded32
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold33:
+	VMOVUPD      (SI), Y7
+	VMOVUPD      32(SI), Y8
+	VMOVUPD      64(SI), Y9
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y7, Y0
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y6, Y9, Y2
+	VBROADCASTSD (BX)(CX*1), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VFMADD231PD  Y6, Y8, Y4
+	VFMADD231PD  Y6, Y9, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold33
+
+folded32:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear34
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+linear34:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD Y5, 64(BX)(CX*1)
+	JMP     done23
+
+fewer31:
+	CMPQ BX, $0x01
+	JNE  fewer35
+
+	// acc[i,j] = init[i,j], 1×3 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded36
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold37:
+	VMOVUPD      (SI), Y4
+	VMOVUPD      32(SI), Y5
+	VMOVUPD      64(SI), Y6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y4, Y0
+	VFMADD231PD  Y3, Y5, Y1
+	VFMADD231PD  Y3, Y6, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold37
+
+folded36:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VADDPD Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear38
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+linear38:
+	MOVQ    c+0(FP), BX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	JMP     done23
+
+fewer35:
+done23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower1:
+	CMPQ   AX, $0x04
+	JLE    narrower39
+	CMPQ   AX, $0x08
+	JE     full40
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x06
+	JLT    rest42
+
+tile41:
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(DI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(DI)(R8*1), Y7
+	VMOVUPD (BX)(CX*4), Y8
+	VMOVUPD 32(DI)(CX*4), Y9
+	VMOVUPD (BX)(SI*1), Y10
+	VMOVUPD 32(DI)(R9*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded44
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold45:
+	VMOVUPD      (SI), Y13
+	VMOVUPD      32(SI)(AX*1), Y14
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y12
+	VFMADD231PD  Y12, Y13, Y0
+	VFMADD231PD  Y12, Y14, Y1
+	VBROADCASTSD (BX)(CX*1), Y12
+	VFMADD231PD  Y12, Y13, Y2
+	VFMADD231PD  Y12, Y14, Y3
+	VBROADCASTSD (BX)(CX*2), Y12
+	VFMADD231PD  Y12, Y13, Y4
+	VFMADD231PD  Y12, Y14, Y5
+	VBROADCASTSD (BX)(R9*1), Y12
+	VFMADD231PD  Y12, Y13, Y6
+	VFMADD231PD  Y12, Y14, Y7
+	VBROADCASTSD (BX)(CX*4), Y12
+	VFMADD231PD  Y12, Y13, Y8
+	VFMADD231PD  Y12, Y14, Y9
+	VBROADCASTSD (BX)(R10*1), Y12
+	VFMADD231PD  Y12, Y13, Y10
+	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold45
@@ -5750,55 +5148,65 @@ linear46:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
-	VMOVUPD Y3, (BX)(CX*1)
-	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(BX)(CX*1)
-	VMOVUPD Y6, (BX)(CX*2)
-	VMOVUPD Y7, 32(BX)(CX*2)
-	VMOVUPD Y8, 64(BX)(CX*2)
-	VMOVUPD Y9, (BX)(DX*1)
-	VMOVUPD Y10, 32(BX)(DX*1)
-	VMOVUPD Y11, 64(BX)(DX*1)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(DI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
+	VMOVUPD Y8, (BX)(CX*4)
+	VMOVUPD Y9, 32(DI)(CX*4)
+	VMOVUPD Y10, (BX)(SI*1)
+	VMOVUPD Y11, 32(DI)(R9*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x04, CX, CX
+	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, c+0(FP)
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x04, CX, CX
+	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, init+16(FP)
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x04, CX, CX
+	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
 	MOVQ    rows+72(FP), BX
-	SUBQ    $0x04, BX
+	SUBQ    $0x06, BX
 	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x04
+	CMPQ    BX, $0x06
 	JGE     tile41
 
 rest42:
-	CMPQ BX, $0x03
+	CMPQ BX, $0x05
 	JNE  fewer47
 
-	// acc[i,j] = init[i,j], 3×3 vectors
+	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
-	VMOVUPD (BX)(CX*1), Y3
-	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(BX)(CX*1), Y5
-	VMOVUPD (BX)(CX*2), Y6
-	VMOVUPD 32(BX)(CX*2), Y7
-	VMOVUPD 64(BX)(CX*2), Y8
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(SI)(DI*1), Y7
+	VMOVUPD (BX)(CX*4), Y8
+	VMOVUPD 32(SI)(CX*4), Y9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded48
@@ -5807,25 +5215,28 @@ rest42:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold49:
-	VMOVUPD      (SI), Y10
-	VMOVUPD      32(SI), Y11
-	VMOVUPD      64(SI), Y12
+	VMOVUPD      (SI), Y11
+	VMOVUPD      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y9
-	VFMADD231PD  Y9, Y10, Y0
-	VFMADD231PD  Y9, Y11, Y1
-	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD (BX)(CX*1), Y9
-	VFMADD231PD  Y9, Y10, Y3
-	VFMADD231PD  Y9, Y11, Y4
-	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD (BX)(CX*2), Y9
-	VFMADD231PD  Y9, Y10, Y6
-	VFMADD231PD  Y9, Y11, Y7
-	VFMADD231PD  Y9, Y12, Y8
+	VBROADCASTSD (BX), Y10
+	VFMADD231PD  Y10, Y11, Y0
+	VFMADD231PD  Y10, Y12, Y1
+	VBROADCASTSD (BX)(CX*1), Y10
+	VFMADD231PD  Y10, Y11, Y2
+	VFMADD231PD  Y10, Y12, Y3
+	VBROADCASTSD (BX)(CX*2), Y10
+	VFMADD231PD  Y10, Y11, Y4
+	VFMADD231PD  Y10, Y12, Y5
+	VBROADCASTSD (BX)(R9*1), Y10
+	VFMADD231PD  Y10, Y11, Y6
+	VFMADD231PD  Y10, Y12, Y7
+	VBROADCASTSD (BX)(CX*4), Y10
+	VFMADD231PD  Y10, Y11, Y8
+	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold49
@@ -5833,55 +5244,68 @@ fold49:
 folded48:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y0, Y0
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	VADDPD Y9, Y7, Y7
-	VADDPD Y9, Y8, Y8
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	VADDPD Y10, Y8, Y8
+	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
 	JNE    linear50
-	VMAXPD Y0, Y9, Y0
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-	VMAXPD Y6, Y9, Y6
-	VMAXPD Y7, Y9, Y7
-	VMAXPD Y8, Y9, Y8
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+	VMAXPD Y8, Y10, Y8
+	VMAXPD Y9, Y10, Y9
 
 linear50:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
-	VMOVUPD Y3, (BX)(CX*1)
-	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(BX)(CX*1)
-	VMOVUPD Y6, (BX)(CX*2)
-	VMOVUPD Y7, 32(BX)(CX*2)
-	VMOVUPD Y8, 64(BX)(CX*2)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
+	VMOVUPD Y8, (BX)(CX*4)
+	VMOVUPD Y9, 32(SI)(CX*4)
 	JMP     done43
 
 fewer47:
-	CMPQ BX, $0x02
+	CMPQ BX, $0x04
 	JNE  fewer51
 
-	// acc[i,j] = init[i,j], 2×3 vectors
+	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
-	VMOVUPD (BX)(CX*1), Y3
-	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(BX)(CX*1), Y5
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(SI)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded52
@@ -5890,21 +5314,25 @@ fewer47:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold53:
-	VMOVUPD      (SI), Y7
-	VMOVUPD      32(SI), Y8
-	VMOVUPD      64(SI), Y9
+	VMOVUPD      (SI), Y9
+	VMOVUPD      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y7, Y0
-	VFMADD231PD  Y6, Y8, Y1
-	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD (BX)(CX*1), Y6
-	VFMADD231PD  Y6, Y7, Y3
-	VFMADD231PD  Y6, Y8, Y4
-	VFMADD231PD  Y6, Y9, Y5
+	VBROADCASTSD (BX), Y8
+	VFMADD231PD  Y8, Y9, Y0
+	VFMADD231PD  Y8, Y10, Y1
+	VBROADCASTSD (BX)(CX*1), Y8
+	VFMADD231PD  Y8, Y9, Y2
+	VFMADD231PD  Y8, Y10, Y3
+	VBROADCASTSD (BX)(CX*2), Y8
+	VFMADD231PD  Y8, Y9, Y4
+	VFMADD231PD  Y8, Y10, Y5
+	VBROADCASTSD (BX)(R9*1), Y8
+	VFMADD231PD  Y8, Y9, Y6
+	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold53
@@ -5912,42 +5340,58 @@ fold53:
 folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	VADDPD Y6, Y5, Y5
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
 	JNE    linear54
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-	VMAXPD Y5, Y6, Y5
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
 
 linear54:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
-	VMOVUPD Y3, (BX)(CX*1)
-	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(BX)(CX*1)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
 	JMP     done43
 
 fewer51:
-	CMPQ BX, $0x01
+	CMPQ BX, $0x03
 	JNE  fewer55
 
-	// acc[i,j] = init[i,j], 1×3 vectors
+	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(DX)(CX*2), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded56
@@ -5959,14 +5403,18 @@ fewer51:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold57:
-	VMOVUPD      (SI), Y4
-	VMOVUPD      32(SI), Y5
-	VMOVUPD      64(SI), Y6
+	VMOVUPD      (SI), Y7
+	VMOVUPD      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y3
-	VFMADD231PD  Y3, Y4, Y0
-	VFMADD231PD  Y3, Y5, Y1
-	VFMADD231PD  Y3, Y6, Y2
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y7, Y0
+	VFMADD231PD  Y6, Y8, Y1
+	VBROADCASTSD (BX)(CX*1), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VFMADD231PD  Y6, Y8, Y3
+	VBROADCASTSD (BX)(CX*2), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold57
@@ -5974,96 +5422,125 @@ fold57:
 folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
 	JNE    linear58
-	VMAXPD Y0, Y3, Y0
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
 
 linear58:
 	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(DX)(CX*2)
 	JMP     done43
 
 fewer55:
-done43:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
+	CMPQ BX, $0x02
+	JNE  fewer59
 
-narrower2:
-	CMPQ    AX, $0x04
-	JLE     narrower60
-	CMPQ    AX, $0x08
-	JE      full59
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+72(FP), BX
-	CMPQ    BX, $0x06
-	JLT     rest62
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded60
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
-tile61:
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	VMOVUPD    (BX)(CX*1), Y3
-	VMASKMOVPD 32(BX)(CX*1), Y0, Y4
-	VMOVUPD    (BX)(CX*2), Y5
-	VMASKMOVPD 32(BX)(CX*2), Y0, Y6
-	VMOVUPD    (BX)(DX*1), Y7
-	VMASKMOVPD 32(BX)(DX*1), Y0, Y8
-	VMOVUPD    (BX)(CX*4), Y9
-	VMASKMOVPD 32(BX)(CX*4), Y0, Y10
-	VMOVUPD    (BX)(SI*1), Y11
-	VMASKMOVPD 32(BX)(SI*1), Y0, Y12
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded64
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold61:
+	VMOVUPD      (SI), Y5
+	VMOVUPD      32(SI)(AX*1), Y6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y5, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (BX)(CX*1), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	VFMADD231PD  Y4, Y6, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold61
+
+folded60:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear62
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear62:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	JMP     done43
+
+fewer59:
+	CMPQ BX, $0x01
+	JNE  fewer63
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded64
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold65:
-	VMOVUPD      (SI), Y14
-	VMASKMOVPD   32(SI), Y0, Y15
+	VMOVUPD      (SI), Y3
+	VMOVUPD      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y13
-	VFMADD231PD  Y13, Y14, Y1
-	VFMADD231PD  Y13, Y15, Y2
-	VBROADCASTSD (BX)(CX*1), Y13
-	VFMADD231PD  Y13, Y14, Y3
-	VFMADD231PD  Y13, Y15, Y4
-	VBROADCASTSD (BX)(CX*2), Y13
-	VFMADD231PD  Y13, Y14, Y5
-	VFMADD231PD  Y13, Y15, Y6
-	VBROADCASTSD (BX)(R9*1), Y13
-	VFMADD231PD  Y13, Y14, Y7
-	VFMADD231PD  Y13, Y15, Y8
-	VBROADCASTSD (BX)(CX*4), Y13
-	VFMADD231PD  Y13, Y14, Y9
-	VFMADD231PD  Y13, Y15, Y10
-	VBROADCASTSD (BX)(R10*1), Y13
-	VFMADD231PD  Y13, Y14, Y11
-	VFMADD231PD  Y13, Y15, Y12
+	VBROADCASTSD (BX), Y2
+	VFMADD231PD  Y2, Y3, Y0
+	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold65
@@ -6071,837 +5548,34 @@ fold65:
 folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y13, Y13, Y13
-	VADDPD Y13, Y1, Y1
-	VADDPD Y13, Y2, Y2
-	VADDPD Y13, Y3, Y3
-	VADDPD Y13, Y4, Y4
-	VADDPD Y13, Y5, Y5
-	VADDPD Y13, Y6, Y6
-	VADDPD Y13, Y7, Y7
-	VADDPD Y13, Y8, Y8
-	VADDPD Y13, Y9, Y9
-	VADDPD Y13, Y10, Y10
-	VADDPD Y13, Y11, Y11
-	VADDPD Y13, Y12, Y12
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
 	JNE    linear66
-	VMAXPD Y1, Y13, Y1
-	VMAXPD Y2, Y13, Y2
-	VMAXPD Y3, Y13, Y3
-	VMAXPD Y4, Y13, Y4
-	VMAXPD Y5, Y13, Y5
-	VMAXPD Y6, Y13, Y6
-	VMAXPD Y7, Y13, Y7
-	VMAXPD Y8, Y13, Y8
-	VMAXPD Y9, Y13, Y9
-	VMAXPD Y10, Y13, Y10
-	VMAXPD Y11, Y13, Y11
-	VMAXPD Y12, Y13, Y12
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
 
 linear66:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low68
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low69
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low69:
-	JMP stored67
-
-low68:
-	TESTQ     $0x00000001, AX
-	JZ        low70
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low70:
-stored67:
-	VMOVUPD      Y3, (BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low72
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low73
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low73:
-	JMP stored71
-
-low72:
-	TESTQ     $0x00000001, AX
-	JZ        low74
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-
-low74:
-stored71:
-	VMOVUPD      Y5, (BX)(CX*2)
-	TESTQ        $0x00000002, AX
-	JZ           low76
-	VMOVUPS      X6, 32(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low77
-	VMOVSD       X6, 48(BX)(CX*2)
-	VUNPCKHPD    X6, X6, X6
-
-low77:
-	JMP stored75
-
-low76:
-	TESTQ     $0x00000001, AX
-	JZ        low78
-	VMOVSD    X6, 32(BX)(CX*2)
-	VUNPCKHPD X6, X6, X6
-
-low78:
-stored75:
-	VMOVUPD      Y7, (BX)(DX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low80
-	VMOVUPS      X8, 32(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low81
-	VMOVSD       X8, 48(BX)(DX*1)
-	VUNPCKHPD    X8, X8, X8
-
-low81:
-	JMP stored79
-
-low80:
-	TESTQ     $0x00000001, AX
-	JZ        low82
-	VMOVSD    X8, 32(BX)(DX*1)
-	VUNPCKHPD X8, X8, X8
-
-low82:
-stored79:
-	VMOVUPD      Y9, (BX)(CX*4)
-	TESTQ        $0x00000002, AX
-	JZ           low84
-	VMOVUPS      X10, 32(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000001, AX
-	JZ           low85
-	VMOVSD       X10, 48(BX)(CX*4)
-	VUNPCKHPD    X10, X10, X10
-
-low85:
-	JMP stored83
-
-low84:
-	TESTQ     $0x00000001, AX
-	JZ        low86
-	VMOVSD    X10, 32(BX)(CX*4)
-	VUNPCKHPD X10, X10, X10
-
-low86:
-stored83:
-	VMOVUPD      Y11, (BX)(SI*1)
-	TESTQ        $0x00000002, AX
-	JZ           low88
-	VMOVUPS      X12, 32(BX)(SI*1)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000001, AX
-	JZ           low89
-	VMOVSD       X12, 48(BX)(SI*1)
-	VUNPCKHPD    X12, X12, X12
-
-low89:
-	JMP stored87
-
-low88:
-	TESTQ     $0x00000001, AX
-	JZ        low90
-	VMOVSD    X12, 32(BX)(SI*1)
-	VUNPCKHPD X12, X12, X12
-
-low90:
-stored87:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x06, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x06
-	JGE    tile61
-
-rest62:
-	CMPQ BX, $0x05
-	JNE  fewer91
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	VMOVUPD    (BX)(CX*1), Y3
-	VMASKMOVPD 32(BX)(CX*1), Y0, Y4
-	VMOVUPD    (BX)(CX*2), Y5
-	VMASKMOVPD 32(BX)(CX*2), Y0, Y6
-	VMOVUPD    (BX)(DX*1), Y7
-	VMASKMOVPD 32(BX)(DX*1), Y0, Y8
-	VMOVUPD    (BX)(CX*4), Y9
-	VMASKMOVPD 32(BX)(CX*4), Y0, Y10
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded92
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold93:
-	VMOVUPD      (SI), Y12
-	VMASKMOVPD   32(SI), Y0, Y13
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y11
-	VFMADD231PD  Y11, Y12, Y1
-	VFMADD231PD  Y11, Y13, Y2
-	VBROADCASTSD (BX)(CX*1), Y11
-	VFMADD231PD  Y11, Y12, Y3
-	VFMADD231PD  Y11, Y13, Y4
-	VBROADCASTSD (BX)(CX*2), Y11
-	VFMADD231PD  Y11, Y12, Y5
-	VFMADD231PD  Y11, Y13, Y6
-	VBROADCASTSD (BX)(R9*1), Y11
-	VFMADD231PD  Y11, Y12, Y7
-	VFMADD231PD  Y11, Y13, Y8
-	VBROADCASTSD (BX)(CX*4), Y11
-	VFMADD231PD  Y11, Y12, Y9
-	VFMADD231PD  Y11, Y13, Y10
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold93
-
-folded92:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y11, Y11, Y11
-	VADDPD Y11, Y1, Y1
-	VADDPD Y11, Y2, Y2
-	VADDPD Y11, Y3, Y3
-	VADDPD Y11, Y4, Y4
-	VADDPD Y11, Y5, Y5
-	VADDPD Y11, Y6, Y6
-	VADDPD Y11, Y7, Y7
-	VADDPD Y11, Y8, Y8
-	VADDPD Y11, Y9, Y9
-	VADDPD Y11, Y10, Y10
-	CMPQ   BX, $0x01
-	JNE    linear94
-	VMAXPD Y1, Y11, Y1
-	VMAXPD Y2, Y11, Y2
-	VMAXPD Y3, Y11, Y3
-	VMAXPD Y4, Y11, Y4
-	VMAXPD Y5, Y11, Y5
-	VMAXPD Y6, Y11, Y6
-	VMAXPD Y7, Y11, Y7
-	VMAXPD Y8, Y11, Y8
-	VMAXPD Y9, Y11, Y9
-	VMAXPD Y10, Y11, Y10
-
-linear94:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low96
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low97
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low97:
-	JMP stored95
-
-low96:
-	TESTQ     $0x00000001, AX
-	JZ        low98
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low98:
-stored95:
-	VMOVUPD      Y3, (BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low100
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low101
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low101:
-	JMP stored99
-
-low100:
-	TESTQ     $0x00000001, AX
-	JZ        low102
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-
-low102:
-stored99:
-	VMOVUPD      Y5, (BX)(CX*2)
-	TESTQ        $0x00000002, AX
-	JZ           low104
-	VMOVUPS      X6, 32(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low105
-	VMOVSD       X6, 48(BX)(CX*2)
-	VUNPCKHPD    X6, X6, X6
-
-low105:
-	JMP stored103
-
-low104:
-	TESTQ     $0x00000001, AX
-	JZ        low106
-	VMOVSD    X6, 32(BX)(CX*2)
-	VUNPCKHPD X6, X6, X6
-
-low106:
-stored103:
-	VMOVUPD      Y7, (BX)(DX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low108
-	VMOVUPS      X8, 32(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low109
-	VMOVSD       X8, 48(BX)(DX*1)
-	VUNPCKHPD    X8, X8, X8
-
-low109:
-	JMP stored107
-
-low108:
-	TESTQ     $0x00000001, AX
-	JZ        low110
-	VMOVSD    X8, 32(BX)(DX*1)
-	VUNPCKHPD X8, X8, X8
-
-low110:
-stored107:
-	VMOVUPD      Y9, (BX)(CX*4)
-	TESTQ        $0x00000002, AX
-	JZ           low112
-	VMOVUPS      X10, 32(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000001, AX
-	JZ           low113
-	VMOVSD       X10, 48(BX)(CX*4)
-	VUNPCKHPD    X10, X10, X10
-
-low113:
-	JMP stored111
-
-low112:
-	TESTQ     $0x00000001, AX
-	JZ        low114
-	VMOVSD    X10, 32(BX)(CX*4)
-	VUNPCKHPD X10, X10, X10
-
-low114:
-stored111:
-	JMP done63
-
-fewer91:
-	CMPQ BX, $0x04
-	JNE  fewer115
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	VMOVUPD    (BX)(CX*1), Y3
-	VMASKMOVPD 32(BX)(CX*1), Y0, Y4
-	VMOVUPD    (BX)(CX*2), Y5
-	VMASKMOVPD 32(BX)(CX*2), Y0, Y6
-	VMOVUPD    (BX)(DX*1), Y7
-	VMASKMOVPD 32(BX)(DX*1), Y0, Y8
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded116
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold117:
-	VMOVUPD      (SI), Y10
-	VMASKMOVPD   32(SI), Y0, Y11
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y9
-	VFMADD231PD  Y9, Y10, Y1
-	VFMADD231PD  Y9, Y11, Y2
-	VBROADCASTSD (BX)(CX*1), Y9
-	VFMADD231PD  Y9, Y10, Y3
-	VFMADD231PD  Y9, Y11, Y4
-	VBROADCASTSD (BX)(CX*2), Y9
-	VFMADD231PD  Y9, Y10, Y5
-	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD (BX)(R9*1), Y9
-	VFMADD231PD  Y9, Y10, Y7
-	VFMADD231PD  Y9, Y11, Y8
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold117
-
-folded116:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	VADDPD Y9, Y7, Y7
-	VADDPD Y9, Y8, Y8
-	CMPQ   BX, $0x01
-	JNE    linear118
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-	VMAXPD Y6, Y9, Y6
-	VMAXPD Y7, Y9, Y7
-	VMAXPD Y8, Y9, Y8
-
-linear118:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low120
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low121
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low121:
-	JMP stored119
-
-low120:
-	TESTQ     $0x00000001, AX
-	JZ        low122
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low122:
-stored119:
-	VMOVUPD      Y3, (BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low124
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low125
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low125:
-	JMP stored123
-
-low124:
-	TESTQ     $0x00000001, AX
-	JZ        low126
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-
-low126:
-stored123:
-	VMOVUPD      Y5, (BX)(CX*2)
-	TESTQ        $0x00000002, AX
-	JZ           low128
-	VMOVUPS      X6, 32(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low129
-	VMOVSD       X6, 48(BX)(CX*2)
-	VUNPCKHPD    X6, X6, X6
-
-low129:
-	JMP stored127
-
-low128:
-	TESTQ     $0x00000001, AX
-	JZ        low130
-	VMOVSD    X6, 32(BX)(CX*2)
-	VUNPCKHPD X6, X6, X6
-
-low130:
-stored127:
-	VMOVUPD      Y7, (BX)(DX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low132
-	VMOVUPS      X8, 32(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low133
-	VMOVSD       X8, 48(BX)(DX*1)
-	VUNPCKHPD    X8, X8, X8
-
-low133:
-	JMP stored131
-
-low132:
-	TESTQ     $0x00000001, AX
-	JZ        low134
-	VMOVSD    X8, 32(BX)(DX*1)
-	VUNPCKHPD X8, X8, X8
-
-low134:
-stored131:
-	JMP done63
-
-fewer115:
-	CMPQ BX, $0x03
-	JNE  fewer135
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	VMOVUPD    (BX)(CX*1), Y3
-	VMASKMOVPD 32(BX)(CX*1), Y0, Y4
-	VMOVUPD    (BX)(CX*2), Y5
-	VMASKMOVPD 32(BX)(CX*2), Y0, Y6
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded136
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold137:
-	VMOVUPD      (SI), Y8
-	VMASKMOVPD   32(SI), Y0, Y9
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y7
-	VFMADD231PD  Y7, Y8, Y1
-	VFMADD231PD  Y7, Y9, Y2
-	VBROADCASTSD (BX)(CX*1), Y7
-	VFMADD231PD  Y7, Y8, Y3
-	VFMADD231PD  Y7, Y9, Y4
-	VBROADCASTSD (BX)(CX*2), Y7
-	VFMADD231PD  Y7, Y8, Y5
-	VFMADD231PD  Y7, Y9, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold137
-
-folded136:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	VADDPD Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear138
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
-	VMAXPD Y6, Y7, Y6
-
-linear138:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low140
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low141
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low141:
-	JMP stored139
-
-low140:
-	TESTQ     $0x00000001, AX
-	JZ        low142
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low142:
-stored139:
-	VMOVUPD      Y3, (BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low144
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low145
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low145:
-	JMP stored143
-
-low144:
-	TESTQ     $0x00000001, AX
-	JZ        low146
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-
-low146:
-stored143:
-	VMOVUPD      Y5, (BX)(CX*2)
-	TESTQ        $0x00000002, AX
-	JZ           low148
-	VMOVUPS      X6, 32(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low149
-	VMOVSD       X6, 48(BX)(CX*2)
-	VUNPCKHPD    X6, X6, X6
-
-low149:
-	JMP stored147
-
-low148:
-	TESTQ     $0x00000001, AX
-	JZ        low150
-	VMOVSD    X6, 32(BX)(CX*2)
-	VUNPCKHPD X6, X6, X6
-
-low150:
-stored147:
-	JMP done63
-
-fewer135:
-	CMPQ BX, $0x02
-	JNE  fewer151
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	VMOVUPD    (BX)(CX*1), Y3
-	VMASKMOVPD 32(BX)(CX*1), Y0, Y4
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded152
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
-	VMOVUPD      (SI), Y6
-	VMASKMOVPD   32(SI), Y0, Y7
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y5
-	VFMADD231PD  Y5, Y6, Y1
-	VFMADD231PD  Y5, Y7, Y2
-	VBROADCASTSD (BX)(CX*1), Y5
-	VFMADD231PD  Y5, Y6, Y3
-	VFMADD231PD  Y5, Y7, Y4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold153
-
-folded152:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	VADDPD Y5, Y4, Y4
-	CMPQ   BX, $0x01
-	JNE    linear154
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-	VMAXPD Y4, Y5, Y4
-
-linear154:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low156
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low157
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low157:
-	JMP stored155
-
-low156:
-	TESTQ     $0x00000001, AX
-	JZ        low158
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low158:
-stored155:
-	VMOVUPD      Y3, (BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low160
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low161
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low161:
-	JMP stored159
-
-low160:
-	TESTQ     $0x00000001, AX
-	JZ        low162
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-
-low162:
-stored159:
-	JMP done63
-
-fewer151:
-	CMPQ BX, $0x01
-	JNE  fewer163
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ       init+16(FP), BX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded164
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold165:
-	VMOVUPD      (SI), Y4
-	VMASKMOVPD   32(SI), Y0, Y5
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y3
-	VFMADD231PD  Y3, Y4, Y1
-	VFMADD231PD  Y3, Y5, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold165
-
-folded164:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear166
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
-
-linear166:
-	MOVQ         c+0(FP), BX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low168
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low169
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low169:
-	JMP stored167
-
-low168:
-	TESTQ     $0x00000001, AX
-	JZ        low170
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low170:
-stored167:
-	JMP done63
-
-fewer163:
-done63:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	JMP     done43
+
+fewer63:
+done43:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full59:
+full40:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x06
-	JLT  rest172
+	JLT  rest68
 
-tile171:
+tile67:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6921,7 +5595,7 @@ tile171:
 	VMOVUPD 32(BX)(SI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded174
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6931,7 +5605,7 @@ tile171:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold71:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
@@ -6955,9 +5629,9 @@ fold175:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold175
+	JNZ          fold71
 
-folded174:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -6974,7 +5648,7 @@ folded174:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear72
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -6988,7 +5662,7 @@ folded174:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear176:
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7024,11 +5698,11 @@ linear176:
 	SUBQ    $0x06, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x06
-	JGE     tile171
+	JGE     tile67
 
-rest172:
+rest68:
 	CMPQ BX, $0x05
-	JNE  fewer177
+	JNE  fewer73
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -7046,7 +5720,7 @@ rest172:
 	VMOVUPD 32(BX)(CX*4), Y9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded178
+	JLE     folded74
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7055,7 +5729,7 @@ rest172:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold75:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI), Y12
 	ADDQ         DI, SI
@@ -7076,9 +5750,9 @@ fold179:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold179
+	JNZ          fold75
 
-folded178:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -7093,7 +5767,7 @@ folded178:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear76
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -7105,7 +5779,7 @@ folded178:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear180:
+linear76:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7119,11 +5793,11 @@ linear180:
 	VMOVUPD Y7, 32(BX)(DX*1)
 	VMOVUPD Y8, (BX)(CX*4)
 	VMOVUPD Y9, 32(BX)(CX*4)
-	JMP     done173
+	JMP     done69
 
-fewer177:
+fewer73:
 	CMPQ BX, $0x04
-	JNE  fewer181
+	JNE  fewer77
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -7139,7 +5813,7 @@ fewer177:
 	VMOVUPD 32(BX)(DX*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded182
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7148,7 +5822,7 @@ fewer177:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold79:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI), Y10
 	ADDQ         DI, SI
@@ -7166,9 +5840,9 @@ fold183:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold183
+	JNZ          fold79
 
-folded182:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -7181,7 +5855,7 @@ folded182:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear184
+	JNE    linear80
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -7191,7 +5865,7 @@ folded182:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear184:
+linear80:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7203,11 +5877,11 @@ linear184:
 	VMOVUPD Y5, 32(BX)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
 	VMOVUPD Y7, 32(BX)(DX*1)
-	JMP     done173
+	JMP     done69
 
-fewer181:
+fewer77:
 	CMPQ BX, $0x03
-	JNE  fewer185
+	JNE  fewer81
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -7220,7 +5894,7 @@ fewer181:
 	VMOVUPD 32(BX)(CX*2), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded186
+	JLE     folded82
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7228,7 +5902,7 @@ fewer181:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold83:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	ADDQ         DI, SI
@@ -7243,9 +5917,9 @@ fold187:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold187
+	JNZ          fold83
 
-folded186:
+folded82:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -7256,7 +5930,7 @@ folded186:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear188
+	JNE    linear84
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -7264,7 +5938,7 @@ folded186:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear188:
+linear84:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -7273,11 +5947,11 @@ linear188:
 	VMOVUPD Y3, 32(BX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
 	VMOVUPD Y5, 32(BX)(CX*2)
-	JMP     done173
+	JMP     done69
 
-fewer185:
+fewer81:
 	CMPQ BX, $0x02
-	JNE  fewer189
+	JNE  fewer85
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -7288,7 +5962,7 @@ fewer185:
 	VMOVUPD 32(BX)(CX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded190
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7296,7 +5970,7 @@ fewer185:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold87:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI), Y6
 	ADDQ         DI, SI
@@ -7308,9 +5982,9 @@ fold191:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold191
+	JNZ          fold87
 
-folded190:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -7319,24 +5993,24 @@ folded190:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear192
+	JNE    linear88
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear192:
+linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, (BX)(CX*1)
 	VMOVUPD Y3, 32(BX)(CX*1)
-	JMP     done173
+	JMP     done69
 
-fewer189:
+fewer85:
 	CMPQ BX, $0x01
-	JNE  fewer193
+	JNE  fewer89
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -7344,7 +6018,7 @@ fewer189:
 	VMOVUPD 32(BX), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded194
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7352,7 +6026,7 @@ fewer189:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold91:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI), Y4
 	ADDQ         DI, SI
@@ -7361,34 +6035,34 @@ fold195:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold195
+	JNZ          fold91
 
-folded194:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear196
+	JNE    linear92
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear196:
+linear92:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	JMP     done173
+	JMP     done69
 
-fewer193:
-done173:
+fewer89:
+done69:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower60:
+narrower39:
 	CMPQ    AX, $0x04
-	JE      full197
+	JE      full94
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -7397,9 +6071,9 @@ narrower60:
 	VMOVDQU (CX), Y0
 	MOVQ    rows+72(FP), BX
 	CMPQ    BX, $0x08
-	JLT     rest200
+	JLT     rest96
 
-tile199:
+tile95:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -7416,7 +6090,7 @@ tile199:
 	VMASKMOVPD (BX)(DI*1), Y0, Y8
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded202
+	JLE        folded98
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7427,7 +6101,7 @@ tile199:
 	LEAQ       (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold203:
+fold99:
 	VMASKMOVPD   (SI), Y0, Y10
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y9
@@ -7448,9 +6122,9 @@ fold203:
 	VFMADD231PD  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold203
+	JNZ          fold99
 
-folded202:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -7463,7 +6137,7 @@ folded202:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear204
+	JNE    linear100
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
 	VMAXPD Y3, Y9, Y3
@@ -7473,172 +6147,172 @@ folded202:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear204:
+linear100:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000002, AX
-	JZ           low206
+	JZ           low102
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low207
+	JZ           low103
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low207:
-	JMP stored205
+low103:
+	JMP stored101
 
-low206:
+low102:
 	TESTQ     $0x00000001, AX
-	JZ        low208
+	JZ        low104
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low208:
-stored205:
+low104:
+stored101:
 	TESTQ        $0x00000002, AX
-	JZ           low210
+	JZ           low106
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low211
+	JZ           low107
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low211:
-	JMP stored209
+low107:
+	JMP stored105
 
-low210:
+low106:
 	TESTQ     $0x00000001, AX
-	JZ        low212
+	JZ        low108
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low212:
-stored209:
+low108:
+stored105:
 	TESTQ        $0x00000002, AX
-	JZ           low214
+	JZ           low110
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low215
+	JZ           low111
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low215:
-	JMP stored213
+low111:
+	JMP stored109
 
-low214:
+low110:
 	TESTQ     $0x00000001, AX
-	JZ        low216
+	JZ        low112
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low216:
-stored213:
+low112:
+stored109:
 	TESTQ        $0x00000002, AX
-	JZ           low218
+	JZ           low114
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low219
+	JZ           low115
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low219:
-	JMP stored217
+low115:
+	JMP stored113
 
-low218:
+low114:
 	TESTQ     $0x00000001, AX
-	JZ        low220
+	JZ        low116
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low220:
-stored217:
+low116:
+stored113:
 	TESTQ        $0x00000002, AX
-	JZ           low222
+	JZ           low118
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low223
+	JZ           low119
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low223:
-	JMP stored221
+low119:
+	JMP stored117
 
-low222:
+low118:
 	TESTQ     $0x00000001, AX
-	JZ        low224
+	JZ        low120
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low224:
-stored221:
+low120:
+stored117:
 	TESTQ        $0x00000002, AX
-	JZ           low226
+	JZ           low122
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low227
+	JZ           low123
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low227:
-	JMP stored225
+low123:
+	JMP stored121
 
-low226:
+low122:
 	TESTQ     $0x00000001, AX
-	JZ        low228
+	JZ        low124
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low228:
-stored225:
+low124:
+stored121:
 	TESTQ        $0x00000002, AX
-	JZ           low230
+	JZ           low126
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low231
+	JZ           low127
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low231:
-	JMP stored229
+low127:
+	JMP stored125
 
-low230:
+low126:
 	TESTQ     $0x00000001, AX
-	JZ        low232
+	JZ        low128
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low232:
-stored229:
+low128:
+stored125:
 	TESTQ        $0x00000002, AX
-	JZ           low234
+	JZ           low130
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low235
+	JZ           low131
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 
-low235:
-	JMP stored233
+low131:
+	JMP stored129
 
-low234:
+low130:
 	TESTQ     $0x00000001, AX
-	JZ        low236
+	JZ        low132
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 
-low236:
-stored233:
+low132:
+stored129:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -7658,11 +6332,11 @@ stored233:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile199
+	JGE    tile95
 
-rest200:
+rest96:
 	CMPQ BX, $0x07
-	JNE  fewer237
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7678,7 +6352,7 @@ rest200:
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded238
+	JLE        folded134
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7688,7 +6362,7 @@ rest200:
 	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold239:
+fold135:
 	VMASKMOVPD   (SI), Y0, Y9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
@@ -7707,9 +6381,9 @@ fold239:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold239
+	JNZ          fold135
 
-folded238:
+folded134:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -7721,7 +6395,7 @@ folded238:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear240
+	JNE    linear136
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
@@ -7730,11 +6404,697 @@ folded238:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear240:
+linear136:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000002, AX
+	JZ           low138
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low139
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low139:
+	JMP stored137
+
+low138:
+	TESTQ     $0x00000001, AX
+	JZ        low140
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low140:
+stored137:
+	TESTQ        $0x00000002, AX
+	JZ           low142
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low143
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low143:
+	JMP stored141
+
+low142:
+	TESTQ     $0x00000001, AX
+	JZ        low144
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low144:
+stored141:
+	TESTQ        $0x00000002, AX
+	JZ           low146
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low147
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low147:
+	JMP stored145
+
+low146:
+	TESTQ     $0x00000001, AX
+	JZ        low148
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low148:
+stored145:
+	TESTQ        $0x00000002, AX
+	JZ           low150
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low151
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low151:
+	JMP stored149
+
+low150:
+	TESTQ     $0x00000001, AX
+	JZ        low152
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low152:
+stored149:
+	TESTQ        $0x00000002, AX
+	JZ           low154
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low155
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low155:
+	JMP stored153
+
+low154:
+	TESTQ     $0x00000001, AX
+	JZ        low156
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low156:
+stored153:
+	TESTQ        $0x00000002, AX
+	JZ           low158
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low159
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low159:
+	JMP stored157
+
+low158:
+	TESTQ     $0x00000001, AX
+	JZ        low160
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low160:
+stored157:
+	TESTQ        $0x00000002, AX
+	JZ           low162
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low163
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+
+low163:
+	JMP stored161
+
+low162:
+	TESTQ     $0x00000001, AX
+	JZ        low164
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+
+low164:
+stored161:
+	JMP done97
+
+fewer133:
+	CMPQ BX, $0x06
+	JNE  fewer165
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded166
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold167:
+	VMASKMOVPD   (SI), Y0, Y8
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y7
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD (BX)(CX*1), Y7
+	VFMADD231PD  Y7, Y8, Y2
+	VBROADCASTSD (BX)(CX*2), Y7
+	VFMADD231PD  Y7, Y8, Y3
+	VBROADCASTSD (BX)(R9*1), Y7
+	VFMADD231PD  Y7, Y8, Y4
+	VBROADCASTSD (BX)(CX*4), Y7
+	VFMADD231PD  Y7, Y8, Y5
+	VBROADCASTSD (BX)(R10*1), Y7
+	VFMADD231PD  Y7, Y8, Y6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold167
+
+folded166:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	VADDPD Y7, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y7, Y6, Y6
+	CMPQ   BX, $0x01
+	JNE    linear168
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
+	VMAXPD Y6, Y7, Y6
+
+linear168:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000002, AX
+	JZ           low170
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low171
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low171:
+	JMP stored169
+
+low170:
+	TESTQ     $0x00000001, AX
+	JZ        low172
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low172:
+stored169:
+	TESTQ        $0x00000002, AX
+	JZ           low174
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low175
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low175:
+	JMP stored173
+
+low174:
+	TESTQ     $0x00000001, AX
+	JZ        low176
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low176:
+stored173:
+	TESTQ        $0x00000002, AX
+	JZ           low178
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low179
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low179:
+	JMP stored177
+
+low178:
+	TESTQ     $0x00000001, AX
+	JZ        low180
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low180:
+stored177:
+	TESTQ        $0x00000002, AX
+	JZ           low182
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low183
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low183:
+	JMP stored181
+
+low182:
+	TESTQ     $0x00000001, AX
+	JZ        low184
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low184:
+stored181:
+	TESTQ        $0x00000002, AX
+	JZ           low186
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low187
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low187:
+	JMP stored185
+
+low186:
+	TESTQ     $0x00000001, AX
+	JZ        low188
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low188:
+stored185:
+	TESTQ        $0x00000002, AX
+	JZ           low190
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low191
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low191:
+	JMP stored189
+
+low190:
+	TESTQ     $0x00000001, AX
+	JZ        low192
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low192:
+stored189:
+	JMP done97
+
+fewer165:
+	CMPQ BX, $0x05
+	JNE  fewer193
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded194
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold195:
+	VMASKMOVPD   (SI), Y0, Y7
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y7, Y1
+	VBROADCASTSD (BX)(CX*1), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VBROADCASTSD (BX)(CX*2), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD (BX)(R9*1), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	VBROADCASTSD (BX)(CX*4), Y6
+	VFMADD231PD  Y6, Y7, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold195
+
+folded194:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear196
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+linear196:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000002, AX
+	JZ           low198
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low199
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low199:
+	JMP stored197
+
+low198:
+	TESTQ     $0x00000001, AX
+	JZ        low200
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low200:
+stored197:
+	TESTQ        $0x00000002, AX
+	JZ           low202
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low203
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low203:
+	JMP stored201
+
+low202:
+	TESTQ     $0x00000001, AX
+	JZ        low204
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low204:
+stored201:
+	TESTQ        $0x00000002, AX
+	JZ           low206
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low207
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low207:
+	JMP stored205
+
+low206:
+	TESTQ     $0x00000001, AX
+	JZ        low208
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low208:
+stored205:
+	TESTQ        $0x00000002, AX
+	JZ           low210
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low211
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low211:
+	JMP stored209
+
+low210:
+	TESTQ     $0x00000001, AX
+	JZ        low212
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low212:
+stored209:
+	TESTQ        $0x00000002, AX
+	JZ           low214
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low215
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low215:
+	JMP stored213
+
+low214:
+	TESTQ     $0x00000001, AX
+	JZ        low216
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low216:
+stored213:
+	JMP done97
+
+fewer193:
+	CMPQ BX, $0x04
+	JNE  fewer217
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded218
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold219:
+	VMASKMOVPD   (SI), Y0, Y6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y5
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD (BX)(CX*1), Y5
+	VFMADD231PD  Y5, Y6, Y2
+	VBROADCASTSD (BX)(CX*2), Y5
+	VFMADD231PD  Y5, Y6, Y3
+	VBROADCASTSD (BX)(R9*1), Y5
+	VFMADD231PD  Y5, Y6, Y4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold219
+
+folded218:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	VADDPD Y5, Y4, Y4
+	CMPQ   BX, $0x01
+	JNE    linear220
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+	VMAXPD Y4, Y5, Y4
+
+linear220:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000002, AX
+	JZ           low222
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low223
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low223:
+	JMP stored221
+
+low222:
+	TESTQ     $0x00000001, AX
+	JZ        low224
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low224:
+stored221:
+	TESTQ        $0x00000002, AX
+	JZ           low226
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low227
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low227:
+	JMP stored225
+
+low226:
+	TESTQ     $0x00000001, AX
+	JZ        low228
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low228:
+stored225:
+	TESTQ        $0x00000002, AX
+	JZ           low230
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low231
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low231:
+	JMP stored229
+
+low230:
+	TESTQ     $0x00000001, AX
+	JZ        low232
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low232:
+stored229:
+	TESTQ        $0x00000002, AX
+	JZ           low234
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low235
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low235:
+	JMP stored233
+
+low234:
+	TESTQ     $0x00000001, AX
+	JZ        low236
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low236:
+stored233:
+	JMP done97
+
+fewer217:
+	CMPQ BX, $0x03
+	JNE  fewer237
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded238
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold239:
+	VMASKMOVPD   (SI), Y0, Y5
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y5, Y1
+	VBROADCASTSD (BX)(CX*1), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	VBROADCASTSD (BX)(CX*2), Y4
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold239
+
+folded238:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear240
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear240:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
 	JZ           low242
 	VMOVUPS      X1, (BX)
@@ -7795,697 +7155,11 @@ low250:
 
 low252:
 stored249:
-	TESTQ        $0x00000002, AX
-	JZ           low254
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low255
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low255:
-	JMP stored253
-
-low254:
-	TESTQ     $0x00000001, AX
-	JZ        low256
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low256:
-stored253:
-	TESTQ        $0x00000002, AX
-	JZ           low258
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low259
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low259:
-	JMP stored257
-
-low258:
-	TESTQ     $0x00000001, AX
-	JZ        low260
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low260:
-stored257:
-	TESTQ        $0x00000002, AX
-	JZ           low262
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low263
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-
-low263:
-	JMP stored261
-
-low262:
-	TESTQ     $0x00000001, AX
-	JZ        low264
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-
-low264:
-stored261:
-	TESTQ        $0x00000002, AX
-	JZ           low266
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low267
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-
-low267:
-	JMP stored265
-
-low266:
-	TESTQ     $0x00000001, AX
-	JZ        low268
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-
-low268:
-stored265:
-	JMP done201
+	JMP done97
 
 fewer237:
-	CMPQ BX, $0x06
-	JNE  fewer269
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	VMASKMOVPD (BX)(SI*1), Y0, Y6
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded270
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold271:
-	VMASKMOVPD   (SI), Y0, Y8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y7
-	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (BX)(CX*1), Y7
-	VFMADD231PD  Y7, Y8, Y2
-	VBROADCASTSD (BX)(CX*2), Y7
-	VFMADD231PD  Y7, Y8, Y3
-	VBROADCASTSD (BX)(R9*1), Y7
-	VFMADD231PD  Y7, Y8, Y4
-	VBROADCASTSD (BX)(CX*4), Y7
-	VFMADD231PD  Y7, Y8, Y5
-	VBROADCASTSD (BX)(R10*1), Y7
-	VFMADD231PD  Y7, Y8, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold271
-
-folded270:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	VADDPD Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear272
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
-	VMAXPD Y6, Y7, Y6
-
-linear272:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	TESTQ        $0x00000002, AX
-	JZ           low274
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low275
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low275:
-	JMP stored273
-
-low274:
-	TESTQ     $0x00000001, AX
-	JZ        low276
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low276:
-stored273:
-	TESTQ        $0x00000002, AX
-	JZ           low278
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low279
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low279:
-	JMP stored277
-
-low278:
-	TESTQ     $0x00000001, AX
-	JZ        low280
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low280:
-stored277:
-	TESTQ        $0x00000002, AX
-	JZ           low282
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low283
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low283:
-	JMP stored281
-
-low282:
-	TESTQ     $0x00000001, AX
-	JZ        low284
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low284:
-stored281:
-	TESTQ        $0x00000002, AX
-	JZ           low286
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low287
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low287:
-	JMP stored285
-
-low286:
-	TESTQ     $0x00000001, AX
-	JZ        low288
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low288:
-stored285:
-	TESTQ        $0x00000002, AX
-	JZ           low290
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low291
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low291:
-	JMP stored289
-
-low290:
-	TESTQ     $0x00000001, AX
-	JZ        low292
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low292:
-stored289:
-	TESTQ        $0x00000002, AX
-	JZ           low294
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low295
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-
-low295:
-	JMP stored293
-
-low294:
-	TESTQ     $0x00000001, AX
-	JZ        low296
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-
-low296:
-stored293:
-	JMP done201
-
-fewer269:
-	CMPQ BX, $0x05
-	JNE  fewer297
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded298
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold299:
-	VMASKMOVPD   (SI), Y0, Y7
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD (BX)(CX*1), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD (BX)(CX*2), Y6
-	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD (BX)(R9*1), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	VBROADCASTSD (BX)(CX*4), Y6
-	VFMADD231PD  Y6, Y7, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold299
-
-folded298:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	VADDPD Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear300
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-	VMAXPD Y5, Y6, Y5
-
-linear300:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	TESTQ        $0x00000002, AX
-	JZ           low302
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low303
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low303:
-	JMP stored301
-
-low302:
-	TESTQ     $0x00000001, AX
-	JZ        low304
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low304:
-stored301:
-	TESTQ        $0x00000002, AX
-	JZ           low306
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low307
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low307:
-	JMP stored305
-
-low306:
-	TESTQ     $0x00000001, AX
-	JZ        low308
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low308:
-stored305:
-	TESTQ        $0x00000002, AX
-	JZ           low310
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low311
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low311:
-	JMP stored309
-
-low310:
-	TESTQ     $0x00000001, AX
-	JZ        low312
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low312:
-stored309:
-	TESTQ        $0x00000002, AX
-	JZ           low314
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low315
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low315:
-	JMP stored313
-
-low314:
-	TESTQ     $0x00000001, AX
-	JZ        low316
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low316:
-stored313:
-	TESTQ        $0x00000002, AX
-	JZ           low318
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low319
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low319:
-	JMP stored317
-
-low318:
-	TESTQ     $0x00000001, AX
-	JZ        low320
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low320:
-stored317:
-	JMP done201
-
-fewer297:
-	CMPQ BX, $0x04
-	JNE  fewer321
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded322
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold323:
-	VMASKMOVPD   (SI), Y0, Y6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y5
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (BX)(CX*1), Y5
-	VFMADD231PD  Y5, Y6, Y2
-	VBROADCASTSD (BX)(CX*2), Y5
-	VFMADD231PD  Y5, Y6, Y3
-	VBROADCASTSD (BX)(R9*1), Y5
-	VFMADD231PD  Y5, Y6, Y4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold323
-
-folded322:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	VADDPD Y5, Y4, Y4
-	CMPQ   BX, $0x01
-	JNE    linear324
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-	VMAXPD Y4, Y5, Y4
-
-linear324:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	TESTQ        $0x00000002, AX
-	JZ           low326
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low327
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low327:
-	JMP stored325
-
-low326:
-	TESTQ     $0x00000001, AX
-	JZ        low328
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low328:
-stored325:
-	TESTQ        $0x00000002, AX
-	JZ           low330
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low331
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low331:
-	JMP stored329
-
-low330:
-	TESTQ     $0x00000001, AX
-	JZ        low332
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low332:
-stored329:
-	TESTQ        $0x00000002, AX
-	JZ           low334
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low335
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low335:
-	JMP stored333
-
-low334:
-	TESTQ     $0x00000001, AX
-	JZ        low336
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low336:
-stored333:
-	TESTQ        $0x00000002, AX
-	JZ           low338
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low339
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low339:
-	JMP stored337
-
-low338:
-	TESTQ     $0x00000001, AX
-	JZ        low340
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low340:
-stored337:
-	JMP done201
-
-fewer321:
-	CMPQ BX, $0x03
-	JNE  fewer341
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded342
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold343:
-	VMASKMOVPD   (SI), Y0, Y5
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y4
-	VFMADD231PD  Y4, Y5, Y1
-	VBROADCASTSD (BX)(CX*1), Y4
-	VFMADD231PD  Y4, Y5, Y2
-	VBROADCASTSD (BX)(CX*2), Y4
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold343
-
-folded342:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear344
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
-
-linear344:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	TESTQ        $0x00000002, AX
-	JZ           low346
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low347
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low347:
-	JMP stored345
-
-low346:
-	TESTQ     $0x00000001, AX
-	JZ        low348
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low348:
-stored345:
-	TESTQ        $0x00000002, AX
-	JZ           low350
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low351
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low351:
-	JMP stored349
-
-low350:
-	TESTQ     $0x00000001, AX
-	JZ        low352
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low352:
-stored349:
-	TESTQ        $0x00000002, AX
-	JZ           low354
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low355
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low355:
-	JMP stored353
-
-low354:
-	TESTQ     $0x00000001, AX
-	JZ        low356
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low356:
-stored353:
-	JMP done201
-
-fewer341:
 	CMPQ BX, $0x02
-	JNE  fewer357
+	JNE  fewer253
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8494,7 +7168,7 @@ fewer341:
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded358
+	JLE        folded254
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8502,7 +7176,7 @@ fewer341:
 	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold359:
+fold255:
 	VMASKMOVPD   (SI), Y0, Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
@@ -8511,74 +7185,74 @@ fold359:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold359
+	JNZ          fold255
 
-folded358:
+folded254:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear360
+	JNE    linear256
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear360:
+linear256:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low362
+	JZ           low258
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low363
+	JZ           low259
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low363:
-	JMP stored361
+low259:
+	JMP stored257
 
-low362:
+low258:
 	TESTQ     $0x00000001, AX
-	JZ        low364
+	JZ        low260
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low364:
-stored361:
+low260:
+stored257:
 	TESTQ        $0x00000002, AX
-	JZ           low366
+	JZ           low262
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low367
+	JZ           low263
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low367:
-	JMP stored365
+low263:
+	JMP stored261
 
-low366:
+low262:
 	TESTQ     $0x00000001, AX
-	JZ        low368
+	JZ        low264
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low368:
-stored365:
-	JMP done201
+low264:
+stored261:
+	JMP done97
 
-fewer357:
+fewer253:
 	CMPQ BX, $0x01
-	JNE  fewer369
+	JNE  fewer265
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPD (BX), Y0, Y1
 	MOVQ       n+88(FP), R8
 	TESTQ      R8, R8
-	JLE        folded370
+	JLE        folded266
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8586,60 +7260,60 @@ fewer357:
 	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold371:
+fold267:
 	VMASKMOVPD   (SI), Y0, Y3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold371
+	JNZ          fold267
 
-folded370:
+folded266:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear372
+	JNE    linear268
 	VMAXPD Y1, Y2, Y1
 
-linear372:
+linear268:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low374
+	JZ           low270
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low375
+	JZ           low271
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low375:
-	JMP stored373
+low271:
+	JMP stored269
 
-low374:
+low270:
 	TESTQ     $0x00000001, AX
-	JZ        low376
+	JZ        low272
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low376:
-stored373:
-	JMP done201
+low272:
+stored269:
+	JMP done97
 
-fewer369:
-done201:
+fewer265:
+done97:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full197:
+full94:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest378
+	JLT  rest274
 
-tile377:
+tile273:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -8656,7 +7330,7 @@ tile377:
 	VMOVUPD (BX)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded380
+	JLE     folded276
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8667,7 +7341,7 @@ tile377:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold381:
+fold277:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
@@ -8688,9 +7362,9 @@ fold381:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold381
+	JNZ          fold277
 
-folded380:
+folded276:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -8703,7 +7377,7 @@ folded380:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear382
+	JNE    linear278
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -8713,7 +7387,7 @@ folded380:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear382:
+linear278:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8746,11 +7420,11 @@ linear382:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile377
+	JGE     tile273
 
-rest378:
+rest274:
 	CMPQ BX, $0x07
-	JNE  fewer383
+	JNE  fewer279
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -8766,7 +7440,7 @@ rest378:
 	VMOVUPD (BX)(DX*2), Y6
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded384
+	JLE     folded280
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8776,7 +7450,7 @@ rest378:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold385:
+fold281:
 	VMOVUPD      (SI), Y8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y7
@@ -8795,9 +7469,9 @@ fold385:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold385
+	JNZ          fold281
 
-folded384:
+folded280:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -8809,7 +7483,7 @@ folded384:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear386
+	JNE    linear282
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -8818,7 +7492,7 @@ folded384:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear386:
+linear282:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8830,11 +7504,11 @@ linear386:
 	VMOVUPD Y4, (BX)(CX*4)
 	VMOVUPD Y5, (BX)(SI*1)
 	VMOVUPD Y6, (BX)(DX*2)
-	JMP     done379
+	JMP     done275
 
-fewer383:
+fewer279:
 	CMPQ BX, $0x06
-	JNE  fewer387
+	JNE  fewer283
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -8849,7 +7523,7 @@ fewer383:
 	VMOVUPD (BX)(SI*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded388
+	JLE     folded284
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8859,7 +7533,7 @@ fewer383:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold389:
+fold285:
 	VMOVUPD      (SI), Y7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
@@ -8876,9 +7550,9 @@ fold389:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold389
+	JNZ          fold285
 
-folded388:
+folded284:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -8889,7 +7563,7 @@ folded388:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear390
+	JNE    linear286
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -8897,7 +7571,7 @@ folded388:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear390:
+linear286:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8908,11 +7582,11 @@ linear390:
 	VMOVUPD Y3, (BX)(DX*1)
 	VMOVUPD Y4, (BX)(CX*4)
 	VMOVUPD Y5, (BX)(SI*1)
-	JMP     done379
+	JMP     done275
 
-fewer387:
+fewer283:
 	CMPQ BX, $0x05
-	JNE  fewer391
+	JNE  fewer287
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -8925,7 +7599,7 @@ fewer387:
 	VMOVUPD (BX)(CX*4), Y4
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded392
+	JLE     folded288
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8934,7 +7608,7 @@ fewer387:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold393:
+fold289:
 	VMOVUPD      (SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y5
@@ -8949,9 +7623,9 @@ fold393:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold393
+	JNZ          fold289
 
-folded392:
+folded288:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -8961,14 +7635,14 @@ folded392:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear394
+	JNE    linear290
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear394:
+linear290:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8977,11 +7651,11 @@ linear394:
 	VMOVUPD Y2, (BX)(CX*2)
 	VMOVUPD Y3, (BX)(DX*1)
 	VMOVUPD Y4, (BX)(CX*4)
-	JMP     done379
+	JMP     done275
 
-fewer391:
+fewer287:
 	CMPQ BX, $0x04
-	JNE  fewer395
+	JNE  fewer291
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -8993,7 +7667,7 @@ fewer391:
 	VMOVUPD (BX)(DX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded396
+	JLE     folded292
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9002,7 +7676,7 @@ fewer391:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold397:
+fold293:
 	VMOVUPD      (SI), Y5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y4
@@ -9015,9 +7689,9 @@ fold397:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold397
+	JNZ          fold293
 
-folded396:
+folded292:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -9026,13 +7700,13 @@ folded396:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear398
+	JNE    linear294
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear398:
+linear294:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9040,11 +7714,11 @@ linear398:
 	VMOVUPD Y1, (BX)(CX*1)
 	VMOVUPD Y2, (BX)(CX*2)
 	VMOVUPD Y3, (BX)(DX*1)
-	JMP     done379
+	JMP     done275
 
-fewer395:
+fewer291:
 	CMPQ BX, $0x03
-	JNE  fewer399
+	JNE  fewer295
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -9054,7 +7728,7 @@ fewer395:
 	VMOVUPD (BX)(CX*2), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded400
+	JLE     folded296
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9062,7 +7736,7 @@ fewer395:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold401:
+fold297:
 	VMOVUPD      (SI), Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
@@ -9073,9 +7747,9 @@ fold401:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold401
+	JNZ          fold297
 
-folded400:
+folded296:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -9083,22 +7757,22 @@ folded400:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear402
+	JNE    linear298
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear402:
+linear298:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
 	VMOVUPD Y2, (BX)(CX*2)
-	JMP     done379
+	JMP     done275
 
-fewer399:
+fewer295:
 	CMPQ BX, $0x02
-	JNE  fewer403
+	JNE  fewer299
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -9107,7 +7781,7 @@ fewer399:
 	VMOVUPD (BX)(CX*1), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded404
+	JLE     folded300
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9115,7 +7789,7 @@ fewer399:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold405:
+fold301:
 	VMOVUPD      (SI), Y3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
@@ -9124,36 +7798,36 @@ fold405:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold405
+	JNZ          fold301
 
-folded404:
+folded300:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear406
+	JNE    linear302
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear406:
+linear302:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
-	JMP     done379
+	JMP     done275
 
-fewer403:
+fewer299:
 	CMPQ BX, $0x01
-	JNE  fewer407
+	JNE  fewer303
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded408
+	JLE     folded304
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9161,31 +7835,31 @@ fewer403:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold409:
+fold305:
 	VMOVUPD      (SI), Y2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y1
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold409
+	JNZ          fold305
 
-folded408:
+folded304:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear410
+	JNE    linear306
 	VMAXPD Y0, Y1, Y0
 
-linear410:
+linear306:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
-	JMP     done379
+	JMP     done275
 
-fewer407:
-done379:
+fewer303:
+done275:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -5,70 +5,72 @@
 #include "textflag.h"
 
 // func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·panelAVX512F32(SB), NOSPLIT, $0-104
-	MOVQ  cols+80(FP), AX
-	CMPQ  AX, $0x20
-	JLE   narrower2
-	CMPQ  AX, $0x30
-	JE    full1
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+72(FP), BX
-	CMPQ  BX, $0x08
-	JLT   rest4
+	MOVQ   cols+80(FP), AX
+	CMPQ   AX, $0x20
+	JLE    narrower1
+	CMPQ   AX, $0x30
+	JE     full2
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest4
 
 tile3:
 	// acc[i,j] = init[i,j], 8×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	LEAQ      (DX)(CX*4), DI
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPS   (BX)(CX*2), Z6
-	VMOVUPS   64(BX)(CX*2), Z7
-	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPS   (BX)(DX*1), Z9
-	VMOVUPS   64(BX)(DX*1), Z10
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
-	VMOVUPS   (BX)(CX*4), Z12
-	VMOVUPS   64(BX)(CX*4), Z13
-	VMOVUPS.Z 128(BX)(CX*4), K1, Z14
-	VMOVUPS   (BX)(SI*1), Z15
-	VMOVUPS   64(BX)(SI*1), Z16
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z17
-	VMOVUPS   (BX)(DX*2), Z18
-	VMOVUPS   64(BX)(DX*2), Z19
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z20
-	VMOVUPS   (BX)(DI*1), Z21
-	VMOVUPS   64(BX)(DI*1), Z22
-	VMOVUPS.Z 128(BX)(DI*1), K1, Z23
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded6
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
-	LEAQ      (R9)(CX*4), R11
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(R8)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(R8)(CX*2), Z8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(R8)(R9*1), Z11
+	VMOVUPS (BX)(CX*4), Z12
+	VMOVUPS 64(BX)(CX*4), Z13
+	VMOVUPS 128(R8)(CX*4), Z14
+	VMOVUPS (BX)(SI*1), Z15
+	VMOVUPS 64(BX)(SI*1), Z16
+	VMOVUPS 128(R8)(R10*1), Z17
+	VMOVUPS (BX)(DX*2), Z18
+	VMOVUPS 64(BX)(DX*2), Z19
+	VMOVUPS 128(R8)(R9*2), Z20
+	VMOVUPS (BX)(DI*1), Z21
+	VMOVUPS 64(BX)(DI*1), Z22
+	VMOVUPS 128(R8)(R11*1), Z23
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded6
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold7:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
-	VMOVUPS.Z    128(SI), K1, Z27
+	VMOVUPS      128(SI)(AX*1), Z27
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z24, Z25, Z0
@@ -162,814 +164,111 @@ folded6:
 	VMAXPS Z23, Z24, Z23
 
 linear8:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	LEAQ          (DX)(CX*4), DI
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low10
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low11
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low12
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low13
-	VMOVSS        X2, 184(BX)
-
-low13:
-	JMP stored9
-
-low12:
-	TESTQ  $0x00000001, AX
-	JZ     low14
-	VMOVSS X2, 176(BX)
-
-low14:
-	JMP stored9
-
-low11:
-	TESTQ     $0x00000002, AX
-	JZ        low15
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low16
-	VMOVSS    X2, 168(BX)
-
-low16:
-	JMP stored9
-
-low15:
-	TESTQ  $0x00000001, AX
-	JZ     low17
-	VMOVSS X2, 160(BX)
-
-low17:
-	JMP stored9
-
-low10:
-	TESTQ        $0x00000004, AX
-	JZ           low18
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low19
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low20
-	VMOVSS       X2, 152(BX)
-
-low20:
-	JMP stored9
-
-low19:
-	TESTQ  $0x00000001, AX
-	JZ     low21
-	VMOVSS X2, 144(BX)
-
-low21:
-	JMP stored9
-
-low18:
-	TESTQ     $0x00000002, AX
-	JZ        low22
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low23
-	VMOVSS    X2, 136(BX)
-
-low23:
-	JMP stored9
-
-low22:
-	TESTQ  $0x00000001, AX
-	JZ     low24
-	VMOVSS X2, 128(BX)
-
-low24:
-stored9:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low26
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low27
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low28
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low29
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low29:
-	JMP stored25
-
-low28:
-	TESTQ  $0x00000001, AX
-	JZ     low30
-	VMOVSS X5, 176(BX)(CX*1)
-
-low30:
-	JMP stored25
-
-low27:
-	TESTQ     $0x00000002, AX
-	JZ        low31
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low32
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low32:
-	JMP stored25
-
-low31:
-	TESTQ  $0x00000001, AX
-	JZ     low33
-	VMOVSS X5, 160(BX)(CX*1)
-
-low33:
-	JMP stored25
-
-low26:
-	TESTQ        $0x00000004, AX
-	JZ           low34
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low35
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low36
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low36:
-	JMP stored25
-
-low35:
-	TESTQ  $0x00000001, AX
-	JZ     low37
-	VMOVSS X5, 144(BX)(CX*1)
-
-low37:
-	JMP stored25
-
-low34:
-	TESTQ     $0x00000002, AX
-	JZ        low38
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low39
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low39:
-	JMP stored25
-
-low38:
-	TESTQ  $0x00000001, AX
-	JZ     low40
-	VMOVSS X5, 128(BX)(CX*1)
-
-low40:
-stored25:
-	VMOVUPS       Z6, (BX)(CX*2)
-	VMOVUPS       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low42
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low43
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low44
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low45
-	VMOVSS        X8, 184(BX)(CX*2)
-
-low45:
-	JMP stored41
-
-low44:
-	TESTQ  $0x00000001, AX
-	JZ     low46
-	VMOVSS X8, 176(BX)(CX*2)
-
-low46:
-	JMP stored41
-
-low43:
-	TESTQ     $0x00000002, AX
-	JZ        low47
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low48
-	VMOVSS    X8, 168(BX)(CX*2)
-
-low48:
-	JMP stored41
-
-low47:
-	TESTQ  $0x00000001, AX
-	JZ     low49
-	VMOVSS X8, 160(BX)(CX*2)
-
-low49:
-	JMP stored41
-
-low42:
-	TESTQ        $0x00000004, AX
-	JZ           low50
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low51
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low52
-	VMOVSS       X8, 152(BX)(CX*2)
-
-low52:
-	JMP stored41
-
-low51:
-	TESTQ  $0x00000001, AX
-	JZ     low53
-	VMOVSS X8, 144(BX)(CX*2)
-
-low53:
-	JMP stored41
-
-low50:
-	TESTQ     $0x00000002, AX
-	JZ        low54
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low55
-	VMOVSS    X8, 136(BX)(CX*2)
-
-low55:
-	JMP stored41
-
-low54:
-	TESTQ  $0x00000001, AX
-	JZ     low56
-	VMOVSS X8, 128(BX)(CX*2)
-
-low56:
-stored41:
-	VMOVUPS       Z9, (BX)(DX*1)
-	VMOVUPS       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low58
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low59
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low60
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low61
-	VMOVSS        X11, 184(BX)(DX*1)
-
-low61:
-	JMP stored57
-
-low60:
-	TESTQ  $0x00000001, AX
-	JZ     low62
-	VMOVSS X11, 176(BX)(DX*1)
-
-low62:
-	JMP stored57
-
-low59:
-	TESTQ     $0x00000002, AX
-	JZ        low63
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low64
-	VMOVSS    X11, 168(BX)(DX*1)
-
-low64:
-	JMP stored57
-
-low63:
-	TESTQ  $0x00000001, AX
-	JZ     low65
-	VMOVSS X11, 160(BX)(DX*1)
-
-low65:
-	JMP stored57
-
-low58:
-	TESTQ        $0x00000004, AX
-	JZ           low66
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low67
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low68
-	VMOVSS       X11, 152(BX)(DX*1)
-
-low68:
-	JMP stored57
-
-low67:
-	TESTQ  $0x00000001, AX
-	JZ     low69
-	VMOVSS X11, 144(BX)(DX*1)
-
-low69:
-	JMP stored57
-
-low66:
-	TESTQ     $0x00000002, AX
-	JZ        low70
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low71
-	VMOVSS    X11, 136(BX)(DX*1)
-
-low71:
-	JMP stored57
-
-low70:
-	TESTQ  $0x00000001, AX
-	JZ     low72
-	VMOVSS X11, 128(BX)(DX*1)
-
-low72:
-stored57:
-	VMOVUPS       Z12, (BX)(CX*4)
-	VMOVUPS       Z13, 64(BX)(CX*4)
-	TESTQ         $0x00000008, AX
-	JZ            low74
-	VMOVUPS       Y14, 128(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000004, AX
-	JZ            low75
-	VMOVUPS       X14, 160(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000002, AX
-	JZ            low76
-	VMOVSD        X14, 176(BX)(CX*4)
-	VUNPCKHPD     X14, X14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low77
-	VMOVSS        X14, 184(BX)(CX*4)
-
-low77:
-	JMP stored73
-
-low76:
-	TESTQ  $0x00000001, AX
-	JZ     low78
-	VMOVSS X14, 176(BX)(CX*4)
-
-low78:
-	JMP stored73
-
-low75:
-	TESTQ     $0x00000002, AX
-	JZ        low79
-	VMOVSD    X14, 160(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low80
-	VMOVSS    X14, 168(BX)(CX*4)
-
-low80:
-	JMP stored73
-
-low79:
-	TESTQ  $0x00000001, AX
-	JZ     low81
-	VMOVSS X14, 160(BX)(CX*4)
-
-low81:
-	JMP stored73
-
-low74:
-	TESTQ        $0x00000004, AX
-	JZ           low82
-	VMOVUPS      X14, 128(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, AX
-	JZ           low83
-	VMOVSD       X14, 144(BX)(CX*4)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low84
-	VMOVSS       X14, 152(BX)(CX*4)
-
-low84:
-	JMP stored73
-
-low83:
-	TESTQ  $0x00000001, AX
-	JZ     low85
-	VMOVSS X14, 144(BX)(CX*4)
-
-low85:
-	JMP stored73
-
-low82:
-	TESTQ     $0x00000002, AX
-	JZ        low86
-	VMOVSD    X14, 128(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low87
-	VMOVSS    X14, 136(BX)(CX*4)
-
-low87:
-	JMP stored73
-
-low86:
-	TESTQ  $0x00000001, AX
-	JZ     low88
-	VMOVSS X14, 128(BX)(CX*4)
-
-low88:
-stored73:
-	VMOVUPS       Z15, (BX)(SI*1)
-	VMOVUPS       Z16, 64(BX)(SI*1)
-	TESTQ         $0x00000008, AX
-	JZ            low90
-	VMOVUPS       Y17, 128(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000004, AX
-	JZ            low91
-	VMOVUPS       X17, 160(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low92
-	VMOVSD        X17, 176(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low93
-	VMOVSS        X17, 184(BX)(SI*1)
-
-low93:
-	JMP stored89
-
-low92:
-	TESTQ  $0x00000001, AX
-	JZ     low94
-	VMOVSS X17, 176(BX)(SI*1)
-
-low94:
-	JMP stored89
-
-low91:
-	TESTQ     $0x00000002, AX
-	JZ        low95
-	VMOVSD    X17, 160(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low96
-	VMOVSS    X17, 168(BX)(SI*1)
-
-low96:
-	JMP stored89
-
-low95:
-	TESTQ  $0x00000001, AX
-	JZ     low97
-	VMOVSS X17, 160(BX)(SI*1)
-
-low97:
-	JMP stored89
-
-low90:
-	TESTQ         $0x00000004, AX
-	JZ            low98
-	VMOVUPS       X17, 128(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low99
-	VMOVSD        X17, 144(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low100
-	VMOVSS        X17, 152(BX)(SI*1)
-
-low100:
-	JMP stored89
-
-low99:
-	TESTQ  $0x00000001, AX
-	JZ     low101
-	VMOVSS X17, 144(BX)(SI*1)
-
-low101:
-	JMP stored89
-
-low98:
-	TESTQ     $0x00000002, AX
-	JZ        low102
-	VMOVSD    X17, 128(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low103
-	VMOVSS    X17, 136(BX)(SI*1)
-
-low103:
-	JMP stored89
-
-low102:
-	TESTQ  $0x00000001, AX
-	JZ     low104
-	VMOVSS X17, 128(BX)(SI*1)
-
-low104:
-stored89:
-	VMOVUPS       Z18, (BX)(DX*2)
-	VMOVUPS       Z19, 64(BX)(DX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low106
-	VMOVUPS       Y20, 128(BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z20, Y20
-	TESTQ         $0x00000004, AX
-	JZ            low107
-	VMOVUPS       X20, 160(BX)(DX*2)
-	VEXTRACTF32X4 $0x01, Y20, X20
-	TESTQ         $0x00000002, AX
-	JZ            low108
-	VMOVSD        X20, 176(BX)(DX*2)
-	VUNPCKHPD     X20, X20, X20
-	TESTQ         $0x00000001, AX
-	JZ            low109
-	VMOVSS        X20, 184(BX)(DX*2)
-
-low109:
-	JMP stored105
-
-low108:
-	TESTQ  $0x00000001, AX
-	JZ     low110
-	VMOVSS X20, 176(BX)(DX*2)
-
-low110:
-	JMP stored105
-
-low107:
-	TESTQ     $0x00000002, AX
-	JZ        low111
-	VMOVSD    X20, 160(BX)(DX*2)
-	VUNPCKHPD X20, X20, X20
-	TESTQ     $0x00000001, AX
-	JZ        low112
-	VMOVSS    X20, 168(BX)(DX*2)
-
-low112:
-	JMP stored105
-
-low111:
-	TESTQ  $0x00000001, AX
-	JZ     low113
-	VMOVSS X20, 160(BX)(DX*2)
-
-low113:
-	JMP stored105
-
-low106:
-	TESTQ         $0x00000004, AX
-	JZ            low114
-	VMOVUPS       X20, 128(BX)(DX*2)
-	VEXTRACTF32X4 $0x01, Y20, X20
-	TESTQ         $0x00000002, AX
-	JZ            low115
-	VMOVSD        X20, 144(BX)(DX*2)
-	VUNPCKHPD     X20, X20, X20
-	TESTQ         $0x00000001, AX
-	JZ            low116
-	VMOVSS        X20, 152(BX)(DX*2)
-
-low116:
-	JMP stored105
-
-low115:
-	TESTQ  $0x00000001, AX
-	JZ     low117
-	VMOVSS X20, 144(BX)(DX*2)
-
-low117:
-	JMP stored105
-
-low114:
-	TESTQ     $0x00000002, AX
-	JZ        low118
-	VMOVSD    X20, 128(BX)(DX*2)
-	VUNPCKHPD X20, X20, X20
-	TESTQ     $0x00000001, AX
-	JZ        low119
-	VMOVSS    X20, 136(BX)(DX*2)
-
-low119:
-	JMP stored105
-
-low118:
-	TESTQ  $0x00000001, AX
-	JZ     low120
-	VMOVSS X20, 128(BX)(DX*2)
-
-low120:
-stored105:
-	VMOVUPS       Z21, (BX)(DI*1)
-	VMOVUPS       Z22, 64(BX)(DI*1)
-	TESTQ         $0x00000008, AX
-	JZ            low122
-	VMOVUPS       Y23, 128(BX)(DI*1)
-	VEXTRACTF64X4 $0x01, Z23, Y23
-	TESTQ         $0x00000004, AX
-	JZ            low123
-	VMOVUPS       X23, 160(BX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y23, X23
-	TESTQ         $0x00000002, AX
-	JZ            low124
-	VMOVSD        X23, 176(BX)(DI*1)
-	VUNPCKHPD     X23, X23, X23
-	TESTQ         $0x00000001, AX
-	JZ            low125
-	VMOVSS        X23, 184(BX)(DI*1)
-
-low125:
-	JMP stored121
-
-low124:
-	TESTQ  $0x00000001, AX
-	JZ     low126
-	VMOVSS X23, 176(BX)(DI*1)
-
-low126:
-	JMP stored121
-
-low123:
-	TESTQ     $0x00000002, AX
-	JZ        low127
-	VMOVSD    X23, 160(BX)(DI*1)
-	VUNPCKHPD X23, X23, X23
-	TESTQ     $0x00000001, AX
-	JZ        low128
-	VMOVSS    X23, 168(BX)(DI*1)
-
-low128:
-	JMP stored121
-
-low127:
-	TESTQ  $0x00000001, AX
-	JZ     low129
-	VMOVSS X23, 160(BX)(DI*1)
-
-low129:
-	JMP stored121
-
-low122:
-	TESTQ         $0x00000004, AX
-	JZ            low130
-	VMOVUPS       X23, 128(BX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y23, X23
-	TESTQ         $0x00000002, AX
-	JZ            low131
-	VMOVSD        X23, 144(BX)(DI*1)
-	VUNPCKHPD     X23, X23, X23
-	TESTQ         $0x00000001, AX
-	JZ            low132
-	VMOVSS        X23, 152(BX)(DI*1)
-
-low132:
-	JMP stored121
-
-low131:
-	TESTQ  $0x00000001, AX
-	JZ     low133
-	VMOVSS X23, 144(BX)(DI*1)
-
-low133:
-	JMP stored121
-
-low130:
-	TESTQ     $0x00000002, AX
-	JZ        low134
-	VMOVSD    X23, 128(BX)(DI*1)
-	VUNPCKHPD X23, X23, X23
-	TESTQ     $0x00000001, AX
-	JZ        low135
-	VMOVSS    X23, 136(BX)(DI*1)
-
-low135:
-	JMP stored121
-
-low134:
-	TESTQ  $0x00000001, AX
-	JZ     low136
-	VMOVSS X23, 128(BX)(DI*1)
-
-low136:
-stored121:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(R8)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(R8)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Z11, 128(R8)(R9*1)
+	VMOVUPS Z12, (BX)(CX*4)
+	VMOVUPS Z13, 64(BX)(CX*4)
+	VMOVUPS Z14, 128(R8)(CX*4)
+	VMOVUPS Z15, (BX)(SI*1)
+	VMOVUPS Z16, 64(BX)(SI*1)
+	VMOVUPS Z17, 128(R8)(R10*1)
+	VMOVUPS Z18, (BX)(DX*2)
+	VMOVUPS Z19, 64(BX)(DX*2)
+	VMOVUPS Z20, 128(R8)(R9*2)
+	VMOVUPS Z21, (BX)(DI*1)
+	VMOVUPS Z22, 64(BX)(DI*1)
+	VMOVUPS Z23, 128(R8)(R11*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile3
 
 rest4:
 	CMPQ BX, $0x07
-	JNE  fewer137
+	JNE  fewer9
 
 	// acc[i,j] = init[i,j], 7×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPS   (BX)(CX*2), Z6
-	VMOVUPS   64(BX)(CX*2), Z7
-	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPS   (BX)(DX*1), Z9
-	VMOVUPS   64(BX)(DX*1), Z10
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
-	VMOVUPS   (BX)(CX*4), Z12
-	VMOVUPS   64(BX)(CX*4), Z13
-	VMOVUPS.Z 128(BX)(CX*4), K1, Z14
-	VMOVUPS   (BX)(SI*1), Z15
-	VMOVUPS   64(BX)(SI*1), Z16
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z17
-	VMOVUPS   (BX)(DX*2), Z18
-	VMOVUPS   64(BX)(DX*2), Z19
-	VMOVUPS.Z 128(BX)(DX*2), K1, Z20
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded138
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DI)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DI)(CX*2), Z8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(DI)(R8*1), Z11
+	VMOVUPS (BX)(CX*4), Z12
+	VMOVUPS 64(BX)(CX*4), Z13
+	VMOVUPS 128(DI)(CX*4), Z14
+	VMOVUPS (BX)(SI*1), Z15
+	VMOVUPS 64(BX)(SI*1), Z16
+	VMOVUPS 128(DI)(R9*1), Z17
+	VMOVUPS (BX)(DX*2), Z18
+	VMOVUPS 64(BX)(DX*2), Z19
+	VMOVUPS 128(DI)(R8*2), Z20
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded10
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold139:
+fold11:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
-	VMOVUPS.Z    128(SI), K1, Z24
+	VMOVUPS      128(SI)(AX*1), Z24
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z21
 	VFMADD231PS  Z21, Z22, Z0
@@ -1001,9 +300,9 @@ fold139:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold139
+	JNZ          fold11
 
-folded138:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -1029,7 +328,7 @@ folded138:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear12
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -1052,700 +351,85 @@ folded138:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear140:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low142
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low143
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low144
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low145
-	VMOVSS        X2, 184(BX)
-
-low145:
-	JMP stored141
-
-low144:
-	TESTQ  $0x00000001, AX
-	JZ     low146
-	VMOVSS X2, 176(BX)
-
-low146:
-	JMP stored141
-
-low143:
-	TESTQ     $0x00000002, AX
-	JZ        low147
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low148
-	VMOVSS    X2, 168(BX)
-
-low148:
-	JMP stored141
-
-low147:
-	TESTQ  $0x00000001, AX
-	JZ     low149
-	VMOVSS X2, 160(BX)
-
-low149:
-	JMP stored141
-
-low142:
-	TESTQ        $0x00000004, AX
-	JZ           low150
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low151
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low152
-	VMOVSS       X2, 152(BX)
-
-low152:
-	JMP stored141
-
-low151:
-	TESTQ  $0x00000001, AX
-	JZ     low153
-	VMOVSS X2, 144(BX)
-
-low153:
-	JMP stored141
-
-low150:
-	TESTQ     $0x00000002, AX
-	JZ        low154
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low155
-	VMOVSS    X2, 136(BX)
-
-low155:
-	JMP stored141
-
-low154:
-	TESTQ  $0x00000001, AX
-	JZ     low156
-	VMOVSS X2, 128(BX)
-
-low156:
-stored141:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low158
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low159
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low160
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low161
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low161:
-	JMP stored157
-
-low160:
-	TESTQ  $0x00000001, AX
-	JZ     low162
-	VMOVSS X5, 176(BX)(CX*1)
-
-low162:
-	JMP stored157
-
-low159:
-	TESTQ     $0x00000002, AX
-	JZ        low163
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low164
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low164:
-	JMP stored157
-
-low163:
-	TESTQ  $0x00000001, AX
-	JZ     low165
-	VMOVSS X5, 160(BX)(CX*1)
-
-low165:
-	JMP stored157
-
-low158:
-	TESTQ        $0x00000004, AX
-	JZ           low166
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low167
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low168
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low168:
-	JMP stored157
-
-low167:
-	TESTQ  $0x00000001, AX
-	JZ     low169
-	VMOVSS X5, 144(BX)(CX*1)
-
-low169:
-	JMP stored157
-
-low166:
-	TESTQ     $0x00000002, AX
-	JZ        low170
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low171
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low171:
-	JMP stored157
-
-low170:
-	TESTQ  $0x00000001, AX
-	JZ     low172
-	VMOVSS X5, 128(BX)(CX*1)
-
-low172:
-stored157:
-	VMOVUPS       Z6, (BX)(CX*2)
-	VMOVUPS       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low174
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low175
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low176
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low177
-	VMOVSS        X8, 184(BX)(CX*2)
-
-low177:
-	JMP stored173
-
-low176:
-	TESTQ  $0x00000001, AX
-	JZ     low178
-	VMOVSS X8, 176(BX)(CX*2)
-
-low178:
-	JMP stored173
-
-low175:
-	TESTQ     $0x00000002, AX
-	JZ        low179
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low180
-	VMOVSS    X8, 168(BX)(CX*2)
-
-low180:
-	JMP stored173
-
-low179:
-	TESTQ  $0x00000001, AX
-	JZ     low181
-	VMOVSS X8, 160(BX)(CX*2)
-
-low181:
-	JMP stored173
-
-low174:
-	TESTQ        $0x00000004, AX
-	JZ           low182
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low183
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low184
-	VMOVSS       X8, 152(BX)(CX*2)
-
-low184:
-	JMP stored173
-
-low183:
-	TESTQ  $0x00000001, AX
-	JZ     low185
-	VMOVSS X8, 144(BX)(CX*2)
-
-low185:
-	JMP stored173
-
-low182:
-	TESTQ     $0x00000002, AX
-	JZ        low186
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low187
-	VMOVSS    X8, 136(BX)(CX*2)
-
-low187:
-	JMP stored173
-
-low186:
-	TESTQ  $0x00000001, AX
-	JZ     low188
-	VMOVSS X8, 128(BX)(CX*2)
-
-low188:
-stored173:
-	VMOVUPS       Z9, (BX)(DX*1)
-	VMOVUPS       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low190
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low191
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low192
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low193
-	VMOVSS        X11, 184(BX)(DX*1)
-
-low193:
-	JMP stored189
-
-low192:
-	TESTQ  $0x00000001, AX
-	JZ     low194
-	VMOVSS X11, 176(BX)(DX*1)
-
-low194:
-	JMP stored189
-
-low191:
-	TESTQ     $0x00000002, AX
-	JZ        low195
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low196
-	VMOVSS    X11, 168(BX)(DX*1)
-
-low196:
-	JMP stored189
-
-low195:
-	TESTQ  $0x00000001, AX
-	JZ     low197
-	VMOVSS X11, 160(BX)(DX*1)
-
-low197:
-	JMP stored189
-
-low190:
-	TESTQ        $0x00000004, AX
-	JZ           low198
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low199
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low200
-	VMOVSS       X11, 152(BX)(DX*1)
-
-low200:
-	JMP stored189
-
-low199:
-	TESTQ  $0x00000001, AX
-	JZ     low201
-	VMOVSS X11, 144(BX)(DX*1)
-
-low201:
-	JMP stored189
-
-low198:
-	TESTQ     $0x00000002, AX
-	JZ        low202
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low203
-	VMOVSS    X11, 136(BX)(DX*1)
-
-low203:
-	JMP stored189
-
-low202:
-	TESTQ  $0x00000001, AX
-	JZ     low204
-	VMOVSS X11, 128(BX)(DX*1)
-
-low204:
-stored189:
-	VMOVUPS       Z12, (BX)(CX*4)
-	VMOVUPS       Z13, 64(BX)(CX*4)
-	TESTQ         $0x00000008, AX
-	JZ            low206
-	VMOVUPS       Y14, 128(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000004, AX
-	JZ            low207
-	VMOVUPS       X14, 160(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000002, AX
-	JZ            low208
-	VMOVSD        X14, 176(BX)(CX*4)
-	VUNPCKHPD     X14, X14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low209
-	VMOVSS        X14, 184(BX)(CX*4)
-
-low209:
-	JMP stored205
-
-low208:
-	TESTQ  $0x00000001, AX
-	JZ     low210
-	VMOVSS X14, 176(BX)(CX*4)
-
-low210:
-	JMP stored205
-
-low207:
-	TESTQ     $0x00000002, AX
-	JZ        low211
-	VMOVSD    X14, 160(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low212
-	VMOVSS    X14, 168(BX)(CX*4)
-
-low212:
-	JMP stored205
-
-low211:
-	TESTQ  $0x00000001, AX
-	JZ     low213
-	VMOVSS X14, 160(BX)(CX*4)
-
-low213:
-	JMP stored205
-
-low206:
-	TESTQ        $0x00000004, AX
-	JZ           low214
-	VMOVUPS      X14, 128(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, AX
-	JZ           low215
-	VMOVSD       X14, 144(BX)(CX*4)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low216
-	VMOVSS       X14, 152(BX)(CX*4)
-
-low216:
-	JMP stored205
-
-low215:
-	TESTQ  $0x00000001, AX
-	JZ     low217
-	VMOVSS X14, 144(BX)(CX*4)
-
-low217:
-	JMP stored205
-
-low214:
-	TESTQ     $0x00000002, AX
-	JZ        low218
-	VMOVSD    X14, 128(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low219
-	VMOVSS    X14, 136(BX)(CX*4)
-
-low219:
-	JMP stored205
-
-low218:
-	TESTQ  $0x00000001, AX
-	JZ     low220
-	VMOVSS X14, 128(BX)(CX*4)
-
-low220:
-stored205:
-	VMOVUPS       Z15, (BX)(SI*1)
-	VMOVUPS       Z16, 64(BX)(SI*1)
-	TESTQ         $0x00000008, AX
-	JZ            low222
-	VMOVUPS       Y17, 128(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000004, AX
-	JZ            low223
-	VMOVUPS       X17, 160(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low224
-	VMOVSD        X17, 176(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low225
-	VMOVSS        X17, 184(BX)(SI*1)
-
-low225:
-	JMP stored221
-
-low224:
-	TESTQ  $0x00000001, AX
-	JZ     low226
-	VMOVSS X17, 176(BX)(SI*1)
-
-low226:
-	JMP stored221
-
-low223:
-	TESTQ     $0x00000002, AX
-	JZ        low227
-	VMOVSD    X17, 160(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low228
-	VMOVSS    X17, 168(BX)(SI*1)
-
-low228:
-	JMP stored221
-
-low227:
-	TESTQ  $0x00000001, AX
-	JZ     low229
-	VMOVSS X17, 160(BX)(SI*1)
-
-low229:
-	JMP stored221
-
-low222:
-	TESTQ         $0x00000004, AX
-	JZ            low230
-	VMOVUPS       X17, 128(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low231
-	VMOVSD        X17, 144(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low232
-	VMOVSS        X17, 152(BX)(SI*1)
-
-low232:
-	JMP stored221
-
-low231:
-	TESTQ  $0x00000001, AX
-	JZ     low233
-	VMOVSS X17, 144(BX)(SI*1)
-
-low233:
-	JMP stored221
-
-low230:
-	TESTQ     $0x00000002, AX
-	JZ        low234
-	VMOVSD    X17, 128(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low235
-	VMOVSS    X17, 136(BX)(SI*1)
-
-low235:
-	JMP stored221
-
-low234:
-	TESTQ  $0x00000001, AX
-	JZ     low236
-	VMOVSS X17, 128(BX)(SI*1)
-
-low236:
-stored221:
-	VMOVUPS       Z18, (BX)(DX*2)
-	VMOVUPS       Z19, 64(BX)(DX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low238
-	VMOVUPS       Y20, 128(BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z20, Y20
-	TESTQ         $0x00000004, AX
-	JZ            low239
-	VMOVUPS       X20, 160(BX)(DX*2)
-	VEXTRACTF32X4 $0x01, Y20, X20
-	TESTQ         $0x00000002, AX
-	JZ            low240
-	VMOVSD        X20, 176(BX)(DX*2)
-	VUNPCKHPD     X20, X20, X20
-	TESTQ         $0x00000001, AX
-	JZ            low241
-	VMOVSS        X20, 184(BX)(DX*2)
-
-low241:
-	JMP stored237
-
-low240:
-	TESTQ  $0x00000001, AX
-	JZ     low242
-	VMOVSS X20, 176(BX)(DX*2)
-
-low242:
-	JMP stored237
-
-low239:
-	TESTQ     $0x00000002, AX
-	JZ        low243
-	VMOVSD    X20, 160(BX)(DX*2)
-	VUNPCKHPD X20, X20, X20
-	TESTQ     $0x00000001, AX
-	JZ        low244
-	VMOVSS    X20, 168(BX)(DX*2)
-
-low244:
-	JMP stored237
-
-low243:
-	TESTQ  $0x00000001, AX
-	JZ     low245
-	VMOVSS X20, 160(BX)(DX*2)
-
-low245:
-	JMP stored237
-
-low238:
-	TESTQ         $0x00000004, AX
-	JZ            low246
-	VMOVUPS       X20, 128(BX)(DX*2)
-	VEXTRACTF32X4 $0x01, Y20, X20
-	TESTQ         $0x00000002, AX
-	JZ            low247
-	VMOVSD        X20, 144(BX)(DX*2)
-	VUNPCKHPD     X20, X20, X20
-	TESTQ         $0x00000001, AX
-	JZ            low248
-	VMOVSS        X20, 152(BX)(DX*2)
-
-low248:
-	JMP stored237
-
-low247:
-	TESTQ  $0x00000001, AX
-	JZ     low249
-	VMOVSS X20, 144(BX)(DX*2)
-
-low249:
-	JMP stored237
-
-low246:
-	TESTQ     $0x00000002, AX
-	JZ        low250
-	VMOVSD    X20, 128(BX)(DX*2)
-	VUNPCKHPD X20, X20, X20
-	TESTQ     $0x00000001, AX
-	JZ        low251
-	VMOVSS    X20, 136(BX)(DX*2)
-
-low251:
-	JMP stored237
-
-low250:
-	TESTQ  $0x00000001, AX
-	JZ     low252
-	VMOVSS X20, 128(BX)(DX*2)
-
-low252:
-stored237:
-	JMP done5
-
-fewer137:
+linear12:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(DI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(DI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Z11, 128(DI)(R8*1)
+	VMOVUPS Z12, (BX)(CX*4)
+	VMOVUPS Z13, 64(BX)(CX*4)
+	VMOVUPS Z14, 128(DI)(CX*4)
+	VMOVUPS Z15, (BX)(SI*1)
+	VMOVUPS Z16, 64(BX)(SI*1)
+	VMOVUPS Z17, 128(DI)(R9*1)
+	VMOVUPS Z18, (BX)(DX*2)
+	VMOVUPS Z19, 64(BX)(DX*2)
+	VMOVUPS Z20, 128(DI)(R8*2)
+	JMP     done5
+
+fewer9:
 	CMPQ BX, $0x06
-	JNE  fewer253
+	JNE  fewer13
 
 	// acc[i,j] = init[i,j], 6×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPS   (BX)(CX*2), Z6
-	VMOVUPS   64(BX)(CX*2), Z7
-	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPS   (BX)(DX*1), Z9
-	VMOVUPS   64(BX)(DX*1), Z10
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
-	VMOVUPS   (BX)(CX*4), Z12
-	VMOVUPS   64(BX)(CX*4), Z13
-	VMOVUPS.Z 128(BX)(CX*4), K1, Z14
-	VMOVUPS   (BX)(SI*1), Z15
-	VMOVUPS   64(BX)(SI*1), Z16
-	VMOVUPS.Z 128(BX)(SI*1), K1, Z17
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded254
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DI)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DI)(CX*2), Z8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(DI)(R8*1), Z11
+	VMOVUPS (BX)(CX*4), Z12
+	VMOVUPS 64(BX)(CX*4), Z13
+	VMOVUPS 128(DI)(CX*4), Z14
+	VMOVUPS (BX)(SI*1), Z15
+	VMOVUPS 64(BX)(SI*1), Z16
+	VMOVUPS 128(DI)(R9*1), Z17
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded14
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold255:
+fold15:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
-	VMOVUPS.Z    128(SI), K1, Z21
+	VMOVUPS      128(SI)(AX*1), Z21
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z18, Z19, Z0
@@ -1773,9 +457,9 @@ fold255:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold255
+	JNZ          fold15
 
-folded254:
+folded14:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -1798,7 +482,7 @@ folded254:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear256
+	JNE    linear16
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -1818,603 +502,76 @@ folded254:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear256:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low258
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low259
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low260
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low261
-	VMOVSS        X2, 184(BX)
-
-low261:
-	JMP stored257
-
-low260:
-	TESTQ  $0x00000001, AX
-	JZ     low262
-	VMOVSS X2, 176(BX)
-
-low262:
-	JMP stored257
-
-low259:
-	TESTQ     $0x00000002, AX
-	JZ        low263
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low264
-	VMOVSS    X2, 168(BX)
-
-low264:
-	JMP stored257
-
-low263:
-	TESTQ  $0x00000001, AX
-	JZ     low265
-	VMOVSS X2, 160(BX)
-
-low265:
-	JMP stored257
-
-low258:
-	TESTQ        $0x00000004, AX
-	JZ           low266
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low267
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low268
-	VMOVSS       X2, 152(BX)
-
-low268:
-	JMP stored257
-
-low267:
-	TESTQ  $0x00000001, AX
-	JZ     low269
-	VMOVSS X2, 144(BX)
-
-low269:
-	JMP stored257
-
-low266:
-	TESTQ     $0x00000002, AX
-	JZ        low270
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low271
-	VMOVSS    X2, 136(BX)
-
-low271:
-	JMP stored257
-
-low270:
-	TESTQ  $0x00000001, AX
-	JZ     low272
-	VMOVSS X2, 128(BX)
-
-low272:
-stored257:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low274
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low275
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low276
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low277
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low277:
-	JMP stored273
-
-low276:
-	TESTQ  $0x00000001, AX
-	JZ     low278
-	VMOVSS X5, 176(BX)(CX*1)
-
-low278:
-	JMP stored273
-
-low275:
-	TESTQ     $0x00000002, AX
-	JZ        low279
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low280
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low280:
-	JMP stored273
-
-low279:
-	TESTQ  $0x00000001, AX
-	JZ     low281
-	VMOVSS X5, 160(BX)(CX*1)
-
-low281:
-	JMP stored273
-
-low274:
-	TESTQ        $0x00000004, AX
-	JZ           low282
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low283
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low284
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low284:
-	JMP stored273
-
-low283:
-	TESTQ  $0x00000001, AX
-	JZ     low285
-	VMOVSS X5, 144(BX)(CX*1)
-
-low285:
-	JMP stored273
-
-low282:
-	TESTQ     $0x00000002, AX
-	JZ        low286
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low287
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low287:
-	JMP stored273
-
-low286:
-	TESTQ  $0x00000001, AX
-	JZ     low288
-	VMOVSS X5, 128(BX)(CX*1)
-
-low288:
-stored273:
-	VMOVUPS       Z6, (BX)(CX*2)
-	VMOVUPS       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low290
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low291
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low292
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low293
-	VMOVSS        X8, 184(BX)(CX*2)
-
-low293:
-	JMP stored289
-
-low292:
-	TESTQ  $0x00000001, AX
-	JZ     low294
-	VMOVSS X8, 176(BX)(CX*2)
-
-low294:
-	JMP stored289
-
-low291:
-	TESTQ     $0x00000002, AX
-	JZ        low295
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low296
-	VMOVSS    X8, 168(BX)(CX*2)
-
-low296:
-	JMP stored289
-
-low295:
-	TESTQ  $0x00000001, AX
-	JZ     low297
-	VMOVSS X8, 160(BX)(CX*2)
-
-low297:
-	JMP stored289
-
-low290:
-	TESTQ        $0x00000004, AX
-	JZ           low298
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low299
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low300
-	VMOVSS       X8, 152(BX)(CX*2)
-
-low300:
-	JMP stored289
-
-low299:
-	TESTQ  $0x00000001, AX
-	JZ     low301
-	VMOVSS X8, 144(BX)(CX*2)
-
-low301:
-	JMP stored289
-
-low298:
-	TESTQ     $0x00000002, AX
-	JZ        low302
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low303
-	VMOVSS    X8, 136(BX)(CX*2)
-
-low303:
-	JMP stored289
-
-low302:
-	TESTQ  $0x00000001, AX
-	JZ     low304
-	VMOVSS X8, 128(BX)(CX*2)
-
-low304:
-stored289:
-	VMOVUPS       Z9, (BX)(DX*1)
-	VMOVUPS       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low306
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low307
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low308
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low309
-	VMOVSS        X11, 184(BX)(DX*1)
-
-low309:
-	JMP stored305
-
-low308:
-	TESTQ  $0x00000001, AX
-	JZ     low310
-	VMOVSS X11, 176(BX)(DX*1)
-
-low310:
-	JMP stored305
-
-low307:
-	TESTQ     $0x00000002, AX
-	JZ        low311
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low312
-	VMOVSS    X11, 168(BX)(DX*1)
-
-low312:
-	JMP stored305
-
-low311:
-	TESTQ  $0x00000001, AX
-	JZ     low313
-	VMOVSS X11, 160(BX)(DX*1)
-
-low313:
-	JMP stored305
-
-low306:
-	TESTQ        $0x00000004, AX
-	JZ           low314
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low315
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low316
-	VMOVSS       X11, 152(BX)(DX*1)
-
-low316:
-	JMP stored305
-
-low315:
-	TESTQ  $0x00000001, AX
-	JZ     low317
-	VMOVSS X11, 144(BX)(DX*1)
-
-low317:
-	JMP stored305
-
-low314:
-	TESTQ     $0x00000002, AX
-	JZ        low318
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low319
-	VMOVSS    X11, 136(BX)(DX*1)
-
-low319:
-	JMP stored305
-
-low318:
-	TESTQ  $0x00000001, AX
-	JZ     low320
-	VMOVSS X11, 128(BX)(DX*1)
-
-low320:
-stored305:
-	VMOVUPS       Z12, (BX)(CX*4)
-	VMOVUPS       Z13, 64(BX)(CX*4)
-	TESTQ         $0x00000008, AX
-	JZ            low322
-	VMOVUPS       Y14, 128(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000004, AX
-	JZ            low323
-	VMOVUPS       X14, 160(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000002, AX
-	JZ            low324
-	VMOVSD        X14, 176(BX)(CX*4)
-	VUNPCKHPD     X14, X14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low325
-	VMOVSS        X14, 184(BX)(CX*4)
-
-low325:
-	JMP stored321
-
-low324:
-	TESTQ  $0x00000001, AX
-	JZ     low326
-	VMOVSS X14, 176(BX)(CX*4)
-
-low326:
-	JMP stored321
-
-low323:
-	TESTQ     $0x00000002, AX
-	JZ        low327
-	VMOVSD    X14, 160(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low328
-	VMOVSS    X14, 168(BX)(CX*4)
-
-low328:
-	JMP stored321
-
-low327:
-	TESTQ  $0x00000001, AX
-	JZ     low329
-	VMOVSS X14, 160(BX)(CX*4)
-
-low329:
-	JMP stored321
-
-low322:
-	TESTQ        $0x00000004, AX
-	JZ           low330
-	VMOVUPS      X14, 128(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, AX
-	JZ           low331
-	VMOVSD       X14, 144(BX)(CX*4)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low332
-	VMOVSS       X14, 152(BX)(CX*4)
-
-low332:
-	JMP stored321
-
-low331:
-	TESTQ  $0x00000001, AX
-	JZ     low333
-	VMOVSS X14, 144(BX)(CX*4)
-
-low333:
-	JMP stored321
-
-low330:
-	TESTQ     $0x00000002, AX
-	JZ        low334
-	VMOVSD    X14, 128(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low335
-	VMOVSS    X14, 136(BX)(CX*4)
-
-low335:
-	JMP stored321
-
-low334:
-	TESTQ  $0x00000001, AX
-	JZ     low336
-	VMOVSS X14, 128(BX)(CX*4)
-
-low336:
-stored321:
-	VMOVUPS       Z15, (BX)(SI*1)
-	VMOVUPS       Z16, 64(BX)(SI*1)
-	TESTQ         $0x00000008, AX
-	JZ            low338
-	VMOVUPS       Y17, 128(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000004, AX
-	JZ            low339
-	VMOVUPS       X17, 160(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low340
-	VMOVSD        X17, 176(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low341
-	VMOVSS        X17, 184(BX)(SI*1)
-
-low341:
-	JMP stored337
-
-low340:
-	TESTQ  $0x00000001, AX
-	JZ     low342
-	VMOVSS X17, 176(BX)(SI*1)
-
-low342:
-	JMP stored337
-
-low339:
-	TESTQ     $0x00000002, AX
-	JZ        low343
-	VMOVSD    X17, 160(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low344
-	VMOVSS    X17, 168(BX)(SI*1)
-
-low344:
-	JMP stored337
-
-low343:
-	TESTQ  $0x00000001, AX
-	JZ     low345
-	VMOVSS X17, 160(BX)(SI*1)
-
-low345:
-	JMP stored337
-
-low338:
-	TESTQ         $0x00000004, AX
-	JZ            low346
-	VMOVUPS       X17, 128(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low347
-	VMOVSD        X17, 144(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low348
-	VMOVSS        X17, 152(BX)(SI*1)
-
-low348:
-	JMP stored337
-
-low347:
-	TESTQ  $0x00000001, AX
-	JZ     low349
-	VMOVSS X17, 144(BX)(SI*1)
-
-low349:
-	JMP stored337
-
-low346:
-	TESTQ     $0x00000002, AX
-	JZ        low350
-	VMOVSD    X17, 128(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low351
-	VMOVSS    X17, 136(BX)(SI*1)
-
-low351:
-	JMP stored337
-
-low350:
-	TESTQ  $0x00000001, AX
-	JZ     low352
-	VMOVSS X17, 128(BX)(SI*1)
-
-low352:
-stored337:
-	JMP done5
-
-fewer253:
+linear16:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(DI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(DI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Z11, 128(DI)(R8*1)
+	VMOVUPS Z12, (BX)(CX*4)
+	VMOVUPS Z13, 64(BX)(CX*4)
+	VMOVUPS Z14, 128(DI)(CX*4)
+	VMOVUPS Z15, (BX)(SI*1)
+	VMOVUPS Z16, 64(BX)(SI*1)
+	VMOVUPS Z17, 128(DI)(R9*1)
+	JMP     done5
+
+fewer13:
 	CMPQ BX, $0x05
-	JNE  fewer353
+	JNE  fewer17
 
 	// acc[i,j] = init[i,j], 5×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPS   (BX)(CX*2), Z6
-	VMOVUPS   64(BX)(CX*2), Z7
-	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPS   (BX)(DX*1), Z9
-	VMOVUPS   64(BX)(DX*1), Z10
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
-	VMOVUPS   (BX)(CX*4), Z12
-	VMOVUPS   64(BX)(CX*4), Z13
-	VMOVUPS.Z 128(BX)(CX*4), K1, Z14
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded354
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(SI)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(SI)(CX*2), Z8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(SI)(DI*1), Z11
+	VMOVUPS (BX)(CX*4), Z12
+	VMOVUPS 64(BX)(CX*4), Z13
+	VMOVUPS 128(SI)(CX*4), Z14
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded18
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold355:
+fold19:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
-	VMOVUPS.Z    128(SI), K1, Z18
+	VMOVUPS      128(SI)(AX*1), Z18
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z15
 	VFMADD231PS  Z15, Z16, Z0
@@ -2438,9 +595,9 @@ fold355:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold355
+	JNZ          fold19
 
-folded354:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -2460,7 +617,7 @@ folded354:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear356
+	JNE    linear20
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2477,507 +634,68 @@ folded354:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear356:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low358
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low359
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low360
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low361
-	VMOVSS        X2, 184(BX)
-
-low361:
-	JMP stored357
-
-low360:
-	TESTQ  $0x00000001, AX
-	JZ     low362
-	VMOVSS X2, 176(BX)
-
-low362:
-	JMP stored357
-
-low359:
-	TESTQ     $0x00000002, AX
-	JZ        low363
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low364
-	VMOVSS    X2, 168(BX)
-
-low364:
-	JMP stored357
-
-low363:
-	TESTQ  $0x00000001, AX
-	JZ     low365
-	VMOVSS X2, 160(BX)
-
-low365:
-	JMP stored357
-
-low358:
-	TESTQ        $0x00000004, AX
-	JZ           low366
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low367
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low368
-	VMOVSS       X2, 152(BX)
-
-low368:
-	JMP stored357
-
-low367:
-	TESTQ  $0x00000001, AX
-	JZ     low369
-	VMOVSS X2, 144(BX)
-
-low369:
-	JMP stored357
-
-low366:
-	TESTQ     $0x00000002, AX
-	JZ        low370
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low371
-	VMOVSS    X2, 136(BX)
-
-low371:
-	JMP stored357
-
-low370:
-	TESTQ  $0x00000001, AX
-	JZ     low372
-	VMOVSS X2, 128(BX)
-
-low372:
-stored357:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low374
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low375
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low376
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low377
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low377:
-	JMP stored373
-
-low376:
-	TESTQ  $0x00000001, AX
-	JZ     low378
-	VMOVSS X5, 176(BX)(CX*1)
-
-low378:
-	JMP stored373
-
-low375:
-	TESTQ     $0x00000002, AX
-	JZ        low379
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low380
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low380:
-	JMP stored373
-
-low379:
-	TESTQ  $0x00000001, AX
-	JZ     low381
-	VMOVSS X5, 160(BX)(CX*1)
-
-low381:
-	JMP stored373
-
-low374:
-	TESTQ        $0x00000004, AX
-	JZ           low382
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low383
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low384
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low384:
-	JMP stored373
-
-low383:
-	TESTQ  $0x00000001, AX
-	JZ     low385
-	VMOVSS X5, 144(BX)(CX*1)
-
-low385:
-	JMP stored373
-
-low382:
-	TESTQ     $0x00000002, AX
-	JZ        low386
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low387
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low387:
-	JMP stored373
-
-low386:
-	TESTQ  $0x00000001, AX
-	JZ     low388
-	VMOVSS X5, 128(BX)(CX*1)
-
-low388:
-stored373:
-	VMOVUPS       Z6, (BX)(CX*2)
-	VMOVUPS       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low390
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low391
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low392
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low393
-	VMOVSS        X8, 184(BX)(CX*2)
-
-low393:
-	JMP stored389
-
-low392:
-	TESTQ  $0x00000001, AX
-	JZ     low394
-	VMOVSS X8, 176(BX)(CX*2)
-
-low394:
-	JMP stored389
-
-low391:
-	TESTQ     $0x00000002, AX
-	JZ        low395
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low396
-	VMOVSS    X8, 168(BX)(CX*2)
-
-low396:
-	JMP stored389
-
-low395:
-	TESTQ  $0x00000001, AX
-	JZ     low397
-	VMOVSS X8, 160(BX)(CX*2)
-
-low397:
-	JMP stored389
-
-low390:
-	TESTQ        $0x00000004, AX
-	JZ           low398
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low399
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low400
-	VMOVSS       X8, 152(BX)(CX*2)
-
-low400:
-	JMP stored389
-
-low399:
-	TESTQ  $0x00000001, AX
-	JZ     low401
-	VMOVSS X8, 144(BX)(CX*2)
-
-low401:
-	JMP stored389
-
-low398:
-	TESTQ     $0x00000002, AX
-	JZ        low402
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low403
-	VMOVSS    X8, 136(BX)(CX*2)
-
-low403:
-	JMP stored389
-
-low402:
-	TESTQ  $0x00000001, AX
-	JZ     low404
-	VMOVSS X8, 128(BX)(CX*2)
-
-low404:
-stored389:
-	VMOVUPS       Z9, (BX)(DX*1)
-	VMOVUPS       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low406
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low407
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low408
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low409
-	VMOVSS        X11, 184(BX)(DX*1)
-
-low409:
-	JMP stored405
-
-low408:
-	TESTQ  $0x00000001, AX
-	JZ     low410
-	VMOVSS X11, 176(BX)(DX*1)
-
-low410:
-	JMP stored405
-
-low407:
-	TESTQ     $0x00000002, AX
-	JZ        low411
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low412
-	VMOVSS    X11, 168(BX)(DX*1)
-
-low412:
-	JMP stored405
-
-low411:
-	TESTQ  $0x00000001, AX
-	JZ     low413
-	VMOVSS X11, 160(BX)(DX*1)
-
-low413:
-	JMP stored405
-
-low406:
-	TESTQ        $0x00000004, AX
-	JZ           low414
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low415
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low416
-	VMOVSS       X11, 152(BX)(DX*1)
-
-low416:
-	JMP stored405
-
-low415:
-	TESTQ  $0x00000001, AX
-	JZ     low417
-	VMOVSS X11, 144(BX)(DX*1)
-
-low417:
-	JMP stored405
-
-low414:
-	TESTQ     $0x00000002, AX
-	JZ        low418
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low419
-	VMOVSS    X11, 136(BX)(DX*1)
-
-low419:
-	JMP stored405
-
-low418:
-	TESTQ  $0x00000001, AX
-	JZ     low420
-	VMOVSS X11, 128(BX)(DX*1)
-
-low420:
-stored405:
-	VMOVUPS       Z12, (BX)(CX*4)
-	VMOVUPS       Z13, 64(BX)(CX*4)
-	TESTQ         $0x00000008, AX
-	JZ            low422
-	VMOVUPS       Y14, 128(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000004, AX
-	JZ            low423
-	VMOVUPS       X14, 160(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000002, AX
-	JZ            low424
-	VMOVSD        X14, 176(BX)(CX*4)
-	VUNPCKHPD     X14, X14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low425
-	VMOVSS        X14, 184(BX)(CX*4)
-
-low425:
-	JMP stored421
-
-low424:
-	TESTQ  $0x00000001, AX
-	JZ     low426
-	VMOVSS X14, 176(BX)(CX*4)
-
-low426:
-	JMP stored421
-
-low423:
-	TESTQ     $0x00000002, AX
-	JZ        low427
-	VMOVSD    X14, 160(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low428
-	VMOVSS    X14, 168(BX)(CX*4)
-
-low428:
-	JMP stored421
-
-low427:
-	TESTQ  $0x00000001, AX
-	JZ     low429
-	VMOVSS X14, 160(BX)(CX*4)
-
-low429:
-	JMP stored421
-
-low422:
-	TESTQ        $0x00000004, AX
-	JZ           low430
-	VMOVUPS      X14, 128(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, AX
-	JZ           low431
-	VMOVSD       X14, 144(BX)(CX*4)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low432
-	VMOVSS       X14, 152(BX)(CX*4)
-
-low432:
-	JMP stored421
-
-low431:
-	TESTQ  $0x00000001, AX
-	JZ     low433
-	VMOVSS X14, 144(BX)(CX*4)
-
-low433:
-	JMP stored421
-
-low430:
-	TESTQ     $0x00000002, AX
-	JZ        low434
-	VMOVSD    X14, 128(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low435
-	VMOVSS    X14, 136(BX)(CX*4)
-
-low435:
-	JMP stored421
-
-low434:
-	TESTQ  $0x00000001, AX
-	JZ     low436
-	VMOVSS X14, 128(BX)(CX*4)
-
-low436:
-stored421:
-	JMP done5
-
-fewer353:
+linear20:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(SI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(SI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Z11, 128(SI)(DI*1)
+	VMOVUPS Z12, (BX)(CX*4)
+	VMOVUPS Z13, 64(BX)(CX*4)
+	VMOVUPS Z14, 128(SI)(CX*4)
+	JMP     done5
+
+fewer17:
 	CMPQ BX, $0x04
-	JNE  fewer437
+	JNE  fewer21
 
 	// acc[i,j] = init[i,j], 4×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPS   (BX)(CX*2), Z6
-	VMOVUPS   64(BX)(CX*2), Z7
-	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPS   (BX)(DX*1), Z9
-	VMOVUPS   64(BX)(DX*1), Z10
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded438
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(SI)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(SI)(CX*2), Z8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(SI)(DI*1), Z11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded22
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold439:
+fold23:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
-	VMOVUPS.Z    128(SI), K1, Z15
+	VMOVUPS      128(SI)(AX*1), Z15
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
@@ -2997,9 +715,9 @@ fold439:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold439
+	JNZ          fold23
 
-folded438:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -3016,7 +734,7 @@ folded438:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear440
+	JNE    linear24
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -3030,410 +748,59 @@ folded438:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear440:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low442
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low443
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low444
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low445
-	VMOVSS        X2, 184(BX)
+linear24:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(SI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(SI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Z11, 128(SI)(DI*1)
+	JMP     done5
 
-low445:
-	JMP stored441
-
-low444:
-	TESTQ  $0x00000001, AX
-	JZ     low446
-	VMOVSS X2, 176(BX)
-
-low446:
-	JMP stored441
-
-low443:
-	TESTQ     $0x00000002, AX
-	JZ        low447
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low448
-	VMOVSS    X2, 168(BX)
-
-low448:
-	JMP stored441
-
-low447:
-	TESTQ  $0x00000001, AX
-	JZ     low449
-	VMOVSS X2, 160(BX)
-
-low449:
-	JMP stored441
-
-low442:
-	TESTQ        $0x00000004, AX
-	JZ           low450
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low451
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low452
-	VMOVSS       X2, 152(BX)
-
-low452:
-	JMP stored441
-
-low451:
-	TESTQ  $0x00000001, AX
-	JZ     low453
-	VMOVSS X2, 144(BX)
-
-low453:
-	JMP stored441
-
-low450:
-	TESTQ     $0x00000002, AX
-	JZ        low454
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low455
-	VMOVSS    X2, 136(BX)
-
-low455:
-	JMP stored441
-
-low454:
-	TESTQ  $0x00000001, AX
-	JZ     low456
-	VMOVSS X2, 128(BX)
-
-low456:
-stored441:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low458
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low459
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low460
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low461
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low461:
-	JMP stored457
-
-low460:
-	TESTQ  $0x00000001, AX
-	JZ     low462
-	VMOVSS X5, 176(BX)(CX*1)
-
-low462:
-	JMP stored457
-
-low459:
-	TESTQ     $0x00000002, AX
-	JZ        low463
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low464
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low464:
-	JMP stored457
-
-low463:
-	TESTQ  $0x00000001, AX
-	JZ     low465
-	VMOVSS X5, 160(BX)(CX*1)
-
-low465:
-	JMP stored457
-
-low458:
-	TESTQ        $0x00000004, AX
-	JZ           low466
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low467
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low468
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low468:
-	JMP stored457
-
-low467:
-	TESTQ  $0x00000001, AX
-	JZ     low469
-	VMOVSS X5, 144(BX)(CX*1)
-
-low469:
-	JMP stored457
-
-low466:
-	TESTQ     $0x00000002, AX
-	JZ        low470
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low471
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low471:
-	JMP stored457
-
-low470:
-	TESTQ  $0x00000001, AX
-	JZ     low472
-	VMOVSS X5, 128(BX)(CX*1)
-
-low472:
-stored457:
-	VMOVUPS       Z6, (BX)(CX*2)
-	VMOVUPS       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low474
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low475
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low476
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low477
-	VMOVSS        X8, 184(BX)(CX*2)
-
-low477:
-	JMP stored473
-
-low476:
-	TESTQ  $0x00000001, AX
-	JZ     low478
-	VMOVSS X8, 176(BX)(CX*2)
-
-low478:
-	JMP stored473
-
-low475:
-	TESTQ     $0x00000002, AX
-	JZ        low479
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low480
-	VMOVSS    X8, 168(BX)(CX*2)
-
-low480:
-	JMP stored473
-
-low479:
-	TESTQ  $0x00000001, AX
-	JZ     low481
-	VMOVSS X8, 160(BX)(CX*2)
-
-low481:
-	JMP stored473
-
-low474:
-	TESTQ        $0x00000004, AX
-	JZ           low482
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low483
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low484
-	VMOVSS       X8, 152(BX)(CX*2)
-
-low484:
-	JMP stored473
-
-low483:
-	TESTQ  $0x00000001, AX
-	JZ     low485
-	VMOVSS X8, 144(BX)(CX*2)
-
-low485:
-	JMP stored473
-
-low482:
-	TESTQ     $0x00000002, AX
-	JZ        low486
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low487
-	VMOVSS    X8, 136(BX)(CX*2)
-
-low487:
-	JMP stored473
-
-low486:
-	TESTQ  $0x00000001, AX
-	JZ     low488
-	VMOVSS X8, 128(BX)(CX*2)
-
-low488:
-stored473:
-	VMOVUPS       Z9, (BX)(DX*1)
-	VMOVUPS       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low490
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low491
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low492
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low493
-	VMOVSS        X11, 184(BX)(DX*1)
-
-low493:
-	JMP stored489
-
-low492:
-	TESTQ  $0x00000001, AX
-	JZ     low494
-	VMOVSS X11, 176(BX)(DX*1)
-
-low494:
-	JMP stored489
-
-low491:
-	TESTQ     $0x00000002, AX
-	JZ        low495
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low496
-	VMOVSS    X11, 168(BX)(DX*1)
-
-low496:
-	JMP stored489
-
-low495:
-	TESTQ  $0x00000001, AX
-	JZ     low497
-	VMOVSS X11, 160(BX)(DX*1)
-
-low497:
-	JMP stored489
-
-low490:
-	TESTQ        $0x00000004, AX
-	JZ           low498
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low499
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low500
-	VMOVSS       X11, 152(BX)(DX*1)
-
-low500:
-	JMP stored489
-
-low499:
-	TESTQ  $0x00000001, AX
-	JZ     low501
-	VMOVSS X11, 144(BX)(DX*1)
-
-low501:
-	JMP stored489
-
-low498:
-	TESTQ     $0x00000002, AX
-	JZ        low502
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low503
-	VMOVSS    X11, 136(BX)(DX*1)
-
-low503:
-	JMP stored489
-
-low502:
-	TESTQ  $0x00000001, AX
-	JZ     low504
-	VMOVSS X11, 128(BX)(DX*1)
-
-low504:
-stored489:
-	JMP done5
-
-fewer437:
+fewer21:
 	CMPQ BX, $0x03
-	JNE  fewer505
+	JNE  fewer25
 
 	// acc[i,j] = init[i,j], 3×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPS   (BX)(CX*2), Z6
-	VMOVUPS   64(BX)(CX*2), Z7
-	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded506
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DX)(CX*2), Z8
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded26
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold507:
+fold27:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
-	VMOVUPS.Z    128(SI), K1, Z12
+	VMOVUPS      128(SI)(AX*1), Z12
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z9, Z10, Z0
@@ -3449,9 +816,9 @@ fold507:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold507
+	JNZ          fold27
 
-folded506:
+folded26:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -3465,7 +832,7 @@ folded506:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear508
+	JNE    linear28
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -3476,314 +843,51 @@ folded506:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear508:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low510
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low511
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low512
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low513
-	VMOVSS        X2, 184(BX)
+linear28:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(DX)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(DX)(CX*2)
+	JMP     done5
 
-low513:
-	JMP stored509
-
-low512:
-	TESTQ  $0x00000001, AX
-	JZ     low514
-	VMOVSS X2, 176(BX)
-
-low514:
-	JMP stored509
-
-low511:
-	TESTQ     $0x00000002, AX
-	JZ        low515
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low516
-	VMOVSS    X2, 168(BX)
-
-low516:
-	JMP stored509
-
-low515:
-	TESTQ  $0x00000001, AX
-	JZ     low517
-	VMOVSS X2, 160(BX)
-
-low517:
-	JMP stored509
-
-low510:
-	TESTQ        $0x00000004, AX
-	JZ           low518
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low519
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low520
-	VMOVSS       X2, 152(BX)
-
-low520:
-	JMP stored509
-
-low519:
-	TESTQ  $0x00000001, AX
-	JZ     low521
-	VMOVSS X2, 144(BX)
-
-low521:
-	JMP stored509
-
-low518:
-	TESTQ     $0x00000002, AX
-	JZ        low522
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low523
-	VMOVSS    X2, 136(BX)
-
-low523:
-	JMP stored509
-
-low522:
-	TESTQ  $0x00000001, AX
-	JZ     low524
-	VMOVSS X2, 128(BX)
-
-low524:
-stored509:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low526
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low527
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low528
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low529
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low529:
-	JMP stored525
-
-low528:
-	TESTQ  $0x00000001, AX
-	JZ     low530
-	VMOVSS X5, 176(BX)(CX*1)
-
-low530:
-	JMP stored525
-
-low527:
-	TESTQ     $0x00000002, AX
-	JZ        low531
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low532
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low532:
-	JMP stored525
-
-low531:
-	TESTQ  $0x00000001, AX
-	JZ     low533
-	VMOVSS X5, 160(BX)(CX*1)
-
-low533:
-	JMP stored525
-
-low526:
-	TESTQ        $0x00000004, AX
-	JZ           low534
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low535
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low536
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low536:
-	JMP stored525
-
-low535:
-	TESTQ  $0x00000001, AX
-	JZ     low537
-	VMOVSS X5, 144(BX)(CX*1)
-
-low537:
-	JMP stored525
-
-low534:
-	TESTQ     $0x00000002, AX
-	JZ        low538
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low539
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low539:
-	JMP stored525
-
-low538:
-	TESTQ  $0x00000001, AX
-	JZ     low540
-	VMOVSS X5, 128(BX)(CX*1)
-
-low540:
-stored525:
-	VMOVUPS       Z6, (BX)(CX*2)
-	VMOVUPS       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low542
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low543
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low544
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low545
-	VMOVSS        X8, 184(BX)(CX*2)
-
-low545:
-	JMP stored541
-
-low544:
-	TESTQ  $0x00000001, AX
-	JZ     low546
-	VMOVSS X8, 176(BX)(CX*2)
-
-low546:
-	JMP stored541
-
-low543:
-	TESTQ     $0x00000002, AX
-	JZ        low547
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low548
-	VMOVSS    X8, 168(BX)(CX*2)
-
-low548:
-	JMP stored541
-
-low547:
-	TESTQ  $0x00000001, AX
-	JZ     low549
-	VMOVSS X8, 160(BX)(CX*2)
-
-low549:
-	JMP stored541
-
-low542:
-	TESTQ        $0x00000004, AX
-	JZ           low550
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low551
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low552
-	VMOVSS       X8, 152(BX)(CX*2)
-
-low552:
-	JMP stored541
-
-low551:
-	TESTQ  $0x00000001, AX
-	JZ     low553
-	VMOVSS X8, 144(BX)(CX*2)
-
-low553:
-	JMP stored541
-
-low550:
-	TESTQ     $0x00000002, AX
-	JZ        low554
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low555
-	VMOVSS    X8, 136(BX)(CX*2)
-
-low555:
-	JMP stored541
-
-low554:
-	TESTQ  $0x00000001, AX
-	JZ     low556
-	VMOVSS X8, 128(BX)(CX*2)
-
-low556:
-stored541:
-	JMP done5
-
-fewer505:
+fewer25:
 	CMPQ BX, $0x02
-	JNE  fewer557
+	JNE  fewer29
 
 	// acc[i,j] = init[i,j], 2×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded558
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), Z5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded30
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold559:
+fold31:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
-	VMOVUPS.Z    128(SI), K1, Z9
+	VMOVUPS      128(SI)(AX*1), Z9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
@@ -3795,9 +899,9 @@ fold559:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold559
+	JNZ          fold31
 
-folded558:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -3808,7 +912,7 @@ folded558:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear560
+	JNE    linear32
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3816,218 +920,44 @@ folded558:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear560:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low562
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low563
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low564
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low565
-	VMOVSS        X2, 184(BX)
+linear32:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(DX)(CX*1)
+	JMP     done5
 
-low565:
-	JMP stored561
-
-low564:
-	TESTQ  $0x00000001, AX
-	JZ     low566
-	VMOVSS X2, 176(BX)
-
-low566:
-	JMP stored561
-
-low563:
-	TESTQ     $0x00000002, AX
-	JZ        low567
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low568
-	VMOVSS    X2, 168(BX)
-
-low568:
-	JMP stored561
-
-low567:
-	TESTQ  $0x00000001, AX
-	JZ     low569
-	VMOVSS X2, 160(BX)
-
-low569:
-	JMP stored561
-
-low562:
-	TESTQ        $0x00000004, AX
-	JZ           low570
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low571
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low572
-	VMOVSS       X2, 152(BX)
-
-low572:
-	JMP stored561
-
-low571:
-	TESTQ  $0x00000001, AX
-	JZ     low573
-	VMOVSS X2, 144(BX)
-
-low573:
-	JMP stored561
-
-low570:
-	TESTQ     $0x00000002, AX
-	JZ        low574
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low575
-	VMOVSS    X2, 136(BX)
-
-low575:
-	JMP stored561
-
-low574:
-	TESTQ  $0x00000001, AX
-	JZ     low576
-	VMOVSS X2, 128(BX)
-
-low576:
-stored561:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low578
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low579
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low580
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low581
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low581:
-	JMP stored577
-
-low580:
-	TESTQ  $0x00000001, AX
-	JZ     low582
-	VMOVSS X5, 176(BX)(CX*1)
-
-low582:
-	JMP stored577
-
-low579:
-	TESTQ     $0x00000002, AX
-	JZ        low583
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low584
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low584:
-	JMP stored577
-
-low583:
-	TESTQ  $0x00000001, AX
-	JZ     low585
-	VMOVSS X5, 160(BX)(CX*1)
-
-low585:
-	JMP stored577
-
-low578:
-	TESTQ        $0x00000004, AX
-	JZ           low586
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low587
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low588
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low588:
-	JMP stored577
-
-low587:
-	TESTQ  $0x00000001, AX
-	JZ     low589
-	VMOVSS X5, 144(BX)(CX*1)
-
-low589:
-	JMP stored577
-
-low586:
-	TESTQ     $0x00000002, AX
-	JZ        low590
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low591
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low591:
-	JMP stored577
-
-low590:
-	TESTQ  $0x00000001, AX
-	JZ     low592
-	VMOVSS X5, 128(BX)(CX*1)
-
-low592:
-stored577:
-	JMP done5
-
-fewer557:
+fewer29:
 	CMPQ BX, $0x01
-	JNE  fewer593
+	JNE  fewer33
 
 	// acc[i,j] = init[i,j], 1×3 vectors
-	MOVQ      init+16(FP), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded594
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded34
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold595:
+fold35:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
-	VMOVUPS.Z    128(SI), K1, Z6
+	VMOVUPS      128(SI)(AX*1), Z6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
@@ -4035,9 +965,9 @@ fold595:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold595
+	JNZ          fold35
 
-folded594:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -4045,119 +975,32 @@ folded594:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear596
+	JNE    linear36
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear596:
-	MOVQ          c+0(FP), BX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low598
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low599
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low600
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low601
-	VMOVSS        X2, 184(BX)
+linear36:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DX)
+	JMP     done5
 
-low601:
-	JMP stored597
-
-low600:
-	TESTQ  $0x00000001, AX
-	JZ     low602
-	VMOVSS X2, 176(BX)
-
-low602:
-	JMP stored597
-
-low599:
-	TESTQ     $0x00000002, AX
-	JZ        low603
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low604
-	VMOVSS    X2, 168(BX)
-
-low604:
-	JMP stored597
-
-low603:
-	TESTQ  $0x00000001, AX
-	JZ     low605
-	VMOVSS X2, 160(BX)
-
-low605:
-	JMP stored597
-
-low598:
-	TESTQ        $0x00000004, AX
-	JZ           low606
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low607
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low608
-	VMOVSS       X2, 152(BX)
-
-low608:
-	JMP stored597
-
-low607:
-	TESTQ  $0x00000001, AX
-	JZ     low609
-	VMOVSS X2, 144(BX)
-
-low609:
-	JMP stored597
-
-low606:
-	TESTQ     $0x00000002, AX
-	JZ        low610
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low611
-	VMOVSS    X2, 136(BX)
-
-low611:
-	JMP stored597
-
-low610:
-	TESTQ  $0x00000001, AX
-	JZ     low612
-	VMOVSS X2, 128(BX)
-
-low612:
-stored597:
-	JMP done5
-
-fewer593:
+fewer33:
 done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest614
+	JLT  rest38
 
-tile613:
+tile37:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4190,7 +1033,7 @@ tile613:
 	VMOVUPS 128(BX)(DI*1), Z23
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded616
+	JLE     folded40
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4201,7 +1044,7 @@ tile613:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold617:
+fold41:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI), Z27
@@ -4240,9 +1083,9 @@ fold617:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold617
+	JNZ          fold41
 
-folded616:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -4271,7 +1114,7 @@ folded616:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear618
+	JNE    linear42
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -4297,7 +1140,7 @@ folded616:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear618:
+linear42:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4346,11 +1189,11 @@ linear618:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile613
+	JGE     tile37
 
-rest614:
+rest38:
 	CMPQ BX, $0x07
-	JNE  fewer619
+	JNE  fewer43
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4380,7 +1223,7 @@ rest614:
 	VMOVUPS 128(BX)(DX*2), Z20
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded620
+	JLE     folded44
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4390,7 +1233,7 @@ rest614:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold621:
+fold45:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI), Z24
@@ -4425,9 +1268,9 @@ fold621:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold621
+	JNZ          fold45
 
-folded620:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -4453,7 +1296,7 @@ folded620:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear622
+	JNE    linear46
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -4476,7 +1319,7 @@ folded620:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear622:
+linear46:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4502,11 +1345,11 @@ linear622:
 	VMOVUPS Z18, (BX)(DX*2)
 	VMOVUPS Z19, 64(BX)(DX*2)
 	VMOVUPS Z20, 128(BX)(DX*2)
-	JMP     done615
+	JMP     done39
 
-fewer619:
+fewer43:
 	CMPQ BX, $0x06
-	JNE  fewer623
+	JNE  fewer47
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4533,7 +1376,7 @@ fewer619:
 	VMOVUPS 128(BX)(SI*1), Z17
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded624
+	JLE     folded48
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4543,7 +1386,7 @@ fewer619:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold625:
+fold49:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI), Z21
@@ -4574,9 +1417,9 @@ fold625:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold625
+	JNZ          fold49
 
-folded624:
+folded48:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -4599,7 +1442,7 @@ folded624:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear626
+	JNE    linear50
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -4619,7 +1462,7 @@ folded624:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear626:
+linear50:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4642,11 +1485,11 @@ linear626:
 	VMOVUPS Z15, (BX)(SI*1)
 	VMOVUPS Z16, 64(BX)(SI*1)
 	VMOVUPS Z17, 128(BX)(SI*1)
-	JMP     done615
+	JMP     done39
 
-fewer623:
+fewer47:
 	CMPQ BX, $0x05
-	JNE  fewer627
+	JNE  fewer51
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4669,7 +1512,7 @@ fewer623:
 	VMOVUPS 128(BX)(CX*4), Z14
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded628
+	JLE     folded52
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4678,7 +1521,7 @@ fewer623:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold629:
+fold53:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI), Z18
@@ -4705,9 +1548,9 @@ fold629:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold629
+	JNZ          fold53
 
-folded628:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -4727,7 +1570,7 @@ folded628:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear630
+	JNE    linear54
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -4744,7 +1587,7 @@ folded628:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear630:
+linear54:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4763,11 +1606,11 @@ linear630:
 	VMOVUPS Z12, (BX)(CX*4)
 	VMOVUPS Z13, 64(BX)(CX*4)
 	VMOVUPS Z14, 128(BX)(CX*4)
-	JMP     done615
+	JMP     done39
 
-fewer627:
+fewer51:
 	CMPQ BX, $0x04
-	JNE  fewer631
+	JNE  fewer55
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4787,7 +1630,7 @@ fewer627:
 	VMOVUPS 128(BX)(DX*1), Z11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded632
+	JLE     folded56
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4796,7 +1639,7 @@ fewer627:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold633:
+fold57:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI), Z15
@@ -4819,9 +1662,9 @@ fold633:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold633
+	JNZ          fold57
 
-folded632:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -4838,7 +1681,7 @@ folded632:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear634
+	JNE    linear58
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -4852,7 +1695,7 @@ folded632:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear634:
+linear58:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4868,11 +1711,11 @@ linear634:
 	VMOVUPS Z9, (BX)(DX*1)
 	VMOVUPS Z10, 64(BX)(DX*1)
 	VMOVUPS Z11, 128(BX)(DX*1)
-	JMP     done615
+	JMP     done39
 
-fewer631:
+fewer55:
 	CMPQ BX, $0x03
-	JNE  fewer635
+	JNE  fewer59
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4888,7 +1731,7 @@ fewer631:
 	VMOVUPS 128(BX)(CX*2), Z8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded636
+	JLE     folded60
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4896,7 +1739,7 @@ fewer631:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold637:
+fold61:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI), Z12
@@ -4915,9 +1758,9 @@ fold637:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold637
+	JNZ          fold61
 
-folded636:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -4931,7 +1774,7 @@ folded636:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear638
+	JNE    linear62
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -4942,7 +1785,7 @@ folded636:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear638:
+linear62:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -4954,11 +1797,11 @@ linear638:
 	VMOVUPS Z6, (BX)(CX*2)
 	VMOVUPS Z7, 64(BX)(CX*2)
 	VMOVUPS Z8, 128(BX)(CX*2)
-	JMP     done615
+	JMP     done39
 
-fewer635:
+fewer59:
 	CMPQ BX, $0x02
-	JNE  fewer639
+	JNE  fewer63
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4971,7 +1814,7 @@ fewer635:
 	VMOVUPS 128(BX)(CX*1), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded640
+	JLE     folded64
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4979,7 +1822,7 @@ fewer635:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold641:
+fold65:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI), Z9
@@ -4994,9 +1837,9 @@ fold641:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold641
+	JNZ          fold65
 
-folded640:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -5007,7 +1850,7 @@ folded640:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear642
+	JNE    linear66
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -5015,7 +1858,7 @@ folded640:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear642:
+linear66:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -5024,11 +1867,11 @@ linear642:
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
 	VMOVUPS Z5, 128(BX)(CX*1)
-	JMP     done615
+	JMP     done39
 
-fewer639:
+fewer63:
 	CMPQ BX, $0x01
-	JNE  fewer643
+	JNE  fewer67
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5037,7 +1880,7 @@ fewer639:
 	VMOVUPS 128(BX), Z2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded644
+	JLE     folded68
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5045,7 +1888,7 @@ fewer639:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold645:
+fold69:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI), Z6
@@ -5056,9 +1899,9 @@ fold645:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold645
+	JNZ          fold69
 
-folded644:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -5066,77 +1909,79 @@ folded644:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear646
+	JNE    linear70
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear646:
+linear70:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(BX)
-	JMP     done615
+	JMP     done39
 
-fewer643:
-done615:
+fewer67:
+done39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ  AX, $0x10
-	JLE   narrower648
-	CMPQ  AX, $0x20
-	JE    full647
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+72(FP), BX
-	CMPQ  BX, $0x08
-	JLT   rest650
+narrower1:
+	CMPQ   AX, $0x10
+	JLE    narrower71
+	CMPQ   AX, $0x20
+	JE     full72
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest74
 
-tile649:
+tile73:
 	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	LEAQ      (DX)(CX*4), DI
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPS   (BX)(CX*2), Z4
-	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPS   (BX)(DX*1), Z6
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
-	VMOVUPS   (BX)(CX*4), Z8
-	VMOVUPS.Z 64(BX)(CX*4), K1, Z9
-	VMOVUPS   (BX)(SI*1), Z10
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z11
-	VMOVUPS   (BX)(DX*2), Z12
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z13
-	VMOVUPS   (BX)(DI*1), Z14
-	VMOVUPS.Z 64(BX)(DI*1), K1, Z15
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded652
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
-	LEAQ      (R9)(CX*4), R11
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(R8)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(R8)(CX*2), Z5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(R8)(R9*1), Z7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(R8)(CX*4), Z9
+	VMOVUPS (BX)(SI*1), Z10
+	VMOVUPS 64(R8)(R10*1), Z11
+	VMOVUPS (BX)(DX*2), Z12
+	VMOVUPS 64(R8)(R9*2), Z13
+	VMOVUPS (BX)(DI*1), Z14
+	VMOVUPS 64(R8)(R11*1), Z15
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded76
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold653:
+fold77:
 	VMOVUPS      (SI), Z17
-	VMOVUPS.Z    64(SI), K1, Z18
+	VMOVUPS      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z16, Z17, Z0
@@ -5164,9 +2009,9 @@ fold653:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold653
+	JNZ          fold77
 
-folded652:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -5187,7 +2032,7 @@ folded652:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear654
+	JNE    linear78
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -5205,799 +2050,96 @@ folded652:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear654:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	LEAQ          (DX)(CX*4), DI
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low656
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low657
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low658
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low659
-	VMOVSS        X1, 120(BX)
-
-low659:
-	JMP stored655
-
-low658:
-	TESTQ  $0x00000001, AX
-	JZ     low660
-	VMOVSS X1, 112(BX)
-
-low660:
-	JMP stored655
-
-low657:
-	TESTQ     $0x00000002, AX
-	JZ        low661
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low662
-	VMOVSS    X1, 104(BX)
-
-low662:
-	JMP stored655
-
-low661:
-	TESTQ  $0x00000001, AX
-	JZ     low663
-	VMOVSS X1, 96(BX)
-
-low663:
-	JMP stored655
-
-low656:
-	TESTQ        $0x00000004, AX
-	JZ           low664
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low665
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low666
-	VMOVSS       X1, 88(BX)
-
-low666:
-	JMP stored655
-
-low665:
-	TESTQ  $0x00000001, AX
-	JZ     low667
-	VMOVSS X1, 80(BX)
-
-low667:
-	JMP stored655
-
-low664:
-	TESTQ     $0x00000002, AX
-	JZ        low668
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low669
-	VMOVSS    X1, 72(BX)
-
-low669:
-	JMP stored655
-
-low668:
-	TESTQ  $0x00000001, AX
-	JZ     low670
-	VMOVSS X1, 64(BX)
-
-low670:
-stored655:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low672
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low673
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low674
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low675
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low675:
-	JMP stored671
-
-low674:
-	TESTQ  $0x00000001, AX
-	JZ     low676
-	VMOVSS X3, 112(BX)(CX*1)
-
-low676:
-	JMP stored671
-
-low673:
-	TESTQ     $0x00000002, AX
-	JZ        low677
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low678
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low678:
-	JMP stored671
-
-low677:
-	TESTQ  $0x00000001, AX
-	JZ     low679
-	VMOVSS X3, 96(BX)(CX*1)
-
-low679:
-	JMP stored671
-
-low672:
-	TESTQ        $0x00000004, AX
-	JZ           low680
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low681
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low682
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low682:
-	JMP stored671
-
-low681:
-	TESTQ  $0x00000001, AX
-	JZ     low683
-	VMOVSS X3, 80(BX)(CX*1)
-
-low683:
-	JMP stored671
-
-low680:
-	TESTQ     $0x00000002, AX
-	JZ        low684
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low685
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low685:
-	JMP stored671
-
-low684:
-	TESTQ  $0x00000001, AX
-	JZ     low686
-	VMOVSS X3, 64(BX)(CX*1)
-
-low686:
-stored671:
-	VMOVUPS       Z4, (BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low688
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low689
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low690
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low691
-	VMOVSS        X5, 120(BX)(CX*2)
-
-low691:
-	JMP stored687
-
-low690:
-	TESTQ  $0x00000001, AX
-	JZ     low692
-	VMOVSS X5, 112(BX)(CX*2)
-
-low692:
-	JMP stored687
-
-low689:
-	TESTQ     $0x00000002, AX
-	JZ        low693
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low694
-	VMOVSS    X5, 104(BX)(CX*2)
-
-low694:
-	JMP stored687
-
-low693:
-	TESTQ  $0x00000001, AX
-	JZ     low695
-	VMOVSS X5, 96(BX)(CX*2)
-
-low695:
-	JMP stored687
-
-low688:
-	TESTQ        $0x00000004, AX
-	JZ           low696
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low697
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low698
-	VMOVSS       X5, 88(BX)(CX*2)
-
-low698:
-	JMP stored687
-
-low697:
-	TESTQ  $0x00000001, AX
-	JZ     low699
-	VMOVSS X5, 80(BX)(CX*2)
-
-low699:
-	JMP stored687
-
-low696:
-	TESTQ     $0x00000002, AX
-	JZ        low700
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low701
-	VMOVSS    X5, 72(BX)(CX*2)
-
-low701:
-	JMP stored687
-
-low700:
-	TESTQ  $0x00000001, AX
-	JZ     low702
-	VMOVSS X5, 64(BX)(CX*2)
-
-low702:
-stored687:
-	VMOVUPS       Z6, (BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low704
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low705
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low706
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low707
-	VMOVSS        X7, 120(BX)(DX*1)
-
-low707:
-	JMP stored703
-
-low706:
-	TESTQ  $0x00000001, AX
-	JZ     low708
-	VMOVSS X7, 112(BX)(DX*1)
-
-low708:
-	JMP stored703
-
-low705:
-	TESTQ     $0x00000002, AX
-	JZ        low709
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low710
-	VMOVSS    X7, 104(BX)(DX*1)
-
-low710:
-	JMP stored703
-
-low709:
-	TESTQ  $0x00000001, AX
-	JZ     low711
-	VMOVSS X7, 96(BX)(DX*1)
-
-low711:
-	JMP stored703
-
-low704:
-	TESTQ        $0x00000004, AX
-	JZ           low712
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low713
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low714
-	VMOVSS       X7, 88(BX)(DX*1)
-
-low714:
-	JMP stored703
-
-low713:
-	TESTQ  $0x00000001, AX
-	JZ     low715
-	VMOVSS X7, 80(BX)(DX*1)
-
-low715:
-	JMP stored703
-
-low712:
-	TESTQ     $0x00000002, AX
-	JZ        low716
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low717
-	VMOVSS    X7, 72(BX)(DX*1)
-
-low717:
-	JMP stored703
-
-low716:
-	TESTQ  $0x00000001, AX
-	JZ     low718
-	VMOVSS X7, 64(BX)(DX*1)
-
-low718:
-stored703:
-	VMOVUPS       Z8, (BX)(CX*4)
-	TESTQ         $0x00000008, AX
-	JZ            low720
-	VMOVUPS       Y9, 64(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, AX
-	JZ            low721
-	VMOVUPS       X9, 96(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, AX
-	JZ            low722
-	VMOVSD        X9, 112(BX)(CX*4)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low723
-	VMOVSS        X9, 120(BX)(CX*4)
-
-low723:
-	JMP stored719
-
-low722:
-	TESTQ  $0x00000001, AX
-	JZ     low724
-	VMOVSS X9, 112(BX)(CX*4)
-
-low724:
-	JMP stored719
-
-low721:
-	TESTQ     $0x00000002, AX
-	JZ        low725
-	VMOVSD    X9, 96(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low726
-	VMOVSS    X9, 104(BX)(CX*4)
-
-low726:
-	JMP stored719
-
-low725:
-	TESTQ  $0x00000001, AX
-	JZ     low727
-	VMOVSS X9, 96(BX)(CX*4)
-
-low727:
-	JMP stored719
-
-low720:
-	TESTQ        $0x00000004, AX
-	JZ           low728
-	VMOVUPS      X9, 64(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low729
-	VMOVSD       X9, 80(BX)(CX*4)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low730
-	VMOVSS       X9, 88(BX)(CX*4)
-
-low730:
-	JMP stored719
-
-low729:
-	TESTQ  $0x00000001, AX
-	JZ     low731
-	VMOVSS X9, 80(BX)(CX*4)
-
-low731:
-	JMP stored719
-
-low728:
-	TESTQ     $0x00000002, AX
-	JZ        low732
-	VMOVSD    X9, 64(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low733
-	VMOVSS    X9, 72(BX)(CX*4)
-
-low733:
-	JMP stored719
-
-low732:
-	TESTQ  $0x00000001, AX
-	JZ     low734
-	VMOVSS X9, 64(BX)(CX*4)
-
-low734:
-stored719:
-	VMOVUPS       Z10, (BX)(SI*1)
-	TESTQ         $0x00000008, AX
-	JZ            low736
-	VMOVUPS       Y11, 64(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low737
-	VMOVUPS       X11, 96(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low738
-	VMOVSD        X11, 112(BX)(SI*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low739
-	VMOVSS        X11, 120(BX)(SI*1)
-
-low739:
-	JMP stored735
-
-low738:
-	TESTQ  $0x00000001, AX
-	JZ     low740
-	VMOVSS X11, 112(BX)(SI*1)
-
-low740:
-	JMP stored735
-
-low737:
-	TESTQ     $0x00000002, AX
-	JZ        low741
-	VMOVSD    X11, 96(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low742
-	VMOVSS    X11, 104(BX)(SI*1)
-
-low742:
-	JMP stored735
-
-low741:
-	TESTQ  $0x00000001, AX
-	JZ     low743
-	VMOVSS X11, 96(BX)(SI*1)
-
-low743:
-	JMP stored735
-
-low736:
-	TESTQ        $0x00000004, AX
-	JZ           low744
-	VMOVUPS      X11, 64(BX)(SI*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low745
-	VMOVSD       X11, 80(BX)(SI*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low746
-	VMOVSS       X11, 88(BX)(SI*1)
-
-low746:
-	JMP stored735
-
-low745:
-	TESTQ  $0x00000001, AX
-	JZ     low747
-	VMOVSS X11, 80(BX)(SI*1)
-
-low747:
-	JMP stored735
-
-low744:
-	TESTQ     $0x00000002, AX
-	JZ        low748
-	VMOVSD    X11, 64(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low749
-	VMOVSS    X11, 72(BX)(SI*1)
-
-low749:
-	JMP stored735
-
-low748:
-	TESTQ  $0x00000001, AX
-	JZ     low750
-	VMOVSS X11, 64(BX)(SI*1)
-
-low750:
-stored735:
-	VMOVUPS       Z12, (BX)(DX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low752
-	VMOVUPS       Y13, 64(BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000004, AX
-	JZ            low753
-	VMOVUPS       X13, 96(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000002, AX
-	JZ            low754
-	VMOVSD        X13, 112(BX)(DX*2)
-	VUNPCKHPD     X13, X13, X13
-	TESTQ         $0x00000001, AX
-	JZ            low755
-	VMOVSS        X13, 120(BX)(DX*2)
-
-low755:
-	JMP stored751
-
-low754:
-	TESTQ  $0x00000001, AX
-	JZ     low756
-	VMOVSS X13, 112(BX)(DX*2)
-
-low756:
-	JMP stored751
-
-low753:
-	TESTQ     $0x00000002, AX
-	JZ        low757
-	VMOVSD    X13, 96(BX)(DX*2)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, AX
-	JZ        low758
-	VMOVSS    X13, 104(BX)(DX*2)
-
-low758:
-	JMP stored751
-
-low757:
-	TESTQ  $0x00000001, AX
-	JZ     low759
-	VMOVSS X13, 96(BX)(DX*2)
-
-low759:
-	JMP stored751
-
-low752:
-	TESTQ        $0x00000004, AX
-	JZ           low760
-	VMOVUPS      X13, 64(BX)(DX*2)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000002, AX
-	JZ           low761
-	VMOVSD       X13, 80(BX)(DX*2)
-	VUNPCKHPD    X13, X13, X13
-	TESTQ        $0x00000001, AX
-	JZ           low762
-	VMOVSS       X13, 88(BX)(DX*2)
-
-low762:
-	JMP stored751
-
-low761:
-	TESTQ  $0x00000001, AX
-	JZ     low763
-	VMOVSS X13, 80(BX)(DX*2)
-
-low763:
-	JMP stored751
-
-low760:
-	TESTQ     $0x00000002, AX
-	JZ        low764
-	VMOVSD    X13, 64(BX)(DX*2)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, AX
-	JZ        low765
-	VMOVSS    X13, 72(BX)(DX*2)
-
-low765:
-	JMP stored751
-
-low764:
-	TESTQ  $0x00000001, AX
-	JZ     low766
-	VMOVSS X13, 64(BX)(DX*2)
-
-low766:
-stored751:
-	VMOVUPS       Z14, (BX)(DI*1)
-	TESTQ         $0x00000008, AX
-	JZ            low768
-	VMOVUPS       Y15, 64(BX)(DI*1)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000004, AX
-	JZ            low769
-	VMOVUPS       X15, 96(BX)(DI*1)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000002, AX
-	JZ            low770
-	VMOVSD        X15, 112(BX)(DI*1)
-	VUNPCKHPD     X15, X15, X15
-	TESTQ         $0x00000001, AX
-	JZ            low771
-	VMOVSS        X15, 120(BX)(DI*1)
-
-low771:
-	JMP stored767
-
-low770:
-	TESTQ  $0x00000001, AX
-	JZ     low772
-	VMOVSS X15, 112(BX)(DI*1)
-
-low772:
-	JMP stored767
-
-low769:
-	TESTQ     $0x00000002, AX
-	JZ        low773
-	VMOVSD    X15, 96(BX)(DI*1)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, AX
-	JZ        low774
-	VMOVSS    X15, 104(BX)(DI*1)
-
-low774:
-	JMP stored767
-
-low773:
-	TESTQ  $0x00000001, AX
-	JZ     low775
-	VMOVSS X15, 96(BX)(DI*1)
-
-low775:
-	JMP stored767
-
-low768:
-	TESTQ        $0x00000004, AX
-	JZ           low776
-	VMOVUPS      X15, 64(BX)(DI*1)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000002, AX
-	JZ           low777
-	VMOVSD       X15, 80(BX)(DI*1)
-	VUNPCKHPD    X15, X15, X15
-	TESTQ        $0x00000001, AX
-	JZ           low778
-	VMOVSS       X15, 88(BX)(DI*1)
-
-low778:
-	JMP stored767
-
-low777:
-	TESTQ  $0x00000001, AX
-	JZ     low779
-	VMOVSS X15, 80(BX)(DI*1)
-
-low779:
-	JMP stored767
-
-low776:
-	TESTQ     $0x00000002, AX
-	JZ        low780
-	VMOVSD    X15, 64(BX)(DI*1)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, AX
-	JZ        low781
-	VMOVSS    X15, 72(BX)(DI*1)
-
-low781:
-	JMP stored767
-
-low780:
-	TESTQ  $0x00000001, AX
-	JZ     low782
-	VMOVSS X15, 64(BX)(DI*1)
-
-low782:
-stored767:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile649
-
-rest650:
+linear78:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(R8)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(R8)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Z7, 64(R8)(R9*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Z9, 64(R8)(CX*4)
+	VMOVUPS Z10, (BX)(SI*1)
+	VMOVUPS Z11, 64(R8)(R10*1)
+	VMOVUPS Z12, (BX)(DX*2)
+	VMOVUPS Z13, 64(R8)(R9*2)
+	VMOVUPS Z14, (BX)(DI*1)
+	VMOVUPS Z15, 64(R8)(R11*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile73
+
+rest74:
 	CMPQ BX, $0x07
-	JNE  fewer783
+	JNE  fewer79
 
 	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPS   (BX)(CX*2), Z4
-	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPS   (BX)(DX*1), Z6
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
-	VMOVUPS   (BX)(CX*4), Z8
-	VMOVUPS.Z 64(BX)(CX*4), K1, Z9
-	VMOVUPS   (BX)(SI*1), Z10
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z11
-	VMOVUPS   (BX)(DX*2), Z12
-	VMOVUPS.Z 64(BX)(DX*2), K1, Z13
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded784
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DI)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DI)(CX*2), Z5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(DI)(R8*1), Z7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(DI)(CX*4), Z9
+	VMOVUPS (BX)(SI*1), Z10
+	VMOVUPS 64(DI)(R9*1), Z11
+	VMOVUPS (BX)(DX*2), Z12
+	VMOVUPS 64(DI)(R8*2), Z13
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded80
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold785:
+fold81:
 	VMOVUPS      (SI), Z15
-	VMOVUPS.Z    64(SI), K1, Z16
+	VMOVUPS      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z14, Z15, Z0
@@ -6022,9 +2164,9 @@ fold785:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold785
+	JNZ          fold81
 
-folded784:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -6043,7 +2185,7 @@ folded784:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear786
+	JNE    linear82
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -6059,686 +2201,71 @@ folded784:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear786:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low788
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low789
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low790
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low791
-	VMOVSS        X1, 120(BX)
-
-low791:
-	JMP stored787
-
-low790:
-	TESTQ  $0x00000001, AX
-	JZ     low792
-	VMOVSS X1, 112(BX)
-
-low792:
-	JMP stored787
-
-low789:
-	TESTQ     $0x00000002, AX
-	JZ        low793
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low794
-	VMOVSS    X1, 104(BX)
-
-low794:
-	JMP stored787
-
-low793:
-	TESTQ  $0x00000001, AX
-	JZ     low795
-	VMOVSS X1, 96(BX)
-
-low795:
-	JMP stored787
-
-low788:
-	TESTQ        $0x00000004, AX
-	JZ           low796
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low797
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low798
-	VMOVSS       X1, 88(BX)
-
-low798:
-	JMP stored787
-
-low797:
-	TESTQ  $0x00000001, AX
-	JZ     low799
-	VMOVSS X1, 80(BX)
-
-low799:
-	JMP stored787
-
-low796:
-	TESTQ     $0x00000002, AX
-	JZ        low800
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low801
-	VMOVSS    X1, 72(BX)
-
-low801:
-	JMP stored787
-
-low800:
-	TESTQ  $0x00000001, AX
-	JZ     low802
-	VMOVSS X1, 64(BX)
-
-low802:
-stored787:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low804
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low805
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low806
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low807
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low807:
-	JMP stored803
-
-low806:
-	TESTQ  $0x00000001, AX
-	JZ     low808
-	VMOVSS X3, 112(BX)(CX*1)
-
-low808:
-	JMP stored803
-
-low805:
-	TESTQ     $0x00000002, AX
-	JZ        low809
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low810
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low810:
-	JMP stored803
-
-low809:
-	TESTQ  $0x00000001, AX
-	JZ     low811
-	VMOVSS X3, 96(BX)(CX*1)
-
-low811:
-	JMP stored803
-
-low804:
-	TESTQ        $0x00000004, AX
-	JZ           low812
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low813
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low814
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low814:
-	JMP stored803
-
-low813:
-	TESTQ  $0x00000001, AX
-	JZ     low815
-	VMOVSS X3, 80(BX)(CX*1)
-
-low815:
-	JMP stored803
-
-low812:
-	TESTQ     $0x00000002, AX
-	JZ        low816
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low817
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low817:
-	JMP stored803
-
-low816:
-	TESTQ  $0x00000001, AX
-	JZ     low818
-	VMOVSS X3, 64(BX)(CX*1)
-
-low818:
-stored803:
-	VMOVUPS       Z4, (BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low820
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low821
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low822
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low823
-	VMOVSS        X5, 120(BX)(CX*2)
-
-low823:
-	JMP stored819
-
-low822:
-	TESTQ  $0x00000001, AX
-	JZ     low824
-	VMOVSS X5, 112(BX)(CX*2)
-
-low824:
-	JMP stored819
-
-low821:
-	TESTQ     $0x00000002, AX
-	JZ        low825
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low826
-	VMOVSS    X5, 104(BX)(CX*2)
-
-low826:
-	JMP stored819
-
-low825:
-	TESTQ  $0x00000001, AX
-	JZ     low827
-	VMOVSS X5, 96(BX)(CX*2)
-
-low827:
-	JMP stored819
-
-low820:
-	TESTQ        $0x00000004, AX
-	JZ           low828
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low829
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low830
-	VMOVSS       X5, 88(BX)(CX*2)
-
-low830:
-	JMP stored819
-
-low829:
-	TESTQ  $0x00000001, AX
-	JZ     low831
-	VMOVSS X5, 80(BX)(CX*2)
-
-low831:
-	JMP stored819
-
-low828:
-	TESTQ     $0x00000002, AX
-	JZ        low832
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low833
-	VMOVSS    X5, 72(BX)(CX*2)
-
-low833:
-	JMP stored819
-
-low832:
-	TESTQ  $0x00000001, AX
-	JZ     low834
-	VMOVSS X5, 64(BX)(CX*2)
-
-low834:
-stored819:
-	VMOVUPS       Z6, (BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low836
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low837
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low838
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low839
-	VMOVSS        X7, 120(BX)(DX*1)
-
-low839:
-	JMP stored835
-
-low838:
-	TESTQ  $0x00000001, AX
-	JZ     low840
-	VMOVSS X7, 112(BX)(DX*1)
-
-low840:
-	JMP stored835
-
-low837:
-	TESTQ     $0x00000002, AX
-	JZ        low841
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low842
-	VMOVSS    X7, 104(BX)(DX*1)
-
-low842:
-	JMP stored835
-
-low841:
-	TESTQ  $0x00000001, AX
-	JZ     low843
-	VMOVSS X7, 96(BX)(DX*1)
-
-low843:
-	JMP stored835
-
-low836:
-	TESTQ        $0x00000004, AX
-	JZ           low844
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low845
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low846
-	VMOVSS       X7, 88(BX)(DX*1)
-
-low846:
-	JMP stored835
-
-low845:
-	TESTQ  $0x00000001, AX
-	JZ     low847
-	VMOVSS X7, 80(BX)(DX*1)
-
-low847:
-	JMP stored835
-
-low844:
-	TESTQ     $0x00000002, AX
-	JZ        low848
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low849
-	VMOVSS    X7, 72(BX)(DX*1)
-
-low849:
-	JMP stored835
-
-low848:
-	TESTQ  $0x00000001, AX
-	JZ     low850
-	VMOVSS X7, 64(BX)(DX*1)
-
-low850:
-stored835:
-	VMOVUPS       Z8, (BX)(CX*4)
-	TESTQ         $0x00000008, AX
-	JZ            low852
-	VMOVUPS       Y9, 64(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, AX
-	JZ            low853
-	VMOVUPS       X9, 96(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, AX
-	JZ            low854
-	VMOVSD        X9, 112(BX)(CX*4)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low855
-	VMOVSS        X9, 120(BX)(CX*4)
-
-low855:
-	JMP stored851
-
-low854:
-	TESTQ  $0x00000001, AX
-	JZ     low856
-	VMOVSS X9, 112(BX)(CX*4)
-
-low856:
-	JMP stored851
-
-low853:
-	TESTQ     $0x00000002, AX
-	JZ        low857
-	VMOVSD    X9, 96(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low858
-	VMOVSS    X9, 104(BX)(CX*4)
-
-low858:
-	JMP stored851
-
-low857:
-	TESTQ  $0x00000001, AX
-	JZ     low859
-	VMOVSS X9, 96(BX)(CX*4)
-
-low859:
-	JMP stored851
-
-low852:
-	TESTQ        $0x00000004, AX
-	JZ           low860
-	VMOVUPS      X9, 64(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low861
-	VMOVSD       X9, 80(BX)(CX*4)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low862
-	VMOVSS       X9, 88(BX)(CX*4)
-
-low862:
-	JMP stored851
-
-low861:
-	TESTQ  $0x00000001, AX
-	JZ     low863
-	VMOVSS X9, 80(BX)(CX*4)
-
-low863:
-	JMP stored851
-
-low860:
-	TESTQ     $0x00000002, AX
-	JZ        low864
-	VMOVSD    X9, 64(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low865
-	VMOVSS    X9, 72(BX)(CX*4)
-
-low865:
-	JMP stored851
-
-low864:
-	TESTQ  $0x00000001, AX
-	JZ     low866
-	VMOVSS X9, 64(BX)(CX*4)
-
-low866:
-stored851:
-	VMOVUPS       Z10, (BX)(SI*1)
-	TESTQ         $0x00000008, AX
-	JZ            low868
-	VMOVUPS       Y11, 64(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low869
-	VMOVUPS       X11, 96(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low870
-	VMOVSD        X11, 112(BX)(SI*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low871
-	VMOVSS        X11, 120(BX)(SI*1)
-
-low871:
-	JMP stored867
-
-low870:
-	TESTQ  $0x00000001, AX
-	JZ     low872
-	VMOVSS X11, 112(BX)(SI*1)
-
-low872:
-	JMP stored867
-
-low869:
-	TESTQ     $0x00000002, AX
-	JZ        low873
-	VMOVSD    X11, 96(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low874
-	VMOVSS    X11, 104(BX)(SI*1)
-
-low874:
-	JMP stored867
-
-low873:
-	TESTQ  $0x00000001, AX
-	JZ     low875
-	VMOVSS X11, 96(BX)(SI*1)
-
-low875:
-	JMP stored867
-
-low868:
-	TESTQ        $0x00000004, AX
-	JZ           low876
-	VMOVUPS      X11, 64(BX)(SI*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low877
-	VMOVSD       X11, 80(BX)(SI*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low878
-	VMOVSS       X11, 88(BX)(SI*1)
-
-low878:
-	JMP stored867
-
-low877:
-	TESTQ  $0x00000001, AX
-	JZ     low879
-	VMOVSS X11, 80(BX)(SI*1)
-
-low879:
-	JMP stored867
-
-low876:
-	TESTQ     $0x00000002, AX
-	JZ        low880
-	VMOVSD    X11, 64(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low881
-	VMOVSS    X11, 72(BX)(SI*1)
-
-low881:
-	JMP stored867
-
-low880:
-	TESTQ  $0x00000001, AX
-	JZ     low882
-	VMOVSS X11, 64(BX)(SI*1)
-
-low882:
-stored867:
-	VMOVUPS       Z12, (BX)(DX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low884
-	VMOVUPS       Y13, 64(BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000004, AX
-	JZ            low885
-	VMOVUPS       X13, 96(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000002, AX
-	JZ            low886
-	VMOVSD        X13, 112(BX)(DX*2)
-	VUNPCKHPD     X13, X13, X13
-	TESTQ         $0x00000001, AX
-	JZ            low887
-	VMOVSS        X13, 120(BX)(DX*2)
-
-low887:
-	JMP stored883
-
-low886:
-	TESTQ  $0x00000001, AX
-	JZ     low888
-	VMOVSS X13, 112(BX)(DX*2)
-
-low888:
-	JMP stored883
-
-low885:
-	TESTQ     $0x00000002, AX
-	JZ        low889
-	VMOVSD    X13, 96(BX)(DX*2)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, AX
-	JZ        low890
-	VMOVSS    X13, 104(BX)(DX*2)
-
-low890:
-	JMP stored883
-
-low889:
-	TESTQ  $0x00000001, AX
-	JZ     low891
-	VMOVSS X13, 96(BX)(DX*2)
-
-low891:
-	JMP stored883
-
-low884:
-	TESTQ        $0x00000004, AX
-	JZ           low892
-	VMOVUPS      X13, 64(BX)(DX*2)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000002, AX
-	JZ           low893
-	VMOVSD       X13, 80(BX)(DX*2)
-	VUNPCKHPD    X13, X13, X13
-	TESTQ        $0x00000001, AX
-	JZ           low894
-	VMOVSS       X13, 88(BX)(DX*2)
-
-low894:
-	JMP stored883
-
-low893:
-	TESTQ  $0x00000001, AX
-	JZ     low895
-	VMOVSS X13, 80(BX)(DX*2)
-
-low895:
-	JMP stored883
-
-low892:
-	TESTQ     $0x00000002, AX
-	JZ        low896
-	VMOVSD    X13, 64(BX)(DX*2)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, AX
-	JZ        low897
-	VMOVSS    X13, 72(BX)(DX*2)
-
-low897:
-	JMP stored883
-
-low896:
-	TESTQ  $0x00000001, AX
-	JZ     low898
-	VMOVSS X13, 64(BX)(DX*2)
-
-low898:
-stored883:
-	JMP done651
-
-fewer783:
+linear82:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(DI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(DI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Z7, 64(DI)(R8*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Z9, 64(DI)(CX*4)
+	VMOVUPS Z10, (BX)(SI*1)
+	VMOVUPS Z11, 64(DI)(R9*1)
+	VMOVUPS Z12, (BX)(DX*2)
+	VMOVUPS Z13, 64(DI)(R8*2)
+	JMP     done75
+
+fewer79:
 	CMPQ BX, $0x06
-	JNE  fewer899
+	JNE  fewer83
 
 	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPS   (BX)(CX*2), Z4
-	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPS   (BX)(DX*1), Z6
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
-	VMOVUPS   (BX)(CX*4), Z8
-	VMOVUPS.Z 64(BX)(CX*4), K1, Z9
-	VMOVUPS   (BX)(SI*1), Z10
-	VMOVUPS.Z 64(BX)(SI*1), K1, Z11
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded900
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DI)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DI)(CX*2), Z5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(DI)(R8*1), Z7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(DI)(CX*4), Z9
+	VMOVUPS (BX)(SI*1), Z10
+	VMOVUPS 64(DI)(R9*1), Z11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded84
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold901:
+fold85:
 	VMOVUPS      (SI), Z13
-	VMOVUPS.Z    64(SI), K1, Z14
+	VMOVUPS      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
@@ -6760,9 +2287,9 @@ fold901:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold901
+	JNZ          fold85
 
-folded900:
+folded84:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -6779,7 +2306,7 @@ folded900:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear902
+	JNE    linear86
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -6793,591 +2320,64 @@ folded900:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear902:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low904
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low905
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low906
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low907
-	VMOVSS        X1, 120(BX)
-
-low907:
-	JMP stored903
-
-low906:
-	TESTQ  $0x00000001, AX
-	JZ     low908
-	VMOVSS X1, 112(BX)
-
-low908:
-	JMP stored903
-
-low905:
-	TESTQ     $0x00000002, AX
-	JZ        low909
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low910
-	VMOVSS    X1, 104(BX)
-
-low910:
-	JMP stored903
-
-low909:
-	TESTQ  $0x00000001, AX
-	JZ     low911
-	VMOVSS X1, 96(BX)
-
-low911:
-	JMP stored903
-
-low904:
-	TESTQ        $0x00000004, AX
-	JZ           low912
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low913
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low914
-	VMOVSS       X1, 88(BX)
-
-low914:
-	JMP stored903
-
-low913:
-	TESTQ  $0x00000001, AX
-	JZ     low915
-	VMOVSS X1, 80(BX)
-
-low915:
-	JMP stored903
-
-low912:
-	TESTQ     $0x00000002, AX
-	JZ        low916
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low917
-	VMOVSS    X1, 72(BX)
-
-low917:
-	JMP stored903
-
-low916:
-	TESTQ  $0x00000001, AX
-	JZ     low918
-	VMOVSS X1, 64(BX)
-
-low918:
-stored903:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low920
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low921
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low922
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low923
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low923:
-	JMP stored919
-
-low922:
-	TESTQ  $0x00000001, AX
-	JZ     low924
-	VMOVSS X3, 112(BX)(CX*1)
-
-low924:
-	JMP stored919
-
-low921:
-	TESTQ     $0x00000002, AX
-	JZ        low925
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low926
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low926:
-	JMP stored919
-
-low925:
-	TESTQ  $0x00000001, AX
-	JZ     low927
-	VMOVSS X3, 96(BX)(CX*1)
-
-low927:
-	JMP stored919
-
-low920:
-	TESTQ        $0x00000004, AX
-	JZ           low928
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low929
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low930
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low930:
-	JMP stored919
-
-low929:
-	TESTQ  $0x00000001, AX
-	JZ     low931
-	VMOVSS X3, 80(BX)(CX*1)
-
-low931:
-	JMP stored919
-
-low928:
-	TESTQ     $0x00000002, AX
-	JZ        low932
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low933
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low933:
-	JMP stored919
-
-low932:
-	TESTQ  $0x00000001, AX
-	JZ     low934
-	VMOVSS X3, 64(BX)(CX*1)
-
-low934:
-stored919:
-	VMOVUPS       Z4, (BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low936
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low937
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low938
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low939
-	VMOVSS        X5, 120(BX)(CX*2)
-
-low939:
-	JMP stored935
-
-low938:
-	TESTQ  $0x00000001, AX
-	JZ     low940
-	VMOVSS X5, 112(BX)(CX*2)
-
-low940:
-	JMP stored935
-
-low937:
-	TESTQ     $0x00000002, AX
-	JZ        low941
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low942
-	VMOVSS    X5, 104(BX)(CX*2)
-
-low942:
-	JMP stored935
-
-low941:
-	TESTQ  $0x00000001, AX
-	JZ     low943
-	VMOVSS X5, 96(BX)(CX*2)
-
-low943:
-	JMP stored935
-
-low936:
-	TESTQ        $0x00000004, AX
-	JZ           low944
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low945
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low946
-	VMOVSS       X5, 88(BX)(CX*2)
-
-low946:
-	JMP stored935
-
-low945:
-	TESTQ  $0x00000001, AX
-	JZ     low947
-	VMOVSS X5, 80(BX)(CX*2)
-
-low947:
-	JMP stored935
-
-low944:
-	TESTQ     $0x00000002, AX
-	JZ        low948
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low949
-	VMOVSS    X5, 72(BX)(CX*2)
-
-low949:
-	JMP stored935
-
-low948:
-	TESTQ  $0x00000001, AX
-	JZ     low950
-	VMOVSS X5, 64(BX)(CX*2)
-
-low950:
-stored935:
-	VMOVUPS       Z6, (BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low952
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low953
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low954
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low955
-	VMOVSS        X7, 120(BX)(DX*1)
-
-low955:
-	JMP stored951
-
-low954:
-	TESTQ  $0x00000001, AX
-	JZ     low956
-	VMOVSS X7, 112(BX)(DX*1)
-
-low956:
-	JMP stored951
-
-low953:
-	TESTQ     $0x00000002, AX
-	JZ        low957
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low958
-	VMOVSS    X7, 104(BX)(DX*1)
-
-low958:
-	JMP stored951
-
-low957:
-	TESTQ  $0x00000001, AX
-	JZ     low959
-	VMOVSS X7, 96(BX)(DX*1)
-
-low959:
-	JMP stored951
-
-low952:
-	TESTQ        $0x00000004, AX
-	JZ           low960
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low961
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low962
-	VMOVSS       X7, 88(BX)(DX*1)
-
-low962:
-	JMP stored951
-
-low961:
-	TESTQ  $0x00000001, AX
-	JZ     low963
-	VMOVSS X7, 80(BX)(DX*1)
-
-low963:
-	JMP stored951
-
-low960:
-	TESTQ     $0x00000002, AX
-	JZ        low964
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low965
-	VMOVSS    X7, 72(BX)(DX*1)
-
-low965:
-	JMP stored951
-
-low964:
-	TESTQ  $0x00000001, AX
-	JZ     low966
-	VMOVSS X7, 64(BX)(DX*1)
-
-low966:
-stored951:
-	VMOVUPS       Z8, (BX)(CX*4)
-	TESTQ         $0x00000008, AX
-	JZ            low968
-	VMOVUPS       Y9, 64(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, AX
-	JZ            low969
-	VMOVUPS       X9, 96(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, AX
-	JZ            low970
-	VMOVSD        X9, 112(BX)(CX*4)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low971
-	VMOVSS        X9, 120(BX)(CX*4)
-
-low971:
-	JMP stored967
-
-low970:
-	TESTQ  $0x00000001, AX
-	JZ     low972
-	VMOVSS X9, 112(BX)(CX*4)
-
-low972:
-	JMP stored967
-
-low969:
-	TESTQ     $0x00000002, AX
-	JZ        low973
-	VMOVSD    X9, 96(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low974
-	VMOVSS    X9, 104(BX)(CX*4)
-
-low974:
-	JMP stored967
-
-low973:
-	TESTQ  $0x00000001, AX
-	JZ     low975
-	VMOVSS X9, 96(BX)(CX*4)
-
-low975:
-	JMP stored967
-
-low968:
-	TESTQ        $0x00000004, AX
-	JZ           low976
-	VMOVUPS      X9, 64(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low977
-	VMOVSD       X9, 80(BX)(CX*4)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low978
-	VMOVSS       X9, 88(BX)(CX*4)
-
-low978:
-	JMP stored967
-
-low977:
-	TESTQ  $0x00000001, AX
-	JZ     low979
-	VMOVSS X9, 80(BX)(CX*4)
-
-low979:
-	JMP stored967
-
-low976:
-	TESTQ     $0x00000002, AX
-	JZ        low980
-	VMOVSD    X9, 64(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low981
-	VMOVSS    X9, 72(BX)(CX*4)
-
-low981:
-	JMP stored967
-
-low980:
-	TESTQ  $0x00000001, AX
-	JZ     low982
-	VMOVSS X9, 64(BX)(CX*4)
-
-low982:
-stored967:
-	VMOVUPS       Z10, (BX)(SI*1)
-	TESTQ         $0x00000008, AX
-	JZ            low984
-	VMOVUPS       Y11, 64(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low985
-	VMOVUPS       X11, 96(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low986
-	VMOVSD        X11, 112(BX)(SI*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low987
-	VMOVSS        X11, 120(BX)(SI*1)
-
-low987:
-	JMP stored983
-
-low986:
-	TESTQ  $0x00000001, AX
-	JZ     low988
-	VMOVSS X11, 112(BX)(SI*1)
-
-low988:
-	JMP stored983
-
-low985:
-	TESTQ     $0x00000002, AX
-	JZ        low989
-	VMOVSD    X11, 96(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low990
-	VMOVSS    X11, 104(BX)(SI*1)
-
-low990:
-	JMP stored983
-
-low989:
-	TESTQ  $0x00000001, AX
-	JZ     low991
-	VMOVSS X11, 96(BX)(SI*1)
-
-low991:
-	JMP stored983
-
-low984:
-	TESTQ        $0x00000004, AX
-	JZ           low992
-	VMOVUPS      X11, 64(BX)(SI*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low993
-	VMOVSD       X11, 80(BX)(SI*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low994
-	VMOVSS       X11, 88(BX)(SI*1)
-
-low994:
-	JMP stored983
-
-low993:
-	TESTQ  $0x00000001, AX
-	JZ     low995
-	VMOVSS X11, 80(BX)(SI*1)
-
-low995:
-	JMP stored983
-
-low992:
-	TESTQ     $0x00000002, AX
-	JZ        low996
-	VMOVSD    X11, 64(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low997
-	VMOVSS    X11, 72(BX)(SI*1)
-
-low997:
-	JMP stored983
-
-low996:
-	TESTQ  $0x00000001, AX
-	JZ     low998
-	VMOVSS X11, 64(BX)(SI*1)
-
-low998:
-stored983:
-	JMP done651
-
-fewer899:
+linear86:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(DI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(DI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Z7, 64(DI)(R8*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Z9, 64(DI)(CX*4)
+	VMOVUPS Z10, (BX)(SI*1)
+	VMOVUPS Z11, 64(DI)(R9*1)
+	JMP     done75
+
+fewer83:
 	CMPQ BX, $0x05
-	JNE  fewer999
+	JNE  fewer87
 
 	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPS   (BX)(CX*2), Z4
-	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPS   (BX)(DX*1), Z6
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
-	VMOVUPS   (BX)(CX*4), Z8
-	VMOVUPS.Z 64(BX)(CX*4), K1, Z9
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded1000
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(SI)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(SI)(CX*2), Z5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(SI)(DI*1), Z7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(SI)(CX*4), Z9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded88
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1001:
+fold89:
 	VMOVUPS      (SI), Z11
-	VMOVUPS.Z    64(SI), K1, Z12
+	VMOVUPS      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z10, Z11, Z0
@@ -7396,9 +2396,9 @@ fold1001:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1001
+	JNZ          fold89
 
-folded1000:
+folded88:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -7413,7 +2413,7 @@ folded1000:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear1002
+	JNE    linear90
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -7425,497 +2425,58 @@ folded1000:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear1002:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low1004
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low1005
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low1006
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low1007
-	VMOVSS        X1, 120(BX)
-
-low1007:
-	JMP stored1003
-
-low1006:
-	TESTQ  $0x00000001, AX
-	JZ     low1008
-	VMOVSS X1, 112(BX)
-
-low1008:
-	JMP stored1003
-
-low1005:
-	TESTQ     $0x00000002, AX
-	JZ        low1009
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1010
-	VMOVSS    X1, 104(BX)
-
-low1010:
-	JMP stored1003
-
-low1009:
-	TESTQ  $0x00000001, AX
-	JZ     low1011
-	VMOVSS X1, 96(BX)
-
-low1011:
-	JMP stored1003
-
-low1004:
-	TESTQ        $0x00000004, AX
-	JZ           low1012
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low1013
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low1014
-	VMOVSS       X1, 88(BX)
-
-low1014:
-	JMP stored1003
-
-low1013:
-	TESTQ  $0x00000001, AX
-	JZ     low1015
-	VMOVSS X1, 80(BX)
-
-low1015:
-	JMP stored1003
-
-low1012:
-	TESTQ     $0x00000002, AX
-	JZ        low1016
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1017
-	VMOVSS    X1, 72(BX)
-
-low1017:
-	JMP stored1003
-
-low1016:
-	TESTQ  $0x00000001, AX
-	JZ     low1018
-	VMOVSS X1, 64(BX)
-
-low1018:
-stored1003:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low1020
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low1021
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low1022
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low1023
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low1023:
-	JMP stored1019
-
-low1022:
-	TESTQ  $0x00000001, AX
-	JZ     low1024
-	VMOVSS X3, 112(BX)(CX*1)
-
-low1024:
-	JMP stored1019
-
-low1021:
-	TESTQ     $0x00000002, AX
-	JZ        low1025
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low1026
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low1026:
-	JMP stored1019
-
-low1025:
-	TESTQ  $0x00000001, AX
-	JZ     low1027
-	VMOVSS X3, 96(BX)(CX*1)
-
-low1027:
-	JMP stored1019
-
-low1020:
-	TESTQ        $0x00000004, AX
-	JZ           low1028
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low1029
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low1030
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low1030:
-	JMP stored1019
-
-low1029:
-	TESTQ  $0x00000001, AX
-	JZ     low1031
-	VMOVSS X3, 80(BX)(CX*1)
-
-low1031:
-	JMP stored1019
-
-low1028:
-	TESTQ     $0x00000002, AX
-	JZ        low1032
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low1033
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low1033:
-	JMP stored1019
-
-low1032:
-	TESTQ  $0x00000001, AX
-	JZ     low1034
-	VMOVSS X3, 64(BX)(CX*1)
-
-low1034:
-stored1019:
-	VMOVUPS       Z4, (BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low1036
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low1037
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low1038
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low1039
-	VMOVSS        X5, 120(BX)(CX*2)
-
-low1039:
-	JMP stored1035
-
-low1038:
-	TESTQ  $0x00000001, AX
-	JZ     low1040
-	VMOVSS X5, 112(BX)(CX*2)
-
-low1040:
-	JMP stored1035
-
-low1037:
-	TESTQ     $0x00000002, AX
-	JZ        low1041
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low1042
-	VMOVSS    X5, 104(BX)(CX*2)
-
-low1042:
-	JMP stored1035
-
-low1041:
-	TESTQ  $0x00000001, AX
-	JZ     low1043
-	VMOVSS X5, 96(BX)(CX*2)
-
-low1043:
-	JMP stored1035
-
-low1036:
-	TESTQ        $0x00000004, AX
-	JZ           low1044
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low1045
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low1046
-	VMOVSS       X5, 88(BX)(CX*2)
-
-low1046:
-	JMP stored1035
-
-low1045:
-	TESTQ  $0x00000001, AX
-	JZ     low1047
-	VMOVSS X5, 80(BX)(CX*2)
-
-low1047:
-	JMP stored1035
-
-low1044:
-	TESTQ     $0x00000002, AX
-	JZ        low1048
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low1049
-	VMOVSS    X5, 72(BX)(CX*2)
-
-low1049:
-	JMP stored1035
-
-low1048:
-	TESTQ  $0x00000001, AX
-	JZ     low1050
-	VMOVSS X5, 64(BX)(CX*2)
-
-low1050:
-stored1035:
-	VMOVUPS       Z6, (BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low1052
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low1053
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low1054
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low1055
-	VMOVSS        X7, 120(BX)(DX*1)
-
-low1055:
-	JMP stored1051
-
-low1054:
-	TESTQ  $0x00000001, AX
-	JZ     low1056
-	VMOVSS X7, 112(BX)(DX*1)
-
-low1056:
-	JMP stored1051
-
-low1053:
-	TESTQ     $0x00000002, AX
-	JZ        low1057
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low1058
-	VMOVSS    X7, 104(BX)(DX*1)
-
-low1058:
-	JMP stored1051
-
-low1057:
-	TESTQ  $0x00000001, AX
-	JZ     low1059
-	VMOVSS X7, 96(BX)(DX*1)
-
-low1059:
-	JMP stored1051
-
-low1052:
-	TESTQ        $0x00000004, AX
-	JZ           low1060
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low1061
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low1062
-	VMOVSS       X7, 88(BX)(DX*1)
-
-low1062:
-	JMP stored1051
-
-low1061:
-	TESTQ  $0x00000001, AX
-	JZ     low1063
-	VMOVSS X7, 80(BX)(DX*1)
-
-low1063:
-	JMP stored1051
-
-low1060:
-	TESTQ     $0x00000002, AX
-	JZ        low1064
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low1065
-	VMOVSS    X7, 72(BX)(DX*1)
-
-low1065:
-	JMP stored1051
-
-low1064:
-	TESTQ  $0x00000001, AX
-	JZ     low1066
-	VMOVSS X7, 64(BX)(DX*1)
-
-low1066:
-stored1051:
-	VMOVUPS       Z8, (BX)(CX*4)
-	TESTQ         $0x00000008, AX
-	JZ            low1068
-	VMOVUPS       Y9, 64(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, AX
-	JZ            low1069
-	VMOVUPS       X9, 96(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, AX
-	JZ            low1070
-	VMOVSD        X9, 112(BX)(CX*4)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low1071
-	VMOVSS        X9, 120(BX)(CX*4)
-
-low1071:
-	JMP stored1067
-
-low1070:
-	TESTQ  $0x00000001, AX
-	JZ     low1072
-	VMOVSS X9, 112(BX)(CX*4)
-
-low1072:
-	JMP stored1067
-
-low1069:
-	TESTQ     $0x00000002, AX
-	JZ        low1073
-	VMOVSD    X9, 96(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low1074
-	VMOVSS    X9, 104(BX)(CX*4)
-
-low1074:
-	JMP stored1067
-
-low1073:
-	TESTQ  $0x00000001, AX
-	JZ     low1075
-	VMOVSS X9, 96(BX)(CX*4)
-
-low1075:
-	JMP stored1067
-
-low1068:
-	TESTQ        $0x00000004, AX
-	JZ           low1076
-	VMOVUPS      X9, 64(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low1077
-	VMOVSD       X9, 80(BX)(CX*4)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low1078
-	VMOVSS       X9, 88(BX)(CX*4)
-
-low1078:
-	JMP stored1067
-
-low1077:
-	TESTQ  $0x00000001, AX
-	JZ     low1079
-	VMOVSS X9, 80(BX)(CX*4)
-
-low1079:
-	JMP stored1067
-
-low1076:
-	TESTQ     $0x00000002, AX
-	JZ        low1080
-	VMOVSD    X9, 64(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low1081
-	VMOVSS    X9, 72(BX)(CX*4)
-
-low1081:
-	JMP stored1067
-
-low1080:
-	TESTQ  $0x00000001, AX
-	JZ     low1082
-	VMOVSS X9, 64(BX)(CX*4)
-
-low1082:
-stored1067:
-	JMP done651
-
-fewer999:
+linear90:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(SI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(SI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Z7, 64(SI)(DI*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Z9, 64(SI)(CX*4)
+	JMP     done75
+
+fewer87:
 	CMPQ BX, $0x04
-	JNE  fewer1083
+	JNE  fewer91
 
 	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPS   (BX)(CX*2), Z4
-	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPS   (BX)(DX*1), Z6
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded1084
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(SI)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(SI)(CX*2), Z5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(SI)(DI*1), Z7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded92
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1085:
+fold93:
 	VMOVUPS      (SI), Z9
-	VMOVUPS.Z    64(SI), K1, Z10
+	VMOVUPS      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
@@ -7931,9 +2492,9 @@ fold1085:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1085
+	JNZ          fold93
 
-folded1084:
+folded92:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -7946,7 +2507,7 @@ folded1084:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear1086
+	JNE    linear94
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -7956,402 +2517,51 @@ folded1084:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear1086:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low1088
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low1089
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low1090
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low1091
-	VMOVSS        X1, 120(BX)
+linear94:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(SI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(SI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Z7, 64(SI)(DI*1)
+	JMP     done75
 
-low1091:
-	JMP stored1087
-
-low1090:
-	TESTQ  $0x00000001, AX
-	JZ     low1092
-	VMOVSS X1, 112(BX)
-
-low1092:
-	JMP stored1087
-
-low1089:
-	TESTQ     $0x00000002, AX
-	JZ        low1093
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1094
-	VMOVSS    X1, 104(BX)
-
-low1094:
-	JMP stored1087
-
-low1093:
-	TESTQ  $0x00000001, AX
-	JZ     low1095
-	VMOVSS X1, 96(BX)
-
-low1095:
-	JMP stored1087
-
-low1088:
-	TESTQ        $0x00000004, AX
-	JZ           low1096
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low1097
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low1098
-	VMOVSS       X1, 88(BX)
-
-low1098:
-	JMP stored1087
-
-low1097:
-	TESTQ  $0x00000001, AX
-	JZ     low1099
-	VMOVSS X1, 80(BX)
-
-low1099:
-	JMP stored1087
-
-low1096:
-	TESTQ     $0x00000002, AX
-	JZ        low1100
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1101
-	VMOVSS    X1, 72(BX)
-
-low1101:
-	JMP stored1087
-
-low1100:
-	TESTQ  $0x00000001, AX
-	JZ     low1102
-	VMOVSS X1, 64(BX)
-
-low1102:
-stored1087:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low1104
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low1105
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low1106
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low1107
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low1107:
-	JMP stored1103
-
-low1106:
-	TESTQ  $0x00000001, AX
-	JZ     low1108
-	VMOVSS X3, 112(BX)(CX*1)
-
-low1108:
-	JMP stored1103
-
-low1105:
-	TESTQ     $0x00000002, AX
-	JZ        low1109
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low1110
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low1110:
-	JMP stored1103
-
-low1109:
-	TESTQ  $0x00000001, AX
-	JZ     low1111
-	VMOVSS X3, 96(BX)(CX*1)
-
-low1111:
-	JMP stored1103
-
-low1104:
-	TESTQ        $0x00000004, AX
-	JZ           low1112
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low1113
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low1114
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low1114:
-	JMP stored1103
-
-low1113:
-	TESTQ  $0x00000001, AX
-	JZ     low1115
-	VMOVSS X3, 80(BX)(CX*1)
-
-low1115:
-	JMP stored1103
-
-low1112:
-	TESTQ     $0x00000002, AX
-	JZ        low1116
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low1117
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low1117:
-	JMP stored1103
-
-low1116:
-	TESTQ  $0x00000001, AX
-	JZ     low1118
-	VMOVSS X3, 64(BX)(CX*1)
-
-low1118:
-stored1103:
-	VMOVUPS       Z4, (BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low1120
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low1121
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low1122
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low1123
-	VMOVSS        X5, 120(BX)(CX*2)
-
-low1123:
-	JMP stored1119
-
-low1122:
-	TESTQ  $0x00000001, AX
-	JZ     low1124
-	VMOVSS X5, 112(BX)(CX*2)
-
-low1124:
-	JMP stored1119
-
-low1121:
-	TESTQ     $0x00000002, AX
-	JZ        low1125
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low1126
-	VMOVSS    X5, 104(BX)(CX*2)
-
-low1126:
-	JMP stored1119
-
-low1125:
-	TESTQ  $0x00000001, AX
-	JZ     low1127
-	VMOVSS X5, 96(BX)(CX*2)
-
-low1127:
-	JMP stored1119
-
-low1120:
-	TESTQ        $0x00000004, AX
-	JZ           low1128
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low1129
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low1130
-	VMOVSS       X5, 88(BX)(CX*2)
-
-low1130:
-	JMP stored1119
-
-low1129:
-	TESTQ  $0x00000001, AX
-	JZ     low1131
-	VMOVSS X5, 80(BX)(CX*2)
-
-low1131:
-	JMP stored1119
-
-low1128:
-	TESTQ     $0x00000002, AX
-	JZ        low1132
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low1133
-	VMOVSS    X5, 72(BX)(CX*2)
-
-low1133:
-	JMP stored1119
-
-low1132:
-	TESTQ  $0x00000001, AX
-	JZ     low1134
-	VMOVSS X5, 64(BX)(CX*2)
-
-low1134:
-stored1119:
-	VMOVUPS       Z6, (BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low1136
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low1137
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low1138
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low1139
-	VMOVSS        X7, 120(BX)(DX*1)
-
-low1139:
-	JMP stored1135
-
-low1138:
-	TESTQ  $0x00000001, AX
-	JZ     low1140
-	VMOVSS X7, 112(BX)(DX*1)
-
-low1140:
-	JMP stored1135
-
-low1137:
-	TESTQ     $0x00000002, AX
-	JZ        low1141
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low1142
-	VMOVSS    X7, 104(BX)(DX*1)
-
-low1142:
-	JMP stored1135
-
-low1141:
-	TESTQ  $0x00000001, AX
-	JZ     low1143
-	VMOVSS X7, 96(BX)(DX*1)
-
-low1143:
-	JMP stored1135
-
-low1136:
-	TESTQ        $0x00000004, AX
-	JZ           low1144
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low1145
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low1146
-	VMOVSS       X7, 88(BX)(DX*1)
-
-low1146:
-	JMP stored1135
-
-low1145:
-	TESTQ  $0x00000001, AX
-	JZ     low1147
-	VMOVSS X7, 80(BX)(DX*1)
-
-low1147:
-	JMP stored1135
-
-low1144:
-	TESTQ     $0x00000002, AX
-	JZ        low1148
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low1149
-	VMOVSS    X7, 72(BX)(DX*1)
-
-low1149:
-	JMP stored1135
-
-low1148:
-	TESTQ  $0x00000001, AX
-	JZ     low1150
-	VMOVSS X7, 64(BX)(DX*1)
-
-low1150:
-stored1135:
-	JMP done651
-
-fewer1083:
+fewer91:
 	CMPQ BX, $0x03
-	JNE  fewer1151
+	JNE  fewer95
 
 	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPS   (BX)(CX*2), Z4
-	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded1152
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DX)(CX*2), Z5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded96
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1153:
+fold97:
 	VMOVUPS      (SI), Z7
-	VMOVUPS.Z    64(SI), K1, Z8
+	VMOVUPS      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
@@ -8364,9 +2574,9 @@ fold1153:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1153
+	JNZ          fold97
 
-folded1152:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -8377,7 +2587,7 @@ folded1152:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear1154
+	JNE    linear98
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -8385,308 +2595,45 @@ folded1152:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear1154:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low1156
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low1157
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low1158
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low1159
-	VMOVSS        X1, 120(BX)
+linear98:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(DX)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(DX)(CX*2)
+	JMP     done75
 
-low1159:
-	JMP stored1155
-
-low1158:
-	TESTQ  $0x00000001, AX
-	JZ     low1160
-	VMOVSS X1, 112(BX)
-
-low1160:
-	JMP stored1155
-
-low1157:
-	TESTQ     $0x00000002, AX
-	JZ        low1161
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1162
-	VMOVSS    X1, 104(BX)
-
-low1162:
-	JMP stored1155
-
-low1161:
-	TESTQ  $0x00000001, AX
-	JZ     low1163
-	VMOVSS X1, 96(BX)
-
-low1163:
-	JMP stored1155
-
-low1156:
-	TESTQ        $0x00000004, AX
-	JZ           low1164
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low1165
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low1166
-	VMOVSS       X1, 88(BX)
-
-low1166:
-	JMP stored1155
-
-low1165:
-	TESTQ  $0x00000001, AX
-	JZ     low1167
-	VMOVSS X1, 80(BX)
-
-low1167:
-	JMP stored1155
-
-low1164:
-	TESTQ     $0x00000002, AX
-	JZ        low1168
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1169
-	VMOVSS    X1, 72(BX)
-
-low1169:
-	JMP stored1155
-
-low1168:
-	TESTQ  $0x00000001, AX
-	JZ     low1170
-	VMOVSS X1, 64(BX)
-
-low1170:
-stored1155:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low1172
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low1173
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low1174
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low1175
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low1175:
-	JMP stored1171
-
-low1174:
-	TESTQ  $0x00000001, AX
-	JZ     low1176
-	VMOVSS X3, 112(BX)(CX*1)
-
-low1176:
-	JMP stored1171
-
-low1173:
-	TESTQ     $0x00000002, AX
-	JZ        low1177
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low1178
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low1178:
-	JMP stored1171
-
-low1177:
-	TESTQ  $0x00000001, AX
-	JZ     low1179
-	VMOVSS X3, 96(BX)(CX*1)
-
-low1179:
-	JMP stored1171
-
-low1172:
-	TESTQ        $0x00000004, AX
-	JZ           low1180
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low1181
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low1182
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low1182:
-	JMP stored1171
-
-low1181:
-	TESTQ  $0x00000001, AX
-	JZ     low1183
-	VMOVSS X3, 80(BX)(CX*1)
-
-low1183:
-	JMP stored1171
-
-low1180:
-	TESTQ     $0x00000002, AX
-	JZ        low1184
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low1185
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low1185:
-	JMP stored1171
-
-low1184:
-	TESTQ  $0x00000001, AX
-	JZ     low1186
-	VMOVSS X3, 64(BX)(CX*1)
-
-low1186:
-stored1171:
-	VMOVUPS       Z4, (BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low1188
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low1189
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low1190
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low1191
-	VMOVSS        X5, 120(BX)(CX*2)
-
-low1191:
-	JMP stored1187
-
-low1190:
-	TESTQ  $0x00000001, AX
-	JZ     low1192
-	VMOVSS X5, 112(BX)(CX*2)
-
-low1192:
-	JMP stored1187
-
-low1189:
-	TESTQ     $0x00000002, AX
-	JZ        low1193
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low1194
-	VMOVSS    X5, 104(BX)(CX*2)
-
-low1194:
-	JMP stored1187
-
-low1193:
-	TESTQ  $0x00000001, AX
-	JZ     low1195
-	VMOVSS X5, 96(BX)(CX*2)
-
-low1195:
-	JMP stored1187
-
-low1188:
-	TESTQ        $0x00000004, AX
-	JZ           low1196
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low1197
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low1198
-	VMOVSS       X5, 88(BX)(CX*2)
-
-low1198:
-	JMP stored1187
-
-low1197:
-	TESTQ  $0x00000001, AX
-	JZ     low1199
-	VMOVSS X5, 80(BX)(CX*2)
-
-low1199:
-	JMP stored1187
-
-low1196:
-	TESTQ     $0x00000002, AX
-	JZ        low1200
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low1201
-	VMOVSS    X5, 72(BX)(CX*2)
-
-low1201:
-	JMP stored1187
-
-low1200:
-	TESTQ  $0x00000001, AX
-	JZ     low1202
-	VMOVSS X5, 64(BX)(CX*2)
-
-low1202:
-stored1187:
-	JMP done651
-
-fewer1151:
+fewer95:
 	CMPQ BX, $0x02
-	JNE  fewer1203
+	JNE  fewer99
 
 	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded1204
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Z3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded100
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1205:
+fold101:
 	VMOVUPS      (SI), Z5
-	VMOVUPS.Z    64(SI), K1, Z6
+	VMOVUPS      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
@@ -8696,9 +2643,9 @@ fold1205:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1205
+	JNZ          fold101
 
-folded1204:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -8707,346 +2654,85 @@ folded1204:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear1206
+	JNE    linear102
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear1206:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low1208
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low1209
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low1210
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low1211
-	VMOVSS        X1, 120(BX)
+linear102:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(DX)(CX*1)
+	JMP     done75
 
-low1211:
-	JMP stored1207
-
-low1210:
-	TESTQ  $0x00000001, AX
-	JZ     low1212
-	VMOVSS X1, 112(BX)
-
-low1212:
-	JMP stored1207
-
-low1209:
-	TESTQ     $0x00000002, AX
-	JZ        low1213
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1214
-	VMOVSS    X1, 104(BX)
-
-low1214:
-	JMP stored1207
-
-low1213:
-	TESTQ  $0x00000001, AX
-	JZ     low1215
-	VMOVSS X1, 96(BX)
-
-low1215:
-	JMP stored1207
-
-low1208:
-	TESTQ        $0x00000004, AX
-	JZ           low1216
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low1217
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low1218
-	VMOVSS       X1, 88(BX)
-
-low1218:
-	JMP stored1207
-
-low1217:
-	TESTQ  $0x00000001, AX
-	JZ     low1219
-	VMOVSS X1, 80(BX)
-
-low1219:
-	JMP stored1207
-
-low1216:
-	TESTQ     $0x00000002, AX
-	JZ        low1220
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1221
-	VMOVSS    X1, 72(BX)
-
-low1221:
-	JMP stored1207
-
-low1220:
-	TESTQ  $0x00000001, AX
-	JZ     low1222
-	VMOVSS X1, 64(BX)
-
-low1222:
-stored1207:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low1224
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low1225
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low1226
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low1227
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low1227:
-	JMP stored1223
-
-low1226:
-	TESTQ  $0x00000001, AX
-	JZ     low1228
-	VMOVSS X3, 112(BX)(CX*1)
-
-low1228:
-	JMP stored1223
-
-low1225:
-	TESTQ     $0x00000002, AX
-	JZ        low1229
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low1230
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low1230:
-	JMP stored1223
-
-low1229:
-	TESTQ  $0x00000001, AX
-	JZ     low1231
-	VMOVSS X3, 96(BX)(CX*1)
-
-low1231:
-	JMP stored1223
-
-low1224:
-	TESTQ        $0x00000004, AX
-	JZ           low1232
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low1233
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low1234
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low1234:
-	JMP stored1223
-
-low1233:
-	TESTQ  $0x00000001, AX
-	JZ     low1235
-	VMOVSS X3, 80(BX)(CX*1)
-
-low1235:
-	JMP stored1223
-
-low1232:
-	TESTQ     $0x00000002, AX
-	JZ        low1236
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low1237
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low1237:
-	JMP stored1223
-
-low1236:
-	TESTQ  $0x00000001, AX
-	JZ     low1238
-	VMOVSS X3, 64(BX)(CX*1)
-
-low1238:
-stored1223:
-	JMP done651
-
-fewer1203:
+fewer99:
 	CMPQ BX, $0x01
-	JNE  fewer1239
+	JNE  fewer103
 
 	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ      init+16(FP), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded1240
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded104
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1241:
+fold105:
 	VMOVUPS      (SI), Z3
-	VMOVUPS.Z    64(SI), K1, Z4
+	VMOVUPS      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1241
+	JNZ          fold105
 
-folded1240:
+folded104:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear1242
+	JNE    linear106
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear1242:
-	MOVQ          c+0(FP), BX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low1244
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low1245
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low1246
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low1247
-	VMOVSS        X1, 120(BX)
+linear106:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	JMP     done75
 
-low1247:
-	JMP stored1243
-
-low1246:
-	TESTQ  $0x00000001, AX
-	JZ     low1248
-	VMOVSS X1, 112(BX)
-
-low1248:
-	JMP stored1243
-
-low1245:
-	TESTQ     $0x00000002, AX
-	JZ        low1249
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1250
-	VMOVSS    X1, 104(BX)
-
-low1250:
-	JMP stored1243
-
-low1249:
-	TESTQ  $0x00000001, AX
-	JZ     low1251
-	VMOVSS X1, 96(BX)
-
-low1251:
-	JMP stored1243
-
-low1244:
-	TESTQ        $0x00000004, AX
-	JZ           low1252
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low1253
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low1254
-	VMOVSS       X1, 88(BX)
-
-low1254:
-	JMP stored1243
-
-low1253:
-	TESTQ  $0x00000001, AX
-	JZ     low1255
-	VMOVSS X1, 80(BX)
-
-low1255:
-	JMP stored1243
-
-low1252:
-	TESTQ     $0x00000002, AX
-	JZ        low1256
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low1257
-	VMOVSS    X1, 72(BX)
-
-low1257:
-	JMP stored1243
-
-low1256:
-	TESTQ  $0x00000001, AX
-	JZ     low1258
-	VMOVSS X1, 64(BX)
-
-low1258:
-stored1243:
-	JMP done651
-
-fewer1239:
-done651:
+fewer103:
+done75:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full647:
+full72:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest1260
+	JLT  rest108
 
-tile1259:
+tile107:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -9071,7 +2757,7 @@ tile1259:
 	VMOVUPS 64(BX)(DI*1), Z15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1262
+	JLE     folded110
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9082,7 +2768,7 @@ tile1259:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1263:
+fold111:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
@@ -9112,9 +2798,9 @@ fold1263:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1263
+	JNZ          fold111
 
-folded1262:
+folded110:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -9135,7 +2821,7 @@ folded1262:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear1264
+	JNE    linear112
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -9153,7 +2839,7 @@ folded1262:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear1264:
+linear112:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9194,11 +2880,11 @@ linear1264:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile1259
+	JGE     tile107
 
-rest1260:
+rest108:
 	CMPQ BX, $0x07
-	JNE  fewer1265
+	JNE  fewer113
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -9221,7 +2907,7 @@ rest1260:
 	VMOVUPS 64(BX)(DX*2), Z13
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1266
+	JLE     folded114
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9231,7 +2917,7 @@ rest1260:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1267:
+fold115:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI), Z16
 	ADDQ         DI, SI
@@ -9258,9 +2944,9 @@ fold1267:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1267
+	JNZ          fold115
 
-folded1266:
+folded114:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -9279,7 +2965,7 @@ folded1266:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear1268
+	JNE    linear116
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -9295,7 +2981,7 @@ folded1266:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear1268:
+linear116:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9314,11 +3000,11 @@ linear1268:
 	VMOVUPS Z11, 64(BX)(SI*1)
 	VMOVUPS Z12, (BX)(DX*2)
 	VMOVUPS Z13, 64(BX)(DX*2)
-	JMP     done1261
+	JMP     done109
 
-fewer1265:
+fewer113:
 	CMPQ BX, $0x06
-	JNE  fewer1269
+	JNE  fewer117
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -9339,7 +3025,7 @@ fewer1265:
 	VMOVUPS 64(BX)(SI*1), Z11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1270
+	JLE     folded118
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9349,7 +3035,7 @@ fewer1265:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1271:
+fold119:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	ADDQ         DI, SI
@@ -9373,9 +3059,9 @@ fold1271:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1271
+	JNZ          fold119
 
-folded1270:
+folded118:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -9392,7 +3078,7 @@ folded1270:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear1272
+	JNE    linear120
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -9406,7 +3092,7 @@ folded1270:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear1272:
+linear120:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9423,11 +3109,11 @@ linear1272:
 	VMOVUPS Z9, 64(BX)(CX*4)
 	VMOVUPS Z10, (BX)(SI*1)
 	VMOVUPS Z11, 64(BX)(SI*1)
-	JMP     done1261
+	JMP     done109
 
-fewer1269:
+fewer117:
 	CMPQ BX, $0x05
-	JNE  fewer1273
+	JNE  fewer121
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -9445,7 +3131,7 @@ fewer1269:
 	VMOVUPS 64(BX)(CX*4), Z9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1274
+	JLE     folded122
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9454,7 +3140,7 @@ fewer1269:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1275:
+fold123:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI), Z12
 	ADDQ         DI, SI
@@ -9475,9 +3161,9 @@ fold1275:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1275
+	JNZ          fold123
 
-folded1274:
+folded122:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -9492,7 +3178,7 @@ folded1274:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear1276
+	JNE    linear124
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -9504,7 +3190,7 @@ folded1274:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear1276:
+linear124:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9518,11 +3204,11 @@ linear1276:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	VMOVUPS Z8, (BX)(CX*4)
 	VMOVUPS Z9, 64(BX)(CX*4)
-	JMP     done1261
+	JMP     done109
 
-fewer1273:
+fewer121:
 	CMPQ BX, $0x04
-	JNE  fewer1277
+	JNE  fewer125
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -9538,7 +3224,7 @@ fewer1273:
 	VMOVUPS 64(BX)(DX*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1278
+	JLE     folded126
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9547,7 +3233,7 @@ fewer1273:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1279:
+fold127:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI), Z10
 	ADDQ         DI, SI
@@ -9565,9 +3251,9 @@ fold1279:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1279
+	JNZ          fold127
 
-folded1278:
+folded126:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -9580,7 +3266,7 @@ folded1278:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear1280
+	JNE    linear128
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -9590,7 +3276,7 @@ folded1278:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear1280:
+linear128:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9602,11 +3288,11 @@ linear1280:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	VMOVUPS Z6, (BX)(DX*1)
 	VMOVUPS Z7, 64(BX)(DX*1)
-	JMP     done1261
+	JMP     done109
 
-fewer1277:
+fewer125:
 	CMPQ BX, $0x03
-	JNE  fewer1281
+	JNE  fewer129
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -9619,7 +3305,7 @@ fewer1277:
 	VMOVUPS 64(BX)(CX*2), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1282
+	JLE     folded130
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9627,7 +3313,7 @@ fewer1277:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1283:
+fold131:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	ADDQ         DI, SI
@@ -9642,9 +3328,9 @@ fold1283:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1283
+	JNZ          fold131
 
-folded1282:
+folded130:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -9655,7 +3341,7 @@ folded1282:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear1284
+	JNE    linear132
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -9663,7 +3349,7 @@ folded1282:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear1284:
+linear132:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -9672,11 +3358,11 @@ linear1284:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
 	VMOVUPS Z5, 64(BX)(CX*2)
-	JMP     done1261
+	JMP     done109
 
-fewer1281:
+fewer129:
 	CMPQ BX, $0x02
-	JNE  fewer1285
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -9687,7 +3373,7 @@ fewer1281:
 	VMOVUPS 64(BX)(CX*1), Z3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1286
+	JLE     folded134
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9695,7 +3381,7 @@ fewer1281:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1287:
+fold135:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI), Z6
 	ADDQ         DI, SI
@@ -9707,9 +3393,9 @@ fold1287:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1287
+	JNZ          fold135
 
-folded1286:
+folded134:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -9718,24 +3404,24 @@ folded1286:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear1288
+	JNE    linear136
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear1288:
+linear136:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, (BX)(CX*1)
 	VMOVUPS Z3, 64(BX)(CX*1)
-	JMP     done1261
+	JMP     done109
 
-fewer1285:
+fewer133:
 	CMPQ BX, $0x01
-	JNE  fewer1289
+	JNE  fewer137
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -9743,7 +3429,7 @@ fewer1285:
 	VMOVUPS 64(BX), Z1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1290
+	JLE     folded138
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9751,7 +3437,7 @@ fewer1285:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1291:
+fold139:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI), Z4
 	ADDQ         DI, SI
@@ -9760,34 +3446,34 @@ fold1291:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1291
+	JNZ          fold139
 
-folded1290:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear1292
+	JNE    linear140
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear1292:
+linear140:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	JMP     done1261
+	JMP     done109
 
-fewer1289:
-done1261:
+fewer137:
+done109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower648:
+narrower71:
 	CMPQ  AX, $0x10
-	JE    full1293
+	JE    full142
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -9795,9 +3481,9 @@ narrower648:
 	KMOVW BX, K1
 	MOVQ  rows+72(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest1296
+	JLT   rest144
 
-tile1295:
+tile143:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -9814,7 +3500,7 @@ tile1295:
 	VMOVUPS.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1298
+	JLE       folded146
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9825,7 +3511,7 @@ tile1295:
 	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1299:
+fold147:
 	VMOVUPS.Z    (SI), K1, Z9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
@@ -9846,9 +3532,9 @@ fold1299:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1299
+	JNZ          fold147
 
-folded1298:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -9861,7 +3547,7 @@ folded1298:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear1300
+	JNE    linear148
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -9871,732 +3557,732 @@ folded1298:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear1300:
+linear148:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000008, AX
-	JZ            low1302
+	JZ            low150
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1303
+	JZ            low151
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1304
+	JZ            low152
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1305
+	JZ            low153
 	VMOVSS        X0, 56(BX)
 
-low1305:
-	JMP stored1301
+low153:
+	JMP stored149
 
-low1304:
+low152:
 	TESTQ  $0x00000001, AX
-	JZ     low1306
+	JZ     low154
 	VMOVSS X0, 48(BX)
 
-low1306:
-	JMP stored1301
+low154:
+	JMP stored149
 
-low1303:
+low151:
 	TESTQ     $0x00000002, AX
-	JZ        low1307
+	JZ        low155
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1308
+	JZ        low156
 	VMOVSS    X0, 40(BX)
 
-low1308:
-	JMP stored1301
+low156:
+	JMP stored149
 
-low1307:
+low155:
 	TESTQ  $0x00000001, AX
-	JZ     low1309
+	JZ     low157
 	VMOVSS X0, 32(BX)
 
-low1309:
-	JMP stored1301
+low157:
+	JMP stored149
 
-low1302:
+low150:
 	TESTQ        $0x00000004, AX
-	JZ           low1310
+	JZ           low158
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1311
+	JZ           low159
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1312
+	JZ           low160
 	VMOVSS       X0, 24(BX)
 
-low1312:
-	JMP stored1301
+low160:
+	JMP stored149
 
-low1311:
+low159:
 	TESTQ  $0x00000001, AX
-	JZ     low1313
+	JZ     low161
 	VMOVSS X0, 16(BX)
 
-low1313:
-	JMP stored1301
+low161:
+	JMP stored149
 
-low1310:
+low158:
 	TESTQ     $0x00000002, AX
-	JZ        low1314
+	JZ        low162
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1315
+	JZ        low163
 	VMOVSS    X0, 8(BX)
 
-low1315:
-	JMP stored1301
+low163:
+	JMP stored149
 
-low1314:
+low162:
 	TESTQ  $0x00000001, AX
-	JZ     low1316
+	JZ     low164
 	VMOVSS X0, (BX)
 
-low1316:
-stored1301:
+low164:
+stored149:
 	TESTQ         $0x00000008, AX
-	JZ            low1318
+	JZ            low166
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1319
+	JZ            low167
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1320
+	JZ            low168
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1321
+	JZ            low169
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low1321:
-	JMP stored1317
+low169:
+	JMP stored165
 
-low1320:
+low168:
 	TESTQ  $0x00000001, AX
-	JZ     low1322
+	JZ     low170
 	VMOVSS X1, 48(BX)(CX*1)
 
-low1322:
-	JMP stored1317
+low170:
+	JMP stored165
 
-low1319:
+low167:
 	TESTQ     $0x00000002, AX
-	JZ        low1323
+	JZ        low171
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1324
+	JZ        low172
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low1324:
-	JMP stored1317
+low172:
+	JMP stored165
 
-low1323:
+low171:
 	TESTQ  $0x00000001, AX
-	JZ     low1325
+	JZ     low173
 	VMOVSS X1, 32(BX)(CX*1)
 
-low1325:
-	JMP stored1317
+low173:
+	JMP stored165
 
-low1318:
+low166:
 	TESTQ        $0x00000004, AX
-	JZ           low1326
+	JZ           low174
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1327
+	JZ           low175
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1328
+	JZ           low176
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low1328:
-	JMP stored1317
+low176:
+	JMP stored165
 
-low1327:
+low175:
 	TESTQ  $0x00000001, AX
-	JZ     low1329
+	JZ     low177
 	VMOVSS X1, 16(BX)(CX*1)
 
-low1329:
-	JMP stored1317
+low177:
+	JMP stored165
 
-low1326:
+low174:
 	TESTQ     $0x00000002, AX
-	JZ        low1330
+	JZ        low178
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1331
+	JZ        low179
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low1331:
-	JMP stored1317
+low179:
+	JMP stored165
 
-low1330:
+low178:
 	TESTQ  $0x00000001, AX
-	JZ     low1332
+	JZ     low180
 	VMOVSS X1, (BX)(CX*1)
 
-low1332:
-stored1317:
+low180:
+stored165:
 	TESTQ         $0x00000008, AX
-	JZ            low1334
+	JZ            low182
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low1335
+	JZ            low183
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low1336
+	JZ            low184
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1337
+	JZ            low185
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low1337:
-	JMP stored1333
+low185:
+	JMP stored181
 
-low1336:
+low184:
 	TESTQ  $0x00000001, AX
-	JZ     low1338
+	JZ     low186
 	VMOVSS X2, 48(BX)(CX*2)
 
-low1338:
-	JMP stored1333
+low186:
+	JMP stored181
 
-low1335:
+low183:
 	TESTQ     $0x00000002, AX
-	JZ        low1339
+	JZ        low187
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1340
+	JZ        low188
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low1340:
-	JMP stored1333
+low188:
+	JMP stored181
 
-low1339:
+low187:
 	TESTQ  $0x00000001, AX
-	JZ     low1341
+	JZ     low189
 	VMOVSS X2, 32(BX)(CX*2)
 
-low1341:
-	JMP stored1333
+low189:
+	JMP stored181
 
-low1334:
+low182:
 	TESTQ        $0x00000004, AX
-	JZ           low1342
+	JZ           low190
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low1343
+	JZ           low191
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1344
+	JZ           low192
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low1344:
-	JMP stored1333
+low192:
+	JMP stored181
 
-low1343:
+low191:
 	TESTQ  $0x00000001, AX
-	JZ     low1345
+	JZ     low193
 	VMOVSS X2, 16(BX)(CX*2)
 
-low1345:
-	JMP stored1333
+low193:
+	JMP stored181
 
-low1342:
+low190:
 	TESTQ     $0x00000002, AX
-	JZ        low1346
+	JZ        low194
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1347
+	JZ        low195
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low1347:
-	JMP stored1333
+low195:
+	JMP stored181
 
-low1346:
+low194:
 	TESTQ  $0x00000001, AX
-	JZ     low1348
+	JZ     low196
 	VMOVSS X2, (BX)(CX*2)
 
-low1348:
-stored1333:
+low196:
+stored181:
 	TESTQ         $0x00000008, AX
-	JZ            low1350
+	JZ            low198
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low1351
+	JZ            low199
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low1352
+	JZ            low200
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low1353
+	JZ            low201
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low1353:
-	JMP stored1349
+low201:
+	JMP stored197
 
-low1352:
+low200:
 	TESTQ  $0x00000001, AX
-	JZ     low1354
+	JZ     low202
 	VMOVSS X3, 48(BX)(DX*1)
 
-low1354:
-	JMP stored1349
+low202:
+	JMP stored197
 
-low1351:
+low199:
 	TESTQ     $0x00000002, AX
-	JZ        low1355
+	JZ        low203
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1356
+	JZ        low204
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low1356:
-	JMP stored1349
+low204:
+	JMP stored197
 
-low1355:
+low203:
 	TESTQ  $0x00000001, AX
-	JZ     low1357
+	JZ     low205
 	VMOVSS X3, 32(BX)(DX*1)
 
-low1357:
-	JMP stored1349
+low205:
+	JMP stored197
 
-low1350:
+low198:
 	TESTQ        $0x00000004, AX
-	JZ           low1358
+	JZ           low206
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low1359
+	JZ           low207
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low1360
+	JZ           low208
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low1360:
-	JMP stored1349
+low208:
+	JMP stored197
 
-low1359:
+low207:
 	TESTQ  $0x00000001, AX
-	JZ     low1361
+	JZ     low209
 	VMOVSS X3, 16(BX)(DX*1)
 
-low1361:
-	JMP stored1349
+low209:
+	JMP stored197
 
-low1358:
+low206:
 	TESTQ     $0x00000002, AX
-	JZ        low1362
+	JZ        low210
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1363
+	JZ        low211
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low1363:
-	JMP stored1349
+low211:
+	JMP stored197
 
-low1362:
+low210:
 	TESTQ  $0x00000001, AX
-	JZ     low1364
+	JZ     low212
 	VMOVSS X3, (BX)(DX*1)
 
-low1364:
-stored1349:
+low212:
+stored197:
 	TESTQ         $0x00000008, AX
-	JZ            low1366
+	JZ            low214
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low1367
+	JZ            low215
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low1368
+	JZ            low216
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low1369
+	JZ            low217
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low1369:
-	JMP stored1365
+low217:
+	JMP stored213
 
-low1368:
+low216:
 	TESTQ  $0x00000001, AX
-	JZ     low1370
+	JZ     low218
 	VMOVSS X4, 48(BX)(CX*4)
 
-low1370:
-	JMP stored1365
+low218:
+	JMP stored213
 
-low1367:
+low215:
 	TESTQ     $0x00000002, AX
-	JZ        low1371
+	JZ        low219
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low1372
+	JZ        low220
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low1372:
-	JMP stored1365
+low220:
+	JMP stored213
 
-low1371:
+low219:
 	TESTQ  $0x00000001, AX
-	JZ     low1373
+	JZ     low221
 	VMOVSS X4, 32(BX)(CX*4)
 
-low1373:
-	JMP stored1365
+low221:
+	JMP stored213
 
-low1366:
+low214:
 	TESTQ        $0x00000004, AX
-	JZ           low1374
+	JZ           low222
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low1375
+	JZ           low223
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low1376
+	JZ           low224
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low1376:
-	JMP stored1365
+low224:
+	JMP stored213
 
-low1375:
+low223:
 	TESTQ  $0x00000001, AX
-	JZ     low1377
+	JZ     low225
 	VMOVSS X4, 16(BX)(CX*4)
 
-low1377:
-	JMP stored1365
+low225:
+	JMP stored213
 
-low1374:
+low222:
 	TESTQ     $0x00000002, AX
-	JZ        low1378
+	JZ        low226
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low1379
+	JZ        low227
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low1379:
-	JMP stored1365
+low227:
+	JMP stored213
 
-low1378:
+low226:
 	TESTQ  $0x00000001, AX
-	JZ     low1380
+	JZ     low228
 	VMOVSS X4, (BX)(CX*4)
 
-low1380:
-stored1365:
+low228:
+stored213:
 	TESTQ         $0x00000008, AX
-	JZ            low1382
+	JZ            low230
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low1383
+	JZ            low231
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low1384
+	JZ            low232
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low1385
+	JZ            low233
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low1385:
-	JMP stored1381
+low233:
+	JMP stored229
 
-low1384:
+low232:
 	TESTQ  $0x00000001, AX
-	JZ     low1386
+	JZ     low234
 	VMOVSS X5, 48(BX)(SI*1)
 
-low1386:
-	JMP stored1381
+low234:
+	JMP stored229
 
-low1383:
+low231:
 	TESTQ     $0x00000002, AX
-	JZ        low1387
+	JZ        low235
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low1388
+	JZ        low236
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low1388:
-	JMP stored1381
+low236:
+	JMP stored229
 
-low1387:
+low235:
 	TESTQ  $0x00000001, AX
-	JZ     low1389
+	JZ     low237
 	VMOVSS X5, 32(BX)(SI*1)
 
-low1389:
-	JMP stored1381
+low237:
+	JMP stored229
 
-low1382:
+low230:
 	TESTQ        $0x00000004, AX
-	JZ           low1390
+	JZ           low238
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low1391
+	JZ           low239
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low1392
+	JZ           low240
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low1392:
-	JMP stored1381
+low240:
+	JMP stored229
 
-low1391:
+low239:
 	TESTQ  $0x00000001, AX
-	JZ     low1393
+	JZ     low241
 	VMOVSS X5, 16(BX)(SI*1)
 
-low1393:
-	JMP stored1381
+low241:
+	JMP stored229
 
-low1390:
+low238:
 	TESTQ     $0x00000002, AX
-	JZ        low1394
+	JZ        low242
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low1395
+	JZ        low243
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low1395:
-	JMP stored1381
+low243:
+	JMP stored229
 
-low1394:
+low242:
 	TESTQ  $0x00000001, AX
-	JZ     low1396
+	JZ     low244
 	VMOVSS X5, (BX)(SI*1)
 
-low1396:
-stored1381:
+low244:
+stored229:
 	TESTQ         $0x00000008, AX
-	JZ            low1398
+	JZ            low246
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000004, AX
-	JZ            low1399
+	JZ            low247
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000002, AX
-	JZ            low1400
+	JZ            low248
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low1401
+	JZ            low249
 	VMOVSS        X6, 56(BX)(DX*2)
 
-low1401:
-	JMP stored1397
+low249:
+	JMP stored245
 
-low1400:
+low248:
 	TESTQ  $0x00000001, AX
-	JZ     low1402
+	JZ     low250
 	VMOVSS X6, 48(BX)(DX*2)
 
-low1402:
-	JMP stored1397
+low250:
+	JMP stored245
 
-low1399:
+low247:
 	TESTQ     $0x00000002, AX
-	JZ        low1403
+	JZ        low251
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low1404
+	JZ        low252
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low1404:
-	JMP stored1397
+low252:
+	JMP stored245
 
-low1403:
+low251:
 	TESTQ  $0x00000001, AX
-	JZ     low1405
+	JZ     low253
 	VMOVSS X6, 32(BX)(DX*2)
 
-low1405:
-	JMP stored1397
+low253:
+	JMP stored245
 
-low1398:
+low246:
 	TESTQ        $0x00000004, AX
-	JZ           low1406
+	JZ           low254
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low1407
+	JZ           low255
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low1408
+	JZ           low256
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low1408:
-	JMP stored1397
+low256:
+	JMP stored245
 
-low1407:
+low255:
 	TESTQ  $0x00000001, AX
-	JZ     low1409
+	JZ     low257
 	VMOVSS X6, 16(BX)(DX*2)
 
-low1409:
-	JMP stored1397
+low257:
+	JMP stored245
 
-low1406:
+low254:
 	TESTQ     $0x00000002, AX
-	JZ        low1410
+	JZ        low258
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low1411
+	JZ        low259
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low1411:
-	JMP stored1397
+low259:
+	JMP stored245
 
-low1410:
+low258:
 	TESTQ  $0x00000001, AX
-	JZ     low1412
+	JZ     low260
 	VMOVSS X6, (BX)(DX*2)
 
-low1412:
-stored1397:
+low260:
+stored245:
 	TESTQ         $0x00000008, AX
-	JZ            low1414
+	JZ            low262
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000004, AX
-	JZ            low1415
+	JZ            low263
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000002, AX
-	JZ            low1416
+	JZ            low264
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low1417
+	JZ            low265
 	VMOVSS        X7, 56(BX)(DI*1)
 
-low1417:
-	JMP stored1413
+low265:
+	JMP stored261
 
-low1416:
+low264:
 	TESTQ  $0x00000001, AX
-	JZ     low1418
+	JZ     low266
 	VMOVSS X7, 48(BX)(DI*1)
 
-low1418:
-	JMP stored1413
+low266:
+	JMP stored261
 
-low1415:
+low263:
 	TESTQ     $0x00000002, AX
-	JZ        low1419
+	JZ        low267
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low1420
+	JZ        low268
 	VMOVSS    X7, 40(BX)(DI*1)
 
-low1420:
-	JMP stored1413
+low268:
+	JMP stored261
 
-low1419:
+low267:
 	TESTQ  $0x00000001, AX
-	JZ     low1421
+	JZ     low269
 	VMOVSS X7, 32(BX)(DI*1)
 
-low1421:
-	JMP stored1413
+low269:
+	JMP stored261
 
-low1414:
+low262:
 	TESTQ        $0x00000004, AX
-	JZ           low1422
+	JZ           low270
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low1423
+	JZ           low271
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low1424
+	JZ           low272
 	VMOVSS       X7, 24(BX)(DI*1)
 
-low1424:
-	JMP stored1413
+low272:
+	JMP stored261
 
-low1423:
+low271:
 	TESTQ  $0x00000001, AX
-	JZ     low1425
+	JZ     low273
 	VMOVSS X7, 16(BX)(DI*1)
 
-low1425:
-	JMP stored1413
+low273:
+	JMP stored261
 
-low1422:
+low270:
 	TESTQ     $0x00000002, AX
-	JZ        low1426
+	JZ        low274
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low1427
+	JZ        low275
 	VMOVSS    X7, 8(BX)(DI*1)
 
-low1427:
-	JMP stored1413
+low275:
+	JMP stored261
 
-low1426:
+low274:
 	TESTQ  $0x00000001, AX
-	JZ     low1428
+	JZ     low276
 	VMOVSS X7, (BX)(DI*1)
 
-low1428:
-stored1413:
+low276:
+stored261:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -10616,11 +4302,11 @@ stored1413:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile1295
+	JGE    tile143
 
-rest1296:
+rest144:
 	CMPQ BX, $0x07
-	JNE  fewer1429
+	JNE  fewer277
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -10636,7 +4322,7 @@ rest1296:
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1430
+	JLE       folded278
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -10646,7 +4332,7 @@ rest1296:
 	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1431:
+fold279:
 	VMOVUPS.Z    (SI), K1, Z8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z7
@@ -10665,9 +4351,9 @@ fold1431:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1431
+	JNZ          fold279
 
-folded1430:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -10679,7 +4365,7 @@ folded1430:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear1432
+	JNE    linear280
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -10688,646 +4374,646 @@ folded1430:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear1432:
+linear280:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low1434
+	JZ            low282
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1435
+	JZ            low283
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1436
+	JZ            low284
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1437
+	JZ            low285
 	VMOVSS        X0, 56(BX)
 
-low1437:
-	JMP stored1433
+low285:
+	JMP stored281
 
-low1436:
+low284:
 	TESTQ  $0x00000001, AX
-	JZ     low1438
+	JZ     low286
 	VMOVSS X0, 48(BX)
 
-low1438:
-	JMP stored1433
+low286:
+	JMP stored281
 
-low1435:
+low283:
 	TESTQ     $0x00000002, AX
-	JZ        low1439
+	JZ        low287
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1440
+	JZ        low288
 	VMOVSS    X0, 40(BX)
 
-low1440:
-	JMP stored1433
+low288:
+	JMP stored281
 
-low1439:
+low287:
 	TESTQ  $0x00000001, AX
-	JZ     low1441
+	JZ     low289
 	VMOVSS X0, 32(BX)
 
-low1441:
-	JMP stored1433
+low289:
+	JMP stored281
 
-low1434:
+low282:
 	TESTQ        $0x00000004, AX
-	JZ           low1442
+	JZ           low290
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1443
+	JZ           low291
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1444
+	JZ           low292
 	VMOVSS       X0, 24(BX)
 
-low1444:
-	JMP stored1433
+low292:
+	JMP stored281
 
-low1443:
+low291:
 	TESTQ  $0x00000001, AX
-	JZ     low1445
+	JZ     low293
 	VMOVSS X0, 16(BX)
 
-low1445:
-	JMP stored1433
+low293:
+	JMP stored281
 
-low1442:
+low290:
 	TESTQ     $0x00000002, AX
-	JZ        low1446
+	JZ        low294
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1447
+	JZ        low295
 	VMOVSS    X0, 8(BX)
 
-low1447:
-	JMP stored1433
+low295:
+	JMP stored281
 
-low1446:
+low294:
 	TESTQ  $0x00000001, AX
-	JZ     low1448
+	JZ     low296
 	VMOVSS X0, (BX)
 
-low1448:
-stored1433:
+low296:
+stored281:
 	TESTQ         $0x00000008, AX
-	JZ            low1450
+	JZ            low298
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1451
+	JZ            low299
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1452
+	JZ            low300
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1453
+	JZ            low301
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low1453:
-	JMP stored1449
+low301:
+	JMP stored297
 
-low1452:
+low300:
 	TESTQ  $0x00000001, AX
-	JZ     low1454
+	JZ     low302
 	VMOVSS X1, 48(BX)(CX*1)
 
-low1454:
-	JMP stored1449
+low302:
+	JMP stored297
 
-low1451:
+low299:
 	TESTQ     $0x00000002, AX
-	JZ        low1455
+	JZ        low303
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1456
+	JZ        low304
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low1456:
-	JMP stored1449
+low304:
+	JMP stored297
 
-low1455:
+low303:
 	TESTQ  $0x00000001, AX
-	JZ     low1457
+	JZ     low305
 	VMOVSS X1, 32(BX)(CX*1)
 
-low1457:
-	JMP stored1449
+low305:
+	JMP stored297
 
-low1450:
+low298:
 	TESTQ        $0x00000004, AX
-	JZ           low1458
+	JZ           low306
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1459
+	JZ           low307
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1460
+	JZ           low308
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low1460:
-	JMP stored1449
+low308:
+	JMP stored297
 
-low1459:
+low307:
 	TESTQ  $0x00000001, AX
-	JZ     low1461
+	JZ     low309
 	VMOVSS X1, 16(BX)(CX*1)
 
-low1461:
-	JMP stored1449
+low309:
+	JMP stored297
 
-low1458:
+low306:
 	TESTQ     $0x00000002, AX
-	JZ        low1462
+	JZ        low310
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1463
+	JZ        low311
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low1463:
-	JMP stored1449
+low311:
+	JMP stored297
 
-low1462:
+low310:
 	TESTQ  $0x00000001, AX
-	JZ     low1464
+	JZ     low312
 	VMOVSS X1, (BX)(CX*1)
 
-low1464:
-stored1449:
+low312:
+stored297:
 	TESTQ         $0x00000008, AX
-	JZ            low1466
+	JZ            low314
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low1467
+	JZ            low315
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low1468
+	JZ            low316
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1469
+	JZ            low317
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low1469:
-	JMP stored1465
+low317:
+	JMP stored313
 
-low1468:
+low316:
 	TESTQ  $0x00000001, AX
-	JZ     low1470
+	JZ     low318
 	VMOVSS X2, 48(BX)(CX*2)
 
-low1470:
-	JMP stored1465
+low318:
+	JMP stored313
 
-low1467:
+low315:
 	TESTQ     $0x00000002, AX
-	JZ        low1471
+	JZ        low319
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1472
+	JZ        low320
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low1472:
-	JMP stored1465
+low320:
+	JMP stored313
 
-low1471:
+low319:
 	TESTQ  $0x00000001, AX
-	JZ     low1473
+	JZ     low321
 	VMOVSS X2, 32(BX)(CX*2)
 
-low1473:
-	JMP stored1465
+low321:
+	JMP stored313
 
-low1466:
+low314:
 	TESTQ        $0x00000004, AX
-	JZ           low1474
+	JZ           low322
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low1475
+	JZ           low323
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1476
+	JZ           low324
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low1476:
-	JMP stored1465
+low324:
+	JMP stored313
 
-low1475:
+low323:
 	TESTQ  $0x00000001, AX
-	JZ     low1477
+	JZ     low325
 	VMOVSS X2, 16(BX)(CX*2)
 
-low1477:
-	JMP stored1465
+low325:
+	JMP stored313
 
-low1474:
+low322:
 	TESTQ     $0x00000002, AX
-	JZ        low1478
+	JZ        low326
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1479
+	JZ        low327
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low1479:
-	JMP stored1465
+low327:
+	JMP stored313
 
-low1478:
+low326:
 	TESTQ  $0x00000001, AX
-	JZ     low1480
+	JZ     low328
 	VMOVSS X2, (BX)(CX*2)
 
-low1480:
-stored1465:
+low328:
+stored313:
 	TESTQ         $0x00000008, AX
-	JZ            low1482
+	JZ            low330
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low1483
+	JZ            low331
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low1484
+	JZ            low332
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low1485
+	JZ            low333
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low1485:
-	JMP stored1481
+low333:
+	JMP stored329
 
-low1484:
+low332:
 	TESTQ  $0x00000001, AX
-	JZ     low1486
+	JZ     low334
 	VMOVSS X3, 48(BX)(DX*1)
 
-low1486:
-	JMP stored1481
+low334:
+	JMP stored329
 
-low1483:
+low331:
 	TESTQ     $0x00000002, AX
-	JZ        low1487
+	JZ        low335
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1488
+	JZ        low336
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low1488:
-	JMP stored1481
+low336:
+	JMP stored329
 
-low1487:
+low335:
 	TESTQ  $0x00000001, AX
-	JZ     low1489
+	JZ     low337
 	VMOVSS X3, 32(BX)(DX*1)
 
-low1489:
-	JMP stored1481
+low337:
+	JMP stored329
 
-low1482:
+low330:
 	TESTQ        $0x00000004, AX
-	JZ           low1490
+	JZ           low338
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low1491
+	JZ           low339
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low1492
+	JZ           low340
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low1492:
-	JMP stored1481
+low340:
+	JMP stored329
 
-low1491:
+low339:
 	TESTQ  $0x00000001, AX
-	JZ     low1493
+	JZ     low341
 	VMOVSS X3, 16(BX)(DX*1)
 
-low1493:
-	JMP stored1481
+low341:
+	JMP stored329
 
-low1490:
+low338:
 	TESTQ     $0x00000002, AX
-	JZ        low1494
+	JZ        low342
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1495
+	JZ        low343
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low1495:
-	JMP stored1481
+low343:
+	JMP stored329
 
-low1494:
+low342:
 	TESTQ  $0x00000001, AX
-	JZ     low1496
+	JZ     low344
 	VMOVSS X3, (BX)(DX*1)
 
-low1496:
-stored1481:
+low344:
+stored329:
 	TESTQ         $0x00000008, AX
-	JZ            low1498
+	JZ            low346
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low1499
+	JZ            low347
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low1500
+	JZ            low348
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low1501
+	JZ            low349
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low1501:
-	JMP stored1497
+low349:
+	JMP stored345
 
-low1500:
+low348:
 	TESTQ  $0x00000001, AX
-	JZ     low1502
+	JZ     low350
 	VMOVSS X4, 48(BX)(CX*4)
 
-low1502:
-	JMP stored1497
+low350:
+	JMP stored345
 
-low1499:
+low347:
 	TESTQ     $0x00000002, AX
-	JZ        low1503
+	JZ        low351
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low1504
+	JZ        low352
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low1504:
-	JMP stored1497
+low352:
+	JMP stored345
 
-low1503:
+low351:
 	TESTQ  $0x00000001, AX
-	JZ     low1505
+	JZ     low353
 	VMOVSS X4, 32(BX)(CX*4)
 
-low1505:
-	JMP stored1497
+low353:
+	JMP stored345
 
-low1498:
+low346:
 	TESTQ        $0x00000004, AX
-	JZ           low1506
+	JZ           low354
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low1507
+	JZ           low355
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low1508
+	JZ           low356
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low1508:
-	JMP stored1497
+low356:
+	JMP stored345
 
-low1507:
+low355:
 	TESTQ  $0x00000001, AX
-	JZ     low1509
+	JZ     low357
 	VMOVSS X4, 16(BX)(CX*4)
 
-low1509:
-	JMP stored1497
+low357:
+	JMP stored345
 
-low1506:
+low354:
 	TESTQ     $0x00000002, AX
-	JZ        low1510
+	JZ        low358
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low1511
+	JZ        low359
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low1511:
-	JMP stored1497
+low359:
+	JMP stored345
 
-low1510:
+low358:
 	TESTQ  $0x00000001, AX
-	JZ     low1512
+	JZ     low360
 	VMOVSS X4, (BX)(CX*4)
 
-low1512:
-stored1497:
+low360:
+stored345:
 	TESTQ         $0x00000008, AX
-	JZ            low1514
+	JZ            low362
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low1515
+	JZ            low363
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low1516
+	JZ            low364
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low1517
+	JZ            low365
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low1517:
-	JMP stored1513
+low365:
+	JMP stored361
 
-low1516:
+low364:
 	TESTQ  $0x00000001, AX
-	JZ     low1518
+	JZ     low366
 	VMOVSS X5, 48(BX)(SI*1)
 
-low1518:
-	JMP stored1513
+low366:
+	JMP stored361
 
-low1515:
+low363:
 	TESTQ     $0x00000002, AX
-	JZ        low1519
+	JZ        low367
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low1520
+	JZ        low368
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low1520:
-	JMP stored1513
+low368:
+	JMP stored361
 
-low1519:
+low367:
 	TESTQ  $0x00000001, AX
-	JZ     low1521
+	JZ     low369
 	VMOVSS X5, 32(BX)(SI*1)
 
-low1521:
-	JMP stored1513
+low369:
+	JMP stored361
 
-low1514:
+low362:
 	TESTQ        $0x00000004, AX
-	JZ           low1522
+	JZ           low370
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low1523
+	JZ           low371
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low1524
+	JZ           low372
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low1524:
-	JMP stored1513
+low372:
+	JMP stored361
 
-low1523:
+low371:
 	TESTQ  $0x00000001, AX
-	JZ     low1525
+	JZ     low373
 	VMOVSS X5, 16(BX)(SI*1)
 
-low1525:
-	JMP stored1513
+low373:
+	JMP stored361
 
-low1522:
+low370:
 	TESTQ     $0x00000002, AX
-	JZ        low1526
+	JZ        low374
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low1527
+	JZ        low375
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low1527:
-	JMP stored1513
+low375:
+	JMP stored361
 
-low1526:
+low374:
 	TESTQ  $0x00000001, AX
-	JZ     low1528
+	JZ     low376
 	VMOVSS X5, (BX)(SI*1)
 
-low1528:
-stored1513:
+low376:
+stored361:
 	TESTQ         $0x00000008, AX
-	JZ            low1530
+	JZ            low378
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000004, AX
-	JZ            low1531
+	JZ            low379
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000002, AX
-	JZ            low1532
+	JZ            low380
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low1533
+	JZ            low381
 	VMOVSS        X6, 56(BX)(DX*2)
 
-low1533:
-	JMP stored1529
+low381:
+	JMP stored377
 
-low1532:
+low380:
 	TESTQ  $0x00000001, AX
-	JZ     low1534
+	JZ     low382
 	VMOVSS X6, 48(BX)(DX*2)
 
-low1534:
-	JMP stored1529
+low382:
+	JMP stored377
 
-low1531:
+low379:
 	TESTQ     $0x00000002, AX
-	JZ        low1535
+	JZ        low383
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low1536
+	JZ        low384
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low1536:
-	JMP stored1529
+low384:
+	JMP stored377
 
-low1535:
+low383:
 	TESTQ  $0x00000001, AX
-	JZ     low1537
+	JZ     low385
 	VMOVSS X6, 32(BX)(DX*2)
 
-low1537:
-	JMP stored1529
+low385:
+	JMP stored377
 
-low1530:
+low378:
 	TESTQ        $0x00000004, AX
-	JZ           low1538
+	JZ           low386
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low1539
+	JZ           low387
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low1540
+	JZ           low388
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low1540:
-	JMP stored1529
+low388:
+	JMP stored377
 
-low1539:
+low387:
 	TESTQ  $0x00000001, AX
-	JZ     low1541
+	JZ     low389
 	VMOVSS X6, 16(BX)(DX*2)
 
-low1541:
-	JMP stored1529
+low389:
+	JMP stored377
 
-low1538:
+low386:
 	TESTQ     $0x00000002, AX
-	JZ        low1542
+	JZ        low390
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low1543
+	JZ        low391
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low1543:
-	JMP stored1529
+low391:
+	JMP stored377
 
-low1542:
+low390:
 	TESTQ  $0x00000001, AX
-	JZ     low1544
+	JZ     low392
 	VMOVSS X6, (BX)(DX*2)
 
-low1544:
-stored1529:
-	JMP done1297
+low392:
+stored377:
+	JMP done145
 
-fewer1429:
+fewer277:
 	CMPQ BX, $0x06
-	JNE  fewer1545
+	JNE  fewer393
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -11342,7 +5028,7 @@ fewer1429:
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1546
+	JLE       folded394
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -11352,7 +5038,7 @@ fewer1429:
 	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1547:
+fold395:
 	VMOVUPS.Z    (SI), K1, Z7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
@@ -11369,9 +5055,9 @@ fold1547:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1547
+	JNZ          fold395
 
-folded1546:
+folded394:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -11382,7 +5068,7 @@ folded1546:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear1548
+	JNE    linear396
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -11390,556 +5076,556 @@ folded1546:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear1548:
+linear396:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low1550
+	JZ            low398
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1551
+	JZ            low399
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1552
+	JZ            low400
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1553
+	JZ            low401
 	VMOVSS        X0, 56(BX)
 
-low1553:
-	JMP stored1549
+low401:
+	JMP stored397
 
-low1552:
+low400:
 	TESTQ  $0x00000001, AX
-	JZ     low1554
+	JZ     low402
 	VMOVSS X0, 48(BX)
 
-low1554:
-	JMP stored1549
+low402:
+	JMP stored397
 
-low1551:
+low399:
 	TESTQ     $0x00000002, AX
-	JZ        low1555
+	JZ        low403
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1556
+	JZ        low404
 	VMOVSS    X0, 40(BX)
 
-low1556:
-	JMP stored1549
+low404:
+	JMP stored397
 
-low1555:
+low403:
 	TESTQ  $0x00000001, AX
-	JZ     low1557
+	JZ     low405
 	VMOVSS X0, 32(BX)
 
-low1557:
-	JMP stored1549
+low405:
+	JMP stored397
 
-low1550:
+low398:
 	TESTQ        $0x00000004, AX
-	JZ           low1558
+	JZ           low406
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1559
+	JZ           low407
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1560
+	JZ           low408
 	VMOVSS       X0, 24(BX)
 
-low1560:
-	JMP stored1549
+low408:
+	JMP stored397
 
-low1559:
+low407:
 	TESTQ  $0x00000001, AX
-	JZ     low1561
+	JZ     low409
 	VMOVSS X0, 16(BX)
 
-low1561:
-	JMP stored1549
+low409:
+	JMP stored397
 
-low1558:
+low406:
 	TESTQ     $0x00000002, AX
-	JZ        low1562
+	JZ        low410
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1563
+	JZ        low411
 	VMOVSS    X0, 8(BX)
 
-low1563:
-	JMP stored1549
+low411:
+	JMP stored397
 
-low1562:
+low410:
 	TESTQ  $0x00000001, AX
-	JZ     low1564
+	JZ     low412
 	VMOVSS X0, (BX)
 
-low1564:
-stored1549:
+low412:
+stored397:
 	TESTQ         $0x00000008, AX
-	JZ            low1566
+	JZ            low414
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1567
+	JZ            low415
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1568
+	JZ            low416
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1569
+	JZ            low417
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low1569:
-	JMP stored1565
+low417:
+	JMP stored413
 
-low1568:
+low416:
 	TESTQ  $0x00000001, AX
-	JZ     low1570
+	JZ     low418
 	VMOVSS X1, 48(BX)(CX*1)
 
-low1570:
-	JMP stored1565
+low418:
+	JMP stored413
 
-low1567:
+low415:
 	TESTQ     $0x00000002, AX
-	JZ        low1571
+	JZ        low419
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1572
+	JZ        low420
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low1572:
-	JMP stored1565
+low420:
+	JMP stored413
 
-low1571:
+low419:
 	TESTQ  $0x00000001, AX
-	JZ     low1573
+	JZ     low421
 	VMOVSS X1, 32(BX)(CX*1)
 
-low1573:
-	JMP stored1565
+low421:
+	JMP stored413
 
-low1566:
+low414:
 	TESTQ        $0x00000004, AX
-	JZ           low1574
+	JZ           low422
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1575
+	JZ           low423
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1576
+	JZ           low424
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low1576:
-	JMP stored1565
+low424:
+	JMP stored413
 
-low1575:
+low423:
 	TESTQ  $0x00000001, AX
-	JZ     low1577
+	JZ     low425
 	VMOVSS X1, 16(BX)(CX*1)
 
-low1577:
-	JMP stored1565
+low425:
+	JMP stored413
 
-low1574:
+low422:
 	TESTQ     $0x00000002, AX
-	JZ        low1578
+	JZ        low426
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1579
+	JZ        low427
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low1579:
-	JMP stored1565
+low427:
+	JMP stored413
 
-low1578:
+low426:
 	TESTQ  $0x00000001, AX
-	JZ     low1580
+	JZ     low428
 	VMOVSS X1, (BX)(CX*1)
 
-low1580:
-stored1565:
+low428:
+stored413:
 	TESTQ         $0x00000008, AX
-	JZ            low1582
+	JZ            low430
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low1583
+	JZ            low431
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low1584
+	JZ            low432
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1585
+	JZ            low433
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low1585:
-	JMP stored1581
+low433:
+	JMP stored429
 
-low1584:
+low432:
 	TESTQ  $0x00000001, AX
-	JZ     low1586
+	JZ     low434
 	VMOVSS X2, 48(BX)(CX*2)
 
-low1586:
-	JMP stored1581
+low434:
+	JMP stored429
 
-low1583:
+low431:
 	TESTQ     $0x00000002, AX
-	JZ        low1587
+	JZ        low435
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1588
+	JZ        low436
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low1588:
-	JMP stored1581
+low436:
+	JMP stored429
 
-low1587:
+low435:
 	TESTQ  $0x00000001, AX
-	JZ     low1589
+	JZ     low437
 	VMOVSS X2, 32(BX)(CX*2)
 
-low1589:
-	JMP stored1581
+low437:
+	JMP stored429
 
-low1582:
+low430:
 	TESTQ        $0x00000004, AX
-	JZ           low1590
+	JZ           low438
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low1591
+	JZ           low439
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1592
+	JZ           low440
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low1592:
-	JMP stored1581
+low440:
+	JMP stored429
 
-low1591:
+low439:
 	TESTQ  $0x00000001, AX
-	JZ     low1593
+	JZ     low441
 	VMOVSS X2, 16(BX)(CX*2)
 
-low1593:
-	JMP stored1581
+low441:
+	JMP stored429
 
-low1590:
+low438:
 	TESTQ     $0x00000002, AX
-	JZ        low1594
+	JZ        low442
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1595
+	JZ        low443
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low1595:
-	JMP stored1581
+low443:
+	JMP stored429
 
-low1594:
+low442:
 	TESTQ  $0x00000001, AX
-	JZ     low1596
+	JZ     low444
 	VMOVSS X2, (BX)(CX*2)
 
-low1596:
-stored1581:
+low444:
+stored429:
 	TESTQ         $0x00000008, AX
-	JZ            low1598
+	JZ            low446
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low1599
+	JZ            low447
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low1600
+	JZ            low448
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low1601
+	JZ            low449
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low1601:
-	JMP stored1597
+low449:
+	JMP stored445
 
-low1600:
+low448:
 	TESTQ  $0x00000001, AX
-	JZ     low1602
+	JZ     low450
 	VMOVSS X3, 48(BX)(DX*1)
 
-low1602:
-	JMP stored1597
+low450:
+	JMP stored445
 
-low1599:
+low447:
 	TESTQ     $0x00000002, AX
-	JZ        low1603
+	JZ        low451
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1604
+	JZ        low452
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low1604:
-	JMP stored1597
+low452:
+	JMP stored445
 
-low1603:
+low451:
 	TESTQ  $0x00000001, AX
-	JZ     low1605
+	JZ     low453
 	VMOVSS X3, 32(BX)(DX*1)
 
-low1605:
-	JMP stored1597
+low453:
+	JMP stored445
 
-low1598:
+low446:
 	TESTQ        $0x00000004, AX
-	JZ           low1606
+	JZ           low454
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low1607
+	JZ           low455
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low1608
+	JZ           low456
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low1608:
-	JMP stored1597
+low456:
+	JMP stored445
 
-low1607:
+low455:
 	TESTQ  $0x00000001, AX
-	JZ     low1609
+	JZ     low457
 	VMOVSS X3, 16(BX)(DX*1)
 
-low1609:
-	JMP stored1597
+low457:
+	JMP stored445
 
-low1606:
+low454:
 	TESTQ     $0x00000002, AX
-	JZ        low1610
+	JZ        low458
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1611
+	JZ        low459
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low1611:
-	JMP stored1597
+low459:
+	JMP stored445
 
-low1610:
+low458:
 	TESTQ  $0x00000001, AX
-	JZ     low1612
+	JZ     low460
 	VMOVSS X3, (BX)(DX*1)
 
-low1612:
-stored1597:
+low460:
+stored445:
 	TESTQ         $0x00000008, AX
-	JZ            low1614
+	JZ            low462
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low1615
+	JZ            low463
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low1616
+	JZ            low464
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low1617
+	JZ            low465
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low1617:
-	JMP stored1613
+low465:
+	JMP stored461
 
-low1616:
+low464:
 	TESTQ  $0x00000001, AX
-	JZ     low1618
+	JZ     low466
 	VMOVSS X4, 48(BX)(CX*4)
 
-low1618:
-	JMP stored1613
+low466:
+	JMP stored461
 
-low1615:
+low463:
 	TESTQ     $0x00000002, AX
-	JZ        low1619
+	JZ        low467
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low1620
+	JZ        low468
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low1620:
-	JMP stored1613
+low468:
+	JMP stored461
 
-low1619:
+low467:
 	TESTQ  $0x00000001, AX
-	JZ     low1621
+	JZ     low469
 	VMOVSS X4, 32(BX)(CX*4)
 
-low1621:
-	JMP stored1613
+low469:
+	JMP stored461
 
-low1614:
+low462:
 	TESTQ        $0x00000004, AX
-	JZ           low1622
+	JZ           low470
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low1623
+	JZ           low471
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low1624
+	JZ           low472
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low1624:
-	JMP stored1613
+low472:
+	JMP stored461
 
-low1623:
+low471:
 	TESTQ  $0x00000001, AX
-	JZ     low1625
+	JZ     low473
 	VMOVSS X4, 16(BX)(CX*4)
 
-low1625:
-	JMP stored1613
+low473:
+	JMP stored461
 
-low1622:
+low470:
 	TESTQ     $0x00000002, AX
-	JZ        low1626
+	JZ        low474
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low1627
+	JZ        low475
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low1627:
-	JMP stored1613
+low475:
+	JMP stored461
 
-low1626:
+low474:
 	TESTQ  $0x00000001, AX
-	JZ     low1628
+	JZ     low476
 	VMOVSS X4, (BX)(CX*4)
 
-low1628:
-stored1613:
+low476:
+stored461:
 	TESTQ         $0x00000008, AX
-	JZ            low1630
+	JZ            low478
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low1631
+	JZ            low479
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low1632
+	JZ            low480
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low1633
+	JZ            low481
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low1633:
-	JMP stored1629
+low481:
+	JMP stored477
 
-low1632:
+low480:
 	TESTQ  $0x00000001, AX
-	JZ     low1634
+	JZ     low482
 	VMOVSS X5, 48(BX)(SI*1)
 
-low1634:
-	JMP stored1629
+low482:
+	JMP stored477
 
-low1631:
+low479:
 	TESTQ     $0x00000002, AX
-	JZ        low1635
+	JZ        low483
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low1636
+	JZ        low484
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low1636:
-	JMP stored1629
+low484:
+	JMP stored477
 
-low1635:
+low483:
 	TESTQ  $0x00000001, AX
-	JZ     low1637
+	JZ     low485
 	VMOVSS X5, 32(BX)(SI*1)
 
-low1637:
-	JMP stored1629
+low485:
+	JMP stored477
 
-low1630:
+low478:
 	TESTQ        $0x00000004, AX
-	JZ           low1638
+	JZ           low486
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low1639
+	JZ           low487
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low1640
+	JZ           low488
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low1640:
-	JMP stored1629
+low488:
+	JMP stored477
 
-low1639:
+low487:
 	TESTQ  $0x00000001, AX
-	JZ     low1641
+	JZ     low489
 	VMOVSS X5, 16(BX)(SI*1)
 
-low1641:
-	JMP stored1629
+low489:
+	JMP stored477
 
-low1638:
+low486:
 	TESTQ     $0x00000002, AX
-	JZ        low1642
+	JZ        low490
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low1643
+	JZ        low491
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low1643:
-	JMP stored1629
+low491:
+	JMP stored477
 
-low1642:
+low490:
 	TESTQ  $0x00000001, AX
-	JZ     low1644
+	JZ     low492
 	VMOVSS X5, (BX)(SI*1)
 
-low1644:
-stored1629:
-	JMP done1297
+low492:
+stored477:
+	JMP done145
 
-fewer1545:
+fewer393:
 	CMPQ BX, $0x05
-	JNE  fewer1645
+	JNE  fewer493
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -11952,7 +5638,7 @@ fewer1545:
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1646
+	JLE       folded494
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -11961,7 +5647,7 @@ fewer1545:
 	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1647:
+fold495:
 	VMOVUPS.Z    (SI), K1, Z6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z5
@@ -11976,9 +5662,9 @@ fold1647:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1647
+	JNZ          fold495
 
-folded1646:
+folded494:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -11988,472 +5674,472 @@ folded1646:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear1648
+	JNE    linear496
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear1648:
+linear496:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low1650
+	JZ            low498
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1651
+	JZ            low499
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1652
+	JZ            low500
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1653
+	JZ            low501
 	VMOVSS        X0, 56(BX)
 
-low1653:
-	JMP stored1649
+low501:
+	JMP stored497
 
-low1652:
+low500:
 	TESTQ  $0x00000001, AX
-	JZ     low1654
+	JZ     low502
 	VMOVSS X0, 48(BX)
 
-low1654:
-	JMP stored1649
+low502:
+	JMP stored497
 
-low1651:
+low499:
 	TESTQ     $0x00000002, AX
-	JZ        low1655
+	JZ        low503
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1656
+	JZ        low504
 	VMOVSS    X0, 40(BX)
 
-low1656:
-	JMP stored1649
+low504:
+	JMP stored497
 
-low1655:
+low503:
 	TESTQ  $0x00000001, AX
-	JZ     low1657
+	JZ     low505
 	VMOVSS X0, 32(BX)
 
-low1657:
-	JMP stored1649
+low505:
+	JMP stored497
 
-low1650:
+low498:
 	TESTQ        $0x00000004, AX
-	JZ           low1658
+	JZ           low506
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1659
+	JZ           low507
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1660
+	JZ           low508
 	VMOVSS       X0, 24(BX)
 
-low1660:
-	JMP stored1649
+low508:
+	JMP stored497
 
-low1659:
+low507:
 	TESTQ  $0x00000001, AX
-	JZ     low1661
+	JZ     low509
 	VMOVSS X0, 16(BX)
 
-low1661:
-	JMP stored1649
+low509:
+	JMP stored497
 
-low1658:
+low506:
 	TESTQ     $0x00000002, AX
-	JZ        low1662
+	JZ        low510
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1663
+	JZ        low511
 	VMOVSS    X0, 8(BX)
 
-low1663:
-	JMP stored1649
+low511:
+	JMP stored497
 
-low1662:
+low510:
 	TESTQ  $0x00000001, AX
-	JZ     low1664
+	JZ     low512
 	VMOVSS X0, (BX)
 
-low1664:
-stored1649:
+low512:
+stored497:
 	TESTQ         $0x00000008, AX
-	JZ            low1666
+	JZ            low514
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1667
+	JZ            low515
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1668
+	JZ            low516
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1669
+	JZ            low517
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low1669:
-	JMP stored1665
+low517:
+	JMP stored513
 
-low1668:
+low516:
 	TESTQ  $0x00000001, AX
-	JZ     low1670
+	JZ     low518
 	VMOVSS X1, 48(BX)(CX*1)
 
-low1670:
-	JMP stored1665
+low518:
+	JMP stored513
 
-low1667:
+low515:
 	TESTQ     $0x00000002, AX
-	JZ        low1671
+	JZ        low519
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1672
+	JZ        low520
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low1672:
-	JMP stored1665
+low520:
+	JMP stored513
 
-low1671:
+low519:
 	TESTQ  $0x00000001, AX
-	JZ     low1673
+	JZ     low521
 	VMOVSS X1, 32(BX)(CX*1)
 
-low1673:
-	JMP stored1665
+low521:
+	JMP stored513
 
-low1666:
+low514:
 	TESTQ        $0x00000004, AX
-	JZ           low1674
+	JZ           low522
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1675
+	JZ           low523
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1676
+	JZ           low524
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low1676:
-	JMP stored1665
+low524:
+	JMP stored513
 
-low1675:
+low523:
 	TESTQ  $0x00000001, AX
-	JZ     low1677
+	JZ     low525
 	VMOVSS X1, 16(BX)(CX*1)
 
-low1677:
-	JMP stored1665
+low525:
+	JMP stored513
 
-low1674:
+low522:
 	TESTQ     $0x00000002, AX
-	JZ        low1678
+	JZ        low526
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1679
+	JZ        low527
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low1679:
-	JMP stored1665
+low527:
+	JMP stored513
 
-low1678:
+low526:
 	TESTQ  $0x00000001, AX
-	JZ     low1680
+	JZ     low528
 	VMOVSS X1, (BX)(CX*1)
 
-low1680:
-stored1665:
+low528:
+stored513:
 	TESTQ         $0x00000008, AX
-	JZ            low1682
+	JZ            low530
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low1683
+	JZ            low531
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low1684
+	JZ            low532
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1685
+	JZ            low533
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low1685:
-	JMP stored1681
+low533:
+	JMP stored529
 
-low1684:
+low532:
 	TESTQ  $0x00000001, AX
-	JZ     low1686
+	JZ     low534
 	VMOVSS X2, 48(BX)(CX*2)
 
-low1686:
-	JMP stored1681
+low534:
+	JMP stored529
 
-low1683:
+low531:
 	TESTQ     $0x00000002, AX
-	JZ        low1687
+	JZ        low535
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1688
+	JZ        low536
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low1688:
-	JMP stored1681
+low536:
+	JMP stored529
 
-low1687:
+low535:
 	TESTQ  $0x00000001, AX
-	JZ     low1689
+	JZ     low537
 	VMOVSS X2, 32(BX)(CX*2)
 
-low1689:
-	JMP stored1681
+low537:
+	JMP stored529
 
-low1682:
+low530:
 	TESTQ        $0x00000004, AX
-	JZ           low1690
+	JZ           low538
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low1691
+	JZ           low539
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1692
+	JZ           low540
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low1692:
-	JMP stored1681
+low540:
+	JMP stored529
 
-low1691:
+low539:
 	TESTQ  $0x00000001, AX
-	JZ     low1693
+	JZ     low541
 	VMOVSS X2, 16(BX)(CX*2)
 
-low1693:
-	JMP stored1681
+low541:
+	JMP stored529
 
-low1690:
+low538:
 	TESTQ     $0x00000002, AX
-	JZ        low1694
+	JZ        low542
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1695
+	JZ        low543
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low1695:
-	JMP stored1681
+low543:
+	JMP stored529
 
-low1694:
+low542:
 	TESTQ  $0x00000001, AX
-	JZ     low1696
+	JZ     low544
 	VMOVSS X2, (BX)(CX*2)
 
-low1696:
-stored1681:
+low544:
+stored529:
 	TESTQ         $0x00000008, AX
-	JZ            low1698
+	JZ            low546
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low1699
+	JZ            low547
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low1700
+	JZ            low548
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low1701
+	JZ            low549
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low1701:
-	JMP stored1697
+low549:
+	JMP stored545
 
-low1700:
+low548:
 	TESTQ  $0x00000001, AX
-	JZ     low1702
+	JZ     low550
 	VMOVSS X3, 48(BX)(DX*1)
 
-low1702:
-	JMP stored1697
+low550:
+	JMP stored545
 
-low1699:
+low547:
 	TESTQ     $0x00000002, AX
-	JZ        low1703
+	JZ        low551
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1704
+	JZ        low552
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low1704:
-	JMP stored1697
+low552:
+	JMP stored545
 
-low1703:
+low551:
 	TESTQ  $0x00000001, AX
-	JZ     low1705
+	JZ     low553
 	VMOVSS X3, 32(BX)(DX*1)
 
-low1705:
-	JMP stored1697
+low553:
+	JMP stored545
 
-low1698:
+low546:
 	TESTQ        $0x00000004, AX
-	JZ           low1706
+	JZ           low554
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low1707
+	JZ           low555
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low1708
+	JZ           low556
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low1708:
-	JMP stored1697
+low556:
+	JMP stored545
 
-low1707:
+low555:
 	TESTQ  $0x00000001, AX
-	JZ     low1709
+	JZ     low557
 	VMOVSS X3, 16(BX)(DX*1)
 
-low1709:
-	JMP stored1697
+low557:
+	JMP stored545
 
-low1706:
+low554:
 	TESTQ     $0x00000002, AX
-	JZ        low1710
+	JZ        low558
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1711
+	JZ        low559
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low1711:
-	JMP stored1697
+low559:
+	JMP stored545
 
-low1710:
+low558:
 	TESTQ  $0x00000001, AX
-	JZ     low1712
+	JZ     low560
 	VMOVSS X3, (BX)(DX*1)
 
-low1712:
-stored1697:
+low560:
+stored545:
 	TESTQ         $0x00000008, AX
-	JZ            low1714
+	JZ            low562
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low1715
+	JZ            low563
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low1716
+	JZ            low564
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low1717
+	JZ            low565
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low1717:
-	JMP stored1713
+low565:
+	JMP stored561
 
-low1716:
+low564:
 	TESTQ  $0x00000001, AX
-	JZ     low1718
+	JZ     low566
 	VMOVSS X4, 48(BX)(CX*4)
 
-low1718:
-	JMP stored1713
+low566:
+	JMP stored561
 
-low1715:
+low563:
 	TESTQ     $0x00000002, AX
-	JZ        low1719
+	JZ        low567
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low1720
+	JZ        low568
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low1720:
-	JMP stored1713
+low568:
+	JMP stored561
 
-low1719:
+low567:
 	TESTQ  $0x00000001, AX
-	JZ     low1721
+	JZ     low569
 	VMOVSS X4, 32(BX)(CX*4)
 
-low1721:
-	JMP stored1713
+low569:
+	JMP stored561
 
-low1714:
+low562:
 	TESTQ        $0x00000004, AX
-	JZ           low1722
+	JZ           low570
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low1723
+	JZ           low571
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low1724
+	JZ           low572
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low1724:
-	JMP stored1713
+low572:
+	JMP stored561
 
-low1723:
+low571:
 	TESTQ  $0x00000001, AX
-	JZ     low1725
+	JZ     low573
 	VMOVSS X4, 16(BX)(CX*4)
 
-low1725:
-	JMP stored1713
+low573:
+	JMP stored561
 
-low1722:
+low570:
 	TESTQ     $0x00000002, AX
-	JZ        low1726
+	JZ        low574
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low1727
+	JZ        low575
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low1727:
-	JMP stored1713
+low575:
+	JMP stored561
 
-low1726:
+low574:
 	TESTQ  $0x00000001, AX
-	JZ     low1728
+	JZ     low576
 	VMOVSS X4, (BX)(CX*4)
 
-low1728:
-stored1713:
-	JMP done1297
+low576:
+stored561:
+	JMP done145
 
-fewer1645:
+fewer493:
 	CMPQ BX, $0x04
-	JNE  fewer1729
+	JNE  fewer577
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -12465,7 +6151,7 @@ fewer1645:
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1730
+	JLE       folded578
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -12474,7 +6160,7 @@ fewer1645:
 	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1731:
+fold579:
 	VMOVUPS.Z    (SI), K1, Z5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
@@ -12487,9 +6173,9 @@ fold1731:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1731
+	JNZ          fold579
 
-folded1730:
+folded578:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -12498,381 +6184,381 @@ folded1730:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear1732
+	JNE    linear580
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear1732:
+linear580:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low1734
+	JZ            low582
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1735
+	JZ            low583
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1736
+	JZ            low584
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1737
+	JZ            low585
 	VMOVSS        X0, 56(BX)
 
-low1737:
-	JMP stored1733
+low585:
+	JMP stored581
 
-low1736:
+low584:
 	TESTQ  $0x00000001, AX
-	JZ     low1738
+	JZ     low586
 	VMOVSS X0, 48(BX)
 
-low1738:
-	JMP stored1733
+low586:
+	JMP stored581
 
-low1735:
+low583:
 	TESTQ     $0x00000002, AX
-	JZ        low1739
+	JZ        low587
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1740
+	JZ        low588
 	VMOVSS    X0, 40(BX)
 
-low1740:
-	JMP stored1733
+low588:
+	JMP stored581
 
-low1739:
+low587:
 	TESTQ  $0x00000001, AX
-	JZ     low1741
+	JZ     low589
 	VMOVSS X0, 32(BX)
 
-low1741:
-	JMP stored1733
+low589:
+	JMP stored581
 
-low1734:
+low582:
 	TESTQ        $0x00000004, AX
-	JZ           low1742
+	JZ           low590
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1743
+	JZ           low591
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1744
+	JZ           low592
 	VMOVSS       X0, 24(BX)
 
-low1744:
-	JMP stored1733
+low592:
+	JMP stored581
 
-low1743:
+low591:
 	TESTQ  $0x00000001, AX
-	JZ     low1745
+	JZ     low593
 	VMOVSS X0, 16(BX)
 
-low1745:
-	JMP stored1733
+low593:
+	JMP stored581
 
-low1742:
+low590:
 	TESTQ     $0x00000002, AX
-	JZ        low1746
+	JZ        low594
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1747
+	JZ        low595
 	VMOVSS    X0, 8(BX)
 
-low1747:
-	JMP stored1733
+low595:
+	JMP stored581
 
-low1746:
+low594:
 	TESTQ  $0x00000001, AX
-	JZ     low1748
+	JZ     low596
 	VMOVSS X0, (BX)
 
-low1748:
-stored1733:
+low596:
+stored581:
 	TESTQ         $0x00000008, AX
-	JZ            low1750
+	JZ            low598
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1751
+	JZ            low599
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1752
+	JZ            low600
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1753
+	JZ            low601
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low1753:
-	JMP stored1749
+low601:
+	JMP stored597
 
-low1752:
+low600:
 	TESTQ  $0x00000001, AX
-	JZ     low1754
+	JZ     low602
 	VMOVSS X1, 48(BX)(CX*1)
 
-low1754:
-	JMP stored1749
+low602:
+	JMP stored597
 
-low1751:
+low599:
 	TESTQ     $0x00000002, AX
-	JZ        low1755
+	JZ        low603
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1756
+	JZ        low604
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low1756:
-	JMP stored1749
+low604:
+	JMP stored597
 
-low1755:
+low603:
 	TESTQ  $0x00000001, AX
-	JZ     low1757
+	JZ     low605
 	VMOVSS X1, 32(BX)(CX*1)
 
-low1757:
-	JMP stored1749
+low605:
+	JMP stored597
 
-low1750:
+low598:
 	TESTQ        $0x00000004, AX
-	JZ           low1758
+	JZ           low606
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1759
+	JZ           low607
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1760
+	JZ           low608
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low1760:
-	JMP stored1749
+low608:
+	JMP stored597
 
-low1759:
+low607:
 	TESTQ  $0x00000001, AX
-	JZ     low1761
+	JZ     low609
 	VMOVSS X1, 16(BX)(CX*1)
 
-low1761:
-	JMP stored1749
+low609:
+	JMP stored597
 
-low1758:
+low606:
 	TESTQ     $0x00000002, AX
-	JZ        low1762
+	JZ        low610
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1763
+	JZ        low611
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low1763:
-	JMP stored1749
+low611:
+	JMP stored597
 
-low1762:
+low610:
 	TESTQ  $0x00000001, AX
-	JZ     low1764
+	JZ     low612
 	VMOVSS X1, (BX)(CX*1)
 
-low1764:
-stored1749:
+low612:
+stored597:
 	TESTQ         $0x00000008, AX
-	JZ            low1766
+	JZ            low614
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low1767
+	JZ            low615
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low1768
+	JZ            low616
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1769
+	JZ            low617
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low1769:
-	JMP stored1765
+low617:
+	JMP stored613
 
-low1768:
+low616:
 	TESTQ  $0x00000001, AX
-	JZ     low1770
+	JZ     low618
 	VMOVSS X2, 48(BX)(CX*2)
 
-low1770:
-	JMP stored1765
+low618:
+	JMP stored613
 
-low1767:
+low615:
 	TESTQ     $0x00000002, AX
-	JZ        low1771
+	JZ        low619
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1772
+	JZ        low620
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low1772:
-	JMP stored1765
+low620:
+	JMP stored613
 
-low1771:
+low619:
 	TESTQ  $0x00000001, AX
-	JZ     low1773
+	JZ     low621
 	VMOVSS X2, 32(BX)(CX*2)
 
-low1773:
-	JMP stored1765
+low621:
+	JMP stored613
 
-low1766:
+low614:
 	TESTQ        $0x00000004, AX
-	JZ           low1774
+	JZ           low622
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low1775
+	JZ           low623
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1776
+	JZ           low624
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low1776:
-	JMP stored1765
+low624:
+	JMP stored613
 
-low1775:
+low623:
 	TESTQ  $0x00000001, AX
-	JZ     low1777
+	JZ     low625
 	VMOVSS X2, 16(BX)(CX*2)
 
-low1777:
-	JMP stored1765
+low625:
+	JMP stored613
 
-low1774:
+low622:
 	TESTQ     $0x00000002, AX
-	JZ        low1778
+	JZ        low626
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1779
+	JZ        low627
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low1779:
-	JMP stored1765
+low627:
+	JMP stored613
 
-low1778:
+low626:
 	TESTQ  $0x00000001, AX
-	JZ     low1780
+	JZ     low628
 	VMOVSS X2, (BX)(CX*2)
 
-low1780:
-stored1765:
+low628:
+stored613:
 	TESTQ         $0x00000008, AX
-	JZ            low1782
+	JZ            low630
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low1783
+	JZ            low631
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low1784
+	JZ            low632
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low1785
+	JZ            low633
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low1785:
-	JMP stored1781
+low633:
+	JMP stored629
 
-low1784:
+low632:
 	TESTQ  $0x00000001, AX
-	JZ     low1786
+	JZ     low634
 	VMOVSS X3, 48(BX)(DX*1)
 
-low1786:
-	JMP stored1781
+low634:
+	JMP stored629
 
-low1783:
+low631:
 	TESTQ     $0x00000002, AX
-	JZ        low1787
+	JZ        low635
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1788
+	JZ        low636
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low1788:
-	JMP stored1781
+low636:
+	JMP stored629
 
-low1787:
+low635:
 	TESTQ  $0x00000001, AX
-	JZ     low1789
+	JZ     low637
 	VMOVSS X3, 32(BX)(DX*1)
 
-low1789:
-	JMP stored1781
+low637:
+	JMP stored629
 
-low1782:
+low630:
 	TESTQ        $0x00000004, AX
-	JZ           low1790
+	JZ           low638
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low1791
+	JZ           low639
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low1792
+	JZ           low640
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low1792:
-	JMP stored1781
+low640:
+	JMP stored629
 
-low1791:
+low639:
 	TESTQ  $0x00000001, AX
-	JZ     low1793
+	JZ     low641
 	VMOVSS X3, 16(BX)(DX*1)
 
-low1793:
-	JMP stored1781
+low641:
+	JMP stored629
 
-low1790:
+low638:
 	TESTQ     $0x00000002, AX
-	JZ        low1794
+	JZ        low642
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low1795
+	JZ        low643
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low1795:
-	JMP stored1781
+low643:
+	JMP stored629
 
-low1794:
+low642:
 	TESTQ  $0x00000001, AX
-	JZ     low1796
+	JZ     low644
 	VMOVSS X3, (BX)(DX*1)
 
-low1796:
-stored1781:
-	JMP done1297
+low644:
+stored629:
+	JMP done145
 
-fewer1729:
+fewer577:
 	CMPQ BX, $0x03
-	JNE  fewer1797
+	JNE  fewer645
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -12882,7 +6568,7 @@ fewer1729:
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1798
+	JLE       folded646
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -12890,7 +6576,7 @@ fewer1729:
 	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1799:
+fold647:
 	VMOVUPS.Z    (SI), K1, Z4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z3
@@ -12901,9 +6587,9 @@ fold1799:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1799
+	JNZ          fold647
 
-folded1798:
+folded646:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -12911,289 +6597,289 @@ folded1798:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear1800
+	JNE    linear648
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear1800:
+linear648:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low1802
+	JZ            low650
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1803
+	JZ            low651
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1804
+	JZ            low652
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1805
+	JZ            low653
 	VMOVSS        X0, 56(BX)
 
-low1805:
-	JMP stored1801
+low653:
+	JMP stored649
 
-low1804:
+low652:
 	TESTQ  $0x00000001, AX
-	JZ     low1806
+	JZ     low654
 	VMOVSS X0, 48(BX)
 
-low1806:
-	JMP stored1801
+low654:
+	JMP stored649
 
-low1803:
+low651:
 	TESTQ     $0x00000002, AX
-	JZ        low1807
+	JZ        low655
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1808
+	JZ        low656
 	VMOVSS    X0, 40(BX)
 
-low1808:
-	JMP stored1801
+low656:
+	JMP stored649
 
-low1807:
+low655:
 	TESTQ  $0x00000001, AX
-	JZ     low1809
+	JZ     low657
 	VMOVSS X0, 32(BX)
 
-low1809:
-	JMP stored1801
+low657:
+	JMP stored649
 
-low1802:
+low650:
 	TESTQ        $0x00000004, AX
-	JZ           low1810
+	JZ           low658
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1811
+	JZ           low659
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1812
+	JZ           low660
 	VMOVSS       X0, 24(BX)
 
-low1812:
-	JMP stored1801
+low660:
+	JMP stored649
 
-low1811:
+low659:
 	TESTQ  $0x00000001, AX
-	JZ     low1813
+	JZ     low661
 	VMOVSS X0, 16(BX)
 
-low1813:
-	JMP stored1801
+low661:
+	JMP stored649
 
-low1810:
+low658:
 	TESTQ     $0x00000002, AX
-	JZ        low1814
+	JZ        low662
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1815
+	JZ        low663
 	VMOVSS    X0, 8(BX)
 
-low1815:
-	JMP stored1801
+low663:
+	JMP stored649
 
-low1814:
+low662:
 	TESTQ  $0x00000001, AX
-	JZ     low1816
+	JZ     low664
 	VMOVSS X0, (BX)
 
-low1816:
-stored1801:
+low664:
+stored649:
 	TESTQ         $0x00000008, AX
-	JZ            low1818
+	JZ            low666
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1819
+	JZ            low667
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1820
+	JZ            low668
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1821
+	JZ            low669
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low1821:
-	JMP stored1817
+low669:
+	JMP stored665
 
-low1820:
+low668:
 	TESTQ  $0x00000001, AX
-	JZ     low1822
+	JZ     low670
 	VMOVSS X1, 48(BX)(CX*1)
 
-low1822:
-	JMP stored1817
+low670:
+	JMP stored665
 
-low1819:
+low667:
 	TESTQ     $0x00000002, AX
-	JZ        low1823
+	JZ        low671
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1824
+	JZ        low672
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low1824:
-	JMP stored1817
+low672:
+	JMP stored665
 
-low1823:
+low671:
 	TESTQ  $0x00000001, AX
-	JZ     low1825
+	JZ     low673
 	VMOVSS X1, 32(BX)(CX*1)
 
-low1825:
-	JMP stored1817
+low673:
+	JMP stored665
 
-low1818:
+low666:
 	TESTQ        $0x00000004, AX
-	JZ           low1826
+	JZ           low674
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1827
+	JZ           low675
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1828
+	JZ           low676
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low1828:
-	JMP stored1817
+low676:
+	JMP stored665
 
-low1827:
+low675:
 	TESTQ  $0x00000001, AX
-	JZ     low1829
+	JZ     low677
 	VMOVSS X1, 16(BX)(CX*1)
 
-low1829:
-	JMP stored1817
+low677:
+	JMP stored665
 
-low1826:
+low674:
 	TESTQ     $0x00000002, AX
-	JZ        low1830
+	JZ        low678
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1831
+	JZ        low679
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low1831:
-	JMP stored1817
+low679:
+	JMP stored665
 
-low1830:
+low678:
 	TESTQ  $0x00000001, AX
-	JZ     low1832
+	JZ     low680
 	VMOVSS X1, (BX)(CX*1)
 
-low1832:
-stored1817:
+low680:
+stored665:
 	TESTQ         $0x00000008, AX
-	JZ            low1834
+	JZ            low682
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low1835
+	JZ            low683
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low1836
+	JZ            low684
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1837
+	JZ            low685
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low1837:
-	JMP stored1833
+low685:
+	JMP stored681
 
-low1836:
+low684:
 	TESTQ  $0x00000001, AX
-	JZ     low1838
+	JZ     low686
 	VMOVSS X2, 48(BX)(CX*2)
 
-low1838:
-	JMP stored1833
+low686:
+	JMP stored681
 
-low1835:
+low683:
 	TESTQ     $0x00000002, AX
-	JZ        low1839
+	JZ        low687
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1840
+	JZ        low688
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low1840:
-	JMP stored1833
+low688:
+	JMP stored681
 
-low1839:
+low687:
 	TESTQ  $0x00000001, AX
-	JZ     low1841
+	JZ     low689
 	VMOVSS X2, 32(BX)(CX*2)
 
-low1841:
-	JMP stored1833
+low689:
+	JMP stored681
 
-low1834:
+low682:
 	TESTQ        $0x00000004, AX
-	JZ           low1842
+	JZ           low690
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low1843
+	JZ           low691
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1844
+	JZ           low692
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low1844:
-	JMP stored1833
+low692:
+	JMP stored681
 
-low1843:
+low691:
 	TESTQ  $0x00000001, AX
-	JZ     low1845
+	JZ     low693
 	VMOVSS X2, 16(BX)(CX*2)
 
-low1845:
-	JMP stored1833
+low693:
+	JMP stored681
 
-low1842:
+low690:
 	TESTQ     $0x00000002, AX
-	JZ        low1846
+	JZ        low694
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1847
+	JZ        low695
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low1847:
-	JMP stored1833
+low695:
+	JMP stored681
 
-low1846:
+low694:
 	TESTQ  $0x00000001, AX
-	JZ     low1848
+	JZ     low696
 	VMOVSS X2, (BX)(CX*2)
 
-low1848:
-stored1833:
-	JMP done1297
+low696:
+stored681:
+	JMP done145
 
-fewer1797:
+fewer645:
 	CMPQ BX, $0x02
-	JNE  fewer1849
+	JNE  fewer697
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
@@ -13202,7 +6888,7 @@ fewer1797:
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1850
+	JLE       folded698
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -13210,7 +6896,7 @@ fewer1797:
 	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1851:
+fold699:
 	VMOVUPS.Z    (SI), K1, Z3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
@@ -13219,214 +6905,214 @@ fold1851:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1851
+	JNZ          fold699
 
-folded1850:
+folded698:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear1852
+	JNE    linear700
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear1852:
+linear700:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low1854
+	JZ            low702
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1855
+	JZ            low703
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1856
+	JZ            low704
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1857
+	JZ            low705
 	VMOVSS        X0, 56(BX)
 
-low1857:
-	JMP stored1853
+low705:
+	JMP stored701
 
-low1856:
+low704:
 	TESTQ  $0x00000001, AX
-	JZ     low1858
+	JZ     low706
 	VMOVSS X0, 48(BX)
 
-low1858:
-	JMP stored1853
+low706:
+	JMP stored701
 
-low1855:
+low703:
 	TESTQ     $0x00000002, AX
-	JZ        low1859
+	JZ        low707
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1860
+	JZ        low708
 	VMOVSS    X0, 40(BX)
 
-low1860:
-	JMP stored1853
+low708:
+	JMP stored701
 
-low1859:
+low707:
 	TESTQ  $0x00000001, AX
-	JZ     low1861
+	JZ     low709
 	VMOVSS X0, 32(BX)
 
-low1861:
-	JMP stored1853
+low709:
+	JMP stored701
 
-low1854:
+low702:
 	TESTQ        $0x00000004, AX
-	JZ           low1862
+	JZ           low710
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1863
+	JZ           low711
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1864
+	JZ           low712
 	VMOVSS       X0, 24(BX)
 
-low1864:
-	JMP stored1853
+low712:
+	JMP stored701
 
-low1863:
+low711:
 	TESTQ  $0x00000001, AX
-	JZ     low1865
+	JZ     low713
 	VMOVSS X0, 16(BX)
 
-low1865:
-	JMP stored1853
+low713:
+	JMP stored701
 
-low1862:
+low710:
 	TESTQ     $0x00000002, AX
-	JZ        low1866
+	JZ        low714
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1867
+	JZ        low715
 	VMOVSS    X0, 8(BX)
 
-low1867:
-	JMP stored1853
+low715:
+	JMP stored701
 
-low1866:
+low714:
 	TESTQ  $0x00000001, AX
-	JZ     low1868
+	JZ     low716
 	VMOVSS X0, (BX)
 
-low1868:
-stored1853:
+low716:
+stored701:
 	TESTQ         $0x00000008, AX
-	JZ            low1870
+	JZ            low718
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1871
+	JZ            low719
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1872
+	JZ            low720
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1873
+	JZ            low721
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low1873:
-	JMP stored1869
+low721:
+	JMP stored717
 
-low1872:
+low720:
 	TESTQ  $0x00000001, AX
-	JZ     low1874
+	JZ     low722
 	VMOVSS X1, 48(BX)(CX*1)
 
-low1874:
-	JMP stored1869
+low722:
+	JMP stored717
 
-low1871:
+low719:
 	TESTQ     $0x00000002, AX
-	JZ        low1875
+	JZ        low723
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1876
+	JZ        low724
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low1876:
-	JMP stored1869
+low724:
+	JMP stored717
 
-low1875:
+low723:
 	TESTQ  $0x00000001, AX
-	JZ     low1877
+	JZ     low725
 	VMOVSS X1, 32(BX)(CX*1)
 
-low1877:
-	JMP stored1869
+low725:
+	JMP stored717
 
-low1870:
+low718:
 	TESTQ        $0x00000004, AX
-	JZ           low1878
+	JZ           low726
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1879
+	JZ           low727
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1880
+	JZ           low728
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low1880:
-	JMP stored1869
+low728:
+	JMP stored717
 
-low1879:
+low727:
 	TESTQ  $0x00000001, AX
-	JZ     low1881
+	JZ     low729
 	VMOVSS X1, 16(BX)(CX*1)
 
-low1881:
-	JMP stored1869
+low729:
+	JMP stored717
 
-low1878:
+low726:
 	TESTQ     $0x00000002, AX
-	JZ        low1882
+	JZ        low730
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1883
+	JZ        low731
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low1883:
-	JMP stored1869
+low731:
+	JMP stored717
 
-low1882:
+low730:
 	TESTQ  $0x00000001, AX
-	JZ     low1884
+	JZ     low732
 	VMOVSS X1, (BX)(CX*1)
 
-low1884:
-stored1869:
-	JMP done1297
+low732:
+stored717:
+	JMP done145
 
-fewer1849:
+fewer697:
 	CMPQ BX, $0x01
-	JNE  fewer1885
+	JNE  fewer733
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1886
+	JLE       folded734
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -13434,130 +7120,130 @@ fewer1849:
 	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1887:
+fold735:
 	VMOVUPS.Z    (SI), K1, Z2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1887
+	JNZ          fold735
 
-folded1886:
+folded734:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear1888
+	JNE    linear736
 	VMAXPS Z0, Z1, Z0
 
-linear1888:
+linear736:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low1890
+	JZ            low738
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1891
+	JZ            low739
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1892
+	JZ            low740
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1893
+	JZ            low741
 	VMOVSS        X0, 56(BX)
 
-low1893:
-	JMP stored1889
+low741:
+	JMP stored737
 
-low1892:
+low740:
 	TESTQ  $0x00000001, AX
-	JZ     low1894
+	JZ     low742
 	VMOVSS X0, 48(BX)
 
-low1894:
-	JMP stored1889
+low742:
+	JMP stored737
 
-low1891:
+low739:
 	TESTQ     $0x00000002, AX
-	JZ        low1895
+	JZ        low743
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1896
+	JZ        low744
 	VMOVSS    X0, 40(BX)
 
-low1896:
-	JMP stored1889
+low744:
+	JMP stored737
 
-low1895:
+low743:
 	TESTQ  $0x00000001, AX
-	JZ     low1897
+	JZ     low745
 	VMOVSS X0, 32(BX)
 
-low1897:
-	JMP stored1889
+low745:
+	JMP stored737
 
-low1890:
+low738:
 	TESTQ        $0x00000004, AX
-	JZ           low1898
+	JZ           low746
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1899
+	JZ           low747
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1900
+	JZ           low748
 	VMOVSS       X0, 24(BX)
 
-low1900:
-	JMP stored1889
+low748:
+	JMP stored737
 
-low1899:
+low747:
 	TESTQ  $0x00000001, AX
-	JZ     low1901
+	JZ     low749
 	VMOVSS X0, 16(BX)
 
-low1901:
-	JMP stored1889
+low749:
+	JMP stored737
 
-low1898:
+low746:
 	TESTQ     $0x00000002, AX
-	JZ        low1902
+	JZ        low750
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1903
+	JZ        low751
 	VMOVSS    X0, 8(BX)
 
-low1903:
-	JMP stored1889
+low751:
+	JMP stored737
 
-low1902:
+low750:
 	TESTQ  $0x00000001, AX
-	JZ     low1904
+	JZ     low752
 	VMOVSS X0, (BX)
 
-low1904:
-stored1889:
-	JMP done1297
+low752:
+stored737:
+	JMP done145
 
-fewer1885:
-done1297:
+fewer733:
+done145:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1293:
+full142:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest1906
+	JLT  rest754
 
-tile1905:
+tile753:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -13574,7 +7260,7 @@ tile1905:
 	VMOVUPS (BX)(DI*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1908
+	JLE     folded756
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13585,7 +7271,7 @@ tile1905:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1909:
+fold757:
 	VMOVUPS      (SI), Z9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
@@ -13606,9 +7292,9 @@ fold1909:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1909
+	JNZ          fold757
 
-folded1908:
+folded756:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -13621,7 +7307,7 @@ folded1908:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear1910
+	JNE    linear758
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -13631,7 +7317,7 @@ folded1908:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear1910:
+linear758:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13664,11 +7350,11 @@ linear1910:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile1905
+	JGE     tile753
 
-rest1906:
+rest754:
 	CMPQ BX, $0x07
-	JNE  fewer1911
+	JNE  fewer759
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13684,7 +7370,7 @@ rest1906:
 	VMOVUPS (BX)(DX*2), Z6
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1912
+	JLE     folded760
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13694,7 +7380,7 @@ rest1906:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1913:
+fold761:
 	VMOVUPS      (SI), Z8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z7
@@ -13713,9 +7399,9 @@ fold1913:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1913
+	JNZ          fold761
 
-folded1912:
+folded760:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -13727,7 +7413,7 @@ folded1912:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear1914
+	JNE    linear762
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -13736,7 +7422,7 @@ folded1912:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear1914:
+linear762:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13748,11 +7434,11 @@ linear1914:
 	VMOVUPS Z4, (BX)(CX*4)
 	VMOVUPS Z5, (BX)(SI*1)
 	VMOVUPS Z6, (BX)(DX*2)
-	JMP     done1907
+	JMP     done755
 
-fewer1911:
+fewer759:
 	CMPQ BX, $0x06
-	JNE  fewer1915
+	JNE  fewer763
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13767,7 +7453,7 @@ fewer1911:
 	VMOVUPS (BX)(SI*1), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1916
+	JLE     folded764
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13777,7 +7463,7 @@ fewer1911:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1917:
+fold765:
 	VMOVUPS      (SI), Z7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
@@ -13794,9 +7480,9 @@ fold1917:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1917
+	JNZ          fold765
 
-folded1916:
+folded764:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -13807,7 +7493,7 @@ folded1916:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear1918
+	JNE    linear766
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -13815,7 +7501,7 @@ folded1916:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear1918:
+linear766:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13826,11 +7512,11 @@ linear1918:
 	VMOVUPS Z3, (BX)(DX*1)
 	VMOVUPS Z4, (BX)(CX*4)
 	VMOVUPS Z5, (BX)(SI*1)
-	JMP     done1907
+	JMP     done755
 
-fewer1915:
+fewer763:
 	CMPQ BX, $0x05
-	JNE  fewer1919
+	JNE  fewer767
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13843,7 +7529,7 @@ fewer1915:
 	VMOVUPS (BX)(CX*4), Z4
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1920
+	JLE     folded768
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13852,7 +7538,7 @@ fewer1915:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1921:
+fold769:
 	VMOVUPS      (SI), Z6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z5
@@ -13867,9 +7553,9 @@ fold1921:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1921
+	JNZ          fold769
 
-folded1920:
+folded768:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -13879,14 +7565,14 @@ folded1920:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear1922
+	JNE    linear770
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear1922:
+linear770:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13895,11 +7581,11 @@ linear1922:
 	VMOVUPS Z2, (BX)(CX*2)
 	VMOVUPS Z3, (BX)(DX*1)
 	VMOVUPS Z4, (BX)(CX*4)
-	JMP     done1907
+	JMP     done755
 
-fewer1919:
+fewer767:
 	CMPQ BX, $0x04
-	JNE  fewer1923
+	JNE  fewer771
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13911,7 +7597,7 @@ fewer1919:
 	VMOVUPS (BX)(DX*1), Z3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1924
+	JLE     folded772
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13920,7 +7606,7 @@ fewer1919:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1925:
+fold773:
 	VMOVUPS      (SI), Z5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
@@ -13933,9 +7619,9 @@ fold1925:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1925
+	JNZ          fold773
 
-folded1924:
+folded772:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -13944,13 +7630,13 @@ folded1924:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear1926
+	JNE    linear774
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear1926:
+linear774:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13958,11 +7644,11 @@ linear1926:
 	VMOVUPS Z1, (BX)(CX*1)
 	VMOVUPS Z2, (BX)(CX*2)
 	VMOVUPS Z3, (BX)(DX*1)
-	JMP     done1907
+	JMP     done755
 
-fewer1923:
+fewer771:
 	CMPQ BX, $0x03
-	JNE  fewer1927
+	JNE  fewer775
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -13972,7 +7658,7 @@ fewer1923:
 	VMOVUPS (BX)(CX*2), Z2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1928
+	JLE     folded776
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13980,7 +7666,7 @@ fewer1923:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1929:
+fold777:
 	VMOVUPS      (SI), Z4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z3
@@ -13991,9 +7677,9 @@ fold1929:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1929
+	JNZ          fold777
 
-folded1928:
+folded776:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -14001,22 +7687,22 @@ folded1928:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear1930
+	JNE    linear778
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear1930:
+linear778:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(CX*1)
 	VMOVUPS Z2, (BX)(CX*2)
-	JMP     done1907
+	JMP     done755
 
-fewer1927:
+fewer775:
 	CMPQ BX, $0x02
-	JNE  fewer1931
+	JNE  fewer779
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -14025,7 +7711,7 @@ fewer1927:
 	VMOVUPS (BX)(CX*1), Z1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1932
+	JLE     folded780
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14033,7 +7719,7 @@ fewer1927:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1933:
+fold781:
 	VMOVUPS      (SI), Z3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
@@ -14042,36 +7728,36 @@ fold1933:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1933
+	JNZ          fold781
 
-folded1932:
+folded780:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear1934
+	JNE    linear782
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear1934:
+linear782:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(CX*1)
-	JMP     done1907
+	JMP     done755
 
-fewer1931:
+fewer779:
 	CMPQ BX, $0x01
-	JNE  fewer1935
+	JNE  fewer783
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1936
+	JLE     folded784
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14079,100 +7765,102 @@ fewer1931:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1937:
+fold785:
 	VMOVUPS      (SI), Z2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1937
+	JNZ          fold785
 
-folded1936:
+folded784:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear1938
+	JNE    linear786
 	VMAXPS Z0, Z1, Z0
 
-linear1938:
+linear786:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
-	JMP     done1907
+	JMP     done755
 
-fewer1935:
-done1907:
+fewer783:
+done755:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·panelAVX512F64(SB), NOSPLIT, $0-104
-	MOVQ  cols+80(FP), AX
-	CMPQ  AX, $0x10
-	JLE   narrower2
-	CMPQ  AX, $0x18
-	JE    full1
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+72(FP), BX
-	CMPQ  BX, $0x08
-	JLT   rest4
+	MOVQ   cols+80(FP), AX
+	CMPQ   AX, $0x10
+	JLE    narrower1
+	CMPQ   AX, $0x18
+	JE     full2
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest4
 
 tile3:
 	// acc[i,j] = init[i,j], 8×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	LEAQ      (DX)(CX*4), DI
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPD   (BX)(CX*2), Z6
-	VMOVUPD   64(BX)(CX*2), Z7
-	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPD   (BX)(DX*1), Z9
-	VMOVUPD   64(BX)(DX*1), Z10
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
-	VMOVUPD   (BX)(CX*4), Z12
-	VMOVUPD   64(BX)(CX*4), Z13
-	VMOVUPD.Z 128(BX)(CX*4), K1, Z14
-	VMOVUPD   (BX)(SI*1), Z15
-	VMOVUPD   64(BX)(SI*1), Z16
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z17
-	VMOVUPD   (BX)(DX*2), Z18
-	VMOVUPD   64(BX)(DX*2), Z19
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z20
-	VMOVUPD   (BX)(DI*1), Z21
-	VMOVUPD   64(BX)(DI*1), Z22
-	VMOVUPD.Z 128(BX)(DI*1), K1, Z23
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded6
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
-	LEAQ      (R9)(CX*4), R11
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(R8), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(R8)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(R8)(CX*2), Z8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(R8)(R9*1), Z11
+	VMOVUPD (BX)(CX*4), Z12
+	VMOVUPD 64(BX)(CX*4), Z13
+	VMOVUPD 128(R8)(CX*4), Z14
+	VMOVUPD (BX)(SI*1), Z15
+	VMOVUPD 64(BX)(SI*1), Z16
+	VMOVUPD 128(R8)(R10*1), Z17
+	VMOVUPD (BX)(DX*2), Z18
+	VMOVUPD 64(BX)(DX*2), Z19
+	VMOVUPD 128(R8)(R9*2), Z20
+	VMOVUPD (BX)(DI*1), Z21
+	VMOVUPD 64(BX)(DI*1), Z22
+	VMOVUPD 128(R8)(R11*1), Z23
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded6
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold7:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
-	VMOVUPD.Z    128(SI), K1, Z27
+	VMOVUPD      128(SI)(AX*1), Z27
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z24
 	VFMADD231PD  Z24, Z25, Z0
@@ -14266,462 +7954,111 @@ folded6:
 	VMAXPD Z23, Z24, Z23
 
 linear8:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	LEAQ          (DX)(CX*4), DI
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low10
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low11
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low12
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-
-low12:
-	JMP stored9
-
-low11:
-	TESTQ     $0x00000001, AX
-	JZ        low13
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low13:
-	JMP stored9
-
-low10:
-	TESTQ        $0x00000002, AX
-	JZ           low14
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low15
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low15:
-	JMP stored9
-
-low14:
-	TESTQ     $0x00000001, AX
-	JZ        low16
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low16:
-stored9:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low18
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low19
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low20
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low20:
-	JMP stored17
-
-low19:
-	TESTQ     $0x00000001, AX
-	JZ        low21
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low21:
-	JMP stored17
-
-low18:
-	TESTQ        $0x00000002, AX
-	JZ           low22
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low23
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low23:
-	JMP stored17
-
-low22:
-	TESTQ     $0x00000001, AX
-	JZ        low24
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low24:
-stored17:
-	VMOVUPD       Z6, (BX)(CX*2)
-	VMOVUPD       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low26
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low27
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low28
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low28:
-	JMP stored25
-
-low27:
-	TESTQ     $0x00000001, AX
-	JZ        low29
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low29:
-	JMP stored25
-
-low26:
-	TESTQ        $0x00000002, AX
-	JZ           low30
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low31
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low31:
-	JMP stored25
-
-low30:
-	TESTQ     $0x00000001, AX
-	JZ        low32
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low32:
-stored25:
-	VMOVUPD       Z9, (BX)(DX*1)
-	VMOVUPD       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low34
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low35
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low36
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-
-low36:
-	JMP stored33
-
-low35:
-	TESTQ     $0x00000001, AX
-	JZ        low37
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low37:
-	JMP stored33
-
-low34:
-	TESTQ        $0x00000002, AX
-	JZ           low38
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low39
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-
-low39:
-	JMP stored33
-
-low38:
-	TESTQ     $0x00000001, AX
-	JZ        low40
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low40:
-stored33:
-	VMOVUPD       Z12, (BX)(CX*4)
-	VMOVUPD       Z13, 64(BX)(CX*4)
-	TESTQ         $0x00000004, AX
-	JZ            low42
-	VMOVUPS       Y14, 128(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, AX
-	JZ            low43
-	VMOVUPS       X14, 160(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low44
-	VMOVSD        X14, 176(BX)(CX*4)
-	VUNPCKHPD     X14, X14, X14
-
-low44:
-	JMP stored41
-
-low43:
-	TESTQ     $0x00000001, AX
-	JZ        low45
-	VMOVSD    X14, 160(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-
-low45:
-	JMP stored41
-
-low42:
-	TESTQ        $0x00000002, AX
-	JZ           low46
-	VMOVUPS      X14, 128(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low47
-	VMOVSD       X14, 144(BX)(CX*4)
-	VUNPCKHPD    X14, X14, X14
-
-low47:
-	JMP stored41
-
-low46:
-	TESTQ     $0x00000001, AX
-	JZ        low48
-	VMOVSD    X14, 128(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-
-low48:
-stored41:
-	VMOVUPD       Z15, (BX)(SI*1)
-	VMOVUPD       Z16, 64(BX)(SI*1)
-	TESTQ         $0x00000004, AX
-	JZ            low50
-	VMOVUPS       Y17, 128(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000002, AX
-	JZ            low51
-	VMOVUPS       X17, 160(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low52
-	VMOVSD        X17, 176(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-
-low52:
-	JMP stored49
-
-low51:
-	TESTQ     $0x00000001, AX
-	JZ        low53
-	VMOVSD    X17, 160(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-
-low53:
-	JMP stored49
-
-low50:
-	TESTQ         $0x00000002, AX
-	JZ            low54
-	VMOVUPS       X17, 128(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low55
-	VMOVSD        X17, 144(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-
-low55:
-	JMP stored49
-
-low54:
-	TESTQ     $0x00000001, AX
-	JZ        low56
-	VMOVSD    X17, 128(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-
-low56:
-stored49:
-	VMOVUPD       Z18, (BX)(DX*2)
-	VMOVUPD       Z19, 64(BX)(DX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low58
-	VMOVUPS       Y20, 128(BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z20, Y20
-	TESTQ         $0x00000002, AX
-	JZ            low59
-	VMOVUPS       X20, 160(BX)(DX*2)
-	VEXTRACTF32X4 $0x01, Y20, X20
-	TESTQ         $0x00000001, AX
-	JZ            low60
-	VMOVSD        X20, 176(BX)(DX*2)
-	VUNPCKHPD     X20, X20, X20
-
-low60:
-	JMP stored57
-
-low59:
-	TESTQ     $0x00000001, AX
-	JZ        low61
-	VMOVSD    X20, 160(BX)(DX*2)
-	VUNPCKHPD X20, X20, X20
-
-low61:
-	JMP stored57
-
-low58:
-	TESTQ         $0x00000002, AX
-	JZ            low62
-	VMOVUPS       X20, 128(BX)(DX*2)
-	VEXTRACTF32X4 $0x01, Y20, X20
-	TESTQ         $0x00000001, AX
-	JZ            low63
-	VMOVSD        X20, 144(BX)(DX*2)
-	VUNPCKHPD     X20, X20, X20
-
-low63:
-	JMP stored57
-
-low62:
-	TESTQ     $0x00000001, AX
-	JZ        low64
-	VMOVSD    X20, 128(BX)(DX*2)
-	VUNPCKHPD X20, X20, X20
-
-low64:
-stored57:
-	VMOVUPD       Z21, (BX)(DI*1)
-	VMOVUPD       Z22, 64(BX)(DI*1)
-	TESTQ         $0x00000004, AX
-	JZ            low66
-	VMOVUPS       Y23, 128(BX)(DI*1)
-	VEXTRACTF64X4 $0x01, Z23, Y23
-	TESTQ         $0x00000002, AX
-	JZ            low67
-	VMOVUPS       X23, 160(BX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y23, X23
-	TESTQ         $0x00000001, AX
-	JZ            low68
-	VMOVSD        X23, 176(BX)(DI*1)
-	VUNPCKHPD     X23, X23, X23
-
-low68:
-	JMP stored65
-
-low67:
-	TESTQ     $0x00000001, AX
-	JZ        low69
-	VMOVSD    X23, 160(BX)(DI*1)
-	VUNPCKHPD X23, X23, X23
-
-low69:
-	JMP stored65
-
-low66:
-	TESTQ         $0x00000002, AX
-	JZ            low70
-	VMOVUPS       X23, 128(BX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y23, X23
-	TESTQ         $0x00000001, AX
-	JZ            low71
-	VMOVSD        X23, 144(BX)(DI*1)
-	VUNPCKHPD     X23, X23, X23
-
-low71:
-	JMP stored65
-
-low70:
-	TESTQ     $0x00000001, AX
-	JZ        low72
-	VMOVSD    X23, 128(BX)(DI*1)
-	VUNPCKHPD X23, X23, X23
-
-low72:
-stored65:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(R8)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(R8)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Z8, 128(R8)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Z11, 128(R8)(R9*1)
+	VMOVUPD Z12, (BX)(CX*4)
+	VMOVUPD Z13, 64(BX)(CX*4)
+	VMOVUPD Z14, 128(R8)(CX*4)
+	VMOVUPD Z15, (BX)(SI*1)
+	VMOVUPD Z16, 64(BX)(SI*1)
+	VMOVUPD Z17, 128(R8)(R10*1)
+	VMOVUPD Z18, (BX)(DX*2)
+	VMOVUPD Z19, 64(BX)(DX*2)
+	VMOVUPD Z20, 128(R8)(R9*2)
+	VMOVUPD Z21, (BX)(DI*1)
+	VMOVUPD Z22, 64(BX)(DI*1)
+	VMOVUPD Z23, 128(R8)(R11*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile3
 
 rest4:
 	CMPQ BX, $0x07
-	JNE  fewer73
+	JNE  fewer9
 
 	// acc[i,j] = init[i,j], 7×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPD   (BX)(CX*2), Z6
-	VMOVUPD   64(BX)(CX*2), Z7
-	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPD   (BX)(DX*1), Z9
-	VMOVUPD   64(BX)(DX*1), Z10
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
-	VMOVUPD   (BX)(CX*4), Z12
-	VMOVUPD   64(BX)(CX*4), Z13
-	VMOVUPD.Z 128(BX)(CX*4), K1, Z14
-	VMOVUPD   (BX)(SI*1), Z15
-	VMOVUPD   64(BX)(SI*1), Z16
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z17
-	VMOVUPD   (BX)(DX*2), Z18
-	VMOVUPD   64(BX)(DX*2), Z19
-	VMOVUPD.Z 128(BX)(DX*2), K1, Z20
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded74
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DI), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DI)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DI)(CX*2), Z8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(DI)(R8*1), Z11
+	VMOVUPD (BX)(CX*4), Z12
+	VMOVUPD 64(BX)(CX*4), Z13
+	VMOVUPD 128(DI)(CX*4), Z14
+	VMOVUPD (BX)(SI*1), Z15
+	VMOVUPD 64(BX)(SI*1), Z16
+	VMOVUPD 128(DI)(R9*1), Z17
+	VMOVUPD (BX)(DX*2), Z18
+	VMOVUPD 64(BX)(DX*2), Z19
+	VMOVUPD 128(DI)(R8*2), Z20
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded10
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold75:
+fold11:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
-	VMOVUPD.Z    128(SI), K1, Z24
+	VMOVUPD      128(SI)(AX*1), Z24
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z21
 	VFMADD231PD  Z21, Z22, Z0
@@ -14753,9 +8090,9 @@ fold75:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold75
+	JNZ          fold11
 
-folded74:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -14781,7 +8118,7 @@ folded74:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear76
+	JNE    linear12
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -14804,392 +8141,85 @@ folded74:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear76:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low78
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low79
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low80
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+linear12:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(DI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Z8, 128(DI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Z11, 128(DI)(R8*1)
+	VMOVUPD Z12, (BX)(CX*4)
+	VMOVUPD Z13, 64(BX)(CX*4)
+	VMOVUPD Z14, 128(DI)(CX*4)
+	VMOVUPD Z15, (BX)(SI*1)
+	VMOVUPD Z16, 64(BX)(SI*1)
+	VMOVUPD Z17, 128(DI)(R9*1)
+	VMOVUPD Z18, (BX)(DX*2)
+	VMOVUPD Z19, 64(BX)(DX*2)
+	VMOVUPD Z20, 128(DI)(R8*2)
+	JMP     done5
 
-low80:
-	JMP stored77
-
-low79:
-	TESTQ     $0x00000001, AX
-	JZ        low81
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low81:
-	JMP stored77
-
-low78:
-	TESTQ        $0x00000002, AX
-	JZ           low82
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low83
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low83:
-	JMP stored77
-
-low82:
-	TESTQ     $0x00000001, AX
-	JZ        low84
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low84:
-stored77:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low86
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low87
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low88
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low88:
-	JMP stored85
-
-low87:
-	TESTQ     $0x00000001, AX
-	JZ        low89
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low89:
-	JMP stored85
-
-low86:
-	TESTQ        $0x00000002, AX
-	JZ           low90
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low91
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low91:
-	JMP stored85
-
-low90:
-	TESTQ     $0x00000001, AX
-	JZ        low92
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low92:
-stored85:
-	VMOVUPD       Z6, (BX)(CX*2)
-	VMOVUPD       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low94
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low95
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low96
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low96:
-	JMP stored93
-
-low95:
-	TESTQ     $0x00000001, AX
-	JZ        low97
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low97:
-	JMP stored93
-
-low94:
-	TESTQ        $0x00000002, AX
-	JZ           low98
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low99
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low99:
-	JMP stored93
-
-low98:
-	TESTQ     $0x00000001, AX
-	JZ        low100
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low100:
-stored93:
-	VMOVUPD       Z9, (BX)(DX*1)
-	VMOVUPD       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low102
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low103
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low104
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-
-low104:
-	JMP stored101
-
-low103:
-	TESTQ     $0x00000001, AX
-	JZ        low105
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low105:
-	JMP stored101
-
-low102:
-	TESTQ        $0x00000002, AX
-	JZ           low106
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low107
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-
-low107:
-	JMP stored101
-
-low106:
-	TESTQ     $0x00000001, AX
-	JZ        low108
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low108:
-stored101:
-	VMOVUPD       Z12, (BX)(CX*4)
-	VMOVUPD       Z13, 64(BX)(CX*4)
-	TESTQ         $0x00000004, AX
-	JZ            low110
-	VMOVUPS       Y14, 128(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, AX
-	JZ            low111
-	VMOVUPS       X14, 160(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low112
-	VMOVSD        X14, 176(BX)(CX*4)
-	VUNPCKHPD     X14, X14, X14
-
-low112:
-	JMP stored109
-
-low111:
-	TESTQ     $0x00000001, AX
-	JZ        low113
-	VMOVSD    X14, 160(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-
-low113:
-	JMP stored109
-
-low110:
-	TESTQ        $0x00000002, AX
-	JZ           low114
-	VMOVUPS      X14, 128(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low115
-	VMOVSD       X14, 144(BX)(CX*4)
-	VUNPCKHPD    X14, X14, X14
-
-low115:
-	JMP stored109
-
-low114:
-	TESTQ     $0x00000001, AX
-	JZ        low116
-	VMOVSD    X14, 128(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-
-low116:
-stored109:
-	VMOVUPD       Z15, (BX)(SI*1)
-	VMOVUPD       Z16, 64(BX)(SI*1)
-	TESTQ         $0x00000004, AX
-	JZ            low118
-	VMOVUPS       Y17, 128(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000002, AX
-	JZ            low119
-	VMOVUPS       X17, 160(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low120
-	VMOVSD        X17, 176(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-
-low120:
-	JMP stored117
-
-low119:
-	TESTQ     $0x00000001, AX
-	JZ        low121
-	VMOVSD    X17, 160(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-
-low121:
-	JMP stored117
-
-low118:
-	TESTQ         $0x00000002, AX
-	JZ            low122
-	VMOVUPS       X17, 128(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low123
-	VMOVSD        X17, 144(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-
-low123:
-	JMP stored117
-
-low122:
-	TESTQ     $0x00000001, AX
-	JZ        low124
-	VMOVSD    X17, 128(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-
-low124:
-stored117:
-	VMOVUPD       Z18, (BX)(DX*2)
-	VMOVUPD       Z19, 64(BX)(DX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low126
-	VMOVUPS       Y20, 128(BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z20, Y20
-	TESTQ         $0x00000002, AX
-	JZ            low127
-	VMOVUPS       X20, 160(BX)(DX*2)
-	VEXTRACTF32X4 $0x01, Y20, X20
-	TESTQ         $0x00000001, AX
-	JZ            low128
-	VMOVSD        X20, 176(BX)(DX*2)
-	VUNPCKHPD     X20, X20, X20
-
-low128:
-	JMP stored125
-
-low127:
-	TESTQ     $0x00000001, AX
-	JZ        low129
-	VMOVSD    X20, 160(BX)(DX*2)
-	VUNPCKHPD X20, X20, X20
-
-low129:
-	JMP stored125
-
-low126:
-	TESTQ         $0x00000002, AX
-	JZ            low130
-	VMOVUPS       X20, 128(BX)(DX*2)
-	VEXTRACTF32X4 $0x01, Y20, X20
-	TESTQ         $0x00000001, AX
-	JZ            low131
-	VMOVSD        X20, 144(BX)(DX*2)
-	VUNPCKHPD     X20, X20, X20
-
-low131:
-	JMP stored125
-
-low130:
-	TESTQ     $0x00000001, AX
-	JZ        low132
-	VMOVSD    X20, 128(BX)(DX*2)
-	VUNPCKHPD X20, X20, X20
-
-low132:
-stored125:
-	JMP done5
-
-fewer73:
+fewer9:
 	CMPQ BX, $0x06
-	JNE  fewer133
+	JNE  fewer13
 
 	// acc[i,j] = init[i,j], 6×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPD   (BX)(CX*2), Z6
-	VMOVUPD   64(BX)(CX*2), Z7
-	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPD   (BX)(DX*1), Z9
-	VMOVUPD   64(BX)(DX*1), Z10
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
-	VMOVUPD   (BX)(CX*4), Z12
-	VMOVUPD   64(BX)(CX*4), Z13
-	VMOVUPD.Z 128(BX)(CX*4), K1, Z14
-	VMOVUPD   (BX)(SI*1), Z15
-	VMOVUPD   64(BX)(SI*1), Z16
-	VMOVUPD.Z 128(BX)(SI*1), K1, Z17
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded134
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DI), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DI)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DI)(CX*2), Z8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(DI)(R8*1), Z11
+	VMOVUPD (BX)(CX*4), Z12
+	VMOVUPD 64(BX)(CX*4), Z13
+	VMOVUPD 128(DI)(CX*4), Z14
+	VMOVUPD (BX)(SI*1), Z15
+	VMOVUPD 64(BX)(SI*1), Z16
+	VMOVUPD 128(DI)(R9*1), Z17
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded14
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold15:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
-	VMOVUPD.Z    128(SI), K1, Z21
+	VMOVUPD      128(SI)(AX*1), Z21
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z18
 	VFMADD231PD  Z18, Z19, Z0
@@ -15217,9 +8247,9 @@ fold135:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold135
+	JNZ          fold15
 
-folded134:
+folded14:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -15242,7 +8272,7 @@ folded134:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear136
+	JNE    linear16
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -15262,339 +8292,76 @@ folded134:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear136:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low138
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low139
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low140
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+linear16:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(DI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Z8, 128(DI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Z11, 128(DI)(R8*1)
+	VMOVUPD Z12, (BX)(CX*4)
+	VMOVUPD Z13, 64(BX)(CX*4)
+	VMOVUPD Z14, 128(DI)(CX*4)
+	VMOVUPD Z15, (BX)(SI*1)
+	VMOVUPD Z16, 64(BX)(SI*1)
+	VMOVUPD Z17, 128(DI)(R9*1)
+	JMP     done5
 
-low140:
-	JMP stored137
-
-low139:
-	TESTQ     $0x00000001, AX
-	JZ        low141
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low141:
-	JMP stored137
-
-low138:
-	TESTQ        $0x00000002, AX
-	JZ           low142
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low143
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low143:
-	JMP stored137
-
-low142:
-	TESTQ     $0x00000001, AX
-	JZ        low144
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low144:
-stored137:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low146
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low147
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low148
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low148:
-	JMP stored145
-
-low147:
-	TESTQ     $0x00000001, AX
-	JZ        low149
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low149:
-	JMP stored145
-
-low146:
-	TESTQ        $0x00000002, AX
-	JZ           low150
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low151
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low151:
-	JMP stored145
-
-low150:
-	TESTQ     $0x00000001, AX
-	JZ        low152
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low152:
-stored145:
-	VMOVUPD       Z6, (BX)(CX*2)
-	VMOVUPD       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low154
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low155
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low156
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low156:
-	JMP stored153
-
-low155:
-	TESTQ     $0x00000001, AX
-	JZ        low157
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low157:
-	JMP stored153
-
-low154:
-	TESTQ        $0x00000002, AX
-	JZ           low158
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low159
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low159:
-	JMP stored153
-
-low158:
-	TESTQ     $0x00000001, AX
-	JZ        low160
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low160:
-stored153:
-	VMOVUPD       Z9, (BX)(DX*1)
-	VMOVUPD       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low162
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low163
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low164
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-
-low164:
-	JMP stored161
-
-low163:
-	TESTQ     $0x00000001, AX
-	JZ        low165
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low165:
-	JMP stored161
-
-low162:
-	TESTQ        $0x00000002, AX
-	JZ           low166
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low167
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-
-low167:
-	JMP stored161
-
-low166:
-	TESTQ     $0x00000001, AX
-	JZ        low168
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low168:
-stored161:
-	VMOVUPD       Z12, (BX)(CX*4)
-	VMOVUPD       Z13, 64(BX)(CX*4)
-	TESTQ         $0x00000004, AX
-	JZ            low170
-	VMOVUPS       Y14, 128(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, AX
-	JZ            low171
-	VMOVUPS       X14, 160(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low172
-	VMOVSD        X14, 176(BX)(CX*4)
-	VUNPCKHPD     X14, X14, X14
-
-low172:
-	JMP stored169
-
-low171:
-	TESTQ     $0x00000001, AX
-	JZ        low173
-	VMOVSD    X14, 160(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-
-low173:
-	JMP stored169
-
-low170:
-	TESTQ        $0x00000002, AX
-	JZ           low174
-	VMOVUPS      X14, 128(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low175
-	VMOVSD       X14, 144(BX)(CX*4)
-	VUNPCKHPD    X14, X14, X14
-
-low175:
-	JMP stored169
-
-low174:
-	TESTQ     $0x00000001, AX
-	JZ        low176
-	VMOVSD    X14, 128(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-
-low176:
-stored169:
-	VMOVUPD       Z15, (BX)(SI*1)
-	VMOVUPD       Z16, 64(BX)(SI*1)
-	TESTQ         $0x00000004, AX
-	JZ            low178
-	VMOVUPS       Y17, 128(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000002, AX
-	JZ            low179
-	VMOVUPS       X17, 160(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low180
-	VMOVSD        X17, 176(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-
-low180:
-	JMP stored177
-
-low179:
-	TESTQ     $0x00000001, AX
-	JZ        low181
-	VMOVSD    X17, 160(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-
-low181:
-	JMP stored177
-
-low178:
-	TESTQ         $0x00000002, AX
-	JZ            low182
-	VMOVUPS       X17, 128(BX)(SI*1)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low183
-	VMOVSD        X17, 144(BX)(SI*1)
-	VUNPCKHPD     X17, X17, X17
-
-low183:
-	JMP stored177
-
-low182:
-	TESTQ     $0x00000001, AX
-	JZ        low184
-	VMOVSD    X17, 128(BX)(SI*1)
-	VUNPCKHPD X17, X17, X17
-
-low184:
-stored177:
-	JMP done5
-
-fewer133:
+fewer13:
 	CMPQ BX, $0x05
-	JNE  fewer185
+	JNE  fewer17
 
 	// acc[i,j] = init[i,j], 5×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPD   (BX)(CX*2), Z6
-	VMOVUPD   64(BX)(CX*2), Z7
-	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPD   (BX)(DX*1), Z9
-	VMOVUPD   64(BX)(DX*1), Z10
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
-	VMOVUPD   (BX)(CX*4), Z12
-	VMOVUPD   64(BX)(CX*4), Z13
-	VMOVUPD.Z 128(BX)(CX*4), K1, Z14
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded186
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(SI), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(SI)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(SI)(CX*2), Z8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(SI)(DI*1), Z11
+	VMOVUPD (BX)(CX*4), Z12
+	VMOVUPD 64(BX)(CX*4), Z13
+	VMOVUPD 128(SI)(CX*4), Z14
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded18
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold19:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
-	VMOVUPD.Z    128(SI), K1, Z18
+	VMOVUPD      128(SI)(AX*1), Z18
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z15
 	VFMADD231PD  Z15, Z16, Z0
@@ -15618,9 +8385,9 @@ fold187:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold187
+	JNZ          fold19
 
-folded186:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -15640,7 +8407,7 @@ folded186:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear188
+	JNE    linear20
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -15657,287 +8424,68 @@ folded186:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear188:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low190
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low191
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low192
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+linear20:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(SI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Z8, 128(SI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Z11, 128(SI)(DI*1)
+	VMOVUPD Z12, (BX)(CX*4)
+	VMOVUPD Z13, 64(BX)(CX*4)
+	VMOVUPD Z14, 128(SI)(CX*4)
+	JMP     done5
 
-low192:
-	JMP stored189
-
-low191:
-	TESTQ     $0x00000001, AX
-	JZ        low193
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low193:
-	JMP stored189
-
-low190:
-	TESTQ        $0x00000002, AX
-	JZ           low194
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low195
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low195:
-	JMP stored189
-
-low194:
-	TESTQ     $0x00000001, AX
-	JZ        low196
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low196:
-stored189:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low198
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low199
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low200
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low200:
-	JMP stored197
-
-low199:
-	TESTQ     $0x00000001, AX
-	JZ        low201
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low201:
-	JMP stored197
-
-low198:
-	TESTQ        $0x00000002, AX
-	JZ           low202
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low203
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low203:
-	JMP stored197
-
-low202:
-	TESTQ     $0x00000001, AX
-	JZ        low204
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low204:
-stored197:
-	VMOVUPD       Z6, (BX)(CX*2)
-	VMOVUPD       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low206
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low207
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low208
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low208:
-	JMP stored205
-
-low207:
-	TESTQ     $0x00000001, AX
-	JZ        low209
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low209:
-	JMP stored205
-
-low206:
-	TESTQ        $0x00000002, AX
-	JZ           low210
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low211
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low211:
-	JMP stored205
-
-low210:
-	TESTQ     $0x00000001, AX
-	JZ        low212
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low212:
-stored205:
-	VMOVUPD       Z9, (BX)(DX*1)
-	VMOVUPD       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low214
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low215
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low216
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-
-low216:
-	JMP stored213
-
-low215:
-	TESTQ     $0x00000001, AX
-	JZ        low217
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low217:
-	JMP stored213
-
-low214:
-	TESTQ        $0x00000002, AX
-	JZ           low218
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low219
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-
-low219:
-	JMP stored213
-
-low218:
-	TESTQ     $0x00000001, AX
-	JZ        low220
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low220:
-stored213:
-	VMOVUPD       Z12, (BX)(CX*4)
-	VMOVUPD       Z13, 64(BX)(CX*4)
-	TESTQ         $0x00000004, AX
-	JZ            low222
-	VMOVUPS       Y14, 128(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, AX
-	JZ            low223
-	VMOVUPS       X14, 160(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low224
-	VMOVSD        X14, 176(BX)(CX*4)
-	VUNPCKHPD     X14, X14, X14
-
-low224:
-	JMP stored221
-
-low223:
-	TESTQ     $0x00000001, AX
-	JZ        low225
-	VMOVSD    X14, 160(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-
-low225:
-	JMP stored221
-
-low222:
-	TESTQ        $0x00000002, AX
-	JZ           low226
-	VMOVUPS      X14, 128(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low227
-	VMOVSD       X14, 144(BX)(CX*4)
-	VUNPCKHPD    X14, X14, X14
-
-low227:
-	JMP stored221
-
-low226:
-	TESTQ     $0x00000001, AX
-	JZ        low228
-	VMOVSD    X14, 128(BX)(CX*4)
-	VUNPCKHPD X14, X14, X14
-
-low228:
-stored221:
-	JMP done5
-
-fewer185:
+fewer17:
 	CMPQ BX, $0x04
-	JNE  fewer229
+	JNE  fewer21
 
 	// acc[i,j] = init[i,j], 4×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPD   (BX)(CX*2), Z6
-	VMOVUPD   64(BX)(CX*2), Z7
-	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPD   (BX)(DX*1), Z9
-	VMOVUPD   64(BX)(DX*1), Z10
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded230
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(SI), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(SI)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(SI)(CX*2), Z8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(SI)(DI*1), Z11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded22
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold231:
+fold23:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
-	VMOVUPD.Z    128(SI), K1, Z15
+	VMOVUPD      128(SI)(AX*1), Z15
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
@@ -15957,9 +8505,9 @@ fold231:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold231
+	JNZ          fold23
 
-folded230:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -15976,7 +8524,7 @@ folded230:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear232
+	JNE    linear24
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -15990,234 +8538,59 @@ folded230:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear232:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low234
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low235
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low236
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+linear24:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(SI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Z8, 128(SI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Z11, 128(SI)(DI*1)
+	JMP     done5
 
-low236:
-	JMP stored233
-
-low235:
-	TESTQ     $0x00000001, AX
-	JZ        low237
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low237:
-	JMP stored233
-
-low234:
-	TESTQ        $0x00000002, AX
-	JZ           low238
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low239
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low239:
-	JMP stored233
-
-low238:
-	TESTQ     $0x00000001, AX
-	JZ        low240
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low240:
-stored233:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low242
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low243
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low244
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low244:
-	JMP stored241
-
-low243:
-	TESTQ     $0x00000001, AX
-	JZ        low245
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low245:
-	JMP stored241
-
-low242:
-	TESTQ        $0x00000002, AX
-	JZ           low246
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low247
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low247:
-	JMP stored241
-
-low246:
-	TESTQ     $0x00000001, AX
-	JZ        low248
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low248:
-stored241:
-	VMOVUPD       Z6, (BX)(CX*2)
-	VMOVUPD       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low250
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low251
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low252
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low252:
-	JMP stored249
-
-low251:
-	TESTQ     $0x00000001, AX
-	JZ        low253
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low253:
-	JMP stored249
-
-low250:
-	TESTQ        $0x00000002, AX
-	JZ           low254
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low255
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low255:
-	JMP stored249
-
-low254:
-	TESTQ     $0x00000001, AX
-	JZ        low256
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low256:
-stored249:
-	VMOVUPD       Z9, (BX)(DX*1)
-	VMOVUPD       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low258
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low259
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low260
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-
-low260:
-	JMP stored257
-
-low259:
-	TESTQ     $0x00000001, AX
-	JZ        low261
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low261:
-	JMP stored257
-
-low258:
-	TESTQ        $0x00000002, AX
-	JZ           low262
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low263
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-
-low263:
-	JMP stored257
-
-low262:
-	TESTQ     $0x00000001, AX
-	JZ        low264
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low264:
-stored257:
-	JMP done5
-
-fewer229:
+fewer21:
 	CMPQ BX, $0x03
-	JNE  fewer265
+	JNE  fewer25
 
 	// acc[i,j] = init[i,j], 3×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPD   (BX)(CX*2), Z6
-	VMOVUPD   64(BX)(CX*2), Z7
-	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded266
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DX)(CX*2), Z8
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded26
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold267:
+fold27:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
-	VMOVUPD.Z    128(SI), K1, Z12
+	VMOVUPD      128(SI)(AX*1), Z12
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z9
 	VFMADD231PD  Z9, Z10, Z0
@@ -16233,9 +8606,9 @@ fold267:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold267
+	JNZ          fold27
 
-folded266:
+folded26:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -16249,7 +8622,7 @@ folded266:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear268
+	JNE    linear28
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -16260,182 +8633,51 @@ folded266:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear268:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low270
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low271
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low272
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+linear28:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(DX)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Z8, 128(DX)(CX*2)
+	JMP     done5
 
-low272:
-	JMP stored269
-
-low271:
-	TESTQ     $0x00000001, AX
-	JZ        low273
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low273:
-	JMP stored269
-
-low270:
-	TESTQ        $0x00000002, AX
-	JZ           low274
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low275
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low275:
-	JMP stored269
-
-low274:
-	TESTQ     $0x00000001, AX
-	JZ        low276
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low276:
-stored269:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low278
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low279
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low280
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low280:
-	JMP stored277
-
-low279:
-	TESTQ     $0x00000001, AX
-	JZ        low281
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low281:
-	JMP stored277
-
-low278:
-	TESTQ        $0x00000002, AX
-	JZ           low282
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low283
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low283:
-	JMP stored277
-
-low282:
-	TESTQ     $0x00000001, AX
-	JZ        low284
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low284:
-stored277:
-	VMOVUPD       Z6, (BX)(CX*2)
-	VMOVUPD       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low286
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low287
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low288
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low288:
-	JMP stored285
-
-low287:
-	TESTQ     $0x00000001, AX
-	JZ        low289
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low289:
-	JMP stored285
-
-low286:
-	TESTQ        $0x00000002, AX
-	JZ           low290
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low291
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low291:
-	JMP stored285
-
-low290:
-	TESTQ     $0x00000001, AX
-	JZ        low292
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low292:
-stored285:
-	JMP done5
-
-fewer265:
+fewer25:
 	CMPQ BX, $0x02
-	JNE  fewer293
+	JNE  fewer29
 
 	// acc[i,j] = init[i,j], 2×3 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded294
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), Z5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded30
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold295:
+fold31:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
-	VMOVUPD.Z    128(SI), K1, Z9
+	VMOVUPD      128(SI)(AX*1), Z9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
@@ -16447,9 +8689,9 @@ fold295:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold295
+	JNZ          fold31
 
-folded294:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -16460,7 +8702,7 @@ folded294:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear296
+	JNE    linear32
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -16468,130 +8710,44 @@ folded294:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear296:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low298
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low299
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low300
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+linear32:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(DX)(CX*1)
+	JMP     done5
 
-low300:
-	JMP stored297
-
-low299:
-	TESTQ     $0x00000001, AX
-	JZ        low301
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low301:
-	JMP stored297
-
-low298:
-	TESTQ        $0x00000002, AX
-	JZ           low302
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low303
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low303:
-	JMP stored297
-
-low302:
-	TESTQ     $0x00000001, AX
-	JZ        low304
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low304:
-stored297:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low306
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low307
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low308
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low308:
-	JMP stored305
-
-low307:
-	TESTQ     $0x00000001, AX
-	JZ        low309
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low309:
-	JMP stored305
-
-low306:
-	TESTQ        $0x00000002, AX
-	JZ           low310
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low311
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low311:
-	JMP stored305
-
-low310:
-	TESTQ     $0x00000001, AX
-	JZ        low312
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low312:
-stored305:
-	JMP done5
-
-fewer293:
+fewer29:
 	CMPQ BX, $0x01
-	JNE  fewer313
+	JNE  fewer33
 
 	// acc[i,j] = init[i,j], 1×3 vectors
-	MOVQ      init+16(FP), BX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded314
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded34
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold315:
+fold35:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
-	VMOVUPD.Z    128(SI), K1, Z6
+	VMOVUPD      128(SI)(AX*1), Z6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
@@ -16599,9 +8755,9 @@ fold315:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold315
+	JNZ          fold35
 
-folded314:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -16609,75 +8765,32 @@ folded314:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear316
+	JNE    linear36
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear316:
-	MOVQ          c+0(FP), BX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low318
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low319
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low320
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+linear36:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DX)
+	JMP     done5
 
-low320:
-	JMP stored317
-
-low319:
-	TESTQ     $0x00000001, AX
-	JZ        low321
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low321:
-	JMP stored317
-
-low318:
-	TESTQ        $0x00000002, AX
-	JZ           low322
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low323
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low323:
-	JMP stored317
-
-low322:
-	TESTQ     $0x00000001, AX
-	JZ        low324
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low324:
-stored317:
-	JMP done5
-
-fewer313:
+fewer33:
 done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest326
+	JLT  rest38
 
-tile325:
+tile37:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -16710,7 +8823,7 @@ tile325:
 	VMOVUPD 128(BX)(DI*1), Z23
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded328
+	JLE     folded40
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16721,7 +8834,7 @@ tile325:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold329:
+fold41:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI), Z27
@@ -16760,9 +8873,9 @@ fold329:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold329
+	JNZ          fold41
 
-folded328:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -16791,7 +8904,7 @@ folded328:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear330
+	JNE    linear42
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -16817,7 +8930,7 @@ folded328:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear330:
+linear42:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16866,11 +8979,11 @@ linear330:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile325
+	JGE     tile37
 
-rest326:
+rest38:
 	CMPQ BX, $0x07
-	JNE  fewer331
+	JNE  fewer43
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -16900,7 +9013,7 @@ rest326:
 	VMOVUPD 128(BX)(DX*2), Z20
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded332
+	JLE     folded44
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16910,7 +9023,7 @@ rest326:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold333:
+fold45:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI), Z24
@@ -16945,9 +9058,9 @@ fold333:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold333
+	JNZ          fold45
 
-folded332:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -16973,7 +9086,7 @@ folded332:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear334
+	JNE    linear46
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -16996,7 +9109,7 @@ folded332:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear334:
+linear46:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -17022,11 +9135,11 @@ linear334:
 	VMOVUPD Z18, (BX)(DX*2)
 	VMOVUPD Z19, 64(BX)(DX*2)
 	VMOVUPD Z20, 128(BX)(DX*2)
-	JMP     done327
+	JMP     done39
 
-fewer331:
+fewer43:
 	CMPQ BX, $0x06
-	JNE  fewer335
+	JNE  fewer47
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -17053,7 +9166,7 @@ fewer331:
 	VMOVUPD 128(BX)(SI*1), Z17
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded336
+	JLE     folded48
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17063,7 +9176,7 @@ fewer331:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold337:
+fold49:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI), Z21
@@ -17094,9 +9207,9 @@ fold337:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold337
+	JNZ          fold49
 
-folded336:
+folded48:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -17119,7 +9232,7 @@ folded336:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear338
+	JNE    linear50
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -17139,7 +9252,7 @@ folded336:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear338:
+linear50:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -17162,11 +9275,11 @@ linear338:
 	VMOVUPD Z15, (BX)(SI*1)
 	VMOVUPD Z16, 64(BX)(SI*1)
 	VMOVUPD Z17, 128(BX)(SI*1)
-	JMP     done327
+	JMP     done39
 
-fewer335:
+fewer47:
 	CMPQ BX, $0x05
-	JNE  fewer339
+	JNE  fewer51
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -17189,7 +9302,7 @@ fewer335:
 	VMOVUPD 128(BX)(CX*4), Z14
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded340
+	JLE     folded52
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17198,7 +9311,7 @@ fewer335:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold341:
+fold53:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI), Z18
@@ -17225,9 +9338,9 @@ fold341:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold341
+	JNZ          fold53
 
-folded340:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -17247,7 +9360,7 @@ folded340:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear342
+	JNE    linear54
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -17264,7 +9377,7 @@ folded340:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear342:
+linear54:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -17283,11 +9396,11 @@ linear342:
 	VMOVUPD Z12, (BX)(CX*4)
 	VMOVUPD Z13, 64(BX)(CX*4)
 	VMOVUPD Z14, 128(BX)(CX*4)
-	JMP     done327
+	JMP     done39
 
-fewer339:
+fewer51:
 	CMPQ BX, $0x04
-	JNE  fewer343
+	JNE  fewer55
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -17307,7 +9420,7 @@ fewer339:
 	VMOVUPD 128(BX)(DX*1), Z11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded344
+	JLE     folded56
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17316,7 +9429,7 @@ fewer339:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold345:
+fold57:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI), Z15
@@ -17339,9 +9452,9 @@ fold345:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold345
+	JNZ          fold57
 
-folded344:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -17358,7 +9471,7 @@ folded344:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear346
+	JNE    linear58
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -17372,7 +9485,7 @@ folded344:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear346:
+linear58:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -17388,11 +9501,11 @@ linear346:
 	VMOVUPD Z9, (BX)(DX*1)
 	VMOVUPD Z10, 64(BX)(DX*1)
 	VMOVUPD Z11, 128(BX)(DX*1)
-	JMP     done327
+	JMP     done39
 
-fewer343:
+fewer55:
 	CMPQ BX, $0x03
-	JNE  fewer347
+	JNE  fewer59
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -17408,7 +9521,7 @@ fewer343:
 	VMOVUPD 128(BX)(CX*2), Z8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded348
+	JLE     folded60
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17416,7 +9529,7 @@ fewer343:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold349:
+fold61:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI), Z12
@@ -17435,9 +9548,9 @@ fold349:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold349
+	JNZ          fold61
 
-folded348:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -17451,7 +9564,7 @@ folded348:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear350
+	JNE    linear62
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -17462,7 +9575,7 @@ folded348:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear350:
+linear62:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -17474,11 +9587,11 @@ linear350:
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
 	VMOVUPD Z8, 128(BX)(CX*2)
-	JMP     done327
+	JMP     done39
 
-fewer347:
+fewer59:
 	CMPQ BX, $0x02
-	JNE  fewer351
+	JNE  fewer63
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -17491,7 +9604,7 @@ fewer347:
 	VMOVUPD 128(BX)(CX*1), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded352
+	JLE     folded64
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17499,7 +9612,7 @@ fewer347:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold353:
+fold65:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI), Z9
@@ -17514,9 +9627,9 @@ fold353:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold353
+	JNZ          fold65
 
-folded352:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -17527,7 +9640,7 @@ folded352:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear354
+	JNE    linear66
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -17535,7 +9648,7 @@ folded352:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear354:
+linear66:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -17544,11 +9657,11 @@ linear354:
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
 	VMOVUPD Z5, 128(BX)(CX*1)
-	JMP     done327
+	JMP     done39
 
-fewer351:
+fewer63:
 	CMPQ BX, $0x01
-	JNE  fewer355
+	JNE  fewer67
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -17557,7 +9670,7 @@ fewer351:
 	VMOVUPD 128(BX), Z2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded356
+	JLE     folded68
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -17565,7 +9678,7 @@ fewer351:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold357:
+fold69:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI), Z6
@@ -17576,9 +9689,9 @@ fold357:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold357
+	JNZ          fold69
 
-folded356:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -17586,77 +9699,79 @@ folded356:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear358
+	JNE    linear70
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear358:
+linear70:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(BX)
-	JMP     done327
+	JMP     done39
 
-fewer355:
-done327:
+fewer67:
+done39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ  AX, $0x08
-	JLE   narrower360
-	CMPQ  AX, $0x10
-	JE    full359
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+72(FP), BX
-	CMPQ  BX, $0x08
-	JLT   rest362
+narrower1:
+	CMPQ   AX, $0x08
+	JLE    narrower71
+	CMPQ   AX, $0x10
+	JE     full72
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest74
 
-tile361:
+tile73:
 	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	LEAQ      (DX)(CX*4), DI
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPD   (BX)(CX*2), Z4
-	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPD   (BX)(DX*1), Z6
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
-	VMOVUPD   (BX)(CX*4), Z8
-	VMOVUPD.Z 64(BX)(CX*4), K1, Z9
-	VMOVUPD   (BX)(SI*1), Z10
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z11
-	VMOVUPD   (BX)(DX*2), Z12
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z13
-	VMOVUPD   (BX)(DI*1), Z14
-	VMOVUPD.Z 64(BX)(DI*1), K1, Z15
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded364
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
-	LEAQ      (R9)(CX*4), R11
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(R8), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(R8)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(R8)(CX*2), Z5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(R8)(R9*1), Z7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(R8)(CX*4), Z9
+	VMOVUPD (BX)(SI*1), Z10
+	VMOVUPD 64(R8)(R10*1), Z11
+	VMOVUPD (BX)(DX*2), Z12
+	VMOVUPD 64(R8)(R9*2), Z13
+	VMOVUPD (BX)(DI*1), Z14
+	VMOVUPD 64(R8)(R11*1), Z15
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded76
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold365:
+fold77:
 	VMOVUPD      (SI), Z17
-	VMOVUPD.Z    64(SI), K1, Z18
+	VMOVUPD      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z16
 	VFMADD231PD  Z16, Z17, Z0
@@ -17684,9 +9799,9 @@ fold365:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold365
+	JNZ          fold77
 
-folded364:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -17707,7 +9822,7 @@ folded364:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear366
+	JNE    linear78
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -17725,447 +9840,96 @@ folded364:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear366:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	LEAQ          (DX)(CX*4), DI
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low368
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low369
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low370
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+linear78:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(R8)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(R8)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(R8)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Z7, 64(R8)(R9*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Z9, 64(R8)(CX*4)
+	VMOVUPD Z10, (BX)(SI*1)
+	VMOVUPD Z11, 64(R8)(R10*1)
+	VMOVUPD Z12, (BX)(DX*2)
+	VMOVUPD Z13, 64(R8)(R9*2)
+	VMOVUPD Z14, (BX)(DI*1)
+	VMOVUPD Z15, 64(R8)(R11*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile73
 
-low370:
-	JMP stored367
-
-low369:
-	TESTQ     $0x00000001, AX
-	JZ        low371
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low371:
-	JMP stored367
-
-low368:
-	TESTQ        $0x00000002, AX
-	JZ           low372
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low373
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low373:
-	JMP stored367
-
-low372:
-	TESTQ     $0x00000001, AX
-	JZ        low374
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low374:
-stored367:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low376
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low377
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low378
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low378:
-	JMP stored375
-
-low377:
-	TESTQ     $0x00000001, AX
-	JZ        low379
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low379:
-	JMP stored375
-
-low376:
-	TESTQ        $0x00000002, AX
-	JZ           low380
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low381
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low381:
-	JMP stored375
-
-low380:
-	TESTQ     $0x00000001, AX
-	JZ        low382
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low382:
-stored375:
-	VMOVUPD       Z4, (BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low384
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low385
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low386
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low386:
-	JMP stored383
-
-low385:
-	TESTQ     $0x00000001, AX
-	JZ        low387
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low387:
-	JMP stored383
-
-low384:
-	TESTQ        $0x00000002, AX
-	JZ           low388
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low389
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low389:
-	JMP stored383
-
-low388:
-	TESTQ     $0x00000001, AX
-	JZ        low390
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low390:
-stored383:
-	VMOVUPD       Z6, (BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low392
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low393
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low394
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low394:
-	JMP stored391
-
-low393:
-	TESTQ     $0x00000001, AX
-	JZ        low395
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low395:
-	JMP stored391
-
-low392:
-	TESTQ        $0x00000002, AX
-	JZ           low396
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low397
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low397:
-	JMP stored391
-
-low396:
-	TESTQ     $0x00000001, AX
-	JZ        low398
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low398:
-stored391:
-	VMOVUPD       Z8, (BX)(CX*4)
-	TESTQ         $0x00000004, AX
-	JZ            low400
-	VMOVUPS       Y9, 64(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, AX
-	JZ            low401
-	VMOVUPS       X9, 96(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low402
-	VMOVSD        X9, 112(BX)(CX*4)
-	VUNPCKHPD     X9, X9, X9
-
-low402:
-	JMP stored399
-
-low401:
-	TESTQ     $0x00000001, AX
-	JZ        low403
-	VMOVSD    X9, 96(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-
-low403:
-	JMP stored399
-
-low400:
-	TESTQ        $0x00000002, AX
-	JZ           low404
-	VMOVUPS      X9, 64(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low405
-	VMOVSD       X9, 80(BX)(CX*4)
-	VUNPCKHPD    X9, X9, X9
-
-low405:
-	JMP stored399
-
-low404:
-	TESTQ     $0x00000001, AX
-	JZ        low406
-	VMOVSD    X9, 64(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-
-low406:
-stored399:
-	VMOVUPD       Z10, (BX)(SI*1)
-	TESTQ         $0x00000004, AX
-	JZ            low408
-	VMOVUPS       Y11, 64(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low409
-	VMOVUPS       X11, 96(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low410
-	VMOVSD        X11, 112(BX)(SI*1)
-	VUNPCKHPD     X11, X11, X11
-
-low410:
-	JMP stored407
-
-low409:
-	TESTQ     $0x00000001, AX
-	JZ        low411
-	VMOVSD    X11, 96(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-
-low411:
-	JMP stored407
-
-low408:
-	TESTQ        $0x00000002, AX
-	JZ           low412
-	VMOVUPS      X11, 64(BX)(SI*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low413
-	VMOVSD       X11, 80(BX)(SI*1)
-	VUNPCKHPD    X11, X11, X11
-
-low413:
-	JMP stored407
-
-low412:
-	TESTQ     $0x00000001, AX
-	JZ        low414
-	VMOVSD    X11, 64(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-
-low414:
-stored407:
-	VMOVUPD       Z12, (BX)(DX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low416
-	VMOVUPS       Y13, 64(BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000002, AX
-	JZ            low417
-	VMOVUPS       X13, 96(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000001, AX
-	JZ            low418
-	VMOVSD        X13, 112(BX)(DX*2)
-	VUNPCKHPD     X13, X13, X13
-
-low418:
-	JMP stored415
-
-low417:
-	TESTQ     $0x00000001, AX
-	JZ        low419
-	VMOVSD    X13, 96(BX)(DX*2)
-	VUNPCKHPD X13, X13, X13
-
-low419:
-	JMP stored415
-
-low416:
-	TESTQ        $0x00000002, AX
-	JZ           low420
-	VMOVUPS      X13, 64(BX)(DX*2)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000001, AX
-	JZ           low421
-	VMOVSD       X13, 80(BX)(DX*2)
-	VUNPCKHPD    X13, X13, X13
-
-low421:
-	JMP stored415
-
-low420:
-	TESTQ     $0x00000001, AX
-	JZ        low422
-	VMOVSD    X13, 64(BX)(DX*2)
-	VUNPCKHPD X13, X13, X13
-
-low422:
-stored415:
-	VMOVUPD       Z14, (BX)(DI*1)
-	TESTQ         $0x00000004, AX
-	JZ            low424
-	VMOVUPS       Y15, 64(BX)(DI*1)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000002, AX
-	JZ            low425
-	VMOVUPS       X15, 96(BX)(DI*1)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000001, AX
-	JZ            low426
-	VMOVSD        X15, 112(BX)(DI*1)
-	VUNPCKHPD     X15, X15, X15
-
-low426:
-	JMP stored423
-
-low425:
-	TESTQ     $0x00000001, AX
-	JZ        low427
-	VMOVSD    X15, 96(BX)(DI*1)
-	VUNPCKHPD X15, X15, X15
-
-low427:
-	JMP stored423
-
-low424:
-	TESTQ        $0x00000002, AX
-	JZ           low428
-	VMOVUPS      X15, 64(BX)(DI*1)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000001, AX
-	JZ           low429
-	VMOVSD       X15, 80(BX)(DI*1)
-	VUNPCKHPD    X15, X15, X15
-
-low429:
-	JMP stored423
-
-low428:
-	TESTQ     $0x00000001, AX
-	JZ        low430
-	VMOVSD    X15, 64(BX)(DI*1)
-	VUNPCKHPD X15, X15, X15
-
-low430:
-stored423:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile361
-
-rest362:
+rest74:
 	CMPQ BX, $0x07
-	JNE  fewer431
+	JNE  fewer79
 
 	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPD   (BX)(CX*2), Z4
-	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPD   (BX)(DX*1), Z6
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
-	VMOVUPD   (BX)(CX*4), Z8
-	VMOVUPD.Z 64(BX)(CX*4), K1, Z9
-	VMOVUPD   (BX)(SI*1), Z10
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z11
-	VMOVUPD   (BX)(DX*2), Z12
-	VMOVUPD.Z 64(BX)(DX*2), K1, Z13
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded432
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DI), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DI)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DI)(CX*2), Z5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(DI)(R8*1), Z7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(DI)(CX*4), Z9
+	VMOVUPD (BX)(SI*1), Z10
+	VMOVUPD 64(DI)(R9*1), Z11
+	VMOVUPD (BX)(DX*2), Z12
+	VMOVUPD 64(DI)(R8*2), Z13
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded80
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold433:
+fold81:
 	VMOVUPD      (SI), Z15
-	VMOVUPD.Z    64(SI), K1, Z16
+	VMOVUPD      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z14
 	VFMADD231PD  Z14, Z15, Z0
@@ -18190,9 +9954,9 @@ fold433:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold433
+	JNZ          fold81
 
-folded432:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -18211,7 +9975,7 @@ folded432:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear434
+	JNE    linear82
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -18227,378 +9991,71 @@ folded432:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear434:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low436
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low437
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low438
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+linear82:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(DI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(DI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Z7, 64(DI)(R8*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Z9, 64(DI)(CX*4)
+	VMOVUPD Z10, (BX)(SI*1)
+	VMOVUPD Z11, 64(DI)(R9*1)
+	VMOVUPD Z12, (BX)(DX*2)
+	VMOVUPD Z13, 64(DI)(R8*2)
+	JMP     done75
 
-low438:
-	JMP stored435
-
-low437:
-	TESTQ     $0x00000001, AX
-	JZ        low439
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low439:
-	JMP stored435
-
-low436:
-	TESTQ        $0x00000002, AX
-	JZ           low440
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low441
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low441:
-	JMP stored435
-
-low440:
-	TESTQ     $0x00000001, AX
-	JZ        low442
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low442:
-stored435:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low444
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low445
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low446
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low446:
-	JMP stored443
-
-low445:
-	TESTQ     $0x00000001, AX
-	JZ        low447
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low447:
-	JMP stored443
-
-low444:
-	TESTQ        $0x00000002, AX
-	JZ           low448
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low449
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low449:
-	JMP stored443
-
-low448:
-	TESTQ     $0x00000001, AX
-	JZ        low450
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low450:
-stored443:
-	VMOVUPD       Z4, (BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low452
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low453
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low454
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low454:
-	JMP stored451
-
-low453:
-	TESTQ     $0x00000001, AX
-	JZ        low455
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low455:
-	JMP stored451
-
-low452:
-	TESTQ        $0x00000002, AX
-	JZ           low456
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low457
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low457:
-	JMP stored451
-
-low456:
-	TESTQ     $0x00000001, AX
-	JZ        low458
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low458:
-stored451:
-	VMOVUPD       Z6, (BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low460
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low461
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low462
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low462:
-	JMP stored459
-
-low461:
-	TESTQ     $0x00000001, AX
-	JZ        low463
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low463:
-	JMP stored459
-
-low460:
-	TESTQ        $0x00000002, AX
-	JZ           low464
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low465
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low465:
-	JMP stored459
-
-low464:
-	TESTQ     $0x00000001, AX
-	JZ        low466
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low466:
-stored459:
-	VMOVUPD       Z8, (BX)(CX*4)
-	TESTQ         $0x00000004, AX
-	JZ            low468
-	VMOVUPS       Y9, 64(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, AX
-	JZ            low469
-	VMOVUPS       X9, 96(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low470
-	VMOVSD        X9, 112(BX)(CX*4)
-	VUNPCKHPD     X9, X9, X9
-
-low470:
-	JMP stored467
-
-low469:
-	TESTQ     $0x00000001, AX
-	JZ        low471
-	VMOVSD    X9, 96(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-
-low471:
-	JMP stored467
-
-low468:
-	TESTQ        $0x00000002, AX
-	JZ           low472
-	VMOVUPS      X9, 64(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low473
-	VMOVSD       X9, 80(BX)(CX*4)
-	VUNPCKHPD    X9, X9, X9
-
-low473:
-	JMP stored467
-
-low472:
-	TESTQ     $0x00000001, AX
-	JZ        low474
-	VMOVSD    X9, 64(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-
-low474:
-stored467:
-	VMOVUPD       Z10, (BX)(SI*1)
-	TESTQ         $0x00000004, AX
-	JZ            low476
-	VMOVUPS       Y11, 64(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low477
-	VMOVUPS       X11, 96(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low478
-	VMOVSD        X11, 112(BX)(SI*1)
-	VUNPCKHPD     X11, X11, X11
-
-low478:
-	JMP stored475
-
-low477:
-	TESTQ     $0x00000001, AX
-	JZ        low479
-	VMOVSD    X11, 96(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-
-low479:
-	JMP stored475
-
-low476:
-	TESTQ        $0x00000002, AX
-	JZ           low480
-	VMOVUPS      X11, 64(BX)(SI*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low481
-	VMOVSD       X11, 80(BX)(SI*1)
-	VUNPCKHPD    X11, X11, X11
-
-low481:
-	JMP stored475
-
-low480:
-	TESTQ     $0x00000001, AX
-	JZ        low482
-	VMOVSD    X11, 64(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-
-low482:
-stored475:
-	VMOVUPD       Z12, (BX)(DX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low484
-	VMOVUPS       Y13, 64(BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000002, AX
-	JZ            low485
-	VMOVUPS       X13, 96(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000001, AX
-	JZ            low486
-	VMOVSD        X13, 112(BX)(DX*2)
-	VUNPCKHPD     X13, X13, X13
-
-low486:
-	JMP stored483
-
-low485:
-	TESTQ     $0x00000001, AX
-	JZ        low487
-	VMOVSD    X13, 96(BX)(DX*2)
-	VUNPCKHPD X13, X13, X13
-
-low487:
-	JMP stored483
-
-low484:
-	TESTQ        $0x00000002, AX
-	JZ           low488
-	VMOVUPS      X13, 64(BX)(DX*2)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000001, AX
-	JZ           low489
-	VMOVSD       X13, 80(BX)(DX*2)
-	VUNPCKHPD    X13, X13, X13
-
-low489:
-	JMP stored483
-
-low488:
-	TESTQ     $0x00000001, AX
-	JZ        low490
-	VMOVSD    X13, 64(BX)(DX*2)
-	VUNPCKHPD X13, X13, X13
-
-low490:
-stored483:
-	JMP done363
-
-fewer431:
+fewer79:
 	CMPQ BX, $0x06
-	JNE  fewer491
+	JNE  fewer83
 
 	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	LEAQ      (CX)(CX*4), SI
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPD   (BX)(CX*2), Z4
-	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPD   (BX)(DX*1), Z6
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
-	VMOVUPD   (BX)(CX*4), Z8
-	VMOVUPD.Z 64(BX)(CX*4), K1, Z9
-	VMOVUPD   (BX)(SI*1), Z10
-	VMOVUPD.Z 64(BX)(SI*1), K1, Z11
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded492
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
-	LEAQ      (CX)(CX*4), R10
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DI), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DI)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DI)(CX*2), Z5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(DI)(R8*1), Z7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(DI)(CX*4), Z9
+	VMOVUPD (BX)(SI*1), Z10
+	VMOVUPD 64(DI)(R9*1), Z11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded84
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold493:
+fold85:
 	VMOVUPD      (SI), Z13
-	VMOVUPD.Z    64(SI), K1, Z14
+	VMOVUPD      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
@@ -18620,9 +10077,9 @@ fold493:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold493
+	JNZ          fold85
 
-folded492:
+folded84:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -18639,7 +10096,7 @@ folded492:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear494
+	JNE    linear86
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -18653,327 +10110,64 @@ folded492:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear494:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	LEAQ          (CX)(CX*4), SI
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low496
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low497
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low498
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+linear86:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(DI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(DI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Z7, 64(DI)(R8*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Z9, 64(DI)(CX*4)
+	VMOVUPD Z10, (BX)(SI*1)
+	VMOVUPD Z11, 64(DI)(R9*1)
+	JMP     done75
 
-low498:
-	JMP stored495
-
-low497:
-	TESTQ     $0x00000001, AX
-	JZ        low499
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low499:
-	JMP stored495
-
-low496:
-	TESTQ        $0x00000002, AX
-	JZ           low500
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low501
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low501:
-	JMP stored495
-
-low500:
-	TESTQ     $0x00000001, AX
-	JZ        low502
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low502:
-stored495:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low504
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low505
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low506
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low506:
-	JMP stored503
-
-low505:
-	TESTQ     $0x00000001, AX
-	JZ        low507
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low507:
-	JMP stored503
-
-low504:
-	TESTQ        $0x00000002, AX
-	JZ           low508
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low509
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low509:
-	JMP stored503
-
-low508:
-	TESTQ     $0x00000001, AX
-	JZ        low510
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low510:
-stored503:
-	VMOVUPD       Z4, (BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low512
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low513
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low514
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low514:
-	JMP stored511
-
-low513:
-	TESTQ     $0x00000001, AX
-	JZ        low515
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low515:
-	JMP stored511
-
-low512:
-	TESTQ        $0x00000002, AX
-	JZ           low516
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low517
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low517:
-	JMP stored511
-
-low516:
-	TESTQ     $0x00000001, AX
-	JZ        low518
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low518:
-stored511:
-	VMOVUPD       Z6, (BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low520
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low521
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low522
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low522:
-	JMP stored519
-
-low521:
-	TESTQ     $0x00000001, AX
-	JZ        low523
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low523:
-	JMP stored519
-
-low520:
-	TESTQ        $0x00000002, AX
-	JZ           low524
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low525
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low525:
-	JMP stored519
-
-low524:
-	TESTQ     $0x00000001, AX
-	JZ        low526
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low526:
-stored519:
-	VMOVUPD       Z8, (BX)(CX*4)
-	TESTQ         $0x00000004, AX
-	JZ            low528
-	VMOVUPS       Y9, 64(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, AX
-	JZ            low529
-	VMOVUPS       X9, 96(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low530
-	VMOVSD        X9, 112(BX)(CX*4)
-	VUNPCKHPD     X9, X9, X9
-
-low530:
-	JMP stored527
-
-low529:
-	TESTQ     $0x00000001, AX
-	JZ        low531
-	VMOVSD    X9, 96(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-
-low531:
-	JMP stored527
-
-low528:
-	TESTQ        $0x00000002, AX
-	JZ           low532
-	VMOVUPS      X9, 64(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low533
-	VMOVSD       X9, 80(BX)(CX*4)
-	VUNPCKHPD    X9, X9, X9
-
-low533:
-	JMP stored527
-
-low532:
-	TESTQ     $0x00000001, AX
-	JZ        low534
-	VMOVSD    X9, 64(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-
-low534:
-stored527:
-	VMOVUPD       Z10, (BX)(SI*1)
-	TESTQ         $0x00000004, AX
-	JZ            low536
-	VMOVUPS       Y11, 64(BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low537
-	VMOVUPS       X11, 96(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low538
-	VMOVSD        X11, 112(BX)(SI*1)
-	VUNPCKHPD     X11, X11, X11
-
-low538:
-	JMP stored535
-
-low537:
-	TESTQ     $0x00000001, AX
-	JZ        low539
-	VMOVSD    X11, 96(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-
-low539:
-	JMP stored535
-
-low536:
-	TESTQ        $0x00000002, AX
-	JZ           low540
-	VMOVUPS      X11, 64(BX)(SI*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low541
-	VMOVSD       X11, 80(BX)(SI*1)
-	VUNPCKHPD    X11, X11, X11
-
-low541:
-	JMP stored535
-
-low540:
-	TESTQ     $0x00000001, AX
-	JZ        low542
-	VMOVSD    X11, 64(BX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-
-low542:
-stored535:
-	JMP done363
-
-fewer491:
+fewer83:
 	CMPQ BX, $0x05
-	JNE  fewer543
+	JNE  fewer87
 
 	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPD   (BX)(CX*2), Z4
-	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPD   (BX)(DX*1), Z6
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
-	VMOVUPD   (BX)(CX*4), Z8
-	VMOVUPD.Z 64(BX)(CX*4), K1, Z9
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded544
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(SI), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(SI)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(SI)(CX*2), Z5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(SI)(DI*1), Z7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(SI)(CX*4), Z9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded88
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold545:
+fold89:
 	VMOVUPD      (SI), Z11
-	VMOVUPD.Z    64(SI), K1, Z12
+	VMOVUPD      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z10
 	VFMADD231PD  Z10, Z11, Z0
@@ -18992,9 +10186,9 @@ fold545:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold545
+	JNZ          fold89
 
-folded544:
+folded88:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -19009,7 +10203,7 @@ folded544:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear546
+	JNE    linear90
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -19021,277 +10215,58 @@ folded544:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear546:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low548
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low549
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low550
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+linear90:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(SI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(SI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Z7, 64(SI)(DI*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Z9, 64(SI)(CX*4)
+	JMP     done75
 
-low550:
-	JMP stored547
-
-low549:
-	TESTQ     $0x00000001, AX
-	JZ        low551
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low551:
-	JMP stored547
-
-low548:
-	TESTQ        $0x00000002, AX
-	JZ           low552
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low553
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low553:
-	JMP stored547
-
-low552:
-	TESTQ     $0x00000001, AX
-	JZ        low554
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low554:
-stored547:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low556
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low557
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low558
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low558:
-	JMP stored555
-
-low557:
-	TESTQ     $0x00000001, AX
-	JZ        low559
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low559:
-	JMP stored555
-
-low556:
-	TESTQ        $0x00000002, AX
-	JZ           low560
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low561
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low561:
-	JMP stored555
-
-low560:
-	TESTQ     $0x00000001, AX
-	JZ        low562
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low562:
-stored555:
-	VMOVUPD       Z4, (BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low564
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low565
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low566
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low566:
-	JMP stored563
-
-low565:
-	TESTQ     $0x00000001, AX
-	JZ        low567
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low567:
-	JMP stored563
-
-low564:
-	TESTQ        $0x00000002, AX
-	JZ           low568
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low569
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low569:
-	JMP stored563
-
-low568:
-	TESTQ     $0x00000001, AX
-	JZ        low570
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low570:
-stored563:
-	VMOVUPD       Z6, (BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low572
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low573
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low574
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low574:
-	JMP stored571
-
-low573:
-	TESTQ     $0x00000001, AX
-	JZ        low575
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low575:
-	JMP stored571
-
-low572:
-	TESTQ        $0x00000002, AX
-	JZ           low576
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low577
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low577:
-	JMP stored571
-
-low576:
-	TESTQ     $0x00000001, AX
-	JZ        low578
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low578:
-stored571:
-	VMOVUPD       Z8, (BX)(CX*4)
-	TESTQ         $0x00000004, AX
-	JZ            low580
-	VMOVUPS       Y9, 64(BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, AX
-	JZ            low581
-	VMOVUPS       X9, 96(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low582
-	VMOVSD        X9, 112(BX)(CX*4)
-	VUNPCKHPD     X9, X9, X9
-
-low582:
-	JMP stored579
-
-low581:
-	TESTQ     $0x00000001, AX
-	JZ        low583
-	VMOVSD    X9, 96(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-
-low583:
-	JMP stored579
-
-low580:
-	TESTQ        $0x00000002, AX
-	JZ           low584
-	VMOVUPS      X9, 64(BX)(CX*4)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low585
-	VMOVSD       X9, 80(BX)(CX*4)
-	VUNPCKHPD    X9, X9, X9
-
-low585:
-	JMP stored579
-
-low584:
-	TESTQ     $0x00000001, AX
-	JZ        low586
-	VMOVSD    X9, 64(BX)(CX*4)
-	VUNPCKHPD X9, X9, X9
-
-low586:
-stored579:
-	JMP done363
-
-fewer543:
+fewer87:
 	CMPQ BX, $0x04
-	JNE  fewer587
+	JNE  fewer91
 
 	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPD   (BX)(CX*2), Z4
-	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPD   (BX)(DX*1), Z6
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded588
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
-	LEAQ      (CX)(CX*2), R9
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(SI), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(SI)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(SI)(CX*2), Z5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(SI)(DI*1), Z7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded92
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold589:
+fold93:
 	VMOVUPD      (SI), Z9
-	VMOVUPD.Z    64(SI), K1, Z10
+	VMOVUPD      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
@@ -19307,9 +10282,9 @@ fold589:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold589
+	JNZ          fold93
 
-folded588:
+folded92:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -19322,7 +10297,7 @@ folded588:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear590
+	JNE    linear94
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -19332,226 +10307,51 @@ folded588:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear590:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low592
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low593
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low594
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+linear94:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(SI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(SI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Z7, 64(SI)(DI*1)
+	JMP     done75
 
-low594:
-	JMP stored591
-
-low593:
-	TESTQ     $0x00000001, AX
-	JZ        low595
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low595:
-	JMP stored591
-
-low592:
-	TESTQ        $0x00000002, AX
-	JZ           low596
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low597
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low597:
-	JMP stored591
-
-low596:
-	TESTQ     $0x00000001, AX
-	JZ        low598
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low598:
-stored591:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low600
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low601
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low602
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low602:
-	JMP stored599
-
-low601:
-	TESTQ     $0x00000001, AX
-	JZ        low603
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low603:
-	JMP stored599
-
-low600:
-	TESTQ        $0x00000002, AX
-	JZ           low604
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low605
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low605:
-	JMP stored599
-
-low604:
-	TESTQ     $0x00000001, AX
-	JZ        low606
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low606:
-stored599:
-	VMOVUPD       Z4, (BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low608
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low609
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low610
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low610:
-	JMP stored607
-
-low609:
-	TESTQ     $0x00000001, AX
-	JZ        low611
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low611:
-	JMP stored607
-
-low608:
-	TESTQ        $0x00000002, AX
-	JZ           low612
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low613
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low613:
-	JMP stored607
-
-low612:
-	TESTQ     $0x00000001, AX
-	JZ        low614
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low614:
-stored607:
-	VMOVUPD       Z6, (BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low616
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low617
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low618
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low618:
-	JMP stored615
-
-low617:
-	TESTQ     $0x00000001, AX
-	JZ        low619
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low619:
-	JMP stored615
-
-low616:
-	TESTQ        $0x00000002, AX
-	JZ           low620
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low621
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low621:
-	JMP stored615
-
-low620:
-	TESTQ     $0x00000001, AX
-	JZ        low622
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low622:
-stored615:
-	JMP done363
-
-fewer587:
+fewer91:
 	CMPQ BX, $0x03
-	JNE  fewer623
+	JNE  fewer95
 
 	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPD   (BX)(CX*2), Z4
-	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded624
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DX)(CX*2), Z5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded96
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold625:
+fold97:
 	VMOVUPD      (SI), Z7
-	VMOVUPD.Z    64(SI), K1, Z8
+	VMOVUPD      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
@@ -19564,9 +10364,9 @@ fold625:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold625
+	JNZ          fold97
 
-folded624:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -19577,7 +10377,7 @@ folded624:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear626
+	JNE    linear98
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -19585,176 +10385,45 @@ folded624:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear626:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low628
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low629
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low630
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+linear98:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(DX)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(DX)(CX*2)
+	JMP     done75
 
-low630:
-	JMP stored627
-
-low629:
-	TESTQ     $0x00000001, AX
-	JZ        low631
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low631:
-	JMP stored627
-
-low628:
-	TESTQ        $0x00000002, AX
-	JZ           low632
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low633
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low633:
-	JMP stored627
-
-low632:
-	TESTQ     $0x00000001, AX
-	JZ        low634
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low634:
-stored627:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low636
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low637
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low638
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low638:
-	JMP stored635
-
-low637:
-	TESTQ     $0x00000001, AX
-	JZ        low639
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low639:
-	JMP stored635
-
-low636:
-	TESTQ        $0x00000002, AX
-	JZ           low640
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low641
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low641:
-	JMP stored635
-
-low640:
-	TESTQ     $0x00000001, AX
-	JZ        low642
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low642:
-stored635:
-	VMOVUPD       Z4, (BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low644
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low645
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low646
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low646:
-	JMP stored643
-
-low645:
-	TESTQ     $0x00000001, AX
-	JZ        low647
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low647:
-	JMP stored643
-
-low644:
-	TESTQ        $0x00000002, AX
-	JZ           low648
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low649
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low649:
-	JMP stored643
-
-low648:
-	TESTQ     $0x00000001, AX
-	JZ        low650
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low650:
-stored643:
-	JMP done363
-
-fewer623:
+fewer95:
 	CMPQ BX, $0x02
-	JNE  fewer651
+	JNE  fewer99
 
 	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ      init+16(FP), BX
-	MOVQ      ldinit+24(FP), CX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded652
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Z3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded100
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold653:
+fold101:
 	VMOVUPD      (SI), Z5
-	VMOVUPD.Z    64(SI), K1, Z6
+	VMOVUPD      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
@@ -19764,9 +10433,9 @@ fold653:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold653
+	JNZ          fold101
 
-folded652:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -19775,214 +10444,85 @@ folded652:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear654
+	JNE    linear102
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear654:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), CX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low656
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low657
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low658
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+linear102:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(DX)(CX*1)
+	JMP     done75
 
-low658:
-	JMP stored655
-
-low657:
-	TESTQ     $0x00000001, AX
-	JZ        low659
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low659:
-	JMP stored655
-
-low656:
-	TESTQ        $0x00000002, AX
-	JZ           low660
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low661
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low661:
-	JMP stored655
-
-low660:
-	TESTQ     $0x00000001, AX
-	JZ        low662
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low662:
-stored655:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low664
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low665
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low666
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low666:
-	JMP stored663
-
-low665:
-	TESTQ     $0x00000001, AX
-	JZ        low667
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low667:
-	JMP stored663
-
-low664:
-	TESTQ        $0x00000002, AX
-	JZ           low668
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low669
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low669:
-	JMP stored663
-
-low668:
-	TESTQ     $0x00000001, AX
-	JZ        low670
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low670:
-stored663:
-	JMP done363
-
-fewer651:
+fewer99:
 	CMPQ BX, $0x01
-	JNE  fewer671
+	JNE  fewer103
 
 	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ      init+16(FP), BX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	MOVQ      n+88(FP), R8
-	TESTQ     R8, R8
-	JLE       folded672
-	MOVQ      a+32(FP), BX
-	MOVQ      lda+40(FP), CX
-	MOVQ      stepa+48(FP), DX
-	MOVQ      b+56(FP), SI
-	MOVQ      ldb+64(FP), DI
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded104
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold673:
+fold105:
 	VMOVUPD      (SI), Z3
-	VMOVUPD.Z    64(SI), K1, Z4
+	VMOVUPD      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold673
+	JNZ          fold105
 
-folded672:
+folded104:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear674
+	JNE    linear106
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear674:
-	MOVQ          c+0(FP), BX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low676
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low677
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low678
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+linear106:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
+	JMP     done75
 
-low678:
-	JMP stored675
-
-low677:
-	TESTQ     $0x00000001, AX
-	JZ        low679
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low679:
-	JMP stored675
-
-low676:
-	TESTQ        $0x00000002, AX
-	JZ           low680
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low681
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low681:
-	JMP stored675
-
-low680:
-	TESTQ     $0x00000001, AX
-	JZ        low682
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low682:
-stored675:
-	JMP done363
-
-fewer671:
-done363:
+fewer103:
+done75:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full359:
+full72:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest684
+	JLT  rest108
 
-tile683:
+tile107:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -20007,7 +10547,7 @@ tile683:
 	VMOVUPD 64(BX)(DI*1), Z15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded686
+	JLE     folded110
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -20018,7 +10558,7 @@ tile683:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold687:
+fold111:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
@@ -20048,9 +10588,9 @@ fold687:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold687
+	JNZ          fold111
 
-folded686:
+folded110:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -20071,7 +10611,7 @@ folded686:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear688
+	JNE    linear112
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -20089,7 +10629,7 @@ folded686:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear688:
+linear112:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -20130,11 +10670,11 @@ linear688:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile683
+	JGE     tile107
 
-rest684:
+rest108:
 	CMPQ BX, $0x07
-	JNE  fewer689
+	JNE  fewer113
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -20157,7 +10697,7 @@ rest684:
 	VMOVUPD 64(BX)(DX*2), Z13
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded690
+	JLE     folded114
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -20167,7 +10707,7 @@ rest684:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold691:
+fold115:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI), Z16
 	ADDQ         DI, SI
@@ -20194,9 +10734,9 @@ fold691:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold691
+	JNZ          fold115
 
-folded690:
+folded114:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -20215,7 +10755,7 @@ folded690:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear692
+	JNE    linear116
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -20231,7 +10771,7 @@ folded690:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear692:
+linear116:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -20250,11 +10790,11 @@ linear692:
 	VMOVUPD Z11, 64(BX)(SI*1)
 	VMOVUPD Z12, (BX)(DX*2)
 	VMOVUPD Z13, 64(BX)(DX*2)
-	JMP     done685
+	JMP     done109
 
-fewer689:
+fewer113:
 	CMPQ BX, $0x06
-	JNE  fewer693
+	JNE  fewer117
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -20275,7 +10815,7 @@ fewer689:
 	VMOVUPD 64(BX)(SI*1), Z11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded694
+	JLE     folded118
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -20285,7 +10825,7 @@ fewer689:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold695:
+fold119:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	ADDQ         DI, SI
@@ -20309,9 +10849,9 @@ fold695:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold695
+	JNZ          fold119
 
-folded694:
+folded118:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -20328,7 +10868,7 @@ folded694:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear696
+	JNE    linear120
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -20342,7 +10882,7 @@ folded694:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear696:
+linear120:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -20359,11 +10899,11 @@ linear696:
 	VMOVUPD Z9, 64(BX)(CX*4)
 	VMOVUPD Z10, (BX)(SI*1)
 	VMOVUPD Z11, 64(BX)(SI*1)
-	JMP     done685
+	JMP     done109
 
-fewer693:
+fewer117:
 	CMPQ BX, $0x05
-	JNE  fewer697
+	JNE  fewer121
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -20381,7 +10921,7 @@ fewer693:
 	VMOVUPD 64(BX)(CX*4), Z9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded698
+	JLE     folded122
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -20390,7 +10930,7 @@ fewer693:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold699:
+fold123:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI), Z12
 	ADDQ         DI, SI
@@ -20411,9 +10951,9 @@ fold699:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold699
+	JNZ          fold123
 
-folded698:
+folded122:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -20428,7 +10968,7 @@ folded698:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear700
+	JNE    linear124
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -20440,7 +10980,7 @@ folded698:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear700:
+linear124:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -20454,11 +10994,11 @@ linear700:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	VMOVUPD Z8, (BX)(CX*4)
 	VMOVUPD Z9, 64(BX)(CX*4)
-	JMP     done685
+	JMP     done109
 
-fewer697:
+fewer121:
 	CMPQ BX, $0x04
-	JNE  fewer701
+	JNE  fewer125
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -20474,7 +11014,7 @@ fewer697:
 	VMOVUPD 64(BX)(DX*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded702
+	JLE     folded126
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -20483,7 +11023,7 @@ fewer697:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold703:
+fold127:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI), Z10
 	ADDQ         DI, SI
@@ -20501,9 +11041,9 @@ fold703:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold703
+	JNZ          fold127
 
-folded702:
+folded126:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -20516,7 +11056,7 @@ folded702:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear704
+	JNE    linear128
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -20526,7 +11066,7 @@ folded702:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear704:
+linear128:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -20538,11 +11078,11 @@ linear704:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	VMOVUPD Z6, (BX)(DX*1)
 	VMOVUPD Z7, 64(BX)(DX*1)
-	JMP     done685
+	JMP     done109
 
-fewer701:
+fewer125:
 	CMPQ BX, $0x03
-	JNE  fewer705
+	JNE  fewer129
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -20555,7 +11095,7 @@ fewer701:
 	VMOVUPD 64(BX)(CX*2), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded706
+	JLE     folded130
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -20563,7 +11103,7 @@ fewer701:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold707:
+fold131:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	ADDQ         DI, SI
@@ -20578,9 +11118,9 @@ fold707:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold707
+	JNZ          fold131
 
-folded706:
+folded130:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -20591,7 +11131,7 @@ folded706:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear708
+	JNE    linear132
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -20599,7 +11139,7 @@ folded706:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear708:
+linear132:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -20608,11 +11148,11 @@ linear708:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
 	VMOVUPD Z5, 64(BX)(CX*2)
-	JMP     done685
+	JMP     done109
 
-fewer705:
+fewer129:
 	CMPQ BX, $0x02
-	JNE  fewer709
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -20623,7 +11163,7 @@ fewer705:
 	VMOVUPD 64(BX)(CX*1), Z3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded710
+	JLE     folded134
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -20631,7 +11171,7 @@ fewer705:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold711:
+fold135:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI), Z6
 	ADDQ         DI, SI
@@ -20643,9 +11183,9 @@ fold711:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold711
+	JNZ          fold135
 
-folded710:
+folded134:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -20654,24 +11194,24 @@ folded710:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear712
+	JNE    linear136
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear712:
+linear136:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, (BX)(CX*1)
 	VMOVUPD Z3, 64(BX)(CX*1)
-	JMP     done685
+	JMP     done109
 
-fewer709:
+fewer133:
 	CMPQ BX, $0x01
-	JNE  fewer713
+	JNE  fewer137
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -20679,7 +11219,7 @@ fewer709:
 	VMOVUPD 64(BX), Z1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded714
+	JLE     folded138
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -20687,7 +11227,7 @@ fewer709:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold715:
+fold139:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI), Z4
 	ADDQ         DI, SI
@@ -20696,34 +11236,34 @@ fold715:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold715
+	JNZ          fold139
 
-folded714:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear716
+	JNE    linear140
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear716:
+linear140:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	JMP     done685
+	JMP     done109
 
-fewer713:
-done685:
+fewer137:
+done109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower360:
+narrower71:
 	CMPQ  AX, $0x08
-	JE    full717
+	JE    full142
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -20731,9 +11271,9 @@ narrower360:
 	KMOVW BX, K1
 	MOVQ  rows+72(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest720
+	JLT   rest144
 
-tile719:
+tile143:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -20750,7 +11290,7 @@ tile719:
 	VMOVUPD.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded722
+	JLE       folded146
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -20761,7 +11301,7 @@ tile719:
 	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold723:
+fold147:
 	VMOVUPD.Z    (SI), K1, Z9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
@@ -20782,9 +11322,9 @@ fold723:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold723
+	JNZ          fold147
 
-folded722:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -20797,7 +11337,7 @@ folded722:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear724
+	JNE    linear148
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -20807,380 +11347,380 @@ folded722:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear724:
+linear148:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000004, AX
-	JZ            low726
+	JZ            low150
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low727
+	JZ            low151
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low728
+	JZ            low152
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low728:
-	JMP stored725
+low152:
+	JMP stored149
 
-low727:
+low151:
 	TESTQ     $0x00000001, AX
-	JZ        low729
+	JZ        low153
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low729:
-	JMP stored725
+low153:
+	JMP stored149
 
-low726:
+low150:
 	TESTQ        $0x00000002, AX
-	JZ           low730
+	JZ           low154
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low731
+	JZ           low155
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low731:
-	JMP stored725
+low155:
+	JMP stored149
 
-low730:
+low154:
 	TESTQ     $0x00000001, AX
-	JZ        low732
+	JZ        low156
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low732:
-stored725:
+low156:
+stored149:
 	TESTQ         $0x00000004, AX
-	JZ            low734
+	JZ            low158
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low735
+	JZ            low159
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low736
+	JZ            low160
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low736:
-	JMP stored733
+low160:
+	JMP stored157
 
-low735:
+low159:
 	TESTQ     $0x00000001, AX
-	JZ        low737
+	JZ        low161
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low737:
-	JMP stored733
+low161:
+	JMP stored157
 
-low734:
+low158:
 	TESTQ        $0x00000002, AX
-	JZ           low738
+	JZ           low162
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low739
+	JZ           low163
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low739:
-	JMP stored733
+low163:
+	JMP stored157
 
-low738:
+low162:
 	TESTQ     $0x00000001, AX
-	JZ        low740
+	JZ        low164
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low740:
-stored733:
+low164:
+stored157:
 	TESTQ         $0x00000004, AX
-	JZ            low742
+	JZ            low166
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low743
+	JZ            low167
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low744
+	JZ            low168
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low744:
-	JMP stored741
+low168:
+	JMP stored165
 
-low743:
+low167:
 	TESTQ     $0x00000001, AX
-	JZ        low745
+	JZ        low169
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low745:
-	JMP stored741
+low169:
+	JMP stored165
 
-low742:
+low166:
 	TESTQ        $0x00000002, AX
-	JZ           low746
+	JZ           low170
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low747
+	JZ           low171
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low747:
-	JMP stored741
+low171:
+	JMP stored165
 
-low746:
+low170:
 	TESTQ     $0x00000001, AX
-	JZ        low748
+	JZ        low172
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low748:
-stored741:
+low172:
+stored165:
 	TESTQ         $0x00000004, AX
-	JZ            low750
+	JZ            low174
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low751
+	JZ            low175
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low752
+	JZ            low176
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low752:
-	JMP stored749
+low176:
+	JMP stored173
 
-low751:
+low175:
 	TESTQ     $0x00000001, AX
-	JZ        low753
+	JZ        low177
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low753:
-	JMP stored749
+low177:
+	JMP stored173
 
-low750:
+low174:
 	TESTQ        $0x00000002, AX
-	JZ           low754
+	JZ           low178
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low755
+	JZ           low179
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low755:
-	JMP stored749
+low179:
+	JMP stored173
 
-low754:
+low178:
 	TESTQ     $0x00000001, AX
-	JZ        low756
+	JZ        low180
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low756:
-stored749:
+low180:
+stored173:
 	TESTQ         $0x00000004, AX
-	JZ            low758
+	JZ            low182
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low759
+	JZ            low183
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low760
+	JZ            low184
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low760:
-	JMP stored757
+low184:
+	JMP stored181
 
-low759:
+low183:
 	TESTQ     $0x00000001, AX
-	JZ        low761
+	JZ        low185
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low761:
-	JMP stored757
+low185:
+	JMP stored181
 
-low758:
+low182:
 	TESTQ        $0x00000002, AX
-	JZ           low762
+	JZ           low186
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low763
+	JZ           low187
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low763:
-	JMP stored757
+low187:
+	JMP stored181
 
-low762:
+low186:
 	TESTQ     $0x00000001, AX
-	JZ        low764
+	JZ        low188
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low764:
-stored757:
+low188:
+stored181:
 	TESTQ         $0x00000004, AX
-	JZ            low766
+	JZ            low190
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low767
+	JZ            low191
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low768
+	JZ            low192
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low768:
-	JMP stored765
+low192:
+	JMP stored189
 
-low767:
+low191:
 	TESTQ     $0x00000001, AX
-	JZ        low769
+	JZ        low193
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low769:
-	JMP stored765
+low193:
+	JMP stored189
 
-low766:
+low190:
 	TESTQ        $0x00000002, AX
-	JZ           low770
+	JZ           low194
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low771
+	JZ           low195
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low771:
-	JMP stored765
+low195:
+	JMP stored189
 
-low770:
+low194:
 	TESTQ     $0x00000001, AX
-	JZ        low772
+	JZ        low196
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low772:
-stored765:
+low196:
+stored189:
 	TESTQ         $0x00000004, AX
-	JZ            low774
+	JZ            low198
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low775
+	JZ            low199
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low776
+	JZ            low200
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low776:
-	JMP stored773
+low200:
+	JMP stored197
 
-low775:
+low199:
 	TESTQ     $0x00000001, AX
-	JZ        low777
+	JZ        low201
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low777:
-	JMP stored773
+low201:
+	JMP stored197
 
-low774:
+low198:
 	TESTQ        $0x00000002, AX
-	JZ           low778
+	JZ           low202
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low779
+	JZ           low203
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low779:
-	JMP stored773
+low203:
+	JMP stored197
 
-low778:
+low202:
 	TESTQ     $0x00000001, AX
-	JZ        low780
+	JZ        low204
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low780:
-stored773:
+low204:
+stored197:
 	TESTQ         $0x00000004, AX
-	JZ            low782
+	JZ            low206
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000002, AX
-	JZ            low783
+	JZ            low207
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low784
+	JZ            low208
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 
-low784:
-	JMP stored781
+low208:
+	JMP stored205
 
-low783:
+low207:
 	TESTQ     $0x00000001, AX
-	JZ        low785
+	JZ        low209
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low785:
-	JMP stored781
+low209:
+	JMP stored205
 
-low782:
+low206:
 	TESTQ        $0x00000002, AX
-	JZ           low786
+	JZ           low210
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low787
+	JZ           low211
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 
-low787:
-	JMP stored781
+low211:
+	JMP stored205
 
-low786:
+low210:
 	TESTQ     $0x00000001, AX
-	JZ        low788
+	JZ        low212
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low788:
-stored781:
+low212:
+stored205:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -21200,11 +11740,11 @@ stored781:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile719
+	JGE    tile143
 
-rest720:
+rest144:
 	CMPQ BX, $0x07
-	JNE  fewer789
+	JNE  fewer213
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -21220,7 +11760,7 @@ rest720:
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded790
+	JLE       folded214
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -21230,7 +11770,7 @@ rest720:
 	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold791:
+fold215:
 	VMOVUPD.Z    (SI), K1, Z8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z7
@@ -21249,9 +11789,9 @@ fold791:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold791
+	JNZ          fold215
 
-folded790:
+folded214:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -21263,7 +11803,7 @@ folded790:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear792
+	JNE    linear216
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -21272,338 +11812,338 @@ folded790:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear792:
+linear216:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low794
+	JZ            low218
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low795
+	JZ            low219
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low796
+	JZ            low220
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low796:
-	JMP stored793
+low220:
+	JMP stored217
 
-low795:
+low219:
 	TESTQ     $0x00000001, AX
-	JZ        low797
+	JZ        low221
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low797:
-	JMP stored793
+low221:
+	JMP stored217
 
-low794:
+low218:
 	TESTQ        $0x00000002, AX
-	JZ           low798
+	JZ           low222
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low799
+	JZ           low223
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low799:
-	JMP stored793
+low223:
+	JMP stored217
 
-low798:
+low222:
 	TESTQ     $0x00000001, AX
-	JZ        low800
+	JZ        low224
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low800:
-stored793:
+low224:
+stored217:
 	TESTQ         $0x00000004, AX
-	JZ            low802
+	JZ            low226
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low803
+	JZ            low227
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low804
+	JZ            low228
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low804:
-	JMP stored801
+low228:
+	JMP stored225
 
-low803:
+low227:
 	TESTQ     $0x00000001, AX
-	JZ        low805
+	JZ        low229
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low805:
-	JMP stored801
+low229:
+	JMP stored225
 
-low802:
+low226:
 	TESTQ        $0x00000002, AX
-	JZ           low806
+	JZ           low230
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low807
+	JZ           low231
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low807:
-	JMP stored801
+low231:
+	JMP stored225
 
-low806:
+low230:
 	TESTQ     $0x00000001, AX
-	JZ        low808
+	JZ        low232
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low808:
-stored801:
+low232:
+stored225:
 	TESTQ         $0x00000004, AX
-	JZ            low810
+	JZ            low234
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low811
+	JZ            low235
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low812
+	JZ            low236
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low812:
-	JMP stored809
+low236:
+	JMP stored233
 
-low811:
+low235:
 	TESTQ     $0x00000001, AX
-	JZ        low813
+	JZ        low237
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low813:
-	JMP stored809
+low237:
+	JMP stored233
 
-low810:
+low234:
 	TESTQ        $0x00000002, AX
-	JZ           low814
+	JZ           low238
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low815
+	JZ           low239
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low815:
-	JMP stored809
+low239:
+	JMP stored233
 
-low814:
+low238:
 	TESTQ     $0x00000001, AX
-	JZ        low816
+	JZ        low240
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low816:
-stored809:
+low240:
+stored233:
 	TESTQ         $0x00000004, AX
-	JZ            low818
+	JZ            low242
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low819
+	JZ            low243
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low820
+	JZ            low244
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low820:
-	JMP stored817
+low244:
+	JMP stored241
 
-low819:
+low243:
 	TESTQ     $0x00000001, AX
-	JZ        low821
+	JZ        low245
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low821:
-	JMP stored817
+low245:
+	JMP stored241
 
-low818:
+low242:
 	TESTQ        $0x00000002, AX
-	JZ           low822
+	JZ           low246
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low823
+	JZ           low247
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low823:
-	JMP stored817
+low247:
+	JMP stored241
 
-low822:
+low246:
 	TESTQ     $0x00000001, AX
-	JZ        low824
+	JZ        low248
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low824:
-stored817:
+low248:
+stored241:
 	TESTQ         $0x00000004, AX
-	JZ            low826
+	JZ            low250
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low827
+	JZ            low251
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low828
+	JZ            low252
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low828:
-	JMP stored825
+low252:
+	JMP stored249
 
-low827:
+low251:
 	TESTQ     $0x00000001, AX
-	JZ        low829
+	JZ        low253
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low829:
-	JMP stored825
+low253:
+	JMP stored249
 
-low826:
+low250:
 	TESTQ        $0x00000002, AX
-	JZ           low830
+	JZ           low254
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low831
+	JZ           low255
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low831:
-	JMP stored825
+low255:
+	JMP stored249
 
-low830:
+low254:
 	TESTQ     $0x00000001, AX
-	JZ        low832
+	JZ        low256
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low832:
-stored825:
+low256:
+stored249:
 	TESTQ         $0x00000004, AX
-	JZ            low834
+	JZ            low258
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low835
+	JZ            low259
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low836
+	JZ            low260
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low836:
-	JMP stored833
+low260:
+	JMP stored257
 
-low835:
+low259:
 	TESTQ     $0x00000001, AX
-	JZ        low837
+	JZ        low261
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low837:
-	JMP stored833
+low261:
+	JMP stored257
 
-low834:
+low258:
 	TESTQ        $0x00000002, AX
-	JZ           low838
+	JZ           low262
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low839
+	JZ           low263
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low839:
-	JMP stored833
+low263:
+	JMP stored257
 
-low838:
+low262:
 	TESTQ     $0x00000001, AX
-	JZ        low840
+	JZ        low264
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low840:
-stored833:
+low264:
+stored257:
 	TESTQ         $0x00000004, AX
-	JZ            low842
+	JZ            low266
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low843
+	JZ            low267
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low844
+	JZ            low268
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low844:
-	JMP stored841
+low268:
+	JMP stored265
 
-low843:
+low267:
 	TESTQ     $0x00000001, AX
-	JZ        low845
+	JZ        low269
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low845:
-	JMP stored841
+low269:
+	JMP stored265
 
-low842:
+low266:
 	TESTQ        $0x00000002, AX
-	JZ           low846
+	JZ           low270
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low847
+	JZ           low271
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low847:
-	JMP stored841
+low271:
+	JMP stored265
 
-low846:
+low270:
 	TESTQ     $0x00000001, AX
-	JZ        low848
+	JZ        low272
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low848:
-stored841:
-	JMP done721
+low272:
+stored265:
+	JMP done145
 
-fewer789:
+fewer213:
 	CMPQ BX, $0x06
-	JNE  fewer849
+	JNE  fewer273
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -21618,7 +12158,7 @@ fewer789:
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded850
+	JLE       folded274
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -21628,7 +12168,7 @@ fewer789:
 	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold851:
+fold275:
 	VMOVUPD.Z    (SI), K1, Z7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
@@ -21645,9 +12185,9 @@ fold851:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold851
+	JNZ          fold275
 
-folded850:
+folded274:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -21658,7 +12198,7 @@ folded850:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear852
+	JNE    linear276
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -21666,292 +12206,292 @@ folded850:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear852:
+linear276:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low854
+	JZ            low278
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low855
+	JZ            low279
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low856
+	JZ            low280
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low856:
-	JMP stored853
+low280:
+	JMP stored277
 
-low855:
+low279:
 	TESTQ     $0x00000001, AX
-	JZ        low857
+	JZ        low281
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low857:
-	JMP stored853
+low281:
+	JMP stored277
 
-low854:
+low278:
 	TESTQ        $0x00000002, AX
-	JZ           low858
+	JZ           low282
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low859
+	JZ           low283
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low859:
-	JMP stored853
+low283:
+	JMP stored277
 
-low858:
+low282:
 	TESTQ     $0x00000001, AX
-	JZ        low860
+	JZ        low284
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low860:
-stored853:
+low284:
+stored277:
 	TESTQ         $0x00000004, AX
-	JZ            low862
+	JZ            low286
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low863
+	JZ            low287
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low864
+	JZ            low288
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low864:
-	JMP stored861
+low288:
+	JMP stored285
 
-low863:
+low287:
 	TESTQ     $0x00000001, AX
-	JZ        low865
+	JZ        low289
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low865:
-	JMP stored861
+low289:
+	JMP stored285
 
-low862:
+low286:
 	TESTQ        $0x00000002, AX
-	JZ           low866
+	JZ           low290
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low867
+	JZ           low291
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low867:
-	JMP stored861
+low291:
+	JMP stored285
 
-low866:
+low290:
 	TESTQ     $0x00000001, AX
-	JZ        low868
+	JZ        low292
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low868:
-stored861:
+low292:
+stored285:
 	TESTQ         $0x00000004, AX
-	JZ            low870
+	JZ            low294
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low871
+	JZ            low295
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low872
+	JZ            low296
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low872:
-	JMP stored869
+low296:
+	JMP stored293
 
-low871:
+low295:
 	TESTQ     $0x00000001, AX
-	JZ        low873
+	JZ        low297
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low873:
-	JMP stored869
+low297:
+	JMP stored293
 
-low870:
+low294:
 	TESTQ        $0x00000002, AX
-	JZ           low874
+	JZ           low298
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low875
+	JZ           low299
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low875:
-	JMP stored869
+low299:
+	JMP stored293
 
-low874:
+low298:
 	TESTQ     $0x00000001, AX
-	JZ        low876
+	JZ        low300
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low876:
-stored869:
+low300:
+stored293:
 	TESTQ         $0x00000004, AX
-	JZ            low878
+	JZ            low302
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low879
+	JZ            low303
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low880
+	JZ            low304
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low880:
-	JMP stored877
+low304:
+	JMP stored301
 
-low879:
+low303:
 	TESTQ     $0x00000001, AX
-	JZ        low881
+	JZ        low305
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low881:
-	JMP stored877
+low305:
+	JMP stored301
 
-low878:
+low302:
 	TESTQ        $0x00000002, AX
-	JZ           low882
+	JZ           low306
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low883
+	JZ           low307
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low883:
-	JMP stored877
+low307:
+	JMP stored301
 
-low882:
+low306:
 	TESTQ     $0x00000001, AX
-	JZ        low884
+	JZ        low308
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low884:
-stored877:
+low308:
+stored301:
 	TESTQ         $0x00000004, AX
-	JZ            low886
+	JZ            low310
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low887
+	JZ            low311
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low888
+	JZ            low312
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low888:
-	JMP stored885
+low312:
+	JMP stored309
 
-low887:
+low311:
 	TESTQ     $0x00000001, AX
-	JZ        low889
+	JZ        low313
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low889:
-	JMP stored885
+low313:
+	JMP stored309
 
-low886:
+low310:
 	TESTQ        $0x00000002, AX
-	JZ           low890
+	JZ           low314
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low891
+	JZ           low315
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low891:
-	JMP stored885
+low315:
+	JMP stored309
 
-low890:
+low314:
 	TESTQ     $0x00000001, AX
-	JZ        low892
+	JZ        low316
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low892:
-stored885:
+low316:
+stored309:
 	TESTQ         $0x00000004, AX
-	JZ            low894
+	JZ            low318
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low895
+	JZ            low319
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low896
+	JZ            low320
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low896:
-	JMP stored893
+low320:
+	JMP stored317
 
-low895:
+low319:
 	TESTQ     $0x00000001, AX
-	JZ        low897
+	JZ        low321
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low897:
-	JMP stored893
+low321:
+	JMP stored317
 
-low894:
+low318:
 	TESTQ        $0x00000002, AX
-	JZ           low898
+	JZ           low322
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low899
+	JZ           low323
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low899:
-	JMP stored893
+low323:
+	JMP stored317
 
-low898:
+low322:
 	TESTQ     $0x00000001, AX
-	JZ        low900
+	JZ        low324
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low900:
-stored893:
-	JMP done721
+low324:
+stored317:
+	JMP done145
 
-fewer849:
+fewer273:
 	CMPQ BX, $0x05
-	JNE  fewer901
+	JNE  fewer325
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -21964,7 +12504,7 @@ fewer849:
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded902
+	JLE       folded326
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -21973,7 +12513,7 @@ fewer849:
 	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold903:
+fold327:
 	VMOVUPD.Z    (SI), K1, Z6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z5
@@ -21988,9 +12528,9 @@ fold903:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold903
+	JNZ          fold327
 
-folded902:
+folded326:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -22000,252 +12540,252 @@ folded902:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear904
+	JNE    linear328
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear904:
+linear328:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low906
+	JZ            low330
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low907
+	JZ            low331
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low908
+	JZ            low332
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low908:
-	JMP stored905
+low332:
+	JMP stored329
 
-low907:
+low331:
 	TESTQ     $0x00000001, AX
-	JZ        low909
+	JZ        low333
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low909:
-	JMP stored905
+low333:
+	JMP stored329
 
-low906:
+low330:
 	TESTQ        $0x00000002, AX
-	JZ           low910
+	JZ           low334
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low911
+	JZ           low335
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low911:
-	JMP stored905
+low335:
+	JMP stored329
 
-low910:
+low334:
 	TESTQ     $0x00000001, AX
-	JZ        low912
+	JZ        low336
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low912:
-stored905:
+low336:
+stored329:
 	TESTQ         $0x00000004, AX
-	JZ            low914
+	JZ            low338
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low915
+	JZ            low339
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low916
+	JZ            low340
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low916:
-	JMP stored913
+low340:
+	JMP stored337
 
-low915:
+low339:
 	TESTQ     $0x00000001, AX
-	JZ        low917
+	JZ        low341
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low917:
-	JMP stored913
+low341:
+	JMP stored337
 
-low914:
+low338:
 	TESTQ        $0x00000002, AX
-	JZ           low918
+	JZ           low342
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low919
+	JZ           low343
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low919:
-	JMP stored913
+low343:
+	JMP stored337
 
-low918:
+low342:
 	TESTQ     $0x00000001, AX
-	JZ        low920
+	JZ        low344
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low920:
-stored913:
+low344:
+stored337:
 	TESTQ         $0x00000004, AX
-	JZ            low922
+	JZ            low346
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low923
+	JZ            low347
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low924
+	JZ            low348
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low924:
-	JMP stored921
+low348:
+	JMP stored345
 
-low923:
+low347:
 	TESTQ     $0x00000001, AX
-	JZ        low925
+	JZ        low349
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low925:
-	JMP stored921
+low349:
+	JMP stored345
 
-low922:
+low346:
 	TESTQ        $0x00000002, AX
-	JZ           low926
+	JZ           low350
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low927
+	JZ           low351
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low927:
-	JMP stored921
+low351:
+	JMP stored345
 
-low926:
+low350:
 	TESTQ     $0x00000001, AX
-	JZ        low928
+	JZ        low352
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low928:
-stored921:
+low352:
+stored345:
 	TESTQ         $0x00000004, AX
-	JZ            low930
+	JZ            low354
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low931
+	JZ            low355
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low932
+	JZ            low356
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low932:
-	JMP stored929
+low356:
+	JMP stored353
 
-low931:
+low355:
 	TESTQ     $0x00000001, AX
-	JZ        low933
+	JZ        low357
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low933:
-	JMP stored929
+low357:
+	JMP stored353
 
-low930:
+low354:
 	TESTQ        $0x00000002, AX
-	JZ           low934
+	JZ           low358
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low935
+	JZ           low359
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low935:
-	JMP stored929
+low359:
+	JMP stored353
 
-low934:
+low358:
 	TESTQ     $0x00000001, AX
-	JZ        low936
+	JZ        low360
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low936:
-stored929:
+low360:
+stored353:
 	TESTQ         $0x00000004, AX
-	JZ            low938
+	JZ            low362
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low939
+	JZ            low363
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low940
+	JZ            low364
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low940:
-	JMP stored937
+low364:
+	JMP stored361
 
-low939:
+low363:
 	TESTQ     $0x00000001, AX
-	JZ        low941
+	JZ        low365
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low941:
-	JMP stored937
+low365:
+	JMP stored361
 
-low938:
+low362:
 	TESTQ        $0x00000002, AX
-	JZ           low942
+	JZ           low366
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low943
+	JZ           low367
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low943:
-	JMP stored937
+low367:
+	JMP stored361
 
-low942:
+low366:
 	TESTQ     $0x00000001, AX
-	JZ        low944
+	JZ        low368
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low944:
-stored937:
-	JMP done721
+low368:
+stored361:
+	JMP done145
 
-fewer901:
+fewer325:
 	CMPQ BX, $0x04
-	JNE  fewer945
+	JNE  fewer369
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -22257,7 +12797,7 @@ fewer901:
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded946
+	JLE       folded370
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -22266,7 +12806,7 @@ fewer901:
 	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold947:
+fold371:
 	VMOVUPD.Z    (SI), K1, Z5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
@@ -22279,9 +12819,9 @@ fold947:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold947
+	JNZ          fold371
 
-folded946:
+folded370:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -22290,205 +12830,205 @@ folded946:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear948
+	JNE    linear372
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear948:
+linear372:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low950
+	JZ            low374
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low951
+	JZ            low375
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low952
+	JZ            low376
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low952:
-	JMP stored949
+low376:
+	JMP stored373
 
-low951:
+low375:
 	TESTQ     $0x00000001, AX
-	JZ        low953
+	JZ        low377
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low953:
-	JMP stored949
+low377:
+	JMP stored373
 
-low950:
+low374:
 	TESTQ        $0x00000002, AX
-	JZ           low954
+	JZ           low378
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low955
+	JZ           low379
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low955:
-	JMP stored949
+low379:
+	JMP stored373
 
-low954:
+low378:
 	TESTQ     $0x00000001, AX
-	JZ        low956
+	JZ        low380
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low956:
-stored949:
+low380:
+stored373:
 	TESTQ         $0x00000004, AX
-	JZ            low958
+	JZ            low382
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low959
+	JZ            low383
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low960
+	JZ            low384
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low960:
-	JMP stored957
+low384:
+	JMP stored381
 
-low959:
+low383:
 	TESTQ     $0x00000001, AX
-	JZ        low961
+	JZ        low385
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low961:
-	JMP stored957
+low385:
+	JMP stored381
 
-low958:
+low382:
 	TESTQ        $0x00000002, AX
-	JZ           low962
+	JZ           low386
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low963
+	JZ           low387
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low963:
-	JMP stored957
+low387:
+	JMP stored381
 
-low962:
+low386:
 	TESTQ     $0x00000001, AX
-	JZ        low964
+	JZ        low388
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low964:
-stored957:
+low388:
+stored381:
 	TESTQ         $0x00000004, AX
-	JZ            low966
+	JZ            low390
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low967
+	JZ            low391
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low968
+	JZ            low392
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low968:
-	JMP stored965
+low392:
+	JMP stored389
 
-low967:
+low391:
 	TESTQ     $0x00000001, AX
-	JZ        low969
+	JZ        low393
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low969:
-	JMP stored965
+low393:
+	JMP stored389
 
-low966:
+low390:
 	TESTQ        $0x00000002, AX
-	JZ           low970
+	JZ           low394
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low971
+	JZ           low395
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low971:
-	JMP stored965
+low395:
+	JMP stored389
 
-low970:
+low394:
 	TESTQ     $0x00000001, AX
-	JZ        low972
+	JZ        low396
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low972:
-stored965:
+low396:
+stored389:
 	TESTQ         $0x00000004, AX
-	JZ            low974
+	JZ            low398
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low975
+	JZ            low399
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low976
+	JZ            low400
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low976:
-	JMP stored973
+low400:
+	JMP stored397
 
-low975:
+low399:
 	TESTQ     $0x00000001, AX
-	JZ        low977
+	JZ        low401
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low977:
-	JMP stored973
+low401:
+	JMP stored397
 
-low974:
+low398:
 	TESTQ        $0x00000002, AX
-	JZ           low978
+	JZ           low402
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low979
+	JZ           low403
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low979:
-	JMP stored973
+low403:
+	JMP stored397
 
-low978:
+low402:
 	TESTQ     $0x00000001, AX
-	JZ        low980
+	JZ        low404
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low980:
-stored973:
-	JMP done721
+low404:
+stored397:
+	JMP done145
 
-fewer945:
+fewer369:
 	CMPQ BX, $0x03
-	JNE  fewer981
+	JNE  fewer405
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -22498,7 +13038,7 @@ fewer945:
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded982
+	JLE       folded406
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -22506,7 +13046,7 @@ fewer945:
 	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold983:
+fold407:
 	VMOVUPD.Z    (SI), K1, Z4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z3
@@ -22517,9 +13057,9 @@ fold983:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold983
+	JNZ          fold407
 
-folded982:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -22527,157 +13067,157 @@ folded982:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear984
+	JNE    linear408
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear984:
+linear408:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low986
+	JZ            low410
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low987
+	JZ            low411
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low988
+	JZ            low412
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low988:
-	JMP stored985
+low412:
+	JMP stored409
 
-low987:
+low411:
 	TESTQ     $0x00000001, AX
-	JZ        low989
+	JZ        low413
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low989:
-	JMP stored985
+low413:
+	JMP stored409
 
-low986:
+low410:
 	TESTQ        $0x00000002, AX
-	JZ           low990
+	JZ           low414
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low991
+	JZ           low415
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low991:
-	JMP stored985
+low415:
+	JMP stored409
 
-low990:
+low414:
 	TESTQ     $0x00000001, AX
-	JZ        low992
+	JZ        low416
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low992:
-stored985:
+low416:
+stored409:
 	TESTQ         $0x00000004, AX
-	JZ            low994
+	JZ            low418
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low995
+	JZ            low419
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low996
+	JZ            low420
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low996:
-	JMP stored993
+low420:
+	JMP stored417
 
-low995:
+low419:
 	TESTQ     $0x00000001, AX
-	JZ        low997
+	JZ        low421
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low997:
-	JMP stored993
+low421:
+	JMP stored417
 
-low994:
+low418:
 	TESTQ        $0x00000002, AX
-	JZ           low998
+	JZ           low422
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low999
+	JZ           low423
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low999:
-	JMP stored993
+low423:
+	JMP stored417
 
-low998:
+low422:
 	TESTQ     $0x00000001, AX
-	JZ        low1000
+	JZ        low424
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low1000:
-stored993:
+low424:
+stored417:
 	TESTQ         $0x00000004, AX
-	JZ            low1002
+	JZ            low426
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low1003
+	JZ            low427
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1004
+	JZ            low428
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low1004:
-	JMP stored1001
+low428:
+	JMP stored425
 
-low1003:
+low427:
 	TESTQ     $0x00000001, AX
-	JZ        low1005
+	JZ        low429
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low1005:
-	JMP stored1001
+low429:
+	JMP stored425
 
-low1002:
+low426:
 	TESTQ        $0x00000002, AX
-	JZ           low1006
+	JZ           low430
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1007
+	JZ           low431
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low1007:
-	JMP stored1001
+low431:
+	JMP stored425
 
-low1006:
+low430:
 	TESTQ     $0x00000001, AX
-	JZ        low1008
+	JZ        low432
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low1008:
-stored1001:
-	JMP done721
+low432:
+stored425:
+	JMP done145
 
-fewer981:
+fewer405:
 	CMPQ BX, $0x02
-	JNE  fewer1009
+	JNE  fewer433
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
@@ -22686,7 +13226,7 @@ fewer981:
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1010
+	JLE       folded434
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -22694,7 +13234,7 @@ fewer981:
 	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1011:
+fold435:
 	VMOVUPD.Z    (SI), K1, Z3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
@@ -22703,126 +13243,126 @@ fold1011:
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1011
+	JNZ          fold435
 
-folded1010:
+folded434:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear1012
+	JNE    linear436
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear1012:
+linear436:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low1014
+	JZ            low438
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low1015
+	JZ            low439
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1016
+	JZ            low440
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low1016:
-	JMP stored1013
+low440:
+	JMP stored437
 
-low1015:
+low439:
 	TESTQ     $0x00000001, AX
-	JZ        low1017
+	JZ        low441
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low1017:
-	JMP stored1013
+low441:
+	JMP stored437
 
-low1014:
+low438:
 	TESTQ        $0x00000002, AX
-	JZ           low1018
+	JZ           low442
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1019
+	JZ           low443
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low1019:
-	JMP stored1013
+low443:
+	JMP stored437
 
-low1018:
+low442:
 	TESTQ     $0x00000001, AX
-	JZ        low1020
+	JZ        low444
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low1020:
-stored1013:
+low444:
+stored437:
 	TESTQ         $0x00000004, AX
-	JZ            low1022
+	JZ            low446
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low1023
+	JZ            low447
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1024
+	JZ            low448
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low1024:
-	JMP stored1021
+low448:
+	JMP stored445
 
-low1023:
+low447:
 	TESTQ     $0x00000001, AX
-	JZ        low1025
+	JZ        low449
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low1025:
-	JMP stored1021
+low449:
+	JMP stored445
 
-low1022:
+low446:
 	TESTQ        $0x00000002, AX
-	JZ           low1026
+	JZ           low450
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1027
+	JZ           low451
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low1027:
-	JMP stored1021
+low451:
+	JMP stored445
 
-low1026:
+low450:
 	TESTQ     $0x00000001, AX
-	JZ        low1028
+	JZ        low452
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low1028:
-stored1021:
-	JMP done721
+low452:
+stored445:
+	JMP done145
 
-fewer1009:
+fewer433:
 	CMPQ BX, $0x01
-	JNE  fewer1029
+	JNE  fewer453
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
 	MOVQ      n+88(FP), R8
 	TESTQ     R8, R8
-	JLE       folded1030
+	JLE       folded454
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -22830,86 +13370,86 @@ fewer1009:
 	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1031:
+fold455:
 	VMOVUPD.Z    (SI), K1, Z2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z1
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1031
+	JNZ          fold455
 
-folded1030:
+folded454:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear1032
+	JNE    linear456
 	VMAXPD Z0, Z1, Z0
 
-linear1032:
+linear456:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low1034
+	JZ            low458
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low1035
+	JZ            low459
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1036
+	JZ            low460
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low1036:
-	JMP stored1033
+low460:
+	JMP stored457
 
-low1035:
+low459:
 	TESTQ     $0x00000001, AX
-	JZ        low1037
+	JZ        low461
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low1037:
-	JMP stored1033
+low461:
+	JMP stored457
 
-low1034:
+low458:
 	TESTQ        $0x00000002, AX
-	JZ           low1038
+	JZ           low462
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1039
+	JZ           low463
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low1039:
-	JMP stored1033
+low463:
+	JMP stored457
 
-low1038:
+low462:
 	TESTQ     $0x00000001, AX
-	JZ        low1040
+	JZ        low464
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low1040:
-stored1033:
-	JMP done721
+low464:
+stored457:
+	JMP done145
 
-fewer1029:
-done721:
+fewer453:
+done145:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full717:
+full142:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest1042
+	JLT  rest466
 
-tile1041:
+tile465:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -22926,7 +13466,7 @@ tile1041:
 	VMOVUPD (BX)(DI*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1044
+	JLE     folded468
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -22937,7 +13477,7 @@ tile1041:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1045:
+fold469:
 	VMOVUPD      (SI), Z9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
@@ -22958,9 +13498,9 @@ fold1045:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1045
+	JNZ          fold469
 
-folded1044:
+folded468:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -22973,7 +13513,7 @@ folded1044:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear1046
+	JNE    linear470
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -22983,7 +13523,7 @@ folded1044:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear1046:
+linear470:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -23016,11 +13556,11 @@ linear1046:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile1041
+	JGE     tile465
 
-rest1042:
+rest466:
 	CMPQ BX, $0x07
-	JNE  fewer1047
+	JNE  fewer471
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -23036,7 +13576,7 @@ rest1042:
 	VMOVUPD (BX)(DX*2), Z6
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1048
+	JLE     folded472
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -23046,7 +13586,7 @@ rest1042:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1049:
+fold473:
 	VMOVUPD      (SI), Z8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z7
@@ -23065,9 +13605,9 @@ fold1049:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1049
+	JNZ          fold473
 
-folded1048:
+folded472:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -23079,7 +13619,7 @@ folded1048:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear1050
+	JNE    linear474
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -23088,7 +13628,7 @@ folded1048:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear1050:
+linear474:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -23100,11 +13640,11 @@ linear1050:
 	VMOVUPD Z4, (BX)(CX*4)
 	VMOVUPD Z5, (BX)(SI*1)
 	VMOVUPD Z6, (BX)(DX*2)
-	JMP     done1043
+	JMP     done467
 
-fewer1047:
+fewer471:
 	CMPQ BX, $0x06
-	JNE  fewer1051
+	JNE  fewer475
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -23119,7 +13659,7 @@ fewer1047:
 	VMOVUPD (BX)(SI*1), Z5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1052
+	JLE     folded476
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -23129,7 +13669,7 @@ fewer1047:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1053:
+fold477:
 	VMOVUPD      (SI), Z7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
@@ -23146,9 +13686,9 @@ fold1053:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1053
+	JNZ          fold477
 
-folded1052:
+folded476:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -23159,7 +13699,7 @@ folded1052:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear1054
+	JNE    linear478
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -23167,7 +13707,7 @@ folded1052:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear1054:
+linear478:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -23178,11 +13718,11 @@ linear1054:
 	VMOVUPD Z3, (BX)(DX*1)
 	VMOVUPD Z4, (BX)(CX*4)
 	VMOVUPD Z5, (BX)(SI*1)
-	JMP     done1043
+	JMP     done467
 
-fewer1051:
+fewer475:
 	CMPQ BX, $0x05
-	JNE  fewer1055
+	JNE  fewer479
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -23195,7 +13735,7 @@ fewer1051:
 	VMOVUPD (BX)(CX*4), Z4
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1056
+	JLE     folded480
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -23204,7 +13744,7 @@ fewer1051:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1057:
+fold481:
 	VMOVUPD      (SI), Z6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z5
@@ -23219,9 +13759,9 @@ fold1057:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1057
+	JNZ          fold481
 
-folded1056:
+folded480:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -23231,14 +13771,14 @@ folded1056:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear1058
+	JNE    linear482
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear1058:
+linear482:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -23247,11 +13787,11 @@ linear1058:
 	VMOVUPD Z2, (BX)(CX*2)
 	VMOVUPD Z3, (BX)(DX*1)
 	VMOVUPD Z4, (BX)(CX*4)
-	JMP     done1043
+	JMP     done467
 
-fewer1055:
+fewer479:
 	CMPQ BX, $0x04
-	JNE  fewer1059
+	JNE  fewer483
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -23263,7 +13803,7 @@ fewer1055:
 	VMOVUPD (BX)(DX*1), Z3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1060
+	JLE     folded484
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -23272,7 +13812,7 @@ fewer1055:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1061:
+fold485:
 	VMOVUPD      (SI), Z5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
@@ -23285,9 +13825,9 @@ fold1061:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1061
+	JNZ          fold485
 
-folded1060:
+folded484:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -23296,13 +13836,13 @@ folded1060:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear1062
+	JNE    linear486
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear1062:
+linear486:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -23310,11 +13850,11 @@ linear1062:
 	VMOVUPD Z1, (BX)(CX*1)
 	VMOVUPD Z2, (BX)(CX*2)
 	VMOVUPD Z3, (BX)(DX*1)
-	JMP     done1043
+	JMP     done467
 
-fewer1059:
+fewer483:
 	CMPQ BX, $0x03
-	JNE  fewer1063
+	JNE  fewer487
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -23324,7 +13864,7 @@ fewer1059:
 	VMOVUPD (BX)(CX*2), Z2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1064
+	JLE     folded488
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -23332,7 +13872,7 @@ fewer1059:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1065:
+fold489:
 	VMOVUPD      (SI), Z4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z3
@@ -23343,9 +13883,9 @@ fold1065:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1065
+	JNZ          fold489
 
-folded1064:
+folded488:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -23353,22 +13893,22 @@ folded1064:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear1066
+	JNE    linear490
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear1066:
+linear490:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, (BX)(CX*1)
 	VMOVUPD Z2, (BX)(CX*2)
-	JMP     done1043
+	JMP     done467
 
-fewer1063:
+fewer487:
 	CMPQ BX, $0x02
-	JNE  fewer1067
+	JNE  fewer491
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -23377,7 +13917,7 @@ fewer1063:
 	VMOVUPD (BX)(CX*1), Z1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1068
+	JLE     folded492
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -23385,7 +13925,7 @@ fewer1063:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1069:
+fold493:
 	VMOVUPD      (SI), Z3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
@@ -23394,36 +13934,36 @@ fold1069:
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1069
+	JNZ          fold493
 
-folded1068:
+folded492:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear1070
+	JNE    linear494
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear1070:
+linear494:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, (BX)(CX*1)
-	JMP     done1043
+	JMP     done467
 
-fewer1067:
+fewer491:
 	CMPQ BX, $0x01
-	JNE  fewer1071
+	JNE  fewer495
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded1072
+	JLE     folded496
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -23431,31 +13971,31 @@ fewer1067:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold1073:
+fold497:
 	VMOVUPD      (SI), Z2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z1
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold1073
+	JNZ          fold497
 
-folded1072:
+folded496:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear1074
+	JNE    linear498
 	VMAXPD Z0, Z1, Z0
 
-linear1074:
+linear498:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
-	JMP     done1043
+	JMP     done467
 
-fewer1071:
-done1043:
+fewer495:
+done467:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -8,9 +8,12 @@
 TEXT ·panelNEONF32(SB), NOSPLIT, $0-104
 	MOVD cols+80(FP), R0
 	CMP  $8, R0
-	BLE  narrower2
+	BLE  narrower1
 	CMP  $12, R0
-	BEQ  full1
+	BEQ  full2
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest4
@@ -26,180 +29,71 @@ tile3:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  R1, R10
+	ADD   R0, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one6
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved7
-	ADD   $40, R1, R10
-	VLD1  (R10), V2.S[2]
-	B     moved7
-
-one6:
-	FMOVS 32(R1), F2
-
-moved7:
+	FMOVQ 32(R10), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one8
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved9
-	ADD   $40, R3, R10
-	VLD1  (R10), V5.S[2]
-	B     moved9
-
-one8:
-	FMOVS 32(R3), F5
-
-moved9:
+	FMOVQ 32(R11), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one10
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved11
-	ADD   $40, R4, R10
-	VLD1  (R10), V8.S[2]
-	B     moved11
-
-one10:
-	FMOVS 32(R4), F8
-
-moved11:
+	FMOVQ 32(R12), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	TST   $2, R0
-	BEQ   one12
-	FMOVD 32(R5), F11
-	TST   $1, R0
-	BEQ   moved13
-	ADD   $40, R5, R10
-	VLD1  (R10), V11.S[2]
-	B     moved13
-
-one12:
-	FMOVS 32(R5), F11
-
-moved13:
+	FMOVQ 32(R13), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
-	TST   $2, R0
-	BEQ   one14
-	FMOVD 32(R6), F14
-	TST   $1, R0
-	BEQ   moved15
-	ADD   $40, R6, R10
-	VLD1  (R10), V14.S[2]
-	B     moved15
-
-one14:
-	FMOVS 32(R6), F14
-
-moved15:
+	FMOVQ 32(R14), F14
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
-	TST   $2, R0
-	BEQ   one16
-	FMOVD 32(R7), F17
-	TST   $1, R0
-	BEQ   moved17
-	ADD   $40, R7, R10
-	VLD1  (R10), V17.S[2]
-	B     moved17
-
-one16:
-	FMOVS 32(R7), F17
-
-moved17:
+	FMOVQ 32(R15), F17
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
-	TST   $2, R0
-	BEQ   one18
-	FMOVD 32(R8), F20
-	TST   $1, R0
-	BEQ   moved19
-	ADD   $40, R8, R10
-	VLD1  (R10), V20.S[2]
-	B     moved19
-
-one18:
-	FMOVS 32(R8), F20
-
-moved19:
+	FMOVQ 32(R19), F20
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
-	TST   $2, R0
-	BEQ   one20
-	FMOVD 32(R9), F23
-	TST   $1, R0
-	BEQ   moved21
-	ADD   $40, R9, R10
-	VLD1  (R10), V23.S[2]
-	B     moved21
-
-one20:
-	FMOVS 32(R9), F23
-
-moved21:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded22
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
+	FMOVQ 32(R20), F23
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded6
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single24
+	BNE single8
 	CMP $2, R6
-	BLT single24
+	BLT single8
 
-several23:
+several7:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	TST   $2, R0
-	BEQ   one25
-	FMOVD 32(R4), F27
-	TST   $1, R0
-	BEQ   moved26
-	ADD   $40, R4, R14
-	VLD1  (R14), V27.S[2]
-	B     moved26
-
-one25:
-	FMOVS 32(R4), F27
-
-moved26:
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F27
 	ADD   R5, R4
 	FMOVQ 0(R4), F28
 	FMOVQ 16(R4), F29
-	TST   $2, R0
-	BEQ   one27
-	FMOVD 32(R4), F30
-	TST   $1, R0
-	BEQ   moved28
-	ADD   $40, R4, R14
-	VLD1  (R14), V30.S[2]
-	B     moved28
-
-one27:
-	FMOVS 32(R4), F30
-
-moved28:
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F30
 	ADD   R5, R4
 	FMOVD 0(R1), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
@@ -267,28 +161,17 @@ moved28:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several23
+	BGE   several7
 	CMP   $0, R6
-	BEQ   folded22
+	BEQ   folded6
 
-single24:
+single8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold29:
+fold9:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	TST   $2, R0
-	BEQ   one30
-	FMOVD 32(R4), F27
-	TST   $1, R0
-	BEQ   moved31
-	ADD   $40, R4, R14
-	VLD1  (R14), V27.S[2]
-	B     moved31
-
-one30:
-	FMOVS 32(R4), F27
-
-moved31:
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F27
 	ADD   R5, R4
 	FMOVS 0(R1), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
@@ -331,9 +214,9 @@ moved31:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold29
+	BNE   fold9
 
-folded22:
+folded6:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -362,7 +245,7 @@ folded22:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear32
+	BNE   linear10
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -388,7 +271,7 @@ folded22:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear32:
+linear10:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -398,153 +281,66 @@ linear32:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  R1, R10
+	ADD   R0, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one33
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved34
-	ADD   $40, R1, R10
-	VST1  V2.S[2], (R10)
-	B     moved34
-
-one33:
-	FMOVS F2, 32(R1)
-
-moved34:
+	FMOVQ F2, 32(R10)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one35
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved36
-	ADD   $40, R3, R10
-	VST1  V5.S[2], (R10)
-	B     moved36
-
-one35:
-	FMOVS F5, 32(R3)
-
-moved36:
+	FMOVQ F5, 32(R11)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one37
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved38
-	ADD   $40, R4, R10
-	VST1  V8.S[2], (R10)
-	B     moved38
-
-one37:
-	FMOVS F8, 32(R4)
-
-moved38:
+	FMOVQ F8, 32(R12)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	TST   $2, R0
-	BEQ   one39
-	FMOVD F11, 32(R5)
-	TST   $1, R0
-	BEQ   moved40
-	ADD   $40, R5, R10
-	VST1  V11.S[2], (R10)
-	B     moved40
-
-one39:
-	FMOVS F11, 32(R5)
-
-moved40:
+	FMOVQ F11, 32(R13)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
-	TST   $2, R0
-	BEQ   one41
-	FMOVD F14, 32(R6)
-	TST   $1, R0
-	BEQ   moved42
-	ADD   $40, R6, R10
-	VST1  V14.S[2], (R10)
-	B     moved42
-
-one41:
-	FMOVS F14, 32(R6)
-
-moved42:
+	FMOVQ F14, 32(R14)
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
-	TST   $2, R0
-	BEQ   one43
-	FMOVD F17, 32(R7)
-	TST   $1, R0
-	BEQ   moved44
-	ADD   $40, R7, R10
-	VST1  V17.S[2], (R10)
-	B     moved44
-
-one43:
-	FMOVS F17, 32(R7)
-
-moved44:
+	FMOVQ F17, 32(R15)
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
-	TST   $2, R0
-	BEQ   one45
-	FMOVD F20, 32(R8)
-	TST   $1, R0
-	BEQ   moved46
-	ADD   $40, R8, R10
-	VST1  V20.S[2], (R10)
-	B     moved46
-
-one45:
-	FMOVS F20, 32(R8)
-
-moved46:
+	FMOVQ F20, 32(R19)
 	FMOVQ F21, 0(R9)
 	FMOVQ F22, 16(R9)
-	TST   $2, R0
-	BEQ   one47
-	FMOVD F23, 32(R9)
-	TST   $1, R0
-	BEQ   moved48
-	ADD   $40, R9, R10
-	VST1  V23.S[2], (R10)
-	B     moved48
-
-one47:
-	FMOVS F23, 32(R9)
-
-moved48:
-	MOVD c+0(FP), R1
-	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, c+0(FP)
-	MOVD init+16(FP), R1
-	MOVD ldinit+24(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, init+16(FP)
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, a+32(FP)
-	MOVD rows+72(FP), R1
-	SUB  $8, R1
-	MOVD R1, rows+72(FP)
-	CMP  $8, R1
-	BGE  tile3
+	FMOVQ F23, 32(R20)
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, c+0(FP)
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, init+16(FP)
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, a+32(FP)
+	MOVD  rows+72(FP), R1
+	SUB   $8, R1
+	MOVD  R1, rows+72(FP)
+	CMP   $8, R1
+	BGE   tile3
 
 rest4:
 	CMP $7, R1
-	BNE fewer49
+	BNE fewer11
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -555,164 +351,66 @@ rest4:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	MOVD  R1, R9
+	ADD   R0, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved51
-	ADD   $40, R1, R9
-	VLD1  (R9), V2.S[2]
-	B     moved51
-
-one50:
-	FMOVS 32(R1), F2
-
-moved51:
+	FMOVQ 32(R9), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one52
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved53
-	ADD   $40, R3, R9
-	VLD1  (R9), V5.S[2]
-	B     moved53
-
-one52:
-	FMOVS 32(R3), F5
-
-moved53:
+	FMOVQ 32(R10), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one54
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved55
-	ADD   $40, R4, R9
-	VLD1  (R9), V8.S[2]
-	B     moved55
-
-one54:
-	FMOVS 32(R4), F8
-
-moved55:
+	FMOVQ 32(R11), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	TST   $2, R0
-	BEQ   one56
-	FMOVD 32(R5), F11
-	TST   $1, R0
-	BEQ   moved57
-	ADD   $40, R5, R9
-	VLD1  (R9), V11.S[2]
-	B     moved57
-
-one56:
-	FMOVS 32(R5), F11
-
-moved57:
+	FMOVQ 32(R12), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
-	TST   $2, R0
-	BEQ   one58
-	FMOVD 32(R6), F14
-	TST   $1, R0
-	BEQ   moved59
-	ADD   $40, R6, R9
-	VLD1  (R9), V14.S[2]
-	B     moved59
-
-one58:
-	FMOVS 32(R6), F14
-
-moved59:
+	FMOVQ 32(R13), F14
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
-	TST   $2, R0
-	BEQ   one60
-	FMOVD 32(R7), F17
-	TST   $1, R0
-	BEQ   moved61
-	ADD   $40, R7, R9
-	VLD1  (R9), V17.S[2]
-	B     moved61
-
-one60:
-	FMOVS 32(R7), F17
-
-moved61:
+	FMOVQ 32(R14), F17
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
-	TST   $2, R0
-	BEQ   one62
-	FMOVD 32(R8), F20
-	TST   $1, R0
-	BEQ   moved63
-	ADD   $40, R8, R9
-	VLD1  (R9), V20.S[2]
-	B     moved63
-
-one62:
-	FMOVS 32(R8), F20
-
-moved63:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded64
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
+	FMOVQ 32(R15), F20
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded12
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single66
+	BNE single14
 	CMP $2, R6
-	BLT single66
+	BLT single14
 
-several65:
+several13:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	TST   $2, R0
-	BEQ   one67
-	FMOVD 32(R4), F24
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $40, R4, R13
-	VLD1  (R13), V24.S[2]
-	B     moved68
-
-one67:
-	FMOVS 32(R4), F24
-
-moved68:
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F24
 	ADD   R5, R4
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	TST   $2, R0
-	BEQ   one69
-	FMOVD 32(R4), F27
-	TST   $1, R0
-	BEQ   moved70
-	ADD   $40, R4, R13
-	VLD1  (R13), V27.S[2]
-	B     moved70
-
-one69:
-	FMOVS 32(R4), F27
-
-moved70:
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F27
 	ADD   R5, R4
 	FMOVD 0(R1), F21
 	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
@@ -772,28 +470,17 @@ moved70:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several65
+	BGE   several13
 	CMP   $0, R6
-	BEQ   folded64
+	BEQ   folded12
 
-single66:
+single14:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold15:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	TST   $2, R0
-	BEQ   one72
-	FMOVD 32(R4), F24
-	TST   $1, R0
-	BEQ   moved73
-	ADD   $40, R4, R13
-	VLD1  (R13), V24.S[2]
-	B     moved73
-
-one72:
-	FMOVS 32(R4), F24
-
-moved73:
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F24
 	ADD   R5, R4
 	FMOVS 0(R1), F21
 	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
@@ -831,9 +518,9 @@ moved73:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold71
+	BNE   fold15
 
-folded64:
+folded12:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V21.B16
@@ -859,7 +546,7 @@ folded64:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear74
+	BNE   linear16
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -882,7 +569,7 @@ folded64:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear74:
+linear16:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -891,116 +578,40 @@ linear74:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	MOVD  R1, R9
+	ADD   R0, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one75
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved76
-	ADD   $40, R1, R9
-	VST1  V2.S[2], (R9)
-	B     moved76
-
-one75:
-	FMOVS F2, 32(R1)
-
-moved76:
+	FMOVQ F2, 32(R9)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one77
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved78
-	ADD   $40, R3, R9
-	VST1  V5.S[2], (R9)
-	B     moved78
-
-one77:
-	FMOVS F5, 32(R3)
-
-moved78:
+	FMOVQ F5, 32(R10)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one79
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved80
-	ADD   $40, R4, R9
-	VST1  V8.S[2], (R9)
-	B     moved80
-
-one79:
-	FMOVS F8, 32(R4)
-
-moved80:
+	FMOVQ F8, 32(R11)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	TST   $2, R0
-	BEQ   one81
-	FMOVD F11, 32(R5)
-	TST   $1, R0
-	BEQ   moved82
-	ADD   $40, R5, R9
-	VST1  V11.S[2], (R9)
-	B     moved82
-
-one81:
-	FMOVS F11, 32(R5)
-
-moved82:
+	FMOVQ F11, 32(R12)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
-	TST   $2, R0
-	BEQ   one83
-	FMOVD F14, 32(R6)
-	TST   $1, R0
-	BEQ   moved84
-	ADD   $40, R6, R9
-	VST1  V14.S[2], (R9)
-	B     moved84
-
-one83:
-	FMOVS F14, 32(R6)
-
-moved84:
+	FMOVQ F14, 32(R13)
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
-	TST   $2, R0
-	BEQ   one85
-	FMOVD F17, 32(R7)
-	TST   $1, R0
-	BEQ   moved86
-	ADD   $40, R7, R9
-	VST1  V17.S[2], (R9)
-	B     moved86
-
-one85:
-	FMOVS F17, 32(R7)
-
-moved86:
+	FMOVQ F17, 32(R14)
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
-	TST   $2, R0
-	BEQ   one87
-	FMOVD F20, 32(R8)
-	TST   $1, R0
-	BEQ   moved88
-	ADD   $40, R8, R9
-	VST1  V20.S[2], (R9)
-	B     moved88
+	FMOVQ F20, 32(R15)
+	B     done5
 
-one87:
-	FMOVS F20, 32(R8)
-
-moved88:
-	B done5
-
-fewer49:
+fewer11:
 	CMP $6, R1
-	BNE fewer89
+	BNE fewer17
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -1010,148 +621,61 @@ fewer49:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one90
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved91
-	ADD   $40, R1, R8
-	VLD1  (R8), V2.S[2]
-	B     moved91
-
-one90:
-	FMOVS 32(R1), F2
-
-moved91:
+	FMOVQ 32(R8), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one92
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved93
-	ADD   $40, R3, R8
-	VLD1  (R8), V5.S[2]
-	B     moved93
-
-one92:
-	FMOVS 32(R3), F5
-
-moved93:
+	FMOVQ 32(R9), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one94
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved95
-	ADD   $40, R4, R8
-	VLD1  (R8), V8.S[2]
-	B     moved95
-
-one94:
-	FMOVS 32(R4), F8
-
-moved95:
+	FMOVQ 32(R10), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	TST   $2, R0
-	BEQ   one96
-	FMOVD 32(R5), F11
-	TST   $1, R0
-	BEQ   moved97
-	ADD   $40, R5, R8
-	VLD1  (R8), V11.S[2]
-	B     moved97
-
-one96:
-	FMOVS 32(R5), F11
-
-moved97:
+	FMOVQ 32(R11), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
-	TST   $2, R0
-	BEQ   one98
-	FMOVD 32(R6), F14
-	TST   $1, R0
-	BEQ   moved99
-	ADD   $40, R6, R8
-	VLD1  (R8), V14.S[2]
-	B     moved99
-
-one98:
-	FMOVS 32(R6), F14
-
-moved99:
+	FMOVQ 32(R12), F14
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
-	TST   $2, R0
-	BEQ   one100
-	FMOVD 32(R7), F17
-	TST   $1, R0
-	BEQ   moved101
-	ADD   $40, R7, R8
-	VLD1  (R8), V17.S[2]
-	B     moved101
-
-one100:
-	FMOVS 32(R7), F17
-
-moved101:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded102
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
+	FMOVQ 32(R13), F17
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded18
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single104
+	BNE single20
 	CMP $2, R6
-	BLT single104
+	BLT single20
 
-several103:
+several19:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	TST   $2, R0
-	BEQ   one105
-	FMOVD 32(R4), F21
-	TST   $1, R0
-	BEQ   moved106
-	ADD   $40, R4, R12
-	VLD1  (R12), V21.S[2]
-	B     moved106
-
-one105:
-	FMOVS 32(R4), F21
-
-moved106:
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F21
 	ADD   R5, R4
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	TST   $2, R0
-	BEQ   one107
-	FMOVD 32(R4), F24
-	TST   $1, R0
-	BEQ   moved108
-	ADD   $40, R4, R12
-	VLD1  (R12), V24.S[2]
-	B     moved108
-
-one107:
-	FMOVS 32(R4), F24
-
-moved108:
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F24
 	ADD   R5, R4
 	FMOVD 0(R1), F18
 	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
@@ -1203,28 +727,17 @@ moved108:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several103
+	BGE   several19
 	CMP   $0, R6
-	BEQ   folded102
+	BEQ   folded18
 
-single104:
+single20:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold109:
+fold21:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	TST   $2, R0
-	BEQ   one110
-	FMOVD 32(R4), F21
-	TST   $1, R0
-	BEQ   moved111
-	ADD   $40, R4, R12
-	VLD1  (R12), V21.S[2]
-	B     moved111
-
-one110:
-	FMOVS 32(R4), F21
-
-moved111:
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F21
 	ADD   R5, R4
 	FMOVS 0(R1), F18
 	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
@@ -1257,9 +770,9 @@ moved111:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold109
+	BNE   fold21
 
-folded102:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V18.B16
@@ -1282,7 +795,7 @@ folded102:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear112
+	BNE   linear22
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -1302,7 +815,7 @@ folded102:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear112:
+linear22:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1310,101 +823,36 @@ linear112:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one113
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved114
-	ADD   $40, R1, R8
-	VST1  V2.S[2], (R8)
-	B     moved114
-
-one113:
-	FMOVS F2, 32(R1)
-
-moved114:
+	FMOVQ F2, 32(R8)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one115
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved116
-	ADD   $40, R3, R8
-	VST1  V5.S[2], (R8)
-	B     moved116
-
-one115:
-	FMOVS F5, 32(R3)
-
-moved116:
+	FMOVQ F5, 32(R9)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one117
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved118
-	ADD   $40, R4, R8
-	VST1  V8.S[2], (R8)
-	B     moved118
-
-one117:
-	FMOVS F8, 32(R4)
-
-moved118:
+	FMOVQ F8, 32(R10)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	TST   $2, R0
-	BEQ   one119
-	FMOVD F11, 32(R5)
-	TST   $1, R0
-	BEQ   moved120
-	ADD   $40, R5, R8
-	VST1  V11.S[2], (R8)
-	B     moved120
-
-one119:
-	FMOVS F11, 32(R5)
-
-moved120:
+	FMOVQ F11, 32(R11)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
-	TST   $2, R0
-	BEQ   one121
-	FMOVD F14, 32(R6)
-	TST   $1, R0
-	BEQ   moved122
-	ADD   $40, R6, R8
-	VST1  V14.S[2], (R8)
-	B     moved122
-
-one121:
-	FMOVS F14, 32(R6)
-
-moved122:
+	FMOVQ F14, 32(R12)
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
-	TST   $2, R0
-	BEQ   one123
-	FMOVD F17, 32(R7)
-	TST   $1, R0
-	BEQ   moved124
-	ADD   $40, R7, R8
-	VST1  V17.S[2], (R8)
-	B     moved124
+	FMOVQ F17, 32(R13)
+	B     done5
 
-one123:
-	FMOVS F17, 32(R7)
-
-moved124:
-	B done5
-
-fewer89:
+fewer17:
 	CMP $5, R1
-	BNE fewer125
+	BNE fewer23
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -1413,132 +861,56 @@ fewer89:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one126
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved127
-	ADD   $40, R1, R7
-	VLD1  (R7), V2.S[2]
-	B     moved127
-
-one126:
-	FMOVS 32(R1), F2
-
-moved127:
+	FMOVQ 32(R7), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one128
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved129
-	ADD   $40, R3, R7
-	VLD1  (R7), V5.S[2]
-	B     moved129
-
-one128:
-	FMOVS 32(R3), F5
-
-moved129:
+	FMOVQ 32(R8), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one130
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved131
-	ADD   $40, R4, R7
-	VLD1  (R7), V8.S[2]
-	B     moved131
-
-one130:
-	FMOVS 32(R4), F8
-
-moved131:
+	FMOVQ 32(R9), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	TST   $2, R0
-	BEQ   one132
-	FMOVD 32(R5), F11
-	TST   $1, R0
-	BEQ   moved133
-	ADD   $40, R5, R7
-	VLD1  (R7), V11.S[2]
-	B     moved133
-
-one132:
-	FMOVS 32(R5), F11
-
-moved133:
+	FMOVQ 32(R10), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
-	TST   $2, R0
-	BEQ   one134
-	FMOVD 32(R6), F14
-	TST   $1, R0
-	BEQ   moved135
-	ADD   $40, R6, R7
-	VLD1  (R7), V14.S[2]
-	B     moved135
-
-one134:
-	FMOVS 32(R6), F14
-
-moved135:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded136
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
+	FMOVQ 32(R11), F14
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded24
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single138
+	BNE single26
 	CMP $2, R6
-	BLT single138
+	BLT single26
 
-several137:
+several25:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	TST   $2, R0
-	BEQ   one139
-	FMOVD 32(R4), F18
-	TST   $1, R0
-	BEQ   moved140
-	ADD   $40, R4, R11
-	VLD1  (R11), V18.S[2]
-	B     moved140
-
-one139:
-	FMOVS 32(R4), F18
-
-moved140:
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F18
 	ADD   R5, R4
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	TST   $2, R0
-	BEQ   one141
-	FMOVD 32(R4), F21
-	TST   $1, R0
-	BEQ   moved142
-	ADD   $40, R4, R11
-	VLD1  (R11), V21.S[2]
-	B     moved142
-
-one141:
-	FMOVS 32(R4), F21
-
-moved142:
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F21
 	ADD   R5, R4
 	FMOVD 0(R1), F15
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -1582,28 +954,17 @@ moved142:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several137
+	BGE   several25
 	CMP   $0, R6
-	BEQ   folded136
+	BEQ   folded24
 
-single138:
+single26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold27:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	TST   $2, R0
-	BEQ   one144
-	FMOVD 32(R4), F18
-	TST   $1, R0
-	BEQ   moved145
-	ADD   $40, R4, R11
-	VLD1  (R11), V18.S[2]
-	B     moved145
-
-one144:
-	FMOVS 32(R4), F18
-
-moved145:
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F18
 	ADD   R5, R4
 	FMOVS 0(R1), F15
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -1631,9 +992,9 @@ moved145:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold143
+	BNE   fold27
 
-folded136:
+folded24:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V15.B16
@@ -1653,7 +1014,7 @@ folded136:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear146
+	BNE   linear28
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -1670,93 +1031,39 @@ folded136:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear146:
+linear28:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one147
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved148
-	ADD   $40, R1, R7
-	VST1  V2.S[2], (R7)
-	B     moved148
-
-one147:
-	FMOVS F2, 32(R1)
-
-moved148:
+	FMOVQ F2, 32(R7)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one149
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved150
-	ADD   $40, R3, R7
-	VST1  V5.S[2], (R7)
-	B     moved150
-
-one149:
-	FMOVS F5, 32(R3)
-
-moved150:
+	FMOVQ F5, 32(R8)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one151
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved152
-	ADD   $40, R4, R7
-	VST1  V8.S[2], (R7)
-	B     moved152
-
-one151:
-	FMOVS F8, 32(R4)
-
-moved152:
+	FMOVQ F8, 32(R9)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	TST   $2, R0
-	BEQ   one153
-	FMOVD F11, 32(R5)
-	TST   $1, R0
-	BEQ   moved154
-	ADD   $40, R5, R7
-	VST1  V11.S[2], (R7)
-	B     moved154
-
-one153:
-	FMOVS F11, 32(R5)
-
-moved154:
+	FMOVQ F11, 32(R10)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
-	TST   $2, R0
-	BEQ   one155
-	FMOVD F14, 32(R6)
-	TST   $1, R0
-	BEQ   moved156
-	ADD   $40, R6, R7
-	VST1  V14.S[2], (R7)
-	B     moved156
+	FMOVQ F14, 32(R11)
+	B     done5
 
-one155:
-	FMOVS F14, 32(R6)
-
-moved156:
-	B done5
-
-fewer125:
+fewer23:
 	CMP $4, R1
-	BNE fewer157
+	BNE fewer29
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -1764,116 +1071,51 @@ fewer125:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one158
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved159
-	ADD   $40, R1, R6
-	VLD1  (R6), V2.S[2]
-	B     moved159
-
-one158:
-	FMOVS 32(R1), F2
-
-moved159:
+	FMOVQ 32(R6), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one160
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved161
-	ADD   $40, R3, R6
-	VLD1  (R6), V5.S[2]
-	B     moved161
-
-one160:
-	FMOVS 32(R3), F5
-
-moved161:
+	FMOVQ 32(R7), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one162
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved163
-	ADD   $40, R4, R6
-	VLD1  (R6), V8.S[2]
-	B     moved163
-
-one162:
-	FMOVS 32(R4), F8
-
-moved163:
+	FMOVQ 32(R8), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	TST   $2, R0
-	BEQ   one164
-	FMOVD 32(R5), F11
-	TST   $1, R0
-	BEQ   moved165
-	ADD   $40, R5, R6
-	VLD1  (R6), V11.S[2]
-	B     moved165
-
-one164:
-	FMOVS 32(R5), F11
-
-moved165:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded166
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
+	FMOVQ 32(R9), F11
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded30
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single168
+	BNE single32
 	CMP $2, R6
-	BLT single168
+	BLT single32
 
-several167:
+several31:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	TST   $2, R0
-	BEQ   one169
-	FMOVD 32(R4), F15
-	TST   $1, R0
-	BEQ   moved170
-	ADD   $40, R4, R10
-	VLD1  (R10), V15.S[2]
-	B     moved170
-
-one169:
-	FMOVS 32(R4), F15
-
-moved170:
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F15
 	ADD   R5, R4
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	TST   $2, R0
-	BEQ   one171
-	FMOVD 32(R4), F18
-	TST   $1, R0
-	BEQ   moved172
-	ADD   $40, R4, R10
-	VLD1  (R10), V18.S[2]
-	B     moved172
-
-one171:
-	FMOVS 32(R4), F18
-
-moved172:
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F18
 	ADD   R5, R4
 	FMOVD 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -1909,28 +1151,17 @@ moved172:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several167
+	BGE   several31
 	CMP   $0, R6
-	BEQ   folded166
+	BEQ   folded30
 
-single168:
+single32:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold173:
+fold33:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	TST   $2, R0
-	BEQ   one174
-	FMOVD 32(R4), F15
-	TST   $1, R0
-	BEQ   moved175
-	ADD   $40, R4, R10
-	VLD1  (R10), V15.S[2]
-	B     moved175
-
-one174:
-	FMOVS 32(R4), F15
-
-moved175:
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F15
 	ADD   R5, R4
 	FMOVS 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -1953,9 +1184,9 @@ moved175:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold173
+	BNE   fold33
 
-folded166:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -1972,7 +1203,7 @@ folded166:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear176
+	BNE   linear34
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -1986,177 +1217,80 @@ folded166:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear176:
+linear34:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one177
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved178
-	ADD   $40, R1, R6
-	VST1  V2.S[2], (R6)
-	B     moved178
-
-one177:
-	FMOVS F2, 32(R1)
-
-moved178:
+	FMOVQ F2, 32(R6)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one179
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved180
-	ADD   $40, R3, R6
-	VST1  V5.S[2], (R6)
-	B     moved180
-
-one179:
-	FMOVS F5, 32(R3)
-
-moved180:
+	FMOVQ F5, 32(R7)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one181
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved182
-	ADD   $40, R4, R6
-	VST1  V8.S[2], (R6)
-	B     moved182
-
-one181:
-	FMOVS F8, 32(R4)
-
-moved182:
+	FMOVQ F8, 32(R8)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	TST   $2, R0
-	BEQ   one183
-	FMOVD F11, 32(R5)
-	TST   $1, R0
-	BEQ   moved184
-	ADD   $40, R5, R6
-	VST1  V11.S[2], (R6)
-	B     moved184
+	FMOVQ F11, 32(R9)
+	B     done5
 
-one183:
-	FMOVS F11, 32(R5)
-
-moved184:
-	B done5
-
-fewer157:
+fewer29:
 	CMP $3, R1
-	BNE fewer185
+	BNE fewer35
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one186
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved187
-	ADD   $40, R1, R5
-	VLD1  (R5), V2.S[2]
-	B     moved187
-
-one186:
-	FMOVS 32(R1), F2
-
-moved187:
+	FMOVQ 32(R5), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one188
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved189
-	ADD   $40, R3, R5
-	VLD1  (R5), V5.S[2]
-	B     moved189
-
-one188:
-	FMOVS 32(R3), F5
-
-moved189:
+	FMOVQ 32(R6), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one190
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved191
-	ADD   $40, R4, R5
-	VLD1  (R5), V8.S[2]
-	B     moved191
-
-one190:
-	FMOVS 32(R4), F8
-
-moved191:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded192
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
+	FMOVQ 32(R7), F8
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded36
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single194
+	BNE single38
 	CMP $2, R6
-	BLT single194
+	BLT single38
 
-several193:
+several37:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	TST   $2, R0
-	BEQ   one195
-	FMOVD 32(R4), F12
-	TST   $1, R0
-	BEQ   moved196
-	ADD   $40, R4, R9
-	VLD1  (R9), V12.S[2]
-	B     moved196
-
-one195:
-	FMOVS 32(R4), F12
-
-moved196:
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F12
 	ADD   R5, R4
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	TST   $2, R0
-	BEQ   one197
-	FMOVD 32(R4), F15
-	TST   $1, R0
-	BEQ   moved198
-	ADD   $40, R4, R9
-	VLD1  (R9), V15.S[2]
-	B     moved198
-
-one197:
-	FMOVS 32(R4), F15
-
-moved198:
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F15
 	ADD   R5, R4
 	FMOVD 0(R1), F9
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -2184,28 +1318,17 @@ moved198:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several193
+	BGE   several37
 	CMP   $0, R6
-	BEQ   folded192
+	BEQ   folded36
 
-single194:
+single38:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold199:
+fold39:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	TST   $2, R0
-	BEQ   one200
-	FMOVD 32(R4), F12
-	TST   $1, R0
-	BEQ   moved201
-	ADD   $40, R4, R9
-	VLD1  (R9), V12.S[2]
-	B     moved201
-
-one200:
-	FMOVS 32(R4), F12
-
-moved201:
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F12
 	ADD   R5, R4
 	FMOVS 0(R1), F9
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -2223,9 +1346,9 @@ moved201:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold199
+	BNE   fold39
 
-folded192:
+folded36:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V9.B16
@@ -2239,7 +1362,7 @@ folded192:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear202
+	BNE   linear40
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -2250,144 +1373,69 @@ folded192:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear202:
+linear40:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one203
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved204
-	ADD   $40, R1, R5
-	VST1  V2.S[2], (R5)
-	B     moved204
-
-one203:
-	FMOVS F2, 32(R1)
-
-moved204:
+	FMOVQ F2, 32(R5)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one205
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved206
-	ADD   $40, R3, R5
-	VST1  V5.S[2], (R5)
-	B     moved206
-
-one205:
-	FMOVS F5, 32(R3)
-
-moved206:
+	FMOVQ F5, 32(R6)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one207
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved208
-	ADD   $40, R4, R5
-	VST1  V8.S[2], (R5)
-	B     moved208
+	FMOVQ F8, 32(R7)
+	B     done5
 
-one207:
-	FMOVS F8, 32(R4)
-
-moved208:
-	B done5
-
-fewer185:
+fewer35:
 	CMP $2, R1
-	BNE fewer209
+	BNE fewer41
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one210
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved211
-	ADD   $40, R1, R4
-	VLD1  (R4), V2.S[2]
-	B     moved211
-
-one210:
-	FMOVS 32(R1), F2
-
-moved211:
+	FMOVQ 32(R4), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one212
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved213
-	ADD   $40, R3, R4
-	VLD1  (R4), V5.S[2]
-	B     moved213
-
-one212:
-	FMOVS 32(R3), F5
-
-moved213:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded214
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
+	FMOVQ 32(R5), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded42
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single216
+	BNE single44
 	CMP $2, R6
-	BLT single216
+	BLT single44
 
-several215:
+several43:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	TST   $2, R0
-	BEQ   one217
-	FMOVD 32(R4), F9
-	TST   $1, R0
-	BEQ   moved218
-	ADD   $40, R4, R8
-	VLD1  (R8), V9.S[2]
-	B     moved218
-
-one217:
-	FMOVS 32(R4), F9
-
-moved218:
+	ADD   R0, R4, R8
+	FMOVQ 32(R8), F9
 	ADD   R5, R4
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	TST   $2, R0
-	BEQ   one219
-	FMOVD 32(R4), F12
-	TST   $1, R0
-	BEQ   moved220
-	ADD   $40, R4, R8
-	VLD1  (R8), V12.S[2]
-	B     moved220
-
-one219:
-	FMOVS 32(R4), F12
-
-moved220:
+	ADD   R0, R4, R8
+	FMOVQ 32(R8), F12
 	ADD   R5, R4
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -2407,28 +1455,17 @@ moved220:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several215
+	BGE   several43
 	CMP   $0, R6
-	BEQ   folded214
+	BEQ   folded42
 
-single216:
+single44:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold221:
+fold45:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	TST   $2, R0
-	BEQ   one222
-	FMOVD 32(R4), F9
-	TST   $1, R0
-	BEQ   moved223
-	ADD   $40, R4, R8
-	VLD1  (R8), V9.S[2]
-	B     moved223
-
-one222:
-	FMOVS 32(R4), F9
-
-moved223:
+	ADD   R0, R4, R8
+	FMOVQ 32(R8), F9
 	ADD   R5, R4
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -2441,9 +1478,9 @@ moved223:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold221
+	BNE   fold45
 
-folded214:
+folded42:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -2454,7 +1491,7 @@ folded214:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear224
+	BNE   linear46
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -2462,110 +1499,57 @@ folded214:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear224:
+linear46:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one225
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved226
-	ADD   $40, R1, R4
-	VST1  V2.S[2], (R4)
-	B     moved226
-
-one225:
-	FMOVS F2, 32(R1)
-
-moved226:
+	FMOVQ F2, 32(R4)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one227
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved228
-	ADD   $40, R3, R4
-	VST1  V5.S[2], (R4)
-	B     moved228
+	FMOVQ F5, 32(R5)
+	B     done5
 
-one227:
-	FMOVS F5, 32(R3)
-
-moved228:
-	B done5
-
-fewer209:
+fewer41:
 	CMP $1, R1
-	BNE fewer229
+	BNE fewer47
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one230
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved231
-	ADD   $40, R1, R3
-	VLD1  (R3), V2.S[2]
-	B     moved231
-
-one230:
-	FMOVS 32(R1), F2
-
-moved231:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded232
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
+	FMOVQ 32(R3), F2
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded48
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single234
+	BNE single50
 	CMP $2, R6
-	BLT single234
+	BLT single50
 
-several233:
+several49:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	TST   $2, R0
-	BEQ   one235
-	FMOVD 32(R4), F6
-	TST   $1, R0
-	BEQ   moved236
-	ADD   $40, R4, R7
-	VLD1  (R7), V6.S[2]
-	B     moved236
-
-one235:
-	FMOVS 32(R4), F6
-
-moved236:
+	ADD   R0, R4, R7
+	FMOVQ 32(R7), F6
 	ADD   R5, R4
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	TST   $2, R0
-	BEQ   one237
-	FMOVD 32(R4), F9
-	TST   $1, R0
-	BEQ   moved238
-	ADD   $40, R4, R7
-	VLD1  (R7), V9.S[2]
-	B     moved238
-
-one237:
-	FMOVS 32(R4), F9
-
-moved238:
+	ADD   R0, R4, R7
+	FMOVQ 32(R7), F9
 	ADD   R5, R4
 	FMOVD 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -2577,28 +1561,17 @@ moved238:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several233
+	BGE   several49
 	CMP   $0, R6
-	BEQ   folded232
+	BEQ   folded48
 
-single234:
+single50:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold239:
+fold51:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	TST   $2, R0
-	BEQ   one240
-	FMOVD 32(R4), F6
-	TST   $1, R0
-	BEQ   moved241
-	ADD   $40, R4, R7
-	VLD1  (R7), V6.S[2]
-	B     moved241
-
-one240:
-	FMOVS 32(R4), F6
-
-moved241:
+	ADD   R0, R4, R7
+	FMOVQ 32(R7), F6
 	ADD   R5, R4
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -2606,9 +1579,9 @@ moved241:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold239
+	BNE   fold51
 
-folded232:
+folded48:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -2616,40 +1589,30 @@ folded232:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear242
+	BNE   linear52
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear242:
+linear52:
 	MOVD  c+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one243
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved244
-	ADD   $40, R1, R3
-	VST1  V2.S[2], (R3)
-	B     moved244
+	FMOVQ F2, 32(R3)
+	B     done5
 
-one243:
-	FMOVS F2, 32(R1)
-
-moved244:
-	B done5
-
-fewer229:
+fewer47:
 done5:
 	RET
 
-full1:
+full2:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest246
+	BLT  rest54
 
-tile245:
+tile53:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -2686,7 +1649,7 @@ tile245:
 	FMOVQ 32(R9), F23
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded248
+	BLE   folded56
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2702,11 +1665,11 @@ tile245:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single250
+	BNE single58
 	CMP $2, R6
-	BLT single250
+	BLT single58
 
-several249:
+several57:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -2781,13 +1744,13 @@ several249:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several249
+	BGE   several57
 	CMP   $0, R6
-	BEQ   folded248
+	BEQ   folded56
 
-single250:
+single58:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold251:
+fold59:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -2833,9 +1796,9 @@ fold251:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold251
+	BNE   fold59
 
-folded248:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -2864,7 +1827,7 @@ folded248:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear252
+	BNE   linear60
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -2890,7 +1853,7 @@ folded248:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear252:
+linear60:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2946,11 +1909,11 @@ linear252:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile245
+	BGE   tile53
 
-rest246:
+rest54:
 	CMP $7, R1
-	BNE fewer253
+	BNE fewer61
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -2984,7 +1947,7 @@ rest246:
 	FMOVQ 32(R8), F20
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded254
+	BLE   folded62
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2999,11 +1962,11 @@ rest246:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single256
+	BNE single64
 	CMP $2, R6
-	BLT single256
+	BLT single64
 
-several255:
+several63:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -3070,13 +2033,13 @@ several255:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several255
+	BGE   several63
 	CMP   $0, R6
-	BEQ   folded254
+	BEQ   folded62
 
-single256:
+single64:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold257:
+fold65:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -3117,9 +2080,9 @@ fold257:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold257
+	BNE   fold65
 
-folded254:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V21.B16
@@ -3145,7 +2108,7 @@ folded254:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear258
+	BNE   linear66
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -3168,7 +2131,7 @@ folded254:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear258:
+linear66:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3198,11 +2161,11 @@ linear258:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R8)
-	B     done247
+	B     done55
 
-fewer253:
+fewer61:
 	CMP $6, R1
-	BNE fewer259
+	BNE fewer67
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -3232,7 +2195,7 @@ fewer253:
 	FMOVQ 32(R7), F17
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded260
+	BLE   folded68
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3246,11 +2209,11 @@ fewer253:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single262
+	BNE single70
 	CMP $2, R6
-	BLT single262
+	BLT single70
 
-several261:
+several69:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -3309,13 +2272,13 @@ several261:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several261
+	BGE   several69
 	CMP   $0, R6
-	BEQ   folded260
+	BEQ   folded68
 
-single262:
+single70:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold263:
+fold71:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -3351,9 +2314,9 @@ fold263:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold263
+	BNE   fold71
 
-folded260:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V18.B16
@@ -3376,7 +2339,7 @@ folded260:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear264
+	BNE   linear72
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -3396,7 +2359,7 @@ folded260:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear264:
+linear72:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3422,11 +2385,11 @@ linear264:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R7)
-	B     done247
+	B     done55
 
-fewer259:
+fewer67:
 	CMP $5, R1
-	BNE fewer265
+	BNE fewer73
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -3452,7 +2415,7 @@ fewer259:
 	FMOVQ 32(R6), F14
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded266
+	BLE   folded74
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3465,11 +2428,11 @@ fewer259:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single268
+	BNE single76
 	CMP $2, R6
-	BLT single268
+	BLT single76
 
-several267:
+several75:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -3520,13 +2483,13 @@ several267:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several267
+	BGE   several75
 	CMP   $0, R6
-	BEQ   folded266
+	BEQ   folded74
 
-single268:
+single76:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold269:
+fold77:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -3557,9 +2520,9 @@ fold269:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold269
+	BNE   fold77
 
-folded266:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V15.B16
@@ -3579,7 +2542,7 @@ folded266:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear270
+	BNE   linear78
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -3596,7 +2559,7 @@ folded266:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear270:
+linear78:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3618,11 +2581,11 @@ linear270:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	B     done247
+	B     done55
 
-fewer265:
+fewer73:
 	CMP $4, R1
-	BNE fewer271
+	BNE fewer79
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -3644,7 +2607,7 @@ fewer265:
 	FMOVQ 32(R5), F11
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded272
+	BLE   folded80
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3656,11 +2619,11 @@ fewer265:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single274
+	BNE single82
 	CMP $2, R6
-	BLT single274
+	BLT single82
 
-several273:
+several81:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -3703,13 +2666,13 @@ several273:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several273
+	BGE   several81
 	CMP   $0, R6
-	BEQ   folded272
+	BEQ   folded80
 
-single274:
+single82:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold275:
+fold83:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -3735,9 +2698,9 @@ fold275:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold275
+	BNE   fold83
 
-folded272:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -3754,7 +2717,7 @@ folded272:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear276
+	BNE   linear84
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -3768,7 +2731,7 @@ folded272:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear276:
+linear84:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3786,11 +2749,11 @@ linear276:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R5)
-	B     done247
+	B     done55
 
-fewer271:
+fewer79:
 	CMP $3, R1
-	BNE fewer277
+	BNE fewer85
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -3808,7 +2771,7 @@ fewer271:
 	FMOVQ 32(R4), F8
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded278
+	BLE   folded86
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3819,11 +2782,11 @@ fewer271:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single280
+	BNE single88
 	CMP $2, R6
-	BLT single280
+	BLT single88
 
-several279:
+several87:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -3858,13 +2821,13 @@ several279:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several279
+	BGE   several87
 	CMP   $0, R6
-	BEQ   folded278
+	BEQ   folded86
 
-single280:
+single88:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold281:
+fold89:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -3885,9 +2848,9 @@ fold281:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold281
+	BNE   fold89
 
-folded278:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V9.B16
@@ -3901,7 +2864,7 @@ folded278:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear282
+	BNE   linear90
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -3912,7 +2875,7 @@ folded278:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear282:
+linear90:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3926,11 +2889,11 @@ linear282:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
-	B     done247
+	B     done55
 
-fewer277:
+fewer85:
 	CMP $2, R1
-	BNE fewer283
+	BNE fewer91
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -3944,7 +2907,7 @@ fewer277:
 	FMOVQ 32(R3), F5
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded284
+	BLE   folded92
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3954,11 +2917,11 @@ fewer277:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single286
+	BNE single94
 	CMP $2, R6
-	BLT single286
+	BLT single94
 
-several285:
+several93:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -3985,13 +2948,13 @@ several285:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several285
+	BGE   several93
 	CMP   $0, R6
-	BEQ   folded284
+	BEQ   folded92
 
-single286:
+single94:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold287:
+fold95:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -4007,9 +2970,9 @@ fold287:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold287
+	BNE   fold95
 
-folded284:
+folded92:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -4020,7 +2983,7 @@ folded284:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear288
+	BNE   linear96
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -4028,7 +2991,7 @@ folded284:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear288:
+linear96:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4038,11 +3001,11 @@ linear288:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R3)
-	B     done247
+	B     done55
 
-fewer283:
+fewer91:
 	CMP $1, R1
-	BNE fewer289
+	BNE fewer97
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -4051,7 +3014,7 @@ fewer283:
 	FMOVQ 32(R1), F2
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded290
+	BLE   folded98
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4060,11 +3023,11 @@ fewer283:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single292
+	BNE single100
 	CMP $2, R6
-	BLT single292
+	BLT single100
 
-several291:
+several99:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -4083,13 +3046,13 @@ several291:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several291
+	BGE   several99
 	CMP   $0, R6
-	BEQ   folded290
+	BEQ   folded98
 
-single292:
+single100:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold293:
+fold101:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -4100,9 +3063,9 @@ fold293:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold293
+	BNE   fold101
 
-folded290:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -4110,32 +3073,35 @@ folded290:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear294
+	BNE   linear102
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear294:
+linear102:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
-	B     done247
+	B     done55
 
-fewer289:
-done247:
+fewer97:
+done55:
 	RET
 
-narrower2:
+narrower1:
 	CMP  $4, R0
-	BLE  narrower296
+	BLE  narrower103
 	CMP  $8, R0
-	BEQ  full295
+	BEQ  full104
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest298
+	BLT  rest106
 
-tile297:
+tile105:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -4146,170 +3112,61 @@ tile297:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  R1, R10
+	ADD   R0, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one300
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved301
-	ADD   $24, R1, R10
-	VLD1  (R10), V1.S[2]
-	B     moved301
-
-one300:
-	FMOVS 16(R1), F1
-
-moved301:
+	FMOVQ 16(R10), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one302
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved303
-	ADD   $24, R3, R10
-	VLD1  (R10), V3.S[2]
-	B     moved303
-
-one302:
-	FMOVS 16(R3), F3
-
-moved303:
+	FMOVQ 16(R11), F3
 	FMOVQ 0(R4), F4
-	TST   $2, R0
-	BEQ   one304
-	FMOVD 16(R4), F5
-	TST   $1, R0
-	BEQ   moved305
-	ADD   $24, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved305
-
-one304:
-	FMOVS 16(R4), F5
-
-moved305:
+	FMOVQ 16(R12), F5
 	FMOVQ 0(R5), F6
-	TST   $2, R0
-	BEQ   one306
-	FMOVD 16(R5), F7
-	TST   $1, R0
-	BEQ   moved307
-	ADD   $24, R5, R10
-	VLD1  (R10), V7.S[2]
-	B     moved307
-
-one306:
-	FMOVS 16(R5), F7
-
-moved307:
+	FMOVQ 16(R13), F7
 	FMOVQ 0(R6), F8
-	TST   $2, R0
-	BEQ   one308
-	FMOVD 16(R6), F9
-	TST   $1, R0
-	BEQ   moved309
-	ADD   $24, R6, R10
-	VLD1  (R10), V9.S[2]
-	B     moved309
-
-one308:
-	FMOVS 16(R6), F9
-
-moved309:
+	FMOVQ 16(R14), F9
 	FMOVQ 0(R7), F10
-	TST   $2, R0
-	BEQ   one310
-	FMOVD 16(R7), F11
-	TST   $1, R0
-	BEQ   moved311
-	ADD   $24, R7, R10
-	VLD1  (R10), V11.S[2]
-	B     moved311
-
-one310:
-	FMOVS 16(R7), F11
-
-moved311:
+	FMOVQ 16(R15), F11
 	FMOVQ 0(R8), F12
-	TST   $2, R0
-	BEQ   one312
-	FMOVD 16(R8), F13
-	TST   $1, R0
-	BEQ   moved313
-	ADD   $24, R8, R10
-	VLD1  (R10), V13.S[2]
-	B     moved313
-
-one312:
-	FMOVS 16(R8), F13
-
-moved313:
+	FMOVQ 16(R19), F13
 	FMOVQ 0(R9), F14
-	TST   $2, R0
-	BEQ   one314
-	FMOVD 16(R9), F15
-	TST   $1, R0
-	BEQ   moved315
-	ADD   $24, R9, R10
-	VLD1  (R10), V15.S[2]
-	B     moved315
-
-one314:
-	FMOVS 16(R9), F15
-
-moved315:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded316
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
-	ADD  R2, R12, R13
+	FMOVQ 16(R20), F15
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded108
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single318
+	BNE single110
 	CMP $2, R6
-	BLT single318
+	BLT single110
 
-several317:
+several109:
 	FMOVQ 0(R4), F17
-	TST   $2, R0
-	BEQ   one319
-	FMOVD 16(R4), F18
-	TST   $1, R0
-	BEQ   moved320
-	ADD   $24, R4, R14
-	VLD1  (R14), V18.S[2]
-	B     moved320
-
-one319:
-	FMOVS 16(R4), F18
-
-moved320:
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F18
 	ADD   R5, R4
 	FMOVQ 0(R4), F19
-	TST   $2, R0
-	BEQ   one321
-	FMOVD 16(R4), F20
-	TST   $1, R0
-	BEQ   moved322
-	ADD   $24, R4, R14
-	VLD1  (R14), V20.S[2]
-	B     moved322
-
-one321:
-	FMOVS 16(R4), F20
-
-moved322:
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F20
 	ADD   R5, R4
 	FMOVD 0(R1), F16
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -4361,27 +3218,16 @@ moved322:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several317
+	BGE   several109
 	CMP   $0, R6
-	BEQ   folded316
+	BEQ   folded108
 
-single318:
+single110:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold323:
+fold111:
 	FMOVQ 0(R4), F17
-	TST   $2, R0
-	BEQ   one324
-	FMOVD 16(R4), F18
-	TST   $1, R0
-	BEQ   moved325
-	ADD   $24, R4, R14
-	VLD1  (R14), V18.S[2]
-	B     moved325
-
-one324:
-	FMOVS 16(R4), F18
-
-moved325:
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F18
 	ADD   R5, R4
 	FMOVS 0(R1), F16
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -4416,9 +3262,9 @@ moved325:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold323
+	BNE   fold111
 
-folded316:
+folded108:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -4439,7 +3285,7 @@ folded316:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear326
+	BNE   linear112
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4457,7 +3303,7 @@ folded316:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear326:
+linear112:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4467,145 +3313,58 @@ linear326:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  R1, R10
+	ADD   R0, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one327
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved328
-	ADD   $24, R1, R10
-	VST1  V1.S[2], (R10)
-	B     moved328
-
-one327:
-	FMOVS F1, 16(R1)
-
-moved328:
+	FMOVQ F1, 16(R10)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one329
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved330
-	ADD   $24, R3, R10
-	VST1  V3.S[2], (R10)
-	B     moved330
-
-one329:
-	FMOVS F3, 16(R3)
-
-moved330:
+	FMOVQ F3, 16(R11)
 	FMOVQ F4, 0(R4)
-	TST   $2, R0
-	BEQ   one331
-	FMOVD F5, 16(R4)
-	TST   $1, R0
-	BEQ   moved332
-	ADD   $24, R4, R10
-	VST1  V5.S[2], (R10)
-	B     moved332
-
-one331:
-	FMOVS F5, 16(R4)
-
-moved332:
+	FMOVQ F5, 16(R12)
 	FMOVQ F6, 0(R5)
-	TST   $2, R0
-	BEQ   one333
-	FMOVD F7, 16(R5)
-	TST   $1, R0
-	BEQ   moved334
-	ADD   $24, R5, R10
-	VST1  V7.S[2], (R10)
-	B     moved334
-
-one333:
-	FMOVS F7, 16(R5)
-
-moved334:
+	FMOVQ F7, 16(R13)
 	FMOVQ F8, 0(R6)
-	TST   $2, R0
-	BEQ   one335
-	FMOVD F9, 16(R6)
-	TST   $1, R0
-	BEQ   moved336
-	ADD   $24, R6, R10
-	VST1  V9.S[2], (R10)
-	B     moved336
-
-one335:
-	FMOVS F9, 16(R6)
-
-moved336:
+	FMOVQ F9, 16(R14)
 	FMOVQ F10, 0(R7)
-	TST   $2, R0
-	BEQ   one337
-	FMOVD F11, 16(R7)
-	TST   $1, R0
-	BEQ   moved338
-	ADD   $24, R7, R10
-	VST1  V11.S[2], (R10)
-	B     moved338
-
-one337:
-	FMOVS F11, 16(R7)
-
-moved338:
+	FMOVQ F11, 16(R15)
 	FMOVQ F12, 0(R8)
-	TST   $2, R0
-	BEQ   one339
-	FMOVD F13, 16(R8)
-	TST   $1, R0
-	BEQ   moved340
-	ADD   $24, R8, R10
-	VST1  V13.S[2], (R10)
-	B     moved340
-
-one339:
-	FMOVS F13, 16(R8)
-
-moved340:
+	FMOVQ F13, 16(R19)
 	FMOVQ F14, 0(R9)
-	TST   $2, R0
-	BEQ   one341
-	FMOVD F15, 16(R9)
-	TST   $1, R0
-	BEQ   moved342
-	ADD   $24, R9, R10
-	VST1  V15.S[2], (R10)
-	B     moved342
+	FMOVQ F15, 16(R20)
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, c+0(FP)
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, init+16(FP)
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, a+32(FP)
+	MOVD  rows+72(FP), R1
+	SUB   $8, R1
+	MOVD  R1, rows+72(FP)
+	CMP   $8, R1
+	BGE   tile105
 
-one341:
-	FMOVS F15, 16(R9)
-
-moved342:
-	MOVD c+0(FP), R1
-	MOVD ldc+8(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, c+0(FP)
-	MOVD init+16(FP), R1
-	MOVD ldinit+24(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, init+16(FP)
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, a+32(FP)
-	MOVD rows+72(FP), R1
-	SUB  $8, R1
-	MOVD R1, rows+72(FP)
-	CMP  $8, R1
-	BGE  tile297
-
-rest298:
+rest106:
 	CMP $7, R1
-	BNE fewer343
+	BNE fewer113
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -4616,155 +3375,57 @@ rest298:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	MOVD  R1, R9
+	ADD   R0, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one344
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved345
-	ADD   $24, R1, R9
-	VLD1  (R9), V1.S[2]
-	B     moved345
-
-one344:
-	FMOVS 16(R1), F1
-
-moved345:
+	FMOVQ 16(R9), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one346
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved347
-	ADD   $24, R3, R9
-	VLD1  (R9), V3.S[2]
-	B     moved347
-
-one346:
-	FMOVS 16(R3), F3
-
-moved347:
+	FMOVQ 16(R10), F3
 	FMOVQ 0(R4), F4
-	TST   $2, R0
-	BEQ   one348
-	FMOVD 16(R4), F5
-	TST   $1, R0
-	BEQ   moved349
-	ADD   $24, R4, R9
-	VLD1  (R9), V5.S[2]
-	B     moved349
-
-one348:
-	FMOVS 16(R4), F5
-
-moved349:
+	FMOVQ 16(R11), F5
 	FMOVQ 0(R5), F6
-	TST   $2, R0
-	BEQ   one350
-	FMOVD 16(R5), F7
-	TST   $1, R0
-	BEQ   moved351
-	ADD   $24, R5, R9
-	VLD1  (R9), V7.S[2]
-	B     moved351
-
-one350:
-	FMOVS 16(R5), F7
-
-moved351:
+	FMOVQ 16(R12), F7
 	FMOVQ 0(R6), F8
-	TST   $2, R0
-	BEQ   one352
-	FMOVD 16(R6), F9
-	TST   $1, R0
-	BEQ   moved353
-	ADD   $24, R6, R9
-	VLD1  (R9), V9.S[2]
-	B     moved353
-
-one352:
-	FMOVS 16(R6), F9
-
-moved353:
+	FMOVQ 16(R13), F9
 	FMOVQ 0(R7), F10
-	TST   $2, R0
-	BEQ   one354
-	FMOVD 16(R7), F11
-	TST   $1, R0
-	BEQ   moved355
-	ADD   $24, R7, R9
-	VLD1  (R9), V11.S[2]
-	B     moved355
-
-one354:
-	FMOVS 16(R7), F11
-
-moved355:
+	FMOVQ 16(R14), F11
 	FMOVQ 0(R8), F12
-	TST   $2, R0
-	BEQ   one356
-	FMOVD 16(R8), F13
-	TST   $1, R0
-	BEQ   moved357
-	ADD   $24, R8, R9
-	VLD1  (R9), V13.S[2]
-	B     moved357
-
-one356:
-	FMOVS 16(R8), F13
-
-moved357:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded358
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
-	ADD  R2, R11, R12
+	FMOVQ 16(R15), F13
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded114
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single360
+	BNE single116
 	CMP $2, R6
-	BLT single360
+	BLT single116
 
-several359:
+several115:
 	FMOVQ 0(R4), F15
-	TST   $2, R0
-	BEQ   one361
-	FMOVD 16(R4), F16
-	TST   $1, R0
-	BEQ   moved362
-	ADD   $24, R4, R13
-	VLD1  (R13), V16.S[2]
-	B     moved362
-
-one361:
-	FMOVS 16(R4), F16
-
-moved362:
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F16
 	ADD   R5, R4
 	FMOVQ 0(R4), F17
-	TST   $2, R0
-	BEQ   one363
-	FMOVD 16(R4), F18
-	TST   $1, R0
-	BEQ   moved364
-	ADD   $24, R4, R13
-	VLD1  (R13), V18.S[2]
-	B     moved364
-
-one363:
-	FMOVS 16(R4), F18
-
-moved364:
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F18
 	ADD   R5, R4
 	FMOVD 0(R1), F14
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -4810,27 +3471,16 @@ moved364:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several359
+	BGE   several115
 	CMP   $0, R6
-	BEQ   folded358
+	BEQ   folded114
 
-single360:
+single116:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold365:
+fold117:
 	FMOVQ 0(R4), F15
-	TST   $2, R0
-	BEQ   one366
-	FMOVD 16(R4), F16
-	TST   $1, R0
-	BEQ   moved367
-	ADD   $24, R4, R13
-	VLD1  (R13), V16.S[2]
-	B     moved367
-
-one366:
-	FMOVS 16(R4), F16
-
-moved367:
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F16
 	ADD   R5, R4
 	FMOVS 0(R1), F14
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -4861,9 +3511,9 @@ moved367:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold365
+	BNE   fold117
 
-folded358:
+folded114:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V14.B16
@@ -4882,7 +3532,7 @@ folded358:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear368
+	BNE   linear118
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -4898,7 +3548,7 @@ folded358:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear368:
+linear118:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4907,109 +3557,33 @@ linear368:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	MOVD  R1, R9
+	ADD   R0, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one369
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved370
-	ADD   $24, R1, R9
-	VST1  V1.S[2], (R9)
-	B     moved370
-
-one369:
-	FMOVS F1, 16(R1)
-
-moved370:
+	FMOVQ F1, 16(R9)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one371
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved372
-	ADD   $24, R3, R9
-	VST1  V3.S[2], (R9)
-	B     moved372
-
-one371:
-	FMOVS F3, 16(R3)
-
-moved372:
+	FMOVQ F3, 16(R10)
 	FMOVQ F4, 0(R4)
-	TST   $2, R0
-	BEQ   one373
-	FMOVD F5, 16(R4)
-	TST   $1, R0
-	BEQ   moved374
-	ADD   $24, R4, R9
-	VST1  V5.S[2], (R9)
-	B     moved374
-
-one373:
-	FMOVS F5, 16(R4)
-
-moved374:
+	FMOVQ F5, 16(R11)
 	FMOVQ F6, 0(R5)
-	TST   $2, R0
-	BEQ   one375
-	FMOVD F7, 16(R5)
-	TST   $1, R0
-	BEQ   moved376
-	ADD   $24, R5, R9
-	VST1  V7.S[2], (R9)
-	B     moved376
-
-one375:
-	FMOVS F7, 16(R5)
-
-moved376:
+	FMOVQ F7, 16(R12)
 	FMOVQ F8, 0(R6)
-	TST   $2, R0
-	BEQ   one377
-	FMOVD F9, 16(R6)
-	TST   $1, R0
-	BEQ   moved378
-	ADD   $24, R6, R9
-	VST1  V9.S[2], (R9)
-	B     moved378
-
-one377:
-	FMOVS F9, 16(R6)
-
-moved378:
+	FMOVQ F9, 16(R13)
 	FMOVQ F10, 0(R7)
-	TST   $2, R0
-	BEQ   one379
-	FMOVD F11, 16(R7)
-	TST   $1, R0
-	BEQ   moved380
-	ADD   $24, R7, R9
-	VST1  V11.S[2], (R9)
-	B     moved380
-
-one379:
-	FMOVS F11, 16(R7)
-
-moved380:
+	FMOVQ F11, 16(R14)
 	FMOVQ F12, 0(R8)
-	TST   $2, R0
-	BEQ   one381
-	FMOVD F13, 16(R8)
-	TST   $1, R0
-	BEQ   moved382
-	ADD   $24, R8, R9
-	VST1  V13.S[2], (R9)
-	B     moved382
+	FMOVQ F13, 16(R15)
+	B     done107
 
-one381:
-	FMOVS F13, 16(R8)
-
-moved382:
-	B done299
-
-fewer343:
+fewer113:
 	CMP $6, R1
-	BNE fewer383
+	BNE fewer119
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -5019,140 +3593,53 @@ fewer343:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one384
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved385
-	ADD   $24, R1, R8
-	VLD1  (R8), V1.S[2]
-	B     moved385
-
-one384:
-	FMOVS 16(R1), F1
-
-moved385:
+	FMOVQ 16(R8), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one386
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved387
-	ADD   $24, R3, R8
-	VLD1  (R8), V3.S[2]
-	B     moved387
-
-one386:
-	FMOVS 16(R3), F3
-
-moved387:
+	FMOVQ 16(R9), F3
 	FMOVQ 0(R4), F4
-	TST   $2, R0
-	BEQ   one388
-	FMOVD 16(R4), F5
-	TST   $1, R0
-	BEQ   moved389
-	ADD   $24, R4, R8
-	VLD1  (R8), V5.S[2]
-	B     moved389
-
-one388:
-	FMOVS 16(R4), F5
-
-moved389:
+	FMOVQ 16(R10), F5
 	FMOVQ 0(R5), F6
-	TST   $2, R0
-	BEQ   one390
-	FMOVD 16(R5), F7
-	TST   $1, R0
-	BEQ   moved391
-	ADD   $24, R5, R8
-	VLD1  (R8), V7.S[2]
-	B     moved391
-
-one390:
-	FMOVS 16(R5), F7
-
-moved391:
+	FMOVQ 16(R11), F7
 	FMOVQ 0(R6), F8
-	TST   $2, R0
-	BEQ   one392
-	FMOVD 16(R6), F9
-	TST   $1, R0
-	BEQ   moved393
-	ADD   $24, R6, R8
-	VLD1  (R8), V9.S[2]
-	B     moved393
-
-one392:
-	FMOVS 16(R6), F9
-
-moved393:
+	FMOVQ 16(R12), F9
 	FMOVQ 0(R7), F10
-	TST   $2, R0
-	BEQ   one394
-	FMOVD 16(R7), F11
-	TST   $1, R0
-	BEQ   moved395
-	ADD   $24, R7, R8
-	VLD1  (R8), V11.S[2]
-	B     moved395
-
-one394:
-	FMOVS 16(R7), F11
-
-moved395:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded396
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
-	ADD  R2, R10, R11
+	FMOVQ 16(R13), F11
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded120
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single398
+	BNE single122
 	CMP $2, R6
-	BLT single398
+	BLT single122
 
-several397:
+several121:
 	FMOVQ 0(R4), F13
-	TST   $2, R0
-	BEQ   one399
-	FMOVD 16(R4), F14
-	TST   $1, R0
-	BEQ   moved400
-	ADD   $24, R4, R12
-	VLD1  (R12), V14.S[2]
-	B     moved400
-
-one399:
-	FMOVS 16(R4), F14
-
-moved400:
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F14
 	ADD   R5, R4
 	FMOVQ 0(R4), F15
-	TST   $2, R0
-	BEQ   one401
-	FMOVD 16(R4), F16
-	TST   $1, R0
-	BEQ   moved402
-	ADD   $24, R4, R12
-	VLD1  (R12), V16.S[2]
-	B     moved402
-
-one401:
-	FMOVS 16(R4), F16
-
-moved402:
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F16
 	ADD   R5, R4
 	FMOVD 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -5192,27 +3679,16 @@ moved402:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several397
+	BGE   several121
 	CMP   $0, R6
-	BEQ   folded396
+	BEQ   folded120
 
-single398:
+single122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold403:
+fold123:
 	FMOVQ 0(R4), F13
-	TST   $2, R0
-	BEQ   one404
-	FMOVD 16(R4), F14
-	TST   $1, R0
-	BEQ   moved405
-	ADD   $24, R4, R12
-	VLD1  (R12), V14.S[2]
-	B     moved405
-
-one404:
-	FMOVS 16(R4), F14
-
-moved405:
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F14
 	ADD   R5, R4
 	FMOVS 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -5239,9 +3715,9 @@ moved405:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold403
+	BNE   fold123
 
-folded396:
+folded120:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -5258,7 +3734,7 @@ folded396:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear406
+	BNE   linear124
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -5272,7 +3748,7 @@ folded396:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear406:
+linear124:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5280,95 +3756,30 @@ linear406:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one407
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved408
-	ADD   $24, R1, R8
-	VST1  V1.S[2], (R8)
-	B     moved408
-
-one407:
-	FMOVS F1, 16(R1)
-
-moved408:
+	FMOVQ F1, 16(R8)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one409
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved410
-	ADD   $24, R3, R8
-	VST1  V3.S[2], (R8)
-	B     moved410
-
-one409:
-	FMOVS F3, 16(R3)
-
-moved410:
+	FMOVQ F3, 16(R9)
 	FMOVQ F4, 0(R4)
-	TST   $2, R0
-	BEQ   one411
-	FMOVD F5, 16(R4)
-	TST   $1, R0
-	BEQ   moved412
-	ADD   $24, R4, R8
-	VST1  V5.S[2], (R8)
-	B     moved412
-
-one411:
-	FMOVS F5, 16(R4)
-
-moved412:
+	FMOVQ F5, 16(R10)
 	FMOVQ F6, 0(R5)
-	TST   $2, R0
-	BEQ   one413
-	FMOVD F7, 16(R5)
-	TST   $1, R0
-	BEQ   moved414
-	ADD   $24, R5, R8
-	VST1  V7.S[2], (R8)
-	B     moved414
-
-one413:
-	FMOVS F7, 16(R5)
-
-moved414:
+	FMOVQ F7, 16(R11)
 	FMOVQ F8, 0(R6)
-	TST   $2, R0
-	BEQ   one415
-	FMOVD F9, 16(R6)
-	TST   $1, R0
-	BEQ   moved416
-	ADD   $24, R6, R8
-	VST1  V9.S[2], (R8)
-	B     moved416
-
-one415:
-	FMOVS F9, 16(R6)
-
-moved416:
+	FMOVQ F9, 16(R12)
 	FMOVQ F10, 0(R7)
-	TST   $2, R0
-	BEQ   one417
-	FMOVD F11, 16(R7)
-	TST   $1, R0
-	BEQ   moved418
-	ADD   $24, R7, R8
-	VST1  V11.S[2], (R8)
-	B     moved418
+	FMOVQ F11, 16(R13)
+	B     done107
 
-one417:
-	FMOVS F11, 16(R7)
-
-moved418:
-	B done299
-
-fewer383:
+fewer119:
 	CMP $5, R1
-	BNE fewer419
+	BNE fewer125
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -5377,125 +3788,49 @@ fewer383:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one420
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved421
-	ADD   $24, R1, R7
-	VLD1  (R7), V1.S[2]
-	B     moved421
-
-one420:
-	FMOVS 16(R1), F1
-
-moved421:
+	FMOVQ 16(R7), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one422
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved423
-	ADD   $24, R3, R7
-	VLD1  (R7), V3.S[2]
-	B     moved423
-
-one422:
-	FMOVS 16(R3), F3
-
-moved423:
+	FMOVQ 16(R8), F3
 	FMOVQ 0(R4), F4
-	TST   $2, R0
-	BEQ   one424
-	FMOVD 16(R4), F5
-	TST   $1, R0
-	BEQ   moved425
-	ADD   $24, R4, R7
-	VLD1  (R7), V5.S[2]
-	B     moved425
-
-one424:
-	FMOVS 16(R4), F5
-
-moved425:
+	FMOVQ 16(R9), F5
 	FMOVQ 0(R5), F6
-	TST   $2, R0
-	BEQ   one426
-	FMOVD 16(R5), F7
-	TST   $1, R0
-	BEQ   moved427
-	ADD   $24, R5, R7
-	VLD1  (R7), V7.S[2]
-	B     moved427
-
-one426:
-	FMOVS 16(R5), F7
-
-moved427:
+	FMOVQ 16(R10), F7
 	FMOVQ 0(R6), F8
-	TST   $2, R0
-	BEQ   one428
-	FMOVD 16(R6), F9
-	TST   $1, R0
-	BEQ   moved429
-	ADD   $24, R6, R7
-	VLD1  (R7), V9.S[2]
-	B     moved429
-
-one428:
-	FMOVS 16(R6), F9
-
-moved429:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded430
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
-	ADD  R2, R9, R10
+	FMOVQ 16(R11), F9
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded126
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single432
+	BNE single128
 	CMP $2, R6
-	BLT single432
+	BLT single128
 
-several431:
+several127:
 	FMOVQ 0(R4), F11
-	TST   $2, R0
-	BEQ   one433
-	FMOVD 16(R4), F12
-	TST   $1, R0
-	BEQ   moved434
-	ADD   $24, R4, R11
-	VLD1  (R11), V12.S[2]
-	B     moved434
-
-one433:
-	FMOVS 16(R4), F12
-
-moved434:
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F12
 	ADD   R5, R4
 	FMOVQ 0(R4), F13
-	TST   $2, R0
-	BEQ   one435
-	FMOVD 16(R4), F14
-	TST   $1, R0
-	BEQ   moved436
-	ADD   $24, R4, R11
-	VLD1  (R11), V14.S[2]
-	B     moved436
-
-one435:
-	FMOVS 16(R4), F14
-
-moved436:
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F14
 	ADD   R5, R4
 	FMOVD 0(R1), F10
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -5529,27 +3864,16 @@ moved436:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several431
+	BGE   several127
 	CMP   $0, R6
-	BEQ   folded430
+	BEQ   folded126
 
-single432:
+single128:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold437:
+fold129:
 	FMOVQ 0(R4), F11
-	TST   $2, R0
-	BEQ   one438
-	FMOVD 16(R4), F12
-	TST   $1, R0
-	BEQ   moved439
-	ADD   $24, R4, R11
-	VLD1  (R11), V12.S[2]
-	B     moved439
-
-one438:
-	FMOVS 16(R4), F12
-
-moved439:
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F12
 	ADD   R5, R4
 	FMOVS 0(R1), F10
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -5572,9 +3896,9 @@ moved439:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold437
+	BNE   fold129
 
-folded430:
+folded126:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V10.B16
@@ -5589,7 +3913,7 @@ folded430:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear440
+	BNE   linear130
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5601,88 +3925,34 @@ folded430:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear440:
+linear130:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one441
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved442
-	ADD   $24, R1, R7
-	VST1  V1.S[2], (R7)
-	B     moved442
-
-one441:
-	FMOVS F1, 16(R1)
-
-moved442:
+	FMOVQ F1, 16(R7)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one443
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved444
-	ADD   $24, R3, R7
-	VST1  V3.S[2], (R7)
-	B     moved444
-
-one443:
-	FMOVS F3, 16(R3)
-
-moved444:
+	FMOVQ F3, 16(R8)
 	FMOVQ F4, 0(R4)
-	TST   $2, R0
-	BEQ   one445
-	FMOVD F5, 16(R4)
-	TST   $1, R0
-	BEQ   moved446
-	ADD   $24, R4, R7
-	VST1  V5.S[2], (R7)
-	B     moved446
-
-one445:
-	FMOVS F5, 16(R4)
-
-moved446:
+	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R5)
-	TST   $2, R0
-	BEQ   one447
-	FMOVD F7, 16(R5)
-	TST   $1, R0
-	BEQ   moved448
-	ADD   $24, R5, R7
-	VST1  V7.S[2], (R7)
-	B     moved448
-
-one447:
-	FMOVS F7, 16(R5)
-
-moved448:
+	FMOVQ F7, 16(R10)
 	FMOVQ F8, 0(R6)
-	TST   $2, R0
-	BEQ   one449
-	FMOVD F9, 16(R6)
-	TST   $1, R0
-	BEQ   moved450
-	ADD   $24, R6, R7
-	VST1  V9.S[2], (R7)
-	B     moved450
+	FMOVQ F9, 16(R11)
+	B     done107
 
-one449:
-	FMOVS F9, 16(R6)
-
-moved450:
-	B done299
-
-fewer419:
+fewer125:
 	CMP $4, R1
-	BNE fewer451
+	BNE fewer131
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -5690,110 +3960,45 @@ fewer419:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one452
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved453
-	ADD   $24, R1, R6
-	VLD1  (R6), V1.S[2]
-	B     moved453
-
-one452:
-	FMOVS 16(R1), F1
-
-moved453:
+	FMOVQ 16(R6), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one454
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved455
-	ADD   $24, R3, R6
-	VLD1  (R6), V3.S[2]
-	B     moved455
-
-one454:
-	FMOVS 16(R3), F3
-
-moved455:
+	FMOVQ 16(R7), F3
 	FMOVQ 0(R4), F4
-	TST   $2, R0
-	BEQ   one456
-	FMOVD 16(R4), F5
-	TST   $1, R0
-	BEQ   moved457
-	ADD   $24, R4, R6
-	VLD1  (R6), V5.S[2]
-	B     moved457
-
-one456:
-	FMOVS 16(R4), F5
-
-moved457:
+	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
-	TST   $2, R0
-	BEQ   one458
-	FMOVD 16(R5), F7
-	TST   $1, R0
-	BEQ   moved459
-	ADD   $24, R5, R6
-	VLD1  (R6), V7.S[2]
-	B     moved459
-
-one458:
-	FMOVS 16(R5), F7
-
-moved459:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded460
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
-	ADD  R2, R8, R9
+	FMOVQ 16(R9), F7
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded132
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single462
+	BNE single134
 	CMP $2, R6
-	BLT single462
+	BLT single134
 
-several461:
+several133:
 	FMOVQ 0(R4), F9
-	TST   $2, R0
-	BEQ   one463
-	FMOVD 16(R4), F10
-	TST   $1, R0
-	BEQ   moved464
-	ADD   $24, R4, R10
-	VLD1  (R10), V10.S[2]
-	B     moved464
-
-one463:
-	FMOVS 16(R4), F10
-
-moved464:
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F10
 	ADD   R5, R4
 	FMOVQ 0(R4), F11
-	TST   $2, R0
-	BEQ   one465
-	FMOVD 16(R4), F12
-	TST   $1, R0
-	BEQ   moved466
-	ADD   $24, R4, R10
-	VLD1  (R10), V12.S[2]
-	B     moved466
-
-one465:
-	FMOVS 16(R4), F12
-
-moved466:
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F12
 	ADD   R5, R4
 	FMOVD 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -5821,27 +4026,16 @@ moved466:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several461
+	BGE   several133
 	CMP   $0, R6
-	BEQ   folded460
+	BEQ   folded132
 
-single462:
+single134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold467:
+fold135:
 	FMOVQ 0(R4), F9
-	TST   $2, R0
-	BEQ   one468
-	FMOVD 16(R4), F10
-	TST   $1, R0
-	BEQ   moved469
-	ADD   $24, R4, R10
-	VLD1  (R10), V10.S[2]
-	B     moved469
-
-one468:
-	FMOVS 16(R4), F10
-
-moved469:
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F10
 	ADD   R5, R4
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -5860,9 +4054,9 @@ moved469:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold467
+	BNE   fold135
 
-folded460:
+folded132:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -5875,7 +4069,7 @@ folded460:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear470
+	BNE   linear136
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5885,168 +4079,71 @@ folded460:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear470:
+linear136:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one471
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved472
-	ADD   $24, R1, R6
-	VST1  V1.S[2], (R6)
-	B     moved472
-
-one471:
-	FMOVS F1, 16(R1)
-
-moved472:
+	FMOVQ F1, 16(R6)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one473
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved474
-	ADD   $24, R3, R6
-	VST1  V3.S[2], (R6)
-	B     moved474
-
-one473:
-	FMOVS F3, 16(R3)
-
-moved474:
+	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R4)
-	TST   $2, R0
-	BEQ   one475
-	FMOVD F5, 16(R4)
-	TST   $1, R0
-	BEQ   moved476
-	ADD   $24, R4, R6
-	VST1  V5.S[2], (R6)
-	B     moved476
-
-one475:
-	FMOVS F5, 16(R4)
-
-moved476:
+	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
-	TST   $2, R0
-	BEQ   one477
-	FMOVD F7, 16(R5)
-	TST   $1, R0
-	BEQ   moved478
-	ADD   $24, R5, R6
-	VST1  V7.S[2], (R6)
-	B     moved478
+	FMOVQ F7, 16(R9)
+	B     done107
 
-one477:
-	FMOVS F7, 16(R5)
-
-moved478:
-	B done299
-
-fewer451:
+fewer131:
 	CMP $3, R1
-	BNE fewer479
+	BNE fewer137
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one480
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved481
-	ADD   $24, R1, R5
-	VLD1  (R5), V1.S[2]
-	B     moved481
-
-one480:
-	FMOVS 16(R1), F1
-
-moved481:
+	FMOVQ 16(R5), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one482
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved483
-	ADD   $24, R3, R5
-	VLD1  (R5), V3.S[2]
-	B     moved483
-
-one482:
-	FMOVS 16(R3), F3
-
-moved483:
+	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
-	TST   $2, R0
-	BEQ   one484
-	FMOVD 16(R4), F5
-	TST   $1, R0
-	BEQ   moved485
-	ADD   $24, R4, R5
-	VLD1  (R5), V5.S[2]
-	B     moved485
-
-one484:
-	FMOVS 16(R4), F5
-
-moved485:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded486
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
-	ADD  R2, R7, R8
+	FMOVQ 16(R7), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded138
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single488
+	BNE single140
 	CMP $2, R6
-	BLT single488
+	BLT single140
 
-several487:
+several139:
 	FMOVQ 0(R4), F7
-	TST   $2, R0
-	BEQ   one489
-	FMOVD 16(R4), F8
-	TST   $1, R0
-	BEQ   moved490
-	ADD   $24, R4, R9
-	VLD1  (R9), V8.S[2]
-	B     moved490
-
-one489:
-	FMOVS 16(R4), F8
-
-moved490:
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F8
 	ADD   R5, R4
 	FMOVQ 0(R4), F9
-	TST   $2, R0
-	BEQ   one491
-	FMOVD 16(R4), F10
-	TST   $1, R0
-	BEQ   moved492
-	ADD   $24, R4, R9
-	VLD1  (R9), V10.S[2]
-	B     moved492
-
-one491:
-	FMOVS 16(R4), F10
-
-moved492:
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F10
 	ADD   R5, R4
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -6068,27 +4165,16 @@ moved492:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several487
+	BGE   several139
 	CMP   $0, R6
-	BEQ   folded486
+	BEQ   folded138
 
-single488:
+single140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold493:
+fold141:
 	FMOVQ 0(R4), F7
-	TST   $2, R0
-	BEQ   one494
-	FMOVD 16(R4), F8
-	TST   $1, R0
-	BEQ   moved495
-	ADD   $24, R4, R9
-	VLD1  (R9), V8.S[2]
-	B     moved495
-
-one494:
-	FMOVS 16(R4), F8
-
-moved495:
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F8
 	ADD   R5, R4
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -6103,9 +4189,9 @@ moved495:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold493
+	BNE   fold141
 
-folded486:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -6116,7 +4202,7 @@ folded486:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear496
+	BNE   linear142
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -6124,137 +4210,62 @@ folded486:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear496:
+linear142:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one497
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved498
-	ADD   $24, R1, R5
-	VST1  V1.S[2], (R5)
-	B     moved498
-
-one497:
-	FMOVS F1, 16(R1)
-
-moved498:
+	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one499
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved500
-	ADD   $24, R3, R5
-	VST1  V3.S[2], (R5)
-	B     moved500
-
-one499:
-	FMOVS F3, 16(R3)
-
-moved500:
+	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
-	TST   $2, R0
-	BEQ   one501
-	FMOVD F5, 16(R4)
-	TST   $1, R0
-	BEQ   moved502
-	ADD   $24, R4, R5
-	VST1  V5.S[2], (R5)
-	B     moved502
+	FMOVQ F5, 16(R7)
+	B     done107
 
-one501:
-	FMOVS F5, 16(R4)
-
-moved502:
-	B done299
-
-fewer479:
+fewer137:
 	CMP $2, R1
-	BNE fewer503
+	BNE fewer143
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one504
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved505
-	ADD   $24, R1, R4
-	VLD1  (R4), V1.S[2]
-	B     moved505
-
-one504:
-	FMOVS 16(R1), F1
-
-moved505:
+	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one506
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved507
-	ADD   $24, R3, R4
-	VLD1  (R4), V3.S[2]
-	B     moved507
-
-one506:
-	FMOVS 16(R3), F3
-
-moved507:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded508
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
-	ADD  R2, R1, R7
+	FMOVQ 16(R5), F3
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded144
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single510
+	BNE single146
 	CMP $2, R6
-	BLT single510
+	BLT single146
 
-several509:
+several145:
 	FMOVQ 0(R4), F5
-	TST   $2, R0
-	BEQ   one511
-	FMOVD 16(R4), F6
-	TST   $1, R0
-	BEQ   moved512
-	ADD   $24, R4, R8
-	VLD1  (R8), V6.S[2]
-	B     moved512
-
-one511:
-	FMOVS 16(R4), F6
-
-moved512:
+	ADD   R0, R4, R8
+	FMOVQ 16(R8), F6
 	ADD   R5, R4
 	FMOVQ 0(R4), F7
-	TST   $2, R0
-	BEQ   one513
-	FMOVD 16(R4), F8
-	TST   $1, R0
-	BEQ   moved514
-	ADD   $24, R4, R8
-	VLD1  (R8), V8.S[2]
-	B     moved514
-
-one513:
-	FMOVS 16(R4), F8
-
-moved514:
+	ADD   R0, R4, R8
+	FMOVQ 16(R8), F8
 	ADD   R5, R4
 	FMOVD 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -6270,27 +4281,16 @@ moved514:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several509
+	BGE   several145
 	CMP   $0, R6
-	BEQ   folded508
+	BEQ   folded144
 
-single510:
+single146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold515:
+fold147:
 	FMOVQ 0(R4), F5
-	TST   $2, R0
-	BEQ   one516
-	FMOVD 16(R4), F6
-	TST   $1, R0
-	BEQ   moved517
-	ADD   $24, R4, R8
-	VLD1  (R8), V6.S[2]
-	B     moved517
-
-one516:
-	FMOVS 16(R4), F6
-
-moved517:
+	ADD   R0, R4, R8
+	FMOVQ 16(R8), F6
 	ADD   R5, R4
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -6301,9 +4301,9 @@ moved517:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold515
+	BNE   fold147
 
-folded508:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -6312,111 +4312,58 @@ folded508:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear518
+	BNE   linear148
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear518:
+linear148:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one519
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved520
-	ADD   $24, R1, R4
-	VST1  V1.S[2], (R4)
-	B     moved520
-
-one519:
-	FMOVS F1, 16(R1)
-
-moved520:
+	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one521
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved522
-	ADD   $24, R3, R4
-	VST1  V3.S[2], (R4)
-	B     moved522
+	FMOVQ F3, 16(R5)
+	B     done107
 
-one521:
-	FMOVS F3, 16(R3)
-
-moved522:
-	B done299
-
-fewer503:
+fewer143:
 	CMP $1, R1
-	BNE fewer523
+	BNE fewer149
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one524
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved525
-	ADD   $24, R1, R3
-	VLD1  (R3), V1.S[2]
-	B     moved525
-
-one524:
-	FMOVS 16(R1), F1
-
-moved525:
-	MOVD n+88(FP), R6
-	CMP  $0, R6
-	BLE  folded526
-	MOVD a+32(FP), R1
-	MOVD lda+40(FP), R2
-	MOVD stepa+48(FP), R3
-	MOVD b+56(FP), R4
-	MOVD ldb+64(FP), R5
+	FMOVQ 16(R3), F1
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded150
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single528
+	BNE single152
 	CMP $2, R6
-	BLT single528
+	BLT single152
 
-several527:
+several151:
 	FMOVQ 0(R4), F3
-	TST   $2, R0
-	BEQ   one529
-	FMOVD 16(R4), F4
-	TST   $1, R0
-	BEQ   moved530
-	ADD   $24, R4, R7
-	VLD1  (R7), V4.S[2]
-	B     moved530
-
-one529:
-	FMOVS 16(R4), F4
-
-moved530:
+	ADD   R0, R4, R7
+	FMOVQ 16(R7), F4
 	ADD   R5, R4
 	FMOVQ 0(R4), F5
-	TST   $2, R0
-	BEQ   one531
-	FMOVD 16(R4), F6
-	TST   $1, R0
-	BEQ   moved532
-	ADD   $24, R4, R7
-	VLD1  (R7), V6.S[2]
-	B     moved532
-
-one531:
-	FMOVS 16(R4), F6
-
-moved532:
+	ADD   R0, R4, R7
+	FMOVQ 16(R7), F6
 	ADD   R5, R4
 	FMOVD 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -6426,74 +4373,53 @@ moved532:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several527
+	BGE   several151
 	CMP   $0, R6
-	BEQ   folded526
+	BEQ   folded150
 
-single528:
+single152:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold533:
+fold153:
 	FMOVQ 0(R4), F3
-	TST   $2, R0
-	BEQ   one534
-	FMOVD 16(R4), F4
-	TST   $1, R0
-	BEQ   moved535
-	ADD   $24, R4, R7
-	VLD1  (R7), V4.S[2]
-	B     moved535
-
-one534:
-	FMOVS 16(R4), F4
-
-moved535:
+	ADD   R0, R4, R7
+	FMOVQ 16(R7), F4
 	ADD   R5, R4
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold533
+	BNE   fold153
 
-folded526:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear536
+	BNE   linear154
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear536:
+linear154:
 	MOVD  c+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one537
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved538
-	ADD   $24, R1, R3
-	VST1  V1.S[2], (R3)
-	B     moved538
+	FMOVQ F1, 16(R3)
+	B     done107
 
-one537:
-	FMOVS F1, 16(R1)
-
-moved538:
-	B done299
-
-fewer523:
-done299:
+fewer149:
+done107:
 	RET
 
-full295:
+full104:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest540
+	BLT  rest156
 
-tile539:
+tile155:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6522,7 +4448,7 @@ tile539:
 	FMOVQ 16(R9), F15
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded542
+	BLE   folded158
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6538,11 +4464,11 @@ tile539:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single544
+	BNE single160
 	CMP $2, R6
-	BLT single544
+	BLT single160
 
-several543:
+several159:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -6599,13 +4525,13 @@ several543:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several543
+	BGE   several159
 	CMP   $0, R6
-	BEQ   folded542
+	BEQ   folded158
 
-single544:
+single160:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold545:
+fold161:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -6642,9 +4568,9 @@ fold545:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold545
+	BNE   fold161
 
-folded542:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -6665,7 +4591,7 @@ folded542:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear546
+	BNE   linear162
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -6683,7 +4609,7 @@ folded542:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear546:
+linear162:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6731,11 +4657,11 @@ linear546:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile539
+	BGE   tile155
 
-rest540:
+rest156:
 	CMP $7, R1
-	BNE fewer547
+	BNE fewer163
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -6762,7 +4688,7 @@ rest540:
 	FMOVQ 16(R8), F13
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded548
+	BLE   folded164
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6777,11 +4703,11 @@ rest540:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single550
+	BNE single166
 	CMP $2, R6
-	BLT single550
+	BLT single166
 
-several549:
+several165:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -6832,13 +4758,13 @@ several549:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several549
+	BGE   several165
 	CMP   $0, R6
-	BEQ   folded548
+	BEQ   folded164
 
-single550:
+single166:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold551:
+fold167:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -6871,9 +4797,9 @@ fold551:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold551
+	BNE   fold167
 
-folded548:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V14.B16
@@ -6892,7 +4818,7 @@ folded548:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear552
+	BNE   linear168
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -6908,7 +4834,7 @@ folded548:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear552:
+linear168:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6931,11 +4857,11 @@ linear552:
 	FMOVQ F11, 16(R7)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R8)
-	B     done541
+	B     done157
 
-fewer547:
+fewer163:
 	CMP $6, R1
-	BNE fewer553
+	BNE fewer169
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -6959,7 +4885,7 @@ fewer547:
 	FMOVQ 16(R7), F11
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded554
+	BLE   folded170
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6973,11 +4899,11 @@ fewer547:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single556
+	BNE single172
 	CMP $2, R6
-	BLT single556
+	BLT single172
 
-several555:
+several171:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -7022,13 +4948,13 @@ several555:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several555
+	BGE   several171
 	CMP   $0, R6
-	BEQ   folded554
+	BEQ   folded170
 
-single556:
+single172:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold557:
+fold173:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -7057,9 +4983,9 @@ fold557:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold557
+	BNE   fold173
 
-folded554:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -7076,7 +5002,7 @@ folded554:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear558
+	BNE   linear174
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -7090,7 +5016,7 @@ folded554:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear558:
+linear174:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7110,11 +5036,11 @@ linear558:
 	FMOVQ F9, 16(R6)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R7)
-	B     done541
+	B     done157
 
-fewer553:
+fewer169:
 	CMP $5, R1
-	BNE fewer559
+	BNE fewer175
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -7135,7 +5061,7 @@ fewer553:
 	FMOVQ 16(R6), F9
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded560
+	BLE   folded176
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7148,11 +5074,11 @@ fewer553:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single562
+	BNE single178
 	CMP $2, R6
-	BLT single562
+	BLT single178
 
-several561:
+several177:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -7191,13 +5117,13 @@ several561:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several561
+	BGE   several177
 	CMP   $0, R6
-	BEQ   folded560
+	BEQ   folded176
 
-single562:
+single178:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold563:
+fold179:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -7222,9 +5148,9 @@ fold563:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold563
+	BNE   fold179
 
-folded560:
+folded176:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V10.B16
@@ -7239,7 +5165,7 @@ folded560:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear564
+	BNE   linear180
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -7251,7 +5177,7 @@ folded560:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear564:
+linear180:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7268,11 +5194,11 @@ linear564:
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R6)
-	B     done541
+	B     done157
 
-fewer559:
+fewer175:
 	CMP $4, R1
-	BNE fewer565
+	BNE fewer181
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -7290,7 +5216,7 @@ fewer559:
 	FMOVQ 16(R5), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded566
+	BLE   folded182
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7302,11 +5228,11 @@ fewer559:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single568
+	BNE single184
 	CMP $2, R6
-	BLT single568
+	BLT single184
 
-several567:
+several183:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -7339,13 +5265,13 @@ several567:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several567
+	BGE   several183
 	CMP   $0, R6
-	BEQ   folded566
+	BEQ   folded182
 
-single568:
+single184:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold569:
+fold185:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -7366,9 +5292,9 @@ fold569:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold569
+	BNE   fold185
 
-folded566:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -7381,7 +5307,7 @@ folded566:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear570
+	BNE   linear186
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7391,7 +5317,7 @@ folded566:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear570:
+linear186:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7405,11 +5331,11 @@ linear570:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	B     done541
+	B     done157
 
-fewer565:
+fewer181:
 	CMP $3, R1
-	BNE fewer571
+	BNE fewer187
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -7424,7 +5350,7 @@ fewer565:
 	FMOVQ 16(R4), F5
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded572
+	BLE   folded188
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7435,11 +5361,11 @@ fewer565:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single574
+	BNE single190
 	CMP $2, R6
-	BLT single574
+	BLT single190
 
-several573:
+several189:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -7466,13 +5392,13 @@ several573:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several573
+	BGE   several189
 	CMP   $0, R6
-	BEQ   folded572
+	BEQ   folded188
 
-single574:
+single190:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold575:
+fold191:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -7489,9 +5415,9 @@ fold575:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold575
+	BNE   fold191
 
-folded572:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -7502,7 +5428,7 @@ folded572:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear576
+	BNE   linear192
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -7510,7 +5436,7 @@ folded572:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear576:
+linear192:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7521,11 +5447,11 @@ linear576:
 	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
-	B     done541
+	B     done157
 
-fewer571:
+fewer187:
 	CMP $2, R1
-	BNE fewer577
+	BNE fewer193
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -7537,7 +5463,7 @@ fewer571:
 	FMOVQ 16(R3), F3
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded578
+	BLE   folded194
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7547,11 +5473,11 @@ fewer571:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single580
+	BNE single196
 	CMP $2, R6
-	BLT single580
+	BLT single196
 
-several579:
+several195:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -7572,13 +5498,13 @@ several579:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several579
+	BGE   several195
 	CMP   $0, R6
-	BEQ   folded578
+	BEQ   folded194
 
-single580:
+single196:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold581:
+fold197:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -7591,9 +5517,9 @@ fold581:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold581
+	BNE   fold197
 
-folded578:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -7602,13 +5528,13 @@ folded578:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear582
+	BNE   linear198
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear582:
+linear198:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7616,11 +5542,11 @@ linear582:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R3)
-	B     done541
+	B     done157
 
-fewer577:
+fewer193:
 	CMP $1, R1
-	BNE fewer583
+	BNE fewer199
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -7628,7 +5554,7 @@ fewer577:
 	FMOVQ 16(R1), F1
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded584
+	BLE   folded200
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7637,11 +5563,11 @@ fewer577:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single586
+	BNE single202
 	CMP $2, R6
-	BLT single586
+	BLT single202
 
-several585:
+several201:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -7656,13 +5582,13 @@ several585:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several585
+	BGE   several201
 	CMP   $0, R6
-	BEQ   folded584
+	BEQ   folded200
 
-single586:
+single202:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold587:
+fold203:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -7671,37 +5597,37 @@ fold587:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold587
+	BNE   fold203
 
-folded584:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear588
+	BNE   linear204
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear588:
+linear204:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	B     done541
+	B     done157
 
-fewer583:
-done541:
+fewer199:
+done157:
 	RET
 
-narrower296:
+narrower103:
 	CMP  $4, R0
-	BEQ  full589
+	BEQ  full206
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest592
+	BLT  rest208
 
-tile591:
+tile207:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7713,112 +5639,112 @@ tile591:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one594
+	BEQ   one210
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved595
+	BEQ   moved211
 	ADD   $8, R1, R10
 	VLD1  (R10), V0.S[2]
-	B     moved595
+	B     moved211
 
-one594:
+one210:
 	FMOVS 0(R1), F0
 
-moved595:
+moved211:
 	TST   $2, R0
-	BEQ   one596
+	BEQ   one212
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved597
+	BEQ   moved213
 	ADD   $8, R3, R10
 	VLD1  (R10), V1.S[2]
-	B     moved597
+	B     moved213
 
-one596:
+one212:
 	FMOVS 0(R3), F1
 
-moved597:
+moved213:
 	TST   $2, R0
-	BEQ   one598
+	BEQ   one214
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved599
+	BEQ   moved215
 	ADD   $8, R4, R10
 	VLD1  (R10), V2.S[2]
-	B     moved599
+	B     moved215
 
-one598:
+one214:
 	FMOVS 0(R4), F2
 
-moved599:
+moved215:
 	TST   $2, R0
-	BEQ   one600
+	BEQ   one216
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved601
+	BEQ   moved217
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved601
+	B     moved217
 
-one600:
+one216:
 	FMOVS 0(R5), F3
 
-moved601:
+moved217:
 	TST   $2, R0
-	BEQ   one602
+	BEQ   one218
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved603
+	BEQ   moved219
 	ADD   $8, R6, R10
 	VLD1  (R10), V4.S[2]
-	B     moved603
+	B     moved219
 
-one602:
+one218:
 	FMOVS 0(R6), F4
 
-moved603:
+moved219:
 	TST   $2, R0
-	BEQ   one604
+	BEQ   one220
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved605
+	BEQ   moved221
 	ADD   $8, R7, R10
 	VLD1  (R10), V5.S[2]
-	B     moved605
+	B     moved221
 
-one604:
+one220:
 	FMOVS 0(R7), F5
 
-moved605:
+moved221:
 	TST   $2, R0
-	BEQ   one606
+	BEQ   one222
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved607
+	BEQ   moved223
 	ADD   $8, R8, R10
 	VLD1  (R10), V6.S[2]
-	B     moved607
+	B     moved223
 
-one606:
+one222:
 	FMOVS 0(R8), F6
 
-moved607:
+moved223:
 	TST   $2, R0
-	BEQ   one608
+	BEQ   one224
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved609
+	BEQ   moved225
 	ADD   $8, R9, R10
 	VLD1  (R10), V7.S[2]
-	B     moved609
+	B     moved225
 
-one608:
+one224:
 	FMOVS 0(R9), F7
 
-moved609:
+moved225:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded610
+	BLE  folded226
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7834,38 +5760,38 @@ moved609:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single612
+	BNE single228
 	CMP $2, R6
-	BLT single612
+	BLT single228
 
-several611:
+several227:
 	TST   $2, R0
-	BEQ   one613
+	BEQ   one229
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved614
+	BEQ   moved230
 	ADD   $8, R4, R14
 	VLD1  (R14), V9.S[2]
-	B     moved614
+	B     moved230
 
-one613:
+one229:
 	FMOVS 0(R4), F9
 
-moved614:
+moved230:
 	ADD   R5, R4
 	TST   $2, R0
-	BEQ   one615
+	BEQ   one231
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved616
+	BEQ   moved232
 	ADD   $8, R4, R14
 	VLD1  (R14), V10.S[2]
-	B     moved616
+	B     moved232
 
-one615:
+one231:
 	FMOVS 0(R4), F10
 
-moved616:
+moved232:
 	ADD   R5, R4
 	FMOVD 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -7901,26 +5827,26 @@ moved616:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several611
+	BGE   several227
 	CMP   $0, R6
-	BEQ   folded610
+	BEQ   folded226
 
-single612:
+single228:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold617:
+fold233:
 	TST   $2, R0
-	BEQ   one618
+	BEQ   one234
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved619
+	BEQ   moved235
 	ADD   $8, R4, R14
 	VLD1  (R14), V9.S[2]
-	B     moved619
+	B     moved235
 
-one618:
+one234:
 	FMOVS 0(R4), F9
 
-moved619:
+moved235:
 	ADD   R5, R4
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -7947,9 +5873,9 @@ moved619:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold617
+	BNE   fold233
 
-folded610:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -7962,7 +5888,7 @@ folded610:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear620
+	BNE   linear236
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7972,7 +5898,7 @@ folded610:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear620:
+linear236:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7983,109 +5909,109 @@ linear620:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one621
+	BEQ   one237
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved622
+	BEQ   moved238
 	ADD   $8, R1, R10
 	VST1  V0.S[2], (R10)
-	B     moved622
+	B     moved238
 
-one621:
+one237:
 	FMOVS F0, 0(R1)
 
-moved622:
+moved238:
 	TST   $2, R0
-	BEQ   one623
+	BEQ   one239
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved624
+	BEQ   moved240
 	ADD   $8, R3, R10
 	VST1  V1.S[2], (R10)
-	B     moved624
+	B     moved240
 
-one623:
+one239:
 	FMOVS F1, 0(R3)
 
-moved624:
+moved240:
 	TST   $2, R0
-	BEQ   one625
+	BEQ   one241
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved626
+	BEQ   moved242
 	ADD   $8, R4, R10
 	VST1  V2.S[2], (R10)
-	B     moved626
+	B     moved242
 
-one625:
+one241:
 	FMOVS F2, 0(R4)
 
-moved626:
+moved242:
 	TST   $2, R0
-	BEQ   one627
+	BEQ   one243
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved628
+	BEQ   moved244
 	ADD   $8, R5, R10
 	VST1  V3.S[2], (R10)
-	B     moved628
+	B     moved244
 
-one627:
+one243:
 	FMOVS F3, 0(R5)
 
-moved628:
+moved244:
 	TST   $2, R0
-	BEQ   one629
+	BEQ   one245
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved630
+	BEQ   moved246
 	ADD   $8, R6, R10
 	VST1  V4.S[2], (R10)
-	B     moved630
+	B     moved246
 
-one629:
+one245:
 	FMOVS F4, 0(R6)
 
-moved630:
+moved246:
 	TST   $2, R0
-	BEQ   one631
+	BEQ   one247
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved632
+	BEQ   moved248
 	ADD   $8, R7, R10
 	VST1  V5.S[2], (R10)
-	B     moved632
+	B     moved248
 
-one631:
+one247:
 	FMOVS F5, 0(R7)
 
-moved632:
+moved248:
 	TST   $2, R0
-	BEQ   one633
+	BEQ   one249
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved634
+	BEQ   moved250
 	ADD   $8, R8, R10
 	VST1  V6.S[2], (R10)
-	B     moved634
+	B     moved250
 
-one633:
+one249:
 	FMOVS F6, 0(R8)
 
-moved634:
+moved250:
 	TST   $2, R0
-	BEQ   one635
+	BEQ   one251
 	FMOVD F7, 0(R9)
 	TST   $1, R0
-	BEQ   moved636
+	BEQ   moved252
 	ADD   $8, R9, R10
 	VST1  V7.S[2], (R10)
-	B     moved636
+	B     moved252
 
-one635:
+one251:
 	FMOVS F7, 0(R9)
 
-moved636:
+moved252:
 	MOVD c+0(FP), R1
 	MOVD ldc+8(FP), R2
 	MOVD $8, R3
@@ -8108,11 +6034,11 @@ moved636:
 	SUB  $8, R1
 	MOVD R1, rows+72(FP)
 	CMP  $8, R1
-	BGE  tile591
+	BGE  tile207
 
-rest592:
+rest208:
 	CMP $7, R1
-	BNE fewer637
+	BNE fewer253
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -8124,99 +6050,99 @@ rest592:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one638
+	BEQ   one254
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved639
+	BEQ   moved255
 	ADD   $8, R1, R9
 	VLD1  (R9), V0.S[2]
-	B     moved639
+	B     moved255
 
-one638:
+one254:
 	FMOVS 0(R1), F0
 
-moved639:
+moved255:
 	TST   $2, R0
-	BEQ   one640
+	BEQ   one256
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved641
+	BEQ   moved257
 	ADD   $8, R3, R9
 	VLD1  (R9), V1.S[2]
-	B     moved641
+	B     moved257
 
-one640:
+one256:
 	FMOVS 0(R3), F1
 
-moved641:
+moved257:
 	TST   $2, R0
-	BEQ   one642
+	BEQ   one258
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved643
+	BEQ   moved259
 	ADD   $8, R4, R9
 	VLD1  (R9), V2.S[2]
-	B     moved643
+	B     moved259
 
-one642:
+one258:
 	FMOVS 0(R4), F2
 
-moved643:
+moved259:
 	TST   $2, R0
-	BEQ   one644
+	BEQ   one260
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved645
+	BEQ   moved261
 	ADD   $8, R5, R9
 	VLD1  (R9), V3.S[2]
-	B     moved645
+	B     moved261
 
-one644:
+one260:
 	FMOVS 0(R5), F3
 
-moved645:
+moved261:
 	TST   $2, R0
-	BEQ   one646
+	BEQ   one262
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved647
+	BEQ   moved263
 	ADD   $8, R6, R9
 	VLD1  (R9), V4.S[2]
-	B     moved647
+	B     moved263
 
-one646:
+one262:
 	FMOVS 0(R6), F4
 
-moved647:
+moved263:
 	TST   $2, R0
-	BEQ   one648
+	BEQ   one264
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved649
+	BEQ   moved265
 	ADD   $8, R7, R9
 	VLD1  (R9), V5.S[2]
-	B     moved649
+	B     moved265
 
-one648:
+one264:
 	FMOVS 0(R7), F5
 
-moved649:
+moved265:
 	TST   $2, R0
-	BEQ   one650
+	BEQ   one266
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved651
+	BEQ   moved267
 	ADD   $8, R8, R9
 	VLD1  (R9), V6.S[2]
-	B     moved651
+	B     moved267
 
-one650:
+one266:
 	FMOVS 0(R8), F6
 
-moved651:
+moved267:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded652
+	BLE  folded268
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8231,38 +6157,38 @@ moved651:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single654
+	BNE single270
 	CMP $2, R6
-	BLT single654
+	BLT single270
 
-several653:
+several269:
 	TST   $2, R0
-	BEQ   one655
+	BEQ   one271
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved656
+	BEQ   moved272
 	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved656
+	B     moved272
 
-one655:
+one271:
 	FMOVS 0(R4), F8
 
-moved656:
+moved272:
 	ADD   R5, R4
 	TST   $2, R0
-	BEQ   one657
+	BEQ   one273
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved658
+	BEQ   moved274
 	ADD   $8, R4, R13
 	VLD1  (R13), V9.S[2]
-	B     moved658
+	B     moved274
 
-one657:
+one273:
 	FMOVS 0(R4), F9
 
-moved658:
+moved274:
 	ADD   R5, R4
 	FMOVD 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -8294,26 +6220,26 @@ moved658:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several653
+	BGE   several269
 	CMP   $0, R6
-	BEQ   folded652
+	BEQ   folded268
 
-single654:
+single270:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold659:
+fold275:
 	TST   $2, R0
-	BEQ   one660
+	BEQ   one276
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved661
+	BEQ   moved277
 	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved661
+	B     moved277
 
-one660:
+one276:
 	FMOVS 0(R4), F8
 
-moved661:
+moved277:
 	ADD   R5, R4
 	FMOVS 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -8337,9 +6263,9 @@ moved661:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold659
+	BNE   fold275
 
-folded652:
+folded268:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V7.B16
@@ -8351,7 +6277,7 @@ folded652:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear662
+	BNE   linear278
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -8360,7 +6286,7 @@ folded652:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear662:
+linear278:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8370,101 +6296,101 @@ linear662:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one663
+	BEQ   one279
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved664
+	BEQ   moved280
 	ADD   $8, R1, R9
 	VST1  V0.S[2], (R9)
-	B     moved664
+	B     moved280
 
-one663:
+one279:
 	FMOVS F0, 0(R1)
 
-moved664:
+moved280:
 	TST   $2, R0
-	BEQ   one665
+	BEQ   one281
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved666
+	BEQ   moved282
 	ADD   $8, R3, R9
 	VST1  V1.S[2], (R9)
-	B     moved666
+	B     moved282
 
-one665:
+one281:
 	FMOVS F1, 0(R3)
 
-moved666:
+moved282:
 	TST   $2, R0
-	BEQ   one667
+	BEQ   one283
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved668
+	BEQ   moved284
 	ADD   $8, R4, R9
 	VST1  V2.S[2], (R9)
-	B     moved668
+	B     moved284
 
-one667:
+one283:
 	FMOVS F2, 0(R4)
 
-moved668:
+moved284:
 	TST   $2, R0
-	BEQ   one669
+	BEQ   one285
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved670
+	BEQ   moved286
 	ADD   $8, R5, R9
 	VST1  V3.S[2], (R9)
-	B     moved670
+	B     moved286
 
-one669:
+one285:
 	FMOVS F3, 0(R5)
 
-moved670:
+moved286:
 	TST   $2, R0
-	BEQ   one671
+	BEQ   one287
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved672
+	BEQ   moved288
 	ADD   $8, R6, R9
 	VST1  V4.S[2], (R9)
-	B     moved672
+	B     moved288
 
-one671:
+one287:
 	FMOVS F4, 0(R6)
 
-moved672:
+moved288:
 	TST   $2, R0
-	BEQ   one673
+	BEQ   one289
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved674
+	BEQ   moved290
 	ADD   $8, R7, R9
 	VST1  V5.S[2], (R9)
-	B     moved674
+	B     moved290
 
-one673:
+one289:
 	FMOVS F5, 0(R7)
 
-moved674:
+moved290:
 	TST   $2, R0
-	BEQ   one675
+	BEQ   one291
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved676
+	BEQ   moved292
 	ADD   $8, R8, R9
 	VST1  V6.S[2], (R9)
-	B     moved676
+	B     moved292
 
-one675:
+one291:
 	FMOVS F6, 0(R8)
 
-moved676:
-	B done593
+moved292:
+	B done209
 
-fewer637:
+fewer253:
 	CMP $6, R1
-	BNE fewer677
+	BNE fewer293
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -8475,86 +6401,86 @@ fewer637:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one678
+	BEQ   one294
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved679
+	BEQ   moved295
 	ADD   $8, R1, R8
 	VLD1  (R8), V0.S[2]
-	B     moved679
+	B     moved295
 
-one678:
+one294:
 	FMOVS 0(R1), F0
 
-moved679:
+moved295:
 	TST   $2, R0
-	BEQ   one680
+	BEQ   one296
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved681
+	BEQ   moved297
 	ADD   $8, R3, R8
 	VLD1  (R8), V1.S[2]
-	B     moved681
+	B     moved297
 
-one680:
+one296:
 	FMOVS 0(R3), F1
 
-moved681:
+moved297:
 	TST   $2, R0
-	BEQ   one682
+	BEQ   one298
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved683
+	BEQ   moved299
 	ADD   $8, R4, R8
 	VLD1  (R8), V2.S[2]
-	B     moved683
+	B     moved299
 
-one682:
+one298:
 	FMOVS 0(R4), F2
 
-moved683:
+moved299:
 	TST   $2, R0
-	BEQ   one684
+	BEQ   one300
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved685
+	BEQ   moved301
 	ADD   $8, R5, R8
 	VLD1  (R8), V3.S[2]
-	B     moved685
+	B     moved301
 
-one684:
+one300:
 	FMOVS 0(R5), F3
 
-moved685:
+moved301:
 	TST   $2, R0
-	BEQ   one686
+	BEQ   one302
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved687
+	BEQ   moved303
 	ADD   $8, R6, R8
 	VLD1  (R8), V4.S[2]
-	B     moved687
+	B     moved303
 
-one686:
+one302:
 	FMOVS 0(R6), F4
 
-moved687:
+moved303:
 	TST   $2, R0
-	BEQ   one688
+	BEQ   one304
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved689
+	BEQ   moved305
 	ADD   $8, R7, R8
 	VLD1  (R8), V5.S[2]
-	B     moved689
+	B     moved305
 
-one688:
+one304:
 	FMOVS 0(R7), F5
 
-moved689:
+moved305:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded690
+	BLE  folded306
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8568,38 +6494,38 @@ moved689:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single692
+	BNE single308
 	CMP $2, R6
-	BLT single692
+	BLT single308
 
-several691:
+several307:
 	TST   $2, R0
-	BEQ   one693
+	BEQ   one309
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved694
+	BEQ   moved310
 	ADD   $8, R4, R12
 	VLD1  (R12), V7.S[2]
-	B     moved694
+	B     moved310
 
-one693:
+one309:
 	FMOVS 0(R4), F7
 
-moved694:
+moved310:
 	ADD   R5, R4
 	TST   $2, R0
-	BEQ   one695
+	BEQ   one311
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved696
+	BEQ   moved312
 	ADD   $8, R4, R12
 	VLD1  (R12), V8.S[2]
-	B     moved696
+	B     moved312
 
-one695:
+one311:
 	FMOVS 0(R4), F8
 
-moved696:
+moved312:
 	ADD   R5, R4
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -8627,26 +6553,26 @@ moved696:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several691
+	BGE   several307
 	CMP   $0, R6
-	BEQ   folded690
+	BEQ   folded306
 
-single692:
+single308:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold697:
+fold313:
 	TST   $2, R0
-	BEQ   one698
+	BEQ   one314
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved699
+	BEQ   moved315
 	ADD   $8, R4, R12
 	VLD1  (R12), V7.S[2]
-	B     moved699
+	B     moved315
 
-one698:
+one314:
 	FMOVS 0(R4), F7
 
-moved699:
+moved315:
 	ADD   R5, R4
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -8667,9 +6593,9 @@ moved699:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold697
+	BNE   fold313
 
-folded690:
+folded306:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -8680,7 +6606,7 @@ folded690:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear700
+	BNE   linear316
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -8688,7 +6614,7 @@ folded690:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear700:
+linear316:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8697,88 +6623,88 @@ linear700:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one701
+	BEQ   one317
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved702
+	BEQ   moved318
 	ADD   $8, R1, R8
 	VST1  V0.S[2], (R8)
-	B     moved702
+	B     moved318
 
-one701:
+one317:
 	FMOVS F0, 0(R1)
 
-moved702:
+moved318:
 	TST   $2, R0
-	BEQ   one703
+	BEQ   one319
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved704
+	BEQ   moved320
 	ADD   $8, R3, R8
 	VST1  V1.S[2], (R8)
-	B     moved704
+	B     moved320
 
-one703:
+one319:
 	FMOVS F1, 0(R3)
 
-moved704:
+moved320:
 	TST   $2, R0
-	BEQ   one705
+	BEQ   one321
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved706
+	BEQ   moved322
 	ADD   $8, R4, R8
 	VST1  V2.S[2], (R8)
-	B     moved706
+	B     moved322
 
-one705:
+one321:
 	FMOVS F2, 0(R4)
 
-moved706:
+moved322:
 	TST   $2, R0
-	BEQ   one707
+	BEQ   one323
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved708
+	BEQ   moved324
 	ADD   $8, R5, R8
 	VST1  V3.S[2], (R8)
-	B     moved708
+	B     moved324
 
-one707:
+one323:
 	FMOVS F3, 0(R5)
 
-moved708:
+moved324:
 	TST   $2, R0
-	BEQ   one709
+	BEQ   one325
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved710
+	BEQ   moved326
 	ADD   $8, R6, R8
 	VST1  V4.S[2], (R8)
-	B     moved710
+	B     moved326
 
-one709:
+one325:
 	FMOVS F4, 0(R6)
 
-moved710:
+moved326:
 	TST   $2, R0
-	BEQ   one711
+	BEQ   one327
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved712
+	BEQ   moved328
 	ADD   $8, R7, R8
 	VST1  V5.S[2], (R8)
-	B     moved712
+	B     moved328
 
-one711:
+one327:
 	FMOVS F5, 0(R7)
 
-moved712:
-	B done593
+moved328:
+	B done209
 
-fewer677:
+fewer293:
 	CMP $5, R1
-	BNE fewer713
+	BNE fewer329
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -8788,73 +6714,73 @@ fewer677:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one714
+	BEQ   one330
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved715
+	BEQ   moved331
 	ADD   $8, R1, R7
 	VLD1  (R7), V0.S[2]
-	B     moved715
+	B     moved331
 
-one714:
+one330:
 	FMOVS 0(R1), F0
 
-moved715:
+moved331:
 	TST   $2, R0
-	BEQ   one716
+	BEQ   one332
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved717
+	BEQ   moved333
 	ADD   $8, R3, R7
 	VLD1  (R7), V1.S[2]
-	B     moved717
+	B     moved333
 
-one716:
+one332:
 	FMOVS 0(R3), F1
 
-moved717:
+moved333:
 	TST   $2, R0
-	BEQ   one718
+	BEQ   one334
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved719
+	BEQ   moved335
 	ADD   $8, R4, R7
 	VLD1  (R7), V2.S[2]
-	B     moved719
+	B     moved335
 
-one718:
+one334:
 	FMOVS 0(R4), F2
 
-moved719:
+moved335:
 	TST   $2, R0
-	BEQ   one720
+	BEQ   one336
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved721
+	BEQ   moved337
 	ADD   $8, R5, R7
 	VLD1  (R7), V3.S[2]
-	B     moved721
+	B     moved337
 
-one720:
+one336:
 	FMOVS 0(R5), F3
 
-moved721:
+moved337:
 	TST   $2, R0
-	BEQ   one722
+	BEQ   one338
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved723
+	BEQ   moved339
 	ADD   $8, R6, R7
 	VLD1  (R7), V4.S[2]
-	B     moved723
+	B     moved339
 
-one722:
+one338:
 	FMOVS 0(R6), F4
 
-moved723:
+moved339:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded724
+	BLE  folded340
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8867,38 +6793,38 @@ moved723:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single726
+	BNE single342
 	CMP $2, R6
-	BLT single726
+	BLT single342
 
-several725:
+several341:
 	TST   $2, R0
-	BEQ   one727
+	BEQ   one343
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved728
+	BEQ   moved344
 	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved728
+	B     moved344
 
-one727:
+one343:
 	FMOVS 0(R4), F6
 
-moved728:
+moved344:
 	ADD   R5, R4
 	TST   $2, R0
-	BEQ   one729
+	BEQ   one345
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved730
+	BEQ   moved346
 	ADD   $8, R4, R11
 	VLD1  (R11), V7.S[2]
-	B     moved730
+	B     moved346
 
-one729:
+one345:
 	FMOVS 0(R4), F7
 
-moved730:
+moved346:
 	ADD   R5, R4
 	FMOVD 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -8922,26 +6848,26 @@ moved730:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several725
+	BGE   several341
 	CMP   $0, R6
-	BEQ   folded724
+	BEQ   folded340
 
-single726:
+single342:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold731:
+fold347:
 	TST   $2, R0
-	BEQ   one732
+	BEQ   one348
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved733
+	BEQ   moved349
 	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved733
+	B     moved349
 
-one732:
+one348:
 	FMOVS 0(R4), F6
 
-moved733:
+moved349:
 	ADD   R5, R4
 	FMOVS 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -8959,9 +6885,9 @@ moved733:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold731
+	BNE   fold347
 
-folded724:
+folded340:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V5.B16
@@ -8971,14 +6897,14 @@ folded724:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear734
+	BNE   linear350
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear734:
+linear350:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8986,75 +6912,75 @@ linear734:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one735
+	BEQ   one351
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved736
+	BEQ   moved352
 	ADD   $8, R1, R7
 	VST1  V0.S[2], (R7)
-	B     moved736
+	B     moved352
 
-one735:
+one351:
 	FMOVS F0, 0(R1)
 
-moved736:
+moved352:
 	TST   $2, R0
-	BEQ   one737
+	BEQ   one353
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved738
+	BEQ   moved354
 	ADD   $8, R3, R7
 	VST1  V1.S[2], (R7)
-	B     moved738
+	B     moved354
 
-one737:
+one353:
 	FMOVS F1, 0(R3)
 
-moved738:
+moved354:
 	TST   $2, R0
-	BEQ   one739
+	BEQ   one355
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved740
+	BEQ   moved356
 	ADD   $8, R4, R7
 	VST1  V2.S[2], (R7)
-	B     moved740
+	B     moved356
 
-one739:
+one355:
 	FMOVS F2, 0(R4)
 
-moved740:
+moved356:
 	TST   $2, R0
-	BEQ   one741
+	BEQ   one357
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved742
+	BEQ   moved358
 	ADD   $8, R5, R7
 	VST1  V3.S[2], (R7)
-	B     moved742
+	B     moved358
 
-one741:
+one357:
 	FMOVS F3, 0(R5)
 
-moved742:
+moved358:
 	TST   $2, R0
-	BEQ   one743
+	BEQ   one359
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved744
+	BEQ   moved360
 	ADD   $8, R6, R7
 	VST1  V4.S[2], (R7)
-	B     moved744
+	B     moved360
 
-one743:
+one359:
 	FMOVS F4, 0(R6)
 
-moved744:
-	B done593
+moved360:
+	B done209
 
-fewer713:
+fewer329:
 	CMP $4, R1
-	BNE fewer745
+	BNE fewer361
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -9063,60 +6989,60 @@ fewer713:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one746
+	BEQ   one362
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved747
+	BEQ   moved363
 	ADD   $8, R1, R6
 	VLD1  (R6), V0.S[2]
-	B     moved747
+	B     moved363
 
-one746:
+one362:
 	FMOVS 0(R1), F0
 
-moved747:
+moved363:
 	TST   $2, R0
-	BEQ   one748
+	BEQ   one364
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved749
+	BEQ   moved365
 	ADD   $8, R3, R6
 	VLD1  (R6), V1.S[2]
-	B     moved749
+	B     moved365
 
-one748:
+one364:
 	FMOVS 0(R3), F1
 
-moved749:
+moved365:
 	TST   $2, R0
-	BEQ   one750
+	BEQ   one366
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved751
+	BEQ   moved367
 	ADD   $8, R4, R6
 	VLD1  (R6), V2.S[2]
-	B     moved751
+	B     moved367
 
-one750:
+one366:
 	FMOVS 0(R4), F2
 
-moved751:
+moved367:
 	TST   $2, R0
-	BEQ   one752
+	BEQ   one368
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved753
+	BEQ   moved369
 	ADD   $8, R5, R6
 	VLD1  (R6), V3.S[2]
-	B     moved753
+	B     moved369
 
-one752:
+one368:
 	FMOVS 0(R5), F3
 
-moved753:
+moved369:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded754
+	BLE  folded370
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9128,38 +7054,38 @@ moved753:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single756
+	BNE single372
 	CMP $2, R6
-	BLT single756
+	BLT single372
 
-several755:
+several371:
 	TST   $2, R0
-	BEQ   one757
+	BEQ   one373
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved758
+	BEQ   moved374
 	ADD   $8, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved758
+	B     moved374
 
-one757:
+one373:
 	FMOVS 0(R4), F5
 
-moved758:
+moved374:
 	ADD   R5, R4
 	TST   $2, R0
-	BEQ   one759
+	BEQ   one375
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved760
+	BEQ   moved376
 	ADD   $8, R4, R10
 	VLD1  (R10), V6.S[2]
-	B     moved760
+	B     moved376
 
-one759:
+one375:
 	FMOVS 0(R4), F6
 
-moved760:
+moved376:
 	ADD   R5, R4
 	FMOVD 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -9179,26 +7105,26 @@ moved760:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several755
+	BGE   several371
 	CMP   $0, R6
-	BEQ   folded754
+	BEQ   folded370
 
-single756:
+single372:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold761:
+fold377:
 	TST   $2, R0
-	BEQ   one762
+	BEQ   one378
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved763
+	BEQ   moved379
 	ADD   $8, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved763
+	B     moved379
 
-one762:
+one378:
 	FMOVS 0(R4), F5
 
-moved763:
+moved379:
 	ADD   R5, R4
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -9213,9 +7139,9 @@ moved763:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold761
+	BNE   fold377
 
-folded754:
+folded370:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -9224,75 +7150,75 @@ folded754:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear764
+	BNE   linear380
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear764:
+linear380:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one765
+	BEQ   one381
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved766
+	BEQ   moved382
 	ADD   $8, R1, R6
 	VST1  V0.S[2], (R6)
-	B     moved766
+	B     moved382
 
-one765:
+one381:
 	FMOVS F0, 0(R1)
 
-moved766:
+moved382:
 	TST   $2, R0
-	BEQ   one767
+	BEQ   one383
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved768
+	BEQ   moved384
 	ADD   $8, R3, R6
 	VST1  V1.S[2], (R6)
-	B     moved768
+	B     moved384
 
-one767:
+one383:
 	FMOVS F1, 0(R3)
 
-moved768:
+moved384:
 	TST   $2, R0
-	BEQ   one769
+	BEQ   one385
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved770
+	BEQ   moved386
 	ADD   $8, R4, R6
 	VST1  V2.S[2], (R6)
-	B     moved770
+	B     moved386
 
-one769:
+one385:
 	FMOVS F2, 0(R4)
 
-moved770:
+moved386:
 	TST   $2, R0
-	BEQ   one771
+	BEQ   one387
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved772
+	BEQ   moved388
 	ADD   $8, R5, R6
 	VST1  V3.S[2], (R6)
-	B     moved772
+	B     moved388
 
-one771:
+one387:
 	FMOVS F3, 0(R5)
 
-moved772:
-	B done593
+moved388:
+	B done209
 
-fewer745:
+fewer361:
 	CMP $3, R1
-	BNE fewer773
+	BNE fewer389
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -9300,47 +7226,47 @@ fewer745:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one774
+	BEQ   one390
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved775
+	BEQ   moved391
 	ADD   $8, R1, R5
 	VLD1  (R5), V0.S[2]
-	B     moved775
+	B     moved391
 
-one774:
+one390:
 	FMOVS 0(R1), F0
 
-moved775:
+moved391:
 	TST   $2, R0
-	BEQ   one776
+	BEQ   one392
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved777
+	BEQ   moved393
 	ADD   $8, R3, R5
 	VLD1  (R5), V1.S[2]
-	B     moved777
+	B     moved393
 
-one776:
+one392:
 	FMOVS 0(R3), F1
 
-moved777:
+moved393:
 	TST   $2, R0
-	BEQ   one778
+	BEQ   one394
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved779
+	BEQ   moved395
 	ADD   $8, R4, R5
 	VLD1  (R5), V2.S[2]
-	B     moved779
+	B     moved395
 
-one778:
+one394:
 	FMOVS 0(R4), F2
 
-moved779:
+moved395:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded780
+	BLE  folded396
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9351,38 +7277,38 @@ moved779:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single782
+	BNE single398
 	CMP $2, R6
-	BLT single782
+	BLT single398
 
-several781:
+several397:
 	TST   $2, R0
-	BEQ   one783
+	BEQ   one399
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved784
+	BEQ   moved400
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved784
+	B     moved400
 
-one783:
+one399:
 	FMOVS 0(R4), F4
 
-moved784:
+moved400:
 	ADD   R5, R4
 	TST   $2, R0
-	BEQ   one785
+	BEQ   one401
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved786
+	BEQ   moved402
 	ADD   $8, R4, R9
 	VLD1  (R9), V5.S[2]
-	B     moved786
+	B     moved402
 
-one785:
+one401:
 	FMOVS 0(R4), F5
 
-moved786:
+moved402:
 	ADD   R5, R4
 	FMOVD 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -9398,26 +7324,26 @@ moved786:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several781
+	BGE   several397
 	CMP   $0, R6
-	BEQ   folded780
+	BEQ   folded396
 
-single782:
+single398:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold787:
+fold403:
 	TST   $2, R0
-	BEQ   one788
+	BEQ   one404
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved789
+	BEQ   moved405
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved789
+	B     moved405
 
-one788:
+one404:
 	FMOVS 0(R4), F4
 
-moved789:
+moved405:
 	ADD   R5, R4
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -9429,9 +7355,9 @@ moved789:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold787
+	BNE   fold403
 
-folded780:
+folded396:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -9439,94 +7365,94 @@ folded780:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear790
+	BNE   linear406
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear790:
+linear406:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one791
+	BEQ   one407
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved792
+	BEQ   moved408
 	ADD   $8, R1, R5
 	VST1  V0.S[2], (R5)
-	B     moved792
+	B     moved408
 
-one791:
+one407:
 	FMOVS F0, 0(R1)
 
-moved792:
+moved408:
 	TST   $2, R0
-	BEQ   one793
+	BEQ   one409
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved794
+	BEQ   moved410
 	ADD   $8, R3, R5
 	VST1  V1.S[2], (R5)
-	B     moved794
+	B     moved410
 
-one793:
+one409:
 	FMOVS F1, 0(R3)
 
-moved794:
+moved410:
 	TST   $2, R0
-	BEQ   one795
+	BEQ   one411
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved796
+	BEQ   moved412
 	ADD   $8, R4, R5
 	VST1  V2.S[2], (R5)
-	B     moved796
+	B     moved412
 
-one795:
+one411:
 	FMOVS F2, 0(R4)
 
-moved796:
-	B done593
+moved412:
+	B done209
 
-fewer773:
+fewer389:
 	CMP $2, R1
-	BNE fewer797
+	BNE fewer413
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one798
+	BEQ   one414
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved799
+	BEQ   moved415
 	ADD   $8, R1, R4
 	VLD1  (R4), V0.S[2]
-	B     moved799
+	B     moved415
 
-one798:
+one414:
 	FMOVS 0(R1), F0
 
-moved799:
+moved415:
 	TST   $2, R0
-	BEQ   one800
+	BEQ   one416
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved801
+	BEQ   moved417
 	ADD   $8, R3, R4
 	VLD1  (R4), V1.S[2]
-	B     moved801
+	B     moved417
 
-one800:
+one416:
 	FMOVS 0(R3), F1
 
-moved801:
+moved417:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded802
+	BLE  folded418
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9536,38 +7462,38 @@ moved801:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single804
+	BNE single420
 	CMP $2, R6
-	BLT single804
+	BLT single420
 
-several803:
+several419:
 	TST   $2, R0
-	BEQ   one805
+	BEQ   one421
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved806
+	BEQ   moved422
 	ADD   $8, R4, R8
 	VLD1  (R8), V3.S[2]
-	B     moved806
+	B     moved422
 
-one805:
+one421:
 	FMOVS 0(R4), F3
 
-moved806:
+moved422:
 	ADD   R5, R4
 	TST   $2, R0
-	BEQ   one807
+	BEQ   one423
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved808
+	BEQ   moved424
 	ADD   $8, R4, R8
 	VLD1  (R8), V4.S[2]
-	B     moved808
+	B     moved424
 
-one807:
+one423:
 	FMOVS 0(R4), F4
 
-moved808:
+moved424:
 	ADD   R5, R4
 	FMOVD 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -9579,26 +7505,26 @@ moved808:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several803
+	BGE   several419
 	CMP   $0, R6
-	BEQ   folded802
+	BEQ   folded418
 
-single804:
+single420:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold809:
+fold425:
 	TST   $2, R0
-	BEQ   one810
+	BEQ   one426
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved811
+	BEQ   moved427
 	ADD   $8, R4, R8
 	VLD1  (R8), V3.S[2]
-	B     moved811
+	B     moved427
 
-one810:
+one426:
 	FMOVS 0(R4), F3
 
-moved811:
+moved427:
 	ADD   R5, R4
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -9607,73 +7533,73 @@ moved811:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold809
+	BNE   fold425
 
-folded802:
+folded418:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear812
+	BNE   linear428
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear812:
+linear428:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one813
+	BEQ   one429
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved814
+	BEQ   moved430
 	ADD   $8, R1, R4
 	VST1  V0.S[2], (R4)
-	B     moved814
+	B     moved430
 
-one813:
+one429:
 	FMOVS F0, 0(R1)
 
-moved814:
+moved430:
 	TST   $2, R0
-	BEQ   one815
+	BEQ   one431
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved816
+	BEQ   moved432
 	ADD   $8, R3, R4
 	VST1  V1.S[2], (R4)
-	B     moved816
+	B     moved432
 
-one815:
+one431:
 	FMOVS F1, 0(R3)
 
-moved816:
-	B done593
+moved432:
+	B done209
 
-fewer797:
+fewer413:
 	CMP $1, R1
-	BNE fewer817
+	BNE fewer433
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	TST   $2, R0
-	BEQ   one818
+	BEQ   one434
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved819
+	BEQ   moved435
 	ADD   $8, R1, R3
 	VLD1  (R3), V0.S[2]
-	B     moved819
+	B     moved435
 
-one818:
+one434:
 	FMOVS 0(R1), F0
 
-moved819:
+moved435:
 	MOVD n+88(FP), R6
 	CMP  $0, R6
-	BLE  folded820
+	BLE  folded436
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9682,38 +7608,38 @@ moved819:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single822
+	BNE single438
 	CMP $2, R6
-	BLT single822
+	BLT single438
 
-several821:
+several437:
 	TST   $2, R0
-	BEQ   one823
+	BEQ   one439
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved824
+	BEQ   moved440
 	ADD   $8, R4, R7
 	VLD1  (R7), V2.S[2]
-	B     moved824
+	B     moved440
 
-one823:
+one439:
 	FMOVS 0(R4), F2
 
-moved824:
+moved440:
 	ADD   R5, R4
 	TST   $2, R0
-	BEQ   one825
+	BEQ   one441
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved826
+	BEQ   moved442
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved826
+	B     moved442
 
-one825:
+one441:
 	FMOVS 0(R4), F3
 
-moved826:
+moved442:
 	ADD   R5, R4
 	FMOVD 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
@@ -9721,69 +7647,69 @@ moved826:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several821
+	BGE   several437
 	CMP   $0, R6
-	BEQ   folded820
+	BEQ   folded436
 
-single822:
+single438:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold827:
+fold443:
 	TST   $2, R0
-	BEQ   one828
+	BEQ   one444
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved829
+	BEQ   moved445
 	ADD   $8, R4, R7
 	VLD1  (R7), V2.S[2]
-	B     moved829
+	B     moved445
 
-one828:
+one444:
 	FMOVS 0(R4), F2
 
-moved829:
+moved445:
 	ADD   R5, R4
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold827
+	BNE   fold443
 
-folded820:
+folded436:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear830
+	BNE   linear446
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear830:
+linear446:
 	MOVD  c+0(FP), R1
 	TST   $2, R0
-	BEQ   one831
+	BEQ   one447
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved832
+	BEQ   moved448
 	ADD   $8, R1, R3
 	VST1  V0.S[2], (R3)
-	B     moved832
+	B     moved448
 
-one831:
+one447:
 	FMOVS F0, 0(R1)
 
-moved832:
-	B done593
+moved448:
+	B done209
 
-fewer817:
-done593:
+fewer433:
+done209:
 	RET
 
-full589:
+full206:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest834
+	BLT  rest450
 
-tile833:
+tile449:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -9804,7 +7730,7 @@ tile833:
 	FMOVQ 0(R9), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded836
+	BLE   folded452
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9820,11 +7746,11 @@ tile833:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single838
+	BNE single454
 	CMP $2, R6
-	BLT single838
+	BLT single454
 
-several837:
+several453:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	FMOVQ 0(R4), F10
@@ -9863,13 +7789,13 @@ several837:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several837
+	BGE   several453
 	CMP   $0, R6
-	BEQ   folded836
+	BEQ   folded452
 
-single838:
+single454:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold839:
+fold455:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	FMOVS 0(R1), F8
@@ -9897,9 +7823,9 @@ fold839:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold839
+	BNE   fold455
 
-folded836:
+folded452:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -9912,7 +7838,7 @@ folded836:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear840
+	BNE   linear456
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -9922,7 +7848,7 @@ folded836:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear840:
+linear456:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9962,11 +7888,11 @@ linear840:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile833
+	BGE   tile449
 
-rest834:
+rest450:
 	CMP $7, R1
-	BNE fewer841
+	BNE fewer457
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -9986,7 +7912,7 @@ rest834:
 	FMOVQ 0(R8), F6
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded842
+	BLE   folded458
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10001,11 +7927,11 @@ rest834:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single844
+	BNE single460
 	CMP $2, R6
-	BLT single844
+	BLT single460
 
-several843:
+several459:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	FMOVQ 0(R4), F9
@@ -10040,13 +7966,13 @@ several843:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several843
+	BGE   several459
 	CMP   $0, R6
-	BEQ   folded842
+	BEQ   folded458
 
-single844:
+single460:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold845:
+fold461:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	FMOVS 0(R1), F7
@@ -10071,9 +7997,9 @@ fold845:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold845
+	BNE   fold461
 
-folded842:
+folded458:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V7.B16
@@ -10085,7 +8011,7 @@ folded842:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear846
+	BNE   linear462
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -10094,7 +8020,7 @@ folded842:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear846:
+linear462:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10110,11 +8036,11 @@ linear846:
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
-	B     done835
+	B     done451
 
-fewer841:
+fewer457:
 	CMP $6, R1
-	BNE fewer847
+	BNE fewer463
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -10132,7 +8058,7 @@ fewer841:
 	FMOVQ 0(R7), F5
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded848
+	BLE   folded464
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10146,11 +8072,11 @@ fewer841:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single850
+	BNE single466
 	CMP $2, R6
-	BLT single850
+	BLT single466
 
-several849:
+several465:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	FMOVQ 0(R4), F8
@@ -10181,13 +8107,13 @@ several849:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several849
+	BGE   several465
 	CMP   $0, R6
-	BEQ   folded848
+	BEQ   folded464
 
-single850:
+single466:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold851:
+fold467:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	FMOVS 0(R1), F6
@@ -10209,9 +8135,9 @@ fold851:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold851
+	BNE   fold467
 
-folded848:
+folded464:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -10222,7 +8148,7 @@ folded848:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear852
+	BNE   linear468
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -10230,7 +8156,7 @@ folded848:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear852:
+linear468:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10244,11 +8170,11 @@ linear852:
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
-	B     done835
+	B     done451
 
-fewer847:
+fewer463:
 	CMP $5, R1
-	BNE fewer853
+	BNE fewer469
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -10264,7 +8190,7 @@ fewer847:
 	FMOVQ 0(R6), F4
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded854
+	BLE   folded470
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10277,11 +8203,11 @@ fewer847:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single856
+	BNE single472
 	CMP $2, R6
-	BLT single856
+	BLT single472
 
-several855:
+several471:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	FMOVQ 0(R4), F7
@@ -10308,13 +8234,13 @@ several855:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several855
+	BGE   several471
 	CMP   $0, R6
-	BEQ   folded854
+	BEQ   folded470
 
-single856:
+single472:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold857:
+fold473:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	FMOVS 0(R1), F5
@@ -10333,9 +8259,9 @@ fold857:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold857
+	BNE   fold473
 
-folded854:
+folded470:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V5.B16
@@ -10345,14 +8271,14 @@ folded854:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear858
+	BNE   linear474
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear858:
+linear474:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10364,11 +8290,11 @@ linear858:
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
-	B     done835
+	B     done451
 
-fewer853:
+fewer469:
 	CMP $4, R1
-	BNE fewer859
+	BNE fewer475
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -10382,7 +8308,7 @@ fewer853:
 	FMOVQ 0(R5), F3
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded860
+	BLE   folded476
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10394,11 +8320,11 @@ fewer853:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single862
+	BNE single478
 	CMP $2, R6
-	BLT single862
+	BLT single478
 
-several861:
+several477:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	FMOVQ 0(R4), F6
@@ -10421,13 +8347,13 @@ several861:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several861
+	BGE   several477
 	CMP   $0, R6
-	BEQ   folded860
+	BEQ   folded476
 
-single862:
+single478:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold863:
+fold479:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	FMOVS 0(R1), F4
@@ -10443,9 +8369,9 @@ fold863:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold863
+	BNE   fold479
 
-folded860:
+folded476:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -10454,13 +8380,13 @@ folded860:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear864
+	BNE   linear480
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear864:
+linear480:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10470,11 +8396,11 @@ linear864:
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
-	B     done835
+	B     done451
 
-fewer859:
+fewer475:
 	CMP $3, R1
-	BNE fewer865
+	BNE fewer481
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -10486,7 +8412,7 @@ fewer859:
 	FMOVQ 0(R4), F2
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded866
+	BLE   folded482
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10497,11 +8423,11 @@ fewer859:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single868
+	BNE single484
 	CMP $2, R6
-	BLT single868
+	BLT single484
 
-several867:
+several483:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	FMOVQ 0(R4), F5
@@ -10520,13 +8446,13 @@ several867:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several867
+	BGE   several483
 	CMP   $0, R6
-	BEQ   folded866
+	BEQ   folded482
 
-single868:
+single484:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold869:
+fold485:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	FMOVS 0(R1), F3
@@ -10539,9 +8465,9 @@ fold869:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold869
+	BNE   fold485
 
-folded866:
+folded482:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -10549,12 +8475,12 @@ folded866:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear870
+	BNE   linear486
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear870:
+linear486:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10562,11 +8488,11 @@ linear870:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
-	B     done835
+	B     done451
 
-fewer865:
+fewer481:
 	CMP $2, R1
-	BNE fewer871
+	BNE fewer487
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -10576,7 +8502,7 @@ fewer865:
 	FMOVQ 0(R3), F1
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded872
+	BLE   folded488
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10586,11 +8512,11 @@ fewer865:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single874
+	BNE single490
 	CMP $2, R6
-	BLT single874
+	BLT single490
 
-several873:
+several489:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	FMOVQ 0(R4), F4
@@ -10605,13 +8531,13 @@ several873:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several873
+	BGE   several489
 	CMP   $0, R6
-	BEQ   folded872
+	BEQ   folded488
 
-single874:
+single490:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold875:
+fold491:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	FMOVS 0(R1), F2
@@ -10621,37 +8547,37 @@ fold875:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold875
+	BNE   fold491
 
-folded872:
+folded488:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear876
+	BNE   linear492
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear876:
+linear492:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
-	B     done835
+	B     done451
 
-fewer871:
+fewer487:
 	CMP $1, R1
-	BNE fewer877
+	BNE fewer493
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded878
+	BLE   folded494
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10660,11 +8586,11 @@ fewer871:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single880
+	BNE single496
 	CMP $2, R6
-	BLT single880
+	BLT single496
 
-several879:
+several495:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	FMOVQ 0(R4), F3
@@ -10675,46 +8601,49 @@ several879:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several879
+	BGE   several495
 	CMP   $0, R6
-	BEQ   folded878
+	BEQ   folded494
 
-single880:
+single496:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold881:
+fold497:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold881
+	BNE   fold497
 
-folded878:
+folded494:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear882
+	BNE   linear498
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear882:
+linear498:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
-	B     done835
+	B     done451
 
-fewer877:
-done835:
+fewer493:
+done451:
 	RET
 
 // func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·panelNEONF64(SB), NOSPLIT, $0-104
 	MOVD cols+80(FP), R0
 	CMP  $4, R0
-	BLE  narrower2
+	BLE  narrower1
 	CMP  $6, R0
-	BEQ  full1
+	BEQ  full2
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest4
@@ -10730,30 +8659,39 @@ tile3:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  R1, R10
+	ADD   R0, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R10), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R11), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVD 32(R4), F8
+	FMOVQ 32(R12), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	FMOVD 32(R5), F11
+	FMOVQ 32(R13), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
-	FMOVD 32(R6), F14
+	FMOVQ 32(R14), F14
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
-	FMOVD 32(R7), F17
+	FMOVQ 32(R15), F17
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
-	FMOVD 32(R8), F20
+	FMOVQ 32(R19), F20
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
-	FMOVD 32(R9), F23
+	FMOVQ 32(R20), F23
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded6
@@ -10779,11 +8717,13 @@ tile3:
 several7:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	FMOVD 32(R4), F27
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F27
 	ADD   R5, R4
 	FMOVQ 0(R4), F28
 	FMOVQ 16(R4), F29
-	FMOVD 32(R4), F30
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F30
 	ADD   R5, R4
 	FMOVQ 0(R1), F24
 	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
@@ -10860,7 +8800,8 @@ single8:
 fold9:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	FMOVD 32(R4), F27
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F27
 	ADD   R5, R4
 	FMOVD 0(R1), F24
 	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
@@ -10970,30 +8911,39 @@ linear10:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  R1, R10
+	ADD   R0, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R10)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R11)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVD F8, 32(R4)
+	FMOVQ F8, 32(R12)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	FMOVD F11, 32(R5)
+	FMOVQ F11, 32(R13)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
-	FMOVD F14, 32(R6)
+	FMOVQ F14, 32(R14)
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
-	FMOVD F17, 32(R7)
+	FMOVQ F17, 32(R15)
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
-	FMOVD F20, 32(R8)
+	FMOVQ F20, 32(R19)
 	FMOVQ F21, 0(R9)
 	FMOVQ F22, 16(R9)
-	FMOVD F23, 32(R9)
+	FMOVQ F23, 32(R20)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -11031,27 +8981,35 @@ rest4:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	MOVD  R1, R9
+	ADD   R0, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R9), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R10), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVD 32(R4), F8
+	FMOVQ 32(R11), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	FMOVD 32(R5), F11
+	FMOVQ 32(R12), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
-	FMOVD 32(R6), F14
+	FMOVQ 32(R13), F14
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
-	FMOVD 32(R7), F17
+	FMOVQ 32(R14), F17
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
-	FMOVD 32(R8), F20
+	FMOVQ 32(R15), F20
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded12
@@ -11076,11 +9034,13 @@ rest4:
 several13:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	FMOVD 32(R4), F24
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F24
 	ADD   R5, R4
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	FMOVD 32(R4), F27
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F27
 	ADD   R5, R4
 	FMOVQ 0(R1), F21
 	WORD  $0x4fd512c0 // fmla v0.2d, v22.2d, v21.d[0]
@@ -11149,7 +9109,8 @@ single14:
 fold15:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	FMOVD 32(R4), F24
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F24
 	ADD   R5, R4
 	FMOVD 0(R1), F21
 	WORD  $0x4fd512c0 // fmla v0.2d, v22.2d, v21.d[0]
@@ -11247,27 +9208,35 @@ linear16:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	MOVD  R1, R9
+	ADD   R0, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R9)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R10)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVD F8, 32(R4)
+	FMOVQ F8, 32(R11)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	FMOVD F11, 32(R5)
+	FMOVQ F11, 32(R12)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
-	FMOVD F14, 32(R6)
+	FMOVQ F14, 32(R13)
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
-	FMOVD F17, 32(R7)
+	FMOVQ F17, 32(R14)
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
-	FMOVD F20, 32(R8)
+	FMOVQ F20, 32(R15)
 	B     done5
 
 fewer11:
@@ -11282,24 +9251,31 @@ fewer11:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R8), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R9), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVD 32(R4), F8
+	FMOVQ 32(R10), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	FMOVD 32(R5), F11
+	FMOVQ 32(R11), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
-	FMOVD 32(R6), F14
+	FMOVQ 32(R12), F14
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
-	FMOVD 32(R7), F17
+	FMOVQ 32(R13), F17
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded18
@@ -11323,11 +9299,13 @@ fewer11:
 several19:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	FMOVD 32(R4), F21
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F21
 	ADD   R5, R4
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	FMOVD 32(R4), F24
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F24
 	ADD   R5, R4
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd21260 // fmla v0.2d, v19.2d, v18.d[0]
@@ -11388,7 +9366,8 @@ single20:
 fold21:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	FMOVD 32(R4), F21
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F21
 	ADD   R5, R4
 	FMOVD 0(R1), F18
 	WORD  $0x4fd21260 // fmla v0.2d, v19.2d, v18.d[0]
@@ -11474,24 +9453,31 @@ linear22:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R8)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R9)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVD F8, 32(R4)
+	FMOVQ F8, 32(R10)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	FMOVD F11, 32(R5)
+	FMOVQ F11, 32(R11)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
-	FMOVD F14, 32(R6)
+	FMOVQ F14, 32(R12)
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
-	FMOVD F17, 32(R7)
+	FMOVQ F17, 32(R13)
 	B     done5
 
 fewer17:
@@ -11505,21 +9491,27 @@ fewer17:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R7), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R8), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVD 32(R4), F8
+	FMOVQ 32(R9), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	FMOVD 32(R5), F11
+	FMOVQ 32(R10), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
-	FMOVD 32(R6), F14
+	FMOVQ 32(R11), F14
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded24
@@ -11542,11 +9534,13 @@ fewer17:
 several25:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	FMOVD 32(R4), F18
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F18
 	ADD   R5, R4
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	FMOVD 32(R4), F21
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F21
 	ADD   R5, R4
 	FMOVQ 0(R1), F15
 	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
@@ -11599,7 +9593,8 @@ single26:
 fold27:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	FMOVD 32(R4), F18
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F18
 	ADD   R5, R4
 	FMOVD 0(R1), F15
 	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
@@ -11673,21 +9668,27 @@ linear28:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R7)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R8)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVD F8, 32(R4)
+	FMOVQ F8, 32(R9)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	FMOVD F11, 32(R5)
+	FMOVQ F11, 32(R10)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
-	FMOVD F14, 32(R6)
+	FMOVQ F14, 32(R11)
 	B     done5
 
 fewer23:
@@ -11700,18 +9701,23 @@ fewer23:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R6), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R7), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVD 32(R4), F8
+	FMOVQ 32(R8), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	FMOVD 32(R5), F11
+	FMOVQ 32(R9), F11
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded30
@@ -11733,11 +9739,13 @@ fewer23:
 several31:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	FMOVD 32(R4), F15
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F15
 	ADD   R5, R4
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	FMOVD 32(R4), F18
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F18
 	ADD   R5, R4
 	FMOVQ 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
@@ -11782,7 +9790,8 @@ single32:
 fold33:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	FMOVD 32(R4), F15
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F15
 	ADD   R5, R4
 	FMOVD 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
@@ -11844,18 +9853,23 @@ linear34:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R6)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R7)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVD F8, 32(R4)
+	FMOVQ F8, 32(R8)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	FMOVD F11, 32(R5)
+	FMOVQ F11, 32(R9)
 	B     done5
 
 fewer29:
@@ -11867,15 +9881,19 @@ fewer29:
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R5), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R6), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVD 32(R4), F8
+	FMOVQ 32(R7), F8
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded36
@@ -11896,11 +9914,13 @@ fewer29:
 several37:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	FMOVD 32(R4), F12
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F12
 	ADD   R5, R4
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	FMOVD 32(R4), F15
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F15
 	ADD   R5, R4
 	FMOVQ 0(R1), F9
 	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
@@ -11937,7 +9957,8 @@ single38:
 fold39:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	FMOVD 32(R4), F12
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F12
 	ADD   R5, R4
 	FMOVD 0(R1), F9
 	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
@@ -11987,15 +10008,19 @@ linear40:
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R5)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R6)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVD F8, 32(R4)
+	FMOVQ F8, 32(R7)
 	B     done5
 
 fewer35:
@@ -12006,12 +10031,15 @@ fewer35:
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R4), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R5), F5
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded42
@@ -12031,11 +10059,13 @@ fewer35:
 several43:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	FMOVD 32(R4), F9
+	ADD   R0, R4, R8
+	FMOVQ 32(R8), F9
 	ADD   R5, R4
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	FMOVD 32(R4), F12
+	ADD   R0, R4, R8
+	FMOVQ 32(R8), F12
 	ADD   R5, R4
 	FMOVQ 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
@@ -12064,7 +10094,8 @@ single44:
 fold45:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	FMOVD 32(R4), F9
+	ADD   R0, R4, R8
+	FMOVQ 32(R8), F9
 	ADD   R5, R4
 	FMOVD 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
@@ -12102,12 +10133,15 @@ linear46:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R4)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R5)
 	B     done5
 
 fewer41:
@@ -12116,9 +10150,11 @@ fewer41:
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R3), F2
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded48
@@ -12137,11 +10173,13 @@ fewer41:
 several49:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	FMOVD 32(R4), F6
+	ADD   R0, R4, R7
+	FMOVQ 32(R7), F6
 	ADD   R5, R4
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	FMOVD 32(R4), F9
+	ADD   R0, R4, R7
+	FMOVQ 32(R7), F9
 	ADD   R5, R4
 	FMOVQ 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
@@ -12162,7 +10200,8 @@ single50:
 fold51:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	FMOVD 32(R4), F6
+	ADD   R0, R4, R7
+	FMOVQ 32(R7), F6
 	ADD   R5, R4
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
@@ -12187,16 +10226,18 @@ folded48:
 
 linear52:
 	MOVD  c+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R3)
 	B     done5
 
 fewer47:
 done5:
 	RET
 
-full1:
+full2:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest54
@@ -13678,11 +11719,14 @@ fewer97:
 done55:
 	RET
 
-narrower2:
+narrower1:
 	CMP  $2, R0
-	BLE  narrower104
+	BLE  narrower103
 	CMP  $4, R0
-	BEQ  full103
+	BEQ  full104
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest106
@@ -13698,22 +11742,31 @@ tile105:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  R1, R10
+	ADD   R0, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R10), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R11), F3
 	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
+	FMOVQ 16(R12), F5
 	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
+	FMOVQ 16(R13), F7
 	FMOVQ 0(R6), F8
-	FMOVD 16(R6), F9
+	FMOVQ 16(R14), F9
 	FMOVQ 0(R7), F10
-	FMOVD 16(R7), F11
+	FMOVQ 16(R15), F11
 	FMOVQ 0(R8), F12
-	FMOVD 16(R8), F13
+	FMOVQ 16(R19), F13
 	FMOVQ 0(R9), F14
-	FMOVD 16(R9), F15
+	FMOVQ 16(R20), F15
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded108
@@ -13738,10 +11791,12 @@ tile105:
 
 several109:
 	FMOVQ 0(R4), F17
-	FMOVD 16(R4), F18
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F18
 	ADD   R5, R4
 	FMOVQ 0(R4), F19
-	FMOVD 16(R4), F20
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F20
 	ADD   R5, R4
 	FMOVQ 0(R1), F16
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
@@ -13801,7 +11856,8 @@ single110:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold111:
 	FMOVQ 0(R4), F17
-	FMOVD 16(R4), F18
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F18
 	ADD   R5, R4
 	FMOVD 0(R1), F16
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
@@ -13887,22 +11943,31 @@ linear112:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  R1, R10
+	ADD   R0, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R10)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R11)
 	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
+	FMOVQ F5, 16(R12)
 	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
+	FMOVQ F7, 16(R13)
 	FMOVQ F8, 0(R6)
-	FMOVD F9, 16(R6)
+	FMOVQ F9, 16(R14)
 	FMOVQ F10, 0(R7)
-	FMOVD F11, 16(R7)
+	FMOVQ F11, 16(R15)
 	FMOVQ F12, 0(R8)
-	FMOVD F13, 16(R8)
+	FMOVQ F13, 16(R19)
 	FMOVQ F14, 0(R9)
-	FMOVD F15, 16(R9)
+	FMOVQ F15, 16(R20)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -13940,20 +12005,28 @@ rest106:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	MOVD  R1, R9
+	ADD   R0, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R9), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R10), F3
 	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
+	FMOVQ 16(R11), F5
 	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
+	FMOVQ 16(R12), F7
 	FMOVQ 0(R6), F8
-	FMOVD 16(R6), F9
+	FMOVQ 16(R13), F9
 	FMOVQ 0(R7), F10
-	FMOVD 16(R7), F11
+	FMOVQ 16(R14), F11
 	FMOVQ 0(R8), F12
-	FMOVD 16(R8), F13
+	FMOVQ 16(R15), F13
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded114
@@ -13977,10 +12050,12 @@ rest106:
 
 several115:
 	FMOVQ 0(R4), F15
-	FMOVD 16(R4), F16
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F16
 	ADD   R5, R4
 	FMOVQ 0(R4), F17
-	FMOVD 16(R4), F18
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F18
 	ADD   R5, R4
 	FMOVQ 0(R1), F14
 	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
@@ -14034,7 +12109,8 @@ single116:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold117:
 	FMOVQ 0(R4), F15
-	FMOVD 16(R4), F16
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F16
 	ADD   R5, R4
 	FMOVD 0(R1), F14
 	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
@@ -14111,20 +12187,28 @@ linear118:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	MOVD  R1, R9
+	ADD   R0, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R9)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R10)
 	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
+	FMOVQ F5, 16(R11)
 	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
+	FMOVQ F7, 16(R12)
 	FMOVQ F8, 0(R6)
-	FMOVD F9, 16(R6)
+	FMOVQ F9, 16(R13)
 	FMOVQ F10, 0(R7)
-	FMOVD F11, 16(R7)
+	FMOVQ F11, 16(R14)
 	FMOVQ F12, 0(R8)
-	FMOVD F13, 16(R8)
+	FMOVQ F13, 16(R15)
 	B     done107
 
 fewer113:
@@ -14139,18 +12223,25 @@ fewer113:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R8), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R9), F3
 	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
+	FMOVQ 16(R10), F5
 	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
+	FMOVQ 16(R11), F7
 	FMOVQ 0(R6), F8
-	FMOVD 16(R6), F9
+	FMOVQ 16(R12), F9
 	FMOVQ 0(R7), F10
-	FMOVD 16(R7), F11
+	FMOVQ 16(R13), F11
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded120
@@ -14173,10 +12264,12 @@ fewer113:
 
 several121:
 	FMOVQ 0(R4), F13
-	FMOVD 16(R4), F14
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F14
 	ADD   R5, R4
 	FMOVQ 0(R4), F15
-	FMOVD 16(R4), F16
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F16
 	ADD   R5, R4
 	FMOVQ 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
@@ -14224,7 +12317,8 @@ single122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold123:
 	FMOVQ 0(R4), F13
-	FMOVD 16(R4), F14
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F14
 	ADD   R5, R4
 	FMOVD 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
@@ -14292,18 +12386,25 @@ linear124:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	MOVD  R1, R8
+	ADD   R0, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R8)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R9)
 	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
+	FMOVQ F5, 16(R10)
 	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
+	FMOVQ F7, 16(R11)
 	FMOVQ F8, 0(R6)
-	FMOVD F9, 16(R6)
+	FMOVQ F9, 16(R12)
 	FMOVQ F10, 0(R7)
-	FMOVD F11, 16(R7)
+	FMOVQ F11, 16(R13)
 	B     done107
 
 fewer119:
@@ -14317,16 +12418,22 @@ fewer119:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R7), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R8), F3
 	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
+	FMOVQ 16(R9), F5
 	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
+	FMOVQ 16(R10), F7
 	FMOVQ 0(R6), F8
-	FMOVD 16(R6), F9
+	FMOVQ 16(R11), F9
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded126
@@ -14348,10 +12455,12 @@ fewer119:
 
 several127:
 	FMOVQ 0(R4), F11
-	FMOVD 16(R4), F12
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F12
 	ADD   R5, R4
 	FMOVQ 0(R4), F13
-	FMOVD 16(R4), F14
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F14
 	ADD   R5, R4
 	FMOVQ 0(R1), F10
 	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
@@ -14393,7 +12502,8 @@ single128:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold129:
 	FMOVQ 0(R4), F11
-	FMOVD 16(R4), F12
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F12
 	ADD   R5, R4
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
@@ -14452,16 +12562,22 @@ linear130:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	MOVD  R1, R7
+	ADD   R0, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R7)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R8)
 	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
+	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
+	FMOVQ F7, 16(R10)
 	FMOVQ F8, 0(R6)
-	FMOVD F9, 16(R6)
+	FMOVQ F9, 16(R11)
 	B     done107
 
 fewer125:
@@ -14474,14 +12590,19 @@ fewer125:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R6), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R7), F3
 	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
+	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
+	FMOVQ 16(R9), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded132
@@ -14502,10 +12623,12 @@ fewer125:
 
 several133:
 	FMOVQ 0(R4), F9
-	FMOVD 16(R4), F10
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F10
 	ADD   R5, R4
 	FMOVQ 0(R4), F11
-	FMOVD 16(R4), F12
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F12
 	ADD   R5, R4
 	FMOVQ 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
@@ -14541,7 +12664,8 @@ single134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold135:
 	FMOVQ 0(R4), F9
-	FMOVD 16(R4), F10
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F10
 	ADD   R5, R4
 	FMOVD 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
@@ -14591,14 +12715,19 @@ linear136:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R6)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
+	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
+	FMOVQ F7, 16(R9)
 	B     done107
 
 fewer131:
@@ -14610,12 +12739,16 @@ fewer131:
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R5), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
+	FMOVQ 16(R7), F5
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded138
@@ -14635,10 +12768,12 @@ fewer131:
 
 several139:
 	FMOVQ 0(R4), F7
-	FMOVD 16(R4), F8
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F8
 	ADD   R5, R4
 	FMOVQ 0(R4), F9
-	FMOVD 16(R4), F10
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F10
 	ADD   R5, R4
 	FMOVQ 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
@@ -14668,7 +12803,8 @@ single140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold141:
 	FMOVQ 0(R4), F7
-	FMOVD 16(R4), F8
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F8
 	ADD   R5, R4
 	FMOVD 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
@@ -14709,12 +12845,16 @@ linear142:
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
+	FMOVQ F5, 16(R7)
 	B     done107
 
 fewer137:
@@ -14725,10 +12865,13 @@ fewer137:
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R5), F3
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded144
@@ -14747,10 +12890,12 @@ fewer137:
 
 several145:
 	FMOVQ 0(R4), F5
-	FMOVD 16(R4), F6
+	ADD   R0, R4, R8
+	FMOVQ 16(R8), F6
 	ADD   R5, R4
 	FMOVQ 0(R4), F7
-	FMOVD 16(R4), F8
+	ADD   R0, R4, R8
+	FMOVQ 16(R8), F8
 	ADD   R5, R4
 	FMOVQ 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
@@ -14774,7 +12919,8 @@ single146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold147:
 	FMOVQ 0(R4), F5
-	FMOVD 16(R4), F6
+	ADD   R0, R4, R8
+	FMOVQ 16(R8), F6
 	ADD   R5, R4
 	FMOVD 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
@@ -14806,10 +12952,13 @@ linear148:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R5)
 	B     done107
 
 fewer143:
@@ -14818,8 +12967,10 @@ fewer143:
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R3), F1
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
 	BLE   folded150
@@ -14837,10 +12988,12 @@ fewer143:
 
 several151:
 	FMOVQ 0(R4), F3
-	FMOVD 16(R4), F4
+	ADD   R0, R4, R7
+	FMOVQ 16(R7), F4
 	ADD   R5, R4
 	FMOVQ 0(R4), F5
-	FMOVD 16(R4), F6
+	ADD   R0, R4, R7
+	FMOVQ 16(R7), F6
 	ADD   R5, R4
 	FMOVQ 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
@@ -14858,7 +13011,8 @@ single152:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold153:
 	FMOVQ 0(R4), F3
-	FMOVD 16(R4), F4
+	ADD   R0, R4, R7
+	FMOVQ 16(R7), F4
 	ADD   R5, R4
 	FMOVD 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
@@ -14880,15 +13034,17 @@ folded150:
 
 linear154:
 	MOVD  c+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R3)
 	B     done107
 
 fewer149:
 done107:
 	RET
 
-full103:
+full104:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest156
@@ -16094,9 +14250,9 @@ fewer199:
 done157:
 	RET
 
-narrower104:
+narrower103:
 	CMP  $2, R0
-	BEQ  full205
+	BEQ  full206
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest208
@@ -17026,7 +15182,7 @@ fewer251:
 done209:
 	RET
 
-full205:
+full206:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest258

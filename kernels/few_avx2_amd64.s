@@ -3265,29 +3265,29 @@ linear17:
 	SUBQ    $0x08, BX
 
 last6:
+	CMPQ    BX, $0x09
+	JGE     wider18
+	CMPQ    BX, $0x08
+	JE      full19
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
 	LEAQ    mask<>+32(SB), DX
 	SUBQ    CX, DX
 	VMOVDQU (DX), Y0
-	CMPQ    BX, $0x09
-	JGE     wider18
-	CMPQ    BX, $0x08
-	JNE     partly19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none20
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS (CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS (CX)(DX*2), Y3
-	VMOVUPS (CX)(SI*1), Y4
-	JMP     ready21
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none20
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	LEAQ       (DX)(DX*2), SI
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VMASKMOVPS (CX)(SI*1), Y0, Y4
+	JMP        ready21
 
 none20:
 	VXORPS Y1, Y1, Y1
@@ -3313,7 +3313,7 @@ fold22:
 	VBROADCASTSS (CX)(DX*1), Y6
 	VBROADCASTSS (CX)(DX*2), Y7
 	VBROADCASTSS (CX)(R10*1), Y8
-	VMOVUPS      (DI), Y9
+	VMASKMOVPS   (DI), Y0, Y9
 	VFMADD231PS  Y5, Y9, Y1
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
@@ -3339,41 +3339,205 @@ folded23:
 	VMAXPS Y4, Y9, Y4
 
 linear24:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, (CX)(DX*2)
-	VMOVUPS Y4, (CX)(SI*1)
-	JMP     done7
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	LEAQ         (DX)(DX*2), SI
+	TESTQ        $0x00000004, BX
+	JZ           low26
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low27
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low28
+	VMOVSS       X1, 24(CX)
 
-partly19:
+low28:
+	JMP stored25
+
+low27:
+	TESTQ  $0x00000001, BX
+	JZ     low29
+	VMOVSS X1, 16(CX)
+
+low29:
+	JMP stored25
+
+low26:
+	TESTQ     $0x00000002, BX
+	JZ        low30
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low31
+	VMOVSS    X1, 8(CX)
+
+low31:
+	JMP stored25
+
+low30:
+	TESTQ  $0x00000001, BX
+	JZ     low32
+	VMOVSS X1, (CX)
+
+low32:
+stored25:
+	TESTQ        $0x00000004, BX
+	JZ           low34
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low35
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low36
+	VMOVSS       X2, 24(CX)(DX*1)
+
+low36:
+	JMP stored33
+
+low35:
+	TESTQ  $0x00000001, BX
+	JZ     low37
+	VMOVSS X2, 16(CX)(DX*1)
+
+low37:
+	JMP stored33
+
+low34:
+	TESTQ     $0x00000002, BX
+	JZ        low38
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low39
+	VMOVSS    X2, 8(CX)(DX*1)
+
+low39:
+	JMP stored33
+
+low38:
+	TESTQ  $0x00000001, BX
+	JZ     low40
+	VMOVSS X2, (CX)(DX*1)
+
+low40:
+stored33:
+	TESTQ        $0x00000004, BX
+	JZ           low42
+	VMOVUPS      X3, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, BX
+	JZ           low43
+	VMOVSD       X3, 16(CX)(DX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low44
+	VMOVSS       X3, 24(CX)(DX*2)
+
+low44:
+	JMP stored41
+
+low43:
+	TESTQ  $0x00000001, BX
+	JZ     low45
+	VMOVSS X3, 16(CX)(DX*2)
+
+low45:
+	JMP stored41
+
+low42:
+	TESTQ     $0x00000002, BX
+	JZ        low46
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low47
+	VMOVSS    X3, 8(CX)(DX*2)
+
+low47:
+	JMP stored41
+
+low46:
+	TESTQ  $0x00000001, BX
+	JZ     low48
+	VMOVSS X3, (CX)(DX*2)
+
+low48:
+stored41:
+	TESTQ        $0x00000004, BX
+	JZ           low50
+	VMOVUPS      X4, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, BX
+	JZ           low51
+	VMOVSD       X4, 16(CX)(SI*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low52
+	VMOVSS       X4, 24(CX)(SI*1)
+
+low52:
+	JMP stored49
+
+low51:
+	TESTQ  $0x00000001, BX
+	JZ     low53
+	VMOVSS X4, 16(CX)(SI*1)
+
+low53:
+	JMP stored49
+
+low50:
+	TESTQ     $0x00000002, BX
+	JZ        low54
+	VMOVSD    X4, (CX)(SI*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, BX
+	JZ        low55
+	VMOVSS    X4, 8(CX)(SI*1)
+
+low55:
+	JMP stored49
+
+low54:
+	TESTQ  $0x00000001, BX
+	JZ     low56
+	VMOVSS X4, (CX)(SI*1)
+
+low56:
+stored49:
+	JMP done7
+
+full19:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none25
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	LEAQ       (DX)(DX*2), SI
-	VMASKMOVPS (CX), Y0, Y1
-	VMASKMOVPS (CX)(DX*1), Y0, Y2
-	VMASKMOVPS (CX)(DX*2), Y0, Y3
-	VMASKMOVPS (CX)(SI*1), Y0, Y4
-	JMP        ready26
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none57
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(SI*1), Y3
+	JMP     ready58
 
-none25:
+none57:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 
-ready26:
+ready58:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded28
+	JLE   folded60
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3382,214 +3546,52 @@ ready26:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold27:
-	VBROADCASTSS (CX), Y5
-	VBROADCASTSS (CX)(DX*1), Y6
-	VBROADCASTSS (CX)(DX*2), Y7
-	VBROADCASTSS (CX)(R10*1), Y8
-	VMASKMOVPS   (DI), Y0, Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y4
+fold59:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VBROADCASTSS (CX)(DX*2), Y6
+	VBROADCASTSS (CX)(R10*1), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y5, Y8, Y1
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
+	JNZ          fold59
 
-folded28:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear29
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
+	JNE    linear61
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
 
-linear29:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	LEAQ         (DX)(DX*2), SI
-	TESTQ        $0x00000004, BX
-	JZ           low31
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low32
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low33
-	VMOVSS       X1, 24(CX)
-
-low33:
-	JMP stored30
-
-low32:
-	TESTQ  $0x00000001, BX
-	JZ     low34
-	VMOVSS X1, 16(CX)
-
-low34:
-	JMP stored30
-
-low31:
-	TESTQ     $0x00000002, BX
-	JZ        low35
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low36
-	VMOVSS    X1, 8(CX)
-
-low36:
-	JMP stored30
-
-low35:
-	TESTQ  $0x00000001, BX
-	JZ     low37
-	VMOVSS X1, (CX)
-
-low37:
-stored30:
-	TESTQ        $0x00000004, BX
-	JZ           low39
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low40
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low41
-	VMOVSS       X2, 24(CX)(DX*1)
-
-low41:
-	JMP stored38
-
-low40:
-	TESTQ  $0x00000001, BX
-	JZ     low42
-	VMOVSS X2, 16(CX)(DX*1)
-
-low42:
-	JMP stored38
-
-low39:
-	TESTQ     $0x00000002, BX
-	JZ        low43
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low44
-	VMOVSS    X2, 8(CX)(DX*1)
-
-low44:
-	JMP stored38
-
-low43:
-	TESTQ  $0x00000001, BX
-	JZ     low45
-	VMOVSS X2, (CX)(DX*1)
-
-low45:
-stored38:
-	TESTQ        $0x00000004, BX
-	JZ           low47
-	VMOVUPS      X3, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low48
-	VMOVSD       X3, 16(CX)(DX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low49
-	VMOVSS       X3, 24(CX)(DX*2)
-
-low49:
-	JMP stored46
-
-low48:
-	TESTQ  $0x00000001, BX
-	JZ     low50
-	VMOVSS X3, 16(CX)(DX*2)
-
-low50:
-	JMP stored46
-
-low47:
-	TESTQ     $0x00000002, BX
-	JZ        low51
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low52
-	VMOVSS    X3, 8(CX)(DX*2)
-
-low52:
-	JMP stored46
-
-low51:
-	TESTQ  $0x00000001, BX
-	JZ     low53
-	VMOVSS X3, (CX)(DX*2)
-
-low53:
-stored46:
-	TESTQ        $0x00000004, BX
-	JZ           low55
-	VMOVUPS      X4, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low56
-	VMOVSD       X4, 16(CX)(SI*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low57
-	VMOVSS       X4, 24(CX)(SI*1)
-
-low57:
-	JMP stored54
-
-low56:
-	TESTQ  $0x00000001, BX
-	JZ     low58
-	VMOVSS X4, 16(CX)(SI*1)
-
-low58:
-	JMP stored54
-
-low55:
-	TESTQ     $0x00000002, BX
-	JZ        low59
-	VMOVSD    X4, (CX)(SI*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low60
-	VMOVSS    X4, 8(CX)(SI*1)
-
-low60:
-	JMP stored54
-
-low59:
-	TESTQ  $0x00000001, BX
-	JZ     low61
-	VMOVSS X4, (CX)(SI*1)
-
-low61:
-stored54:
-	JMP done7
+linear61:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, (CX)(DX*1)
+	VMOVUPS Y2, (CX)(DX*2)
+	VMOVUPS Y3, (CX)(SI*1)
+	JMP     done7
 
 wider18:
-	CMPQ BX, $0x10
-	JNE  partly62
+	CMPQ   BX, $0x10
+	JE     full62
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -3598,17 +3600,21 @@ wider18:
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS (CX)(DX*1), Y3
-	VMOVUPS 32(CX)(DX*1), Y4
-	VMOVUPS (CX)(DX*2), Y5
-	VMOVUPS 32(CX)(DX*2), Y6
-	VMOVUPS (CX)(SI*1), Y7
-	VMOVUPS 32(CX)(SI*1), Y8
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(DI)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(DI)(DX*2), Y5
+	VMOVUPS (CX)(SI*1), Y6
+	VMOVUPS 32(DI)(R8*1), Y7
 	JMP     ready64
 
 none63:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -3616,7 +3622,6 @@ none63:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
 
 ready64:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -3632,20 +3637,20 @@ ready64:
 	ADDQ  AX, DI
 
 fold65:
-	VBROADCASTSS (CX), Y9
-	VBROADCASTSS (CX)(DX*1), Y10
-	VBROADCASTSS (CX)(DX*2), Y11
-	VBROADCASTSS (CX)(R10*1), Y12
-	VMOVUPS      (DI), Y13
-	VFMADD231PS  Y9, Y13, Y1
-	VFMADD231PS  Y10, Y13, Y3
-	VFMADD231PS  Y11, Y13, Y5
-	VFMADD231PS  Y12, Y13, Y7
-	VMOVUPS      32(DI), Y13
-	VFMADD231PS  Y9, Y13, Y2
-	VFMADD231PS  Y10, Y13, Y4
-	VFMADD231PS  Y11, Y13, Y6
-	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VBROADCASTSS (CX)(DX*2), Y10
+	VBROADCASTSS (CX)(R10*1), Y11
+	VMOVUPS      (DI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y2
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y6
+	VMOVUPS      32(DI)(BX*1), Y12
+	VFMADD231PS  Y8, Y12, Y1
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -3654,60 +3659,64 @@ fold65:
 folded66:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y13, Y13, Y13
-	VADDPS Y13, Y1, Y1
-	VADDPS Y13, Y2, Y2
-	VADDPS Y13, Y3, Y3
-	VADDPS Y13, Y4, Y4
-	VADDPS Y13, Y5, Y5
-	VADDPS Y13, Y6, Y6
-	VADDPS Y13, Y7, Y7
-	VADDPS Y13, Y8, Y8
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
 	JNE    linear67
-	VMAXPS Y1, Y13, Y1
-	VMAXPS Y2, Y13, Y2
-	VMAXPS Y3, Y13, Y3
-	VMAXPS Y4, Y13, Y4
-	VMAXPS Y5, Y13, Y5
-	VMAXPS Y6, Y13, Y6
-	VMAXPS Y7, Y13, Y7
-	VMAXPS Y8, Y13, Y8
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
 
 linear67:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, (CX)(DX*1)
-	VMOVUPS Y4, 32(CX)(DX*1)
-	VMOVUPS Y5, (CX)(DX*2)
-	VMOVUPS Y6, 32(CX)(DX*2)
-	VMOVUPS Y7, (CX)(SI*1)
-	VMOVUPS Y8, 32(CX)(SI*1)
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(DI)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(DI)(DX*2)
+	VMOVUPS Y6, (CX)(SI*1)
+	VMOVUPS Y7, 32(DI)(R8*1)
 	JMP     done7
 
-partly62:
+full62:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none68
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	LEAQ       (DX)(DX*2), SI
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS 32(CX), Y0, Y2
-	VMOVUPS    (CX)(DX*1), Y3
-	VMASKMOVPS 32(CX)(DX*1), Y0, Y4
-	VMOVUPS    (CX)(DX*2), Y5
-	VMASKMOVPS 32(CX)(DX*2), Y0, Y6
-	VMOVUPS    (CX)(SI*1), Y7
-	VMASKMOVPS 32(CX)(SI*1), Y0, Y8
-	JMP        ready69
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none68
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(CX)(DX*2), Y5
+	VMOVUPS (CX)(SI*1), Y6
+	VMOVUPS 32(CX)(SI*1), Y7
+	JMP     ready69
 
 none68:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -3715,7 +3724,6 @@ none68:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
 
 ready69:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -3731,20 +3739,20 @@ ready69:
 	ADDQ  AX, DI
 
 fold70:
-	VBROADCASTSS (CX), Y9
-	VBROADCASTSS (CX)(DX*1), Y10
-	VBROADCASTSS (CX)(DX*2), Y11
-	VBROADCASTSS (CX)(R10*1), Y12
-	VMOVUPS      (DI), Y13
-	VFMADD231PS  Y9, Y13, Y1
-	VFMADD231PS  Y10, Y13, Y3
-	VFMADD231PS  Y11, Y13, Y5
-	VFMADD231PS  Y12, Y13, Y7
-	VMASKMOVPS   32(DI), Y0, Y13
-	VFMADD231PS  Y9, Y13, Y2
-	VFMADD231PS  Y10, Y13, Y4
-	VFMADD231PS  Y11, Y13, Y6
-	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VBROADCASTSS (CX)(DX*2), Y10
+	VBROADCASTSS (CX)(R10*1), Y11
+	VMOVUPS      (DI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y2
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y6
+	VMOVUPS      32(DI), Y12
+	VFMADD231PS  Y8, Y12, Y1
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -3753,203 +3761,40 @@ fold70:
 folded71:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y13, Y13, Y13
-	VADDPS Y13, Y1, Y1
-	VADDPS Y13, Y2, Y2
-	VADDPS Y13, Y3, Y3
-	VADDPS Y13, Y4, Y4
-	VADDPS Y13, Y5, Y5
-	VADDPS Y13, Y6, Y6
-	VADDPS Y13, Y7, Y7
-	VADDPS Y13, Y8, Y8
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
 	JNE    linear72
-	VMAXPS Y1, Y13, Y1
-	VMAXPS Y2, Y13, Y2
-	VMAXPS Y3, Y13, Y3
-	VMAXPS Y4, Y13, Y4
-	VMAXPS Y5, Y13, Y5
-	VMAXPS Y6, Y13, Y6
-	VMAXPS Y7, Y13, Y7
-	VMAXPS Y8, Y13, Y8
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
 
 linear72:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	LEAQ         (DX)(DX*2), SI
-	VMOVUPS      Y1, (CX)
-	TESTQ        $0x00000004, BX
-	JZ           low74
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low75
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low76
-	VMOVSS       X2, 56(CX)
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(CX)(DX*2)
+	VMOVUPS Y6, (CX)(SI*1)
+	VMOVUPS Y7, 32(CX)(SI*1)
 
-low76:
-	JMP stored73
-
-low75:
-	TESTQ  $0x00000001, BX
-	JZ     low77
-	VMOVSS X2, 48(CX)
-
-low77:
-	JMP stored73
-
-low74:
-	TESTQ     $0x00000002, BX
-	JZ        low78
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low79
-	VMOVSS    X2, 40(CX)
-
-low79:
-	JMP stored73
-
-low78:
-	TESTQ  $0x00000001, BX
-	JZ     low80
-	VMOVSS X2, 32(CX)
-
-low80:
-stored73:
-	VMOVUPS      Y3, (CX)(DX*1)
-	TESTQ        $0x00000004, BX
-	JZ           low82
-	VMOVUPS      X4, 32(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low83
-	VMOVSD       X4, 48(CX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low84
-	VMOVSS       X4, 56(CX)(DX*1)
-
-low84:
-	JMP stored81
-
-low83:
-	TESTQ  $0x00000001, BX
-	JZ     low85
-	VMOVSS X4, 48(CX)(DX*1)
-
-low85:
-	JMP stored81
-
-low82:
-	TESTQ     $0x00000002, BX
-	JZ        low86
-	VMOVSD    X4, 32(CX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low87
-	VMOVSS    X4, 40(CX)(DX*1)
-
-low87:
-	JMP stored81
-
-low86:
-	TESTQ  $0x00000001, BX
-	JZ     low88
-	VMOVSS X4, 32(CX)(DX*1)
-
-low88:
-stored81:
-	VMOVUPS      Y5, (CX)(DX*2)
-	TESTQ        $0x00000004, BX
-	JZ           low90
-	VMOVUPS      X6, 32(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, BX
-	JZ           low91
-	VMOVSD       X6, 48(CX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low92
-	VMOVSS       X6, 56(CX)(DX*2)
-
-low92:
-	JMP stored89
-
-low91:
-	TESTQ  $0x00000001, BX
-	JZ     low93
-	VMOVSS X6, 48(CX)(DX*2)
-
-low93:
-	JMP stored89
-
-low90:
-	TESTQ     $0x00000002, BX
-	JZ        low94
-	VMOVSD    X6, 32(CX)(DX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, BX
-	JZ        low95
-	VMOVSS    X6, 40(CX)(DX*2)
-
-low95:
-	JMP stored89
-
-low94:
-	TESTQ  $0x00000001, BX
-	JZ     low96
-	VMOVSS X6, 32(CX)(DX*2)
-
-low96:
-stored89:
-	VMOVUPS      Y7, (CX)(SI*1)
-	TESTQ        $0x00000004, BX
-	JZ           low98
-	VMOVUPS      X8, 32(CX)(SI*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, BX
-	JZ           low99
-	VMOVSD       X8, 48(CX)(SI*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low100
-	VMOVSS       X8, 56(CX)(SI*1)
-
-low100:
-	JMP stored97
-
-low99:
-	TESTQ  $0x00000001, BX
-	JZ     low101
-	VMOVSS X8, 48(CX)(SI*1)
-
-low101:
-	JMP stored97
-
-low98:
-	TESTQ     $0x00000002, BX
-	JZ        low102
-	VMOVSD    X8, 32(CX)(SI*1)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low103
-	VMOVSS    X8, 40(CX)(SI*1)
-
-low103:
-	JMP stored97
-
-low102:
-	TESTQ  $0x00000001, BX
-	JZ     low104
-	VMOVSS X8, 32(CX)(SI*1)
-
-low104:
-stored97:
 done7:
 	MOVQ   c+0(FP), AX
 	MOVQ   ldc+8(FP), BX
@@ -3974,19 +3819,19 @@ done7:
 
 rest2:
 	CMPQ AX, $0x03
-	JNE  fewer105
+	JNE  fewer73
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more106:
+more74:
 	CMPQ BX, $0x18
-	JLT  fewer107
+	JLT  fewer75
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none110
+	JE      none78
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -3995,9 +3840,9 @@ more106:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready111
+	JMP     ready79
 
-none110:
+none78:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4005,11 +3850,11 @@ none110:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready111:
+ready79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded113
+	JLE   folded81
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4017,7 +3862,7 @@ ready111:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold112:
+fold80:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -4032,9 +3877,9 @@ fold112:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold112
+	JNZ          fold80
 
-folded113:
+folded81:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -4045,7 +3890,7 @@ folded113:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear114
+	JNE    linear82
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -4053,7 +3898,7 @@ folded113:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear114:
+linear82:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4065,33 +3910,33 @@ linear114:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
-	JMP     more106
+	JMP     more74
 
-fewer107:
+fewer75:
 	CMPQ BX, $0x10
-	JLE  last108
+	JLE  last76
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none115
+	JE      none83
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready116
+	JMP     ready84
 
-none115:
+none83:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready116:
+ready84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded118
+	JLE   folded86
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4099,7 +3944,7 @@ ready116:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold117:
+fold85:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VBROADCASTSS (CX)(DX*2), Y5
@@ -4110,9 +3955,9 @@ fold117:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold117
+	JNZ          fold85
 
-folded118:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -4120,12 +3965,12 @@ folded118:
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear119
+	JNE    linear87
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 
-linear119:
+linear87:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4135,103 +3980,39 @@ linear119:
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, BX
 
-last108:
+last76:
+	CMPQ    BX, $0x09
+	JGE     wider88
+	CMPQ    BX, $0x08
+	JE      full89
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
 	LEAQ    mask<>+32(SB), DX
 	SUBQ    CX, DX
 	VMOVDQU (DX), Y0
-	CMPQ    BX, $0x09
-	JGE     wider120
-	CMPQ    BX, $0x08
-	JNE     partly121
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none122
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS (CX)(DX*2), Y3
-	JMP     ready123
-
-none122:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready123:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded125
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold124:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VBROADCASTSS (CX)(DX*2), Y6
-	VMOVUPS      (DI), Y7
-	VFMADD231PS  Y4, Y7, Y1
-	VFMADD231PS  Y5, Y7, Y2
-	VFMADD231PS  Y6, Y7, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold124
-
-folded125:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear126
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-
-linear126:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, (CX)(DX*2)
-	JMP     done109
-
-partly121:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none127
+	JE         none90
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
-	JMP        ready128
+	JMP        ready91
 
-none127:
+none90:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready128:
+ready91:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded130
+	JLE   folded93
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4239,7 +4020,7 @@ ready128:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold129:
+fold92:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -4250,9 +4031,9 @@ fold129:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold129
+	JNZ          fold92
 
-folded130:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -4260,174 +4041,242 @@ folded130:
 	VADDPS Y7, Y2, Y2
 	VADDPS Y7, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear131
+	JNE    linear94
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
 
-linear131:
+linear94:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000004, BX
-	JZ           low133
+	JZ           low96
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low134
+	JZ           low97
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low135
+	JZ           low98
 	VMOVSS       X1, 24(CX)
 
-low135:
-	JMP stored132
+low98:
+	JMP stored95
 
-low134:
+low97:
 	TESTQ  $0x00000001, BX
-	JZ     low136
+	JZ     low99
 	VMOVSS X1, 16(CX)
 
-low136:
-	JMP stored132
+low99:
+	JMP stored95
 
-low133:
+low96:
 	TESTQ     $0x00000002, BX
-	JZ        low137
+	JZ        low100
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low138
+	JZ        low101
 	VMOVSS    X1, 8(CX)
 
-low138:
-	JMP stored132
+low101:
+	JMP stored95
 
-low137:
+low100:
 	TESTQ  $0x00000001, BX
-	JZ     low139
+	JZ     low102
 	VMOVSS X1, (CX)
 
-low139:
-stored132:
+low102:
+stored95:
 	TESTQ        $0x00000004, BX
-	JZ           low141
+	JZ           low104
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low142
+	JZ           low105
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low143
+	JZ           low106
 	VMOVSS       X2, 24(CX)(DX*1)
 
-low143:
-	JMP stored140
+low106:
+	JMP stored103
 
-low142:
+low105:
 	TESTQ  $0x00000001, BX
-	JZ     low144
+	JZ     low107
 	VMOVSS X2, 16(CX)(DX*1)
 
-low144:
-	JMP stored140
+low107:
+	JMP stored103
 
-low141:
+low104:
 	TESTQ     $0x00000002, BX
-	JZ        low145
+	JZ        low108
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low146
+	JZ        low109
 	VMOVSS    X2, 8(CX)(DX*1)
 
-low146:
-	JMP stored140
+low109:
+	JMP stored103
 
-low145:
+low108:
 	TESTQ  $0x00000001, BX
-	JZ     low147
+	JZ     low110
 	VMOVSS X2, (CX)(DX*1)
 
-low147:
-stored140:
+low110:
+stored103:
 	TESTQ        $0x00000004, BX
-	JZ           low149
+	JZ           low112
 	VMOVUPS      X3, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, BX
-	JZ           low150
+	JZ           low113
 	VMOVSD       X3, 16(CX)(DX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low151
+	JZ           low114
 	VMOVSS       X3, 24(CX)(DX*2)
 
-low151:
-	JMP stored148
+low114:
+	JMP stored111
 
-low150:
+low113:
 	TESTQ  $0x00000001, BX
-	JZ     low152
+	JZ     low115
 	VMOVSS X3, 16(CX)(DX*2)
 
-low152:
-	JMP stored148
+low115:
+	JMP stored111
 
-low149:
+low112:
 	TESTQ     $0x00000002, BX
-	JZ        low153
+	JZ        low116
 	VMOVSD    X3, (CX)(DX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, BX
-	JZ        low154
+	JZ        low117
 	VMOVSS    X3, 8(CX)(DX*2)
 
-low154:
-	JMP stored148
+low117:
+	JMP stored111
 
-low153:
+low116:
 	TESTQ  $0x00000001, BX
-	JZ     low155
+	JZ     low118
 	VMOVSS X3, (CX)(DX*2)
 
-low155:
-stored148:
-	JMP done109
+low118:
+stored111:
+	JMP done77
 
-wider120:
-	CMPQ BX, $0x10
-	JNE  partly156
+full89:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none119
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	JMP     ready120
+
+none119:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready120:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded122
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold121:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VBROADCASTSS (CX)(DX*2), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold121
+
+folded122:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear123
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+
+linear123:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, (CX)(DX*1)
+	VMOVUPS Y2, (CX)(DX*2)
+	JMP     done77
+
+wider88:
+	CMPQ   BX, $0x10
+	JE     full124
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none157
+	JE      none125
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS (CX)(DX*1), Y3
-	VMOVUPS 32(CX)(DX*1), Y4
-	VMOVUPS (CX)(DX*2), Y5
-	VMOVUPS 32(CX)(DX*2), Y6
-	JMP     ready158
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(SI)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(SI)(DX*2), Y5
+	JMP     ready126
 
-none157:
+none125:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
 
-ready158:
+ready126:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded160
+	JLE   folded128
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4435,82 +4284,84 @@ ready158:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold159:
-	VBROADCASTSS (CX), Y7
-	VBROADCASTSS (CX)(DX*1), Y8
-	VBROADCASTSS (CX)(DX*2), Y9
-	VMOVUPS      (DI), Y10
-	VFMADD231PS  Y7, Y10, Y1
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      32(DI), Y10
-	VFMADD231PS  Y7, Y10, Y2
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y6
+fold127:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VBROADCASTSS (CX)(DX*2), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      32(DI)(BX*1), Y9
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold159
+	JNZ          fold127
 
-folded160:
+folded128:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear161
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
+	JNE    linear129
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
 
-linear161:
+linear129:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, (CX)(DX*1)
-	VMOVUPS Y4, 32(CX)(DX*1)
-	VMOVUPS Y5, (CX)(DX*2)
-	VMOVUPS Y6, 32(CX)(DX*2)
-	JMP     done109
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(SI)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(SI)(DX*2)
+	JMP     done77
 
-partly156:
+full124:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none162
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS 32(CX), Y0, Y2
-	VMOVUPS    (CX)(DX*1), Y3
-	VMASKMOVPS 32(CX)(DX*1), Y0, Y4
-	VMOVUPS    (CX)(DX*2), Y5
-	VMASKMOVPS 32(CX)(DX*2), Y0, Y6
-	JMP        ready163
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none130
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(CX)(DX*2), Y5
+	JMP     ready131
 
-none162:
+none130:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
 
-ready163:
+ready131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded165
+	JLE   folded133
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4518,193 +4369,71 @@ ready163:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold164:
-	VBROADCASTSS (CX), Y7
-	VBROADCASTSS (CX)(DX*1), Y8
-	VBROADCASTSS (CX)(DX*2), Y9
-	VMOVUPS      (DI), Y10
-	VFMADD231PS  Y7, Y10, Y1
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y5
-	VMASKMOVPS   32(DI), Y0, Y10
-	VFMADD231PS  Y7, Y10, Y2
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y6
+fold132:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VBROADCASTSS (CX)(DX*2), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold164
+	JNZ          fold132
 
-folded165:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear166
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
+	JNE    linear134
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
 
-linear166:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	TESTQ        $0x00000004, BX
-	JZ           low168
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low169
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low170
-	VMOVSS       X2, 56(CX)
+linear134:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(CX)(DX*2)
 
-low170:
-	JMP stored167
-
-low169:
-	TESTQ  $0x00000001, BX
-	JZ     low171
-	VMOVSS X2, 48(CX)
-
-low171:
-	JMP stored167
-
-low168:
-	TESTQ     $0x00000002, BX
-	JZ        low172
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low173
-	VMOVSS    X2, 40(CX)
-
-low173:
-	JMP stored167
-
-low172:
-	TESTQ  $0x00000001, BX
-	JZ     low174
-	VMOVSS X2, 32(CX)
-
-low174:
-stored167:
-	VMOVUPS      Y3, (CX)(DX*1)
-	TESTQ        $0x00000004, BX
-	JZ           low176
-	VMOVUPS      X4, 32(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low177
-	VMOVSD       X4, 48(CX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low178
-	VMOVSS       X4, 56(CX)(DX*1)
-
-low178:
-	JMP stored175
-
-low177:
-	TESTQ  $0x00000001, BX
-	JZ     low179
-	VMOVSS X4, 48(CX)(DX*1)
-
-low179:
-	JMP stored175
-
-low176:
-	TESTQ     $0x00000002, BX
-	JZ        low180
-	VMOVSD    X4, 32(CX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low181
-	VMOVSS    X4, 40(CX)(DX*1)
-
-low181:
-	JMP stored175
-
-low180:
-	TESTQ  $0x00000001, BX
-	JZ     low182
-	VMOVSS X4, 32(CX)(DX*1)
-
-low182:
-stored175:
-	VMOVUPS      Y5, (CX)(DX*2)
-	TESTQ        $0x00000004, BX
-	JZ           low184
-	VMOVUPS      X6, 32(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, BX
-	JZ           low185
-	VMOVSD       X6, 48(CX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low186
-	VMOVSS       X6, 56(CX)(DX*2)
-
-low186:
-	JMP stored183
-
-low185:
-	TESTQ  $0x00000001, BX
-	JZ     low187
-	VMOVSS X6, 48(CX)(DX*2)
-
-low187:
-	JMP stored183
-
-low184:
-	TESTQ     $0x00000002, BX
-	JZ        low188
-	VMOVSD    X6, 32(CX)(DX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, BX
-	JZ        low189
-	VMOVSS    X6, 40(CX)(DX*2)
-
-low189:
-	JMP stored183
-
-low188:
-	TESTQ  $0x00000001, BX
-	JZ     low190
-	VMOVSS X6, 32(CX)(DX*2)
-
-low190:
-stored183:
-done109:
+done77:
 	JMP done3
 
-fewer105:
+fewer73:
 	CMPQ AX, $0x02
-	JNE  fewer191
+	JNE  fewer135
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more192:
+more136:
 	CMPQ BX, $0x30
-	JLT  fewer193
+	JLT  fewer137
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none196
+	JE      none140
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -4715,9 +4444,9 @@ more192:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready197
+	JMP     ready141
 
-none196:
+none140:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4727,11 +4456,11 @@ none196:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready197:
+ready141:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded199
+	JLE   folded143
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4739,7 +4468,7 @@ ready197:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold198:
+fold142:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -4757,9 +4486,9 @@ fold198:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold198
+	JNZ          fold142
 
-folded199:
+folded143:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -4772,7 +4501,7 @@ folded199:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear200
+	JNE    linear144
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -4782,7 +4511,7 @@ folded199:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear200:
+linear144:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4796,35 +4525,35 @@ linear200:
 	VMOVUPS Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
-	JMP     more192
+	JMP     more136
 
-fewer193:
+fewer137:
 	CMPQ BX, $0x20
-	JLE  last194
+	JLE  last138
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none201
+	JE      none145
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready202
+	JMP     ready146
 
-none201:
+none145:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready202:
+ready146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded204
+	JLE   folded148
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4832,7 +4561,7 @@ ready202:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold203:
+fold147:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -4844,9 +4573,9 @@ fold203:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold203
+	JNZ          fold147
 
-folded204:
+folded148:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -4855,13 +4584,13 @@ folded204:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear205
+	JNE    linear149
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear205:
+linear149:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4872,96 +4601,39 @@ linear205:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
 
-last194:
+last138:
+	CMPQ    BX, $0x11
+	JGE     wider150
+	CMPQ    BX, $0x09
+	JGE     wider151
+	CMPQ    BX, $0x08
+	JE      full152
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
 	LEAQ    mask<>+32(SB), DX
 	SUBQ    CX, DX
 	VMOVDQU (DX), Y0
-	CMPQ    BX, $0x11
-	JGE     wider206
-	CMPQ    BX, $0x09
-	JGE     wider207
-	CMPQ    BX, $0x08
-	JNE     partly208
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none209
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	JMP     ready210
-
-none209:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready210:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded212
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold211:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VMOVUPS      (DI), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VFMADD231PS  Y4, Y5, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold211
-
-folded212:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear213
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-
-linear213:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	JMP     done195
-
-partly208:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none214
+	JE         none153
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
-	JMP        ready215
+	JMP        ready154
 
-none214:
+none153:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready215:
+ready154:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded217
+	JLE   folded156
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4969,7 +4641,7 @@ ready215:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold216:
+fold155:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VMASKMOVPS   (DI), Y0, Y5
@@ -4978,136 +4650,197 @@ fold216:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold216
+	JNZ          fold155
 
-folded217:
+folded156:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear218
+	JNE    linear157
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 
-linear218:
+linear157:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000004, BX
-	JZ           low220
+	JZ           low159
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low221
+	JZ           low160
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low222
+	JZ           low161
 	VMOVSS       X1, 24(CX)
 
-low222:
-	JMP stored219
+low161:
+	JMP stored158
 
-low221:
+low160:
 	TESTQ  $0x00000001, BX
-	JZ     low223
+	JZ     low162
 	VMOVSS X1, 16(CX)
 
-low223:
-	JMP stored219
+low162:
+	JMP stored158
 
-low220:
+low159:
 	TESTQ     $0x00000002, BX
-	JZ        low224
+	JZ        low163
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low225
+	JZ        low164
 	VMOVSS    X1, 8(CX)
 
-low225:
-	JMP stored219
+low164:
+	JMP stored158
 
-low224:
+low163:
 	TESTQ  $0x00000001, BX
-	JZ     low226
+	JZ     low165
 	VMOVSS X1, (CX)
 
-low226:
-stored219:
+low165:
+stored158:
 	TESTQ        $0x00000004, BX
-	JZ           low228
+	JZ           low167
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low229
+	JZ           low168
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low230
+	JZ           low169
 	VMOVSS       X2, 24(CX)(DX*1)
 
-low230:
-	JMP stored227
+low169:
+	JMP stored166
 
-low229:
+low168:
 	TESTQ  $0x00000001, BX
-	JZ     low231
+	JZ     low170
 	VMOVSS X2, 16(CX)(DX*1)
 
-low231:
-	JMP stored227
+low170:
+	JMP stored166
 
-low228:
+low167:
 	TESTQ     $0x00000002, BX
-	JZ        low232
+	JZ        low171
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low233
+	JZ        low172
 	VMOVSS    X2, 8(CX)(DX*1)
 
-low233:
-	JMP stored227
+low172:
+	JMP stored166
 
-low232:
+low171:
 	TESTQ  $0x00000001, BX
-	JZ     low234
+	JZ     low173
 	VMOVSS X2, (CX)(DX*1)
 
-low234:
-stored227:
-	JMP done195
+low173:
+stored166:
+	JMP done139
 
-wider207:
-	CMPQ BX, $0x10
-	JNE  partly235
+full152:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none174
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	JMP     ready175
+
+none174:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready175:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded177
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold176:
+	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (CX)(DX*1), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold176
+
+folded177:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear178
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+
+linear178:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, (CX)(DX*1)
+	JMP     done139
+
+wider151:
+	CMPQ   BX, $0x10
+	JE     full179
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none236
+	JE      none180
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS (CX)(DX*1), Y3
-	VMOVUPS 32(CX)(DX*1), Y4
-	JMP     ready237
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(SI)(DX*1), Y3
+	JMP     ready181
 
-none236:
+none180:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 
-ready237:
+ready181:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded239
+	JLE   folded183
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5115,69 +4848,71 @@ ready237:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold238:
-	VBROADCASTSS (CX), Y5
-	VBROADCASTSS (CX)(DX*1), Y6
-	VMOVUPS      (DI), Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      32(DI), Y7
-	VFMADD231PS  Y5, Y7, Y2
-	VFMADD231PS  Y6, Y7, Y4
+fold182:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      32(DI)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold238
+	JNZ          fold182
 
-folded239:
+folded183:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear240
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
+	JNE    linear184
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
 
-linear240:
+linear184:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, (CX)(DX*1)
-	VMOVUPS Y4, 32(CX)(DX*1)
-	JMP     done195
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(SI)(DX*1)
+	JMP     done139
 
-partly235:
+full179:
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none241
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS 32(CX), Y0, Y2
-	VMOVUPS    (CX)(DX*1), Y3
-	VMASKMOVPS 32(CX)(DX*1), Y0, Y4
-	JMP        ready242
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none185
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
+	JMP     ready186
 
-none241:
+none185:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 
-ready242:
+ready186:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded244
+	JLE   folded188
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5185,160 +4920,261 @@ ready242:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold243:
-	VBROADCASTSS (CX), Y5
-	VBROADCASTSS (CX)(DX*1), Y6
-	VMOVUPS      (DI), Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VFMADD231PS  Y6, Y7, Y3
-	VMASKMOVPS   32(DI), Y0, Y7
-	VFMADD231PS  Y5, Y7, Y2
-	VFMADD231PS  Y6, Y7, Y4
+fold187:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      32(DI), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold243
+	JNZ          fold187
 
-folded244:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear245
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
+	JNE    linear189
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
 
-linear245:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	TESTQ        $0x00000004, BX
-	JZ           low247
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low248
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low249
-	VMOVSS       X2, 56(CX)
+linear189:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	JMP     done139
 
-low249:
-	JMP stored246
-
-low248:
-	TESTQ  $0x00000001, BX
-	JZ     low250
-	VMOVSS X2, 48(CX)
-
-low250:
-	JMP stored246
-
-low247:
-	TESTQ     $0x00000002, BX
-	JZ        low251
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low252
-	VMOVSS    X2, 40(CX)
-
-low252:
-	JMP stored246
-
-low251:
-	TESTQ  $0x00000001, BX
-	JZ     low253
-	VMOVSS X2, 32(CX)
-
-low253:
-stored246:
-	VMOVUPS      Y3, (CX)(DX*1)
-	TESTQ        $0x00000004, BX
-	JZ           low255
-	VMOVUPS      X4, 32(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low256
-	VMOVSD       X4, 48(CX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low257
-	VMOVSS       X4, 56(CX)(DX*1)
-
-low257:
-	JMP stored254
-
-low256:
-	TESTQ  $0x00000001, BX
-	JZ     low258
-	VMOVSS X4, 48(CX)(DX*1)
-
-low258:
-	JMP stored254
-
-low255:
-	TESTQ     $0x00000002, BX
-	JZ        low259
-	VMOVSD    X4, 32(CX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low260
-	VMOVSS    X4, 40(CX)(DX*1)
-
-low260:
-	JMP stored254
-
-low259:
-	TESTQ  $0x00000001, BX
-	JZ     low261
-	VMOVSS X4, 32(CX)(DX*1)
-
-low261:
-stored254:
-	JMP done195
-
-wider206:
-	CMPQ BX, $0x19
-	JGE  wider262
-	CMPQ BX, $0x18
-	JNE  partly263
+wider150:
+	CMPQ   BX, $0x19
+	JGE    wider190
+	CMPQ   BX, $0x18
+	JE     full191
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none264
+	JE      none192
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 64(CX), Y3
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS (CX)(DX*1), Y3
+	VMOVUPS 32(CX)(DX*1), Y4
+	VMOVUPS 64(SI)(DX*1), Y5
+	JMP     ready193
+
+none192:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready193:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded195
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold194:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y3
+	VMOVUPS      32(DI), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      64(DI)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold194
+
+folded195:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear196
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+
+linear196:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(SI)
+	VMOVUPS Y3, (CX)(DX*1)
+	VMOVUPS Y4, 32(CX)(DX*1)
+	VMOVUPS Y5, 64(SI)(DX*1)
+	JMP     done139
+
+full191:
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none197
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS (CX)(DX*1), Y3
+	VMOVUPS 32(CX)(DX*1), Y4
+	VMOVUPS 64(CX)(DX*1), Y5
+	JMP     ready198
+
+none197:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready198:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded200
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold199:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y3
+	VMOVUPS      32(DI), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      64(DI), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold199
+
+folded200:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear201
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+
+linear201:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, (CX)(DX*1)
+	VMOVUPS Y4, 32(CX)(DX*1)
+	VMOVUPS Y5, 64(CX)(DX*1)
+	JMP     done139
+
+wider190:
+	CMPQ   BX, $0x20
+	JE     full202
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none203
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(SI), Y3
 	VMOVUPS (CX)(DX*1), Y4
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
-	JMP     ready265
+	VMOVUPS 96(SI)(DX*1), Y7
+	JMP     ready204
 
-none264:
+none203:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
 
-ready265:
+ready204:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded267
+	JLE   folded206
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5346,240 +5182,84 @@ ready265:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold266:
-	VBROADCASTSS (CX), Y7
-	VBROADCASTSS (CX)(DX*1), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y7, Y9, Y1
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      64(DI), Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y6
+fold205:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VMOVUPS      (DI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y4
+	VMOVUPS      32(DI), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      64(DI), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y6
+	VMOVUPS      96(DI)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold266
+	JNZ          fold205
 
-folded267:
+folded206:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear268
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
+	JNE    linear207
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
 
-linear268:
+linear207:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, 64(CX)
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(SI)
 	VMOVUPS Y4, (CX)(DX*1)
 	VMOVUPS Y5, 32(CX)(DX*1)
 	VMOVUPS Y6, 64(CX)(DX*1)
-	JMP     done195
+	VMOVUPS Y7, 96(SI)(DX*1)
+	JMP     done139
 
-partly263:
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none269
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMOVUPS    32(CX), Y2
-	VMASKMOVPS 64(CX), Y0, Y3
-	VMOVUPS    (CX)(DX*1), Y4
-	VMOVUPS    32(CX)(DX*1), Y5
-	VMASKMOVPS 64(CX)(DX*1), Y0, Y6
-	JMP        ready270
-
-none269:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-
-ready270:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded272
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold271:
-	VBROADCASTSS (CX), Y7
-	VBROADCASTSS (CX)(DX*1), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y7, Y9, Y1
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y5
-	VMASKMOVPS   64(DI), Y0, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y6
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold271
-
-folded272:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	CMPQ   CX, $0x01
-	JNE    linear273
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-
-linear273:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	VMOVUPS      Y2, 32(CX)
-	TESTQ        $0x00000004, BX
-	JZ           low275
-	VMOVUPS      X3, 64(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low276
-	VMOVSD       X3, 80(CX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low277
-	VMOVSS       X3, 88(CX)
-
-low277:
-	JMP stored274
-
-low276:
-	TESTQ  $0x00000001, BX
-	JZ     low278
-	VMOVSS X3, 80(CX)
-
-low278:
-	JMP stored274
-
-low275:
-	TESTQ     $0x00000002, BX
-	JZ        low279
-	VMOVSD    X3, 64(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low280
-	VMOVSS    X3, 72(CX)
-
-low280:
-	JMP stored274
-
-low279:
-	TESTQ  $0x00000001, BX
-	JZ     low281
-	VMOVSS X3, 64(CX)
-
-low281:
-stored274:
-	VMOVUPS      Y4, (CX)(DX*1)
-	VMOVUPS      Y5, 32(CX)(DX*1)
-	TESTQ        $0x00000004, BX
-	JZ           low283
-	VMOVUPS      X6, 64(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, BX
-	JZ           low284
-	VMOVSD       X6, 80(CX)(DX*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low285
-	VMOVSS       X6, 88(CX)(DX*1)
-
-low285:
-	JMP stored282
-
-low284:
-	TESTQ  $0x00000001, BX
-	JZ     low286
-	VMOVSS X6, 80(CX)(DX*1)
-
-low286:
-	JMP stored282
-
-low283:
-	TESTQ     $0x00000002, BX
-	JZ        low287
-	VMOVSD    X6, 64(CX)(DX*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, BX
-	JZ        low288
-	VMOVSS    X6, 72(CX)(DX*1)
-
-low288:
-	JMP stored282
-
-low287:
-	TESTQ  $0x00000001, BX
-	JZ     low289
-	VMOVSS X6, 64(CX)(DX*1)
-
-low289:
-stored282:
-	JMP done195
-
-wider262:
-	CMPQ BX, $0x20
-	JNE  partly290
-
+full202:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none291
+	JE      none208
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 64(CX), Y3
-	VMOVUPS 96(CX), Y4
-	VMOVUPS (CX)(DX*1), Y5
-	VMOVUPS 32(CX)(DX*1), Y6
-	VMOVUPS 64(CX)(DX*1), Y7
-	VMOVUPS 96(CX)(DX*1), Y8
-	JMP     ready292
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS (CX)(DX*1), Y4
+	VMOVUPS 32(CX)(DX*1), Y5
+	VMOVUPS 64(CX)(DX*1), Y6
+	VMOVUPS 96(CX)(DX*1), Y7
+	JMP     ready209
 
-none291:
+none208:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -5587,13 +5267,12 @@ none291:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
 
-ready292:
+ready209:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded294
+	JLE   folded211
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5601,257 +5280,80 @@ ready292:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold293:
-	VBROADCASTSS (CX), Y9
-	VBROADCASTSS (CX)(DX*1), Y10
-	VMOVUPS      (DI), Y11
-	VFMADD231PS  Y9, Y11, Y1
-	VFMADD231PS  Y10, Y11, Y5
-	VMOVUPS      32(DI), Y11
-	VFMADD231PS  Y9, Y11, Y2
-	VFMADD231PS  Y10, Y11, Y6
-	VMOVUPS      64(DI), Y11
-	VFMADD231PS  Y9, Y11, Y3
-	VFMADD231PS  Y10, Y11, Y7
-	VMOVUPS      96(DI), Y11
-	VFMADD231PS  Y9, Y11, Y4
-	VFMADD231PS  Y10, Y11, Y8
+fold210:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VMOVUPS      (DI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y4
+	VMOVUPS      32(DI), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      64(DI), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y6
+	VMOVUPS      96(DI), Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold293
+	JNZ          fold210
 
-folded294:
+folded211:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y11, Y11, Y11
-	VADDPS Y11, Y1, Y1
-	VADDPS Y11, Y2, Y2
-	VADDPS Y11, Y3, Y3
-	VADDPS Y11, Y4, Y4
-	VADDPS Y11, Y5, Y5
-	VADDPS Y11, Y6, Y6
-	VADDPS Y11, Y7, Y7
-	VADDPS Y11, Y8, Y8
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear295
-	VMAXPS Y1, Y11, Y1
-	VMAXPS Y2, Y11, Y2
-	VMAXPS Y3, Y11, Y3
-	VMAXPS Y4, Y11, Y4
-	VMAXPS Y5, Y11, Y5
-	VMAXPS Y6, Y11, Y6
-	VMAXPS Y7, Y11, Y7
-	VMAXPS Y8, Y11, Y8
+	JNE    linear212
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
 
-linear295:
+linear212:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, 64(CX)
-	VMOVUPS Y4, 96(CX)
-	VMOVUPS Y5, (CX)(DX*1)
-	VMOVUPS Y6, 32(CX)(DX*1)
-	VMOVUPS Y7, 64(CX)(DX*1)
-	VMOVUPS Y8, 96(CX)(DX*1)
-	JMP     done195
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, (CX)(DX*1)
+	VMOVUPS Y5, 32(CX)(DX*1)
+	VMOVUPS Y6, 64(CX)(DX*1)
+	VMOVUPS Y7, 96(CX)(DX*1)
 
-partly290:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none296
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMOVUPS    32(CX), Y2
-	VMOVUPS    64(CX), Y3
-	VMASKMOVPS 96(CX), Y0, Y4
-	VMOVUPS    (CX)(DX*1), Y5
-	VMOVUPS    32(CX)(DX*1), Y6
-	VMOVUPS    64(CX)(DX*1), Y7
-	VMASKMOVPS 96(CX)(DX*1), Y0, Y8
-	JMP        ready297
-
-none296:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-
-ready297:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded299
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold298:
-	VBROADCASTSS (CX), Y9
-	VBROADCASTSS (CX)(DX*1), Y10
-	VMOVUPS      (DI), Y11
-	VFMADD231PS  Y9, Y11, Y1
-	VFMADD231PS  Y10, Y11, Y5
-	VMOVUPS      32(DI), Y11
-	VFMADD231PS  Y9, Y11, Y2
-	VFMADD231PS  Y10, Y11, Y6
-	VMOVUPS      64(DI), Y11
-	VFMADD231PS  Y9, Y11, Y3
-	VFMADD231PS  Y10, Y11, Y7
-	VMASKMOVPS   96(DI), Y0, Y11
-	VFMADD231PS  Y9, Y11, Y4
-	VFMADD231PS  Y10, Y11, Y8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold298
-
-folded299:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y11, Y11, Y11
-	VADDPS Y11, Y1, Y1
-	VADDPS Y11, Y2, Y2
-	VADDPS Y11, Y3, Y3
-	VADDPS Y11, Y4, Y4
-	VADDPS Y11, Y5, Y5
-	VADDPS Y11, Y6, Y6
-	VADDPS Y11, Y7, Y7
-	VADDPS Y11, Y8, Y8
-	CMPQ   CX, $0x01
-	JNE    linear300
-	VMAXPS Y1, Y11, Y1
-	VMAXPS Y2, Y11, Y2
-	VMAXPS Y3, Y11, Y3
-	VMAXPS Y4, Y11, Y4
-	VMAXPS Y5, Y11, Y5
-	VMAXPS Y6, Y11, Y6
-	VMAXPS Y7, Y11, Y7
-	VMAXPS Y8, Y11, Y8
-
-linear300:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	VMOVUPS      Y2, 32(CX)
-	VMOVUPS      Y3, 64(CX)
-	TESTQ        $0x00000004, BX
-	JZ           low302
-	VMOVUPS      X4, 96(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low303
-	VMOVSD       X4, 112(CX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low304
-	VMOVSS       X4, 120(CX)
-
-low304:
-	JMP stored301
-
-low303:
-	TESTQ  $0x00000001, BX
-	JZ     low305
-	VMOVSS X4, 112(CX)
-
-low305:
-	JMP stored301
-
-low302:
-	TESTQ     $0x00000002, BX
-	JZ        low306
-	VMOVSD    X4, 96(CX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low307
-	VMOVSS    X4, 104(CX)
-
-low307:
-	JMP stored301
-
-low306:
-	TESTQ  $0x00000001, BX
-	JZ     low308
-	VMOVSS X4, 96(CX)
-
-low308:
-stored301:
-	VMOVUPS      Y5, (CX)(DX*1)
-	VMOVUPS      Y6, 32(CX)(DX*1)
-	VMOVUPS      Y7, 64(CX)(DX*1)
-	TESTQ        $0x00000004, BX
-	JZ           low310
-	VMOVUPS      X8, 96(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, BX
-	JZ           low311
-	VMOVSD       X8, 112(CX)(DX*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low312
-	VMOVSS       X8, 120(CX)(DX*1)
-
-low312:
-	JMP stored309
-
-low311:
-	TESTQ  $0x00000001, BX
-	JZ     low313
-	VMOVSS X8, 112(CX)(DX*1)
-
-low313:
-	JMP stored309
-
-low310:
-	TESTQ     $0x00000002, BX
-	JZ        low314
-	VMOVSD    X8, 96(CX)(DX*1)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low315
-	VMOVSS    X8, 104(CX)(DX*1)
-
-low315:
-	JMP stored309
-
-low314:
-	TESTQ  $0x00000001, BX
-	JZ     low316
-	VMOVSS X8, 96(CX)(DX*1)
-
-low316:
-stored309:
-done195:
+done139:
 	JMP done3
 
-fewer191:
+fewer135:
 	CMPQ AX, $0x01
-	JNE  fewer317
+	JNE  fewer213
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more318:
+more214:
 	CMPQ BX, $0x60
-	JLT  fewer319
+	JLT  fewer215
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none322
+	JE      none218
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -5862,9 +5364,9 @@ more318:
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(CX), Y7
-	JMP     ready323
+	JMP     ready219
 
-none322:
+none218:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5874,11 +5376,11 @@ none322:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready323:
+ready219:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded325
+	JLE   folded221
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5886,7 +5388,7 @@ ready323:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold324:
+fold220:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -5907,9 +5409,9 @@ fold324:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold324
+	JNZ          fold220
 
-folded325:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -5922,7 +5424,7 @@ folded325:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear326
+	JNE    linear222
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -5932,7 +5434,7 @@ folded325:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear326:
+linear222:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5946,35 +5448,35 @@ linear326:
 	VMOVUPS Y7, 224(CX)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
-	JMP     more318
+	JMP     more214
 
-fewer319:
+fewer215:
 	CMPQ BX, $0x40
-	JLE  last320
+	JLE  last216
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none327
+	JE      none223
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
-	JMP     ready328
+	JMP     ready224
 
-none327:
+none223:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready328:
+ready224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded330
+	JLE   folded226
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5982,7 +5484,7 @@ ready328:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold329:
+fold225:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -5995,9 +5497,9 @@ fold329:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold329
+	JNZ          fold225
 
-folded330:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -6006,13 +5508,13 @@ folded330:
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear331
+	JNE    linear227
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear331:
+linear227:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6023,89 +5525,39 @@ linear331:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last320:
+last216:
+	CMPQ    BX, $0x21
+	JGE     wider228
+	CMPQ    BX, $0x11
+	JGE     wider229
+	CMPQ    BX, $0x09
+	JGE     wider230
+	CMPQ    BX, $0x08
+	JE      full231
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
 	LEAQ    mask<>+32(SB), DX
 	SUBQ    CX, DX
 	VMOVDQU (DX), Y0
-	CMPQ    BX, $0x21
-	JGE     wider332
-	CMPQ    BX, $0x11
-	JGE     wider333
-	CMPQ    BX, $0x09
-	JGE     wider334
-	CMPQ    BX, $0x08
-	JNE     partly335
 
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none336
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	JMP     ready337
-
-none336:
-	VXORPS Y1, Y1, Y1
-
-ready337:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded339
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold338:
-	VBROADCASTSS (CX), Y2
-	VMOVUPS      (DI), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold338
-
-folded339:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear340
-	VMAXPS Y1, Y3, Y1
-
-linear340:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	JMP     done321
-
-partly335:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none341
+	JE         none232
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPS (CX), Y0, Y1
-	JMP        ready342
+	JMP        ready233
 
-none341:
+none232:
 	VXORPS Y1, Y1, Y1
 
-ready342:
+ready233:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded344
+	JLE   folded235
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6113,95 +5565,90 @@ ready342:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold343:
+fold234:
 	VBROADCASTSS (CX), Y2
 	VMASKMOVPS   (DI), Y0, Y3
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold343
+	JNZ          fold234
 
-folded344:
+folded235:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear345
+	JNE    linear236
 	VMAXPS Y1, Y3, Y1
 
-linear345:
+linear236:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000004, BX
-	JZ           low347
+	JZ           low238
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low348
+	JZ           low239
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low349
+	JZ           low240
 	VMOVSS       X1, 24(CX)
 
-low349:
-	JMP stored346
+low240:
+	JMP stored237
 
-low348:
+low239:
 	TESTQ  $0x00000001, BX
-	JZ     low350
+	JZ     low241
 	VMOVSS X1, 16(CX)
 
-low350:
-	JMP stored346
+low241:
+	JMP stored237
 
-low347:
+low238:
 	TESTQ     $0x00000002, BX
-	JZ        low351
+	JZ        low242
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low352
+	JZ        low243
 	VMOVSS    X1, 8(CX)
 
-low352:
-	JMP stored346
+low243:
+	JMP stored237
 
-low351:
+low242:
 	TESTQ  $0x00000001, BX
-	JZ     low353
+	JZ     low244
 	VMOVSS X1, (CX)
 
-low353:
-stored346:
-	JMP done321
+low244:
+stored237:
+	JMP done217
 
-wider334:
-	CMPQ BX, $0x10
-	JNE  partly354
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+full231:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none355
+	JE      none245
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	JMP     ready356
+	VMOVUPS (CX), Y0
+	JMP     ready246
 
-none355:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+none245:
+	VXORPS Y0, Y0, Y0
 
-ready356:
+ready246:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded358
+	JLE   folded248
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6209,56 +5656,251 @@ ready356:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold357:
+fold247:
+	VBROADCASTSS (CX), Y1
+	VMOVUPS      (DI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold247
+
+folded248:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	CMPQ   CX, $0x01
+	JNE    linear249
+	VMAXPS Y0, Y2, Y0
+
+linear249:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	JMP     done217
+
+wider230:
+	CMPQ   BX, $0x10
+	JE     full250
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none251
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	JMP     ready252
+
+none251:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready252:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded254
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold253:
+	VBROADCASTSS (CX), Y2
+	VMOVUPS      (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DI)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold253
+
+folded254:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear255
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+
+linear255:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	JMP     done217
+
+full250:
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none256
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	JMP     ready257
+
+none256:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready257:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded259
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold258:
+	VBROADCASTSS (CX), Y2
+	VMOVUPS      (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DI), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold258
+
+folded259:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear260
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+
+linear260:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	JMP     done217
+
+wider229:
+	CMPQ   BX, $0x19
+	JGE    wider261
+	CMPQ   BX, $0x18
+	JE     full262
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none263
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(SI), Y2
+	JMP     ready264
+
+none263:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready264:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded266
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold265:
 	VBROADCASTSS (CX), Y3
 	VMOVUPS      (DI), Y4
-	VFMADD231PS  Y3, Y4, Y1
+	VFMADD231PS  Y3, Y4, Y0
 	VMOVUPS      32(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      64(DI)(BX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold357
+	JNZ          fold265
 
-folded358:
+folded266:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear359
+	JNE    linear267
+	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 
-linear359:
+linear267:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	JMP     done321
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(SI)
+	JMP     done217
 
-partly354:
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none360
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS 32(CX), Y0, Y2
-	JMP        ready361
+full262:
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none268
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	JMP     ready269
 
-none360:
+none268:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready361:
+ready269:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded363
+	JLE   folded271
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6266,104 +5908,72 @@ ready361:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold362:
+fold270:
 	VBROADCASTSS (CX), Y3
 	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMOVUPS      32(DI), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VMASKMOVPS   32(DI), Y0, Y4
+	VMOVUPS      64(DI), Y4
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold362
+	JNZ          fold270
 
-folded363:
+folded271:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear364
+	JNE    linear272
+	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 
-linear364:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	TESTQ        $0x00000004, BX
-	JZ           low366
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low367
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low368
-	VMOVSS       X2, 56(CX)
+linear272:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	JMP     done217
 
-low368:
-	JMP stored365
+wider261:
+	CMPQ   BX, $0x20
+	JE     full273
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
 
-low367:
-	TESTQ  $0x00000001, BX
-	JZ     low369
-	VMOVSS X2, 48(CX)
-
-low369:
-	JMP stored365
-
-low366:
-	TESTQ     $0x00000002, BX
-	JZ        low370
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low371
-	VMOVSS    X2, 40(CX)
-
-low371:
-	JMP stored365
-
-low370:
-	TESTQ  $0x00000001, BX
-	JZ     low372
-	VMOVSS X2, 32(CX)
-
-low372:
-stored365:
-	JMP done321
-
-wider333:
-	CMPQ BX, $0x19
-	JGE  wider373
-	CMPQ BX, $0x18
-	JNE  partly374
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none375
+	JE      none274
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 64(CX), Y3
-	JMP     ready376
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(SI), Y3
+	JMP     ready275
 
-none375:
+none274:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready376:
+ready275:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded378
+	JLE   folded277
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6371,63 +5981,72 @@ ready376:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold377:
+fold276:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
-	VFMADD231PS  Y4, Y5, Y1
+	VFMADD231PS  Y4, Y5, Y0
 	VMOVUPS      32(DI), Y5
-	VFMADD231PS  Y4, Y5, Y2
+	VFMADD231PS  Y4, Y5, Y1
 	VMOVUPS      64(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(DI)(BX*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold377
+	JNZ          fold276
 
-folded378:
+folded277:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear379
+	JNE    linear278
+	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear379:
+linear278:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, 64(CX)
-	JMP     done321
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(SI)
+	JMP     done217
 
-partly374:
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none380
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMOVUPS    32(CX), Y2
-	VMASKMOVPS 64(CX), Y0, Y3
-	JMP        ready381
+full273:
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none279
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     ready280
 
-none380:
+none279:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready381:
+ready280:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded383
+	JLE   folded282
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6435,109 +6054,83 @@ ready381:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold382:
+fold281:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
-	VFMADD231PS  Y4, Y5, Y1
+	VFMADD231PS  Y4, Y5, Y0
 	VMOVUPS      32(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(DI), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMASKMOVPS   64(DI), Y0, Y5
+	VMOVUPS      96(DI), Y5
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold382
+	JNZ          fold281
 
-folded383:
+folded282:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear384
+	JNE    linear283
+	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear384:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	VMOVUPS      Y2, 32(CX)
-	TESTQ        $0x00000004, BX
-	JZ           low386
-	VMOVUPS      X3, 64(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low387
-	VMOVSD       X3, 80(CX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low388
-	VMOVSS       X3, 88(CX)
+linear283:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	JMP     done217
 
-low388:
-	JMP stored385
+wider228:
+	CMPQ   BX, $0x31
+	JGE    wider284
+	CMPQ   BX, $0x29
+	JGE    wider285
+	CMPQ   BX, $0x28
+	JE     full286
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000a0, BX
 
-low387:
-	TESTQ  $0x00000001, BX
-	JZ     low389
-	VMOVSS X3, 80(CX)
-
-low389:
-	JMP stored385
-
-low386:
-	TESTQ     $0x00000002, BX
-	JZ        low390
-	VMOVSD    X3, 64(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low391
-	VMOVSS    X3, 72(CX)
-
-low391:
-	JMP stored385
-
-low390:
-	TESTQ  $0x00000001, BX
-	JZ     low392
-	VMOVSS X3, 64(CX)
-
-low392:
-stored385:
-	JMP done321
-
-wider373:
-	CMPQ BX, $0x20
-	JNE  partly393
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none394
+	JE      none287
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 64(CX), Y3
-	VMOVUPS 96(CX), Y4
-	JMP     ready395
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(SI), Y4
+	JMP     ready288
 
-none394:
+none287:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready395:
+ready288:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded397
+	JLE   folded290
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6545,70 +6138,79 @@ ready395:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold396:
+fold289:
 	VBROADCASTSS (CX), Y5
 	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y5, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y0
 	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y5, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y1
 	VMOVUPS      64(DI), Y6
-	VFMADD231PS  Y5, Y6, Y3
+	VFMADD231PS  Y5, Y6, Y2
 	VMOVUPS      96(DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(DI)(BX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold396
+	JNZ          fold289
 
-folded397:
+folded290:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear398
+	JNE    linear291
+	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 
-linear398:
+linear291:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, 64(CX)
-	VMOVUPS Y4, 96(CX)
-	JMP     done321
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(SI)
+	JMP     done217
 
-partly393:
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none399
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMOVUPS    32(CX), Y2
-	VMOVUPS    64(CX), Y3
-	VMASKMOVPS 96(CX), Y0, Y4
-	JMP        ready400
+full286:
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none292
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	JMP     ready293
 
-none399:
+none292:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready400:
+ready293:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded402
+	JLE   folded295
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6616,120 +6218,86 @@ ready400:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold401:
+fold294:
 	VBROADCASTSS (CX), Y5
 	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y5, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y0
 	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y5, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y1
 	VMOVUPS      64(DI), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      96(DI), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VMASKMOVPS   96(DI), Y0, Y6
+	VMOVUPS      128(DI), Y6
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold401
+	JNZ          fold294
 
-folded402:
+folded295:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear403
+	JNE    linear296
+	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 
-linear403:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	VMOVUPS      Y2, 32(CX)
-	VMOVUPS      Y3, 64(CX)
-	TESTQ        $0x00000004, BX
-	JZ           low405
-	VMOVUPS      X4, 96(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low406
-	VMOVSD       X4, 112(CX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low407
-	VMOVSS       X4, 120(CX)
+linear296:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	JMP     done217
 
-low407:
-	JMP stored404
+wider285:
+	CMPQ   BX, $0x30
+	JE     full297
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
 
-low406:
-	TESTQ  $0x00000001, BX
-	JZ     low408
-	VMOVSS X4, 112(CX)
-
-low408:
-	JMP stored404
-
-low405:
-	TESTQ     $0x00000002, BX
-	JZ        low409
-	VMOVSD    X4, 96(CX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low410
-	VMOVSS    X4, 104(CX)
-
-low410:
-	JMP stored404
-
-low409:
-	TESTQ  $0x00000001, BX
-	JZ     low411
-	VMOVSS X4, 96(CX)
-
-low411:
-stored404:
-	JMP done321
-
-wider332:
-	CMPQ BX, $0x31
-	JGE  wider412
-	CMPQ BX, $0x29
-	JGE  wider413
-	CMPQ BX, $0x28
-	JNE  partly414
-
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none415
+	JE      none298
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 64(CX), Y3
-	VMOVUPS 96(CX), Y4
-	VMOVUPS 128(CX), Y5
-	JMP     ready416
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(SI), Y5
+	JMP     ready299
 
-none415:
+none298:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready416:
+ready299:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded418
+	JLE   folded301
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6737,77 +6305,86 @@ ready416:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold417:
+fold300:
 	VBROADCASTSS (CX), Y6
 	VMOVUPS      (DI), Y7
-	VFMADD231PS  Y6, Y7, Y1
+	VFMADD231PS  Y6, Y7, Y0
 	VMOVUPS      32(DI), Y7
-	VFMADD231PS  Y6, Y7, Y2
+	VFMADD231PS  Y6, Y7, Y1
 	VMOVUPS      64(DI), Y7
-	VFMADD231PS  Y6, Y7, Y3
+	VFMADD231PS  Y6, Y7, Y2
 	VMOVUPS      96(DI), Y7
-	VFMADD231PS  Y6, Y7, Y4
+	VFMADD231PS  Y6, Y7, Y3
 	VMOVUPS      128(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      160(DI)(BX*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold417
+	JNZ          fold300
 
-folded418:
+folded301:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
 	VADDPS Y7, Y3, Y3
 	VADDPS Y7, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear419
+	JNE    linear302
+	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
 
-linear419:
+linear302:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, 64(CX)
-	VMOVUPS Y4, 96(CX)
-	VMOVUPS Y5, 128(CX)
-	JMP     done321
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(SI)
+	JMP     done217
 
-partly414:
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none420
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMOVUPS    32(CX), Y2
-	VMOVUPS    64(CX), Y3
-	VMOVUPS    96(CX), Y4
-	VMASKMOVPS 128(CX), Y0, Y5
-	JMP        ready421
+full297:
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none303
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	JMP     ready304
 
-none420:
+none303:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready421:
+ready304:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded423
+	JLE   folded306
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6815,111 +6392,83 @@ ready421:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold422:
+fold305:
 	VBROADCASTSS (CX), Y6
 	VMOVUPS      (DI), Y7
-	VFMADD231PS  Y6, Y7, Y1
+	VFMADD231PS  Y6, Y7, Y0
 	VMOVUPS      32(DI), Y7
-	VFMADD231PS  Y6, Y7, Y2
+	VFMADD231PS  Y6, Y7, Y1
 	VMOVUPS      64(DI), Y7
-	VFMADD231PS  Y6, Y7, Y3
+	VFMADD231PS  Y6, Y7, Y2
 	VMOVUPS      96(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      128(DI), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VMASKMOVPS   128(DI), Y0, Y7
+	VMOVUPS      160(DI), Y7
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold422
+	JNZ          fold305
 
-folded423:
+folded306:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
 	VADDPS Y7, Y3, Y3
 	VADDPS Y7, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear424
+	JNE    linear307
+	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
 
-linear424:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	VMOVUPS      Y2, 32(CX)
-	VMOVUPS      Y3, 64(CX)
-	VMOVUPS      Y4, 96(CX)
-	TESTQ        $0x00000004, BX
-	JZ           low426
-	VMOVUPS      X5, 128(CX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, BX
-	JZ           low427
-	VMOVSD       X5, 144(CX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low428
-	VMOVSS       X5, 152(CX)
+linear307:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	JMP     done217
 
-low428:
-	JMP stored425
+wider284:
+	CMPQ   BX, $0x39
+	JGE    wider308
+	CMPQ   BX, $0x38
+	JE     full309
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000e0, BX
 
-low427:
-	TESTQ  $0x00000001, BX
-	JZ     low429
-	VMOVSS X5, 144(CX)
-
-low429:
-	JMP stored425
-
-low426:
-	TESTQ     $0x00000002, BX
-	JZ        low430
-	VMOVSD    X5, 128(CX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low431
-	VMOVSS    X5, 136(CX)
-
-low431:
-	JMP stored425
-
-low430:
-	TESTQ  $0x00000001, BX
-	JZ     low432
-	VMOVSS X5, 128(CX)
-
-low432:
-stored425:
-	JMP done321
-
-wider413:
-	CMPQ BX, $0x30
-	JNE  partly433
-
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none434
+	JE      none310
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 64(CX), Y3
-	VMOVUPS 96(CX), Y4
-	VMOVUPS 128(CX), Y5
-	VMOVUPS 160(CX), Y6
-	JMP     ready435
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(SI), Y6
+	JMP     ready311
 
-none434:
+none310:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -6927,11 +6476,11 @@ none434:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready435:
+ready311:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded437
+	JLE   folded313
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6939,29 +6488,32 @@ ready435:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold436:
+fold312:
 	VBROADCASTSS (CX), Y7
 	VMOVUPS      (DI), Y8
-	VFMADD231PS  Y7, Y8, Y1
+	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(DI), Y8
-	VFMADD231PS  Y7, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y1
 	VMOVUPS      64(DI), Y8
-	VFMADD231PS  Y7, Y8, Y3
+	VFMADD231PS  Y7, Y8, Y2
 	VMOVUPS      96(DI), Y8
-	VFMADD231PS  Y7, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y3
 	VMOVUPS      128(DI), Y8
-	VFMADD231PS  Y7, Y8, Y5
+	VFMADD231PS  Y7, Y8, Y4
 	VMOVUPS      160(DI), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      192(DI)(BX*1), Y8
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold436
+	JNZ          fold312
 
-folded437:
+folded313:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
@@ -6969,7 +6521,8 @@ folded437:
 	VADDPS Y8, Y5, Y5
 	VADDPS Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear438
+	JNE    linear314
+	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
@@ -6977,34 +6530,39 @@ folded437:
 	VMAXPS Y5, Y8, Y5
 	VMAXPS Y6, Y8, Y6
 
-linear438:
+linear314:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, 64(CX)
-	VMOVUPS Y4, 96(CX)
-	VMOVUPS Y5, 128(CX)
-	VMOVUPS Y6, 160(CX)
-	JMP     done321
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(SI)
+	JMP     done217
 
-partly433:
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none439
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMOVUPS    32(CX), Y2
-	VMOVUPS    64(CX), Y3
-	VMOVUPS    96(CX), Y4
-	VMOVUPS    128(CX), Y5
-	VMASKMOVPS 160(CX), Y0, Y6
-	JMP        ready440
+full309:
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none315
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	JMP     ready316
 
-none439:
+none315:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -7012,11 +6570,11 @@ none439:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready440:
+ready316:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded442
+	JLE   folded318
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7024,29 +6582,32 @@ ready440:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold441:
+fold317:
 	VBROADCASTSS (CX), Y7
 	VMOVUPS      (DI), Y8
-	VFMADD231PS  Y7, Y8, Y1
+	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(DI), Y8
-	VFMADD231PS  Y7, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y1
 	VMOVUPS      64(DI), Y8
-	VFMADD231PS  Y7, Y8, Y3
+	VFMADD231PS  Y7, Y8, Y2
 	VMOVUPS      96(DI), Y8
-	VFMADD231PS  Y7, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y3
 	VMOVUPS      128(DI), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      160(DI), Y8
 	VFMADD231PS  Y7, Y8, Y5
-	VMASKMOVPS   160(DI), Y0, Y8
+	VMOVUPS      192(DI), Y8
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold441
+	JNZ          fold317
 
-folded442:
+folded318:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
@@ -7054,7 +6615,8 @@ folded442:
 	VADDPS Y8, Y5, Y5
 	VADDPS Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear443
+	JNE    linear319
+	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
@@ -7062,81 +6624,45 @@ folded442:
 	VMAXPS Y5, Y8, Y5
 	VMAXPS Y6, Y8, Y6
 
-linear443:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	VMOVUPS      Y2, 32(CX)
-	VMOVUPS      Y3, 64(CX)
-	VMOVUPS      Y4, 96(CX)
-	VMOVUPS      Y5, 128(CX)
-	TESTQ        $0x00000004, BX
-	JZ           low445
-	VMOVUPS      X6, 160(CX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, BX
-	JZ           low446
-	VMOVSD       X6, 176(CX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low447
-	VMOVSS       X6, 184(CX)
+linear319:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	JMP     done217
 
-low447:
-	JMP stored444
+wider308:
+	CMPQ   BX, $0x40
+	JE     full320
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
 
-low446:
-	TESTQ  $0x00000001, BX
-	JZ     low448
-	VMOVSS X6, 176(CX)
-
-low448:
-	JMP stored444
-
-low445:
-	TESTQ     $0x00000002, BX
-	JZ        low449
-	VMOVSD    X6, 160(CX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, BX
-	JZ        low450
-	VMOVSS    X6, 168(CX)
-
-low450:
-	JMP stored444
-
-low449:
-	TESTQ  $0x00000001, BX
-	JZ     low451
-	VMOVSS X6, 160(CX)
-
-low451:
-stored444:
-	JMP done321
-
-wider412:
-	CMPQ BX, $0x39
-	JGE  wider452
-	CMPQ BX, $0x38
-	JNE  partly453
-
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none454
+	JE      none321
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 64(CX), Y3
-	VMOVUPS 96(CX), Y4
-	VMOVUPS 128(CX), Y5
-	VMOVUPS 160(CX), Y6
-	VMOVUPS 192(CX), Y7
-	JMP     ready455
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(SI), Y7
+	JMP     ready322
 
-none454:
+none321:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -7145,11 +6671,11 @@ none454:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready455:
+ready322:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded457
+	JLE   folded324
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7157,31 +6683,34 @@ ready455:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold456:
+fold323:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y8, Y9, Y1
+	VFMADD231PS  Y8, Y9, Y0
 	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y8, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y1
 	VMOVUPS      64(DI), Y9
-	VFMADD231PS  Y8, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y2
 	VMOVUPS      96(DI), Y9
-	VFMADD231PS  Y8, Y9, Y4
+	VFMADD231PS  Y8, Y9, Y3
 	VMOVUPS      128(DI), Y9
-	VFMADD231PS  Y8, Y9, Y5
+	VFMADD231PS  Y8, Y9, Y4
 	VMOVUPS      160(DI), Y9
-	VFMADD231PS  Y8, Y9, Y6
+	VFMADD231PS  Y8, Y9, Y5
 	VMOVUPS      192(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VMOVUPS      224(DI)(BX*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold456
+	JNZ          fold323
 
-folded457:
+folded324:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
 	VADDPS Y9, Y1, Y1
 	VADDPS Y9, Y2, Y2
 	VADDPS Y9, Y3, Y3
@@ -7190,7 +6719,8 @@ folded457:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear458
+	JNE    linear325
+	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
 	VMAXPS Y3, Y9, Y3
@@ -7199,173 +6729,41 @@ folded457:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear458:
+linear325:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, 64(CX)
-	VMOVUPS Y4, 96(CX)
-	VMOVUPS Y5, 128(CX)
-	VMOVUPS Y6, 160(CX)
-	VMOVUPS Y7, 192(CX)
-	JMP     done321
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(SI)
+	JMP     done217
 
-partly453:
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none459
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMOVUPS    32(CX), Y2
-	VMOVUPS    64(CX), Y3
-	VMOVUPS    96(CX), Y4
-	VMOVUPS    128(CX), Y5
-	VMOVUPS    160(CX), Y6
-	VMASKMOVPS 192(CX), Y0, Y7
-	JMP        ready460
-
-none459:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready460:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded462
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold461:
-	VBROADCASTSS (CX), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      64(DI), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      96(DI), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      128(DI), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      160(DI), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMASKMOVPS   192(DI), Y0, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold461
-
-folded462:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	VADDPS Y9, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear463
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-	VMAXPS Y7, Y9, Y7
-
-linear463:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	VMOVUPS      Y2, 32(CX)
-	VMOVUPS      Y3, 64(CX)
-	VMOVUPS      Y4, 96(CX)
-	VMOVUPS      Y5, 128(CX)
-	VMOVUPS      Y6, 160(CX)
-	TESTQ        $0x00000004, BX
-	JZ           low465
-	VMOVUPS      X7, 192(CX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, BX
-	JZ           low466
-	VMOVSD       X7, 208(CX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low467
-	VMOVSS       X7, 216(CX)
-
-low467:
-	JMP stored464
-
-low466:
-	TESTQ  $0x00000001, BX
-	JZ     low468
-	VMOVSS X7, 208(CX)
-
-low468:
-	JMP stored464
-
-low465:
-	TESTQ     $0x00000002, BX
-	JZ        low469
-	VMOVSD    X7, 192(CX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low470
-	VMOVSS    X7, 200(CX)
-
-low470:
-	JMP stored464
-
-low469:
-	TESTQ  $0x00000001, BX
-	JZ     low471
-	VMOVSS X7, 192(CX)
-
-low471:
-stored464:
-	JMP done321
-
-wider452:
-	CMPQ BX, $0x40
-	JNE  partly472
-
+full320:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none473
+	JE      none326
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 64(CX), Y3
-	VMOVUPS 96(CX), Y4
-	VMOVUPS 128(CX), Y5
-	VMOVUPS 160(CX), Y6
-	VMOVUPS 192(CX), Y7
-	VMOVUPS 224(CX), Y8
-	JMP     ready474
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(CX), Y7
+	JMP     ready327
 
-none473:
+none326:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -7373,13 +6771,12 @@ none473:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
 
-ready474:
+ready327:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded476
+	JLE   folded329
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7387,208 +6784,69 @@ ready474:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold475:
-	VBROADCASTSS (CX), Y9
-	VMOVUPS      (DI), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VMOVUPS      32(DI), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VMOVUPS      64(DI), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VMOVUPS      96(DI), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      128(DI), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      160(DI), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      192(DI), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      224(DI), Y10
-	VFMADD231PS  Y9, Y10, Y8
+fold328:
+	VBROADCASTSS (CX), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VMOVUPS      64(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VMOVUPS      96(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMOVUPS      128(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      160(DI), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMOVUPS      192(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VMOVUPS      224(DI), Y9
+	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold475
+	JNZ          fold328
 
-folded476:
+folded329:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
-	VADDPS Y10, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear477
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
-	VMAXPS Y8, Y10, Y8
+	JNE    linear330
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
 
-linear477:
+linear330:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y1, (CX)
-	VMOVUPS Y2, 32(CX)
-	VMOVUPS Y3, 64(CX)
-	VMOVUPS Y4, 96(CX)
-	VMOVUPS Y5, 128(CX)
-	VMOVUPS Y6, 160(CX)
-	VMOVUPS Y7, 192(CX)
-	VMOVUPS Y8, 224(CX)
-	JMP     done321
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(CX)
 
-partly472:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none478
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPS    (CX), Y1
-	VMOVUPS    32(CX), Y2
-	VMOVUPS    64(CX), Y3
-	VMOVUPS    96(CX), Y4
-	VMOVUPS    128(CX), Y5
-	VMOVUPS    160(CX), Y6
-	VMOVUPS    192(CX), Y7
-	VMASKMOVPS 224(CX), Y0, Y8
-	JMP        ready479
-
-none478:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-
-ready479:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded481
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold480:
-	VBROADCASTSS (CX), Y9
-	VMOVUPS      (DI), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VMOVUPS      32(DI), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VMOVUPS      64(DI), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VMOVUPS      96(DI), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      128(DI), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      160(DI), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      192(DI), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VMASKMOVPS   224(DI), Y0, Y10
-	VFMADD231PS  Y9, Y10, Y8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold480
-
-folded481:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
-	VADDPS Y10, Y8, Y8
-	CMPQ   CX, $0x01
-	JNE    linear482
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
-	VMAXPS Y8, Y10, Y8
-
-linear482:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPS      Y1, (CX)
-	VMOVUPS      Y2, 32(CX)
-	VMOVUPS      Y3, 64(CX)
-	VMOVUPS      Y4, 96(CX)
-	VMOVUPS      Y5, 128(CX)
-	VMOVUPS      Y6, 160(CX)
-	VMOVUPS      Y7, 192(CX)
-	TESTQ        $0x00000004, BX
-	JZ           low484
-	VMOVUPS      X8, 224(CX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, BX
-	JZ           low485
-	VMOVSD       X8, 240(CX)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low486
-	VMOVSS       X8, 248(CX)
-
-low486:
-	JMP stored483
-
-low485:
-	TESTQ  $0x00000001, BX
-	JZ     low487
-	VMOVSS X8, 240(CX)
-
-low487:
-	JMP stored483
-
-low484:
-	TESTQ     $0x00000002, BX
-	JZ        low488
-	VMOVSD    X8, 224(CX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low489
-	VMOVSS    X8, 232(CX)
-
-low489:
-	JMP stored483
-
-low488:
-	TESTQ  $0x00000001, BX
-	JZ     low490
-	VMOVSS X8, 224(CX)
-
-low490:
-stored483:
-done321:
+done217:
 	JMP done3
 
-fewer317:
+fewer213:
 done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -7789,29 +7047,29 @@ linear17:
 	SUBQ    $0x04, BX
 
 last6:
+	CMPQ    BX, $0x05
+	JGE     wider18
+	CMPQ    BX, $0x04
+	JE      full19
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
 	LEAQ    mask<>+32(SB), DX
 	SUBQ    CX, DX
 	VMOVDQU (DX), Y0
-	CMPQ    BX, $0x05
-	JGE     wider18
-	CMPQ    BX, $0x04
-	JNE     partly19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none20
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD (CX)(DX*2), Y3
-	VMOVUPD (CX)(SI*1), Y4
-	JMP     ready21
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none20
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	LEAQ       (DX)(DX*2), SI
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (CX)(DX*1), Y0, Y2
+	VMASKMOVPD (CX)(DX*2), Y0, Y3
+	VMASKMOVPD (CX)(SI*1), Y0, Y4
+	JMP        ready21
 
 none20:
 	VXORPS Y1, Y1, Y1
@@ -7837,7 +7095,7 @@ fold22:
 	VBROADCASTSD (CX)(DX*1), Y6
 	VBROADCASTSD (CX)(DX*2), Y7
 	VBROADCASTSD (CX)(R10*1), Y8
-	VMOVUPD      (DI), Y9
+	VMASKMOVPD   (DI), Y0, Y9
 	VFMADD231PD  Y5, Y9, Y1
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
@@ -7863,41 +7121,117 @@ folded23:
 	VMAXPD Y4, Y9, Y4
 
 linear24:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, (CX)(DX*2)
-	VMOVUPD Y4, (CX)(SI*1)
-	JMP     done7
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	LEAQ         (DX)(DX*2), SI
+	TESTQ        $0x00000002, BX
+	JZ           low26
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low27
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
 
-partly19:
+low27:
+	JMP stored25
+
+low26:
+	TESTQ     $0x00000001, BX
+	JZ        low28
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low28:
+stored25:
+	TESTQ        $0x00000002, BX
+	JZ           low30
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low31
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low31:
+	JMP stored29
+
+low30:
+	TESTQ     $0x00000001, BX
+	JZ        low32
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+
+low32:
+stored29:
+	TESTQ        $0x00000002, BX
+	JZ           low34
+	VMOVUPS      X3, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low35
+	VMOVSD       X3, 16(CX)(DX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low35:
+	JMP stored33
+
+low34:
+	TESTQ     $0x00000001, BX
+	JZ        low36
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+
+low36:
+stored33:
+	TESTQ        $0x00000002, BX
+	JZ           low38
+	VMOVUPS      X4, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low39
+	VMOVSD       X4, 16(CX)(SI*1)
+	VUNPCKHPD    X4, X4, X4
+
+low39:
+	JMP stored37
+
+low38:
+	TESTQ     $0x00000001, BX
+	JZ        low40
+	VMOVSD    X4, (CX)(SI*1)
+	VUNPCKHPD X4, X4, X4
+
+low40:
+stored37:
+	JMP done7
+
+full19:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none25
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	LEAQ       (DX)(DX*2), SI
-	VMASKMOVPD (CX), Y0, Y1
-	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	VMASKMOVPD (CX)(DX*2), Y0, Y3
-	VMASKMOVPD (CX)(SI*1), Y0, Y4
-	JMP        ready26
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none41
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VMOVUPD (CX)(SI*1), Y3
+	JMP     ready42
 
-none25:
+none41:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 
-ready26:
+ready42:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded28
+	JLE   folded44
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7906,126 +7240,52 @@ ready26:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold27:
-	VBROADCASTSD (CX), Y5
-	VBROADCASTSD (CX)(DX*1), Y6
-	VBROADCASTSD (CX)(DX*2), Y7
-	VBROADCASTSD (CX)(R10*1), Y8
-	VMASKMOVPD   (DI), Y0, Y9
-	VFMADD231PD  Y5, Y9, Y1
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y4
+fold43:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VBROADCASTSD (CX)(DX*2), Y6
+	VBROADCASTSD (CX)(R10*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
+	JNZ          fold43
 
-folded28:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear29
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
+	JNE    linear45
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
 
-linear29:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	LEAQ         (DX)(DX*2), SI
-	TESTQ        $0x00000002, BX
-	JZ           low31
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low32
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low32:
-	JMP stored30
-
-low31:
-	TESTQ     $0x00000001, BX
-	JZ        low33
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low33:
-stored30:
-	TESTQ        $0x00000002, BX
-	JZ           low35
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low36
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low36:
-	JMP stored34
-
-low35:
-	TESTQ     $0x00000001, BX
-	JZ        low37
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-
-low37:
-stored34:
-	TESTQ        $0x00000002, BX
-	JZ           low39
-	VMOVUPS      X3, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low40
-	VMOVSD       X3, 16(CX)(DX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low40:
-	JMP stored38
-
-low39:
-	TESTQ     $0x00000001, BX
-	JZ        low41
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-
-low41:
-stored38:
-	TESTQ        $0x00000002, BX
-	JZ           low43
-	VMOVUPS      X4, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low44
-	VMOVSD       X4, 16(CX)(SI*1)
-	VUNPCKHPD    X4, X4, X4
-
-low44:
-	JMP stored42
-
-low43:
-	TESTQ     $0x00000001, BX
-	JZ        low45
-	VMOVSD    X4, (CX)(SI*1)
-	VUNPCKHPD X4, X4, X4
-
-low45:
-stored42:
-	JMP done7
+linear45:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	VMOVUPD Y3, (CX)(SI*1)
+	JMP     done7
 
 wider18:
-	CMPQ BX, $0x08
-	JNE  partly46
+	CMPQ   BX, $0x08
+	JE     full46
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8034,17 +7294,21 @@ wider18:
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
-	VMOVUPD (CX)(DX*2), Y5
-	VMOVUPD 32(CX)(DX*2), Y6
-	VMOVUPD (CX)(SI*1), Y7
-	VMOVUPD 32(CX)(SI*1), Y8
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(DI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(DI)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(DI)(R8*1), Y7
 	JMP     ready48
 
 none47:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -8052,7 +7316,6 @@ none47:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
 
 ready48:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -8068,20 +7331,20 @@ ready48:
 	ADDQ  AX, DI
 
 fold49:
-	VBROADCASTSD (CX), Y9
-	VBROADCASTSD (CX)(DX*1), Y10
-	VBROADCASTSD (CX)(DX*2), Y11
-	VBROADCASTSD (CX)(R10*1), Y12
-	VMOVUPD      (DI), Y13
-	VFMADD231PD  Y9, Y13, Y1
-	VFMADD231PD  Y10, Y13, Y3
-	VFMADD231PD  Y11, Y13, Y5
-	VFMADD231PD  Y12, Y13, Y7
-	VMOVUPD      32(DI), Y13
-	VFMADD231PD  Y9, Y13, Y2
-	VFMADD231PD  Y10, Y13, Y4
-	VFMADD231PD  Y11, Y13, Y6
-	VFMADD231PD  Y12, Y13, Y8
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VBROADCASTSD (CX)(DX*2), Y10
+	VBROADCASTSD (CX)(R10*1), Y11
+	VMOVUPD      (DI), Y12
+	VFMADD231PD  Y8, Y12, Y0
+	VFMADD231PD  Y9, Y12, Y2
+	VFMADD231PD  Y10, Y12, Y4
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPD      32(DI)(BX*1), Y12
+	VFMADD231PD  Y8, Y12, Y1
+	VFMADD231PD  Y9, Y12, Y3
+	VFMADD231PD  Y10, Y12, Y5
+	VFMADD231PD  Y11, Y12, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -8090,60 +7353,64 @@ fold49:
 folded50:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y13, Y13, Y13
-	VADDPD Y13, Y1, Y1
-	VADDPD Y13, Y2, Y2
-	VADDPD Y13, Y3, Y3
-	VADDPD Y13, Y4, Y4
-	VADDPD Y13, Y5, Y5
-	VADDPD Y13, Y6, Y6
-	VADDPD Y13, Y7, Y7
-	VADDPD Y13, Y8, Y8
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
 	JNE    linear51
-	VMAXPD Y1, Y13, Y1
-	VMAXPD Y2, Y13, Y2
-	VMAXPD Y3, Y13, Y3
-	VMAXPD Y4, Y13, Y4
-	VMAXPD Y5, Y13, Y5
-	VMAXPD Y6, Y13, Y6
-	VMAXPD Y7, Y13, Y7
-	VMAXPD Y8, Y13, Y8
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
 
 linear51:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, (CX)(DX*1)
-	VMOVUPD Y4, 32(CX)(DX*1)
-	VMOVUPD Y5, (CX)(DX*2)
-	VMOVUPD Y6, 32(CX)(DX*2)
-	VMOVUPD Y7, (CX)(SI*1)
-	VMOVUPD Y8, 32(CX)(SI*1)
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(DI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(DI)(DX*2)
+	VMOVUPD Y6, (CX)(SI*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
 	JMP     done7
 
-partly46:
+full46:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none52
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	LEAQ       (DX)(DX*2), SI
-	VMOVUPD    (CX), Y1
-	VMASKMOVPD 32(CX), Y0, Y2
-	VMOVUPD    (CX)(DX*1), Y3
-	VMASKMOVPD 32(CX)(DX*1), Y0, Y4
-	VMOVUPD    (CX)(DX*2), Y5
-	VMASKMOVPD 32(CX)(DX*2), Y0, Y6
-	VMOVUPD    (CX)(SI*1), Y7
-	VMASKMOVPD 32(CX)(SI*1), Y0, Y8
-	JMP        ready53
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none52
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(CX)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(CX)(SI*1), Y7
+	JMP     ready53
 
 none52:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -8151,7 +7418,6 @@ none52:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
 
 ready53:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -8167,20 +7433,20 @@ ready53:
 	ADDQ  AX, DI
 
 fold54:
-	VBROADCASTSD (CX), Y9
-	VBROADCASTSD (CX)(DX*1), Y10
-	VBROADCASTSD (CX)(DX*2), Y11
-	VBROADCASTSD (CX)(R10*1), Y12
-	VMOVUPD      (DI), Y13
-	VFMADD231PD  Y9, Y13, Y1
-	VFMADD231PD  Y10, Y13, Y3
-	VFMADD231PD  Y11, Y13, Y5
-	VFMADD231PD  Y12, Y13, Y7
-	VMASKMOVPD   32(DI), Y0, Y13
-	VFMADD231PD  Y9, Y13, Y2
-	VFMADD231PD  Y10, Y13, Y4
-	VFMADD231PD  Y11, Y13, Y6
-	VFMADD231PD  Y12, Y13, Y8
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VBROADCASTSD (CX)(DX*2), Y10
+	VBROADCASTSD (CX)(R10*1), Y11
+	VMOVUPD      (DI), Y12
+	VFMADD231PD  Y8, Y12, Y0
+	VFMADD231PD  Y9, Y12, Y2
+	VFMADD231PD  Y10, Y12, Y4
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPD      32(DI), Y12
+	VFMADD231PD  Y8, Y12, Y1
+	VFMADD231PD  Y9, Y12, Y3
+	VFMADD231PD  Y10, Y12, Y5
+	VFMADD231PD  Y11, Y12, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -8189,115 +7455,40 @@ fold54:
 folded55:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y13, Y13, Y13
-	VADDPD Y13, Y1, Y1
-	VADDPD Y13, Y2, Y2
-	VADDPD Y13, Y3, Y3
-	VADDPD Y13, Y4, Y4
-	VADDPD Y13, Y5, Y5
-	VADDPD Y13, Y6, Y6
-	VADDPD Y13, Y7, Y7
-	VADDPD Y13, Y8, Y8
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
 	JNE    linear56
-	VMAXPD Y1, Y13, Y1
-	VMAXPD Y2, Y13, Y2
-	VMAXPD Y3, Y13, Y3
-	VMAXPD Y4, Y13, Y4
-	VMAXPD Y5, Y13, Y5
-	VMAXPD Y6, Y13, Y6
-	VMAXPD Y7, Y13, Y7
-	VMAXPD Y8, Y13, Y8
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
 
 linear56:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	LEAQ         (DX)(DX*2), SI
-	VMOVUPD      Y1, (CX)
-	TESTQ        $0x00000002, BX
-	JZ           low58
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low59
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(CX)(DX*2)
+	VMOVUPD Y6, (CX)(SI*1)
+	VMOVUPD Y7, 32(CX)(SI*1)
 
-low59:
-	JMP stored57
-
-low58:
-	TESTQ     $0x00000001, BX
-	JZ        low60
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-
-low60:
-stored57:
-	VMOVUPD      Y3, (CX)(DX*1)
-	TESTQ        $0x00000002, BX
-	JZ           low62
-	VMOVUPS      X4, 32(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low63
-	VMOVSD       X4, 48(CX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low63:
-	JMP stored61
-
-low62:
-	TESTQ     $0x00000001, BX
-	JZ        low64
-	VMOVSD    X4, 32(CX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low64:
-stored61:
-	VMOVUPD      Y5, (CX)(DX*2)
-	TESTQ        $0x00000002, BX
-	JZ           low66
-	VMOVUPS      X6, 32(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low67
-	VMOVSD       X6, 48(CX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
-
-low67:
-	JMP stored65
-
-low66:
-	TESTQ     $0x00000001, BX
-	JZ        low68
-	VMOVSD    X6, 32(CX)(DX*2)
-	VUNPCKHPD X6, X6, X6
-
-low68:
-stored65:
-	VMOVUPD      Y7, (CX)(SI*1)
-	TESTQ        $0x00000002, BX
-	JZ           low70
-	VMOVUPS      X8, 32(CX)(SI*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low71
-	VMOVSD       X8, 48(CX)(SI*1)
-	VUNPCKHPD    X8, X8, X8
-
-low71:
-	JMP stored69
-
-low70:
-	TESTQ     $0x00000001, BX
-	JZ        low72
-	VMOVSD    X8, 32(CX)(SI*1)
-	VUNPCKHPD X8, X8, X8
-
-low72:
-stored69:
 done7:
 	MOVQ   c+0(FP), AX
 	MOVQ   ldc+8(FP), BX
@@ -8322,19 +7513,19 @@ done7:
 
 rest2:
 	CMPQ AX, $0x03
-	JNE  fewer73
+	JNE  fewer57
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more74:
+more58:
 	CMPQ BX, $0x0c
-	JLT  fewer75
+	JLT  fewer59
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none78
+	JE      none62
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -8343,9 +7534,9 @@ more74:
 	VMOVUPD 32(CX)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready79
+	JMP     ready63
 
-none78:
+none62:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8353,11 +7544,11 @@ none78:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready79:
+ready63:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded81
+	JLE   folded65
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8365,7 +7556,7 @@ ready79:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold80:
+fold64:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -8380,9 +7571,9 @@ fold80:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
+	JNZ          fold64
 
-folded81:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -8393,7 +7584,7 @@ folded81:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear82
+	JNE    linear66
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -8401,7 +7592,7 @@ folded81:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear82:
+linear66:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8413,33 +7604,33 @@ linear82:
 	VMOVUPD Y5, 32(CX)(DX*2)
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
-	JMP     more74
+	JMP     more58
 
-fewer75:
+fewer59:
 	CMPQ BX, $0x08
-	JLE  last76
+	JLE  last60
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none83
+	JE      none67
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready84
+	JMP     ready68
 
-none83:
+none67:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready84:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded86
+	JLE   folded70
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8447,7 +7638,7 @@ ready84:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold85:
+fold69:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VBROADCASTSD (CX)(DX*2), Y5
@@ -8458,9 +7649,9 @@ fold85:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold85
+	JNZ          fold69
 
-folded86:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -8468,12 +7659,12 @@ folded86:
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear87
+	JNE    linear71
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 
-linear87:
+linear71:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8483,103 +7674,39 @@ linear87:
 	ADDQ    $0x20, AX
 	SUBQ    $0x04, BX
 
-last76:
+last60:
+	CMPQ    BX, $0x05
+	JGE     wider72
+	CMPQ    BX, $0x04
+	JE      full73
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
 	LEAQ    mask<>+32(SB), DX
 	SUBQ    CX, DX
 	VMOVDQU (DX), Y0
-	CMPQ    BX, $0x05
-	JGE     wider88
-	CMPQ    BX, $0x04
-	JNE     partly89
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none90
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD (CX)(DX*2), Y3
-	JMP     ready91
-
-none90:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready91:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded93
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold92:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VBROADCASTSD (CX)(DX*2), Y6
-	VMOVUPD      (DI), Y7
-	VFMADD231PD  Y4, Y7, Y1
-	VFMADD231PD  Y5, Y7, Y2
-	VFMADD231PD  Y6, Y7, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold92
-
-folded93:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear94
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-
-linear94:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, (CX)(DX*2)
-	JMP     done77
-
-partly89:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none95
+	JE         none74
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPD (CX), Y0, Y1
 	VMASKMOVPD (CX)(DX*1), Y0, Y2
 	VMASKMOVPD (CX)(DX*2), Y0, Y3
-	JMP        ready96
+	JMP        ready75
 
-none95:
+none74:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready96:
+ready75:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded98
+	JLE   folded77
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8587,7 +7714,7 @@ ready96:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold97:
+fold76:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VBROADCASTSD (CX)(DX*2), Y6
@@ -8598,9 +7725,9 @@ fold97:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold97
+	JNZ          fold76
 
-folded98:
+folded77:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -8608,108 +7735,176 @@ folded98:
 	VADDPD Y7, Y2, Y2
 	VADDPD Y7, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear99
+	JNE    linear78
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
 	VMAXPD Y3, Y7, Y3
 
-linear99:
+linear78:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000002, BX
-	JZ           low101
+	JZ           low80
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low102
+	JZ           low81
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low102:
-	JMP stored100
+low81:
+	JMP stored79
 
-low101:
+low80:
 	TESTQ     $0x00000001, BX
-	JZ        low103
+	JZ        low82
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low103:
-stored100:
+low82:
+stored79:
 	TESTQ        $0x00000002, BX
-	JZ           low105
+	JZ           low84
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low106
+	JZ           low85
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low106:
-	JMP stored104
+low85:
+	JMP stored83
 
-low105:
+low84:
 	TESTQ     $0x00000001, BX
-	JZ        low107
+	JZ        low86
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 
-low107:
-stored104:
+low86:
+stored83:
 	TESTQ        $0x00000002, BX
-	JZ           low109
+	JZ           low88
 	VMOVUPS      X3, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low110
+	JZ           low89
 	VMOVSD       X3, 16(CX)(DX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low110:
-	JMP stored108
+low89:
+	JMP stored87
 
-low109:
+low88:
 	TESTQ     $0x00000001, BX
-	JZ        low111
+	JZ        low90
 	VMOVSD    X3, (CX)(DX*2)
 	VUNPCKHPD X3, X3, X3
 
-low111:
-stored108:
-	JMP done77
+low90:
+stored87:
+	JMP done61
 
-wider88:
-	CMPQ BX, $0x08
-	JNE  partly112
+full73:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none91
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	JMP     ready92
+
+none91:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready92:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded94
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold93:
+	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (CX)(DX*1), Y4
+	VBROADCASTSD (CX)(DX*2), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y3, Y6, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold93
+
+folded94:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear95
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+
+linear95:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	JMP     done61
+
+wider72:
+	CMPQ   BX, $0x08
+	JE     full96
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none113
+	JE      none97
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
-	VMOVUPD (CX)(DX*2), Y5
-	VMOVUPD 32(CX)(DX*2), Y6
-	JMP     ready114
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(SI)(DX*2), Y5
+	JMP     ready98
 
-none113:
+none97:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
 
-ready114:
+ready98:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded116
+	JLE   folded100
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8717,82 +7912,84 @@ ready114:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold115:
-	VBROADCASTSD (CX), Y7
-	VBROADCASTSD (CX)(DX*1), Y8
-	VBROADCASTSD (CX)(DX*2), Y9
-	VMOVUPD      (DI), Y10
-	VFMADD231PD  Y7, Y10, Y1
-	VFMADD231PD  Y8, Y10, Y3
-	VFMADD231PD  Y9, Y10, Y5
-	VMOVUPD      32(DI), Y10
-	VFMADD231PD  Y7, Y10, Y2
-	VFMADD231PD  Y8, Y10, Y4
-	VFMADD231PD  Y9, Y10, Y6
+fold99:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VBROADCASTSD (CX)(DX*2), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      32(DI)(BX*1), Y9
+	VFMADD231PD  Y6, Y9, Y1
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
+	JNZ          fold99
 
-folded116:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear117
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
+	JNE    linear101
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
 
-linear117:
+linear101:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, (CX)(DX*1)
-	VMOVUPD Y4, 32(CX)(DX*1)
-	VMOVUPD Y5, (CX)(DX*2)
-	VMOVUPD Y6, 32(CX)(DX*2)
-	JMP     done77
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(SI)(DX*2)
+	JMP     done61
 
-partly112:
+full96:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none118
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMASKMOVPD 32(CX), Y0, Y2
-	VMOVUPD    (CX)(DX*1), Y3
-	VMASKMOVPD 32(CX)(DX*1), Y0, Y4
-	VMOVUPD    (CX)(DX*2), Y5
-	VMASKMOVPD 32(CX)(DX*2), Y0, Y6
-	JMP        ready119
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none102
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(CX)(DX*2), Y5
+	JMP     ready103
 
-none118:
+none102:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
 
-ready119:
+ready103:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded121
+	JLE   folded105
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8800,127 +7997,71 @@ ready119:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold120:
-	VBROADCASTSD (CX), Y7
-	VBROADCASTSD (CX)(DX*1), Y8
-	VBROADCASTSD (CX)(DX*2), Y9
-	VMOVUPD      (DI), Y10
-	VFMADD231PD  Y7, Y10, Y1
-	VFMADD231PD  Y8, Y10, Y3
-	VFMADD231PD  Y9, Y10, Y5
-	VMASKMOVPD   32(DI), Y0, Y10
-	VFMADD231PD  Y7, Y10, Y2
-	VFMADD231PD  Y8, Y10, Y4
-	VFMADD231PD  Y9, Y10, Y6
+fold104:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VBROADCASTSD (CX)(DX*2), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      32(DI), Y9
+	VFMADD231PD  Y6, Y9, Y1
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold120
+	JNZ          fold104
 
-folded121:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear122
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
+	JNE    linear106
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
 
-linear122:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	TESTQ        $0x00000002, BX
-	JZ           low124
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low125
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
+linear106:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(CX)(DX*2)
 
-low125:
-	JMP stored123
-
-low124:
-	TESTQ     $0x00000001, BX
-	JZ        low126
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-
-low126:
-stored123:
-	VMOVUPD      Y3, (CX)(DX*1)
-	TESTQ        $0x00000002, BX
-	JZ           low128
-	VMOVUPS      X4, 32(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low129
-	VMOVSD       X4, 48(CX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low129:
-	JMP stored127
-
-low128:
-	TESTQ     $0x00000001, BX
-	JZ        low130
-	VMOVSD    X4, 32(CX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low130:
-stored127:
-	VMOVUPD      Y5, (CX)(DX*2)
-	TESTQ        $0x00000002, BX
-	JZ           low132
-	VMOVUPS      X6, 32(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low133
-	VMOVSD       X6, 48(CX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
-
-low133:
-	JMP stored131
-
-low132:
-	TESTQ     $0x00000001, BX
-	JZ        low134
-	VMOVSD    X6, 32(CX)(DX*2)
-	VUNPCKHPD X6, X6, X6
-
-low134:
-stored131:
-done77:
+done61:
 	JMP done3
 
-fewer73:
+fewer57:
 	CMPQ AX, $0x02
-	JNE  fewer135
+	JNE  fewer107
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more136:
+more108:
 	CMPQ BX, $0x18
-	JLT  fewer137
+	JLT  fewer109
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none140
+	JE      none112
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -8931,9 +8072,9 @@ more136:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready141
+	JMP     ready113
 
-none140:
+none112:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8943,11 +8084,11 @@ none140:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready141:
+ready113:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded143
+	JLE   folded115
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8955,7 +8096,7 @@ ready141:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold142:
+fold114:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -8973,9 +8114,9 @@ fold142:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold142
+	JNZ          fold114
 
-folded143:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -8988,7 +8129,7 @@ folded143:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear144
+	JNE    linear116
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -8998,7 +8139,7 @@ folded143:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear144:
+linear116:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9012,35 +8153,35 @@ linear144:
 	VMOVUPD Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
-	JMP     more136
+	JMP     more108
 
-fewer137:
+fewer109:
 	CMPQ BX, $0x10
-	JLE  last138
+	JLE  last110
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none145
+	JE      none117
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD (CX)(DX*1), Y2
 	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready146
+	JMP     ready118
 
-none145:
+none117:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready146:
+ready118:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded148
+	JLE   folded120
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9048,7 +8189,7 @@ ready146:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold147:
+fold119:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VMOVUPD      (DI), Y6
@@ -9060,9 +8201,9 @@ fold147:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold147
+	JNZ          fold119
 
-folded148:
+folded120:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -9071,13 +8212,13 @@ folded148:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear149
+	JNE    linear121
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 
-linear149:
+linear121:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9088,96 +8229,39 @@ linear149:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
 
-last138:
+last110:
+	CMPQ    BX, $0x09
+	JGE     wider122
+	CMPQ    BX, $0x05
+	JGE     wider123
+	CMPQ    BX, $0x04
+	JE      full124
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
 	LEAQ    mask<>+32(SB), DX
 	SUBQ    CX, DX
 	VMOVDQU (DX), Y0
-	CMPQ    BX, $0x09
-	JGE     wider150
-	CMPQ    BX, $0x05
-	JGE     wider151
-	CMPQ    BX, $0x04
-	JNE     partly152
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none153
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	JMP     ready154
-
-none153:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready154:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded156
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold155:
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VMOVUPD      (DI), Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VFMADD231PD  Y4, Y5, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold155
-
-folded156:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear157
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-
-linear157:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	JMP     done139
-
-partly152:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none158
+	JE         none125
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPD (CX), Y0, Y1
 	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	JMP        ready159
+	JMP        ready126
 
-none158:
+none125:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready159:
+ready126:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded161
+	JLE   folded128
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9185,7 +8269,7 @@ ready159:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold160:
+fold127:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VMASKMOVPD   (DI), Y0, Y5
@@ -9194,86 +8278,579 @@ fold160:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold160
+	JNZ          fold127
 
-folded161:
+folded128:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear162
+	JNE    linear129
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 
-linear162:
+linear129:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000002, BX
-	JZ           low164
+	JZ           low131
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low165
+	JZ           low132
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low165:
-	JMP stored163
+low132:
+	JMP stored130
 
-low164:
+low131:
 	TESTQ     $0x00000001, BX
-	JZ        low166
+	JZ        low133
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low166:
-stored163:
+low133:
+stored130:
 	TESTQ        $0x00000002, BX
-	JZ           low168
+	JZ           low135
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low169
+	JZ           low136
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low169:
-	JMP stored167
+low136:
+	JMP stored134
 
-low168:
+low135:
 	TESTQ     $0x00000001, BX
-	JZ        low170
+	JZ        low137
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 
-low170:
-stored167:
-	JMP done139
+low137:
+stored134:
+	JMP done111
 
-wider151:
-	CMPQ BX, $0x08
-	JNE  partly171
+full124:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none138
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	JMP     ready139
+
+none138:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready139:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded141
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold140:
+	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (CX)(DX*1), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold140
+
+folded141:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear142
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+
+linear142:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	JMP     done111
+
+wider123:
+	CMPQ   BX, $0x08
+	JE     full143
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none144
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
+	JMP     ready145
+
+none144:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready145:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded147
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold146:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI)(BX*1), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold146
+
+folded147:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear148
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+
+linear148:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	JMP     done111
+
+full143:
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none149
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	JMP     ready150
+
+none149:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready150:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded152
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold151:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold151
+
+folded152:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear153
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+
+linear153:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	JMP     done111
+
+wider122:
+	CMPQ   BX, $0x0d
+	JGE    wider154
+	CMPQ   BX, $0x0c
+	JE     full155
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none156
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(SI), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(SI)(DX*1), Y5
+	JMP     ready157
+
+none156:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready157:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded159
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold158:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      32(DI), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      64(DI)(BX*1), Y8
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold158
+
+folded159:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear160
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+
+linear160:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(SI)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(SI)(DX*1)
+	JMP     done111
+
+full155:
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none161
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(CX)(DX*1), Y5
+	JMP     ready162
+
+none161:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready162:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded164
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold163:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      32(DI), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      64(DI), Y8
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold163
+
+folded164:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear165
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+
+linear165:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(CX)(DX*1)
+	JMP     done111
+
+wider154:
+	CMPQ   BX, $0x10
+	JE     full166
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none167
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(SI), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(SI)(DX*1), Y7
+	JMP     ready168
+
+none167:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready168:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded170
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold169:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VMOVUPD      (DI), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y4
+	VMOVUPD      32(DI), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VFMADD231PD  Y9, Y10, Y5
+	VMOVUPD      64(DI), Y10
+	VFMADD231PD  Y8, Y10, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VMOVUPD      96(DI)(BX*1), Y10
+	VFMADD231PD  Y8, Y10, Y3
+	VFMADD231PD  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold169
+
+folded170:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear171
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+
+linear171:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(SI)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(SI)(DX*1)
+	JMP     done111
+
+full166:
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none172
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(CX)(DX*1), Y7
 	JMP     ready173
 
 none172:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
 
 ready173:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -9288,14 +8865,20 @@ ready173:
 	ADDQ  AX, DI
 
 fold174:
-	VBROADCASTSD (CX), Y5
-	VBROADCASTSD (CX)(DX*1), Y6
-	VMOVUPD      (DI), Y7
-	VFMADD231PD  Y5, Y7, Y1
-	VFMADD231PD  Y6, Y7, Y3
-	VMOVUPD      32(DI), Y7
-	VFMADD231PD  Y5, Y7, Y2
-	VFMADD231PD  Y6, Y7, Y4
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VMOVUPD      (DI), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y4
+	VMOVUPD      32(DI), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VFMADD231PD  Y9, Y10, Y5
+	VMOVUPD      64(DI), Y10
+	VFMADD231PD  Y8, Y10, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VMOVUPD      96(DI), Y10
+	VFMADD231PD  Y8, Y10, Y3
+	VFMADD231PD  Y9, Y10, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -9304,594 +8887,57 @@ fold174:
 folded175:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
 	JNE    linear176
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
 
 linear176:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, (CX)(DX*1)
-	VMOVUPD Y4, 32(CX)(DX*1)
-	JMP     done139
-
-partly171:
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none177
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMASKMOVPD 32(CX), Y0, Y2
-	VMOVUPD    (CX)(DX*1), Y3
-	VMASKMOVPD 32(CX)(DX*1), Y0, Y4
-	JMP        ready178
-
-none177:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready178:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded180
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold179:
-	VBROADCASTSD (CX), Y5
-	VBROADCASTSD (CX)(DX*1), Y6
-	VMOVUPD      (DI), Y7
-	VFMADD231PD  Y5, Y7, Y1
-	VFMADD231PD  Y6, Y7, Y3
-	VMASKMOVPD   32(DI), Y0, Y7
-	VFMADD231PD  Y5, Y7, Y2
-	VFMADD231PD  Y6, Y7, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold179
-
-folded180:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear181
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-
-linear181:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	TESTQ        $0x00000002, BX
-	JZ           low183
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low184
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
-
-low184:
-	JMP stored182
-
-low183:
-	TESTQ     $0x00000001, BX
-	JZ        low185
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-
-low185:
-stored182:
-	VMOVUPD      Y3, (CX)(DX*1)
-	TESTQ        $0x00000002, BX
-	JZ           low187
-	VMOVUPS      X4, 32(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low188
-	VMOVSD       X4, 48(CX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low188:
-	JMP stored186
-
-low187:
-	TESTQ     $0x00000001, BX
-	JZ        low189
-	VMOVSD    X4, 32(CX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low189:
-stored186:
-	JMP done139
-
-wider150:
-	CMPQ BX, $0x0d
-	JGE  wider190
-	CMPQ BX, $0x0c
-	JNE  partly191
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none192
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD 64(CX), Y3
-	VMOVUPD (CX)(DX*1), Y4
-	VMOVUPD 32(CX)(DX*1), Y5
-	VMOVUPD 64(CX)(DX*1), Y6
-	JMP     ready193
-
-none192:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-
-ready193:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded195
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold194:
-	VBROADCASTSD (CX), Y7
-	VBROADCASTSD (CX)(DX*1), Y8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y7, Y9, Y1
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      32(DI), Y9
-	VFMADD231PD  Y7, Y9, Y2
-	VFMADD231PD  Y8, Y9, Y5
-	VMOVUPD      64(DI), Y9
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y6
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold194
-
-folded195:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	CMPQ   CX, $0x01
-	JNE    linear196
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-	VMAXPD Y6, Y9, Y6
-
-linear196:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, 64(CX)
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, (CX)(DX*1)
 	VMOVUPD Y5, 32(CX)(DX*1)
 	VMOVUPD Y6, 64(CX)(DX*1)
-	JMP     done139
+	VMOVUPD Y7, 96(CX)(DX*1)
 
-partly191:
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none197
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMOVUPD    32(CX), Y2
-	VMASKMOVPD 64(CX), Y0, Y3
-	VMOVUPD    (CX)(DX*1), Y4
-	VMOVUPD    32(CX)(DX*1), Y5
-	VMASKMOVPD 64(CX)(DX*1), Y0, Y6
-	JMP        ready198
-
-none197:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-
-ready198:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded200
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold199:
-	VBROADCASTSD (CX), Y7
-	VBROADCASTSD (CX)(DX*1), Y8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y7, Y9, Y1
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      32(DI), Y9
-	VFMADD231PD  Y7, Y9, Y2
-	VFMADD231PD  Y8, Y9, Y5
-	VMASKMOVPD   64(DI), Y0, Y9
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y6
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold199
-
-folded200:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	CMPQ   CX, $0x01
-	JNE    linear201
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-	VMAXPD Y6, Y9, Y6
-
-linear201:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	VMOVUPD      Y2, 32(CX)
-	TESTQ        $0x00000002, BX
-	JZ           low203
-	VMOVUPS      X3, 64(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low204
-	VMOVSD       X3, 80(CX)
-	VUNPCKHPD    X3, X3, X3
-
-low204:
-	JMP stored202
-
-low203:
-	TESTQ     $0x00000001, BX
-	JZ        low205
-	VMOVSD    X3, 64(CX)
-	VUNPCKHPD X3, X3, X3
-
-low205:
-stored202:
-	VMOVUPD      Y4, (CX)(DX*1)
-	VMOVUPD      Y5, 32(CX)(DX*1)
-	TESTQ        $0x00000002, BX
-	JZ           low207
-	VMOVUPS      X6, 64(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low208
-	VMOVSD       X6, 80(CX)(DX*1)
-	VUNPCKHPD    X6, X6, X6
-
-low208:
-	JMP stored206
-
-low207:
-	TESTQ     $0x00000001, BX
-	JZ        low209
-	VMOVSD    X6, 64(CX)(DX*1)
-	VUNPCKHPD X6, X6, X6
-
-low209:
-stored206:
-	JMP done139
-
-wider190:
-	CMPQ BX, $0x10
-	JNE  partly210
-
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none211
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD 64(CX), Y3
-	VMOVUPD 96(CX), Y4
-	VMOVUPD (CX)(DX*1), Y5
-	VMOVUPD 32(CX)(DX*1), Y6
-	VMOVUPD 64(CX)(DX*1), Y7
-	VMOVUPD 96(CX)(DX*1), Y8
-	JMP     ready212
-
-none211:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-
-ready212:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded214
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold213:
-	VBROADCASTSD (CX), Y9
-	VBROADCASTSD (CX)(DX*1), Y10
-	VMOVUPD      (DI), Y11
-	VFMADD231PD  Y9, Y11, Y1
-	VFMADD231PD  Y10, Y11, Y5
-	VMOVUPD      32(DI), Y11
-	VFMADD231PD  Y9, Y11, Y2
-	VFMADD231PD  Y10, Y11, Y6
-	VMOVUPD      64(DI), Y11
-	VFMADD231PD  Y9, Y11, Y3
-	VFMADD231PD  Y10, Y11, Y7
-	VMOVUPD      96(DI), Y11
-	VFMADD231PD  Y9, Y11, Y4
-	VFMADD231PD  Y10, Y11, Y8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold213
-
-folded214:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y11, Y11, Y11
-	VADDPD Y11, Y1, Y1
-	VADDPD Y11, Y2, Y2
-	VADDPD Y11, Y3, Y3
-	VADDPD Y11, Y4, Y4
-	VADDPD Y11, Y5, Y5
-	VADDPD Y11, Y6, Y6
-	VADDPD Y11, Y7, Y7
-	VADDPD Y11, Y8, Y8
-	CMPQ   CX, $0x01
-	JNE    linear215
-	VMAXPD Y1, Y11, Y1
-	VMAXPD Y2, Y11, Y2
-	VMAXPD Y3, Y11, Y3
-	VMAXPD Y4, Y11, Y4
-	VMAXPD Y5, Y11, Y5
-	VMAXPD Y6, Y11, Y6
-	VMAXPD Y7, Y11, Y7
-	VMAXPD Y8, Y11, Y8
-
-linear215:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, 64(CX)
-	VMOVUPD Y4, 96(CX)
-	VMOVUPD Y5, (CX)(DX*1)
-	VMOVUPD Y6, 32(CX)(DX*1)
-	VMOVUPD Y7, 64(CX)(DX*1)
-	VMOVUPD Y8, 96(CX)(DX*1)
-	JMP     done139
-
-partly210:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none216
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMOVUPD    32(CX), Y2
-	VMOVUPD    64(CX), Y3
-	VMASKMOVPD 96(CX), Y0, Y4
-	VMOVUPD    (CX)(DX*1), Y5
-	VMOVUPD    32(CX)(DX*1), Y6
-	VMOVUPD    64(CX)(DX*1), Y7
-	VMASKMOVPD 96(CX)(DX*1), Y0, Y8
-	JMP        ready217
-
-none216:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-
-ready217:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded219
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold218:
-	VBROADCASTSD (CX), Y9
-	VBROADCASTSD (CX)(DX*1), Y10
-	VMOVUPD      (DI), Y11
-	VFMADD231PD  Y9, Y11, Y1
-	VFMADD231PD  Y10, Y11, Y5
-	VMOVUPD      32(DI), Y11
-	VFMADD231PD  Y9, Y11, Y2
-	VFMADD231PD  Y10, Y11, Y6
-	VMOVUPD      64(DI), Y11
-	VFMADD231PD  Y9, Y11, Y3
-	VFMADD231PD  Y10, Y11, Y7
-	VMASKMOVPD   96(DI), Y0, Y11
-	VFMADD231PD  Y9, Y11, Y4
-	VFMADD231PD  Y10, Y11, Y8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold218
-
-folded219:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y11, Y11, Y11
-	VADDPD Y11, Y1, Y1
-	VADDPD Y11, Y2, Y2
-	VADDPD Y11, Y3, Y3
-	VADDPD Y11, Y4, Y4
-	VADDPD Y11, Y5, Y5
-	VADDPD Y11, Y6, Y6
-	VADDPD Y11, Y7, Y7
-	VADDPD Y11, Y8, Y8
-	CMPQ   CX, $0x01
-	JNE    linear220
-	VMAXPD Y1, Y11, Y1
-	VMAXPD Y2, Y11, Y2
-	VMAXPD Y3, Y11, Y3
-	VMAXPD Y4, Y11, Y4
-	VMAXPD Y5, Y11, Y5
-	VMAXPD Y6, Y11, Y6
-	VMAXPD Y7, Y11, Y7
-	VMAXPD Y8, Y11, Y8
-
-linear220:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	VMOVUPD      Y2, 32(CX)
-	VMOVUPD      Y3, 64(CX)
-	TESTQ        $0x00000002, BX
-	JZ           low222
-	VMOVUPS      X4, 96(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low223
-	VMOVSD       X4, 112(CX)
-	VUNPCKHPD    X4, X4, X4
-
-low223:
-	JMP stored221
-
-low222:
-	TESTQ     $0x00000001, BX
-	JZ        low224
-	VMOVSD    X4, 96(CX)
-	VUNPCKHPD X4, X4, X4
-
-low224:
-stored221:
-	VMOVUPD      Y5, (CX)(DX*1)
-	VMOVUPD      Y6, 32(CX)(DX*1)
-	VMOVUPD      Y7, 64(CX)(DX*1)
-	TESTQ        $0x00000002, BX
-	JZ           low226
-	VMOVUPS      X8, 96(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low227
-	VMOVSD       X8, 112(CX)(DX*1)
-	VUNPCKHPD    X8, X8, X8
-
-low227:
-	JMP stored225
-
-low226:
-	TESTQ     $0x00000001, BX
-	JZ        low228
-	VMOVSD    X8, 96(CX)(DX*1)
-	VUNPCKHPD X8, X8, X8
-
-low228:
-stored225:
-done139:
+done111:
 	JMP done3
 
-fewer135:
+fewer107:
 	CMPQ AX, $0x01
-	JNE  fewer229
+	JNE  fewer177
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more230:
+more178:
 	CMPQ BX, $0x30
-	JLT  fewer231
+	JLT  fewer179
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none234
+	JE      none182
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -9902,9 +8948,9 @@ more230:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(CX), Y7
-	JMP     ready235
+	JMP     ready183
 
-none234:
+none182:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9914,11 +8960,11 @@ none234:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready235:
+ready183:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded237
+	JLE   folded185
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9926,7 +8972,7 @@ ready235:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold236:
+fold184:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -9947,9 +8993,9 @@ fold236:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold236
+	JNZ          fold184
 
-folded237:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -9962,7 +9008,7 @@ folded237:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear238
+	JNE    linear186
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -9972,7 +9018,7 @@ folded237:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear238:
+linear186:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9986,12 +9032,560 @@ linear238:
 	VMOVUPD Y7, 224(CX)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
-	JMP     more230
+	JMP     more178
 
-fewer231:
+fewer179:
 	CMPQ BX, $0x20
-	JLE  last232
+	JLE  last180
 
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none187
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	JMP     ready188
+
+none187:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready188:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded190
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold189:
+	VBROADCASTSD (CX), Y4
+	VMOVUPD      (DI), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VMOVUPD      32(DI), Y5
+	VFMADD231PD  Y4, Y5, Y1
+	VMOVUPD      64(DI), Y5
+	VFMADD231PD  Y4, Y5, Y2
+	VMOVUPD      96(DI), Y5
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold189
+
+folded190:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear191
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+
+linear191:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, BX
+
+last180:
+	CMPQ    BX, $0x11
+	JGE     wider192
+	CMPQ    BX, $0x09
+	JGE     wider193
+	CMPQ    BX, $0x05
+	JGE     wider194
+	CMPQ    BX, $0x04
+	JE      full195
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
+
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none196
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPD (CX), Y0, Y1
+	JMP        ready197
+
+none196:
+	VXORPS Y1, Y1, Y1
+
+ready197:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded199
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold198:
+	VBROADCASTSD (CX), Y2
+	VMASKMOVPD   (DI), Y0, Y3
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold198
+
+folded199:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear200
+	VMAXPD Y1, Y3, Y1
+
+linear200:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000002, BX
+	JZ           low202
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low203
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+
+low203:
+	JMP stored201
+
+low202:
+	TESTQ     $0x00000001, BX
+	JZ        low204
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low204:
+stored201:
+	JMP done181
+
+full195:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none205
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	JMP     ready206
+
+none205:
+	VXORPS Y0, Y0, Y0
+
+ready206:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded208
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold207:
+	VBROADCASTSD (CX), Y1
+	VMOVUPD      (DI), Y2
+	VFMADD231PD  Y1, Y2, Y0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold207
+
+folded208:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	CMPQ   CX, $0x01
+	JNE    linear209
+	VMAXPD Y0, Y2, Y0
+
+linear209:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	JMP     done181
+
+wider194:
+	CMPQ   BX, $0x08
+	JE     full210
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none211
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	JMP     ready212
+
+none211:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready212:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded214
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold213:
+	VBROADCASTSD (CX), Y2
+	VMOVUPD      (DI), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VMOVUPD      32(DI)(BX*1), Y3
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold213
+
+folded214:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear215
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+
+linear215:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	JMP     done181
+
+full210:
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none216
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	JMP     ready217
+
+none216:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready217:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded219
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold218:
+	VBROADCASTSD (CX), Y2
+	VMOVUPD      (DI), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VMOVUPD      32(DI), Y3
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold218
+
+folded219:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear220
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+
+linear220:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	JMP     done181
+
+wider193:
+	CMPQ   BX, $0x0d
+	JGE    wider221
+	CMPQ   BX, $0x0c
+	JE     full222
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none223
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(SI), Y2
+	JMP     ready224
+
+none223:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready224:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded226
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold225:
+	VBROADCASTSD (CX), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VMOVUPD      32(DI), Y4
+	VFMADD231PD  Y3, Y4, Y1
+	VMOVUPD      64(DI)(BX*1), Y4
+	VFMADD231PD  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold225
+
+folded226:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear227
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+
+linear227:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(SI)
+	JMP     done181
+
+full222:
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none228
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	JMP     ready229
+
+none228:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready229:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded231
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold230:
+	VBROADCASTSD (CX), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VMOVUPD      32(DI), Y4
+	VFMADD231PD  Y3, Y4, Y1
+	VMOVUPD      64(DI), Y4
+	VFMADD231PD  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold230
+
+folded231:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear232
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+
+linear232:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	JMP     done181
+
+wider221:
+	CMPQ   BX, $0x10
+	JE     full233
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none234
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(SI), Y3
+	JMP     ready235
+
+none234:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready235:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded237
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold236:
+	VBROADCASTSD (CX), Y4
+	VMOVUPD      (DI), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VMOVUPD      32(DI), Y5
+	VFMADD231PD  Y4, Y5, Y1
+	VMOVUPD      64(DI), Y5
+	VFMADD231PD  Y4, Y5, Y2
+	VMOVUPD      96(DI)(BX*1), Y5
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold236
+
+folded237:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear238
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+
+linear238:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(SI)
+	JMP     done181
+
+full233:
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
@@ -10060,42 +9654,45 @@ linear243:
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(CX)
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x10, BX
+	JMP     done181
 
-last232:
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
-	CMPQ    BX, $0x11
-	JGE     wider244
-	CMPQ    BX, $0x09
-	JGE     wider245
-	CMPQ    BX, $0x05
-	JGE     wider246
-	CMPQ    BX, $0x04
-	JNE     partly247
+wider192:
+	CMPQ   BX, $0x19
+	JGE    wider244
+	CMPQ   BX, $0x15
+	JGE    wider245
+	CMPQ   BX, $0x14
+	JE     full246
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000a0, BX
 
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none248
+	JE      none247
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	JMP     ready249
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(SI), Y4
+	JMP     ready248
 
-none248:
+none247:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
 
-ready249:
+ready248:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded251
+	JLE   folded250
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10103,49 +9700,79 @@ ready249:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold250:
-	VBROADCASTSD (CX), Y2
-	VMOVUPD      (DI), Y3
-	VFMADD231PD  Y2, Y3, Y1
+fold249:
+	VBROADCASTSD (CX), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VMOVUPD      64(DI), Y6
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      96(DI), Y6
+	VFMADD231PD  Y5, Y6, Y3
+	VMOVUPD      128(DI)(BX*1), Y6
+	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold250
+	JNZ          fold249
 
-folded251:
+folded250:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y1, Y1
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear252
-	VMAXPD Y1, Y3, Y1
+	JNE    linear251
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
 
-linear252:
+linear251:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	JMP     done233
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(SI)
+	JMP     done181
 
-partly247:
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none253
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPD (CX), Y0, Y1
-	JMP        ready254
+full246:
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none252
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	JMP     ready253
 
-none253:
+none252:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
 
-ready254:
+ready253:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded256
+	JLE   folded255
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10153,67 +9780,167 @@ ready254:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold255:
-	VBROADCASTSD (CX), Y2
-	VMASKMOVPD   (DI), Y0, Y3
-	VFMADD231PD  Y2, Y3, Y1
+fold254:
+	VBROADCASTSD (CX), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VMOVUPD      64(DI), Y6
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      96(DI), Y6
+	VFMADD231PD  Y5, Y6, Y3
+	VMOVUPD      128(DI), Y6
+	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold255
+	JNZ          fold254
 
-folded256:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y1, Y1
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear257
-	VMAXPD Y1, Y3, Y1
+	JNE    linear256
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
 
-linear257:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000002, BX
-	JZ           low259
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low260
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
+linear256:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	JMP     done181
 
-low260:
-	JMP stored258
+wider245:
+	CMPQ   BX, $0x18
+	JE     full257
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000c0, BX
 
-low259:
-	TESTQ     $0x00000001, BX
-	JZ        low261
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none258
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(SI), Y5
+	JMP     ready259
 
-low261:
-stored258:
-	JMP done233
+none258:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
 
-wider246:
-	CMPQ BX, $0x08
-	JNE  partly262
+ready259:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded261
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+fold260:
+	VBROADCASTSD (CX), Y6
+	VMOVUPD      (DI), Y7
+	VFMADD231PD  Y6, Y7, Y0
+	VMOVUPD      32(DI), Y7
+	VFMADD231PD  Y6, Y7, Y1
+	VMOVUPD      64(DI), Y7
+	VFMADD231PD  Y6, Y7, Y2
+	VMOVUPD      96(DI), Y7
+	VFMADD231PD  Y6, Y7, Y3
+	VMOVUPD      128(DI), Y7
+	VFMADD231PD  Y6, Y7, Y4
+	VMOVUPD      160(DI)(BX*1), Y7
+	VFMADD231PD  Y6, Y7, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold260
+
+folded261:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y0, Y0
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	VADDPD Y7, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear262
+	VMAXPD Y0, Y7, Y0
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
+
+linear262:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(SI)
+	JMP     done181
+
+full257:
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none263
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
 	JMP     ready264
 
 none263:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
 
 ready264:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -10228,11 +9955,19 @@ ready264:
 	ADDQ  AX, DI
 
 fold265:
-	VBROADCASTSD (CX), Y3
-	VMOVUPD      (DI), Y4
-	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      32(DI), Y4
-	VFMADD231PD  Y3, Y4, Y2
+	VBROADCASTSD (CX), Y6
+	VMOVUPD      (DI), Y7
+	VFMADD231PD  Y6, Y7, Y0
+	VMOVUPD      32(DI), Y7
+	VFMADD231PD  Y6, Y7, Y1
+	VMOVUPD      64(DI), Y7
+	VFMADD231PD  Y6, Y7, Y2
+	VMOVUPD      96(DI), Y7
+	VFMADD231PD  Y6, Y7, Y3
+	VMOVUPD      128(DI), Y7
+	VFMADD231PD  Y6, Y7, Y4
+	VMOVUPD      160(DI), Y7
+	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -10241,615 +9976,61 @@ fold265:
 folded266:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y0, Y0
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	VADDPD Y7, Y4, Y4
+	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
 	JNE    linear267
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
+	VMAXPD Y0, Y7, Y0
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
 
 linear267:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	JMP     done233
-
-partly262:
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none268
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMASKMOVPD 32(CX), Y0, Y2
-	JMP        ready269
-
-none268:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready269:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded271
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold270:
-	VBROADCASTSD (CX), Y3
-	VMOVUPD      (DI), Y4
-	VFMADD231PD  Y3, Y4, Y1
-	VMASKMOVPD   32(DI), Y0, Y4
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold270
-
-folded271:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear272
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-
-linear272:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	TESTQ        $0x00000002, BX
-	JZ           low274
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low275
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
-
-low275:
-	JMP stored273
-
-low274:
-	TESTQ     $0x00000001, BX
-	JZ        low276
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-
-low276:
-stored273:
-	JMP done233
-
-wider245:
-	CMPQ BX, $0x0d
-	JGE  wider277
-	CMPQ BX, $0x0c
-	JNE  partly278
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none279
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD 64(CX), Y3
-	JMP     ready280
-
-none279:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready280:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded282
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold281:
-	VBROADCASTSD (CX), Y4
-	VMOVUPD      (DI), Y5
-	VFMADD231PD  Y4, Y5, Y1
-	VMOVUPD      32(DI), Y5
-	VFMADD231PD  Y4, Y5, Y2
-	VMOVUPD      64(DI), Y5
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold281
-
-folded282:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear283
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-
-linear283:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, 64(CX)
-	JMP     done233
-
-partly278:
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none284
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMOVUPD    32(CX), Y2
-	VMASKMOVPD 64(CX), Y0, Y3
-	JMP        ready285
-
-none284:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready285:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded287
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold286:
-	VBROADCASTSD (CX), Y4
-	VMOVUPD      (DI), Y5
-	VFMADD231PD  Y4, Y5, Y1
-	VMOVUPD      32(DI), Y5
-	VFMADD231PD  Y4, Y5, Y2
-	VMASKMOVPD   64(DI), Y0, Y5
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold286
-
-folded287:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear288
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-
-linear288:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	VMOVUPD      Y2, 32(CX)
-	TESTQ        $0x00000002, BX
-	JZ           low290
-	VMOVUPS      X3, 64(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low291
-	VMOVSD       X3, 80(CX)
-	VUNPCKHPD    X3, X3, X3
-
-low291:
-	JMP stored289
-
-low290:
-	TESTQ     $0x00000001, BX
-	JZ        low292
-	VMOVSD    X3, 64(CX)
-	VUNPCKHPD X3, X3, X3
-
-low292:
-stored289:
-	JMP done233
-
-wider277:
-	CMPQ BX, $0x10
-	JNE  partly293
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none294
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD 64(CX), Y3
-	VMOVUPD 96(CX), Y4
-	JMP     ready295
-
-none294:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready295:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded297
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold296:
-	VBROADCASTSD (CX), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      64(DI), Y6
-	VFMADD231PD  Y5, Y6, Y3
-	VMOVUPD      96(DI), Y6
-	VFMADD231PD  Y5, Y6, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold296
-
-folded297:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear298
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-
-linear298:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, 64(CX)
-	VMOVUPD Y4, 96(CX)
-	JMP     done233
-
-partly293:
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none299
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMOVUPD    32(CX), Y2
-	VMOVUPD    64(CX), Y3
-	VMASKMOVPD 96(CX), Y0, Y4
-	JMP        ready300
-
-none299:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready300:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded302
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold301:
-	VBROADCASTSD (CX), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      64(DI), Y6
-	VFMADD231PD  Y5, Y6, Y3
-	VMASKMOVPD   96(DI), Y0, Y6
-	VFMADD231PD  Y5, Y6, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold301
-
-folded302:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear303
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-
-linear303:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	VMOVUPD      Y2, 32(CX)
-	VMOVUPD      Y3, 64(CX)
-	TESTQ        $0x00000002, BX
-	JZ           low305
-	VMOVUPS      X4, 96(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low306
-	VMOVSD       X4, 112(CX)
-	VUNPCKHPD    X4, X4, X4
-
-low306:
-	JMP stored304
-
-low305:
-	TESTQ     $0x00000001, BX
-	JZ        low307
-	VMOVSD    X4, 96(CX)
-	VUNPCKHPD X4, X4, X4
-
-low307:
-stored304:
-	JMP done233
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(CX)
+	JMP     done181
 
 wider244:
-	CMPQ BX, $0x19
-	JGE  wider308
-	CMPQ BX, $0x15
-	JGE  wider309
-	CMPQ BX, $0x14
-	JNE  partly310
+	CMPQ   BX, $0x1d
+	JGE    wider268
+	CMPQ   BX, $0x1c
+	JE     full269
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000e0, BX
 
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none311
+	JE      none270
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD 64(CX), Y3
-	VMOVUPD 96(CX), Y4
-	VMOVUPD 128(CX), Y5
-	JMP     ready312
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	VMOVUPD 192(SI), Y6
+	JMP     ready271
 
-none311:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready312:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded314
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold313:
-	VBROADCASTSD (CX), Y6
-	VMOVUPD      (DI), Y7
-	VFMADD231PD  Y6, Y7, Y1
-	VMOVUPD      32(DI), Y7
-	VFMADD231PD  Y6, Y7, Y2
-	VMOVUPD      64(DI), Y7
-	VFMADD231PD  Y6, Y7, Y3
-	VMOVUPD      96(DI), Y7
-	VFMADD231PD  Y6, Y7, Y4
-	VMOVUPD      128(DI), Y7
-	VFMADD231PD  Y6, Y7, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold313
-
-folded314:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear315
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
-
-linear315:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, 64(CX)
-	VMOVUPD Y4, 96(CX)
-	VMOVUPD Y5, 128(CX)
-	JMP     done233
-
-partly310:
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none316
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMOVUPD    32(CX), Y2
-	VMOVUPD    64(CX), Y3
-	VMOVUPD    96(CX), Y4
-	VMASKMOVPD 128(CX), Y0, Y5
-	JMP        ready317
-
-none316:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready317:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded319
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold318:
-	VBROADCASTSD (CX), Y6
-	VMOVUPD      (DI), Y7
-	VFMADD231PD  Y6, Y7, Y1
-	VMOVUPD      32(DI), Y7
-	VFMADD231PD  Y6, Y7, Y2
-	VMOVUPD      64(DI), Y7
-	VFMADD231PD  Y6, Y7, Y3
-	VMOVUPD      96(DI), Y7
-	VFMADD231PD  Y6, Y7, Y4
-	VMASKMOVPD   128(DI), Y0, Y7
-	VFMADD231PD  Y6, Y7, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold318
-
-folded319:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear320
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
-
-linear320:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	VMOVUPD      Y2, 32(CX)
-	VMOVUPD      Y3, 64(CX)
-	VMOVUPD      Y4, 96(CX)
-	TESTQ        $0x00000002, BX
-	JZ           low322
-	VMOVUPS      X5, 128(CX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low323
-	VMOVSD       X5, 144(CX)
-	VUNPCKHPD    X5, X5, X5
-
-low323:
-	JMP stored321
-
-low322:
-	TESTQ     $0x00000001, BX
-	JZ        low324
-	VMOVSD    X5, 128(CX)
-	VUNPCKHPD X5, X5, X5
-
-low324:
-stored321:
-	JMP done233
-
-wider309:
-	CMPQ BX, $0x18
-	JNE  partly325
-
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none326
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD 64(CX), Y3
-	VMOVUPD 96(CX), Y4
-	VMOVUPD 128(CX), Y5
-	VMOVUPD 160(CX), Y6
-	JMP     ready327
-
-none326:
+none270:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -10857,11 +10038,11 @@ none326:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready327:
+ready271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded329
+	JLE   folded273
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10869,29 +10050,32 @@ ready327:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold328:
+fold272:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y7, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(DI), Y8
-	VFMADD231PD  Y7, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y1
 	VMOVUPD      64(DI), Y8
-	VFMADD231PD  Y7, Y8, Y3
+	VFMADD231PD  Y7, Y8, Y2
 	VMOVUPD      96(DI), Y8
-	VFMADD231PD  Y7, Y8, Y4
+	VFMADD231PD  Y7, Y8, Y3
 	VMOVUPD      128(DI), Y8
-	VFMADD231PD  Y7, Y8, Y5
+	VFMADD231PD  Y7, Y8, Y4
 	VMOVUPD      160(DI), Y8
+	VFMADD231PD  Y7, Y8, Y5
+	VMOVUPD      192(DI)(BX*1), Y8
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold328
+	JNZ          fold272
 
-folded329:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
 	VADDPD Y8, Y2, Y2
 	VADDPD Y8, Y3, Y3
@@ -10899,7 +10083,8 @@ folded329:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear330
+	JNE    linear274
+	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
@@ -10907,34 +10092,39 @@ folded329:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear330:
+linear274:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, 64(CX)
-	VMOVUPD Y4, 96(CX)
-	VMOVUPD Y5, 128(CX)
-	VMOVUPD Y6, 160(CX)
-	JMP     done233
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(CX)
+	VMOVUPD Y6, 192(SI)
+	JMP     done181
 
-partly325:
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none331
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMOVUPD    32(CX), Y2
-	VMOVUPD    64(CX), Y3
-	VMOVUPD    96(CX), Y4
-	VMOVUPD    128(CX), Y5
-	VMASKMOVPD 160(CX), Y0, Y6
-	JMP        ready332
+full269:
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none275
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	VMOVUPD 192(CX), Y6
+	JMP     ready276
 
-none331:
+none275:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -10942,11 +10132,11 @@ none331:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready332:
+ready276:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded334
+	JLE   folded278
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10954,29 +10144,32 @@ ready332:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold333:
+fold277:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y7, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(DI), Y8
-	VFMADD231PD  Y7, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y1
 	VMOVUPD      64(DI), Y8
-	VFMADD231PD  Y7, Y8, Y3
+	VFMADD231PD  Y7, Y8, Y2
 	VMOVUPD      96(DI), Y8
-	VFMADD231PD  Y7, Y8, Y4
+	VFMADD231PD  Y7, Y8, Y3
 	VMOVUPD      128(DI), Y8
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      160(DI), Y8
 	VFMADD231PD  Y7, Y8, Y5
-	VMASKMOVPD   160(DI), Y0, Y8
+	VMOVUPD      192(DI), Y8
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold333
+	JNZ          fold277
 
-folded334:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
 	VADDPD Y8, Y2, Y2
 	VADDPD Y8, Y3, Y3
@@ -10984,7 +10177,8 @@ folded334:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear335
+	JNE    linear279
+	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
@@ -10992,59 +10186,45 @@ folded334:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear335:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	VMOVUPD      Y2, 32(CX)
-	VMOVUPD      Y3, 64(CX)
-	VMOVUPD      Y4, 96(CX)
-	VMOVUPD      Y5, 128(CX)
-	TESTQ        $0x00000002, BX
-	JZ           low337
-	VMOVUPS      X6, 160(CX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low338
-	VMOVSD       X6, 176(CX)
-	VUNPCKHPD    X6, X6, X6
+linear279:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(CX)
+	VMOVUPD Y6, 192(CX)
+	JMP     done181
 
-low338:
-	JMP stored336
+wider268:
+	CMPQ   BX, $0x20
+	JE     full280
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000100, BX
 
-low337:
-	TESTQ     $0x00000001, BX
-	JZ        low339
-	VMOVSD    X6, 160(CX)
-	VUNPCKHPD X6, X6, X6
-
-low339:
-stored336:
-	JMP done233
-
-wider308:
-	CMPQ BX, $0x1d
-	JGE  wider340
-	CMPQ BX, $0x1c
-	JNE  partly341
-
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none342
+	JE      none281
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD 64(CX), Y3
-	VMOVUPD 96(CX), Y4
-	VMOVUPD 128(CX), Y5
-	VMOVUPD 160(CX), Y6
-	VMOVUPD 192(CX), Y7
-	JMP     ready343
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	VMOVUPD 192(CX), Y6
+	VMOVUPD 224(SI), Y7
+	JMP     ready282
 
-none342:
+none281:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -11053,11 +10233,11 @@ none342:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready343:
+ready282:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded345
+	JLE   folded284
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11065,31 +10245,34 @@ ready343:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold344:
+fold283:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y8, Y9, Y1
+	VFMADD231PD  Y8, Y9, Y0
 	VMOVUPD      32(DI), Y9
-	VFMADD231PD  Y8, Y9, Y2
+	VFMADD231PD  Y8, Y9, Y1
 	VMOVUPD      64(DI), Y9
-	VFMADD231PD  Y8, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y2
 	VMOVUPD      96(DI), Y9
-	VFMADD231PD  Y8, Y9, Y4
+	VFMADD231PD  Y8, Y9, Y3
 	VMOVUPD      128(DI), Y9
-	VFMADD231PD  Y8, Y9, Y5
+	VFMADD231PD  Y8, Y9, Y4
 	VMOVUPD      160(DI), Y9
-	VFMADD231PD  Y8, Y9, Y6
+	VFMADD231PD  Y8, Y9, Y5
 	VMOVUPD      192(DI), Y9
+	VFMADD231PD  Y8, Y9, Y6
+	VMOVUPD      224(DI)(BX*1), Y9
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold344
+	JNZ          fold283
 
-folded345:
+folded284:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
 	VADDPD Y9, Y1, Y1
 	VADDPD Y9, Y2, Y2
 	VADDPD Y9, Y3, Y3
@@ -11098,7 +10281,8 @@ folded345:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear346
+	JNE    linear285
+	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
 	VMAXPD Y3, Y9, Y3
@@ -11107,151 +10291,41 @@ folded345:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear346:
+linear285:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, 64(CX)
-	VMOVUPD Y4, 96(CX)
-	VMOVUPD Y5, 128(CX)
-	VMOVUPD Y6, 160(CX)
-	VMOVUPD Y7, 192(CX)
-	JMP     done233
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(CX)
+	VMOVUPD Y6, 192(CX)
+	VMOVUPD Y7, 224(SI)
+	JMP     done181
 
-partly341:
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none347
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMOVUPD    32(CX), Y2
-	VMOVUPD    64(CX), Y3
-	VMOVUPD    96(CX), Y4
-	VMOVUPD    128(CX), Y5
-	VMOVUPD    160(CX), Y6
-	VMASKMOVPD 192(CX), Y0, Y7
-	JMP        ready348
-
-none347:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready348:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded350
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold349:
-	VBROADCASTSD (CX), Y8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y8, Y9, Y1
-	VMOVUPD      32(DI), Y9
-	VFMADD231PD  Y8, Y9, Y2
-	VMOVUPD      64(DI), Y9
-	VFMADD231PD  Y8, Y9, Y3
-	VMOVUPD      96(DI), Y9
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      128(DI), Y9
-	VFMADD231PD  Y8, Y9, Y5
-	VMOVUPD      160(DI), Y9
-	VFMADD231PD  Y8, Y9, Y6
-	VMASKMOVPD   192(DI), Y0, Y9
-	VFMADD231PD  Y8, Y9, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold349
-
-folded350:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	VADDPD Y9, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear351
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-	VMAXPD Y6, Y9, Y6
-	VMAXPD Y7, Y9, Y7
-
-linear351:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	VMOVUPD      Y2, 32(CX)
-	VMOVUPD      Y3, 64(CX)
-	VMOVUPD      Y4, 96(CX)
-	VMOVUPD      Y5, 128(CX)
-	VMOVUPD      Y6, 160(CX)
-	TESTQ        $0x00000002, BX
-	JZ           low353
-	VMOVUPS      X7, 192(CX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low354
-	VMOVSD       X7, 208(CX)
-	VUNPCKHPD    X7, X7, X7
-
-low354:
-	JMP stored352
-
-low353:
-	TESTQ     $0x00000001, BX
-	JZ        low355
-	VMOVSD    X7, 192(CX)
-	VUNPCKHPD X7, X7, X7
-
-low355:
-stored352:
-	JMP done233
-
-wider340:
-	CMPQ BX, $0x20
-	JNE  partly356
-
+full280:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none357
+	JE      none286
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y1
-	VMOVUPD 32(CX), Y2
-	VMOVUPD 64(CX), Y3
-	VMOVUPD 96(CX), Y4
-	VMOVUPD 128(CX), Y5
-	VMOVUPD 160(CX), Y6
-	VMOVUPD 192(CX), Y7
-	VMOVUPD 224(CX), Y8
-	JMP     ready358
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	VMOVUPD 192(CX), Y6
+	VMOVUPD 224(CX), Y7
+	JMP     ready287
 
-none357:
+none286:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -11259,13 +10333,12 @@ none357:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
 
-ready358:
+ready287:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded360
+	JLE   folded289
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11273,186 +10346,69 @@ ready358:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold359:
-	VBROADCASTSD (CX), Y9
-	VMOVUPD      (DI), Y10
-	VFMADD231PD  Y9, Y10, Y1
-	VMOVUPD      32(DI), Y10
-	VFMADD231PD  Y9, Y10, Y2
-	VMOVUPD      64(DI), Y10
-	VFMADD231PD  Y9, Y10, Y3
-	VMOVUPD      96(DI), Y10
-	VFMADD231PD  Y9, Y10, Y4
-	VMOVUPD      128(DI), Y10
-	VFMADD231PD  Y9, Y10, Y5
-	VMOVUPD      160(DI), Y10
-	VFMADD231PD  Y9, Y10, Y6
-	VMOVUPD      192(DI), Y10
-	VFMADD231PD  Y9, Y10, Y7
-	VMOVUPD      224(DI), Y10
-	VFMADD231PD  Y9, Y10, Y8
+fold288:
+	VBROADCASTSD (CX), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y8, Y9, Y0
+	VMOVUPD      32(DI), Y9
+	VFMADD231PD  Y8, Y9, Y1
+	VMOVUPD      64(DI), Y9
+	VFMADD231PD  Y8, Y9, Y2
+	VMOVUPD      96(DI), Y9
+	VFMADD231PD  Y8, Y9, Y3
+	VMOVUPD      128(DI), Y9
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      160(DI), Y9
+	VFMADD231PD  Y8, Y9, Y5
+	VMOVUPD      192(DI), Y9
+	VFMADD231PD  Y8, Y9, Y6
+	VMOVUPD      224(DI), Y9
+	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold359
+	JNZ          fold288
 
-folded360:
+folded289:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y10, Y7, Y7
-	VADDPD Y10, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear361
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
-	VMAXPD Y7, Y10, Y7
-	VMAXPD Y8, Y10, Y8
+	JNE    linear290
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
 
-linear361:
+linear290:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y1, (CX)
-	VMOVUPD Y2, 32(CX)
-	VMOVUPD Y3, 64(CX)
-	VMOVUPD Y4, 96(CX)
-	VMOVUPD Y5, 128(CX)
-	VMOVUPD Y6, 160(CX)
-	VMOVUPD Y7, 192(CX)
-	VMOVUPD Y8, 224(CX)
-	JMP     done233
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(CX)
+	VMOVUPD Y6, 192(CX)
+	VMOVUPD Y7, 224(CX)
 
-partly356:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none362
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMOVUPD    (CX), Y1
-	VMOVUPD    32(CX), Y2
-	VMOVUPD    64(CX), Y3
-	VMOVUPD    96(CX), Y4
-	VMOVUPD    128(CX), Y5
-	VMOVUPD    160(CX), Y6
-	VMOVUPD    192(CX), Y7
-	VMASKMOVPD 224(CX), Y0, Y8
-	JMP        ready363
-
-none362:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-
-ready363:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded365
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold364:
-	VBROADCASTSD (CX), Y9
-	VMOVUPD      (DI), Y10
-	VFMADD231PD  Y9, Y10, Y1
-	VMOVUPD      32(DI), Y10
-	VFMADD231PD  Y9, Y10, Y2
-	VMOVUPD      64(DI), Y10
-	VFMADD231PD  Y9, Y10, Y3
-	VMOVUPD      96(DI), Y10
-	VFMADD231PD  Y9, Y10, Y4
-	VMOVUPD      128(DI), Y10
-	VFMADD231PD  Y9, Y10, Y5
-	VMOVUPD      160(DI), Y10
-	VFMADD231PD  Y9, Y10, Y6
-	VMOVUPD      192(DI), Y10
-	VFMADD231PD  Y9, Y10, Y7
-	VMASKMOVPD   224(DI), Y0, Y10
-	VFMADD231PD  Y9, Y10, Y8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold364
-
-folded365:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y10, Y7, Y7
-	VADDPD Y10, Y8, Y8
-	CMPQ   CX, $0x01
-	JNE    linear366
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
-	VMAXPD Y7, Y10, Y7
-	VMAXPD Y8, Y10, Y8
-
-linear366:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	VMOVUPD      Y1, (CX)
-	VMOVUPD      Y2, 32(CX)
-	VMOVUPD      Y3, 64(CX)
-	VMOVUPD      Y4, 96(CX)
-	VMOVUPD      Y5, 128(CX)
-	VMOVUPD      Y6, 160(CX)
-	VMOVUPD      Y7, 192(CX)
-	TESTQ        $0x00000002, BX
-	JZ           low368
-	VMOVUPS      X8, 224(CX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low369
-	VMOVSD       X8, 240(CX)
-	VUNPCKHPD    X8, X8, X8
-
-low369:
-	JMP stored367
-
-low368:
-	TESTQ     $0x00000001, BX
-	JZ        low370
-	VMOVSD    X8, 224(CX)
-	VUNPCKHPD X8, X8, X8
-
-low370:
-stored367:
-done233:
+done181:
 	JMP done3
 
-fewer229:
+fewer177:
 done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER

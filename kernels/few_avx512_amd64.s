@@ -7196,30 +7196,30 @@ linear17:
 	SUBQ    $0x20, BX
 
 last6:
-	MOVQ  BX, DX
-	ANDQ  $0x0f, DX
-	MOVL  $0x0000ffff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
 	CMPQ  BX, $0x21
 	JGE   wider18
 	CMPQ  BX, $0x11
 	JGE   wider19
 	CMPQ  BX, $0x10
-	JNE   partly20
+	JE    full20
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none21
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(DX*1), Z1
-	VMOVUPS (CX)(DX*2), Z2
-	VMOVUPS (CX)(SI*1), Z3
-	JMP     ready22
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none21
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	LEAQ      (DX)(DX*2), SI
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (CX)(SI*1), K1, Z3
+	JMP       ready22
 
 none21:
 	VPXORD Z0, Z0, Z0
@@ -7245,7 +7245,7 @@ fold23:
 	VBROADCASTSS (CX)(DX*1), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
 	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVUPS      (DI), Z8
+	VMOVUPS.Z    (DI), K1, Z8
 	VFMADD231PS  Z4, Z8, Z0
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
@@ -7271,6 +7271,436 @@ folded24:
 	VMAXPS Z3, Z8, Z3
 
 linear25:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	LEAQ          (DX)(DX*2), SI
+	TESTQ         $0x00000008, BX
+	JZ            low27
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, BX
+	JZ            low28
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, BX
+	JZ            low29
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low30
+	VMOVSS        X0, 56(CX)
+
+low30:
+	JMP stored26
+
+low29:
+	TESTQ  $0x00000001, BX
+	JZ     low31
+	VMOVSS X0, 48(CX)
+
+low31:
+	JMP stored26
+
+low28:
+	TESTQ     $0x00000002, BX
+	JZ        low32
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low33
+	VMOVSS    X0, 40(CX)
+
+low33:
+	JMP stored26
+
+low32:
+	TESTQ  $0x00000001, BX
+	JZ     low34
+	VMOVSS X0, 32(CX)
+
+low34:
+	JMP stored26
+
+low27:
+	TESTQ        $0x00000004, BX
+	JZ           low35
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, BX
+	JZ           low36
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low37
+	VMOVSS       X0, 24(CX)
+
+low37:
+	JMP stored26
+
+low36:
+	TESTQ  $0x00000001, BX
+	JZ     low38
+	VMOVSS X0, 16(CX)
+
+low38:
+	JMP stored26
+
+low35:
+	TESTQ     $0x00000002, BX
+	JZ        low39
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low40
+	VMOVSS    X0, 8(CX)
+
+low40:
+	JMP stored26
+
+low39:
+	TESTQ  $0x00000001, BX
+	JZ     low41
+	VMOVSS X0, (CX)
+
+low41:
+stored26:
+	TESTQ         $0x00000008, BX
+	JZ            low43
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, BX
+	JZ            low44
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, BX
+	JZ            low45
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low46
+	VMOVSS        X1, 56(CX)(DX*1)
+
+low46:
+	JMP stored42
+
+low45:
+	TESTQ  $0x00000001, BX
+	JZ     low47
+	VMOVSS X1, 48(CX)(DX*1)
+
+low47:
+	JMP stored42
+
+low44:
+	TESTQ     $0x00000002, BX
+	JZ        low48
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low49
+	VMOVSS    X1, 40(CX)(DX*1)
+
+low49:
+	JMP stored42
+
+low48:
+	TESTQ  $0x00000001, BX
+	JZ     low50
+	VMOVSS X1, 32(CX)(DX*1)
+
+low50:
+	JMP stored42
+
+low43:
+	TESTQ        $0x00000004, BX
+	JZ           low51
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low52
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low53
+	VMOVSS       X1, 24(CX)(DX*1)
+
+low53:
+	JMP stored42
+
+low52:
+	TESTQ  $0x00000001, BX
+	JZ     low54
+	VMOVSS X1, 16(CX)(DX*1)
+
+low54:
+	JMP stored42
+
+low51:
+	TESTQ     $0x00000002, BX
+	JZ        low55
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low56
+	VMOVSS    X1, 8(CX)(DX*1)
+
+low56:
+	JMP stored42
+
+low55:
+	TESTQ  $0x00000001, BX
+	JZ     low57
+	VMOVSS X1, (CX)(DX*1)
+
+low57:
+stored42:
+	TESTQ         $0x00000008, BX
+	JZ            low59
+	VMOVUPS       Y2, (CX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, BX
+	JZ            low60
+	VMOVUPS       X2, 32(CX)(DX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, BX
+	JZ            low61
+	VMOVSD        X2, 48(CX)(DX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low62
+	VMOVSS        X2, 56(CX)(DX*2)
+
+low62:
+	JMP stored58
+
+low61:
+	TESTQ  $0x00000001, BX
+	JZ     low63
+	VMOVSS X2, 48(CX)(DX*2)
+
+low63:
+	JMP stored58
+
+low60:
+	TESTQ     $0x00000002, BX
+	JZ        low64
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low65
+	VMOVSS    X2, 40(CX)(DX*2)
+
+low65:
+	JMP stored58
+
+low64:
+	TESTQ  $0x00000001, BX
+	JZ     low66
+	VMOVSS X2, 32(CX)(DX*2)
+
+low66:
+	JMP stored58
+
+low59:
+	TESTQ        $0x00000004, BX
+	JZ           low67
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low68
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low69
+	VMOVSS       X2, 24(CX)(DX*2)
+
+low69:
+	JMP stored58
+
+low68:
+	TESTQ  $0x00000001, BX
+	JZ     low70
+	VMOVSS X2, 16(CX)(DX*2)
+
+low70:
+	JMP stored58
+
+low67:
+	TESTQ     $0x00000002, BX
+	JZ        low71
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low72
+	VMOVSS    X2, 8(CX)(DX*2)
+
+low72:
+	JMP stored58
+
+low71:
+	TESTQ  $0x00000001, BX
+	JZ     low73
+	VMOVSS X2, (CX)(DX*2)
+
+low73:
+stored58:
+	TESTQ         $0x00000008, BX
+	JZ            low75
+	VMOVUPS       Y3, (CX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, BX
+	JZ            low76
+	VMOVUPS       X3, 32(CX)(SI*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, BX
+	JZ            low77
+	VMOVSD        X3, 48(CX)(SI*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, BX
+	JZ            low78
+	VMOVSS        X3, 56(CX)(SI*1)
+
+low78:
+	JMP stored74
+
+low77:
+	TESTQ  $0x00000001, BX
+	JZ     low79
+	VMOVSS X3, 48(CX)(SI*1)
+
+low79:
+	JMP stored74
+
+low76:
+	TESTQ     $0x00000002, BX
+	JZ        low80
+	VMOVSD    X3, 32(CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low81
+	VMOVSS    X3, 40(CX)(SI*1)
+
+low81:
+	JMP stored74
+
+low80:
+	TESTQ  $0x00000001, BX
+	JZ     low82
+	VMOVSS X3, 32(CX)(SI*1)
+
+low82:
+	JMP stored74
+
+low75:
+	TESTQ        $0x00000004, BX
+	JZ           low83
+	VMOVUPS      X3, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, BX
+	JZ           low84
+	VMOVSD       X3, 16(CX)(SI*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low85
+	VMOVSS       X3, 24(CX)(SI*1)
+
+low85:
+	JMP stored74
+
+low84:
+	TESTQ  $0x00000001, BX
+	JZ     low86
+	VMOVSS X3, 16(CX)(SI*1)
+
+low86:
+	JMP stored74
+
+low83:
+	TESTQ     $0x00000002, BX
+	JZ        low87
+	VMOVSD    X3, (CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low88
+	VMOVSS    X3, 8(CX)(SI*1)
+
+low88:
+	JMP stored74
+
+low87:
+	TESTQ  $0x00000001, BX
+	JZ     low89
+	VMOVSS X3, (CX)(SI*1)
+
+low89:
+stored74:
+	JMP done7
+
+full20:
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none90
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VMOVUPS (CX)(SI*1), Z3
+	JMP     ready91
+
+none90:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready91:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded93
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold92:
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VBROADCASTSS (CX)(DX*2), Z6
+	VBROADCASTSS (CX)(R10*1), Z7
+	VMOVUPS      (DI), Z8
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z5, Z8, Z1
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold92
+
+folded93:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear94
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+
+linear94:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7281,439 +7711,11 @@ linear25:
 	VMOVUPS Z3, (CX)(SI*1)
 	JMP     done7
 
-partly20:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none26
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z (CX)(DX*1), K1, Z1
-	VMOVUPS.Z (CX)(DX*2), K1, Z2
-	VMOVUPS.Z (CX)(SI*1), K1, Z3
-	JMP       ready27
-
-none26:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready27:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded29
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold28:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VBROADCASTSS (CX)(DX*2), Z6
-	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVUPS.Z    (DI), K1, Z8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z5, Z8, Z1
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold28
-
-folded29:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear30
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-
-linear30:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	TESTQ         $0x00000008, BX
-	JZ            low32
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, BX
-	JZ            low33
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, BX
-	JZ            low34
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low35
-	VMOVSS        X0, 56(CX)
-
-low35:
-	JMP stored31
-
-low34:
-	TESTQ  $0x00000001, BX
-	JZ     low36
-	VMOVSS X0, 48(CX)
-
-low36:
-	JMP stored31
-
-low33:
-	TESTQ     $0x00000002, BX
-	JZ        low37
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low38
-	VMOVSS    X0, 40(CX)
-
-low38:
-	JMP stored31
-
-low37:
-	TESTQ  $0x00000001, BX
-	JZ     low39
-	VMOVSS X0, 32(CX)
-
-low39:
-	JMP stored31
-
-low32:
-	TESTQ        $0x00000004, BX
-	JZ           low40
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, BX
-	JZ           low41
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low42
-	VMOVSS       X0, 24(CX)
-
-low42:
-	JMP stored31
-
-low41:
-	TESTQ  $0x00000001, BX
-	JZ     low43
-	VMOVSS X0, 16(CX)
-
-low43:
-	JMP stored31
-
-low40:
-	TESTQ     $0x00000002, BX
-	JZ        low44
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low45
-	VMOVSS    X0, 8(CX)
-
-low45:
-	JMP stored31
-
-low44:
-	TESTQ  $0x00000001, BX
-	JZ     low46
-	VMOVSS X0, (CX)
-
-low46:
-stored31:
-	TESTQ         $0x00000008, BX
-	JZ            low48
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low49
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low50
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low51
-	VMOVSS        X1, 56(CX)(DX*1)
-
-low51:
-	JMP stored47
-
-low50:
-	TESTQ  $0x00000001, BX
-	JZ     low52
-	VMOVSS X1, 48(CX)(DX*1)
-
-low52:
-	JMP stored47
-
-low49:
-	TESTQ     $0x00000002, BX
-	JZ        low53
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low54
-	VMOVSS    X1, 40(CX)(DX*1)
-
-low54:
-	JMP stored47
-
-low53:
-	TESTQ  $0x00000001, BX
-	JZ     low55
-	VMOVSS X1, 32(CX)(DX*1)
-
-low55:
-	JMP stored47
-
-low48:
-	TESTQ        $0x00000004, BX
-	JZ           low56
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low57
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low58
-	VMOVSS       X1, 24(CX)(DX*1)
-
-low58:
-	JMP stored47
-
-low57:
-	TESTQ  $0x00000001, BX
-	JZ     low59
-	VMOVSS X1, 16(CX)(DX*1)
-
-low59:
-	JMP stored47
-
-low56:
-	TESTQ     $0x00000002, BX
-	JZ        low60
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low61
-	VMOVSS    X1, 8(CX)(DX*1)
-
-low61:
-	JMP stored47
-
-low60:
-	TESTQ  $0x00000001, BX
-	JZ     low62
-	VMOVSS X1, (CX)(DX*1)
-
-low62:
-stored47:
-	TESTQ         $0x00000008, BX
-	JZ            low64
-	VMOVUPS       Y2, (CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, BX
-	JZ            low65
-	VMOVUPS       X2, 32(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, BX
-	JZ            low66
-	VMOVSD        X2, 48(CX)(DX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low67
-	VMOVSS        X2, 56(CX)(DX*2)
-
-low67:
-	JMP stored63
-
-low66:
-	TESTQ  $0x00000001, BX
-	JZ     low68
-	VMOVSS X2, 48(CX)(DX*2)
-
-low68:
-	JMP stored63
-
-low65:
-	TESTQ     $0x00000002, BX
-	JZ        low69
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low70
-	VMOVSS    X2, 40(CX)(DX*2)
-
-low70:
-	JMP stored63
-
-low69:
-	TESTQ  $0x00000001, BX
-	JZ     low71
-	VMOVSS X2, 32(CX)(DX*2)
-
-low71:
-	JMP stored63
-
-low64:
-	TESTQ        $0x00000004, BX
-	JZ           low72
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low73
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low74
-	VMOVSS       X2, 24(CX)(DX*2)
-
-low74:
-	JMP stored63
-
-low73:
-	TESTQ  $0x00000001, BX
-	JZ     low75
-	VMOVSS X2, 16(CX)(DX*2)
-
-low75:
-	JMP stored63
-
-low72:
-	TESTQ     $0x00000002, BX
-	JZ        low76
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low77
-	VMOVSS    X2, 8(CX)(DX*2)
-
-low77:
-	JMP stored63
-
-low76:
-	TESTQ  $0x00000001, BX
-	JZ     low78
-	VMOVSS X2, (CX)(DX*2)
-
-low78:
-stored63:
-	TESTQ         $0x00000008, BX
-	JZ            low80
-	VMOVUPS       Y3, (CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low81
-	VMOVUPS       X3, 32(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low82
-	VMOVSD        X3, 48(CX)(SI*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low83
-	VMOVSS        X3, 56(CX)(SI*1)
-
-low83:
-	JMP stored79
-
-low82:
-	TESTQ  $0x00000001, BX
-	JZ     low84
-	VMOVSS X3, 48(CX)(SI*1)
-
-low84:
-	JMP stored79
-
-low81:
-	TESTQ     $0x00000002, BX
-	JZ        low85
-	VMOVSD    X3, 32(CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low86
-	VMOVSS    X3, 40(CX)(SI*1)
-
-low86:
-	JMP stored79
-
-low85:
-	TESTQ  $0x00000001, BX
-	JZ     low87
-	VMOVSS X3, 32(CX)(SI*1)
-
-low87:
-	JMP stored79
-
-low80:
-	TESTQ        $0x00000004, BX
-	JZ           low88
-	VMOVUPS      X3, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low89
-	VMOVSD       X3, 16(CX)(SI*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low90
-	VMOVSS       X3, 24(CX)(SI*1)
-
-low90:
-	JMP stored79
-
-low89:
-	TESTQ  $0x00000001, BX
-	JZ     low91
-	VMOVSS X3, 16(CX)(SI*1)
-
-low91:
-	JMP stored79
-
-low88:
-	TESTQ     $0x00000002, BX
-	JZ        low92
-	VMOVSD    X3, (CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low93
-	VMOVSS    X3, 8(CX)(SI*1)
-
-low93:
-	JMP stored79
-
-low92:
-	TESTQ  $0x00000001, BX
-	JZ     low94
-	VMOVSS X3, (CX)(SI*1)
-
-low94:
-stored79:
-	JMP done7
-
 wider19:
-	CMPQ BX, $0x20
-	JNE  partly95
+	CMPQ   BX, $0x20
+	JE     full95
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -7722,14 +7724,17 @@ wider19:
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
 	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
+	VMOVUPS 64(DI), Z1
 	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(CX)(DX*1), Z3
+	VMOVUPS 64(DI)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
-	VMOVUPS 64(CX)(DX*2), Z5
+	VMOVUPS 64(DI)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
-	VMOVUPS 64(CX)(SI*1), Z7
+	VMOVUPS 64(DI)(R8*1), Z7
 	JMP     ready97
 
 none96:
@@ -7765,7 +7770,7 @@ fold98:
 	VFMADD231PS  Z9, Z12, Z2
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      64(DI), Z12
+	VMOVUPS      64(DI)(BX*1), Z12
 	VFMADD231PS  Z8, Z12, Z1
 	VFMADD231PS  Z9, Z12, Z3
 	VFMADD231PS  Z10, Z12, Z5
@@ -7803,33 +7808,36 @@ linear100:
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, (CX)(DX*1)
-	VMOVUPS Z3, 64(CX)(DX*1)
+	VMOVUPS Z3, 64(DI)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
-	VMOVUPS Z5, 64(CX)(DX*2)
+	VMOVUPS Z5, 64(DI)(DX*2)
 	VMOVUPS Z6, (CX)(SI*1)
-	VMOVUPS Z7, 64(CX)(SI*1)
+	VMOVUPS Z7, 64(DI)(R8*1)
 	JMP     done7
 
-partly95:
+full95:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none101
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPS   (CX), Z0
-	VMOVUPS.Z 64(CX), K1, Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
-	VMOVUPS   (CX)(DX*2), Z4
-	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
-	VMOVUPS   (CX)(SI*1), Z6
-	VMOVUPS.Z 64(CX)(SI*1), K1, Z7
-	JMP       ready102
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none101
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(CX)(DX*1), Z3
+	VMOVUPS (CX)(DX*2), Z4
+	VMOVUPS 64(CX)(DX*2), Z5
+	VMOVUPS (CX)(SI*1), Z6
+	VMOVUPS 64(CX)(SI*1), Z7
+	JMP     ready102
 
 none101:
 	VPXORD Z0, Z0, Z0
@@ -7864,7 +7872,7 @@ fold103:
 	VFMADD231PS  Z9, Z12, Z2
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS.Z    64(DI), K1, Z12
+	VMOVUPS      64(DI), Z12
 	VFMADD231PS  Z8, Z12, Z1
 	VFMADD231PS  Z9, Z12, Z3
 	VFMADD231PS  Z10, Z12, Z5
@@ -7898,386 +7906,162 @@ folded104:
 	VMAXPS Z7, Z12, Z7
 
 linear105:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	VMOVUPS       Z0, (CX)
-	TESTQ         $0x00000008, BX
-	JZ            low107
-	VMOVUPS       Y1, 64(CX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low108
-	VMOVUPS       X1, 96(CX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low109
-	VMOVSD        X1, 112(CX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low110
-	VMOVSS        X1, 120(CX)
-
-low110:
-	JMP stored106
-
-low109:
-	TESTQ  $0x00000001, BX
-	JZ     low111
-	VMOVSS X1, 112(CX)
-
-low111:
-	JMP stored106
-
-low108:
-	TESTQ     $0x00000002, BX
-	JZ        low112
-	VMOVSD    X1, 96(CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low113
-	VMOVSS    X1, 104(CX)
-
-low113:
-	JMP stored106
-
-low112:
-	TESTQ  $0x00000001, BX
-	JZ     low114
-	VMOVSS X1, 96(CX)
-
-low114:
-	JMP stored106
-
-low107:
-	TESTQ        $0x00000004, BX
-	JZ           low115
-	VMOVUPS      X1, 64(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low116
-	VMOVSD       X1, 80(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low117
-	VMOVSS       X1, 88(CX)
-
-low117:
-	JMP stored106
-
-low116:
-	TESTQ  $0x00000001, BX
-	JZ     low118
-	VMOVSS X1, 80(CX)
-
-low118:
-	JMP stored106
-
-low115:
-	TESTQ     $0x00000002, BX
-	JZ        low119
-	VMOVSD    X1, 64(CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low120
-	VMOVSS    X1, 72(CX)
-
-low120:
-	JMP stored106
-
-low119:
-	TESTQ  $0x00000001, BX
-	JZ     low121
-	VMOVSS X1, 64(CX)
-
-low121:
-stored106:
-	VMOVUPS       Z2, (CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low123
-	VMOVUPS       Y3, 64(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low124
-	VMOVUPS       X3, 96(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low125
-	VMOVSD        X3, 112(CX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low126
-	VMOVSS        X3, 120(CX)(DX*1)
-
-low126:
-	JMP stored122
-
-low125:
-	TESTQ  $0x00000001, BX
-	JZ     low127
-	VMOVSS X3, 112(CX)(DX*1)
-
-low127:
-	JMP stored122
-
-low124:
-	TESTQ     $0x00000002, BX
-	JZ        low128
-	VMOVSD    X3, 96(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low129
-	VMOVSS    X3, 104(CX)(DX*1)
-
-low129:
-	JMP stored122
-
-low128:
-	TESTQ  $0x00000001, BX
-	JZ     low130
-	VMOVSS X3, 96(CX)(DX*1)
-
-low130:
-	JMP stored122
-
-low123:
-	TESTQ        $0x00000004, BX
-	JZ           low131
-	VMOVUPS      X3, 64(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low132
-	VMOVSD       X3, 80(CX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low133
-	VMOVSS       X3, 88(CX)(DX*1)
-
-low133:
-	JMP stored122
-
-low132:
-	TESTQ  $0x00000001, BX
-	JZ     low134
-	VMOVSS X3, 80(CX)(DX*1)
-
-low134:
-	JMP stored122
-
-low131:
-	TESTQ     $0x00000002, BX
-	JZ        low135
-	VMOVSD    X3, 64(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low136
-	VMOVSS    X3, 72(CX)(DX*1)
-
-low136:
-	JMP stored122
-
-low135:
-	TESTQ  $0x00000001, BX
-	JZ     low137
-	VMOVSS X3, 64(CX)(DX*1)
-
-low137:
-stored122:
-	VMOVUPS       Z4, (CX)(DX*2)
-	TESTQ         $0x00000008, BX
-	JZ            low139
-	VMOVUPS       Y5, 64(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, BX
-	JZ            low140
-	VMOVUPS       X5, 96(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, BX
-	JZ            low141
-	VMOVSD        X5, 112(CX)(DX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low142
-	VMOVSS        X5, 120(CX)(DX*2)
-
-low142:
-	JMP stored138
-
-low141:
-	TESTQ  $0x00000001, BX
-	JZ     low143
-	VMOVSS X5, 112(CX)(DX*2)
-
-low143:
-	JMP stored138
-
-low140:
-	TESTQ     $0x00000002, BX
-	JZ        low144
-	VMOVSD    X5, 96(CX)(DX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low145
-	VMOVSS    X5, 104(CX)(DX*2)
-
-low145:
-	JMP stored138
-
-low144:
-	TESTQ  $0x00000001, BX
-	JZ     low146
-	VMOVSS X5, 96(CX)(DX*2)
-
-low146:
-	JMP stored138
-
-low139:
-	TESTQ        $0x00000004, BX
-	JZ           low147
-	VMOVUPS      X5, 64(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, BX
-	JZ           low148
-	VMOVSD       X5, 80(CX)(DX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low149
-	VMOVSS       X5, 88(CX)(DX*2)
-
-low149:
-	JMP stored138
-
-low148:
-	TESTQ  $0x00000001, BX
-	JZ     low150
-	VMOVSS X5, 80(CX)(DX*2)
-
-low150:
-	JMP stored138
-
-low147:
-	TESTQ     $0x00000002, BX
-	JZ        low151
-	VMOVSD    X5, 64(CX)(DX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low152
-	VMOVSS    X5, 72(CX)(DX*2)
-
-low152:
-	JMP stored138
-
-low151:
-	TESTQ  $0x00000001, BX
-	JZ     low153
-	VMOVSS X5, 64(CX)(DX*2)
-
-low153:
-stored138:
-	VMOVUPS       Z6, (CX)(SI*1)
-	TESTQ         $0x00000008, BX
-	JZ            low155
-	VMOVUPS       Y7, 64(CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, BX
-	JZ            low156
-	VMOVUPS       X7, 96(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, BX
-	JZ            low157
-	VMOVSD        X7, 112(CX)(SI*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low158
-	VMOVSS        X7, 120(CX)(SI*1)
-
-low158:
-	JMP stored154
-
-low157:
-	TESTQ  $0x00000001, BX
-	JZ     low159
-	VMOVSS X7, 112(CX)(SI*1)
-
-low159:
-	JMP stored154
-
-low156:
-	TESTQ     $0x00000002, BX
-	JZ        low160
-	VMOVSD    X7, 96(CX)(SI*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low161
-	VMOVSS    X7, 104(CX)(SI*1)
-
-low161:
-	JMP stored154
-
-low160:
-	TESTQ  $0x00000001, BX
-	JZ     low162
-	VMOVSS X7, 96(CX)(SI*1)
-
-low162:
-	JMP stored154
-
-low155:
-	TESTQ        $0x00000004, BX
-	JZ           low163
-	VMOVUPS      X7, 64(CX)(SI*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, BX
-	JZ           low164
-	VMOVSD       X7, 80(CX)(SI*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low165
-	VMOVSS       X7, 88(CX)(SI*1)
-
-low165:
-	JMP stored154
-
-low164:
-	TESTQ  $0x00000001, BX
-	JZ     low166
-	VMOVSS X7, 80(CX)(SI*1)
-
-low166:
-	JMP stored154
-
-low163:
-	TESTQ     $0x00000002, BX
-	JZ        low167
-	VMOVSD    X7, 64(CX)(SI*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low168
-	VMOVSS    X7, 72(CX)(SI*1)
-
-low168:
-	JMP stored154
-
-low167:
-	TESTQ  $0x00000001, BX
-	JZ     low169
-	VMOVSS X7, 64(CX)(SI*1)
-
-low169:
-stored154:
-	JMP done7
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, 64(CX)(DX*2)
+	VMOVUPS Z6, (CX)(SI*1)
+	VMOVUPS Z7, 64(CX)(SI*1)
+	JMP     done7
 
 wider18:
-	CMPQ BX, $0x31
-	JGE  wider170
-	CMPQ BX, $0x30
-	JNE  partly171
+	CMPQ   BX, $0x31
+	JGE    wider106
+	CMPQ   BX, $0x30
+	JE     full107
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none172
+	JE      none108
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS (CX)(DX*1), Z3
+	VMOVUPS 64(CX)(DX*1), Z4
+	VMOVUPS 128(DI)(DX*1), Z5
+	VMOVUPS (CX)(DX*2), Z6
+	VMOVUPS 64(CX)(DX*2), Z7
+	VMOVUPS 128(DI)(DX*2), Z8
+	VMOVUPS (CX)(SI*1), Z9
+	VMOVUPS 64(CX)(SI*1), Z10
+	VMOVUPS 128(DI)(R8*1), Z11
+	JMP     ready109
+
+none108:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+ready109:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded111
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold110:
+	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (CX)(DX*1), Z13
+	VBROADCASTSS (CX)(DX*2), Z14
+	VBROADCASTSS (CX)(R10*1), Z15
+	VMOVUPS      (DI), Z16
+	VFMADD231PS  Z12, Z16, Z0
+	VFMADD231PS  Z13, Z16, Z3
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z9
+	VMOVUPS      64(DI), Z16
+	VFMADD231PS  Z12, Z16, Z1
+	VFMADD231PS  Z13, Z16, Z4
+	VFMADD231PS  Z14, Z16, Z7
+	VFMADD231PS  Z15, Z16, Z10
+	VMOVUPS      128(DI)(BX*1), Z16
+	VFMADD231PS  Z12, Z16, Z2
+	VFMADD231PS  Z13, Z16, Z5
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold110
+
+folded111:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z16, Z16, Z16
+	VADDPS Z16, Z0, Z0
+	VADDPS Z16, Z1, Z1
+	VADDPS Z16, Z2, Z2
+	VADDPS Z16, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z16, Z5, Z5
+	VADDPS Z16, Z6, Z6
+	VADDPS Z16, Z7, Z7
+	VADDPS Z16, Z8, Z8
+	VADDPS Z16, Z9, Z9
+	VADDPS Z16, Z10, Z10
+	VADDPS Z16, Z11, Z11
+	CMPQ   CX, $0x01
+	JNE    linear112
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+
+linear112:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, 128(DI)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, 128(DI)(DX*2)
+	VMOVUPS Z9, (CX)(SI*1)
+	VMOVUPS Z10, 64(CX)(SI*1)
+	VMOVUPS Z11, 128(DI)(R8*1)
+	JMP     done7
+
+full107:
+	// acc[i,j] = init[i,j], 4×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none113
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8293,9 +8077,9 @@ wider18:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(CX)(SI*1), Z11
-	JMP     ready173
+	JMP     ready114
 
-none172:
+none113:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8309,11 +8093,11 @@ none172:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready173:
+ready114:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded175
+	JLE   folded116
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8322,7 +8106,7 @@ ready173:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold174:
+fold115:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -8345,9 +8129,9 @@ fold174:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold174
+	JNZ          fold115
 
-folded175:
+folded116:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -8364,7 +8148,7 @@ folded175:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear176
+	JNE    linear117
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -8378,7 +8162,7 @@ folded175:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear176:
+linear117:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8397,29 +8181,41 @@ linear176:
 	VMOVUPS Z11, 128(CX)(SI*1)
 	JMP     done7
 
-partly171:
-	// acc[i,j] = init[i,j], 4×3 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none177
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS.Z 128(CX), K1, Z2
-	VMOVUPS   (CX)(DX*1), Z3
-	VMOVUPS   64(CX)(DX*1), Z4
-	VMOVUPS.Z 128(CX)(DX*1), K1, Z5
-	VMOVUPS   (CX)(DX*2), Z6
-	VMOVUPS   64(CX)(DX*2), Z7
-	VMOVUPS.Z 128(CX)(DX*2), K1, Z8
-	VMOVUPS   (CX)(SI*1), Z9
-	VMOVUPS   64(CX)(SI*1), Z10
-	VMOVUPS.Z 128(CX)(SI*1), K1, Z11
-	JMP       ready178
+wider106:
+	CMPQ   BX, $0x40
+	JE     full118
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
 
-none177:
+	// acc[i,j] = init[i,j], 4×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none119
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (CX)(DX*1), Z4
+	VMOVUPS 64(CX)(DX*1), Z5
+	VMOVUPS 128(CX)(DX*1), Z6
+	VMOVUPS 192(DI)(DX*1), Z7
+	VMOVUPS (CX)(DX*2), Z8
+	VMOVUPS 64(CX)(DX*2), Z9
+	VMOVUPS 128(CX)(DX*2), Z10
+	VMOVUPS 192(DI)(DX*2), Z11
+	VMOVUPS (CX)(SI*1), Z12
+	VMOVUPS 64(CX)(SI*1), Z13
+	VMOVUPS 128(CX)(SI*1), Z14
+	VMOVUPS 192(DI)(R8*1), Z15
+	JMP     ready120
+
+none119:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8432,12 +8228,16 @@ none177:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
 
-ready178:
+ready120:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded180
+	JLE   folded122
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8446,445 +8246,106 @@ ready178:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold179:
-	VBROADCASTSS (CX), Z12
-	VBROADCASTSS (CX)(DX*1), Z13
-	VBROADCASTSS (CX)(DX*2), Z14
-	VBROADCASTSS (CX)(R10*1), Z15
-	VMOVUPS      (DI), Z16
-	VFMADD231PS  Z12, Z16, Z0
-	VFMADD231PS  Z13, Z16, Z3
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z9
-	VMOVUPS      64(DI), Z16
-	VFMADD231PS  Z12, Z16, Z1
-	VFMADD231PS  Z13, Z16, Z4
-	VFMADD231PS  Z14, Z16, Z7
-	VFMADD231PS  Z15, Z16, Z10
-	VMOVUPS.Z    128(DI), K1, Z16
-	VFMADD231PS  Z12, Z16, Z2
-	VFMADD231PS  Z13, Z16, Z5
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z11
+fold121:
+	VBROADCASTSS (CX), Z16
+	VBROADCASTSS (CX)(DX*1), Z17
+	VBROADCASTSS (CX)(DX*2), Z18
+	VBROADCASTSS (CX)(R10*1), Z19
+	VMOVUPS      (DI), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z4
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z12
+	VMOVUPS      64(DI), Z20
+	VFMADD231PS  Z16, Z20, Z1
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z9
+	VFMADD231PS  Z19, Z20, Z13
+	VMOVUPS      128(DI), Z20
+	VFMADD231PS  Z16, Z20, Z2
+	VFMADD231PS  Z17, Z20, Z6
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z14
+	VMOVUPS      192(DI)(BX*1), Z20
+	VFMADD231PS  Z16, Z20, Z3
+	VFMADD231PS  Z17, Z20, Z7
+	VFMADD231PS  Z18, Z20, Z11
+	VFMADD231PS  Z19, Z20, Z15
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold179
+	JNZ          fold121
 
-folded180:
+folded122:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
+	VPXORD Z20, Z20, Z20
+	VADDPS Z20, Z0, Z0
+	VADDPS Z20, Z1, Z1
+	VADDPS Z20, Z2, Z2
+	VADDPS Z20, Z3, Z3
+	VADDPS Z20, Z4, Z4
+	VADDPS Z20, Z5, Z5
+	VADDPS Z20, Z6, Z6
+	VADDPS Z20, Z7, Z7
+	VADDPS Z20, Z8, Z8
+	VADDPS Z20, Z9, Z9
+	VADDPS Z20, Z10, Z10
+	VADDPS Z20, Z11, Z11
+	VADDPS Z20, Z12, Z12
+	VADDPS Z20, Z13, Z13
+	VADDPS Z20, Z14, Z14
+	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear181
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
+	JNE    linear123
+	VMAXPS Z0, Z20, Z0
+	VMAXPS Z1, Z20, Z1
+	VMAXPS Z2, Z20, Z2
+	VMAXPS Z3, Z20, Z3
+	VMAXPS Z4, Z20, Z4
+	VMAXPS Z5, Z20, Z5
+	VMAXPS Z6, Z20, Z6
+	VMAXPS Z7, Z20, Z7
+	VMAXPS Z8, Z20, Z8
+	VMAXPS Z9, Z20, Z9
+	VMAXPS Z10, Z20, Z10
+	VMAXPS Z11, Z20, Z11
+	VMAXPS Z12, Z20, Z12
+	VMAXPS Z13, Z20, Z13
+	VMAXPS Z14, Z20, Z14
+	VMAXPS Z15, Z20, Z15
 
-linear181:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low183
-	VMOVUPS       Y2, 128(CX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, BX
-	JZ            low184
-	VMOVUPS       X2, 160(CX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, BX
-	JZ            low185
-	VMOVSD        X2, 176(CX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low186
-	VMOVSS        X2, 184(CX)
+linear123:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, 192(DI)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Z11, 192(DI)(DX*2)
+	VMOVUPS Z12, (CX)(SI*1)
+	VMOVUPS Z13, 64(CX)(SI*1)
+	VMOVUPS Z14, 128(CX)(SI*1)
+	VMOVUPS Z15, 192(DI)(R8*1)
+	JMP     done7
 
-low186:
-	JMP stored182
-
-low185:
-	TESTQ  $0x00000001, BX
-	JZ     low187
-	VMOVSS X2, 176(CX)
-
-low187:
-	JMP stored182
-
-low184:
-	TESTQ     $0x00000002, BX
-	JZ        low188
-	VMOVSD    X2, 160(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low189
-	VMOVSS    X2, 168(CX)
-
-low189:
-	JMP stored182
-
-low188:
-	TESTQ  $0x00000001, BX
-	JZ     low190
-	VMOVSS X2, 160(CX)
-
-low190:
-	JMP stored182
-
-low183:
-	TESTQ        $0x00000004, BX
-	JZ           low191
-	VMOVUPS      X2, 128(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low192
-	VMOVSD       X2, 144(CX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low193
-	VMOVSS       X2, 152(CX)
-
-low193:
-	JMP stored182
-
-low192:
-	TESTQ  $0x00000001, BX
-	JZ     low194
-	VMOVSS X2, 144(CX)
-
-low194:
-	JMP stored182
-
-low191:
-	TESTQ     $0x00000002, BX
-	JZ        low195
-	VMOVSD    X2, 128(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low196
-	VMOVSS    X2, 136(CX)
-
-low196:
-	JMP stored182
-
-low195:
-	TESTQ  $0x00000001, BX
-	JZ     low197
-	VMOVSS X2, 128(CX)
-
-low197:
-stored182:
-	VMOVUPS       Z3, (CX)(DX*1)
-	VMOVUPS       Z4, 64(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low199
-	VMOVUPS       Y5, 128(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, BX
-	JZ            low200
-	VMOVUPS       X5, 160(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, BX
-	JZ            low201
-	VMOVSD        X5, 176(CX)(DX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low202
-	VMOVSS        X5, 184(CX)(DX*1)
-
-low202:
-	JMP stored198
-
-low201:
-	TESTQ  $0x00000001, BX
-	JZ     low203
-	VMOVSS X5, 176(CX)(DX*1)
-
-low203:
-	JMP stored198
-
-low200:
-	TESTQ     $0x00000002, BX
-	JZ        low204
-	VMOVSD    X5, 160(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low205
-	VMOVSS    X5, 168(CX)(DX*1)
-
-low205:
-	JMP stored198
-
-low204:
-	TESTQ  $0x00000001, BX
-	JZ     low206
-	VMOVSS X5, 160(CX)(DX*1)
-
-low206:
-	JMP stored198
-
-low199:
-	TESTQ        $0x00000004, BX
-	JZ           low207
-	VMOVUPS      X5, 128(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, BX
-	JZ           low208
-	VMOVSD       X5, 144(CX)(DX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low209
-	VMOVSS       X5, 152(CX)(DX*1)
-
-low209:
-	JMP stored198
-
-low208:
-	TESTQ  $0x00000001, BX
-	JZ     low210
-	VMOVSS X5, 144(CX)(DX*1)
-
-low210:
-	JMP stored198
-
-low207:
-	TESTQ     $0x00000002, BX
-	JZ        low211
-	VMOVSD    X5, 128(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low212
-	VMOVSS    X5, 136(CX)(DX*1)
-
-low212:
-	JMP stored198
-
-low211:
-	TESTQ  $0x00000001, BX
-	JZ     low213
-	VMOVSS X5, 128(CX)(DX*1)
-
-low213:
-stored198:
-	VMOVUPS       Z6, (CX)(DX*2)
-	VMOVUPS       Z7, 64(CX)(DX*2)
-	TESTQ         $0x00000008, BX
-	JZ            low215
-	VMOVUPS       Y8, 128(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, BX
-	JZ            low216
-	VMOVUPS       X8, 160(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, BX
-	JZ            low217
-	VMOVSD        X8, 176(CX)(DX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, BX
-	JZ            low218
-	VMOVSS        X8, 184(CX)(DX*2)
-
-low218:
-	JMP stored214
-
-low217:
-	TESTQ  $0x00000001, BX
-	JZ     low219
-	VMOVSS X8, 176(CX)(DX*2)
-
-low219:
-	JMP stored214
-
-low216:
-	TESTQ     $0x00000002, BX
-	JZ        low220
-	VMOVSD    X8, 160(CX)(DX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low221
-	VMOVSS    X8, 168(CX)(DX*2)
-
-low221:
-	JMP stored214
-
-low220:
-	TESTQ  $0x00000001, BX
-	JZ     low222
-	VMOVSS X8, 160(CX)(DX*2)
-
-low222:
-	JMP stored214
-
-low215:
-	TESTQ        $0x00000004, BX
-	JZ           low223
-	VMOVUPS      X8, 128(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, BX
-	JZ           low224
-	VMOVSD       X8, 144(CX)(DX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low225
-	VMOVSS       X8, 152(CX)(DX*2)
-
-low225:
-	JMP stored214
-
-low224:
-	TESTQ  $0x00000001, BX
-	JZ     low226
-	VMOVSS X8, 144(CX)(DX*2)
-
-low226:
-	JMP stored214
-
-low223:
-	TESTQ     $0x00000002, BX
-	JZ        low227
-	VMOVSD    X8, 128(CX)(DX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low228
-	VMOVSS    X8, 136(CX)(DX*2)
-
-low228:
-	JMP stored214
-
-low227:
-	TESTQ  $0x00000001, BX
-	JZ     low229
-	VMOVSS X8, 128(CX)(DX*2)
-
-low229:
-stored214:
-	VMOVUPS       Z9, (CX)(SI*1)
-	VMOVUPS       Z10, 64(CX)(SI*1)
-	TESTQ         $0x00000008, BX
-	JZ            low231
-	VMOVUPS       Y11, 128(CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, BX
-	JZ            low232
-	VMOVUPS       X11, 160(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, BX
-	JZ            low233
-	VMOVSD        X11, 176(CX)(SI*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low234
-	VMOVSS        X11, 184(CX)(SI*1)
-
-low234:
-	JMP stored230
-
-low233:
-	TESTQ  $0x00000001, BX
-	JZ     low235
-	VMOVSS X11, 176(CX)(SI*1)
-
-low235:
-	JMP stored230
-
-low232:
-	TESTQ     $0x00000002, BX
-	JZ        low236
-	VMOVSD    X11, 160(CX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low237
-	VMOVSS    X11, 168(CX)(SI*1)
-
-low237:
-	JMP stored230
-
-low236:
-	TESTQ  $0x00000001, BX
-	JZ     low238
-	VMOVSS X11, 160(CX)(SI*1)
-
-low238:
-	JMP stored230
-
-low231:
-	TESTQ        $0x00000004, BX
-	JZ           low239
-	VMOVUPS      X11, 128(CX)(SI*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, BX
-	JZ           low240
-	VMOVSD       X11, 144(CX)(SI*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low241
-	VMOVSS       X11, 152(CX)(SI*1)
-
-low241:
-	JMP stored230
-
-low240:
-	TESTQ  $0x00000001, BX
-	JZ     low242
-	VMOVSS X11, 144(CX)(SI*1)
-
-low242:
-	JMP stored230
-
-low239:
-	TESTQ     $0x00000002, BX
-	JZ        low243
-	VMOVSD    X11, 128(CX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low244
-	VMOVSS    X11, 136(CX)(SI*1)
-
-low244:
-	JMP stored230
-
-low243:
-	TESTQ  $0x00000001, BX
-	JZ     low245
-	VMOVSS X11, 128(CX)(SI*1)
-
-low245:
-stored230:
-	JMP done7
-
-wider170:
-	CMPQ BX, $0x40
-	JNE  partly246
-
+full118:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none247
+	JE      none124
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8904,9 +8365,9 @@ wider170:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready248
+	JMP     ready125
 
-none247:
+none124:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8924,11 +8385,11 @@ none247:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready248:
+ready125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded250
+	JLE   folded127
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8937,7 +8398,7 @@ ready248:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold249:
+fold126:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -8965,9 +8426,9 @@ fold249:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold249
+	JNZ          fold126
 
-folded250:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -8988,7 +8449,7 @@ folded250:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear251
+	JNE    linear128
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -9006,7 +8467,7 @@ folded250:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear251:
+linear128:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9027,511 +8488,7 @@ linear251:
 	VMOVUPS Z13, 64(CX)(SI*1)
 	VMOVUPS Z14, 128(CX)(SI*1)
 	VMOVUPS Z15, 192(CX)(SI*1)
-	JMP     done7
 
-partly246:
-	// acc[i,j] = init[i,j], 4×4 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none252
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS.Z 192(CX), K1, Z3
-	VMOVUPS   (CX)(DX*1), Z4
-	VMOVUPS   64(CX)(DX*1), Z5
-	VMOVUPS   128(CX)(DX*1), Z6
-	VMOVUPS.Z 192(CX)(DX*1), K1, Z7
-	VMOVUPS   (CX)(DX*2), Z8
-	VMOVUPS   64(CX)(DX*2), Z9
-	VMOVUPS   128(CX)(DX*2), Z10
-	VMOVUPS.Z 192(CX)(DX*2), K1, Z11
-	VMOVUPS   (CX)(SI*1), Z12
-	VMOVUPS   64(CX)(SI*1), Z13
-	VMOVUPS   128(CX)(SI*1), Z14
-	VMOVUPS.Z 192(CX)(SI*1), K1, Z15
-	JMP       ready253
-
-none252:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready253:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded255
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold254:
-	VBROADCASTSS (CX), Z16
-	VBROADCASTSS (CX)(DX*1), Z17
-	VBROADCASTSS (CX)(DX*2), Z18
-	VBROADCASTSS (CX)(R10*1), Z19
-	VMOVUPS      (DI), Z20
-	VFMADD231PS  Z16, Z20, Z0
-	VFMADD231PS  Z17, Z20, Z4
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z12
-	VMOVUPS      64(DI), Z20
-	VFMADD231PS  Z16, Z20, Z1
-	VFMADD231PS  Z17, Z20, Z5
-	VFMADD231PS  Z18, Z20, Z9
-	VFMADD231PS  Z19, Z20, Z13
-	VMOVUPS      128(DI), Z20
-	VFMADD231PS  Z16, Z20, Z2
-	VFMADD231PS  Z17, Z20, Z6
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z14
-	VMOVUPS.Z    192(DI), K1, Z20
-	VFMADD231PS  Z16, Z20, Z3
-	VFMADD231PS  Z17, Z20, Z7
-	VFMADD231PS  Z18, Z20, Z11
-	VFMADD231PS  Z19, Z20, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold254
-
-folded255:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z20, Z20, Z20
-	VADDPS Z20, Z0, Z0
-	VADDPS Z20, Z1, Z1
-	VADDPS Z20, Z2, Z2
-	VADDPS Z20, Z3, Z3
-	VADDPS Z20, Z4, Z4
-	VADDPS Z20, Z5, Z5
-	VADDPS Z20, Z6, Z6
-	VADDPS Z20, Z7, Z7
-	VADDPS Z20, Z8, Z8
-	VADDPS Z20, Z9, Z9
-	VADDPS Z20, Z10, Z10
-	VADDPS Z20, Z11, Z11
-	VADDPS Z20, Z12, Z12
-	VADDPS Z20, Z13, Z13
-	VADDPS Z20, Z14, Z14
-	VADDPS Z20, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear256
-	VMAXPS Z0, Z20, Z0
-	VMAXPS Z1, Z20, Z1
-	VMAXPS Z2, Z20, Z2
-	VMAXPS Z3, Z20, Z3
-	VMAXPS Z4, Z20, Z4
-	VMAXPS Z5, Z20, Z5
-	VMAXPS Z6, Z20, Z6
-	VMAXPS Z7, Z20, Z7
-	VMAXPS Z8, Z20, Z8
-	VMAXPS Z9, Z20, Z9
-	VMAXPS Z10, Z20, Z10
-	VMAXPS Z11, Z20, Z11
-	VMAXPS Z12, Z20, Z12
-	VMAXPS Z13, Z20, Z13
-	VMAXPS Z14, Z20, Z14
-	VMAXPS Z15, Z20, Z15
-
-linear256:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low258
-	VMOVUPS       Y3, 192(CX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low259
-	VMOVUPS       X3, 224(CX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low260
-	VMOVSD        X3, 240(CX)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low261
-	VMOVSS        X3, 248(CX)
-
-low261:
-	JMP stored257
-
-low260:
-	TESTQ  $0x00000001, BX
-	JZ     low262
-	VMOVSS X3, 240(CX)
-
-low262:
-	JMP stored257
-
-low259:
-	TESTQ     $0x00000002, BX
-	JZ        low263
-	VMOVSD    X3, 224(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low264
-	VMOVSS    X3, 232(CX)
-
-low264:
-	JMP stored257
-
-low263:
-	TESTQ  $0x00000001, BX
-	JZ     low265
-	VMOVSS X3, 224(CX)
-
-low265:
-	JMP stored257
-
-low258:
-	TESTQ        $0x00000004, BX
-	JZ           low266
-	VMOVUPS      X3, 192(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low267
-	VMOVSD       X3, 208(CX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low268
-	VMOVSS       X3, 216(CX)
-
-low268:
-	JMP stored257
-
-low267:
-	TESTQ  $0x00000001, BX
-	JZ     low269
-	VMOVSS X3, 208(CX)
-
-low269:
-	JMP stored257
-
-low266:
-	TESTQ     $0x00000002, BX
-	JZ        low270
-	VMOVSD    X3, 192(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low271
-	VMOVSS    X3, 200(CX)
-
-low271:
-	JMP stored257
-
-low270:
-	TESTQ  $0x00000001, BX
-	JZ     low272
-	VMOVSS X3, 192(CX)
-
-low272:
-stored257:
-	VMOVUPS       Z4, (CX)(DX*1)
-	VMOVUPS       Z5, 64(CX)(DX*1)
-	VMOVUPS       Z6, 128(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low274
-	VMOVUPS       Y7, 192(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, BX
-	JZ            low275
-	VMOVUPS       X7, 224(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, BX
-	JZ            low276
-	VMOVSD        X7, 240(CX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low277
-	VMOVSS        X7, 248(CX)(DX*1)
-
-low277:
-	JMP stored273
-
-low276:
-	TESTQ  $0x00000001, BX
-	JZ     low278
-	VMOVSS X7, 240(CX)(DX*1)
-
-low278:
-	JMP stored273
-
-low275:
-	TESTQ     $0x00000002, BX
-	JZ        low279
-	VMOVSD    X7, 224(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low280
-	VMOVSS    X7, 232(CX)(DX*1)
-
-low280:
-	JMP stored273
-
-low279:
-	TESTQ  $0x00000001, BX
-	JZ     low281
-	VMOVSS X7, 224(CX)(DX*1)
-
-low281:
-	JMP stored273
-
-low274:
-	TESTQ        $0x00000004, BX
-	JZ           low282
-	VMOVUPS      X7, 192(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, BX
-	JZ           low283
-	VMOVSD       X7, 208(CX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low284
-	VMOVSS       X7, 216(CX)(DX*1)
-
-low284:
-	JMP stored273
-
-low283:
-	TESTQ  $0x00000001, BX
-	JZ     low285
-	VMOVSS X7, 208(CX)(DX*1)
-
-low285:
-	JMP stored273
-
-low282:
-	TESTQ     $0x00000002, BX
-	JZ        low286
-	VMOVSD    X7, 192(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low287
-	VMOVSS    X7, 200(CX)(DX*1)
-
-low287:
-	JMP stored273
-
-low286:
-	TESTQ  $0x00000001, BX
-	JZ     low288
-	VMOVSS X7, 192(CX)(DX*1)
-
-low288:
-stored273:
-	VMOVUPS       Z8, (CX)(DX*2)
-	VMOVUPS       Z9, 64(CX)(DX*2)
-	VMOVUPS       Z10, 128(CX)(DX*2)
-	TESTQ         $0x00000008, BX
-	JZ            low290
-	VMOVUPS       Y11, 192(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, BX
-	JZ            low291
-	VMOVUPS       X11, 224(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, BX
-	JZ            low292
-	VMOVSD        X11, 240(CX)(DX*2)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low293
-	VMOVSS        X11, 248(CX)(DX*2)
-
-low293:
-	JMP stored289
-
-low292:
-	TESTQ  $0x00000001, BX
-	JZ     low294
-	VMOVSS X11, 240(CX)(DX*2)
-
-low294:
-	JMP stored289
-
-low291:
-	TESTQ     $0x00000002, BX
-	JZ        low295
-	VMOVSD    X11, 224(CX)(DX*2)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low296
-	VMOVSS    X11, 232(CX)(DX*2)
-
-low296:
-	JMP stored289
-
-low295:
-	TESTQ  $0x00000001, BX
-	JZ     low297
-	VMOVSS X11, 224(CX)(DX*2)
-
-low297:
-	JMP stored289
-
-low290:
-	TESTQ        $0x00000004, BX
-	JZ           low298
-	VMOVUPS      X11, 192(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, BX
-	JZ           low299
-	VMOVSD       X11, 208(CX)(DX*2)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low300
-	VMOVSS       X11, 216(CX)(DX*2)
-
-low300:
-	JMP stored289
-
-low299:
-	TESTQ  $0x00000001, BX
-	JZ     low301
-	VMOVSS X11, 208(CX)(DX*2)
-
-low301:
-	JMP stored289
-
-low298:
-	TESTQ     $0x00000002, BX
-	JZ        low302
-	VMOVSD    X11, 192(CX)(DX*2)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low303
-	VMOVSS    X11, 200(CX)(DX*2)
-
-low303:
-	JMP stored289
-
-low302:
-	TESTQ  $0x00000001, BX
-	JZ     low304
-	VMOVSS X11, 192(CX)(DX*2)
-
-low304:
-stored289:
-	VMOVUPS       Z12, (CX)(SI*1)
-	VMOVUPS       Z13, 64(CX)(SI*1)
-	VMOVUPS       Z14, 128(CX)(SI*1)
-	TESTQ         $0x00000008, BX
-	JZ            low306
-	VMOVUPS       Y15, 192(CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000004, BX
-	JZ            low307
-	VMOVUPS       X15, 224(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000002, BX
-	JZ            low308
-	VMOVSD        X15, 240(CX)(SI*1)
-	VUNPCKHPD     X15, X15, X15
-	TESTQ         $0x00000001, BX
-	JZ            low309
-	VMOVSS        X15, 248(CX)(SI*1)
-
-low309:
-	JMP stored305
-
-low308:
-	TESTQ  $0x00000001, BX
-	JZ     low310
-	VMOVSS X15, 240(CX)(SI*1)
-
-low310:
-	JMP stored305
-
-low307:
-	TESTQ     $0x00000002, BX
-	JZ        low311
-	VMOVSD    X15, 224(CX)(SI*1)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, BX
-	JZ        low312
-	VMOVSS    X15, 232(CX)(SI*1)
-
-low312:
-	JMP stored305
-
-low311:
-	TESTQ  $0x00000001, BX
-	JZ     low313
-	VMOVSS X15, 224(CX)(SI*1)
-
-low313:
-	JMP stored305
-
-low306:
-	TESTQ        $0x00000004, BX
-	JZ           low314
-	VMOVUPS      X15, 192(CX)(SI*1)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000002, BX
-	JZ           low315
-	VMOVSD       X15, 208(CX)(SI*1)
-	VUNPCKHPD    X15, X15, X15
-	TESTQ        $0x00000001, BX
-	JZ           low316
-	VMOVSS       X15, 216(CX)(SI*1)
-
-low316:
-	JMP stored305
-
-low315:
-	TESTQ  $0x00000001, BX
-	JZ     low317
-	VMOVSS X15, 208(CX)(SI*1)
-
-low317:
-	JMP stored305
-
-low314:
-	TESTQ     $0x00000002, BX
-	JZ        low318
-	VMOVSD    X15, 192(CX)(SI*1)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, BX
-	JZ        low319
-	VMOVSS    X15, 200(CX)(SI*1)
-
-low319:
-	JMP stored305
-
-low318:
-	TESTQ  $0x00000001, BX
-	JZ     low320
-	VMOVSS X15, 192(CX)(SI*1)
-
-low320:
-stored305:
 done7:
 	MOVQ   c+0(FP), AX
 	MOVQ   ldc+8(FP), BX
@@ -9556,19 +8513,19 @@ done7:
 
 rest2:
 	CMPQ AX, $0x03
-	JNE  fewer321
+	JNE  fewer129
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 5 vectors of columns, while at least half as many more are left
-more322:
+more130:
 	CMPQ BX, $0x70
-	JLT  fewer323
+	JLT  fewer131
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none326
+	JE      none134
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -9586,9 +8543,9 @@ more322:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready327
+	JMP     ready135
 
-none326:
+none134:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9605,11 +8562,11 @@ none326:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready327:
+ready135:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded329
+	JLE   folded137
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9617,7 +8574,7 @@ ready327:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold328:
+fold136:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -9644,9 +8601,9 @@ fold328:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold328
+	JNZ          fold136
 
-folded329:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -9666,7 +8623,7 @@ folded329:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear330
+	JNE    linear138
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -9683,7 +8640,7 @@ folded329:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear330:
+linear138:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9704,16 +8661,16 @@ linear330:
 	VMOVUPS Z14, 256(CX)(DX*2)
 	ADDQ    $0x00000140, AX
 	SUBQ    $0x50, BX
-	JMP     more322
+	JMP     more130
 
-fewer323:
+fewer131:
 	CMPQ BX, $0x50
-	JLE  last324
+	JLE  last132
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none331
+	JE      none139
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -9722,9 +8679,9 @@ fewer323:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready332
+	JMP     ready140
 
-none331:
+none139:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9732,11 +8689,11 @@ none331:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready332:
+ready140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded334
+	JLE   folded142
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9744,7 +8701,7 @@ ready332:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold333:
+fold141:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -9759,9 +8716,9 @@ fold333:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold333
+	JNZ          fold141
 
-folded334:
+folded142:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -9772,7 +8729,7 @@ folded334:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear335
+	JNE    linear143
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -9780,7 +8737,7 @@ folded334:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear335:
+linear143:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9793,106 +8750,42 @@ linear335:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last324:
+last132:
+	CMPQ  BX, $0x31
+	JGE   wider144
+	CMPQ  BX, $0x21
+	JGE   wider145
+	CMPQ  BX, $0x11
+	JGE   wider146
+	CMPQ  BX, $0x10
+	JE    full147
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
 	BZHIL DX, CX, CX
 	KMOVW CX, K1
-	CMPQ  BX, $0x31
-	JGE   wider336
-	CMPQ  BX, $0x21
-	JGE   wider337
-	CMPQ  BX, $0x11
-	JGE   wider338
-	CMPQ  BX, $0x10
-	JNE   partly339
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none340
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(DX*1), Z1
-	VMOVUPS (CX)(DX*2), Z2
-	JMP     ready341
-
-none340:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready341:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded343
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold342:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS      (DI), Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold342
-
-folded343:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear344
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-
-linear344:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, (CX)(DX*1)
-	VMOVUPS Z2, (CX)(DX*2)
-	JMP     done325
-
-partly339:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none345
+	JE        none148
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
-	JMP       ready346
+	JMP       ready149
 
-none345:
+none148:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready346:
+ready149:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded348
+	JLE   folded151
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9900,7 +8793,7 @@ ready346:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold347:
+fold150:
 	VBROADCASTSS (CX), Z3
 	VBROADCASTSS (CX)(DX*1), Z4
 	VBROADCASTSS (CX)(DX*2), Z5
@@ -9911,9 +8804,9 @@ fold347:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold347
+	JNZ          fold150
 
-folded348:
+folded151:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -9921,295 +8814,448 @@ folded348:
 	VADDPS Z6, Z1, Z1
 	VADDPS Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear349
+	JNE    linear152
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 
-linear349:
+linear152:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000008, BX
-	JZ            low351
+	JZ            low154
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, BX
-	JZ            low352
+	JZ            low155
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, BX
-	JZ            low353
+	JZ            low156
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low354
+	JZ            low157
 	VMOVSS        X0, 56(CX)
 
-low354:
-	JMP stored350
+low157:
+	JMP stored153
 
-low353:
+low156:
 	TESTQ  $0x00000001, BX
-	JZ     low355
+	JZ     low158
 	VMOVSS X0, 48(CX)
 
-low355:
-	JMP stored350
+low158:
+	JMP stored153
 
-low352:
+low155:
 	TESTQ     $0x00000002, BX
-	JZ        low356
+	JZ        low159
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low357
+	JZ        low160
 	VMOVSS    X0, 40(CX)
 
-low357:
-	JMP stored350
+low160:
+	JMP stored153
 
-low356:
+low159:
 	TESTQ  $0x00000001, BX
-	JZ     low358
+	JZ     low161
 	VMOVSS X0, 32(CX)
 
-low358:
-	JMP stored350
+low161:
+	JMP stored153
 
-low351:
+low154:
 	TESTQ        $0x00000004, BX
-	JZ           low359
+	JZ           low162
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, BX
-	JZ           low360
+	JZ           low163
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low361
+	JZ           low164
 	VMOVSS       X0, 24(CX)
 
-low361:
-	JMP stored350
+low164:
+	JMP stored153
 
-low360:
+low163:
 	TESTQ  $0x00000001, BX
-	JZ     low362
+	JZ     low165
 	VMOVSS X0, 16(CX)
 
-low362:
-	JMP stored350
+low165:
+	JMP stored153
 
-low359:
+low162:
 	TESTQ     $0x00000002, BX
-	JZ        low363
+	JZ        low166
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low364
+	JZ        low167
 	VMOVSS    X0, 8(CX)
 
-low364:
-	JMP stored350
+low167:
+	JMP stored153
 
-low363:
+low166:
 	TESTQ  $0x00000001, BX
-	JZ     low365
+	JZ     low168
 	VMOVSS X0, (CX)
 
-low365:
-stored350:
+low168:
+stored153:
 	TESTQ         $0x00000008, BX
-	JZ            low367
+	JZ            low170
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, BX
-	JZ            low368
+	JZ            low171
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, BX
-	JZ            low369
+	JZ            low172
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low370
+	JZ            low173
 	VMOVSS        X1, 56(CX)(DX*1)
 
-low370:
-	JMP stored366
+low173:
+	JMP stored169
 
-low369:
+low172:
 	TESTQ  $0x00000001, BX
-	JZ     low371
+	JZ     low174
 	VMOVSS X1, 48(CX)(DX*1)
 
-low371:
-	JMP stored366
+low174:
+	JMP stored169
 
-low368:
+low171:
 	TESTQ     $0x00000002, BX
-	JZ        low372
+	JZ        low175
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low373
+	JZ        low176
 	VMOVSS    X1, 40(CX)(DX*1)
 
-low373:
-	JMP stored366
+low176:
+	JMP stored169
 
-low372:
+low175:
 	TESTQ  $0x00000001, BX
-	JZ     low374
+	JZ     low177
 	VMOVSS X1, 32(CX)(DX*1)
 
-low374:
-	JMP stored366
+low177:
+	JMP stored169
 
-low367:
+low170:
 	TESTQ        $0x00000004, BX
-	JZ           low375
+	JZ           low178
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low376
+	JZ           low179
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low377
+	JZ           low180
 	VMOVSS       X1, 24(CX)(DX*1)
 
-low377:
-	JMP stored366
+low180:
+	JMP stored169
 
-low376:
+low179:
 	TESTQ  $0x00000001, BX
-	JZ     low378
+	JZ     low181
 	VMOVSS X1, 16(CX)(DX*1)
 
-low378:
-	JMP stored366
+low181:
+	JMP stored169
 
-low375:
+low178:
 	TESTQ     $0x00000002, BX
-	JZ        low379
+	JZ        low182
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low380
+	JZ        low183
 	VMOVSS    X1, 8(CX)(DX*1)
 
-low380:
-	JMP stored366
+low183:
+	JMP stored169
 
-low379:
+low182:
 	TESTQ  $0x00000001, BX
-	JZ     low381
+	JZ     low184
 	VMOVSS X1, (CX)(DX*1)
 
-low381:
-stored366:
+low184:
+stored169:
 	TESTQ         $0x00000008, BX
-	JZ            low383
+	JZ            low186
 	VMOVUPS       Y2, (CX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, BX
-	JZ            low384
+	JZ            low187
 	VMOVUPS       X2, 32(CX)(DX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, BX
-	JZ            low385
+	JZ            low188
 	VMOVSD        X2, 48(CX)(DX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low386
+	JZ            low189
 	VMOVSS        X2, 56(CX)(DX*2)
 
-low386:
-	JMP stored382
+low189:
+	JMP stored185
 
-low385:
+low188:
 	TESTQ  $0x00000001, BX
-	JZ     low387
+	JZ     low190
 	VMOVSS X2, 48(CX)(DX*2)
 
-low387:
-	JMP stored382
+low190:
+	JMP stored185
 
-low384:
+low187:
 	TESTQ     $0x00000002, BX
-	JZ        low388
+	JZ        low191
 	VMOVSD    X2, 32(CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low389
+	JZ        low192
 	VMOVSS    X2, 40(CX)(DX*2)
 
-low389:
-	JMP stored382
+low192:
+	JMP stored185
 
-low388:
+low191:
 	TESTQ  $0x00000001, BX
-	JZ     low390
+	JZ     low193
 	VMOVSS X2, 32(CX)(DX*2)
 
-low390:
-	JMP stored382
+low193:
+	JMP stored185
 
-low383:
+low186:
 	TESTQ        $0x00000004, BX
-	JZ           low391
+	JZ           low194
 	VMOVUPS      X2, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low392
+	JZ           low195
 	VMOVSD       X2, 16(CX)(DX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low393
+	JZ           low196
 	VMOVSS       X2, 24(CX)(DX*2)
 
-low393:
-	JMP stored382
+low196:
+	JMP stored185
 
-low392:
+low195:
 	TESTQ  $0x00000001, BX
-	JZ     low394
+	JZ     low197
 	VMOVSS X2, 16(CX)(DX*2)
 
-low394:
-	JMP stored382
+low197:
+	JMP stored185
 
-low391:
+low194:
 	TESTQ     $0x00000002, BX
-	JZ        low395
+	JZ        low198
 	VMOVSD    X2, (CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low396
+	JZ        low199
 	VMOVSS    X2, 8(CX)(DX*2)
 
-low396:
-	JMP stored382
+low199:
+	JMP stored185
 
-low395:
+low198:
 	TESTQ  $0x00000001, BX
-	JZ     low397
+	JZ     low200
 	VMOVSS X2, (CX)(DX*2)
 
-low397:
-stored382:
-	JMP done325
+low200:
+stored185:
+	JMP done133
 
-wider338:
-	CMPQ BX, $0x20
-	JNE  partly398
+full147:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none201
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	JMP     ready202
+
+none201:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready202:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded204
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold203:
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS (CX)(DX*1), Z4
+	VBROADCASTSS (CX)(DX*2), Z5
+	VMOVUPS      (DI), Z6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold203
+
+folded204:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear205
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+
+linear205:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, (CX)(DX*1)
+	VMOVUPS Z2, (CX)(DX*2)
+	JMP     done133
+
+wider146:
+	CMPQ   BX, $0x20
+	JE     full206
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none399
+	JE      none207
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(SI)(DX*1), Z3
+	VMOVUPS (CX)(DX*2), Z4
+	VMOVUPS 64(SI)(DX*2), Z5
+	JMP     ready208
+
+none207:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready208:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded210
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold209:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVUPS      (DI), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      64(DI)(BX*1), Z9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold209
+
+folded210:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear211
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear211:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, 64(SI)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, 64(SI)(DX*2)
+	JMP     done133
+
+full206:
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none212
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -10218,9 +9264,9 @@ wider338:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready400
+	JMP     ready213
 
-none399:
+none212:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10228,11 +9274,11 @@ none399:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready400:
+ready213:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded402
+	JLE   folded215
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10240,7 +9286,7 @@ ready400:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold401:
+fold214:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -10255,9 +9301,9 @@ fold401:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold401
+	JNZ          fold214
 
-folded402:
+folded215:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -10268,7 +9314,7 @@ folded402:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear403
+	JNE    linear216
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -10276,7 +9322,7 @@ folded402:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear403:
+linear216:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10286,36 +9332,49 @@ linear403:
 	VMOVUPS Z3, 64(CX)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
 	VMOVUPS Z5, 64(CX)(DX*2)
-	JMP     done325
+	JMP     done133
 
-partly398:
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none404
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS.Z 64(CX), K1, Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
-	VMOVUPS   (CX)(DX*2), Z4
-	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
-	JMP       ready405
+wider145:
+	CMPQ   BX, $0x30
+	JE     full217
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
 
-none404:
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none218
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (CX)(DX*1), Z3
+	VMOVUPS 64(CX)(DX*1), Z4
+	VMOVUPS 128(SI)(DX*1), Z5
+	VMOVUPS (CX)(DX*2), Z6
+	VMOVUPS 64(CX)(DX*2), Z7
+	VMOVUPS 128(SI)(DX*2), Z8
+	JMP     ready219
+
+none218:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
 
-ready405:
+ready219:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded407
+	JLE   folded221
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10323,329 +9382,74 @@ ready405:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold406:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), Z9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS.Z    64(DI), K1, Z9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
+fold220:
+	VBROADCASTSS (CX), Z9
+	VBROADCASTSS (CX)(DX*1), Z10
+	VBROADCASTSS (CX)(DX*2), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z3
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      64(DI), Z12
+	VFMADD231PS  Z9, Z12, Z1
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z7
+	VMOVUPS      128(DI)(BX*1), Z12
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z5
+	VFMADD231PS  Z11, Z12, Z8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold406
+	JNZ          fold220
 
-folded407:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear408
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
+	JNE    linear222
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
 
-linear408:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	TESTQ         $0x00000008, BX
-	JZ            low410
-	VMOVUPS       Y1, 64(CX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low411
-	VMOVUPS       X1, 96(CX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low412
-	VMOVSD        X1, 112(CX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low413
-	VMOVSS        X1, 120(CX)
+linear222:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, 128(SI)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, 128(SI)(DX*2)
+	JMP     done133
 
-low413:
-	JMP stored409
-
-low412:
-	TESTQ  $0x00000001, BX
-	JZ     low414
-	VMOVSS X1, 112(CX)
-
-low414:
-	JMP stored409
-
-low411:
-	TESTQ     $0x00000002, BX
-	JZ        low415
-	VMOVSD    X1, 96(CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low416
-	VMOVSS    X1, 104(CX)
-
-low416:
-	JMP stored409
-
-low415:
-	TESTQ  $0x00000001, BX
-	JZ     low417
-	VMOVSS X1, 96(CX)
-
-low417:
-	JMP stored409
-
-low410:
-	TESTQ        $0x00000004, BX
-	JZ           low418
-	VMOVUPS      X1, 64(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low419
-	VMOVSD       X1, 80(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low420
-	VMOVSS       X1, 88(CX)
-
-low420:
-	JMP stored409
-
-low419:
-	TESTQ  $0x00000001, BX
-	JZ     low421
-	VMOVSS X1, 80(CX)
-
-low421:
-	JMP stored409
-
-low418:
-	TESTQ     $0x00000002, BX
-	JZ        low422
-	VMOVSD    X1, 64(CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low423
-	VMOVSS    X1, 72(CX)
-
-low423:
-	JMP stored409
-
-low422:
-	TESTQ  $0x00000001, BX
-	JZ     low424
-	VMOVSS X1, 64(CX)
-
-low424:
-stored409:
-	VMOVUPS       Z2, (CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low426
-	VMOVUPS       Y3, 64(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low427
-	VMOVUPS       X3, 96(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low428
-	VMOVSD        X3, 112(CX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low429
-	VMOVSS        X3, 120(CX)(DX*1)
-
-low429:
-	JMP stored425
-
-low428:
-	TESTQ  $0x00000001, BX
-	JZ     low430
-	VMOVSS X3, 112(CX)(DX*1)
-
-low430:
-	JMP stored425
-
-low427:
-	TESTQ     $0x00000002, BX
-	JZ        low431
-	VMOVSD    X3, 96(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low432
-	VMOVSS    X3, 104(CX)(DX*1)
-
-low432:
-	JMP stored425
-
-low431:
-	TESTQ  $0x00000001, BX
-	JZ     low433
-	VMOVSS X3, 96(CX)(DX*1)
-
-low433:
-	JMP stored425
-
-low426:
-	TESTQ        $0x00000004, BX
-	JZ           low434
-	VMOVUPS      X3, 64(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low435
-	VMOVSD       X3, 80(CX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low436
-	VMOVSS       X3, 88(CX)(DX*1)
-
-low436:
-	JMP stored425
-
-low435:
-	TESTQ  $0x00000001, BX
-	JZ     low437
-	VMOVSS X3, 80(CX)(DX*1)
-
-low437:
-	JMP stored425
-
-low434:
-	TESTQ     $0x00000002, BX
-	JZ        low438
-	VMOVSD    X3, 64(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low439
-	VMOVSS    X3, 72(CX)(DX*1)
-
-low439:
-	JMP stored425
-
-low438:
-	TESTQ  $0x00000001, BX
-	JZ     low440
-	VMOVSS X3, 64(CX)(DX*1)
-
-low440:
-stored425:
-	VMOVUPS       Z4, (CX)(DX*2)
-	TESTQ         $0x00000008, BX
-	JZ            low442
-	VMOVUPS       Y5, 64(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, BX
-	JZ            low443
-	VMOVUPS       X5, 96(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, BX
-	JZ            low444
-	VMOVSD        X5, 112(CX)(DX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low445
-	VMOVSS        X5, 120(CX)(DX*2)
-
-low445:
-	JMP stored441
-
-low444:
-	TESTQ  $0x00000001, BX
-	JZ     low446
-	VMOVSS X5, 112(CX)(DX*2)
-
-low446:
-	JMP stored441
-
-low443:
-	TESTQ     $0x00000002, BX
-	JZ        low447
-	VMOVSD    X5, 96(CX)(DX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low448
-	VMOVSS    X5, 104(CX)(DX*2)
-
-low448:
-	JMP stored441
-
-low447:
-	TESTQ  $0x00000001, BX
-	JZ     low449
-	VMOVSS X5, 96(CX)(DX*2)
-
-low449:
-	JMP stored441
-
-low442:
-	TESTQ        $0x00000004, BX
-	JZ           low450
-	VMOVUPS      X5, 64(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, BX
-	JZ           low451
-	VMOVSD       X5, 80(CX)(DX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low452
-	VMOVSS       X5, 88(CX)(DX*2)
-
-low452:
-	JMP stored441
-
-low451:
-	TESTQ  $0x00000001, BX
-	JZ     low453
-	VMOVSS X5, 80(CX)(DX*2)
-
-low453:
-	JMP stored441
-
-low450:
-	TESTQ     $0x00000002, BX
-	JZ        low454
-	VMOVSD    X5, 64(CX)(DX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low455
-	VMOVSS    X5, 72(CX)(DX*2)
-
-low455:
-	JMP stored441
-
-low454:
-	TESTQ  $0x00000001, BX
-	JZ     low456
-	VMOVSS X5, 64(CX)(DX*2)
-
-low456:
-stored441:
-	JMP done325
-
-wider337:
-	CMPQ BX, $0x30
-	JNE  partly457
-
+full217:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none458
+	JE      none223
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -10657,9 +9461,9 @@ wider337:
 	VMOVUPS (CX)(DX*2), Z6
 	VMOVUPS 64(CX)(DX*2), Z7
 	VMOVUPS 128(CX)(DX*2), Z8
-	JMP     ready459
+	JMP     ready224
 
-none458:
+none223:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10670,11 +9474,11 @@ none458:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready459:
+ready224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded461
+	JLE   folded226
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10682,7 +9486,7 @@ ready459:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold460:
+fold225:
 	VBROADCASTSS (CX), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
@@ -10701,9 +9505,9 @@ fold460:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold460
+	JNZ          fold225
 
-folded461:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -10717,7 +9521,7 @@ folded461:
 	VADDPS Z12, Z7, Z7
 	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear462
+	JNE    linear227
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -10728,7 +9532,7 @@ folded461:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 
-linear462:
+linear227:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10741,27 +9545,39 @@ linear462:
 	VMOVUPS Z6, (CX)(DX*2)
 	VMOVUPS Z7, 64(CX)(DX*2)
 	VMOVUPS Z8, 128(CX)(DX*2)
-	JMP     done325
+	JMP     done133
 
-partly457:
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none463
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS.Z 128(CX), K1, Z2
-	VMOVUPS   (CX)(DX*1), Z3
-	VMOVUPS   64(CX)(DX*1), Z4
-	VMOVUPS.Z 128(CX)(DX*1), K1, Z5
-	VMOVUPS   (CX)(DX*2), Z6
-	VMOVUPS   64(CX)(DX*2), Z7
-	VMOVUPS.Z 128(CX)(DX*2), K1, Z8
-	JMP       ready464
+wider144:
+	CMPQ   BX, $0x41
+	JGE    wider228
+	CMPQ   BX, $0x40
+	JE     full229
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
 
-none463:
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none230
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(SI), Z3
+	VMOVUPS (CX)(DX*1), Z4
+	VMOVUPS 64(CX)(DX*1), Z5
+	VMOVUPS 128(CX)(DX*1), Z6
+	VMOVUPS 192(SI)(DX*1), Z7
+	VMOVUPS (CX)(DX*2), Z8
+	VMOVUPS 64(CX)(DX*2), Z9
+	VMOVUPS 128(CX)(DX*2), Z10
+	VMOVUPS 192(SI)(DX*2), Z11
+	JMP     ready231
+
+none230:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10771,12 +9587,15 @@ none463:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
 
-ready464:
+ready231:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded466
+	JLE   folded233
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10784,344 +9603,87 @@ ready464:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold465:
-	VBROADCASTSS (CX), Z9
-	VBROADCASTSS (CX)(DX*1), Z10
-	VBROADCASTSS (CX)(DX*2), Z11
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z9, Z12, Z0
-	VFMADD231PS  Z10, Z12, Z3
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      64(DI), Z12
-	VFMADD231PS  Z9, Z12, Z1
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z7
-	VMOVUPS.Z    128(DI), K1, Z12
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z5
-	VFMADD231PS  Z11, Z12, Z8
+fold232:
+	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (CX)(DX*1), Z13
+	VBROADCASTSS (CX)(DX*2), Z14
+	VMOVUPS      (DI), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z8
+	VMOVUPS      64(DI), Z15
+	VFMADD231PS  Z12, Z15, Z1
+	VFMADD231PS  Z13, Z15, Z5
+	VFMADD231PS  Z14, Z15, Z9
+	VMOVUPS      128(DI), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z6
+	VFMADD231PS  Z14, Z15, Z10
+	VMOVUPS      192(DI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold465
+	JNZ          fold232
 
-folded466:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
+	VPXORD Z15, Z15, Z15
+	VADDPS Z15, Z0, Z0
+	VADDPS Z15, Z1, Z1
+	VADDPS Z15, Z2, Z2
+	VADDPS Z15, Z3, Z3
+	VADDPS Z15, Z4, Z4
+	VADDPS Z15, Z5, Z5
+	VADDPS Z15, Z6, Z6
+	VADDPS Z15, Z7, Z7
+	VADDPS Z15, Z8, Z8
+	VADDPS Z15, Z9, Z9
+	VADDPS Z15, Z10, Z10
+	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear467
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
+	JNE    linear234
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
 
-linear467:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low469
-	VMOVUPS       Y2, 128(CX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, BX
-	JZ            low470
-	VMOVUPS       X2, 160(CX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, BX
-	JZ            low471
-	VMOVSD        X2, 176(CX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low472
-	VMOVSS        X2, 184(CX)
+linear234:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(SI)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, 192(SI)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Z11, 192(SI)(DX*2)
+	JMP     done133
 
-low472:
-	JMP stored468
-
-low471:
-	TESTQ  $0x00000001, BX
-	JZ     low473
-	VMOVSS X2, 176(CX)
-
-low473:
-	JMP stored468
-
-low470:
-	TESTQ     $0x00000002, BX
-	JZ        low474
-	VMOVSD    X2, 160(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low475
-	VMOVSS    X2, 168(CX)
-
-low475:
-	JMP stored468
-
-low474:
-	TESTQ  $0x00000001, BX
-	JZ     low476
-	VMOVSS X2, 160(CX)
-
-low476:
-	JMP stored468
-
-low469:
-	TESTQ        $0x00000004, BX
-	JZ           low477
-	VMOVUPS      X2, 128(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low478
-	VMOVSD       X2, 144(CX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low479
-	VMOVSS       X2, 152(CX)
-
-low479:
-	JMP stored468
-
-low478:
-	TESTQ  $0x00000001, BX
-	JZ     low480
-	VMOVSS X2, 144(CX)
-
-low480:
-	JMP stored468
-
-low477:
-	TESTQ     $0x00000002, BX
-	JZ        low481
-	VMOVSD    X2, 128(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low482
-	VMOVSS    X2, 136(CX)
-
-low482:
-	JMP stored468
-
-low481:
-	TESTQ  $0x00000001, BX
-	JZ     low483
-	VMOVSS X2, 128(CX)
-
-low483:
-stored468:
-	VMOVUPS       Z3, (CX)(DX*1)
-	VMOVUPS       Z4, 64(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low485
-	VMOVUPS       Y5, 128(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, BX
-	JZ            low486
-	VMOVUPS       X5, 160(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, BX
-	JZ            low487
-	VMOVSD        X5, 176(CX)(DX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low488
-	VMOVSS        X5, 184(CX)(DX*1)
-
-low488:
-	JMP stored484
-
-low487:
-	TESTQ  $0x00000001, BX
-	JZ     low489
-	VMOVSS X5, 176(CX)(DX*1)
-
-low489:
-	JMP stored484
-
-low486:
-	TESTQ     $0x00000002, BX
-	JZ        low490
-	VMOVSD    X5, 160(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low491
-	VMOVSS    X5, 168(CX)(DX*1)
-
-low491:
-	JMP stored484
-
-low490:
-	TESTQ  $0x00000001, BX
-	JZ     low492
-	VMOVSS X5, 160(CX)(DX*1)
-
-low492:
-	JMP stored484
-
-low485:
-	TESTQ        $0x00000004, BX
-	JZ           low493
-	VMOVUPS      X5, 128(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, BX
-	JZ           low494
-	VMOVSD       X5, 144(CX)(DX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low495
-	VMOVSS       X5, 152(CX)(DX*1)
-
-low495:
-	JMP stored484
-
-low494:
-	TESTQ  $0x00000001, BX
-	JZ     low496
-	VMOVSS X5, 144(CX)(DX*1)
-
-low496:
-	JMP stored484
-
-low493:
-	TESTQ     $0x00000002, BX
-	JZ        low497
-	VMOVSD    X5, 128(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low498
-	VMOVSS    X5, 136(CX)(DX*1)
-
-low498:
-	JMP stored484
-
-low497:
-	TESTQ  $0x00000001, BX
-	JZ     low499
-	VMOVSS X5, 128(CX)(DX*1)
-
-low499:
-stored484:
-	VMOVUPS       Z6, (CX)(DX*2)
-	VMOVUPS       Z7, 64(CX)(DX*2)
-	TESTQ         $0x00000008, BX
-	JZ            low501
-	VMOVUPS       Y8, 128(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, BX
-	JZ            low502
-	VMOVUPS       X8, 160(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, BX
-	JZ            low503
-	VMOVSD        X8, 176(CX)(DX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, BX
-	JZ            low504
-	VMOVSS        X8, 184(CX)(DX*2)
-
-low504:
-	JMP stored500
-
-low503:
-	TESTQ  $0x00000001, BX
-	JZ     low505
-	VMOVSS X8, 176(CX)(DX*2)
-
-low505:
-	JMP stored500
-
-low502:
-	TESTQ     $0x00000002, BX
-	JZ        low506
-	VMOVSD    X8, 160(CX)(DX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low507
-	VMOVSS    X8, 168(CX)(DX*2)
-
-low507:
-	JMP stored500
-
-low506:
-	TESTQ  $0x00000001, BX
-	JZ     low508
-	VMOVSS X8, 160(CX)(DX*2)
-
-low508:
-	JMP stored500
-
-low501:
-	TESTQ        $0x00000004, BX
-	JZ           low509
-	VMOVUPS      X8, 128(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, BX
-	JZ           low510
-	VMOVSD       X8, 144(CX)(DX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low511
-	VMOVSS       X8, 152(CX)(DX*2)
-
-low511:
-	JMP stored500
-
-low510:
-	TESTQ  $0x00000001, BX
-	JZ     low512
-	VMOVSS X8, 144(CX)(DX*2)
-
-low512:
-	JMP stored500
-
-low509:
-	TESTQ     $0x00000002, BX
-	JZ        low513
-	VMOVSD    X8, 128(CX)(DX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low514
-	VMOVSS    X8, 136(CX)(DX*2)
-
-low514:
-	JMP stored500
-
-low513:
-	TESTQ  $0x00000001, BX
-	JZ     low515
-	VMOVSS X8, 128(CX)(DX*2)
-
-low515:
-stored500:
-	JMP done325
-
-wider336:
-	CMPQ BX, $0x41
-	JGE  wider516
-	CMPQ BX, $0x40
-	JNE  partly517
-
+full229:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none518
+	JE      none235
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11136,9 +9698,9 @@ wider336:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(CX)(DX*2), Z11
-	JMP     ready519
+	JMP     ready236
 
-none518:
+none235:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11152,11 +9714,11 @@ none518:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready519:
+ready236:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded521
+	JLE   folded238
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11164,7 +9726,7 @@ ready519:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold520:
+fold237:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -11187,9 +9749,9 @@ fold520:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold520
+	JNZ          fold237
 
-folded521:
+folded238:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -11206,7 +9768,7 @@ folded521:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear522
+	JNE    linear239
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -11220,7 +9782,7 @@ folded521:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear522:
+linear239:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11236,30 +9798,40 @@ linear522:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(CX)(DX*2)
-	JMP     done325
+	JMP     done133
 
-partly517:
-	// acc[i,j] = init[i,j], 3×4 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none523
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS.Z 192(CX), K1, Z3
-	VMOVUPS   (CX)(DX*1), Z4
-	VMOVUPS   64(CX)(DX*1), Z5
-	VMOVUPS   128(CX)(DX*1), Z6
-	VMOVUPS.Z 192(CX)(DX*1), K1, Z7
-	VMOVUPS   (CX)(DX*2), Z8
-	VMOVUPS   64(CX)(DX*2), Z9
-	VMOVUPS   128(CX)(DX*2), Z10
-	VMOVUPS.Z 192(CX)(DX*2), K1, Z11
-	JMP       ready524
+wider228:
+	CMPQ   BX, $0x50
+	JE     full240
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000140, BX
 
-none523:
+	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none241
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(SI), Z4
+	VMOVUPS (CX)(DX*1), Z5
+	VMOVUPS 64(CX)(DX*1), Z6
+	VMOVUPS 128(CX)(DX*1), Z7
+	VMOVUPS 192(CX)(DX*1), Z8
+	VMOVUPS 256(SI)(DX*1), Z9
+	VMOVUPS (CX)(DX*2), Z10
+	VMOVUPS 64(CX)(DX*2), Z11
+	VMOVUPS 128(CX)(DX*2), Z12
+	VMOVUPS 192(CX)(DX*2), Z13
+	VMOVUPS 256(SI)(DX*2), Z14
+	JMP     ready242
+
+none241:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11272,12 +9844,15 @@ none523:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
 
-ready524:
+ready242:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded526
+	JLE   folded244
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11285,355 +9860,100 @@ ready524:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold525:
-	VBROADCASTSS (CX), Z12
-	VBROADCASTSS (CX)(DX*1), Z13
-	VBROADCASTSS (CX)(DX*2), Z14
-	VMOVUPS      (DI), Z15
-	VFMADD231PS  Z12, Z15, Z0
-	VFMADD231PS  Z13, Z15, Z4
-	VFMADD231PS  Z14, Z15, Z8
-	VMOVUPS      64(DI), Z15
-	VFMADD231PS  Z12, Z15, Z1
-	VFMADD231PS  Z13, Z15, Z5
-	VFMADD231PS  Z14, Z15, Z9
-	VMOVUPS      128(DI), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z6
-	VFMADD231PS  Z14, Z15, Z10
-	VMOVUPS.Z    192(DI), K1, Z15
-	VFMADD231PS  Z12, Z15, Z3
-	VFMADD231PS  Z13, Z15, Z7
-	VFMADD231PS  Z14, Z15, Z11
+fold243:
+	VBROADCASTSS (CX), Z15
+	VBROADCASTSS (CX)(DX*1), Z16
+	VBROADCASTSS (CX)(DX*2), Z17
+	VMOVUPS      (DI), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z5
+	VFMADD231PS  Z17, Z18, Z10
+	VMOVUPS      64(DI), Z18
+	VFMADD231PS  Z15, Z18, Z1
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z11
+	VMOVUPS      128(DI), Z18
+	VFMADD231PS  Z15, Z18, Z2
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z12
+	VMOVUPS      192(DI), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      256(DI)(BX*1), Z18
+	VFMADD231PS  Z15, Z18, Z4
+	VFMADD231PS  Z16, Z18, Z9
+	VFMADD231PS  Z17, Z18, Z14
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold525
+	JNZ          fold243
 
-folded526:
+folded244:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z15, Z15, Z15
-	VADDPS Z15, Z0, Z0
-	VADDPS Z15, Z1, Z1
-	VADDPS Z15, Z2, Z2
-	VADDPS Z15, Z3, Z3
-	VADDPS Z15, Z4, Z4
-	VADDPS Z15, Z5, Z5
-	VADDPS Z15, Z6, Z6
-	VADDPS Z15, Z7, Z7
-	VADDPS Z15, Z8, Z8
-	VADDPS Z15, Z9, Z9
-	VADDPS Z15, Z10, Z10
-	VADDPS Z15, Z11, Z11
+	VPXORD Z18, Z18, Z18
+	VADDPS Z18, Z0, Z0
+	VADDPS Z18, Z1, Z1
+	VADDPS Z18, Z2, Z2
+	VADDPS Z18, Z3, Z3
+	VADDPS Z18, Z4, Z4
+	VADDPS Z18, Z5, Z5
+	VADDPS Z18, Z6, Z6
+	VADDPS Z18, Z7, Z7
+	VADDPS Z18, Z8, Z8
+	VADDPS Z18, Z9, Z9
+	VADDPS Z18, Z10, Z10
+	VADDPS Z18, Z11, Z11
+	VADDPS Z18, Z12, Z12
+	VADDPS Z18, Z13, Z13
+	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear527
-	VMAXPS Z0, Z15, Z0
-	VMAXPS Z1, Z15, Z1
-	VMAXPS Z2, Z15, Z2
-	VMAXPS Z3, Z15, Z3
-	VMAXPS Z4, Z15, Z4
-	VMAXPS Z5, Z15, Z5
-	VMAXPS Z6, Z15, Z6
-	VMAXPS Z7, Z15, Z7
-	VMAXPS Z8, Z15, Z8
-	VMAXPS Z9, Z15, Z9
-	VMAXPS Z10, Z15, Z10
-	VMAXPS Z11, Z15, Z11
+	JNE    linear245
+	VMAXPS Z0, Z18, Z0
+	VMAXPS Z1, Z18, Z1
+	VMAXPS Z2, Z18, Z2
+	VMAXPS Z3, Z18, Z3
+	VMAXPS Z4, Z18, Z4
+	VMAXPS Z5, Z18, Z5
+	VMAXPS Z6, Z18, Z6
+	VMAXPS Z7, Z18, Z7
+	VMAXPS Z8, Z18, Z8
+	VMAXPS Z9, Z18, Z9
+	VMAXPS Z10, Z18, Z10
+	VMAXPS Z11, Z18, Z11
+	VMAXPS Z12, Z18, Z12
+	VMAXPS Z13, Z18, Z13
+	VMAXPS Z14, Z18, Z14
 
-linear527:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low529
-	VMOVUPS       Y3, 192(CX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low530
-	VMOVUPS       X3, 224(CX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low531
-	VMOVSD        X3, 240(CX)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low532
-	VMOVSS        X3, 248(CX)
+linear245:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(SI)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Z9, 256(SI)(DX*1)
+	VMOVUPS Z10, (CX)(DX*2)
+	VMOVUPS Z11, 64(CX)(DX*2)
+	VMOVUPS Z12, 128(CX)(DX*2)
+	VMOVUPS Z13, 192(CX)(DX*2)
+	VMOVUPS Z14, 256(SI)(DX*2)
+	JMP     done133
 
-low532:
-	JMP stored528
-
-low531:
-	TESTQ  $0x00000001, BX
-	JZ     low533
-	VMOVSS X3, 240(CX)
-
-low533:
-	JMP stored528
-
-low530:
-	TESTQ     $0x00000002, BX
-	JZ        low534
-	VMOVSD    X3, 224(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low535
-	VMOVSS    X3, 232(CX)
-
-low535:
-	JMP stored528
-
-low534:
-	TESTQ  $0x00000001, BX
-	JZ     low536
-	VMOVSS X3, 224(CX)
-
-low536:
-	JMP stored528
-
-low529:
-	TESTQ        $0x00000004, BX
-	JZ           low537
-	VMOVUPS      X3, 192(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low538
-	VMOVSD       X3, 208(CX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low539
-	VMOVSS       X3, 216(CX)
-
-low539:
-	JMP stored528
-
-low538:
-	TESTQ  $0x00000001, BX
-	JZ     low540
-	VMOVSS X3, 208(CX)
-
-low540:
-	JMP stored528
-
-low537:
-	TESTQ     $0x00000002, BX
-	JZ        low541
-	VMOVSD    X3, 192(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low542
-	VMOVSS    X3, 200(CX)
-
-low542:
-	JMP stored528
-
-low541:
-	TESTQ  $0x00000001, BX
-	JZ     low543
-	VMOVSS X3, 192(CX)
-
-low543:
-stored528:
-	VMOVUPS       Z4, (CX)(DX*1)
-	VMOVUPS       Z5, 64(CX)(DX*1)
-	VMOVUPS       Z6, 128(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low545
-	VMOVUPS       Y7, 192(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, BX
-	JZ            low546
-	VMOVUPS       X7, 224(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, BX
-	JZ            low547
-	VMOVSD        X7, 240(CX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low548
-	VMOVSS        X7, 248(CX)(DX*1)
-
-low548:
-	JMP stored544
-
-low547:
-	TESTQ  $0x00000001, BX
-	JZ     low549
-	VMOVSS X7, 240(CX)(DX*1)
-
-low549:
-	JMP stored544
-
-low546:
-	TESTQ     $0x00000002, BX
-	JZ        low550
-	VMOVSD    X7, 224(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low551
-	VMOVSS    X7, 232(CX)(DX*1)
-
-low551:
-	JMP stored544
-
-low550:
-	TESTQ  $0x00000001, BX
-	JZ     low552
-	VMOVSS X7, 224(CX)(DX*1)
-
-low552:
-	JMP stored544
-
-low545:
-	TESTQ        $0x00000004, BX
-	JZ           low553
-	VMOVUPS      X7, 192(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, BX
-	JZ           low554
-	VMOVSD       X7, 208(CX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low555
-	VMOVSS       X7, 216(CX)(DX*1)
-
-low555:
-	JMP stored544
-
-low554:
-	TESTQ  $0x00000001, BX
-	JZ     low556
-	VMOVSS X7, 208(CX)(DX*1)
-
-low556:
-	JMP stored544
-
-low553:
-	TESTQ     $0x00000002, BX
-	JZ        low557
-	VMOVSD    X7, 192(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low558
-	VMOVSS    X7, 200(CX)(DX*1)
-
-low558:
-	JMP stored544
-
-low557:
-	TESTQ  $0x00000001, BX
-	JZ     low559
-	VMOVSS X7, 192(CX)(DX*1)
-
-low559:
-stored544:
-	VMOVUPS       Z8, (CX)(DX*2)
-	VMOVUPS       Z9, 64(CX)(DX*2)
-	VMOVUPS       Z10, 128(CX)(DX*2)
-	TESTQ         $0x00000008, BX
-	JZ            low561
-	VMOVUPS       Y11, 192(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, BX
-	JZ            low562
-	VMOVUPS       X11, 224(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, BX
-	JZ            low563
-	VMOVSD        X11, 240(CX)(DX*2)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low564
-	VMOVSS        X11, 248(CX)(DX*2)
-
-low564:
-	JMP stored560
-
-low563:
-	TESTQ  $0x00000001, BX
-	JZ     low565
-	VMOVSS X11, 240(CX)(DX*2)
-
-low565:
-	JMP stored560
-
-low562:
-	TESTQ     $0x00000002, BX
-	JZ        low566
-	VMOVSD    X11, 224(CX)(DX*2)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low567
-	VMOVSS    X11, 232(CX)(DX*2)
-
-low567:
-	JMP stored560
-
-low566:
-	TESTQ  $0x00000001, BX
-	JZ     low568
-	VMOVSS X11, 224(CX)(DX*2)
-
-low568:
-	JMP stored560
-
-low561:
-	TESTQ        $0x00000004, BX
-	JZ           low569
-	VMOVUPS      X11, 192(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, BX
-	JZ           low570
-	VMOVSD       X11, 208(CX)(DX*2)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low571
-	VMOVSS       X11, 216(CX)(DX*2)
-
-low571:
-	JMP stored560
-
-low570:
-	TESTQ  $0x00000001, BX
-	JZ     low572
-	VMOVSS X11, 208(CX)(DX*2)
-
-low572:
-	JMP stored560
-
-low569:
-	TESTQ     $0x00000002, BX
-	JZ        low573
-	VMOVSD    X11, 192(CX)(DX*2)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low574
-	VMOVSS    X11, 200(CX)(DX*2)
-
-low574:
-	JMP stored560
-
-low573:
-	TESTQ  $0x00000001, BX
-	JZ     low575
-	VMOVSS X11, 192(CX)(DX*2)
-
-low575:
-stored560:
-	JMP done325
-
-wider516:
-	CMPQ BX, $0x50
-	JNE  partly576
-
+full240:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none577
+	JE      none246
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11651,9 +9971,9 @@ wider516:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready578
+	JMP     ready247
 
-none577:
+none246:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11670,11 +9990,11 @@ none577:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready578:
+ready247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded580
+	JLE   folded249
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11682,7 +10002,7 @@ ready578:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold579:
+fold248:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -11709,9 +10029,9 @@ fold579:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold579
+	JNZ          fold248
 
-folded580:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -11731,7 +10051,7 @@ folded580:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear581
+	JNE    linear250
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -11748,7 +10068,7 @@ folded580:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear581:
+linear250:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11767,431 +10087,25 @@ linear581:
 	VMOVUPS Z12, 128(CX)(DX*2)
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(CX)(DX*2)
-	JMP     done325
 
-partly576:
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none582
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS.Z 256(CX), K1, Z4
-	VMOVUPS   (CX)(DX*1), Z5
-	VMOVUPS   64(CX)(DX*1), Z6
-	VMOVUPS   128(CX)(DX*1), Z7
-	VMOVUPS   192(CX)(DX*1), Z8
-	VMOVUPS.Z 256(CX)(DX*1), K1, Z9
-	VMOVUPS   (CX)(DX*2), Z10
-	VMOVUPS   64(CX)(DX*2), Z11
-	VMOVUPS   128(CX)(DX*2), Z12
-	VMOVUPS   192(CX)(DX*2), Z13
-	VMOVUPS.Z 256(CX)(DX*2), K1, Z14
-	JMP       ready583
-
-none582:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-
-ready583:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded585
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold584:
-	VBROADCASTSS (CX), Z15
-	VBROADCASTSS (CX)(DX*1), Z16
-	VBROADCASTSS (CX)(DX*2), Z17
-	VMOVUPS      (DI), Z18
-	VFMADD231PS  Z15, Z18, Z0
-	VFMADD231PS  Z16, Z18, Z5
-	VFMADD231PS  Z17, Z18, Z10
-	VMOVUPS      64(DI), Z18
-	VFMADD231PS  Z15, Z18, Z1
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z11
-	VMOVUPS      128(DI), Z18
-	VFMADD231PS  Z15, Z18, Z2
-	VFMADD231PS  Z16, Z18, Z7
-	VFMADD231PS  Z17, Z18, Z12
-	VMOVUPS      192(DI), Z18
-	VFMADD231PS  Z15, Z18, Z3
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z13
-	VMOVUPS.Z    256(DI), K1, Z18
-	VFMADD231PS  Z15, Z18, Z4
-	VFMADD231PS  Z16, Z18, Z9
-	VFMADD231PS  Z17, Z18, Z14
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold584
-
-folded585:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPS Z18, Z0, Z0
-	VADDPS Z18, Z1, Z1
-	VADDPS Z18, Z2, Z2
-	VADDPS Z18, Z3, Z3
-	VADDPS Z18, Z4, Z4
-	VADDPS Z18, Z5, Z5
-	VADDPS Z18, Z6, Z6
-	VADDPS Z18, Z7, Z7
-	VADDPS Z18, Z8, Z8
-	VADDPS Z18, Z9, Z9
-	VADDPS Z18, Z10, Z10
-	VADDPS Z18, Z11, Z11
-	VADDPS Z18, Z12, Z12
-	VADDPS Z18, Z13, Z13
-	VADDPS Z18, Z14, Z14
-	CMPQ   CX, $0x01
-	JNE    linear586
-	VMAXPS Z0, Z18, Z0
-	VMAXPS Z1, Z18, Z1
-	VMAXPS Z2, Z18, Z2
-	VMAXPS Z3, Z18, Z3
-	VMAXPS Z4, Z18, Z4
-	VMAXPS Z5, Z18, Z5
-	VMAXPS Z6, Z18, Z6
-	VMAXPS Z7, Z18, Z7
-	VMAXPS Z8, Z18, Z8
-	VMAXPS Z9, Z18, Z9
-	VMAXPS Z10, Z18, Z10
-	VMAXPS Z11, Z18, Z11
-	VMAXPS Z12, Z18, Z12
-	VMAXPS Z13, Z18, Z13
-	VMAXPS Z14, Z18, Z14
-
-linear586:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low588
-	VMOVUPS       Y4, 256(CX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, BX
-	JZ            low589
-	VMOVUPS       X4, 288(CX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, BX
-	JZ            low590
-	VMOVSD        X4, 304(CX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, BX
-	JZ            low591
-	VMOVSS        X4, 312(CX)
-
-low591:
-	JMP stored587
-
-low590:
-	TESTQ  $0x00000001, BX
-	JZ     low592
-	VMOVSS X4, 304(CX)
-
-low592:
-	JMP stored587
-
-low589:
-	TESTQ     $0x00000002, BX
-	JZ        low593
-	VMOVSD    X4, 288(CX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low594
-	VMOVSS    X4, 296(CX)
-
-low594:
-	JMP stored587
-
-low593:
-	TESTQ  $0x00000001, BX
-	JZ     low595
-	VMOVSS X4, 288(CX)
-
-low595:
-	JMP stored587
-
-low588:
-	TESTQ        $0x00000004, BX
-	JZ           low596
-	VMOVUPS      X4, 256(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low597
-	VMOVSD       X4, 272(CX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low598
-	VMOVSS       X4, 280(CX)
-
-low598:
-	JMP stored587
-
-low597:
-	TESTQ  $0x00000001, BX
-	JZ     low599
-	VMOVSS X4, 272(CX)
-
-low599:
-	JMP stored587
-
-low596:
-	TESTQ     $0x00000002, BX
-	JZ        low600
-	VMOVSD    X4, 256(CX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low601
-	VMOVSS    X4, 264(CX)
-
-low601:
-	JMP stored587
-
-low600:
-	TESTQ  $0x00000001, BX
-	JZ     low602
-	VMOVSS X4, 256(CX)
-
-low602:
-stored587:
-	VMOVUPS       Z5, (CX)(DX*1)
-	VMOVUPS       Z6, 64(CX)(DX*1)
-	VMOVUPS       Z7, 128(CX)(DX*1)
-	VMOVUPS       Z8, 192(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low604
-	VMOVUPS       Y9, 256(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, BX
-	JZ            low605
-	VMOVUPS       X9, 288(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, BX
-	JZ            low606
-	VMOVSD        X9, 304(CX)(DX*1)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, BX
-	JZ            low607
-	VMOVSS        X9, 312(CX)(DX*1)
-
-low607:
-	JMP stored603
-
-low606:
-	TESTQ  $0x00000001, BX
-	JZ     low608
-	VMOVSS X9, 304(CX)(DX*1)
-
-low608:
-	JMP stored603
-
-low605:
-	TESTQ     $0x00000002, BX
-	JZ        low609
-	VMOVSD    X9, 288(CX)(DX*1)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, BX
-	JZ        low610
-	VMOVSS    X9, 296(CX)(DX*1)
-
-low610:
-	JMP stored603
-
-low609:
-	TESTQ  $0x00000001, BX
-	JZ     low611
-	VMOVSS X9, 288(CX)(DX*1)
-
-low611:
-	JMP stored603
-
-low604:
-	TESTQ        $0x00000004, BX
-	JZ           low612
-	VMOVUPS      X9, 256(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, BX
-	JZ           low613
-	VMOVSD       X9, 272(CX)(DX*1)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, BX
-	JZ           low614
-	VMOVSS       X9, 280(CX)(DX*1)
-
-low614:
-	JMP stored603
-
-low613:
-	TESTQ  $0x00000001, BX
-	JZ     low615
-	VMOVSS X9, 272(CX)(DX*1)
-
-low615:
-	JMP stored603
-
-low612:
-	TESTQ     $0x00000002, BX
-	JZ        low616
-	VMOVSD    X9, 256(CX)(DX*1)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, BX
-	JZ        low617
-	VMOVSS    X9, 264(CX)(DX*1)
-
-low617:
-	JMP stored603
-
-low616:
-	TESTQ  $0x00000001, BX
-	JZ     low618
-	VMOVSS X9, 256(CX)(DX*1)
-
-low618:
-stored603:
-	VMOVUPS       Z10, (CX)(DX*2)
-	VMOVUPS       Z11, 64(CX)(DX*2)
-	VMOVUPS       Z12, 128(CX)(DX*2)
-	VMOVUPS       Z13, 192(CX)(DX*2)
-	TESTQ         $0x00000008, BX
-	JZ            low620
-	VMOVUPS       Y14, 256(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000004, BX
-	JZ            low621
-	VMOVUPS       X14, 288(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000002, BX
-	JZ            low622
-	VMOVSD        X14, 304(CX)(DX*2)
-	VUNPCKHPD     X14, X14, X14
-	TESTQ         $0x00000001, BX
-	JZ            low623
-	VMOVSS        X14, 312(CX)(DX*2)
-
-low623:
-	JMP stored619
-
-low622:
-	TESTQ  $0x00000001, BX
-	JZ     low624
-	VMOVSS X14, 304(CX)(DX*2)
-
-low624:
-	JMP stored619
-
-low621:
-	TESTQ     $0x00000002, BX
-	JZ        low625
-	VMOVSD    X14, 288(CX)(DX*2)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, BX
-	JZ        low626
-	VMOVSS    X14, 296(CX)(DX*2)
-
-low626:
-	JMP stored619
-
-low625:
-	TESTQ  $0x00000001, BX
-	JZ     low627
-	VMOVSS X14, 288(CX)(DX*2)
-
-low627:
-	JMP stored619
-
-low620:
-	TESTQ        $0x00000004, BX
-	JZ           low628
-	VMOVUPS      X14, 256(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, BX
-	JZ           low629
-	VMOVSD       X14, 272(CX)(DX*2)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, BX
-	JZ           low630
-	VMOVSS       X14, 280(CX)(DX*2)
-
-low630:
-	JMP stored619
-
-low629:
-	TESTQ  $0x00000001, BX
-	JZ     low631
-	VMOVSS X14, 272(CX)(DX*2)
-
-low631:
-	JMP stored619
-
-low628:
-	TESTQ     $0x00000002, BX
-	JZ        low632
-	VMOVSD    X14, 256(CX)(DX*2)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, BX
-	JZ        low633
-	VMOVSS    X14, 264(CX)(DX*2)
-
-low633:
-	JMP stored619
-
-low632:
-	TESTQ  $0x00000001, BX
-	JZ     low634
-	VMOVSS X14, 256(CX)(DX*2)
-
-low634:
-stored619:
-done325:
+done133:
 	JMP done3
 
-fewer321:
+fewer129:
 	CMPQ AX, $0x02
-	JNE  fewer635
+	JNE  fewer251
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more636:
+more252:
 	CMPQ BX, $0x000000c0
-	JLT  fewer637
+	JLT  fewer253
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none640
+	JE      none256
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -12210,9 +10124,9 @@ more636:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready641
+	JMP     ready257
 
-none640:
+none256:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12230,11 +10144,11 @@ none640:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready641:
+ready257:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded643
+	JLE   folded259
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12242,7 +10156,7 @@ ready641:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold642:
+fold258:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -12272,9 +10186,9 @@ fold642:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold642
+	JNZ          fold258
 
-folded643:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -12295,7 +10209,7 @@ folded643:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear644
+	JNE    linear260
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -12313,7 +10227,7 @@ folded643:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear644:
+linear260:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12335,16 +10249,16 @@ linear644:
 	VMOVUPS Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
-	JMP     more636
+	JMP     more252
 
-fewer637:
+fewer253:
 	CMPQ BX, $0x00000080
-	JLE  last638
+	JLE  last254
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none645
+	JE      none261
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -12355,9 +10269,9 @@ fewer637:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready646
+	JMP     ready262
 
-none645:
+none261:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12367,11 +10281,11 @@ none645:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready646:
+ready262:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded648
+	JLE   folded264
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12379,7 +10293,7 @@ ready646:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold647:
+fold263:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -12397,9 +10311,9 @@ fold647:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold647
+	JNZ          fold263
 
-folded648:
+folded264:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -12412,7 +10326,7 @@ folded648:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear649
+	JNE    linear265
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -12422,7 +10336,7 @@ folded648:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear649:
+linear265:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12437,97 +10351,40 @@ linear649:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
 
-last638:
+last254:
+	CMPQ  BX, $0x41
+	JGE   wider266
+	CMPQ  BX, $0x21
+	JGE   wider267
+	CMPQ  BX, $0x11
+	JGE   wider268
+	CMPQ  BX, $0x10
+	JE    full269
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
 	BZHIL DX, CX, CX
 	KMOVW CX, K1
-	CMPQ  BX, $0x41
-	JGE   wider650
-	CMPQ  BX, $0x21
-	JGE   wider651
-	CMPQ  BX, $0x11
-	JGE   wider652
-	CMPQ  BX, $0x10
-	JNE   partly653
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none654
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(DX*1), Z1
-	JMP     ready655
-
-none654:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready655:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded657
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold656:
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVUPS      (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold656
-
-folded657:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear658
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-
-linear658:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, (CX)(DX*1)
-	JMP     done639
-
-partly653:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none659
+	JE        none270
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
-	JMP       ready660
+	JMP       ready271
 
-none659:
+none270:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready660:
+ready271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded662
+	JLE   folded273
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12535,7 +10392,7 @@ ready660:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold661:
+fold272:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VMOVUPS.Z    (DI), K1, Z4
@@ -12544,232 +10401,225 @@ fold661:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold661
+	JNZ          fold272
 
-folded662:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear663
+	JNE    linear274
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear663:
+linear274:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000008, BX
-	JZ            low665
+	JZ            low276
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, BX
-	JZ            low666
+	JZ            low277
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, BX
-	JZ            low667
+	JZ            low278
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low668
+	JZ            low279
 	VMOVSS        X0, 56(CX)
 
-low668:
-	JMP stored664
+low279:
+	JMP stored275
 
-low667:
+low278:
 	TESTQ  $0x00000001, BX
-	JZ     low669
+	JZ     low280
 	VMOVSS X0, 48(CX)
 
-low669:
-	JMP stored664
+low280:
+	JMP stored275
 
-low666:
+low277:
 	TESTQ     $0x00000002, BX
-	JZ        low670
+	JZ        low281
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low671
+	JZ        low282
 	VMOVSS    X0, 40(CX)
 
-low671:
-	JMP stored664
+low282:
+	JMP stored275
 
-low670:
+low281:
 	TESTQ  $0x00000001, BX
-	JZ     low672
+	JZ     low283
 	VMOVSS X0, 32(CX)
 
-low672:
-	JMP stored664
+low283:
+	JMP stored275
 
-low665:
+low276:
 	TESTQ        $0x00000004, BX
-	JZ           low673
+	JZ           low284
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, BX
-	JZ           low674
+	JZ           low285
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low675
+	JZ           low286
 	VMOVSS       X0, 24(CX)
 
-low675:
-	JMP stored664
+low286:
+	JMP stored275
 
-low674:
+low285:
 	TESTQ  $0x00000001, BX
-	JZ     low676
+	JZ     low287
 	VMOVSS X0, 16(CX)
 
-low676:
-	JMP stored664
+low287:
+	JMP stored275
 
-low673:
+low284:
 	TESTQ     $0x00000002, BX
-	JZ        low677
+	JZ        low288
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low678
+	JZ        low289
 	VMOVSS    X0, 8(CX)
 
-low678:
-	JMP stored664
+low289:
+	JMP stored275
 
-low677:
+low288:
 	TESTQ  $0x00000001, BX
-	JZ     low679
+	JZ     low290
 	VMOVSS X0, (CX)
 
-low679:
-stored664:
+low290:
+stored275:
 	TESTQ         $0x00000008, BX
-	JZ            low681
+	JZ            low292
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, BX
-	JZ            low682
+	JZ            low293
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, BX
-	JZ            low683
+	JZ            low294
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low684
+	JZ            low295
 	VMOVSS        X1, 56(CX)(DX*1)
 
-low684:
-	JMP stored680
+low295:
+	JMP stored291
 
-low683:
+low294:
 	TESTQ  $0x00000001, BX
-	JZ     low685
+	JZ     low296
 	VMOVSS X1, 48(CX)(DX*1)
 
-low685:
-	JMP stored680
+low296:
+	JMP stored291
 
-low682:
+low293:
 	TESTQ     $0x00000002, BX
-	JZ        low686
+	JZ        low297
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low687
+	JZ        low298
 	VMOVSS    X1, 40(CX)(DX*1)
 
-low687:
-	JMP stored680
+low298:
+	JMP stored291
 
-low686:
+low297:
 	TESTQ  $0x00000001, BX
-	JZ     low688
+	JZ     low299
 	VMOVSS X1, 32(CX)(DX*1)
 
-low688:
-	JMP stored680
+low299:
+	JMP stored291
 
-low681:
+low292:
 	TESTQ        $0x00000004, BX
-	JZ           low689
+	JZ           low300
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low690
+	JZ           low301
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low691
+	JZ           low302
 	VMOVSS       X1, 24(CX)(DX*1)
 
-low691:
-	JMP stored680
+low302:
+	JMP stored291
 
-low690:
+low301:
 	TESTQ  $0x00000001, BX
-	JZ     low692
+	JZ     low303
 	VMOVSS X1, 16(CX)(DX*1)
 
-low692:
-	JMP stored680
+low303:
+	JMP stored291
 
-low689:
+low300:
 	TESTQ     $0x00000002, BX
-	JZ        low693
+	JZ        low304
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low694
+	JZ        low305
 	VMOVSS    X1, 8(CX)(DX*1)
 
-low694:
-	JMP stored680
+low305:
+	JMP stored291
 
-low693:
+low304:
 	TESTQ  $0x00000001, BX
-	JZ     low695
+	JZ     low306
 	VMOVSS X1, (CX)(DX*1)
 
-low695:
-stored680:
-	JMP done639
+low306:
+stored291:
+	JMP done255
 
-wider652:
-	CMPQ BX, $0x20
-	JNE  partly696
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+full269:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none697
+	JE      none307
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(CX)(DX*1), Z3
-	JMP     ready698
+	VMOVUPS (CX)(DX*1), Z1
+	JMP     ready308
 
-none697:
+none307:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
 
-ready698:
+ready308:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded700
+	JLE   folded310
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12777,7 +10627,147 @@ ready698:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold699:
+fold309:
+	VBROADCASTSS (CX), Z2
+	VBROADCASTSS (CX)(DX*1), Z3
+	VMOVUPS      (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold309
+
+folded310:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear311
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+
+linear311:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, (CX)(DX*1)
+	JMP     done255
+
+wider268:
+	CMPQ   BX, $0x20
+	JE     full312
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none313
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(SI)(DX*1), Z3
+	JMP     ready314
+
+none313:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready314:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded316
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold315:
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VMOVUPS      (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z2
+	VMOVUPS      64(DI)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold315
+
+folded316:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear317
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+
+linear317:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, 64(SI)(DX*1)
+	JMP     done255
+
+full312:
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none318
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(CX)(DX*1), Z3
+	JMP     ready319
+
+none318:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready319:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded321
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold320:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -12789,9 +10779,9 @@ fold699:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold699
+	JNZ          fold320
 
-folded700:
+folded321:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -12800,13 +10790,13 @@ folded700:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear701
+	JNE    linear322
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear701:
+linear322:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12814,32 +10804,45 @@ linear701:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(CX)(DX*1)
-	JMP     done639
+	JMP     done255
 
-partly696:
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none702
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS.Z 64(CX), K1, Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
-	JMP       ready703
+wider267:
+	CMPQ   BX, $0x31
+	JGE    wider323
+	CMPQ   BX, $0x30
+	JE     full324
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
 
-none702:
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none325
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (CX)(DX*1), Z3
+	VMOVUPS 64(CX)(DX*1), Z4
+	VMOVUPS 128(SI)(DX*1), Z5
+	JMP     ready326
+
+none325:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
 
-ready703:
+ready326:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded705
+	JLE   folded328
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12847,233 +10850,61 @@ ready703:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold704:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VMOVUPS      (DI), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z2
-	VMOVUPS.Z    64(DI), K1, Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z3
+fold327:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VMOVUPS      (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z3
+	VMOVUPS      64(DI), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VFMADD231PS  Z7, Z8, Z4
+	VMOVUPS      128(DI)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold704
+	JNZ          fold327
 
-folded705:
+folded328:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear706
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
+	JNE    linear329
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
 
-linear706:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	TESTQ         $0x00000008, BX
-	JZ            low708
-	VMOVUPS       Y1, 64(CX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low709
-	VMOVUPS       X1, 96(CX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low710
-	VMOVSD        X1, 112(CX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low711
-	VMOVSS        X1, 120(CX)
+linear329:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, 128(SI)(DX*1)
+	JMP     done255
 
-low711:
-	JMP stored707
-
-low710:
-	TESTQ  $0x00000001, BX
-	JZ     low712
-	VMOVSS X1, 112(CX)
-
-low712:
-	JMP stored707
-
-low709:
-	TESTQ     $0x00000002, BX
-	JZ        low713
-	VMOVSD    X1, 96(CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low714
-	VMOVSS    X1, 104(CX)
-
-low714:
-	JMP stored707
-
-low713:
-	TESTQ  $0x00000001, BX
-	JZ     low715
-	VMOVSS X1, 96(CX)
-
-low715:
-	JMP stored707
-
-low708:
-	TESTQ        $0x00000004, BX
-	JZ           low716
-	VMOVUPS      X1, 64(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low717
-	VMOVSD       X1, 80(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low718
-	VMOVSS       X1, 88(CX)
-
-low718:
-	JMP stored707
-
-low717:
-	TESTQ  $0x00000001, BX
-	JZ     low719
-	VMOVSS X1, 80(CX)
-
-low719:
-	JMP stored707
-
-low716:
-	TESTQ     $0x00000002, BX
-	JZ        low720
-	VMOVSD    X1, 64(CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low721
-	VMOVSS    X1, 72(CX)
-
-low721:
-	JMP stored707
-
-low720:
-	TESTQ  $0x00000001, BX
-	JZ     low722
-	VMOVSS X1, 64(CX)
-
-low722:
-stored707:
-	VMOVUPS       Z2, (CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low724
-	VMOVUPS       Y3, 64(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low725
-	VMOVUPS       X3, 96(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low726
-	VMOVSD        X3, 112(CX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low727
-	VMOVSS        X3, 120(CX)(DX*1)
-
-low727:
-	JMP stored723
-
-low726:
-	TESTQ  $0x00000001, BX
-	JZ     low728
-	VMOVSS X3, 112(CX)(DX*1)
-
-low728:
-	JMP stored723
-
-low725:
-	TESTQ     $0x00000002, BX
-	JZ        low729
-	VMOVSD    X3, 96(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low730
-	VMOVSS    X3, 104(CX)(DX*1)
-
-low730:
-	JMP stored723
-
-low729:
-	TESTQ  $0x00000001, BX
-	JZ     low731
-	VMOVSS X3, 96(CX)(DX*1)
-
-low731:
-	JMP stored723
-
-low724:
-	TESTQ        $0x00000004, BX
-	JZ           low732
-	VMOVUPS      X3, 64(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low733
-	VMOVSD       X3, 80(CX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low734
-	VMOVSS       X3, 88(CX)(DX*1)
-
-low734:
-	JMP stored723
-
-low733:
-	TESTQ  $0x00000001, BX
-	JZ     low735
-	VMOVSS X3, 80(CX)(DX*1)
-
-low735:
-	JMP stored723
-
-low732:
-	TESTQ     $0x00000002, BX
-	JZ        low736
-	VMOVSD    X3, 64(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low737
-	VMOVSS    X3, 72(CX)(DX*1)
-
-low737:
-	JMP stored723
-
-low736:
-	TESTQ  $0x00000001, BX
-	JZ     low738
-	VMOVSS X3, 64(CX)(DX*1)
-
-low738:
-stored723:
-	JMP done639
-
-wider651:
-	CMPQ BX, $0x31
-	JGE  wider739
-	CMPQ BX, $0x30
-	JNE  partly740
-
+full324:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none741
+	JE      none330
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13082,9 +10913,9 @@ wider651:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(CX)(DX*1), Z5
-	JMP     ready742
+	JMP     ready331
 
-none741:
+none330:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13092,11 +10923,11 @@ none741:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready742:
+ready331:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded744
+	JLE   folded333
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13104,7 +10935,7 @@ ready742:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold743:
+fold332:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -13119,9 +10950,9 @@ fold743:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold743
+	JNZ          fold332
 
-folded744:
+folded333:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -13132,7 +10963,7 @@ folded744:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear745
+	JNE    linear334
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -13140,7 +10971,7 @@ folded744:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear745:
+linear334:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13150,36 +10981,47 @@ linear745:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(CX)(DX*1)
-	JMP     done639
+	JMP     done255
 
-partly740:
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none746
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS.Z 128(CX), K1, Z2
-	VMOVUPS   (CX)(DX*1), Z3
-	VMOVUPS   64(CX)(DX*1), Z4
-	VMOVUPS.Z 128(CX)(DX*1), K1, Z5
-	JMP       ready747
+wider323:
+	CMPQ   BX, $0x40
+	JE     full335
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
 
-none746:
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none336
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(SI), Z3
+	VMOVUPS (CX)(DX*1), Z4
+	VMOVUPS 64(CX)(DX*1), Z5
+	VMOVUPS 128(CX)(DX*1), Z6
+	VMOVUPS 192(SI)(DX*1), Z7
+	JMP     ready337
+
+none336:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
 
-ready747:
+ready337:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded749
+	JLE   folded339
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13187,240 +11029,70 @@ ready747:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold748:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VMOVUPS      (DI), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z3
-	VMOVUPS      64(DI), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VFMADD231PS  Z7, Z8, Z4
-	VMOVUPS.Z    128(DI), K1, Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z5
+fold338:
+	VBROADCASTSS (CX), Z8
+	VBROADCASTSS (CX)(DX*1), Z9
+	VMOVUPS      (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z4
+	VMOVUPS      64(DI), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      128(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z6
+	VMOVUPS      192(DI)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VFMADD231PS  Z9, Z10, Z7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold748
+	JNZ          fold338
 
-folded749:
+folded339:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
+	VPXORD Z10, Z10, Z10
+	VADDPS Z10, Z0, Z0
+	VADDPS Z10, Z1, Z1
+	VADDPS Z10, Z2, Z2
+	VADDPS Z10, Z3, Z3
+	VADDPS Z10, Z4, Z4
+	VADDPS Z10, Z5, Z5
+	VADDPS Z10, Z6, Z6
+	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear750
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
+	JNE    linear340
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
 
-linear750:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low752
-	VMOVUPS       Y2, 128(CX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, BX
-	JZ            low753
-	VMOVUPS       X2, 160(CX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, BX
-	JZ            low754
-	VMOVSD        X2, 176(CX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low755
-	VMOVSS        X2, 184(CX)
+linear340:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(SI)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, 192(SI)(DX*1)
+	JMP     done255
 
-low755:
-	JMP stored751
-
-low754:
-	TESTQ  $0x00000001, BX
-	JZ     low756
-	VMOVSS X2, 176(CX)
-
-low756:
-	JMP stored751
-
-low753:
-	TESTQ     $0x00000002, BX
-	JZ        low757
-	VMOVSD    X2, 160(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low758
-	VMOVSS    X2, 168(CX)
-
-low758:
-	JMP stored751
-
-low757:
-	TESTQ  $0x00000001, BX
-	JZ     low759
-	VMOVSS X2, 160(CX)
-
-low759:
-	JMP stored751
-
-low752:
-	TESTQ        $0x00000004, BX
-	JZ           low760
-	VMOVUPS      X2, 128(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low761
-	VMOVSD       X2, 144(CX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low762
-	VMOVSS       X2, 152(CX)
-
-low762:
-	JMP stored751
-
-low761:
-	TESTQ  $0x00000001, BX
-	JZ     low763
-	VMOVSS X2, 144(CX)
-
-low763:
-	JMP stored751
-
-low760:
-	TESTQ     $0x00000002, BX
-	JZ        low764
-	VMOVSD    X2, 128(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low765
-	VMOVSS    X2, 136(CX)
-
-low765:
-	JMP stored751
-
-low764:
-	TESTQ  $0x00000001, BX
-	JZ     low766
-	VMOVSS X2, 128(CX)
-
-low766:
-stored751:
-	VMOVUPS       Z3, (CX)(DX*1)
-	VMOVUPS       Z4, 64(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low768
-	VMOVUPS       Y5, 128(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, BX
-	JZ            low769
-	VMOVUPS       X5, 160(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, BX
-	JZ            low770
-	VMOVSD        X5, 176(CX)(DX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low771
-	VMOVSS        X5, 184(CX)(DX*1)
-
-low771:
-	JMP stored767
-
-low770:
-	TESTQ  $0x00000001, BX
-	JZ     low772
-	VMOVSS X5, 176(CX)(DX*1)
-
-low772:
-	JMP stored767
-
-low769:
-	TESTQ     $0x00000002, BX
-	JZ        low773
-	VMOVSD    X5, 160(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low774
-	VMOVSS    X5, 168(CX)(DX*1)
-
-low774:
-	JMP stored767
-
-low773:
-	TESTQ  $0x00000001, BX
-	JZ     low775
-	VMOVSS X5, 160(CX)(DX*1)
-
-low775:
-	JMP stored767
-
-low768:
-	TESTQ        $0x00000004, BX
-	JZ           low776
-	VMOVUPS      X5, 128(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, BX
-	JZ           low777
-	VMOVSD       X5, 144(CX)(DX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low778
-	VMOVSS       X5, 152(CX)(DX*1)
-
-low778:
-	JMP stored767
-
-low777:
-	TESTQ  $0x00000001, BX
-	JZ     low779
-	VMOVSS X5, 144(CX)(DX*1)
-
-low779:
-	JMP stored767
-
-low776:
-	TESTQ     $0x00000002, BX
-	JZ        low780
-	VMOVSD    X5, 128(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low781
-	VMOVSS    X5, 136(CX)(DX*1)
-
-low781:
-	JMP stored767
-
-low780:
-	TESTQ  $0x00000001, BX
-	JZ     low782
-	VMOVSS X5, 128(CX)(DX*1)
-
-low782:
-stored767:
-	JMP done639
-
-wider739:
-	CMPQ BX, $0x40
-	JNE  partly783
-
+full335:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none784
+	JE      none341
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13431,9 +11103,9 @@ wider739:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready785
+	JMP     ready342
 
-none784:
+none341:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13443,11 +11115,11 @@ none784:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready785:
+ready342:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded787
+	JLE   folded344
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13455,7 +11127,7 @@ ready785:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold786:
+fold343:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -13473,9 +11145,9 @@ fold786:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold786
+	JNZ          fold343
 
-folded787:
+folded344:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -13488,7 +11160,7 @@ folded787:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear788
+	JNE    linear345
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -13498,7 +11170,7 @@ folded787:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear788:
+linear345:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13510,26 +11182,39 @@ linear788:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(CX)(DX*1)
-	JMP     done639
+	JMP     done255
 
-partly783:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none789
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS.Z 192(CX), K1, Z3
-	VMOVUPS   (CX)(DX*1), Z4
-	VMOVUPS   64(CX)(DX*1), Z5
-	VMOVUPS   128(CX)(DX*1), Z6
-	VMOVUPS.Z 192(CX)(DX*1), K1, Z7
-	JMP       ready790
+wider266:
+	CMPQ   BX, $0x61
+	JGE    wider346
+	CMPQ   BX, $0x51
+	JGE    wider347
+	CMPQ   BX, $0x50
+	JE     full348
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000140, BX
 
-none789:
+	// acc[i,j] = init[i,j], 2×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none349
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(SI), Z4
+	VMOVUPS (CX)(DX*1), Z5
+	VMOVUPS 64(CX)(DX*1), Z6
+	VMOVUPS 128(CX)(DX*1), Z7
+	VMOVUPS 192(CX)(DX*1), Z8
+	VMOVUPS 256(SI)(DX*1), Z9
+	JMP     ready350
+
+none349:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13538,12 +11223,14 @@ none789:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
 
-ready790:
+ready350:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded792
+	JLE   folded352
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13551,253 +11238,79 @@ ready790:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold791:
-	VBROADCASTSS (CX), Z8
-	VBROADCASTSS (CX)(DX*1), Z9
-	VMOVUPS      (DI), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z4
-	VMOVUPS      64(DI), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VFMADD231PS  Z9, Z10, Z5
-	VMOVUPS      128(DI), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z6
-	VMOVUPS.Z    192(DI), K1, Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VFMADD231PS  Z9, Z10, Z7
+fold351:
+	VBROADCASTSS (CX), Z10
+	VBROADCASTSS (CX)(DX*1), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z5
+	VMOVUPS      64(DI), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      128(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z7
+	VMOVUPS      192(DI), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VFMADD231PS  Z11, Z12, Z8
+	VMOVUPS      256(DI)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold791
+	JNZ          fold351
 
-folded792:
+folded352:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z10, Z10, Z10
-	VADDPS Z10, Z0, Z0
-	VADDPS Z10, Z1, Z1
-	VADDPS Z10, Z2, Z2
-	VADDPS Z10, Z3, Z3
-	VADDPS Z10, Z4, Z4
-	VADDPS Z10, Z5, Z5
-	VADDPS Z10, Z6, Z6
-	VADDPS Z10, Z7, Z7
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear793
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
+	JNE    linear353
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
 
-linear793:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low795
-	VMOVUPS       Y3, 192(CX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low796
-	VMOVUPS       X3, 224(CX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low797
-	VMOVSD        X3, 240(CX)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low798
-	VMOVSS        X3, 248(CX)
+linear353:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(SI)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Z9, 256(SI)(DX*1)
+	JMP     done255
 
-low798:
-	JMP stored794
-
-low797:
-	TESTQ  $0x00000001, BX
-	JZ     low799
-	VMOVSS X3, 240(CX)
-
-low799:
-	JMP stored794
-
-low796:
-	TESTQ     $0x00000002, BX
-	JZ        low800
-	VMOVSD    X3, 224(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low801
-	VMOVSS    X3, 232(CX)
-
-low801:
-	JMP stored794
-
-low800:
-	TESTQ  $0x00000001, BX
-	JZ     low802
-	VMOVSS X3, 224(CX)
-
-low802:
-	JMP stored794
-
-low795:
-	TESTQ        $0x00000004, BX
-	JZ           low803
-	VMOVUPS      X3, 192(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low804
-	VMOVSD       X3, 208(CX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low805
-	VMOVSS       X3, 216(CX)
-
-low805:
-	JMP stored794
-
-low804:
-	TESTQ  $0x00000001, BX
-	JZ     low806
-	VMOVSS X3, 208(CX)
-
-low806:
-	JMP stored794
-
-low803:
-	TESTQ     $0x00000002, BX
-	JZ        low807
-	VMOVSD    X3, 192(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low808
-	VMOVSS    X3, 200(CX)
-
-low808:
-	JMP stored794
-
-low807:
-	TESTQ  $0x00000001, BX
-	JZ     low809
-	VMOVSS X3, 192(CX)
-
-low809:
-stored794:
-	VMOVUPS       Z4, (CX)(DX*1)
-	VMOVUPS       Z5, 64(CX)(DX*1)
-	VMOVUPS       Z6, 128(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low811
-	VMOVUPS       Y7, 192(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, BX
-	JZ            low812
-	VMOVUPS       X7, 224(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, BX
-	JZ            low813
-	VMOVSD        X7, 240(CX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low814
-	VMOVSS        X7, 248(CX)(DX*1)
-
-low814:
-	JMP stored810
-
-low813:
-	TESTQ  $0x00000001, BX
-	JZ     low815
-	VMOVSS X7, 240(CX)(DX*1)
-
-low815:
-	JMP stored810
-
-low812:
-	TESTQ     $0x00000002, BX
-	JZ        low816
-	VMOVSD    X7, 224(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low817
-	VMOVSS    X7, 232(CX)(DX*1)
-
-low817:
-	JMP stored810
-
-low816:
-	TESTQ  $0x00000001, BX
-	JZ     low818
-	VMOVSS X7, 224(CX)(DX*1)
-
-low818:
-	JMP stored810
-
-low811:
-	TESTQ        $0x00000004, BX
-	JZ           low819
-	VMOVUPS      X7, 192(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, BX
-	JZ           low820
-	VMOVSD       X7, 208(CX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low821
-	VMOVSS       X7, 216(CX)(DX*1)
-
-low821:
-	JMP stored810
-
-low820:
-	TESTQ  $0x00000001, BX
-	JZ     low822
-	VMOVSS X7, 208(CX)(DX*1)
-
-low822:
-	JMP stored810
-
-low819:
-	TESTQ     $0x00000002, BX
-	JZ        low823
-	VMOVSD    X7, 192(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low824
-	VMOVSS    X7, 200(CX)(DX*1)
-
-low824:
-	JMP stored810
-
-low823:
-	TESTQ  $0x00000001, BX
-	JZ     low825
-	VMOVSS X7, 192(CX)(DX*1)
-
-low825:
-stored810:
-	JMP done639
-
-wider650:
-	CMPQ BX, $0x61
-	JGE  wider826
-	CMPQ BX, $0x51
-	JGE  wider827
-	CMPQ BX, $0x50
-	JNE  partly828
-
+full348:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none829
+	JE      none354
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13810,9 +11323,9 @@ wider650:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(CX)(DX*1), Z9
-	JMP     ready830
+	JMP     ready355
 
-none829:
+none354:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13824,11 +11337,11 @@ none829:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready830:
+ready355:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded832
+	JLE   folded357
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13836,7 +11349,7 @@ ready830:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold831:
+fold356:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -13857,9 +11370,9 @@ fold831:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold831
+	JNZ          fold356
 
-folded832:
+folded357:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -13874,7 +11387,7 @@ folded832:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear833
+	JNE    linear358
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -13886,7 +11399,7 @@ folded832:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear833:
+linear358:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13900,28 +11413,37 @@ linear833:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(CX)(DX*1)
-	JMP     done639
+	JMP     done255
 
-partly828:
-	// acc[i,j] = init[i,j], 2×5 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none834
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS.Z 256(CX), K1, Z4
-	VMOVUPS   (CX)(DX*1), Z5
-	VMOVUPS   64(CX)(DX*1), Z6
-	VMOVUPS   128(CX)(DX*1), Z7
-	VMOVUPS   192(CX)(DX*1), Z8
-	VMOVUPS.Z 256(CX)(DX*1), K1, Z9
-	JMP       ready835
+wider347:
+	CMPQ   BX, $0x60
+	JE     full359
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000180, BX
 
-none834:
+	// acc[i,j] = init[i,j], 2×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none360
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(SI), Z5
+	VMOVUPS (CX)(DX*1), Z6
+	VMOVUPS 64(CX)(DX*1), Z7
+	VMOVUPS 128(CX)(DX*1), Z8
+	VMOVUPS 192(CX)(DX*1), Z9
+	VMOVUPS 256(CX)(DX*1), Z10
+	VMOVUPS 320(SI)(DX*1), Z11
+	JMP     ready361
+
+none360:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13932,12 +11454,14 @@ none834:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
 
-ready835:
+ready361:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded837
+	JLE   folded363
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13945,258 +11469,88 @@ ready835:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold836:
-	VBROADCASTSS (CX), Z10
-	VBROADCASTSS (CX)(DX*1), Z11
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z5
-	VMOVUPS      64(DI), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      128(DI), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z7
-	VMOVUPS      192(DI), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VFMADD231PS  Z11, Z12, Z8
-	VMOVUPS.Z    256(DI), K1, Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z9
+fold362:
+	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (CX)(DX*1), Z13
+	VMOVUPS      (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z6
+	VMOVUPS      64(DI), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VFMADD231PS  Z13, Z14, Z7
+	VMOVUPS      128(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z8
+	VMOVUPS      192(DI), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VFMADD231PS  Z13, Z14, Z9
+	VMOVUPS      256(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z10
+	VMOVUPS      320(DI)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VFMADD231PS  Z13, Z14, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold836
+	JNZ          fold362
 
-folded837:
+folded363:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
+	VPXORD Z14, Z14, Z14
+	VADDPS Z14, Z0, Z0
+	VADDPS Z14, Z1, Z1
+	VADDPS Z14, Z2, Z2
+	VADDPS Z14, Z3, Z3
+	VADDPS Z14, Z4, Z4
+	VADDPS Z14, Z5, Z5
+	VADDPS Z14, Z6, Z6
+	VADDPS Z14, Z7, Z7
+	VADDPS Z14, Z8, Z8
+	VADDPS Z14, Z9, Z9
+	VADDPS Z14, Z10, Z10
+	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear838
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
+	JNE    linear364
+	VMAXPS Z0, Z14, Z0
+	VMAXPS Z1, Z14, Z1
+	VMAXPS Z2, Z14, Z2
+	VMAXPS Z3, Z14, Z3
+	VMAXPS Z4, Z14, Z4
+	VMAXPS Z5, Z14, Z5
+	VMAXPS Z6, Z14, Z6
+	VMAXPS Z7, Z14, Z7
+	VMAXPS Z8, Z14, Z8
+	VMAXPS Z9, Z14, Z9
+	VMAXPS Z10, Z14, Z10
+	VMAXPS Z11, Z14, Z11
 
-linear838:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low840
-	VMOVUPS       Y4, 256(CX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, BX
-	JZ            low841
-	VMOVUPS       X4, 288(CX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, BX
-	JZ            low842
-	VMOVSD        X4, 304(CX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, BX
-	JZ            low843
-	VMOVSS        X4, 312(CX)
+linear364:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(SI)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Z11, 320(SI)(DX*1)
+	JMP     done255
 
-low843:
-	JMP stored839
-
-low842:
-	TESTQ  $0x00000001, BX
-	JZ     low844
-	VMOVSS X4, 304(CX)
-
-low844:
-	JMP stored839
-
-low841:
-	TESTQ     $0x00000002, BX
-	JZ        low845
-	VMOVSD    X4, 288(CX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low846
-	VMOVSS    X4, 296(CX)
-
-low846:
-	JMP stored839
-
-low845:
-	TESTQ  $0x00000001, BX
-	JZ     low847
-	VMOVSS X4, 288(CX)
-
-low847:
-	JMP stored839
-
-low840:
-	TESTQ        $0x00000004, BX
-	JZ           low848
-	VMOVUPS      X4, 256(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low849
-	VMOVSD       X4, 272(CX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low850
-	VMOVSS       X4, 280(CX)
-
-low850:
-	JMP stored839
-
-low849:
-	TESTQ  $0x00000001, BX
-	JZ     low851
-	VMOVSS X4, 272(CX)
-
-low851:
-	JMP stored839
-
-low848:
-	TESTQ     $0x00000002, BX
-	JZ        low852
-	VMOVSD    X4, 256(CX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low853
-	VMOVSS    X4, 264(CX)
-
-low853:
-	JMP stored839
-
-low852:
-	TESTQ  $0x00000001, BX
-	JZ     low854
-	VMOVSS X4, 256(CX)
-
-low854:
-stored839:
-	VMOVUPS       Z5, (CX)(DX*1)
-	VMOVUPS       Z6, 64(CX)(DX*1)
-	VMOVUPS       Z7, 128(CX)(DX*1)
-	VMOVUPS       Z8, 192(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low856
-	VMOVUPS       Y9, 256(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, BX
-	JZ            low857
-	VMOVUPS       X9, 288(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, BX
-	JZ            low858
-	VMOVSD        X9, 304(CX)(DX*1)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, BX
-	JZ            low859
-	VMOVSS        X9, 312(CX)(DX*1)
-
-low859:
-	JMP stored855
-
-low858:
-	TESTQ  $0x00000001, BX
-	JZ     low860
-	VMOVSS X9, 304(CX)(DX*1)
-
-low860:
-	JMP stored855
-
-low857:
-	TESTQ     $0x00000002, BX
-	JZ        low861
-	VMOVSD    X9, 288(CX)(DX*1)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, BX
-	JZ        low862
-	VMOVSS    X9, 296(CX)(DX*1)
-
-low862:
-	JMP stored855
-
-low861:
-	TESTQ  $0x00000001, BX
-	JZ     low863
-	VMOVSS X9, 288(CX)(DX*1)
-
-low863:
-	JMP stored855
-
-low856:
-	TESTQ        $0x00000004, BX
-	JZ           low864
-	VMOVUPS      X9, 256(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, BX
-	JZ           low865
-	VMOVSD       X9, 272(CX)(DX*1)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, BX
-	JZ           low866
-	VMOVSS       X9, 280(CX)(DX*1)
-
-low866:
-	JMP stored855
-
-low865:
-	TESTQ  $0x00000001, BX
-	JZ     low867
-	VMOVSS X9, 272(CX)(DX*1)
-
-low867:
-	JMP stored855
-
-low864:
-	TESTQ     $0x00000002, BX
-	JZ        low868
-	VMOVSD    X9, 256(CX)(DX*1)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, BX
-	JZ        low869
-	VMOVSS    X9, 264(CX)(DX*1)
-
-low869:
-	JMP stored855
-
-low868:
-	TESTQ  $0x00000001, BX
-	JZ     low870
-	VMOVSS X9, 256(CX)(DX*1)
-
-low870:
-stored855:
-	JMP done639
-
-wider827:
-	CMPQ BX, $0x60
-	JNE  partly871
-
+full359:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none872
+	JE      none365
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14211,9 +11565,9 @@ wider827:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(CX)(DX*1), Z11
-	JMP     ready873
+	JMP     ready366
 
-none872:
+none365:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14227,11 +11581,11 @@ none872:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready873:
+ready366:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded875
+	JLE   folded368
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14239,7 +11593,7 @@ ready873:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold874:
+fold367:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -14263,9 +11617,9 @@ fold874:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold874
+	JNZ          fold367
 
-folded875:
+folded368:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -14282,7 +11636,7 @@ folded875:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear876
+	JNE    linear369
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -14296,7 +11650,7 @@ folded875:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear876:
+linear369:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14312,30 +11666,41 @@ linear876:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(CX)(DX*1)
-	JMP     done639
+	JMP     done255
 
-partly871:
-	// acc[i,j] = init[i,j], 2×6 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none877
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS.Z 320(CX), K1, Z5
-	VMOVUPS   (CX)(DX*1), Z6
-	VMOVUPS   64(CX)(DX*1), Z7
-	VMOVUPS   128(CX)(DX*1), Z8
-	VMOVUPS   192(CX)(DX*1), Z9
-	VMOVUPS   256(CX)(DX*1), Z10
-	VMOVUPS.Z 320(CX)(DX*1), K1, Z11
-	JMP       ready878
+wider346:
+	CMPQ   BX, $0x71
+	JGE    wider370
+	CMPQ   BX, $0x70
+	JE     full371
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000001c0, BX
 
-none877:
+	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none372
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(SI), Z6
+	VMOVUPS (CX)(DX*1), Z7
+	VMOVUPS 64(CX)(DX*1), Z8
+	VMOVUPS 128(CX)(DX*1), Z9
+	VMOVUPS 192(CX)(DX*1), Z10
+	VMOVUPS 256(CX)(DX*1), Z11
+	VMOVUPS 320(CX)(DX*1), Z12
+	VMOVUPS 384(SI)(DX*1), Z13
+	JMP     ready373
+
+none372:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14348,12 +11713,14 @@ none877:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
 
-ready878:
+ready373:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded880
+	JLE   folded375
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14361,269 +11728,97 @@ ready878:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold879:
-	VBROADCASTSS (CX), Z12
-	VBROADCASTSS (CX)(DX*1), Z13
-	VMOVUPS      (DI), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z6
-	VMOVUPS      64(DI), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VFMADD231PS  Z13, Z14, Z7
-	VMOVUPS      128(DI), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z8
-	VMOVUPS      192(DI), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VFMADD231PS  Z13, Z14, Z9
-	VMOVUPS      256(DI), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z10
-	VMOVUPS.Z    320(DI), K1, Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VFMADD231PS  Z13, Z14, Z11
+fold374:
+	VBROADCASTSS (CX), Z14
+	VBROADCASTSS (CX)(DX*1), Z15
+	VMOVUPS      (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z7
+	VMOVUPS      64(DI), Z16
+	VFMADD231PS  Z14, Z16, Z1
+	VFMADD231PS  Z15, Z16, Z8
+	VMOVUPS      128(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z9
+	VMOVUPS      192(DI), Z16
+	VFMADD231PS  Z14, Z16, Z3
+	VFMADD231PS  Z15, Z16, Z10
+	VMOVUPS      256(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z11
+	VMOVUPS      320(DI), Z16
+	VFMADD231PS  Z14, Z16, Z5
+	VFMADD231PS  Z15, Z16, Z12
+	VMOVUPS      384(DI)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold879
+	JNZ          fold374
 
-folded880:
+folded375:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z14, Z14, Z14
-	VADDPS Z14, Z0, Z0
-	VADDPS Z14, Z1, Z1
-	VADDPS Z14, Z2, Z2
-	VADDPS Z14, Z3, Z3
-	VADDPS Z14, Z4, Z4
-	VADDPS Z14, Z5, Z5
-	VADDPS Z14, Z6, Z6
-	VADDPS Z14, Z7, Z7
-	VADDPS Z14, Z8, Z8
-	VADDPS Z14, Z9, Z9
-	VADDPS Z14, Z10, Z10
-	VADDPS Z14, Z11, Z11
+	VPXORD Z16, Z16, Z16
+	VADDPS Z16, Z0, Z0
+	VADDPS Z16, Z1, Z1
+	VADDPS Z16, Z2, Z2
+	VADDPS Z16, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z16, Z5, Z5
+	VADDPS Z16, Z6, Z6
+	VADDPS Z16, Z7, Z7
+	VADDPS Z16, Z8, Z8
+	VADDPS Z16, Z9, Z9
+	VADDPS Z16, Z10, Z10
+	VADDPS Z16, Z11, Z11
+	VADDPS Z16, Z12, Z12
+	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear881
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
+	JNE    linear376
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+	VMAXPS Z12, Z16, Z12
+	VMAXPS Z13, Z16, Z13
 
-linear881:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low883
-	VMOVUPS       Y5, 320(CX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, BX
-	JZ            low884
-	VMOVUPS       X5, 352(CX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, BX
-	JZ            low885
-	VMOVSD        X5, 368(CX)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low886
-	VMOVSS        X5, 376(CX)
+linear376:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(SI)
+	VMOVUPS Z7, (CX)(DX*1)
+	VMOVUPS Z8, 64(CX)(DX*1)
+	VMOVUPS Z9, 128(CX)(DX*1)
+	VMOVUPS Z10, 192(CX)(DX*1)
+	VMOVUPS Z11, 256(CX)(DX*1)
+	VMOVUPS Z12, 320(CX)(DX*1)
+	VMOVUPS Z13, 384(SI)(DX*1)
+	JMP     done255
 
-low886:
-	JMP stored882
-
-low885:
-	TESTQ  $0x00000001, BX
-	JZ     low887
-	VMOVSS X5, 368(CX)
-
-low887:
-	JMP stored882
-
-low884:
-	TESTQ     $0x00000002, BX
-	JZ        low888
-	VMOVSD    X5, 352(CX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low889
-	VMOVSS    X5, 360(CX)
-
-low889:
-	JMP stored882
-
-low888:
-	TESTQ  $0x00000001, BX
-	JZ     low890
-	VMOVSS X5, 352(CX)
-
-low890:
-	JMP stored882
-
-low883:
-	TESTQ        $0x00000004, BX
-	JZ           low891
-	VMOVUPS      X5, 320(CX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, BX
-	JZ           low892
-	VMOVSD       X5, 336(CX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low893
-	VMOVSS       X5, 344(CX)
-
-low893:
-	JMP stored882
-
-low892:
-	TESTQ  $0x00000001, BX
-	JZ     low894
-	VMOVSS X5, 336(CX)
-
-low894:
-	JMP stored882
-
-low891:
-	TESTQ     $0x00000002, BX
-	JZ        low895
-	VMOVSD    X5, 320(CX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low896
-	VMOVSS    X5, 328(CX)
-
-low896:
-	JMP stored882
-
-low895:
-	TESTQ  $0x00000001, BX
-	JZ     low897
-	VMOVSS X5, 320(CX)
-
-low897:
-stored882:
-	VMOVUPS       Z6, (CX)(DX*1)
-	VMOVUPS       Z7, 64(CX)(DX*1)
-	VMOVUPS       Z8, 128(CX)(DX*1)
-	VMOVUPS       Z9, 192(CX)(DX*1)
-	VMOVUPS       Z10, 256(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low899
-	VMOVUPS       Y11, 320(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, BX
-	JZ            low900
-	VMOVUPS       X11, 352(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, BX
-	JZ            low901
-	VMOVSD        X11, 368(CX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low902
-	VMOVSS        X11, 376(CX)(DX*1)
-
-low902:
-	JMP stored898
-
-low901:
-	TESTQ  $0x00000001, BX
-	JZ     low903
-	VMOVSS X11, 368(CX)(DX*1)
-
-low903:
-	JMP stored898
-
-low900:
-	TESTQ     $0x00000002, BX
-	JZ        low904
-	VMOVSD    X11, 352(CX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low905
-	VMOVSS    X11, 360(CX)(DX*1)
-
-low905:
-	JMP stored898
-
-low904:
-	TESTQ  $0x00000001, BX
-	JZ     low906
-	VMOVSS X11, 352(CX)(DX*1)
-
-low906:
-	JMP stored898
-
-low899:
-	TESTQ        $0x00000004, BX
-	JZ           low907
-	VMOVUPS      X11, 320(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, BX
-	JZ           low908
-	VMOVSD       X11, 336(CX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low909
-	VMOVSS       X11, 344(CX)(DX*1)
-
-low909:
-	JMP stored898
-
-low908:
-	TESTQ  $0x00000001, BX
-	JZ     low910
-	VMOVSS X11, 336(CX)(DX*1)
-
-low910:
-	JMP stored898
-
-low907:
-	TESTQ     $0x00000002, BX
-	JZ        low911
-	VMOVSD    X11, 320(CX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low912
-	VMOVSS    X11, 328(CX)(DX*1)
-
-low912:
-	JMP stored898
-
-low911:
-	TESTQ  $0x00000001, BX
-	JZ     low913
-	VMOVSS X11, 320(CX)(DX*1)
-
-low913:
-stored898:
-	JMP done639
-
-wider826:
-	CMPQ BX, $0x71
-	JGE  wider914
-	CMPQ BX, $0x70
-	JNE  partly915
-
+full371:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none916
+	JE      none377
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14640,9 +11835,9 @@ wider826:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(CX)(DX*1), Z13
-	JMP     ready917
+	JMP     ready378
 
-none916:
+none377:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14658,11 +11853,11 @@ none916:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready917:
+ready378:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded919
+	JLE   folded380
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14670,7 +11865,7 @@ ready917:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold918:
+fold379:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -14697,9 +11892,9 @@ fold918:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold918
+	JNZ          fold379
 
-folded919:
+folded380:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -14718,7 +11913,7 @@ folded919:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear920
+	JNE    linear381
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -14734,7 +11929,7 @@ folded919:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear920:
+linear381:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14752,32 +11947,41 @@ linear920:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(CX)(DX*1)
-	JMP     done639
+	JMP     done255
 
-partly915:
-	// acc[i,j] = init[i,j], 2×7 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none921
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS.Z 384(CX), K1, Z6
-	VMOVUPS   (CX)(DX*1), Z7
-	VMOVUPS   64(CX)(DX*1), Z8
-	VMOVUPS   128(CX)(DX*1), Z9
-	VMOVUPS   192(CX)(DX*1), Z10
-	VMOVUPS   256(CX)(DX*1), Z11
-	VMOVUPS   320(CX)(DX*1), Z12
-	VMOVUPS.Z 384(CX)(DX*1), K1, Z13
-	JMP       ready922
+wider370:
+	CMPQ   BX, $0x00000080
+	JE     full382
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000200, BX
 
-none921:
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none383
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(SI), Z7
+	VMOVUPS (CX)(DX*1), Z8
+	VMOVUPS 64(CX)(DX*1), Z9
+	VMOVUPS 128(CX)(DX*1), Z10
+	VMOVUPS 192(CX)(DX*1), Z11
+	VMOVUPS 256(CX)(DX*1), Z12
+	VMOVUPS 320(CX)(DX*1), Z13
+	VMOVUPS 384(CX)(DX*1), Z14
+	VMOVUPS 448(SI)(DX*1), Z15
+	JMP     ready384
+
+none383:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14792,12 +11996,14 @@ none921:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
 
-ready922:
+ready384:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded924
+	JLE   folded386
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14805,276 +12011,106 @@ ready922:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold923:
-	VBROADCASTSS (CX), Z14
-	VBROADCASTSS (CX)(DX*1), Z15
-	VMOVUPS      (DI), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z7
-	VMOVUPS      64(DI), Z16
-	VFMADD231PS  Z14, Z16, Z1
-	VFMADD231PS  Z15, Z16, Z8
-	VMOVUPS      128(DI), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z9
-	VMOVUPS      192(DI), Z16
-	VFMADD231PS  Z14, Z16, Z3
-	VFMADD231PS  Z15, Z16, Z10
-	VMOVUPS      256(DI), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z11
-	VMOVUPS      320(DI), Z16
-	VFMADD231PS  Z14, Z16, Z5
-	VFMADD231PS  Z15, Z16, Z12
-	VMOVUPS.Z    384(DI), K1, Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z13
+fold385:
+	VBROADCASTSS (CX), Z16
+	VBROADCASTSS (CX)(DX*1), Z17
+	VMOVUPS      (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z8
+	VMOVUPS      64(DI), Z18
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z9
+	VMOVUPS      128(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z10
+	VMOVUPS      192(DI), Z18
+	VFMADD231PS  Z16, Z18, Z3
+	VFMADD231PS  Z17, Z18, Z11
+	VMOVUPS      256(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z12
+	VMOVUPS      320(DI), Z18
+	VFMADD231PS  Z16, Z18, Z5
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      384(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z14
+	VMOVUPS      448(DI)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold923
+	JNZ          fold385
 
-folded924:
+folded386:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
-	VADDPS Z16, Z12, Z12
-	VADDPS Z16, Z13, Z13
+	VPXORD Z18, Z18, Z18
+	VADDPS Z18, Z0, Z0
+	VADDPS Z18, Z1, Z1
+	VADDPS Z18, Z2, Z2
+	VADDPS Z18, Z3, Z3
+	VADDPS Z18, Z4, Z4
+	VADDPS Z18, Z5, Z5
+	VADDPS Z18, Z6, Z6
+	VADDPS Z18, Z7, Z7
+	VADDPS Z18, Z8, Z8
+	VADDPS Z18, Z9, Z9
+	VADDPS Z18, Z10, Z10
+	VADDPS Z18, Z11, Z11
+	VADDPS Z18, Z12, Z12
+	VADDPS Z18, Z13, Z13
+	VADDPS Z18, Z14, Z14
+	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear925
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
+	JNE    linear387
+	VMAXPS Z0, Z18, Z0
+	VMAXPS Z1, Z18, Z1
+	VMAXPS Z2, Z18, Z2
+	VMAXPS Z3, Z18, Z3
+	VMAXPS Z4, Z18, Z4
+	VMAXPS Z5, Z18, Z5
+	VMAXPS Z6, Z18, Z6
+	VMAXPS Z7, Z18, Z7
+	VMAXPS Z8, Z18, Z8
+	VMAXPS Z9, Z18, Z9
+	VMAXPS Z10, Z18, Z10
+	VMAXPS Z11, Z18, Z11
+	VMAXPS Z12, Z18, Z12
+	VMAXPS Z13, Z18, Z13
+	VMAXPS Z14, Z18, Z14
+	VMAXPS Z15, Z18, Z15
 
-linear925:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low927
-	VMOVUPS       Y6, 384(CX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, BX
-	JZ            low928
-	VMOVUPS       X6, 416(CX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, BX
-	JZ            low929
-	VMOVSD        X6, 432(CX)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, BX
-	JZ            low930
-	VMOVSS        X6, 440(CX)
+linear387:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(SI)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Z15, 448(SI)(DX*1)
+	JMP     done255
 
-low930:
-	JMP stored926
-
-low929:
-	TESTQ  $0x00000001, BX
-	JZ     low931
-	VMOVSS X6, 432(CX)
-
-low931:
-	JMP stored926
-
-low928:
-	TESTQ     $0x00000002, BX
-	JZ        low932
-	VMOVSD    X6, 416(CX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, BX
-	JZ        low933
-	VMOVSS    X6, 424(CX)
-
-low933:
-	JMP stored926
-
-low932:
-	TESTQ  $0x00000001, BX
-	JZ     low934
-	VMOVSS X6, 416(CX)
-
-low934:
-	JMP stored926
-
-low927:
-	TESTQ        $0x00000004, BX
-	JZ           low935
-	VMOVUPS      X6, 384(CX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, BX
-	JZ           low936
-	VMOVSD       X6, 400(CX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low937
-	VMOVSS       X6, 408(CX)
-
-low937:
-	JMP stored926
-
-low936:
-	TESTQ  $0x00000001, BX
-	JZ     low938
-	VMOVSS X6, 400(CX)
-
-low938:
-	JMP stored926
-
-low935:
-	TESTQ     $0x00000002, BX
-	JZ        low939
-	VMOVSD    X6, 384(CX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, BX
-	JZ        low940
-	VMOVSS    X6, 392(CX)
-
-low940:
-	JMP stored926
-
-low939:
-	TESTQ  $0x00000001, BX
-	JZ     low941
-	VMOVSS X6, 384(CX)
-
-low941:
-stored926:
-	VMOVUPS       Z7, (CX)(DX*1)
-	VMOVUPS       Z8, 64(CX)(DX*1)
-	VMOVUPS       Z9, 128(CX)(DX*1)
-	VMOVUPS       Z10, 192(CX)(DX*1)
-	VMOVUPS       Z11, 256(CX)(DX*1)
-	VMOVUPS       Z12, 320(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low943
-	VMOVUPS       Y13, 384(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000004, BX
-	JZ            low944
-	VMOVUPS       X13, 416(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000002, BX
-	JZ            low945
-	VMOVSD        X13, 432(CX)(DX*1)
-	VUNPCKHPD     X13, X13, X13
-	TESTQ         $0x00000001, BX
-	JZ            low946
-	VMOVSS        X13, 440(CX)(DX*1)
-
-low946:
-	JMP stored942
-
-low945:
-	TESTQ  $0x00000001, BX
-	JZ     low947
-	VMOVSS X13, 432(CX)(DX*1)
-
-low947:
-	JMP stored942
-
-low944:
-	TESTQ     $0x00000002, BX
-	JZ        low948
-	VMOVSD    X13, 416(CX)(DX*1)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, BX
-	JZ        low949
-	VMOVSS    X13, 424(CX)(DX*1)
-
-low949:
-	JMP stored942
-
-low948:
-	TESTQ  $0x00000001, BX
-	JZ     low950
-	VMOVSS X13, 416(CX)(DX*1)
-
-low950:
-	JMP stored942
-
-low943:
-	TESTQ        $0x00000004, BX
-	JZ           low951
-	VMOVUPS      X13, 384(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000002, BX
-	JZ           low952
-	VMOVSD       X13, 400(CX)(DX*1)
-	VUNPCKHPD    X13, X13, X13
-	TESTQ        $0x00000001, BX
-	JZ           low953
-	VMOVSS       X13, 408(CX)(DX*1)
-
-low953:
-	JMP stored942
-
-low952:
-	TESTQ  $0x00000001, BX
-	JZ     low954
-	VMOVSS X13, 400(CX)(DX*1)
-
-low954:
-	JMP stored942
-
-low951:
-	TESTQ     $0x00000002, BX
-	JZ        low955
-	VMOVSD    X13, 384(CX)(DX*1)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, BX
-	JZ        low956
-	VMOVSS    X13, 392(CX)(DX*1)
-
-low956:
-	JMP stored942
-
-low955:
-	TESTQ  $0x00000001, BX
-	JZ     low957
-	VMOVSS X13, 384(CX)(DX*1)
-
-low957:
-stored942:
-	JMP done639
-
-wider914:
-	CMPQ BX, $0x00000080
-	JNE  partly958
-
+full382:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none959
+	JE      none388
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15093,9 +12129,9 @@ wider914:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready960
+	JMP     ready389
 
-none959:
+none388:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15113,11 +12149,11 @@ none959:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready960:
+ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded962
+	JLE   folded391
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15125,7 +12161,7 @@ ready960:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold961:
+fold390:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -15155,9 +12191,9 @@ fold961:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold961
+	JNZ          fold390
 
-folded962:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -15178,7 +12214,7 @@ folded962:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear963
+	JNE    linear392
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -15196,7 +12232,7 @@ folded962:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear963:
+linear392:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15216,350 +12252,25 @@ linear963:
 	VMOVUPS Z13, 320(CX)(DX*1)
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(CX)(DX*1)
-	JMP     done639
 
-partly958:
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none964
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS.Z 448(CX), K1, Z7
-	VMOVUPS   (CX)(DX*1), Z8
-	VMOVUPS   64(CX)(DX*1), Z9
-	VMOVUPS   128(CX)(DX*1), Z10
-	VMOVUPS   192(CX)(DX*1), Z11
-	VMOVUPS   256(CX)(DX*1), Z12
-	VMOVUPS   320(CX)(DX*1), Z13
-	VMOVUPS   384(CX)(DX*1), Z14
-	VMOVUPS.Z 448(CX)(DX*1), K1, Z15
-	JMP       ready965
-
-none964:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready965:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded967
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold966:
-	VBROADCASTSS (CX), Z16
-	VBROADCASTSS (CX)(DX*1), Z17
-	VMOVUPS      (DI), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z8
-	VMOVUPS      64(DI), Z18
-	VFMADD231PS  Z16, Z18, Z1
-	VFMADD231PS  Z17, Z18, Z9
-	VMOVUPS      128(DI), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z10
-	VMOVUPS      192(DI), Z18
-	VFMADD231PS  Z16, Z18, Z3
-	VFMADD231PS  Z17, Z18, Z11
-	VMOVUPS      256(DI), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z12
-	VMOVUPS      320(DI), Z18
-	VFMADD231PS  Z16, Z18, Z5
-	VFMADD231PS  Z17, Z18, Z13
-	VMOVUPS      384(DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z14
-	VMOVUPS.Z    448(DI), K1, Z18
-	VFMADD231PS  Z16, Z18, Z7
-	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold966
-
-folded967:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPS Z18, Z0, Z0
-	VADDPS Z18, Z1, Z1
-	VADDPS Z18, Z2, Z2
-	VADDPS Z18, Z3, Z3
-	VADDPS Z18, Z4, Z4
-	VADDPS Z18, Z5, Z5
-	VADDPS Z18, Z6, Z6
-	VADDPS Z18, Z7, Z7
-	VADDPS Z18, Z8, Z8
-	VADDPS Z18, Z9, Z9
-	VADDPS Z18, Z10, Z10
-	VADDPS Z18, Z11, Z11
-	VADDPS Z18, Z12, Z12
-	VADDPS Z18, Z13, Z13
-	VADDPS Z18, Z14, Z14
-	VADDPS Z18, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear968
-	VMAXPS Z0, Z18, Z0
-	VMAXPS Z1, Z18, Z1
-	VMAXPS Z2, Z18, Z2
-	VMAXPS Z3, Z18, Z3
-	VMAXPS Z4, Z18, Z4
-	VMAXPS Z5, Z18, Z5
-	VMAXPS Z6, Z18, Z6
-	VMAXPS Z7, Z18, Z7
-	VMAXPS Z8, Z18, Z8
-	VMAXPS Z9, Z18, Z9
-	VMAXPS Z10, Z18, Z10
-	VMAXPS Z11, Z18, Z11
-	VMAXPS Z12, Z18, Z12
-	VMAXPS Z13, Z18, Z13
-	VMAXPS Z14, Z18, Z14
-	VMAXPS Z15, Z18, Z15
-
-linear968:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low970
-	VMOVUPS       Y7, 448(CX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, BX
-	JZ            low971
-	VMOVUPS       X7, 480(CX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, BX
-	JZ            low972
-	VMOVSD        X7, 496(CX)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low973
-	VMOVSS        X7, 504(CX)
-
-low973:
-	JMP stored969
-
-low972:
-	TESTQ  $0x00000001, BX
-	JZ     low974
-	VMOVSS X7, 496(CX)
-
-low974:
-	JMP stored969
-
-low971:
-	TESTQ     $0x00000002, BX
-	JZ        low975
-	VMOVSD    X7, 480(CX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low976
-	VMOVSS    X7, 488(CX)
-
-low976:
-	JMP stored969
-
-low975:
-	TESTQ  $0x00000001, BX
-	JZ     low977
-	VMOVSS X7, 480(CX)
-
-low977:
-	JMP stored969
-
-low970:
-	TESTQ        $0x00000004, BX
-	JZ           low978
-	VMOVUPS      X7, 448(CX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, BX
-	JZ           low979
-	VMOVSD       X7, 464(CX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low980
-	VMOVSS       X7, 472(CX)
-
-low980:
-	JMP stored969
-
-low979:
-	TESTQ  $0x00000001, BX
-	JZ     low981
-	VMOVSS X7, 464(CX)
-
-low981:
-	JMP stored969
-
-low978:
-	TESTQ     $0x00000002, BX
-	JZ        low982
-	VMOVSD    X7, 448(CX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low983
-	VMOVSS    X7, 456(CX)
-
-low983:
-	JMP stored969
-
-low982:
-	TESTQ  $0x00000001, BX
-	JZ     low984
-	VMOVSS X7, 448(CX)
-
-low984:
-stored969:
-	VMOVUPS       Z8, (CX)(DX*1)
-	VMOVUPS       Z9, 64(CX)(DX*1)
-	VMOVUPS       Z10, 128(CX)(DX*1)
-	VMOVUPS       Z11, 192(CX)(DX*1)
-	VMOVUPS       Z12, 256(CX)(DX*1)
-	VMOVUPS       Z13, 320(CX)(DX*1)
-	VMOVUPS       Z14, 384(CX)(DX*1)
-	TESTQ         $0x00000008, BX
-	JZ            low986
-	VMOVUPS       Y15, 448(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000004, BX
-	JZ            low987
-	VMOVUPS       X15, 480(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000002, BX
-	JZ            low988
-	VMOVSD        X15, 496(CX)(DX*1)
-	VUNPCKHPD     X15, X15, X15
-	TESTQ         $0x00000001, BX
-	JZ            low989
-	VMOVSS        X15, 504(CX)(DX*1)
-
-low989:
-	JMP stored985
-
-low988:
-	TESTQ  $0x00000001, BX
-	JZ     low990
-	VMOVSS X15, 496(CX)(DX*1)
-
-low990:
-	JMP stored985
-
-low987:
-	TESTQ     $0x00000002, BX
-	JZ        low991
-	VMOVSD    X15, 480(CX)(DX*1)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, BX
-	JZ        low992
-	VMOVSS    X15, 488(CX)(DX*1)
-
-low992:
-	JMP stored985
-
-low991:
-	TESTQ  $0x00000001, BX
-	JZ     low993
-	VMOVSS X15, 480(CX)(DX*1)
-
-low993:
-	JMP stored985
-
-low986:
-	TESTQ        $0x00000004, BX
-	JZ           low994
-	VMOVUPS      X15, 448(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000002, BX
-	JZ           low995
-	VMOVSD       X15, 464(CX)(DX*1)
-	VUNPCKHPD    X15, X15, X15
-	TESTQ        $0x00000001, BX
-	JZ           low996
-	VMOVSS       X15, 472(CX)(DX*1)
-
-low996:
-	JMP stored985
-
-low995:
-	TESTQ  $0x00000001, BX
-	JZ     low997
-	VMOVSS X15, 464(CX)(DX*1)
-
-low997:
-	JMP stored985
-
-low994:
-	TESTQ     $0x00000002, BX
-	JZ        low998
-	VMOVSD    X15, 448(CX)(DX*1)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, BX
-	JZ        low999
-	VMOVSS    X15, 456(CX)(DX*1)
-
-low999:
-	JMP stored985
-
-low998:
-	TESTQ  $0x00000001, BX
-	JZ     low1000
-	VMOVSS X15, 448(CX)(DX*1)
-
-low1000:
-stored985:
-done639:
+done255:
 	JMP done3
 
-fewer635:
+fewer251:
 	CMPQ AX, $0x01
-	JNE  fewer1001
+	JNE  fewer393
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more1002:
+more394:
 	CMPQ BX, $0x00000180
-	JLT  fewer1003
+	JLT  fewer395
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1006
+	JE      none398
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15578,9 +12289,9 @@ more1002:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready1007
+	JMP     ready399
 
-none1006:
+none398:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15598,11 +12309,11 @@ none1006:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready1007:
+ready399:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1009
+	JLE   folded401
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15610,7 +12321,7 @@ ready1007:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1008:
+fold400:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -15647,9 +12358,9 @@ fold1008:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1008
+	JNZ          fold400
 
-folded1009:
+folded401:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -15670,7 +12381,7 @@ folded1009:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear1010
+	JNE    linear402
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -15688,7 +12399,7 @@ folded1009:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear1010:
+linear402:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15710,16 +12421,16 @@ linear1010:
 	VMOVUPS Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000100, BX
-	JMP     more1002
+	JMP     more394
 
-fewer1003:
+fewer395:
 	CMPQ BX, $0x00000100
-	JLE  last1004
+	JLE  last396
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1011
+	JE      none403
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15730,9 +12441,9 @@ fewer1003:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready1012
+	JMP     ready404
 
-none1011:
+none403:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15742,11 +12453,11 @@ none1011:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready1012:
+ready404:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1014
+	JLE   folded406
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15754,7 +12465,7 @@ ready1012:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1013:
+fold405:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -15775,9 +12486,9 @@ fold1013:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1013
+	JNZ          fold405
 
-folded1014:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -15790,7 +12501,7 @@ folded1014:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear1015
+	JNE    linear407
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -15800,7 +12511,7 @@ folded1014:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear1015:
+linear407:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15815,90 +12526,40 @@ linear1015:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
 
-last1004:
+last396:
+	CMPQ  BX, $0x00000081
+	JGE   wider408
+	CMPQ  BX, $0x41
+	JGE   wider409
+	CMPQ  BX, $0x21
+	JGE   wider410
+	CMPQ  BX, $0x11
+	JGE   wider411
+	CMPQ  BX, $0x10
+	JE    full412
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
 	BZHIL DX, CX, CX
 	KMOVW CX, K1
-	CMPQ  BX, $0x00000081
-	JGE   wider1016
-	CMPQ  BX, $0x41
-	JGE   wider1017
-	CMPQ  BX, $0x21
-	JGE   wider1018
-	CMPQ  BX, $0x11
-	JGE   wider1019
-	CMPQ  BX, $0x10
-	JNE   partly1020
 
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none1021
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	JMP     ready1022
-
-none1021:
-	VPXORD Z0, Z0, Z0
-
-ready1022:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded1024
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold1023:
-	VBROADCASTSS (CX), Z1
-	VMOVUPS      (DI), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold1023
-
-folded1024:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear1025
-	VMAXPS Z0, Z2, Z0
-
-linear1025:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	JMP     done1005
-
-partly1020:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none1026
+	JE        none413
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z0
-	JMP       ready1027
+	JMP       ready414
 
-none1026:
+none413:
 	VPXORD Z0, Z0, Z0
 
-ready1027:
+ready414:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1029
+	JLE   folded416
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15906,143 +12567,138 @@ ready1027:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1028:
+fold415:
 	VBROADCASTSS (CX), Z1
 	VMOVUPS.Z    (DI), K1, Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1028
+	JNZ          fold415
 
-folded1029:
+folded416:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear1030
+	JNE    linear417
 	VMAXPS Z0, Z2, Z0
 
-linear1030:
+linear417:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000008, BX
-	JZ            low1032
+	JZ            low419
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, BX
-	JZ            low1033
+	JZ            low420
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, BX
-	JZ            low1034
+	JZ            low421
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low1035
+	JZ            low422
 	VMOVSS        X0, 56(CX)
 
-low1035:
-	JMP stored1031
+low422:
+	JMP stored418
 
-low1034:
+low421:
 	TESTQ  $0x00000001, BX
-	JZ     low1036
+	JZ     low423
 	VMOVSS X0, 48(CX)
 
-low1036:
-	JMP stored1031
+low423:
+	JMP stored418
 
-low1033:
+low420:
 	TESTQ     $0x00000002, BX
-	JZ        low1037
+	JZ        low424
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low1038
+	JZ        low425
 	VMOVSS    X0, 40(CX)
 
-low1038:
-	JMP stored1031
+low425:
+	JMP stored418
 
-low1037:
+low424:
 	TESTQ  $0x00000001, BX
-	JZ     low1039
+	JZ     low426
 	VMOVSS X0, 32(CX)
 
-low1039:
-	JMP stored1031
+low426:
+	JMP stored418
 
-low1032:
+low419:
 	TESTQ        $0x00000004, BX
-	JZ           low1040
+	JZ           low427
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, BX
-	JZ           low1041
+	JZ           low428
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low1042
+	JZ           low429
 	VMOVSS       X0, 24(CX)
 
-low1042:
-	JMP stored1031
+low429:
+	JMP stored418
 
-low1041:
+low428:
 	TESTQ  $0x00000001, BX
-	JZ     low1043
+	JZ     low430
 	VMOVSS X0, 16(CX)
 
-low1043:
-	JMP stored1031
+low430:
+	JMP stored418
 
-low1040:
+low427:
 	TESTQ     $0x00000002, BX
-	JZ        low1044
+	JZ        low431
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low1045
+	JZ        low432
 	VMOVSS    X0, 8(CX)
 
-low1045:
-	JMP stored1031
+low432:
+	JMP stored418
 
-low1044:
+low431:
 	TESTQ  $0x00000001, BX
-	JZ     low1046
+	JZ     low433
 	VMOVSS X0, (CX)
 
-low1046:
-stored1031:
-	JMP done1005
+low433:
+stored418:
+	JMP done397
 
-wider1019:
-	CMPQ BX, $0x20
-	JNE  partly1047
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+full412:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1048
+	JE      none434
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	JMP     ready1049
+	JMP     ready435
 
-none1048:
+none434:
 	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
 
-ready1049:
+ready435:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1051
+	JLE   folded437
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16050,7 +12706,125 @@ ready1049:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1050:
+fold436:
+	VBROADCASTSS (CX), Z1
+	VMOVUPS      (DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold436
+
+folded437:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear438
+	VMAXPS Z0, Z2, Z0
+
+linear438:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	JMP     done397
+
+wider411:
+	CMPQ   BX, $0x20
+	JE     full439
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none440
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(SI), Z1
+	JMP     ready441
+
+none440:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready441:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded443
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold442:
+	VBROADCASTSS (CX), Z2
+	VMOVUPS      (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      64(DI)(BX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold442
+
+folded443:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear444
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+
+linear444:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(SI)
+	JMP     done397
+
+full439:
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none445
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	JMP     ready446
+
+none445:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready446:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded448
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold447:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -16059,47 +12833,58 @@ fold1050:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1050
+	JNZ          fold447
 
-folded1051:
+folded448:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear1052
+	JNE    linear449
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear1052:
+linear449:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1047:
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1053
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS.Z 64(CX), K1, Z1
-	JMP       ready1054
+wider410:
+	CMPQ   BX, $0x31
+	JGE    wider450
+	CMPQ   BX, $0x30
+	JE     full451
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
 
-none1053:
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none452
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(SI), Z2
+	JMP     ready453
+
+none452:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
 
-ready1054:
+ready453:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1056
+	JLE   folded455
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16107,152 +12892,65 @@ ready1054:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1055:
-	VBROADCASTSS (CX), Z2
-	VMOVUPS      (DI), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VMOVUPS.Z    64(DI), K1, Z3
-	VFMADD231PS  Z2, Z3, Z1
+fold454:
+	VBROADCASTSS (CX), Z3
+	VMOVUPS      (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VMOVUPS      64(DI), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      128(DI)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1055
+	JNZ          fold454
 
-folded1056:
+folded455:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z3, Z3, Z3
-	VADDPS Z3, Z0, Z0
-	VADDPS Z3, Z1, Z1
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear1057
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
+	JNE    linear456
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
 
-linear1057:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1059
-	VMOVUPS       Y1, 64(CX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low1060
-	VMOVUPS       X1, 96(CX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low1061
-	VMOVSD        X1, 112(CX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low1062
-	VMOVSS        X1, 120(CX)
+linear456:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(SI)
+	JMP     done397
 
-low1062:
-	JMP stored1058
-
-low1061:
-	TESTQ  $0x00000001, BX
-	JZ     low1063
-	VMOVSS X1, 112(CX)
-
-low1063:
-	JMP stored1058
-
-low1060:
-	TESTQ     $0x00000002, BX
-	JZ        low1064
-	VMOVSD    X1, 96(CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low1065
-	VMOVSS    X1, 104(CX)
-
-low1065:
-	JMP stored1058
-
-low1064:
-	TESTQ  $0x00000001, BX
-	JZ     low1066
-	VMOVSS X1, 96(CX)
-
-low1066:
-	JMP stored1058
-
-low1059:
-	TESTQ        $0x00000004, BX
-	JZ           low1067
-	VMOVUPS      X1, 64(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low1068
-	VMOVSD       X1, 80(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low1069
-	VMOVSS       X1, 88(CX)
-
-low1069:
-	JMP stored1058
-
-low1068:
-	TESTQ  $0x00000001, BX
-	JZ     low1070
-	VMOVSS X1, 80(CX)
-
-low1070:
-	JMP stored1058
-
-low1067:
-	TESTQ     $0x00000002, BX
-	JZ        low1071
-	VMOVSD    X1, 64(CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low1072
-	VMOVSS    X1, 72(CX)
-
-low1072:
-	JMP stored1058
-
-low1071:
-	TESTQ  $0x00000001, BX
-	JZ     low1073
-	VMOVSS X1, 64(CX)
-
-low1073:
-stored1058:
-	JMP done1005
-
-wider1018:
-	CMPQ BX, $0x31
-	JGE  wider1074
-	CMPQ BX, $0x30
-	JNE  partly1075
-
+full451:
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1076
+	JE      none457
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
-	JMP     ready1077
+	JMP     ready458
 
-none1076:
+none457:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready1077:
+ready458:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1079
+	JLE   folded460
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16260,7 +12958,7 @@ ready1077:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1078:
+fold459:
 	VBROADCASTSS (CX), Z3
 	VMOVUPS      (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -16271,9 +12969,9 @@ fold1078:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1078
+	JNZ          fold459
 
-folded1079:
+folded460:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -16281,42 +12979,51 @@ folded1079:
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear1080
+	JNE    linear461
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 
-linear1080:
+linear461:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1075:
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1081
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS.Z 128(CX), K1, Z2
-	JMP       ready1082
+wider450:
+	CMPQ   BX, $0x40
+	JE     full462
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
 
-none1081:
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none463
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(SI), Z3
+	JMP     ready464
+
+none463:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
 
-ready1082:
+ready464:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1084
+	JLE   folded466
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16324,157 +13031,72 @@ ready1082:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1083:
-	VBROADCASTSS (CX), Z3
-	VMOVUPS      (DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VMOVUPS      64(DI), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS.Z    128(DI), K1, Z4
-	VFMADD231PS  Z3, Z4, Z2
+fold465:
+	VBROADCASTSS (CX), Z4
+	VMOVUPS      (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      64(DI), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      128(DI), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      192(DI)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1083
+	JNZ          fold465
 
-folded1084:
+folded466:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z5, Z2, Z2
+	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear1085
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
+	JNE    linear467
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
 
-linear1085:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1087
-	VMOVUPS       Y2, 128(CX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, BX
-	JZ            low1088
-	VMOVUPS       X2, 160(CX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, BX
-	JZ            low1089
-	VMOVSD        X2, 176(CX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low1090
-	VMOVSS        X2, 184(CX)
+linear467:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(SI)
+	JMP     done397
 
-low1090:
-	JMP stored1086
-
-low1089:
-	TESTQ  $0x00000001, BX
-	JZ     low1091
-	VMOVSS X2, 176(CX)
-
-low1091:
-	JMP stored1086
-
-low1088:
-	TESTQ     $0x00000002, BX
-	JZ        low1092
-	VMOVSD    X2, 160(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low1093
-	VMOVSS    X2, 168(CX)
-
-low1093:
-	JMP stored1086
-
-low1092:
-	TESTQ  $0x00000001, BX
-	JZ     low1094
-	VMOVSS X2, 160(CX)
-
-low1094:
-	JMP stored1086
-
-low1087:
-	TESTQ        $0x00000004, BX
-	JZ           low1095
-	VMOVUPS      X2, 128(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low1096
-	VMOVSD       X2, 144(CX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low1097
-	VMOVSS       X2, 152(CX)
-
-low1097:
-	JMP stored1086
-
-low1096:
-	TESTQ  $0x00000001, BX
-	JZ     low1098
-	VMOVSS X2, 144(CX)
-
-low1098:
-	JMP stored1086
-
-low1095:
-	TESTQ     $0x00000002, BX
-	JZ        low1099
-	VMOVSD    X2, 128(CX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low1100
-	VMOVSS    X2, 136(CX)
-
-low1100:
-	JMP stored1086
-
-low1099:
-	TESTQ  $0x00000001, BX
-	JZ     low1101
-	VMOVSS X2, 128(CX)
-
-low1101:
-stored1086:
-	JMP done1005
-
-wider1074:
-	CMPQ BX, $0x40
-	JNE  partly1102
-
+full462:
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1103
+	JE      none468
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
-	JMP     ready1104
+	JMP     ready469
 
-none1103:
+none468:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready1104:
+ready469:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1106
+	JLE   folded471
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16482,7 +13104,7 @@ ready1104:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1105:
+fold470:
 	VBROADCASTSS (CX), Z4
 	VMOVUPS      (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -16495,9 +13117,9 @@ fold1105:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1105
+	JNZ          fold470
 
-folded1106:
+folded471:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -16506,13 +13128,13 @@ folded1106:
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear1107
+	JNE    linear472
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 
-linear1107:
+linear472:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16520,32 +13142,45 @@ linear1107:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1102:
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1108
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS.Z 192(CX), K1, Z3
-	JMP       ready1109
+wider409:
+	CMPQ   BX, $0x61
+	JGE    wider473
+	CMPQ   BX, $0x51
+	JGE    wider474
+	CMPQ   BX, $0x50
+	JE     full475
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000140, BX
 
-none1108:
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none476
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(SI), Z4
+	JMP     ready477
+
+none476:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
 
-ready1109:
+ready477:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1111
+	JLE   folded479
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16553,147 +13188,58 @@ ready1109:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1110:
-	VBROADCASTSS (CX), Z4
-	VMOVUPS      (DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VMOVUPS      64(DI), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VMOVUPS      128(DI), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VMOVUPS.Z    192(DI), K1, Z5
-	VFMADD231PS  Z4, Z5, Z3
+fold478:
+	VBROADCASTSS (CX), Z5
+	VMOVUPS      (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(DI), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VMOVUPS      128(DI), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VMOVUPS      192(DI), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      256(DI)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1110
+	JNZ          fold478
 
-folded1111:
+folded479:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z5, Z5, Z5
-	VADDPS Z5, Z0, Z0
-	VADDPS Z5, Z1, Z1
-	VADDPS Z5, Z2, Z2
-	VADDPS Z5, Z3, Z3
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear1112
-	VMAXPS Z0, Z5, Z0
-	VMAXPS Z1, Z5, Z1
-	VMAXPS Z2, Z5, Z2
-	VMAXPS Z3, Z5, Z3
+	JNE    linear480
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
 
-linear1112:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1114
-	VMOVUPS       Y3, 192(CX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low1115
-	VMOVUPS       X3, 224(CX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low1116
-	VMOVSD        X3, 240(CX)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low1117
-	VMOVSS        X3, 248(CX)
+linear480:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(SI)
+	JMP     done397
 
-low1117:
-	JMP stored1113
-
-low1116:
-	TESTQ  $0x00000001, BX
-	JZ     low1118
-	VMOVSS X3, 240(CX)
-
-low1118:
-	JMP stored1113
-
-low1115:
-	TESTQ     $0x00000002, BX
-	JZ        low1119
-	VMOVSD    X3, 224(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low1120
-	VMOVSS    X3, 232(CX)
-
-low1120:
-	JMP stored1113
-
-low1119:
-	TESTQ  $0x00000001, BX
-	JZ     low1121
-	VMOVSS X3, 224(CX)
-
-low1121:
-	JMP stored1113
-
-low1114:
-	TESTQ        $0x00000004, BX
-	JZ           low1122
-	VMOVUPS      X3, 192(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low1123
-	VMOVSD       X3, 208(CX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low1124
-	VMOVSS       X3, 216(CX)
-
-low1124:
-	JMP stored1113
-
-low1123:
-	TESTQ  $0x00000001, BX
-	JZ     low1125
-	VMOVSS X3, 208(CX)
-
-low1125:
-	JMP stored1113
-
-low1122:
-	TESTQ     $0x00000002, BX
-	JZ        low1126
-	VMOVSD    X3, 192(CX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low1127
-	VMOVSS    X3, 200(CX)
-
-low1127:
-	JMP stored1113
-
-low1126:
-	TESTQ  $0x00000001, BX
-	JZ     low1128
-	VMOVSS X3, 192(CX)
-
-low1128:
-stored1113:
-	JMP done1005
-
-wider1017:
-	CMPQ BX, $0x61
-	JGE  wider1129
-	CMPQ BX, $0x51
-	JGE  wider1130
-	CMPQ BX, $0x50
-	JNE  partly1131
-
+full475:
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1132
+	JE      none481
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -16701,20 +13247,20 @@ wider1017:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
-	JMP     ready1133
+	JMP     ready482
 
-none1132:
+none481:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready1133:
+ready482:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1135
+	JLE   folded484
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16722,7 +13268,7 @@ ready1133:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1134:
+fold483:
 	VBROADCASTSS (CX), Z5
 	VMOVUPS      (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -16737,9 +13283,9 @@ fold1134:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1134
+	JNZ          fold483
 
-folded1135:
+folded484:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -16749,14 +13295,14 @@ folded1135:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear1136
+	JNE    linear485
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-linear1136:
+linear485:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16765,34 +13311,43 @@ linear1136:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1131:
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1137
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS.Z 256(CX), K1, Z4
-	JMP       ready1138
+wider474:
+	CMPQ   BX, $0x60
+	JE     full486
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000180, BX
 
-none1137:
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none487
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(SI), Z5
+	JMP     ready488
+
+none487:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
 
-ready1138:
+ready488:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1140
+	JLE   folded490
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16800,148 +13355,63 @@ ready1138:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1139:
-	VBROADCASTSS (CX), Z5
-	VMOVUPS      (DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(DI), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VMOVUPS      128(DI), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VMOVUPS      192(DI), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS.Z    256(DI), K1, Z6
-	VFMADD231PS  Z5, Z6, Z4
+fold489:
+	VBROADCASTSS (CX), Z6
+	VMOVUPS      (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VMOVUPS      64(DI), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VMOVUPS      128(DI), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VMOVUPS      192(DI), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VMOVUPS      256(DI), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VMOVUPS      320(DI)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1139
+	JNZ          fold489
 
-folded1140:
+folded490:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	VADDPS Z7, Z4, Z4
+	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear1141
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
+	JNE    linear491
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
 
-linear1141:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1143
-	VMOVUPS       Y4, 256(CX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, BX
-	JZ            low1144
-	VMOVUPS       X4, 288(CX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, BX
-	JZ            low1145
-	VMOVSD        X4, 304(CX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, BX
-	JZ            low1146
-	VMOVSS        X4, 312(CX)
+linear491:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(SI)
+	JMP     done397
 
-low1146:
-	JMP stored1142
-
-low1145:
-	TESTQ  $0x00000001, BX
-	JZ     low1147
-	VMOVSS X4, 304(CX)
-
-low1147:
-	JMP stored1142
-
-low1144:
-	TESTQ     $0x00000002, BX
-	JZ        low1148
-	VMOVSD    X4, 288(CX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low1149
-	VMOVSS    X4, 296(CX)
-
-low1149:
-	JMP stored1142
-
-low1148:
-	TESTQ  $0x00000001, BX
-	JZ     low1150
-	VMOVSS X4, 288(CX)
-
-low1150:
-	JMP stored1142
-
-low1143:
-	TESTQ        $0x00000004, BX
-	JZ           low1151
-	VMOVUPS      X4, 256(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low1152
-	VMOVSD       X4, 272(CX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low1153
-	VMOVSS       X4, 280(CX)
-
-low1153:
-	JMP stored1142
-
-low1152:
-	TESTQ  $0x00000001, BX
-	JZ     low1154
-	VMOVSS X4, 272(CX)
-
-low1154:
-	JMP stored1142
-
-low1151:
-	TESTQ     $0x00000002, BX
-	JZ        low1155
-	VMOVSD    X4, 256(CX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low1156
-	VMOVSS    X4, 264(CX)
-
-low1156:
-	JMP stored1142
-
-low1155:
-	TESTQ  $0x00000001, BX
-	JZ     low1157
-	VMOVSS X4, 256(CX)
-
-low1157:
-stored1142:
-	JMP done1005
-
-wider1130:
-	CMPQ BX, $0x60
-	JNE  partly1158
-
+full486:
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1159
+	JE      none492
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -16950,9 +13420,9 @@ wider1130:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
-	JMP     ready1160
+	JMP     ready493
 
-none1159:
+none492:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16960,11 +13430,11 @@ none1159:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready1160:
+ready493:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1162
+	JLE   folded495
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16972,7 +13442,7 @@ ready1160:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1161:
+fold494:
 	VBROADCASTSS (CX), Z6
 	VMOVUPS      (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -16989,9 +13459,9 @@ fold1161:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1161
+	JNZ          fold494
 
-folded1162:
+folded495:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -17002,7 +13472,7 @@ folded1162:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear1163
+	JNE    linear496
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -17010,7 +13480,7 @@ folded1162:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-linear1163:
+linear496:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17020,36 +13490,47 @@ linear1163:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1158:
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1164
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS.Z 320(CX), K1, Z5
-	JMP       ready1165
+wider473:
+	CMPQ   BX, $0x71
+	JGE    wider497
+	CMPQ   BX, $0x70
+	JE     full498
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000001c0, BX
 
-none1164:
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none499
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(SI), Z6
+	JMP     ready500
+
+none499:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
 
-ready1165:
+ready500:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1167
+	JLE   folded502
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17057,155 +13538,68 @@ ready1165:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1166:
-	VBROADCASTSS (CX), Z6
-	VMOVUPS      (DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VMOVUPS      64(DI), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VMOVUPS      128(DI), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VMOVUPS      192(DI), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VMOVUPS      256(DI), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VMOVUPS.Z    320(DI), K1, Z7
-	VFMADD231PS  Z6, Z7, Z5
+fold501:
+	VBROADCASTSS (CX), Z7
+	VMOVUPS      (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(DI), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(DI), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VMOVUPS      192(DI), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VMOVUPS      256(DI), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VMOVUPS      320(DI), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      384(DI)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1166
+	JNZ          fold501
 
-folded1167:
+folded502:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z7, Z7, Z7
-	VADDPS Z7, Z0, Z0
-	VADDPS Z7, Z1, Z1
-	VADDPS Z7, Z2, Z2
-	VADDPS Z7, Z3, Z3
-	VADDPS Z7, Z4, Z4
-	VADDPS Z7, Z5, Z5
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear1168
-	VMAXPS Z0, Z7, Z0
-	VMAXPS Z1, Z7, Z1
-	VMAXPS Z2, Z7, Z2
-	VMAXPS Z3, Z7, Z3
-	VMAXPS Z4, Z7, Z4
-	VMAXPS Z5, Z7, Z5
+	JNE    linear503
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
 
-linear1168:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1170
-	VMOVUPS       Y5, 320(CX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, BX
-	JZ            low1171
-	VMOVUPS       X5, 352(CX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, BX
-	JZ            low1172
-	VMOVSD        X5, 368(CX)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low1173
-	VMOVSS        X5, 376(CX)
+linear503:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(SI)
+	JMP     done397
 
-low1173:
-	JMP stored1169
-
-low1172:
-	TESTQ  $0x00000001, BX
-	JZ     low1174
-	VMOVSS X5, 368(CX)
-
-low1174:
-	JMP stored1169
-
-low1171:
-	TESTQ     $0x00000002, BX
-	JZ        low1175
-	VMOVSD    X5, 352(CX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low1176
-	VMOVSS    X5, 360(CX)
-
-low1176:
-	JMP stored1169
-
-low1175:
-	TESTQ  $0x00000001, BX
-	JZ     low1177
-	VMOVSS X5, 352(CX)
-
-low1177:
-	JMP stored1169
-
-low1170:
-	TESTQ        $0x00000004, BX
-	JZ           low1178
-	VMOVUPS      X5, 320(CX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, BX
-	JZ           low1179
-	VMOVSD       X5, 336(CX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low1180
-	VMOVSS       X5, 344(CX)
-
-low1180:
-	JMP stored1169
-
-low1179:
-	TESTQ  $0x00000001, BX
-	JZ     low1181
-	VMOVSS X5, 336(CX)
-
-low1181:
-	JMP stored1169
-
-low1178:
-	TESTQ     $0x00000002, BX
-	JZ        low1182
-	VMOVSD    X5, 320(CX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, BX
-	JZ        low1183
-	VMOVSS    X5, 328(CX)
-
-low1183:
-	JMP stored1169
-
-low1182:
-	TESTQ  $0x00000001, BX
-	JZ     low1184
-	VMOVSS X5, 320(CX)
-
-low1184:
-stored1169:
-	JMP done1005
-
-wider1129:
-	CMPQ BX, $0x71
-	JGE  wider1185
-	CMPQ BX, $0x70
-	JNE  partly1186
-
+full498:
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1187
+	JE      none504
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -17215,9 +13609,9 @@ wider1129:
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
-	JMP     ready1188
+	JMP     ready505
 
-none1187:
+none504:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17226,11 +13620,11 @@ none1187:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready1188:
+ready505:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1190
+	JLE   folded507
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17238,7 +13632,7 @@ ready1188:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1189:
+fold506:
 	VBROADCASTSS (CX), Z7
 	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -17257,9 +13651,9 @@ fold1189:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1189
+	JNZ          fold506
 
-folded1190:
+folded507:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -17271,7 +13665,7 @@ folded1190:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear1191
+	JNE    linear508
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -17280,7 +13674,7 @@ folded1190:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-linear1191:
+linear508:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17291,25 +13685,33 @@ linear1191:
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1186:
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1192
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS.Z 384(CX), K1, Z6
-	JMP       ready1193
+wider497:
+	CMPQ   BX, $0x00000080
+	JE     full509
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000200, BX
 
-none1192:
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none510
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(SI), Z7
+	JMP     ready511
+
+none510:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17317,12 +13719,13 @@ none1192:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
 
-ready1193:
+ready511:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1195
+	JLE   folded513
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17330,158 +13733,73 @@ ready1193:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1194:
-	VBROADCASTSS (CX), Z7
-	VMOVUPS      (DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMOVUPS      64(DI), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS      128(DI), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VMOVUPS      192(DI), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VMOVUPS      256(DI), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VMOVUPS      320(DI), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS.Z    384(DI), K1, Z8
-	VFMADD231PS  Z7, Z8, Z6
+fold512:
+	VBROADCASTSS (CX), Z8
+	VMOVUPS      (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VMOVUPS      64(DI), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VMOVUPS      128(DI), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VMOVUPS      192(DI), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VMOVUPS      256(DI), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      320(DI), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VMOVUPS      384(DI), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VMOVUPS      448(DI)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1194
+	JNZ          fold512
 
-folded1195:
+folded513:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	VADDPS Z9, Z6, Z6
+	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear1196
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
+	JNE    linear514
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
 
-linear1196:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1198
-	VMOVUPS       Y6, 384(CX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, BX
-	JZ            low1199
-	VMOVUPS       X6, 416(CX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, BX
-	JZ            low1200
-	VMOVSD        X6, 432(CX)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, BX
-	JZ            low1201
-	VMOVSS        X6, 440(CX)
+linear514:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(SI)
+	JMP     done397
 
-low1201:
-	JMP stored1197
-
-low1200:
-	TESTQ  $0x00000001, BX
-	JZ     low1202
-	VMOVSS X6, 432(CX)
-
-low1202:
-	JMP stored1197
-
-low1199:
-	TESTQ     $0x00000002, BX
-	JZ        low1203
-	VMOVSD    X6, 416(CX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, BX
-	JZ        low1204
-	VMOVSS    X6, 424(CX)
-
-low1204:
-	JMP stored1197
-
-low1203:
-	TESTQ  $0x00000001, BX
-	JZ     low1205
-	VMOVSS X6, 416(CX)
-
-low1205:
-	JMP stored1197
-
-low1198:
-	TESTQ        $0x00000004, BX
-	JZ           low1206
-	VMOVUPS      X6, 384(CX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, BX
-	JZ           low1207
-	VMOVSD       X6, 400(CX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low1208
-	VMOVSS       X6, 408(CX)
-
-low1208:
-	JMP stored1197
-
-low1207:
-	TESTQ  $0x00000001, BX
-	JZ     low1209
-	VMOVSS X6, 400(CX)
-
-low1209:
-	JMP stored1197
-
-low1206:
-	TESTQ     $0x00000002, BX
-	JZ        low1210
-	VMOVSD    X6, 384(CX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, BX
-	JZ        low1211
-	VMOVSS    X6, 392(CX)
-
-low1211:
-	JMP stored1197
-
-low1210:
-	TESTQ  $0x00000001, BX
-	JZ     low1212
-	VMOVSS X6, 384(CX)
-
-low1212:
-stored1197:
-	JMP done1005
-
-wider1185:
-	CMPQ BX, $0x00000080
-	JNE  partly1213
-
+full509:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1214
+	JE      none515
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -17492,9 +13810,9 @@ wider1185:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready1215
+	JMP     ready516
 
-none1214:
+none515:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17504,11 +13822,11 @@ none1214:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready1215:
+ready516:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1217
+	JLE   folded518
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17516,7 +13834,7 @@ ready1215:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1216:
+fold517:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -17537,9 +13855,9 @@ fold1216:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1216
+	JNZ          fold517
 
-folded1217:
+folded518:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -17552,7 +13870,7 @@ folded1217:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear1218
+	JNE    linear519
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -17562,7 +13880,7 @@ folded1217:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear1218:
+linear519:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17574,26 +13892,40 @@ linear1218:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1213:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1219
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS.Z 448(CX), K1, Z7
-	JMP       ready1220
+wider408:
+	CMPQ   BX, $0x000000c1
+	JGE    wider520
+	CMPQ   BX, $0x000000a1
+	JGE    wider521
+	CMPQ   BX, $0x00000091
+	JGE    wider522
+	CMPQ   BX, $0x00000090
+	JE     full523
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000240, BX
 
-none1219:
+	// acc[i,j] = init[i,j], 1×9 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none524
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(SI), Z8
+	JMP     ready525
+
+none524:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17602,12 +13934,13 @@ none1219:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
 
-ready1220:
+ready525:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1222
+	JLE   folded527
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17615,169 +13948,78 @@ ready1220:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1221:
-	VBROADCASTSS (CX), Z8
-	VMOVUPS      (DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VMOVUPS      64(DI), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VMOVUPS      128(DI), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VMOVUPS      192(DI), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VMOVUPS      256(DI), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      320(DI), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VMOVUPS      384(DI), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VMOVUPS.Z    448(DI), K1, Z9
-	VFMADD231PS  Z8, Z9, Z7
+fold526:
+	VBROADCASTSS (CX), Z9
+	VMOVUPS      (DI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VMOVUPS      64(DI), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      128(DI), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VMOVUPS      192(DI), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      256(DI), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VMOVUPS      320(DI), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      384(DI), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VMOVUPS      448(DI), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      512(DI)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1221
+	JNZ          fold526
 
-folded1222:
+folded527:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	VADDPS Z9, Z6, Z6
-	VADDPS Z9, Z7, Z7
+	VPXORD Z10, Z10, Z10
+	VADDPS Z10, Z0, Z0
+	VADDPS Z10, Z1, Z1
+	VADDPS Z10, Z2, Z2
+	VADDPS Z10, Z3, Z3
+	VADDPS Z10, Z4, Z4
+	VADDPS Z10, Z5, Z5
+	VADDPS Z10, Z6, Z6
+	VADDPS Z10, Z7, Z7
+	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear1223
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-	VMAXPS Z6, Z9, Z6
-	VMAXPS Z7, Z9, Z7
+	JNE    linear528
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+	VMAXPS Z8, Z10, Z8
 
-linear1223:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1225
-	VMOVUPS       Y7, 448(CX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, BX
-	JZ            low1226
-	VMOVUPS       X7, 480(CX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, BX
-	JZ            low1227
-	VMOVSD        X7, 496(CX)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low1228
-	VMOVSS        X7, 504(CX)
+linear528:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(SI)
+	JMP     done397
 
-low1228:
-	JMP stored1224
-
-low1227:
-	TESTQ  $0x00000001, BX
-	JZ     low1229
-	VMOVSS X7, 496(CX)
-
-low1229:
-	JMP stored1224
-
-low1226:
-	TESTQ     $0x00000002, BX
-	JZ        low1230
-	VMOVSD    X7, 480(CX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low1231
-	VMOVSS    X7, 488(CX)
-
-low1231:
-	JMP stored1224
-
-low1230:
-	TESTQ  $0x00000001, BX
-	JZ     low1232
-	VMOVSS X7, 480(CX)
-
-low1232:
-	JMP stored1224
-
-low1225:
-	TESTQ        $0x00000004, BX
-	JZ           low1233
-	VMOVUPS      X7, 448(CX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, BX
-	JZ           low1234
-	VMOVSD       X7, 464(CX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low1235
-	VMOVSS       X7, 472(CX)
-
-low1235:
-	JMP stored1224
-
-low1234:
-	TESTQ  $0x00000001, BX
-	JZ     low1236
-	VMOVSS X7, 464(CX)
-
-low1236:
-	JMP stored1224
-
-low1233:
-	TESTQ     $0x00000002, BX
-	JZ        low1237
-	VMOVSD    X7, 448(CX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, BX
-	JZ        low1238
-	VMOVSS    X7, 456(CX)
-
-low1238:
-	JMP stored1224
-
-low1237:
-	TESTQ  $0x00000001, BX
-	JZ     low1239
-	VMOVSS X7, 448(CX)
-
-low1239:
-stored1224:
-	JMP done1005
-
-wider1016:
-	CMPQ BX, $0x000000c1
-	JGE  wider1240
-	CMPQ BX, $0x000000a1
-	JGE  wider1241
-	CMPQ BX, $0x00000091
-	JGE  wider1242
-	CMPQ BX, $0x00000090
-	JNE  partly1243
-
+full523:
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1244
+	JE      none529
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -17789,9 +14031,9 @@ wider1016:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
-	JMP     ready1245
+	JMP     ready530
 
-none1244:
+none529:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17802,11 +14044,11 @@ none1244:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready1245:
+ready530:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1247
+	JLE   folded532
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17814,7 +14056,7 @@ ready1245:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1246:
+fold531:
 	VBROADCASTSS (CX), Z9
 	VMOVUPS      (DI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -17837,9 +14079,9 @@ fold1246:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1246
+	JNZ          fold531
 
-folded1247:
+folded532:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -17853,7 +14095,7 @@ folded1247:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear1248
+	JNE    linear533
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -17864,7 +14106,7 @@ folded1247:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-linear1248:
+linear533:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17877,27 +14119,35 @@ linear1248:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1243:
-	// acc[i,j] = init[i,j], 1×9 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1249
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS   448(CX), Z7
-	VMOVUPS.Z 512(CX), K1, Z8
-	JMP       ready1250
+wider522:
+	CMPQ   BX, $0x000000a0
+	JE     full534
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000280, BX
 
-none1249:
+	// acc[i,j] = init[i,j], 1×10 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none535
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(SI), Z9
+	JMP     ready536
+
+none535:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17907,12 +14157,13 @@ none1249:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
 
-ready1250:
+ready536:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1252
+	JLE   folded538
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17920,168 +14171,83 @@ ready1250:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1251:
-	VBROADCASTSS (CX), Z9
-	VMOVUPS      (DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VMOVUPS      64(DI), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VMOVUPS      128(DI), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VMOVUPS      192(DI), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VMOVUPS      256(DI), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VMOVUPS      320(DI), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VMOVUPS      384(DI), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VMOVUPS      448(DI), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS.Z    512(DI), K1, Z10
-	VFMADD231PS  Z9, Z10, Z8
+fold537:
+	VBROADCASTSS (CX), Z10
+	VMOVUPS      (DI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VMOVUPS      64(DI), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VMOVUPS      128(DI), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VMOVUPS      192(DI), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VMOVUPS      256(DI), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VMOVUPS      320(DI), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VMOVUPS      384(DI), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VMOVUPS      448(DI), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VMOVUPS      512(DI), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VMOVUPS      576(DI)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z9
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1251
+	JNZ          fold537
 
-folded1252:
+folded538:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z10, Z10, Z10
-	VADDPS Z10, Z0, Z0
-	VADDPS Z10, Z1, Z1
-	VADDPS Z10, Z2, Z2
-	VADDPS Z10, Z3, Z3
-	VADDPS Z10, Z4, Z4
-	VADDPS Z10, Z5, Z5
-	VADDPS Z10, Z6, Z6
-	VADDPS Z10, Z7, Z7
-	VADDPS Z10, Z8, Z8
+	VPXORD Z11, Z11, Z11
+	VADDPS Z11, Z0, Z0
+	VADDPS Z11, Z1, Z1
+	VADDPS Z11, Z2, Z2
+	VADDPS Z11, Z3, Z3
+	VADDPS Z11, Z4, Z4
+	VADDPS Z11, Z5, Z5
+	VADDPS Z11, Z6, Z6
+	VADDPS Z11, Z7, Z7
+	VADDPS Z11, Z8, Z8
+	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear1253
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-	VMAXPS Z8, Z10, Z8
+	JNE    linear539
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+	VMAXPS Z8, Z11, Z8
+	VMAXPS Z9, Z11, Z9
 
-linear1253:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	VMOVUPS       Z7, 448(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1255
-	VMOVUPS       Y8, 512(CX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, BX
-	JZ            low1256
-	VMOVUPS       X8, 544(CX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, BX
-	JZ            low1257
-	VMOVSD        X8, 560(CX)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, BX
-	JZ            low1258
-	VMOVSS        X8, 568(CX)
+linear539:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(SI)
+	JMP     done397
 
-low1258:
-	JMP stored1254
-
-low1257:
-	TESTQ  $0x00000001, BX
-	JZ     low1259
-	VMOVSS X8, 560(CX)
-
-low1259:
-	JMP stored1254
-
-low1256:
-	TESTQ     $0x00000002, BX
-	JZ        low1260
-	VMOVSD    X8, 544(CX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low1261
-	VMOVSS    X8, 552(CX)
-
-low1261:
-	JMP stored1254
-
-low1260:
-	TESTQ  $0x00000001, BX
-	JZ     low1262
-	VMOVSS X8, 544(CX)
-
-low1262:
-	JMP stored1254
-
-low1255:
-	TESTQ        $0x00000004, BX
-	JZ           low1263
-	VMOVUPS      X8, 512(CX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, BX
-	JZ           low1264
-	VMOVSD       X8, 528(CX)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low1265
-	VMOVSS       X8, 536(CX)
-
-low1265:
-	JMP stored1254
-
-low1264:
-	TESTQ  $0x00000001, BX
-	JZ     low1266
-	VMOVSS X8, 528(CX)
-
-low1266:
-	JMP stored1254
-
-low1263:
-	TESTQ     $0x00000002, BX
-	JZ        low1267
-	VMOVSD    X8, 512(CX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, BX
-	JZ        low1268
-	VMOVSS    X8, 520(CX)
-
-low1268:
-	JMP stored1254
-
-low1267:
-	TESTQ  $0x00000001, BX
-	JZ     low1269
-	VMOVSS X8, 512(CX)
-
-low1269:
-stored1254:
-	JMP done1005
-
-wider1242:
-	CMPQ BX, $0x000000a0
-	JNE  partly1270
-
+full534:
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1271
+	JE      none540
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -18094,9 +14260,9 @@ wider1242:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
-	JMP     ready1272
+	JMP     ready541
 
-none1271:
+none540:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18108,11 +14274,11 @@ none1271:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready1272:
+ready541:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1274
+	JLE   folded543
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18120,7 +14286,7 @@ ready1272:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1273:
+fold542:
 	VBROADCASTSS (CX), Z10
 	VMOVUPS      (DI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -18145,9 +14311,9 @@ fold1273:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1273
+	JNZ          fold542
 
-folded1274:
+folded543:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -18162,7 +14328,7 @@ folded1274:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear1275
+	JNE    linear544
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
 	VMAXPS Z2, Z11, Z2
@@ -18174,7 +14340,7 @@ folded1274:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-linear1275:
+linear544:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18188,28 +14354,38 @@ linear1275:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1270:
-	// acc[i,j] = init[i,j], 1×10 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1276
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS   448(CX), Z7
-	VMOVUPS   512(CX), Z8
-	VMOVUPS.Z 576(CX), K1, Z9
-	JMP       ready1277
+wider521:
+	CMPQ   BX, $0x000000b1
+	JGE    wider545
+	CMPQ   BX, $0x000000b0
+	JE     full546
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000002c0, BX
 
-none1276:
+	// acc[i,j] = init[i,j], 1×11 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none547
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(SI), Z10
+	JMP     ready548
+
+none547:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18220,12 +14396,13 @@ none1276:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
 
-ready1277:
+ready548:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1279
+	JLE   folded550
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18233,175 +14410,88 @@ ready1277:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1278:
-	VBROADCASTSS (CX), Z10
-	VMOVUPS      (DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VMOVUPS      64(DI), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VMOVUPS      128(DI), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VMOVUPS      192(DI), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VMOVUPS      256(DI), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VMOVUPS      320(DI), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VMOVUPS      384(DI), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VMOVUPS      448(DI), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VMOVUPS      512(DI), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VMOVUPS.Z    576(DI), K1, Z11
-	VFMADD231PS  Z10, Z11, Z9
+fold549:
+	VBROADCASTSS (CX), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VMOVUPS      64(DI), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VMOVUPS      128(DI), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VMOVUPS      192(DI), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VMOVUPS      256(DI), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VMOVUPS      320(DI), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VMOVUPS      384(DI), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      448(DI), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VMOVUPS      512(DI), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VMOVUPS      576(DI), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      640(DI)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1278
+	JNZ          fold549
 
-folded1279:
+folded550:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z11, Z11, Z11
-	VADDPS Z11, Z0, Z0
-	VADDPS Z11, Z1, Z1
-	VADDPS Z11, Z2, Z2
-	VADDPS Z11, Z3, Z3
-	VADDPS Z11, Z4, Z4
-	VADDPS Z11, Z5, Z5
-	VADDPS Z11, Z6, Z6
-	VADDPS Z11, Z7, Z7
-	VADDPS Z11, Z8, Z8
-	VADDPS Z11, Z9, Z9
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
+	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear1280
-	VMAXPS Z0, Z11, Z0
-	VMAXPS Z1, Z11, Z1
-	VMAXPS Z2, Z11, Z2
-	VMAXPS Z3, Z11, Z3
-	VMAXPS Z4, Z11, Z4
-	VMAXPS Z5, Z11, Z5
-	VMAXPS Z6, Z11, Z6
-	VMAXPS Z7, Z11, Z7
-	VMAXPS Z8, Z11, Z8
-	VMAXPS Z9, Z11, Z9
+	JNE    linear551
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
 
-linear1280:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	VMOVUPS       Z7, 448(CX)
-	VMOVUPS       Z8, 512(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1282
-	VMOVUPS       Y9, 576(CX)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, BX
-	JZ            low1283
-	VMOVUPS       X9, 608(CX)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, BX
-	JZ            low1284
-	VMOVSD        X9, 624(CX)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, BX
-	JZ            low1285
-	VMOVSS        X9, 632(CX)
+linear551:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(SI)
+	JMP     done397
 
-low1285:
-	JMP stored1281
-
-low1284:
-	TESTQ  $0x00000001, BX
-	JZ     low1286
-	VMOVSS X9, 624(CX)
-
-low1286:
-	JMP stored1281
-
-low1283:
-	TESTQ     $0x00000002, BX
-	JZ        low1287
-	VMOVSD    X9, 608(CX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, BX
-	JZ        low1288
-	VMOVSS    X9, 616(CX)
-
-low1288:
-	JMP stored1281
-
-low1287:
-	TESTQ  $0x00000001, BX
-	JZ     low1289
-	VMOVSS X9, 608(CX)
-
-low1289:
-	JMP stored1281
-
-low1282:
-	TESTQ        $0x00000004, BX
-	JZ           low1290
-	VMOVUPS      X9, 576(CX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, BX
-	JZ           low1291
-	VMOVSD       X9, 592(CX)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, BX
-	JZ           low1292
-	VMOVSS       X9, 600(CX)
-
-low1292:
-	JMP stored1281
-
-low1291:
-	TESTQ  $0x00000001, BX
-	JZ     low1293
-	VMOVSS X9, 592(CX)
-
-low1293:
-	JMP stored1281
-
-low1290:
-	TESTQ     $0x00000002, BX
-	JZ        low1294
-	VMOVSD    X9, 576(CX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, BX
-	JZ        low1295
-	VMOVSS    X9, 584(CX)
-
-low1295:
-	JMP stored1281
-
-low1294:
-	TESTQ  $0x00000001, BX
-	JZ     low1296
-	VMOVSS X9, 576(CX)
-
-low1296:
-stored1281:
-	JMP done1005
-
-wider1241:
-	CMPQ BX, $0x000000b1
-	JGE  wider1297
-	CMPQ BX, $0x000000b0
-	JNE  partly1298
-
+full546:
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1299
+	JE      none552
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -18415,9 +14505,9 @@ wider1241:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
-	JMP     ready1300
+	JMP     ready553
 
-none1299:
+none552:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18430,11 +14520,11 @@ none1299:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready1300:
+ready553:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1302
+	JLE   folded555
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18442,7 +14532,7 @@ ready1300:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1301:
+fold554:
 	VBROADCASTSS (CX), Z11
 	VMOVUPS      (DI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -18469,9 +14559,9 @@ fold1301:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1301
+	JNZ          fold554
 
-folded1302:
+folded555:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -18487,7 +14577,7 @@ folded1302:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear1303
+	JNE    linear556
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -18500,7 +14590,7 @@ folded1302:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-linear1303:
+linear556:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18515,29 +14605,37 @@ linear1303:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1298:
-	// acc[i,j] = init[i,j], 1×11 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1304
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS   448(CX), Z7
-	VMOVUPS   512(CX), Z8
-	VMOVUPS   576(CX), Z9
-	VMOVUPS.Z 640(CX), K1, Z10
-	JMP       ready1305
+wider545:
+	CMPQ   BX, $0x000000c0
+	JE     full557
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000300, BX
 
-none1304:
+	// acc[i,j] = init[i,j], 1×12 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none558
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(SI), Z11
+	JMP     ready559
+
+none558:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18549,12 +14647,13 @@ none1304:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
 
-ready1305:
+ready559:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1307
+	JLE   folded561
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18562,178 +14661,93 @@ ready1305:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1306:
-	VBROADCASTSS (CX), Z11
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VMOVUPS      64(DI), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VMOVUPS      128(DI), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VMOVUPS      192(DI), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VMOVUPS      256(DI), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VMOVUPS      320(DI), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VMOVUPS      384(DI), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      448(DI), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VMOVUPS      512(DI), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VMOVUPS      576(DI), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS.Z    640(DI), K1, Z12
-	VFMADD231PS  Z11, Z12, Z10
+fold560:
+	VBROADCASTSS (CX), Z12
+	VMOVUPS      (DI), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VMOVUPS      64(DI), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VMOVUPS      128(DI), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VMOVUPS      192(DI), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VMOVUPS      256(DI), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VMOVUPS      320(DI), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VMOVUPS      384(DI), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VMOVUPS      448(DI), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VMOVUPS      512(DI), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VMOVUPS      576(DI), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VMOVUPS      640(DI), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VMOVUPS      704(DI)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1306
+	JNZ          fold560
 
-folded1307:
+folded561:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
-	VADDPS Z12, Z10, Z10
+	VPXORD Z13, Z13, Z13
+	VADDPS Z13, Z0, Z0
+	VADDPS Z13, Z1, Z1
+	VADDPS Z13, Z2, Z2
+	VADDPS Z13, Z3, Z3
+	VADDPS Z13, Z4, Z4
+	VADDPS Z13, Z5, Z5
+	VADDPS Z13, Z6, Z6
+	VADDPS Z13, Z7, Z7
+	VADDPS Z13, Z8, Z8
+	VADDPS Z13, Z9, Z9
+	VADDPS Z13, Z10, Z10
+	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear1308
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
+	JNE    linear562
+	VMAXPS Z0, Z13, Z0
+	VMAXPS Z1, Z13, Z1
+	VMAXPS Z2, Z13, Z2
+	VMAXPS Z3, Z13, Z3
+	VMAXPS Z4, Z13, Z4
+	VMAXPS Z5, Z13, Z5
+	VMAXPS Z6, Z13, Z6
+	VMAXPS Z7, Z13, Z7
+	VMAXPS Z8, Z13, Z8
+	VMAXPS Z9, Z13, Z9
+	VMAXPS Z10, Z13, Z10
+	VMAXPS Z11, Z13, Z11
 
-linear1308:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	VMOVUPS       Z7, 448(CX)
-	VMOVUPS       Z8, 512(CX)
-	VMOVUPS       Z9, 576(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1310
-	VMOVUPS       Y10, 640(CX)
-	VEXTRACTF64X4 $0x01, Z10, Y10
-	TESTQ         $0x00000004, BX
-	JZ            low1311
-	VMOVUPS       X10, 672(CX)
-	VEXTRACTF128  $0x01, Y10, X10
-	TESTQ         $0x00000002, BX
-	JZ            low1312
-	VMOVSD        X10, 688(CX)
-	VUNPCKHPD     X10, X10, X10
-	TESTQ         $0x00000001, BX
-	JZ            low1313
-	VMOVSS        X10, 696(CX)
+linear562:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(CX)
+	VMOVUPS Z11, 704(SI)
+	JMP     done397
 
-low1313:
-	JMP stored1309
-
-low1312:
-	TESTQ  $0x00000001, BX
-	JZ     low1314
-	VMOVSS X10, 688(CX)
-
-low1314:
-	JMP stored1309
-
-low1311:
-	TESTQ     $0x00000002, BX
-	JZ        low1315
-	VMOVSD    X10, 672(CX)
-	VUNPCKHPD X10, X10, X10
-	TESTQ     $0x00000001, BX
-	JZ        low1316
-	VMOVSS    X10, 680(CX)
-
-low1316:
-	JMP stored1309
-
-low1315:
-	TESTQ  $0x00000001, BX
-	JZ     low1317
-	VMOVSS X10, 672(CX)
-
-low1317:
-	JMP stored1309
-
-low1310:
-	TESTQ        $0x00000004, BX
-	JZ           low1318
-	VMOVUPS      X10, 640(CX)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000002, BX
-	JZ           low1319
-	VMOVSD       X10, 656(CX)
-	VUNPCKHPD    X10, X10, X10
-	TESTQ        $0x00000001, BX
-	JZ           low1320
-	VMOVSS       X10, 664(CX)
-
-low1320:
-	JMP stored1309
-
-low1319:
-	TESTQ  $0x00000001, BX
-	JZ     low1321
-	VMOVSS X10, 656(CX)
-
-low1321:
-	JMP stored1309
-
-low1318:
-	TESTQ     $0x00000002, BX
-	JZ        low1322
-	VMOVSD    X10, 640(CX)
-	VUNPCKHPD X10, X10, X10
-	TESTQ     $0x00000001, BX
-	JZ        low1323
-	VMOVSS    X10, 648(CX)
-
-low1323:
-	JMP stored1309
-
-low1322:
-	TESTQ  $0x00000001, BX
-	JZ     low1324
-	VMOVSS X10, 640(CX)
-
-low1324:
-stored1309:
-	JMP done1005
-
-wider1297:
-	CMPQ BX, $0x000000c0
-	JNE  partly1325
-
+full557:
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1326
+	JE      none563
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -18748,9 +14762,9 @@ wider1297:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
-	JMP     ready1327
+	JMP     ready564
 
-none1326:
+none563:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18764,11 +14778,11 @@ none1326:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready1327:
+ready564:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1329
+	JLE   folded566
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18776,7 +14790,7 @@ ready1327:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1328:
+fold565:
 	VBROADCASTSS (CX), Z12
 	VMOVUPS      (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -18805,9 +14819,9 @@ fold1328:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1328
+	JNZ          fold565
 
-folded1329:
+folded566:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -18824,7 +14838,7 @@ folded1329:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear1330
+	JNE    linear567
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -18838,7 +14852,7 @@ folded1329:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-linear1330:
+linear567:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18854,30 +14868,42 @@ linear1330:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1325:
-	// acc[i,j] = init[i,j], 1×12 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1331
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS   448(CX), Z7
-	VMOVUPS   512(CX), Z8
-	VMOVUPS   576(CX), Z9
-	VMOVUPS   640(CX), Z10
-	VMOVUPS.Z 704(CX), K1, Z11
-	JMP       ready1332
+wider520:
+	CMPQ   BX, $0x000000e1
+	JGE    wider568
+	CMPQ   BX, $0x000000d1
+	JGE    wider569
+	CMPQ   BX, $0x000000d0
+	JE     full570
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000340, BX
 
-none1331:
+	// acc[i,j] = init[i,j], 1×13 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none571
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+	VMOVUPS 768(SI), Z12
+	JMP     ready572
+
+none571:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18890,12 +14916,13 @@ none1331:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
 
-ready1332:
+ready572:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1334
+	JLE   folded574
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18903,187 +14930,98 @@ ready1332:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1333:
-	VBROADCASTSS (CX), Z12
-	VMOVUPS      (DI), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VMOVUPS      64(DI), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VMOVUPS      128(DI), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VMOVUPS      192(DI), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VMOVUPS      256(DI), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VMOVUPS      320(DI), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VMOVUPS      384(DI), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VMOVUPS      448(DI), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VMOVUPS      512(DI), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VMOVUPS      576(DI), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VMOVUPS      640(DI), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VMOVUPS.Z    704(DI), K1, Z13
-	VFMADD231PS  Z12, Z13, Z11
+fold573:
+	VBROADCASTSS (CX), Z13
+	VMOVUPS      (DI), Z14
+	VFMADD231PS  Z13, Z14, Z0
+	VMOVUPS      64(DI), Z14
+	VFMADD231PS  Z13, Z14, Z1
+	VMOVUPS      128(DI), Z14
+	VFMADD231PS  Z13, Z14, Z2
+	VMOVUPS      192(DI), Z14
+	VFMADD231PS  Z13, Z14, Z3
+	VMOVUPS      256(DI), Z14
+	VFMADD231PS  Z13, Z14, Z4
+	VMOVUPS      320(DI), Z14
+	VFMADD231PS  Z13, Z14, Z5
+	VMOVUPS      384(DI), Z14
+	VFMADD231PS  Z13, Z14, Z6
+	VMOVUPS      448(DI), Z14
+	VFMADD231PS  Z13, Z14, Z7
+	VMOVUPS      512(DI), Z14
+	VFMADD231PS  Z13, Z14, Z8
+	VMOVUPS      576(DI), Z14
+	VFMADD231PS  Z13, Z14, Z9
+	VMOVUPS      640(DI), Z14
+	VFMADD231PS  Z13, Z14, Z10
+	VMOVUPS      704(DI), Z14
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      768(DI)(BX*1), Z14
+	VFMADD231PS  Z13, Z14, Z12
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1333
+	JNZ          fold573
 
-folded1334:
+folded574:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z13, Z13, Z13
-	VADDPS Z13, Z0, Z0
-	VADDPS Z13, Z1, Z1
-	VADDPS Z13, Z2, Z2
-	VADDPS Z13, Z3, Z3
-	VADDPS Z13, Z4, Z4
-	VADDPS Z13, Z5, Z5
-	VADDPS Z13, Z6, Z6
-	VADDPS Z13, Z7, Z7
-	VADDPS Z13, Z8, Z8
-	VADDPS Z13, Z9, Z9
-	VADDPS Z13, Z10, Z10
-	VADDPS Z13, Z11, Z11
+	VPXORD Z14, Z14, Z14
+	VADDPS Z14, Z0, Z0
+	VADDPS Z14, Z1, Z1
+	VADDPS Z14, Z2, Z2
+	VADDPS Z14, Z3, Z3
+	VADDPS Z14, Z4, Z4
+	VADDPS Z14, Z5, Z5
+	VADDPS Z14, Z6, Z6
+	VADDPS Z14, Z7, Z7
+	VADDPS Z14, Z8, Z8
+	VADDPS Z14, Z9, Z9
+	VADDPS Z14, Z10, Z10
+	VADDPS Z14, Z11, Z11
+	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear1335
-	VMAXPS Z0, Z13, Z0
-	VMAXPS Z1, Z13, Z1
-	VMAXPS Z2, Z13, Z2
-	VMAXPS Z3, Z13, Z3
-	VMAXPS Z4, Z13, Z4
-	VMAXPS Z5, Z13, Z5
-	VMAXPS Z6, Z13, Z6
-	VMAXPS Z7, Z13, Z7
-	VMAXPS Z8, Z13, Z8
-	VMAXPS Z9, Z13, Z9
-	VMAXPS Z10, Z13, Z10
-	VMAXPS Z11, Z13, Z11
+	JNE    linear575
+	VMAXPS Z0, Z14, Z0
+	VMAXPS Z1, Z14, Z1
+	VMAXPS Z2, Z14, Z2
+	VMAXPS Z3, Z14, Z3
+	VMAXPS Z4, Z14, Z4
+	VMAXPS Z5, Z14, Z5
+	VMAXPS Z6, Z14, Z6
+	VMAXPS Z7, Z14, Z7
+	VMAXPS Z8, Z14, Z8
+	VMAXPS Z9, Z14, Z9
+	VMAXPS Z10, Z14, Z10
+	VMAXPS Z11, Z14, Z11
+	VMAXPS Z12, Z14, Z12
 
-linear1335:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	VMOVUPS       Z7, 448(CX)
-	VMOVUPS       Z8, 512(CX)
-	VMOVUPS       Z9, 576(CX)
-	VMOVUPS       Z10, 640(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1337
-	VMOVUPS       Y11, 704(CX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, BX
-	JZ            low1338
-	VMOVUPS       X11, 736(CX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, BX
-	JZ            low1339
-	VMOVSD        X11, 752(CX)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low1340
-	VMOVSS        X11, 760(CX)
+linear575:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(CX)
+	VMOVUPS Z11, 704(CX)
+	VMOVUPS Z12, 768(SI)
+	JMP     done397
 
-low1340:
-	JMP stored1336
-
-low1339:
-	TESTQ  $0x00000001, BX
-	JZ     low1341
-	VMOVSS X11, 752(CX)
-
-low1341:
-	JMP stored1336
-
-low1338:
-	TESTQ     $0x00000002, BX
-	JZ        low1342
-	VMOVSD    X11, 736(CX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low1343
-	VMOVSS    X11, 744(CX)
-
-low1343:
-	JMP stored1336
-
-low1342:
-	TESTQ  $0x00000001, BX
-	JZ     low1344
-	VMOVSS X11, 736(CX)
-
-low1344:
-	JMP stored1336
-
-low1337:
-	TESTQ        $0x00000004, BX
-	JZ           low1345
-	VMOVUPS      X11, 704(CX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, BX
-	JZ           low1346
-	VMOVSD       X11, 720(CX)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low1347
-	VMOVSS       X11, 728(CX)
-
-low1347:
-	JMP stored1336
-
-low1346:
-	TESTQ  $0x00000001, BX
-	JZ     low1348
-	VMOVSS X11, 720(CX)
-
-low1348:
-	JMP stored1336
-
-low1345:
-	TESTQ     $0x00000002, BX
-	JZ        low1349
-	VMOVSD    X11, 704(CX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, BX
-	JZ        low1350
-	VMOVSS    X11, 712(CX)
-
-low1350:
-	JMP stored1336
-
-low1349:
-	TESTQ  $0x00000001, BX
-	JZ     low1351
-	VMOVSS X11, 704(CX)
-
-low1351:
-stored1336:
-	JMP done1005
-
-wider1240:
-	CMPQ BX, $0x000000e1
-	JGE  wider1352
-	CMPQ BX, $0x000000d1
-	JGE  wider1353
-	CMPQ BX, $0x000000d0
-	JNE  partly1354
-
+full570:
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1355
+	JE      none576
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -19099,9 +15037,9 @@ wider1240:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
-	JMP     ready1356
+	JMP     ready577
 
-none1355:
+none576:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19116,11 +15054,11 @@ none1355:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready1356:
+ready577:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1358
+	JLE   folded579
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19128,7 +15066,7 @@ ready1356:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1357:
+fold578:
 	VBROADCASTSS (CX), Z13
 	VMOVUPS      (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -19159,9 +15097,9 @@ fold1357:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1357
+	JNZ          fold578
 
-folded1358:
+folded579:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -19179,7 +15117,7 @@ folded1358:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear1359
+	JNE    linear580
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -19194,7 +15132,7 @@ folded1358:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 
-linear1359:
+linear580:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19211,31 +15149,39 @@ linear1359:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1354:
-	// acc[i,j] = init[i,j], 1×13 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1360
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS   448(CX), Z7
-	VMOVUPS   512(CX), Z8
-	VMOVUPS   576(CX), Z9
-	VMOVUPS   640(CX), Z10
-	VMOVUPS   704(CX), Z11
-	VMOVUPS.Z 768(CX), K1, Z12
-	JMP       ready1361
+wider569:
+	CMPQ   BX, $0x000000e0
+	JE     full581
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000380, BX
 
-none1360:
+	// acc[i,j] = init[i,j], 1×14 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none582
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+	VMOVUPS 768(CX), Z12
+	VMOVUPS 832(SI), Z13
+	JMP     ready583
+
+none582:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19249,12 +15195,13 @@ none1360:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
 
-ready1361:
+ready583:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1363
+	JLE   folded585
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19262,188 +15209,103 @@ ready1361:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1362:
-	VBROADCASTSS (CX), Z13
-	VMOVUPS      (DI), Z14
-	VFMADD231PS  Z13, Z14, Z0
-	VMOVUPS      64(DI), Z14
-	VFMADD231PS  Z13, Z14, Z1
-	VMOVUPS      128(DI), Z14
-	VFMADD231PS  Z13, Z14, Z2
-	VMOVUPS      192(DI), Z14
-	VFMADD231PS  Z13, Z14, Z3
-	VMOVUPS      256(DI), Z14
-	VFMADD231PS  Z13, Z14, Z4
-	VMOVUPS      320(DI), Z14
-	VFMADD231PS  Z13, Z14, Z5
-	VMOVUPS      384(DI), Z14
-	VFMADD231PS  Z13, Z14, Z6
-	VMOVUPS      448(DI), Z14
-	VFMADD231PS  Z13, Z14, Z7
-	VMOVUPS      512(DI), Z14
-	VFMADD231PS  Z13, Z14, Z8
-	VMOVUPS      576(DI), Z14
-	VFMADD231PS  Z13, Z14, Z9
-	VMOVUPS      640(DI), Z14
-	VFMADD231PS  Z13, Z14, Z10
-	VMOVUPS      704(DI), Z14
-	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS.Z    768(DI), K1, Z14
-	VFMADD231PS  Z13, Z14, Z12
+fold584:
+	VBROADCASTSS (CX), Z14
+	VMOVUPS      (DI), Z15
+	VFMADD231PS  Z14, Z15, Z0
+	VMOVUPS      64(DI), Z15
+	VFMADD231PS  Z14, Z15, Z1
+	VMOVUPS      128(DI), Z15
+	VFMADD231PS  Z14, Z15, Z2
+	VMOVUPS      192(DI), Z15
+	VFMADD231PS  Z14, Z15, Z3
+	VMOVUPS      256(DI), Z15
+	VFMADD231PS  Z14, Z15, Z4
+	VMOVUPS      320(DI), Z15
+	VFMADD231PS  Z14, Z15, Z5
+	VMOVUPS      384(DI), Z15
+	VFMADD231PS  Z14, Z15, Z6
+	VMOVUPS      448(DI), Z15
+	VFMADD231PS  Z14, Z15, Z7
+	VMOVUPS      512(DI), Z15
+	VFMADD231PS  Z14, Z15, Z8
+	VMOVUPS      576(DI), Z15
+	VFMADD231PS  Z14, Z15, Z9
+	VMOVUPS      640(DI), Z15
+	VFMADD231PS  Z14, Z15, Z10
+	VMOVUPS      704(DI), Z15
+	VFMADD231PS  Z14, Z15, Z11
+	VMOVUPS      768(DI), Z15
+	VFMADD231PS  Z14, Z15, Z12
+	VMOVUPS      832(DI)(BX*1), Z15
+	VFMADD231PS  Z14, Z15, Z13
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1362
+	JNZ          fold584
 
-folded1363:
+folded585:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z14, Z14, Z14
-	VADDPS Z14, Z0, Z0
-	VADDPS Z14, Z1, Z1
-	VADDPS Z14, Z2, Z2
-	VADDPS Z14, Z3, Z3
-	VADDPS Z14, Z4, Z4
-	VADDPS Z14, Z5, Z5
-	VADDPS Z14, Z6, Z6
-	VADDPS Z14, Z7, Z7
-	VADDPS Z14, Z8, Z8
-	VADDPS Z14, Z9, Z9
-	VADDPS Z14, Z10, Z10
-	VADDPS Z14, Z11, Z11
-	VADDPS Z14, Z12, Z12
+	VPXORD Z15, Z15, Z15
+	VADDPS Z15, Z0, Z0
+	VADDPS Z15, Z1, Z1
+	VADDPS Z15, Z2, Z2
+	VADDPS Z15, Z3, Z3
+	VADDPS Z15, Z4, Z4
+	VADDPS Z15, Z5, Z5
+	VADDPS Z15, Z6, Z6
+	VADDPS Z15, Z7, Z7
+	VADDPS Z15, Z8, Z8
+	VADDPS Z15, Z9, Z9
+	VADDPS Z15, Z10, Z10
+	VADDPS Z15, Z11, Z11
+	VADDPS Z15, Z12, Z12
+	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear1364
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
-	VMAXPS Z12, Z14, Z12
+	JNE    linear586
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+	VMAXPS Z12, Z15, Z12
+	VMAXPS Z13, Z15, Z13
 
-linear1364:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	VMOVUPS       Z7, 448(CX)
-	VMOVUPS       Z8, 512(CX)
-	VMOVUPS       Z9, 576(CX)
-	VMOVUPS       Z10, 640(CX)
-	VMOVUPS       Z11, 704(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1366
-	VMOVUPS       Y12, 768(CX)
-	VEXTRACTF64X4 $0x01, Z12, Y12
-	TESTQ         $0x00000004, BX
-	JZ            low1367
-	VMOVUPS       X12, 800(CX)
-	VEXTRACTF128  $0x01, Y12, X12
-	TESTQ         $0x00000002, BX
-	JZ            low1368
-	VMOVSD        X12, 816(CX)
-	VUNPCKHPD     X12, X12, X12
-	TESTQ         $0x00000001, BX
-	JZ            low1369
-	VMOVSS        X12, 824(CX)
+linear586:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(CX)
+	VMOVUPS Z11, 704(CX)
+	VMOVUPS Z12, 768(CX)
+	VMOVUPS Z13, 832(SI)
+	JMP     done397
 
-low1369:
-	JMP stored1365
-
-low1368:
-	TESTQ  $0x00000001, BX
-	JZ     low1370
-	VMOVSS X12, 816(CX)
-
-low1370:
-	JMP stored1365
-
-low1367:
-	TESTQ     $0x00000002, BX
-	JZ        low1371
-	VMOVSD    X12, 800(CX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low1372
-	VMOVSS    X12, 808(CX)
-
-low1372:
-	JMP stored1365
-
-low1371:
-	TESTQ  $0x00000001, BX
-	JZ     low1373
-	VMOVSS X12, 800(CX)
-
-low1373:
-	JMP stored1365
-
-low1366:
-	TESTQ        $0x00000004, BX
-	JZ           low1374
-	VMOVUPS      X12, 768(CX)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000002, BX
-	JZ           low1375
-	VMOVSD       X12, 784(CX)
-	VUNPCKHPD    X12, X12, X12
-	TESTQ        $0x00000001, BX
-	JZ           low1376
-	VMOVSS       X12, 792(CX)
-
-low1376:
-	JMP stored1365
-
-low1375:
-	TESTQ  $0x00000001, BX
-	JZ     low1377
-	VMOVSS X12, 784(CX)
-
-low1377:
-	JMP stored1365
-
-low1374:
-	TESTQ     $0x00000002, BX
-	JZ        low1378
-	VMOVSD    X12, 768(CX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low1379
-	VMOVSS    X12, 776(CX)
-
-low1379:
-	JMP stored1365
-
-low1378:
-	TESTQ  $0x00000001, BX
-	JZ     low1380
-	VMOVSS X12, 768(CX)
-
-low1380:
-stored1365:
-	JMP done1005
-
-wider1353:
-	CMPQ BX, $0x000000e0
-	JNE  partly1381
-
+full581:
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1382
+	JE      none587
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -19460,9 +15322,9 @@ wider1353:
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
-	JMP     ready1383
+	JMP     ready588
 
-none1382:
+none587:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19478,11 +15340,11 @@ none1382:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready1383:
+ready588:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1385
+	JLE   folded590
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19490,7 +15352,7 @@ ready1383:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1384:
+fold589:
 	VBROADCASTSS (CX), Z14
 	VMOVUPS      (DI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -19523,9 +15385,9 @@ fold1384:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1384
+	JNZ          fold589
 
-folded1385:
+folded590:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -19544,7 +15406,7 @@ folded1385:
 	VADDPS Z15, Z12, Z12
 	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear1386
+	JNE    linear591
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -19560,7 +15422,7 @@ folded1385:
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
 
-linear1386:
+linear591:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19578,32 +15440,42 @@ linear1386:
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1381:
-	// acc[i,j] = init[i,j], 1×14 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1387
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS   448(CX), Z7
-	VMOVUPS   512(CX), Z8
-	VMOVUPS   576(CX), Z9
-	VMOVUPS   640(CX), Z10
-	VMOVUPS   704(CX), Z11
-	VMOVUPS   768(CX), Z12
-	VMOVUPS.Z 832(CX), K1, Z13
-	JMP       ready1388
+wider568:
+	CMPQ   BX, $0x000000f1
+	JGE    wider592
+	CMPQ   BX, $0x000000f0
+	JE     full593
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000003c0, BX
 
-none1387:
+	// acc[i,j] = init[i,j], 1×15 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none594
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+	VMOVUPS 768(CX), Z12
+	VMOVUPS 832(CX), Z13
+	VMOVUPS 896(SI), Z14
+	JMP     ready595
+
+none594:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19618,12 +15490,13 @@ none1387:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
 
-ready1388:
+ready595:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1390
+	JLE   folded597
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19631,195 +15504,108 @@ ready1388:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1389:
-	VBROADCASTSS (CX), Z14
-	VMOVUPS      (DI), Z15
-	VFMADD231PS  Z14, Z15, Z0
-	VMOVUPS      64(DI), Z15
-	VFMADD231PS  Z14, Z15, Z1
-	VMOVUPS      128(DI), Z15
-	VFMADD231PS  Z14, Z15, Z2
-	VMOVUPS      192(DI), Z15
-	VFMADD231PS  Z14, Z15, Z3
-	VMOVUPS      256(DI), Z15
-	VFMADD231PS  Z14, Z15, Z4
-	VMOVUPS      320(DI), Z15
-	VFMADD231PS  Z14, Z15, Z5
-	VMOVUPS      384(DI), Z15
-	VFMADD231PS  Z14, Z15, Z6
-	VMOVUPS      448(DI), Z15
-	VFMADD231PS  Z14, Z15, Z7
-	VMOVUPS      512(DI), Z15
-	VFMADD231PS  Z14, Z15, Z8
-	VMOVUPS      576(DI), Z15
-	VFMADD231PS  Z14, Z15, Z9
-	VMOVUPS      640(DI), Z15
-	VFMADD231PS  Z14, Z15, Z10
-	VMOVUPS      704(DI), Z15
-	VFMADD231PS  Z14, Z15, Z11
-	VMOVUPS      768(DI), Z15
-	VFMADD231PS  Z14, Z15, Z12
-	VMOVUPS.Z    832(DI), K1, Z15
-	VFMADD231PS  Z14, Z15, Z13
+fold596:
+	VBROADCASTSS (CX), Z15
+	VMOVUPS      (DI), Z16
+	VFMADD231PS  Z15, Z16, Z0
+	VMOVUPS      64(DI), Z16
+	VFMADD231PS  Z15, Z16, Z1
+	VMOVUPS      128(DI), Z16
+	VFMADD231PS  Z15, Z16, Z2
+	VMOVUPS      192(DI), Z16
+	VFMADD231PS  Z15, Z16, Z3
+	VMOVUPS      256(DI), Z16
+	VFMADD231PS  Z15, Z16, Z4
+	VMOVUPS      320(DI), Z16
+	VFMADD231PS  Z15, Z16, Z5
+	VMOVUPS      384(DI), Z16
+	VFMADD231PS  Z15, Z16, Z6
+	VMOVUPS      448(DI), Z16
+	VFMADD231PS  Z15, Z16, Z7
+	VMOVUPS      512(DI), Z16
+	VFMADD231PS  Z15, Z16, Z8
+	VMOVUPS      576(DI), Z16
+	VFMADD231PS  Z15, Z16, Z9
+	VMOVUPS      640(DI), Z16
+	VFMADD231PS  Z15, Z16, Z10
+	VMOVUPS      704(DI), Z16
+	VFMADD231PS  Z15, Z16, Z11
+	VMOVUPS      768(DI), Z16
+	VFMADD231PS  Z15, Z16, Z12
+	VMOVUPS      832(DI), Z16
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      896(DI)(BX*1), Z16
+	VFMADD231PS  Z15, Z16, Z14
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1389
+	JNZ          fold596
 
-folded1390:
+folded597:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z15, Z15, Z15
-	VADDPS Z15, Z0, Z0
-	VADDPS Z15, Z1, Z1
-	VADDPS Z15, Z2, Z2
-	VADDPS Z15, Z3, Z3
-	VADDPS Z15, Z4, Z4
-	VADDPS Z15, Z5, Z5
-	VADDPS Z15, Z6, Z6
-	VADDPS Z15, Z7, Z7
-	VADDPS Z15, Z8, Z8
-	VADDPS Z15, Z9, Z9
-	VADDPS Z15, Z10, Z10
-	VADDPS Z15, Z11, Z11
-	VADDPS Z15, Z12, Z12
-	VADDPS Z15, Z13, Z13
+	VPXORD Z16, Z16, Z16
+	VADDPS Z16, Z0, Z0
+	VADDPS Z16, Z1, Z1
+	VADDPS Z16, Z2, Z2
+	VADDPS Z16, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z16, Z5, Z5
+	VADDPS Z16, Z6, Z6
+	VADDPS Z16, Z7, Z7
+	VADDPS Z16, Z8, Z8
+	VADDPS Z16, Z9, Z9
+	VADDPS Z16, Z10, Z10
+	VADDPS Z16, Z11, Z11
+	VADDPS Z16, Z12, Z12
+	VADDPS Z16, Z13, Z13
+	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear1391
-	VMAXPS Z0, Z15, Z0
-	VMAXPS Z1, Z15, Z1
-	VMAXPS Z2, Z15, Z2
-	VMAXPS Z3, Z15, Z3
-	VMAXPS Z4, Z15, Z4
-	VMAXPS Z5, Z15, Z5
-	VMAXPS Z6, Z15, Z6
-	VMAXPS Z7, Z15, Z7
-	VMAXPS Z8, Z15, Z8
-	VMAXPS Z9, Z15, Z9
-	VMAXPS Z10, Z15, Z10
-	VMAXPS Z11, Z15, Z11
-	VMAXPS Z12, Z15, Z12
-	VMAXPS Z13, Z15, Z13
+	JNE    linear598
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+	VMAXPS Z12, Z16, Z12
+	VMAXPS Z13, Z16, Z13
+	VMAXPS Z14, Z16, Z14
 
-linear1391:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	VMOVUPS       Z7, 448(CX)
-	VMOVUPS       Z8, 512(CX)
-	VMOVUPS       Z9, 576(CX)
-	VMOVUPS       Z10, 640(CX)
-	VMOVUPS       Z11, 704(CX)
-	VMOVUPS       Z12, 768(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1393
-	VMOVUPS       Y13, 832(CX)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000004, BX
-	JZ            low1394
-	VMOVUPS       X13, 864(CX)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000002, BX
-	JZ            low1395
-	VMOVSD        X13, 880(CX)
-	VUNPCKHPD     X13, X13, X13
-	TESTQ         $0x00000001, BX
-	JZ            low1396
-	VMOVSS        X13, 888(CX)
+linear598:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(CX)
+	VMOVUPS Z11, 704(CX)
+	VMOVUPS Z12, 768(CX)
+	VMOVUPS Z13, 832(CX)
+	VMOVUPS Z14, 896(SI)
+	JMP     done397
 
-low1396:
-	JMP stored1392
-
-low1395:
-	TESTQ  $0x00000001, BX
-	JZ     low1397
-	VMOVSS X13, 880(CX)
-
-low1397:
-	JMP stored1392
-
-low1394:
-	TESTQ     $0x00000002, BX
-	JZ        low1398
-	VMOVSD    X13, 864(CX)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, BX
-	JZ        low1399
-	VMOVSS    X13, 872(CX)
-
-low1399:
-	JMP stored1392
-
-low1398:
-	TESTQ  $0x00000001, BX
-	JZ     low1400
-	VMOVSS X13, 864(CX)
-
-low1400:
-	JMP stored1392
-
-low1393:
-	TESTQ        $0x00000004, BX
-	JZ           low1401
-	VMOVUPS      X13, 832(CX)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000002, BX
-	JZ           low1402
-	VMOVSD       X13, 848(CX)
-	VUNPCKHPD    X13, X13, X13
-	TESTQ        $0x00000001, BX
-	JZ           low1403
-	VMOVSS       X13, 856(CX)
-
-low1403:
-	JMP stored1392
-
-low1402:
-	TESTQ  $0x00000001, BX
-	JZ     low1404
-	VMOVSS X13, 848(CX)
-
-low1404:
-	JMP stored1392
-
-low1401:
-	TESTQ     $0x00000002, BX
-	JZ        low1405
-	VMOVSD    X13, 832(CX)
-	VUNPCKHPD X13, X13, X13
-	TESTQ     $0x00000001, BX
-	JZ        low1406
-	VMOVSS    X13, 840(CX)
-
-low1406:
-	JMP stored1392
-
-low1405:
-	TESTQ  $0x00000001, BX
-	JZ     low1407
-	VMOVSS X13, 832(CX)
-
-low1407:
-stored1392:
-	JMP done1005
-
-wider1352:
-	CMPQ BX, $0x000000f1
-	JGE  wider1408
-	CMPQ BX, $0x000000f0
-	JNE  partly1409
-
+full593:
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1410
+	JE      none599
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -19837,9 +15623,9 @@ wider1352:
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
-	JMP     ready1411
+	JMP     ready600
 
-none1410:
+none599:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19856,11 +15642,11 @@ none1410:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready1411:
+ready600:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1413
+	JLE   folded602
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19868,7 +15654,7 @@ ready1411:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1412:
+fold601:
 	VBROADCASTSS (CX), Z15
 	VMOVUPS      (DI), Z16
 	VFMADD231PS  Z15, Z16, Z0
@@ -19903,9 +15689,9 @@ fold1412:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1412
+	JNZ          fold601
 
-folded1413:
+folded602:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -19925,7 +15711,7 @@ folded1413:
 	VADDPS Z16, Z13, Z13
 	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear1414
+	JNE    linear603
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -19942,7 +15728,7 @@ folded1413:
 	VMAXPS Z13, Z16, Z13
 	VMAXPS Z14, Z16, Z14
 
-linear1414:
+linear603:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19961,33 +15747,41 @@ linear1414:
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
-	JMP     done1005
+	JMP     done397
 
-partly1409:
-	// acc[i,j] = init[i,j], 1×15 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1415
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS   448(CX), Z7
-	VMOVUPS   512(CX), Z8
-	VMOVUPS   576(CX), Z9
-	VMOVUPS   640(CX), Z10
-	VMOVUPS   704(CX), Z11
-	VMOVUPS   768(CX), Z12
-	VMOVUPS   832(CX), Z13
-	VMOVUPS.Z 896(CX), K1, Z14
-	JMP       ready1416
+wider592:
+	CMPQ   BX, $0x00000100
+	JE     full604
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000400, BX
 
-none1415:
+	// acc[i,j] = init[i,j], 1×16 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none605
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+	VMOVUPS 768(CX), Z12
+	VMOVUPS 832(CX), Z13
+	VMOVUPS 896(CX), Z14
+	VMOVUPS 960(SI), Z15
+	JMP     ready606
+
+none605:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20003,12 +15797,13 @@ none1415:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
 
-ready1416:
+ready606:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1418
+	JLE   folded608
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20016,198 +15811,113 @@ ready1416:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1417:
-	VBROADCASTSS (CX), Z15
-	VMOVUPS      (DI), Z16
-	VFMADD231PS  Z15, Z16, Z0
-	VMOVUPS      64(DI), Z16
-	VFMADD231PS  Z15, Z16, Z1
-	VMOVUPS      128(DI), Z16
-	VFMADD231PS  Z15, Z16, Z2
-	VMOVUPS      192(DI), Z16
-	VFMADD231PS  Z15, Z16, Z3
-	VMOVUPS      256(DI), Z16
-	VFMADD231PS  Z15, Z16, Z4
-	VMOVUPS      320(DI), Z16
-	VFMADD231PS  Z15, Z16, Z5
-	VMOVUPS      384(DI), Z16
-	VFMADD231PS  Z15, Z16, Z6
-	VMOVUPS      448(DI), Z16
-	VFMADD231PS  Z15, Z16, Z7
-	VMOVUPS      512(DI), Z16
-	VFMADD231PS  Z15, Z16, Z8
-	VMOVUPS      576(DI), Z16
-	VFMADD231PS  Z15, Z16, Z9
-	VMOVUPS      640(DI), Z16
-	VFMADD231PS  Z15, Z16, Z10
-	VMOVUPS      704(DI), Z16
-	VFMADD231PS  Z15, Z16, Z11
-	VMOVUPS      768(DI), Z16
-	VFMADD231PS  Z15, Z16, Z12
-	VMOVUPS      832(DI), Z16
-	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS.Z    896(DI), K1, Z16
-	VFMADD231PS  Z15, Z16, Z14
+fold607:
+	VBROADCASTSS (CX), Z16
+	VMOVUPS      (DI), Z17
+	VFMADD231PS  Z16, Z17, Z0
+	VMOVUPS      64(DI), Z17
+	VFMADD231PS  Z16, Z17, Z1
+	VMOVUPS      128(DI), Z17
+	VFMADD231PS  Z16, Z17, Z2
+	VMOVUPS      192(DI), Z17
+	VFMADD231PS  Z16, Z17, Z3
+	VMOVUPS      256(DI), Z17
+	VFMADD231PS  Z16, Z17, Z4
+	VMOVUPS      320(DI), Z17
+	VFMADD231PS  Z16, Z17, Z5
+	VMOVUPS      384(DI), Z17
+	VFMADD231PS  Z16, Z17, Z6
+	VMOVUPS      448(DI), Z17
+	VFMADD231PS  Z16, Z17, Z7
+	VMOVUPS      512(DI), Z17
+	VFMADD231PS  Z16, Z17, Z8
+	VMOVUPS      576(DI), Z17
+	VFMADD231PS  Z16, Z17, Z9
+	VMOVUPS      640(DI), Z17
+	VFMADD231PS  Z16, Z17, Z10
+	VMOVUPS      704(DI), Z17
+	VFMADD231PS  Z16, Z17, Z11
+	VMOVUPS      768(DI), Z17
+	VFMADD231PS  Z16, Z17, Z12
+	VMOVUPS      832(DI), Z17
+	VFMADD231PS  Z16, Z17, Z13
+	VMOVUPS      896(DI), Z17
+	VFMADD231PS  Z16, Z17, Z14
+	VMOVUPS      960(DI)(BX*1), Z17
+	VFMADD231PS  Z16, Z17, Z15
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1417
+	JNZ          fold607
 
-folded1418:
+folded608:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
-	VADDPS Z16, Z12, Z12
-	VADDPS Z16, Z13, Z13
-	VADDPS Z16, Z14, Z14
+	VPXORD Z17, Z17, Z17
+	VADDPS Z17, Z0, Z0
+	VADDPS Z17, Z1, Z1
+	VADDPS Z17, Z2, Z2
+	VADDPS Z17, Z3, Z3
+	VADDPS Z17, Z4, Z4
+	VADDPS Z17, Z5, Z5
+	VADDPS Z17, Z6, Z6
+	VADDPS Z17, Z7, Z7
+	VADDPS Z17, Z8, Z8
+	VADDPS Z17, Z9, Z9
+	VADDPS Z17, Z10, Z10
+	VADDPS Z17, Z11, Z11
+	VADDPS Z17, Z12, Z12
+	VADDPS Z17, Z13, Z13
+	VADDPS Z17, Z14, Z14
+	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear1419
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
-	VMAXPS Z14, Z16, Z14
+	JNE    linear609
+	VMAXPS Z0, Z17, Z0
+	VMAXPS Z1, Z17, Z1
+	VMAXPS Z2, Z17, Z2
+	VMAXPS Z3, Z17, Z3
+	VMAXPS Z4, Z17, Z4
+	VMAXPS Z5, Z17, Z5
+	VMAXPS Z6, Z17, Z6
+	VMAXPS Z7, Z17, Z7
+	VMAXPS Z8, Z17, Z8
+	VMAXPS Z9, Z17, Z9
+	VMAXPS Z10, Z17, Z10
+	VMAXPS Z11, Z17, Z11
+	VMAXPS Z12, Z17, Z12
+	VMAXPS Z13, Z17, Z13
+	VMAXPS Z14, Z17, Z14
+	VMAXPS Z15, Z17, Z15
 
-linear1419:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	VMOVUPS       Z7, 448(CX)
-	VMOVUPS       Z8, 512(CX)
-	VMOVUPS       Z9, 576(CX)
-	VMOVUPS       Z10, 640(CX)
-	VMOVUPS       Z11, 704(CX)
-	VMOVUPS       Z12, 768(CX)
-	VMOVUPS       Z13, 832(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1421
-	VMOVUPS       Y14, 896(CX)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000004, BX
-	JZ            low1422
-	VMOVUPS       X14, 928(CX)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000002, BX
-	JZ            low1423
-	VMOVSD        X14, 944(CX)
-	VUNPCKHPD     X14, X14, X14
-	TESTQ         $0x00000001, BX
-	JZ            low1424
-	VMOVSS        X14, 952(CX)
+linear609:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(CX)
+	VMOVUPS Z11, 704(CX)
+	VMOVUPS Z12, 768(CX)
+	VMOVUPS Z13, 832(CX)
+	VMOVUPS Z14, 896(CX)
+	VMOVUPS Z15, 960(SI)
+	JMP     done397
 
-low1424:
-	JMP stored1420
-
-low1423:
-	TESTQ  $0x00000001, BX
-	JZ     low1425
-	VMOVSS X14, 944(CX)
-
-low1425:
-	JMP stored1420
-
-low1422:
-	TESTQ     $0x00000002, BX
-	JZ        low1426
-	VMOVSD    X14, 928(CX)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, BX
-	JZ        low1427
-	VMOVSS    X14, 936(CX)
-
-low1427:
-	JMP stored1420
-
-low1426:
-	TESTQ  $0x00000001, BX
-	JZ     low1428
-	VMOVSS X14, 928(CX)
-
-low1428:
-	JMP stored1420
-
-low1421:
-	TESTQ        $0x00000004, BX
-	JZ           low1429
-	VMOVUPS      X14, 896(CX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, BX
-	JZ           low1430
-	VMOVSD       X14, 912(CX)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, BX
-	JZ           low1431
-	VMOVSS       X14, 920(CX)
-
-low1431:
-	JMP stored1420
-
-low1430:
-	TESTQ  $0x00000001, BX
-	JZ     low1432
-	VMOVSS X14, 912(CX)
-
-low1432:
-	JMP stored1420
-
-low1429:
-	TESTQ     $0x00000002, BX
-	JZ        low1433
-	VMOVSD    X14, 896(CX)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, BX
-	JZ        low1434
-	VMOVSS    X14, 904(CX)
-
-low1434:
-	JMP stored1420
-
-low1433:
-	TESTQ  $0x00000001, BX
-	JZ     low1435
-	VMOVSS X14, 896(CX)
-
-low1435:
-stored1420:
-	JMP done1005
-
-wider1408:
-	CMPQ BX, $0x00000100
-	JNE  partly1436
-
+full604:
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none1437
+	JE      none610
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -20226,9 +15936,9 @@ wider1408:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready1438
+	JMP     ready611
 
-none1437:
+none610:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20246,11 +15956,11 @@ none1437:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready1438:
+ready611:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded1440
+	JLE   folded613
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20258,7 +15968,7 @@ ready1438:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold1439:
+fold612:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -20295,9 +16005,9 @@ fold1439:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1439
+	JNZ          fold612
 
-folded1440:
+folded613:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -20318,7 +16028,7 @@ folded1440:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear1441
+	JNE    linear614
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -20336,7 +16046,7 @@ folded1440:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear1441:
+linear614:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20356,254 +16066,11 @@ linear1441:
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(CX)
-	JMP     done1005
 
-partly1436:
-	// acc[i,j] = init[i,j], 1×16 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none1442
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS   (CX), Z0
-	VMOVUPS   64(CX), Z1
-	VMOVUPS   128(CX), Z2
-	VMOVUPS   192(CX), Z3
-	VMOVUPS   256(CX), Z4
-	VMOVUPS   320(CX), Z5
-	VMOVUPS   384(CX), Z6
-	VMOVUPS   448(CX), Z7
-	VMOVUPS   512(CX), Z8
-	VMOVUPS   576(CX), Z9
-	VMOVUPS   640(CX), Z10
-	VMOVUPS   704(CX), Z11
-	VMOVUPS   768(CX), Z12
-	VMOVUPS   832(CX), Z13
-	VMOVUPS   896(CX), Z14
-	VMOVUPS.Z 960(CX), K1, Z15
-	JMP       ready1443
-
-none1442:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready1443:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded1445
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold1444:
-	VBROADCASTSS (CX), Z16
-	VMOVUPS      (DI), Z17
-	VFMADD231PS  Z16, Z17, Z0
-	VMOVUPS      64(DI), Z17
-	VFMADD231PS  Z16, Z17, Z1
-	VMOVUPS      128(DI), Z17
-	VFMADD231PS  Z16, Z17, Z2
-	VMOVUPS      192(DI), Z17
-	VFMADD231PS  Z16, Z17, Z3
-	VMOVUPS      256(DI), Z17
-	VFMADD231PS  Z16, Z17, Z4
-	VMOVUPS      320(DI), Z17
-	VFMADD231PS  Z16, Z17, Z5
-	VMOVUPS      384(DI), Z17
-	VFMADD231PS  Z16, Z17, Z6
-	VMOVUPS      448(DI), Z17
-	VFMADD231PS  Z16, Z17, Z7
-	VMOVUPS      512(DI), Z17
-	VFMADD231PS  Z16, Z17, Z8
-	VMOVUPS      576(DI), Z17
-	VFMADD231PS  Z16, Z17, Z9
-	VMOVUPS      640(DI), Z17
-	VFMADD231PS  Z16, Z17, Z10
-	VMOVUPS      704(DI), Z17
-	VFMADD231PS  Z16, Z17, Z11
-	VMOVUPS      768(DI), Z17
-	VFMADD231PS  Z16, Z17, Z12
-	VMOVUPS      832(DI), Z17
-	VFMADD231PS  Z16, Z17, Z13
-	VMOVUPS      896(DI), Z17
-	VFMADD231PS  Z16, Z17, Z14
-	VMOVUPS.Z    960(DI), K1, Z17
-	VFMADD231PS  Z16, Z17, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold1444
-
-folded1445:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z17, Z17, Z17
-	VADDPS Z17, Z0, Z0
-	VADDPS Z17, Z1, Z1
-	VADDPS Z17, Z2, Z2
-	VADDPS Z17, Z3, Z3
-	VADDPS Z17, Z4, Z4
-	VADDPS Z17, Z5, Z5
-	VADDPS Z17, Z6, Z6
-	VADDPS Z17, Z7, Z7
-	VADDPS Z17, Z8, Z8
-	VADDPS Z17, Z9, Z9
-	VADDPS Z17, Z10, Z10
-	VADDPS Z17, Z11, Z11
-	VADDPS Z17, Z12, Z12
-	VADDPS Z17, Z13, Z13
-	VADDPS Z17, Z14, Z14
-	VADDPS Z17, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear1446
-	VMAXPS Z0, Z17, Z0
-	VMAXPS Z1, Z17, Z1
-	VMAXPS Z2, Z17, Z2
-	VMAXPS Z3, Z17, Z3
-	VMAXPS Z4, Z17, Z4
-	VMAXPS Z5, Z17, Z5
-	VMAXPS Z6, Z17, Z6
-	VMAXPS Z7, Z17, Z7
-	VMAXPS Z8, Z17, Z8
-	VMAXPS Z9, Z17, Z9
-	VMAXPS Z10, Z17, Z10
-	VMAXPS Z11, Z17, Z11
-	VMAXPS Z12, Z17, Z12
-	VMAXPS Z13, Z17, Z13
-	VMAXPS Z14, Z17, Z14
-	VMAXPS Z15, Z17, Z15
-
-linear1446:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPS       Z0, (CX)
-	VMOVUPS       Z1, 64(CX)
-	VMOVUPS       Z2, 128(CX)
-	VMOVUPS       Z3, 192(CX)
-	VMOVUPS       Z4, 256(CX)
-	VMOVUPS       Z5, 320(CX)
-	VMOVUPS       Z6, 384(CX)
-	VMOVUPS       Z7, 448(CX)
-	VMOVUPS       Z8, 512(CX)
-	VMOVUPS       Z9, 576(CX)
-	VMOVUPS       Z10, 640(CX)
-	VMOVUPS       Z11, 704(CX)
-	VMOVUPS       Z12, 768(CX)
-	VMOVUPS       Z13, 832(CX)
-	VMOVUPS       Z14, 896(CX)
-	TESTQ         $0x00000008, BX
-	JZ            low1448
-	VMOVUPS       Y15, 960(CX)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000004, BX
-	JZ            low1449
-	VMOVUPS       X15, 992(CX)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000002, BX
-	JZ            low1450
-	VMOVSD        X15, 1008(CX)
-	VUNPCKHPD     X15, X15, X15
-	TESTQ         $0x00000001, BX
-	JZ            low1451
-	VMOVSS        X15, 1016(CX)
-
-low1451:
-	JMP stored1447
-
-low1450:
-	TESTQ  $0x00000001, BX
-	JZ     low1452
-	VMOVSS X15, 1008(CX)
-
-low1452:
-	JMP stored1447
-
-low1449:
-	TESTQ     $0x00000002, BX
-	JZ        low1453
-	VMOVSD    X15, 992(CX)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, BX
-	JZ        low1454
-	VMOVSS    X15, 1000(CX)
-
-low1454:
-	JMP stored1447
-
-low1453:
-	TESTQ  $0x00000001, BX
-	JZ     low1455
-	VMOVSS X15, 992(CX)
-
-low1455:
-	JMP stored1447
-
-low1448:
-	TESTQ        $0x00000004, BX
-	JZ           low1456
-	VMOVUPS      X15, 960(CX)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000002, BX
-	JZ           low1457
-	VMOVSD       X15, 976(CX)
-	VUNPCKHPD    X15, X15, X15
-	TESTQ        $0x00000001, BX
-	JZ           low1458
-	VMOVSS       X15, 984(CX)
-
-low1458:
-	JMP stored1447
-
-low1457:
-	TESTQ  $0x00000001, BX
-	JZ     low1459
-	VMOVSS X15, 976(CX)
-
-low1459:
-	JMP stored1447
-
-low1456:
-	TESTQ     $0x00000002, BX
-	JZ        low1460
-	VMOVSD    X15, 960(CX)
-	VUNPCKHPD X15, X15, X15
-	TESTQ     $0x00000001, BX
-	JZ        low1461
-	VMOVSS    X15, 968(CX)
-
-low1461:
-	JMP stored1447
-
-low1460:
-	TESTQ  $0x00000001, BX
-	JZ     low1462
-	VMOVSS X15, 960(CX)
-
-low1462:
-stored1447:
-done1005:
+done397:
 	JMP done3
 
-fewer1001:
+fewer393:
 done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -20879,30 +16346,30 @@ linear17:
 	SUBQ    $0x10, BX
 
 last6:
-	MOVQ  BX, DX
-	ANDQ  $0x07, DX
-	MOVL  $0x000000ff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
 	CMPQ  BX, $0x11
 	JGE   wider18
 	CMPQ  BX, $0x09
 	JGE   wider19
 	CMPQ  BX, $0x08
-	JNE   partly20
+	JE    full20
+	MOVQ  BX, DX
+	ANDQ  $0x07, DX
+	MOVL  $0x000000ff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none21
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Z0
-	VMOVUPD (CX)(DX*1), Z1
-	VMOVUPD (CX)(DX*2), Z2
-	VMOVUPD (CX)(SI*1), Z3
-	JMP     ready22
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none21
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	LEAQ      (DX)(DX*2), SI
+	VMOVUPD.Z (CX), K1, Z0
+	VMOVUPD.Z (CX)(DX*1), K1, Z1
+	VMOVUPD.Z (CX)(DX*2), K1, Z2
+	VMOVUPD.Z (CX)(SI*1), K1, Z3
+	JMP       ready22
 
 none21:
 	VPXORD Z0, Z0, Z0
@@ -20928,7 +16395,7 @@ fold23:
 	VBROADCASTSD (CX)(DX*1), Z5
 	VBROADCASTSD (CX)(DX*2), Z6
 	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVUPD      (DI), Z8
+	VMOVUPD.Z    (DI), K1, Z8
 	VFMADD231PD  Z4, Z8, Z0
 	VFMADD231PD  Z5, Z8, Z1
 	VFMADD231PD  Z6, Z8, Z2
@@ -20954,6 +16421,260 @@ folded24:
 	VMAXPD Z3, Z8, Z3
 
 linear25:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	LEAQ          (DX)(DX*2), SI
+	TESTQ         $0x00000004, BX
+	JZ            low27
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, BX
+	JZ            low28
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low29
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+
+low29:
+	JMP stored26
+
+low28:
+	TESTQ     $0x00000001, BX
+	JZ        low30
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+
+low30:
+	JMP stored26
+
+low27:
+	TESTQ        $0x00000002, BX
+	JZ           low31
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low32
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+
+low32:
+	JMP stored26
+
+low31:
+	TESTQ     $0x00000001, BX
+	JZ        low33
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+
+low33:
+stored26:
+	TESTQ         $0x00000004, BX
+	JZ            low35
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, BX
+	JZ            low36
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low37
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low37:
+	JMP stored34
+
+low36:
+	TESTQ     $0x00000001, BX
+	JZ        low38
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+
+low38:
+	JMP stored34
+
+low35:
+	TESTQ        $0x00000002, BX
+	JZ           low39
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low40
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low40:
+	JMP stored34
+
+low39:
+	TESTQ     $0x00000001, BX
+	JZ        low41
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+
+low41:
+stored34:
+	TESTQ         $0x00000004, BX
+	JZ            low43
+	VMOVUPS       Y2, (CX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, BX
+	JZ            low44
+	VMOVUPS       X2, 32(CX)(DX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low45
+	VMOVSD        X2, 48(CX)(DX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low45:
+	JMP stored42
+
+low44:
+	TESTQ     $0x00000001, BX
+	JZ        low46
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+
+low46:
+	JMP stored42
+
+low43:
+	TESTQ        $0x00000002, BX
+	JZ           low47
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low48
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low48:
+	JMP stored42
+
+low47:
+	TESTQ     $0x00000001, BX
+	JZ        low49
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+
+low49:
+stored42:
+	TESTQ         $0x00000004, BX
+	JZ            low51
+	VMOVUPS       Y3, (CX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, BX
+	JZ            low52
+	VMOVUPS       X3, 32(CX)(SI*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, BX
+	JZ            low53
+	VMOVSD        X3, 48(CX)(SI*1)
+	VUNPCKHPD     X3, X3, X3
+
+low53:
+	JMP stored50
+
+low52:
+	TESTQ     $0x00000001, BX
+	JZ        low54
+	VMOVSD    X3, 32(CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+
+low54:
+	JMP stored50
+
+low51:
+	TESTQ        $0x00000002, BX
+	JZ           low55
+	VMOVUPS      X3, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low56
+	VMOVSD       X3, 16(CX)(SI*1)
+	VUNPCKHPD    X3, X3, X3
+
+low56:
+	JMP stored50
+
+low55:
+	TESTQ     $0x00000001, BX
+	JZ        low57
+	VMOVSD    X3, (CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+
+low57:
+stored50:
+	JMP done7
+
+full20:
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none58
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Z0
+	VMOVUPD (CX)(DX*1), Z1
+	VMOVUPD (CX)(DX*2), Z2
+	VMOVUPD (CX)(SI*1), Z3
+	JMP     ready59
+
+none58:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready59:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded61
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold60:
+	VBROADCASTSD (CX), Z4
+	VBROADCASTSD (CX)(DX*1), Z5
+	VBROADCASTSD (CX)(DX*2), Z6
+	VBROADCASTSD (CX)(R10*1), Z7
+	VMOVUPD      (DI), Z8
+	VFMADD231PD  Z4, Z8, Z0
+	VFMADD231PD  Z5, Z8, Z1
+	VFMADD231PD  Z6, Z8, Z2
+	VFMADD231PD  Z7, Z8, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold60
+
+folded61:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear62
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+
+linear62:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20964,263 +16685,11 @@ linear25:
 	VMOVUPD Z3, (CX)(SI*1)
 	JMP     done7
 
-partly20:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none26
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPD.Z (CX), K1, Z0
-	VMOVUPD.Z (CX)(DX*1), K1, Z1
-	VMOVUPD.Z (CX)(DX*2), K1, Z2
-	VMOVUPD.Z (CX)(SI*1), K1, Z3
-	JMP       ready27
-
-none26:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready27:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded29
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold28:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VBROADCASTSD (CX)(DX*2), Z6
-	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVUPD.Z    (DI), K1, Z8
-	VFMADD231PD  Z4, Z8, Z0
-	VFMADD231PD  Z5, Z8, Z1
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold28
-
-folded29:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear30
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-
-linear30:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	TESTQ         $0x00000004, BX
-	JZ            low32
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, BX
-	JZ            low33
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low34
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-
-low34:
-	JMP stored31
-
-low33:
-	TESTQ     $0x00000001, BX
-	JZ        low35
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-
-low35:
-	JMP stored31
-
-low32:
-	TESTQ        $0x00000002, BX
-	JZ           low36
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low37
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low37:
-	JMP stored31
-
-low36:
-	TESTQ     $0x00000001, BX
-	JZ        low38
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low38:
-stored31:
-	TESTQ         $0x00000004, BX
-	JZ            low40
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low41
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low42
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low42:
-	JMP stored39
-
-low41:
-	TESTQ     $0x00000001, BX
-	JZ        low43
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low43:
-	JMP stored39
-
-low40:
-	TESTQ        $0x00000002, BX
-	JZ           low44
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low45
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low45:
-	JMP stored39
-
-low44:
-	TESTQ     $0x00000001, BX
-	JZ        low46
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low46:
-stored39:
-	TESTQ         $0x00000004, BX
-	JZ            low48
-	VMOVUPS       Y2, (CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, BX
-	JZ            low49
-	VMOVUPS       X2, 32(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low50
-	VMOVSD        X2, 48(CX)(DX*2)
-	VUNPCKHPD     X2, X2, X2
-
-low50:
-	JMP stored47
-
-low49:
-	TESTQ     $0x00000001, BX
-	JZ        low51
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low51:
-	JMP stored47
-
-low48:
-	TESTQ        $0x00000002, BX
-	JZ           low52
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low53
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-
-low53:
-	JMP stored47
-
-low52:
-	TESTQ     $0x00000001, BX
-	JZ        low54
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low54:
-stored47:
-	TESTQ         $0x00000004, BX
-	JZ            low56
-	VMOVUPS       Y3, (CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low57
-	VMOVUPS       X3, 32(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low58
-	VMOVSD        X3, 48(CX)(SI*1)
-	VUNPCKHPD     X3, X3, X3
-
-low58:
-	JMP stored55
-
-low57:
-	TESTQ     $0x00000001, BX
-	JZ        low59
-	VMOVSD    X3, 32(CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-
-low59:
-	JMP stored55
-
-low56:
-	TESTQ        $0x00000002, BX
-	JZ           low60
-	VMOVUPS      X3, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low61
-	VMOVSD       X3, 16(CX)(SI*1)
-	VUNPCKHPD    X3, X3, X3
-
-low61:
-	JMP stored55
-
-low60:
-	TESTQ     $0x00000001, BX
-	JZ        low62
-	VMOVSD    X3, (CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-
-low62:
-stored55:
-	JMP done7
-
 wider19:
-	CMPQ BX, $0x10
-	JNE  partly63
+	CMPQ   BX, $0x10
+	JE     full63
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -21229,14 +16698,17 @@ wider19:
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
 	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
+	VMOVUPD 64(DI), Z1
 	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(CX)(DX*1), Z3
+	VMOVUPD 64(DI)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
-	VMOVUPD 64(CX)(DX*2), Z5
+	VMOVUPD 64(DI)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
-	VMOVUPD 64(CX)(SI*1), Z7
+	VMOVUPD 64(DI)(R8*1), Z7
 	JMP     ready65
 
 none64:
@@ -21272,7 +16744,7 @@ fold66:
 	VFMADD231PD  Z9, Z12, Z2
 	VFMADD231PD  Z10, Z12, Z4
 	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      64(DI), Z12
+	VMOVUPD      64(DI)(BX*1), Z12
 	VFMADD231PD  Z8, Z12, Z1
 	VFMADD231PD  Z9, Z12, Z3
 	VFMADD231PD  Z10, Z12, Z5
@@ -21310,33 +16782,36 @@ linear68:
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
 	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z1, 64(DI)
 	VMOVUPD Z2, (CX)(DX*1)
-	VMOVUPD Z3, 64(CX)(DX*1)
+	VMOVUPD Z3, 64(DI)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
-	VMOVUPD Z5, 64(CX)(DX*2)
+	VMOVUPD Z5, 64(DI)(DX*2)
 	VMOVUPD Z6, (CX)(SI*1)
-	VMOVUPD Z7, 64(CX)(SI*1)
+	VMOVUPD Z7, 64(DI)(R8*1)
 	JMP     done7
 
-partly63:
+full63:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none69
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPD   (CX), Z0
-	VMOVUPD.Z 64(CX), K1, Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VMOVUPD.Z 64(CX)(DX*1), K1, Z3
-	VMOVUPD   (CX)(DX*2), Z4
-	VMOVUPD.Z 64(CX)(DX*2), K1, Z5
-	VMOVUPD   (CX)(SI*1), Z6
-	VMOVUPD.Z 64(CX)(SI*1), K1, Z7
-	JMP       ready70
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none69
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(CX)(DX*1), Z3
+	VMOVUPD (CX)(DX*2), Z4
+	VMOVUPD 64(CX)(DX*2), Z5
+	VMOVUPD (CX)(SI*1), Z6
+	VMOVUPD 64(CX)(SI*1), Z7
+	JMP     ready70
 
 none69:
 	VPXORD Z0, Z0, Z0
@@ -21371,7 +16846,7 @@ fold71:
 	VFMADD231PD  Z9, Z12, Z2
 	VFMADD231PD  Z10, Z12, Z4
 	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD.Z    64(DI), K1, Z12
+	VMOVUPD      64(DI), Z12
 	VFMADD231PD  Z8, Z12, Z1
 	VFMADD231PD  Z9, Z12, Z3
 	VFMADD231PD  Z10, Z12, Z5
@@ -21405,210 +16880,162 @@ folded72:
 	VMAXPD Z7, Z12, Z7
 
 linear73:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	VMOVUPD       Z0, (CX)
-	TESTQ         $0x00000004, BX
-	JZ            low75
-	VMOVUPS       Y1, 64(CX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low76
-	VMOVUPS       X1, 96(CX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low77
-	VMOVSD        X1, 112(CX)
-	VUNPCKHPD     X1, X1, X1
-
-low77:
-	JMP stored74
-
-low76:
-	TESTQ     $0x00000001, BX
-	JZ        low78
-	VMOVSD    X1, 96(CX)
-	VUNPCKHPD X1, X1, X1
-
-low78:
-	JMP stored74
-
-low75:
-	TESTQ        $0x00000002, BX
-	JZ           low79
-	VMOVUPS      X1, 64(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low80
-	VMOVSD       X1, 80(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low80:
-	JMP stored74
-
-low79:
-	TESTQ     $0x00000001, BX
-	JZ        low81
-	VMOVSD    X1, 64(CX)
-	VUNPCKHPD X1, X1, X1
-
-low81:
-stored74:
-	VMOVUPD       Z2, (CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low83
-	VMOVUPS       Y3, 64(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low84
-	VMOVUPS       X3, 96(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low85
-	VMOVSD        X3, 112(CX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low85:
-	JMP stored82
-
-low84:
-	TESTQ     $0x00000001, BX
-	JZ        low86
-	VMOVSD    X3, 96(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-
-low86:
-	JMP stored82
-
-low83:
-	TESTQ        $0x00000002, BX
-	JZ           low87
-	VMOVUPS      X3, 64(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low88
-	VMOVSD       X3, 80(CX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low88:
-	JMP stored82
-
-low87:
-	TESTQ     $0x00000001, BX
-	JZ        low89
-	VMOVSD    X3, 64(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-
-low89:
-stored82:
-	VMOVUPD       Z4, (CX)(DX*2)
-	TESTQ         $0x00000004, BX
-	JZ            low91
-	VMOVUPS       Y5, 64(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, BX
-	JZ            low92
-	VMOVUPS       X5, 96(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low93
-	VMOVSD        X5, 112(CX)(DX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low93:
-	JMP stored90
-
-low92:
-	TESTQ     $0x00000001, BX
-	JZ        low94
-	VMOVSD    X5, 96(CX)(DX*2)
-	VUNPCKHPD X5, X5, X5
-
-low94:
-	JMP stored90
-
-low91:
-	TESTQ        $0x00000002, BX
-	JZ           low95
-	VMOVUPS      X5, 64(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low96
-	VMOVSD       X5, 80(CX)(DX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low96:
-	JMP stored90
-
-low95:
-	TESTQ     $0x00000001, BX
-	JZ        low97
-	VMOVSD    X5, 64(CX)(DX*2)
-	VUNPCKHPD X5, X5, X5
-
-low97:
-stored90:
-	VMOVUPD       Z6, (CX)(SI*1)
-	TESTQ         $0x00000004, BX
-	JZ            low99
-	VMOVUPS       Y7, 64(CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, BX
-	JZ            low100
-	VMOVUPS       X7, 96(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low101
-	VMOVSD        X7, 112(CX)(SI*1)
-	VUNPCKHPD     X7, X7, X7
-
-low101:
-	JMP stored98
-
-low100:
-	TESTQ     $0x00000001, BX
-	JZ        low102
-	VMOVSD    X7, 96(CX)(SI*1)
-	VUNPCKHPD X7, X7, X7
-
-low102:
-	JMP stored98
-
-low99:
-	TESTQ        $0x00000002, BX
-	JZ           low103
-	VMOVUPS      X7, 64(CX)(SI*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low104
-	VMOVSD       X7, 80(CX)(SI*1)
-	VUNPCKHPD    X7, X7, X7
-
-low104:
-	JMP stored98
-
-low103:
-	TESTQ     $0x00000001, BX
-	JZ        low105
-	VMOVSD    X7, 64(CX)(SI*1)
-	VUNPCKHPD X7, X7, X7
-
-low105:
-stored98:
-	JMP done7
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, (CX)(DX*1)
+	VMOVUPD Z3, 64(CX)(DX*1)
+	VMOVUPD Z4, (CX)(DX*2)
+	VMOVUPD Z5, 64(CX)(DX*2)
+	VMOVUPD Z6, (CX)(SI*1)
+	VMOVUPD Z7, 64(CX)(SI*1)
+	JMP     done7
 
 wider18:
-	CMPQ BX, $0x19
-	JGE  wider106
-	CMPQ BX, $0x18
-	JNE  partly107
+	CMPQ   BX, $0x19
+	JGE    wider74
+	CMPQ   BX, $0x18
+	JE     full75
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none108
+	JE      none76
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(DI), Z2
+	VMOVUPD (CX)(DX*1), Z3
+	VMOVUPD 64(CX)(DX*1), Z4
+	VMOVUPD 128(DI)(DX*1), Z5
+	VMOVUPD (CX)(DX*2), Z6
+	VMOVUPD 64(CX)(DX*2), Z7
+	VMOVUPD 128(DI)(DX*2), Z8
+	VMOVUPD (CX)(SI*1), Z9
+	VMOVUPD 64(CX)(SI*1), Z10
+	VMOVUPD 128(DI)(R8*1), Z11
+	JMP     ready77
+
+none76:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+ready77:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded79
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold78:
+	VBROADCASTSD (CX), Z12
+	VBROADCASTSD (CX)(DX*1), Z13
+	VBROADCASTSD (CX)(DX*2), Z14
+	VBROADCASTSD (CX)(R10*1), Z15
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z12, Z16, Z0
+	VFMADD231PD  Z13, Z16, Z3
+	VFMADD231PD  Z14, Z16, Z6
+	VFMADD231PD  Z15, Z16, Z9
+	VMOVUPD      64(DI), Z16
+	VFMADD231PD  Z12, Z16, Z1
+	VFMADD231PD  Z13, Z16, Z4
+	VFMADD231PD  Z14, Z16, Z7
+	VFMADD231PD  Z15, Z16, Z10
+	VMOVUPD      128(DI)(BX*1), Z16
+	VFMADD231PD  Z12, Z16, Z2
+	VFMADD231PD  Z13, Z16, Z5
+	VFMADD231PD  Z14, Z16, Z8
+	VFMADD231PD  Z15, Z16, Z11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+
+folded79:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z16, Z16, Z16
+	VADDPD Z16, Z0, Z0
+	VADDPD Z16, Z1, Z1
+	VADDPD Z16, Z2, Z2
+	VADDPD Z16, Z3, Z3
+	VADDPD Z16, Z4, Z4
+	VADDPD Z16, Z5, Z5
+	VADDPD Z16, Z6, Z6
+	VADDPD Z16, Z7, Z7
+	VADDPD Z16, Z8, Z8
+	VADDPD Z16, Z9, Z9
+	VADDPD Z16, Z10, Z10
+	VADDPD Z16, Z11, Z11
+	CMPQ   CX, $0x01
+	JNE    linear80
+	VMAXPD Z0, Z16, Z0
+	VMAXPD Z1, Z16, Z1
+	VMAXPD Z2, Z16, Z2
+	VMAXPD Z3, Z16, Z3
+	VMAXPD Z4, Z16, Z4
+	VMAXPD Z5, Z16, Z5
+	VMAXPD Z6, Z16, Z6
+	VMAXPD Z7, Z16, Z7
+	VMAXPD Z8, Z16, Z8
+	VMAXPD Z9, Z16, Z9
+	VMAXPD Z10, Z16, Z10
+	VMAXPD Z11, Z16, Z11
+
+linear80:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(DI)
+	VMOVUPD Z3, (CX)(DX*1)
+	VMOVUPD Z4, 64(CX)(DX*1)
+	VMOVUPD Z5, 128(DI)(DX*1)
+	VMOVUPD Z6, (CX)(DX*2)
+	VMOVUPD Z7, 64(CX)(DX*2)
+	VMOVUPD Z8, 128(DI)(DX*2)
+	VMOVUPD Z9, (CX)(SI*1)
+	VMOVUPD Z10, 64(CX)(SI*1)
+	VMOVUPD Z11, 128(DI)(R8*1)
+	JMP     done7
+
+full75:
+	// acc[i,j] = init[i,j], 4×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none81
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -21624,9 +17051,9 @@ wider18:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(CX)(SI*1), Z11
-	JMP     ready109
+	JMP     ready82
 
-none108:
+none81:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21640,11 +17067,11 @@ none108:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready109:
+ready82:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded111
+	JLE   folded84
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21653,7 +17080,7 @@ ready109:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold110:
+fold83:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -21676,9 +17103,9 @@ fold110:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold110
+	JNZ          fold83
 
-folded111:
+folded84:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -21695,7 +17122,7 @@ folded111:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear112
+	JNE    linear85
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -21709,7 +17136,7 @@ folded111:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear112:
+linear85:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21728,29 +17155,41 @@ linear112:
 	VMOVUPD Z11, 128(CX)(SI*1)
 	JMP     done7
 
-partly107:
-	// acc[i,j] = init[i,j], 4×3 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none113
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD.Z 128(CX), K1, Z2
-	VMOVUPD   (CX)(DX*1), Z3
-	VMOVUPD   64(CX)(DX*1), Z4
-	VMOVUPD.Z 128(CX)(DX*1), K1, Z5
-	VMOVUPD   (CX)(DX*2), Z6
-	VMOVUPD   64(CX)(DX*2), Z7
-	VMOVUPD.Z 128(CX)(DX*2), K1, Z8
-	VMOVUPD   (CX)(SI*1), Z9
-	VMOVUPD   64(CX)(SI*1), Z10
-	VMOVUPD.Z 128(CX)(SI*1), K1, Z11
-	JMP       ready114
+wider74:
+	CMPQ   BX, $0x20
+	JE     full86
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000100, BX
 
-none113:
+	// acc[i,j] = init[i,j], 4×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none87
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(DI), Z3
+	VMOVUPD (CX)(DX*1), Z4
+	VMOVUPD 64(CX)(DX*1), Z5
+	VMOVUPD 128(CX)(DX*1), Z6
+	VMOVUPD 192(DI)(DX*1), Z7
+	VMOVUPD (CX)(DX*2), Z8
+	VMOVUPD 64(CX)(DX*2), Z9
+	VMOVUPD 128(CX)(DX*2), Z10
+	VMOVUPD 192(DI)(DX*2), Z11
+	VMOVUPD (CX)(SI*1), Z12
+	VMOVUPD 64(CX)(SI*1), Z13
+	VMOVUPD 128(CX)(SI*1), Z14
+	VMOVUPD 192(DI)(R8*1), Z15
+	JMP     ready88
+
+none87:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21763,12 +17202,16 @@ none113:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
 
-ready114:
+ready88:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded116
+	JLE   folded90
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21777,269 +17220,106 @@ ready114:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold115:
-	VBROADCASTSD (CX), Z12
-	VBROADCASTSD (CX)(DX*1), Z13
-	VBROADCASTSD (CX)(DX*2), Z14
-	VBROADCASTSD (CX)(R10*1), Z15
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z12, Z16, Z0
-	VFMADD231PD  Z13, Z16, Z3
-	VFMADD231PD  Z14, Z16, Z6
-	VFMADD231PD  Z15, Z16, Z9
-	VMOVUPD      64(DI), Z16
-	VFMADD231PD  Z12, Z16, Z1
-	VFMADD231PD  Z13, Z16, Z4
-	VFMADD231PD  Z14, Z16, Z7
-	VFMADD231PD  Z15, Z16, Z10
-	VMOVUPD.Z    128(DI), K1, Z16
-	VFMADD231PD  Z12, Z16, Z2
-	VFMADD231PD  Z13, Z16, Z5
-	VFMADD231PD  Z14, Z16, Z8
-	VFMADD231PD  Z15, Z16, Z11
+fold89:
+	VBROADCASTSD (CX), Z16
+	VBROADCASTSD (CX)(DX*1), Z17
+	VBROADCASTSD (CX)(DX*2), Z18
+	VBROADCASTSD (CX)(R10*1), Z19
+	VMOVUPD      (DI), Z20
+	VFMADD231PD  Z16, Z20, Z0
+	VFMADD231PD  Z17, Z20, Z4
+	VFMADD231PD  Z18, Z20, Z8
+	VFMADD231PD  Z19, Z20, Z12
+	VMOVUPD      64(DI), Z20
+	VFMADD231PD  Z16, Z20, Z1
+	VFMADD231PD  Z17, Z20, Z5
+	VFMADD231PD  Z18, Z20, Z9
+	VFMADD231PD  Z19, Z20, Z13
+	VMOVUPD      128(DI), Z20
+	VFMADD231PD  Z16, Z20, Z2
+	VFMADD231PD  Z17, Z20, Z6
+	VFMADD231PD  Z18, Z20, Z10
+	VFMADD231PD  Z19, Z20, Z14
+	VMOVUPD      192(DI)(BX*1), Z20
+	VFMADD231PD  Z16, Z20, Z3
+	VFMADD231PD  Z17, Z20, Z7
+	VFMADD231PD  Z18, Z20, Z11
+	VFMADD231PD  Z19, Z20, Z15
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
+	JNZ          fold89
 
-folded116:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
+	VPXORD Z20, Z20, Z20
+	VADDPD Z20, Z0, Z0
+	VADDPD Z20, Z1, Z1
+	VADDPD Z20, Z2, Z2
+	VADDPD Z20, Z3, Z3
+	VADDPD Z20, Z4, Z4
+	VADDPD Z20, Z5, Z5
+	VADDPD Z20, Z6, Z6
+	VADDPD Z20, Z7, Z7
+	VADDPD Z20, Z8, Z8
+	VADDPD Z20, Z9, Z9
+	VADDPD Z20, Z10, Z10
+	VADDPD Z20, Z11, Z11
+	VADDPD Z20, Z12, Z12
+	VADDPD Z20, Z13, Z13
+	VADDPD Z20, Z14, Z14
+	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear117
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
+	JNE    linear91
+	VMAXPD Z0, Z20, Z0
+	VMAXPD Z1, Z20, Z1
+	VMAXPD Z2, Z20, Z2
+	VMAXPD Z3, Z20, Z3
+	VMAXPD Z4, Z20, Z4
+	VMAXPD Z5, Z20, Z5
+	VMAXPD Z6, Z20, Z6
+	VMAXPD Z7, Z20, Z7
+	VMAXPD Z8, Z20, Z8
+	VMAXPD Z9, Z20, Z9
+	VMAXPD Z10, Z20, Z10
+	VMAXPD Z11, Z20, Z11
+	VMAXPD Z12, Z20, Z12
+	VMAXPD Z13, Z20, Z13
+	VMAXPD Z14, Z20, Z14
+	VMAXPD Z15, Z20, Z15
 
-linear117:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low119
-	VMOVUPS       Y2, 128(CX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, BX
-	JZ            low120
-	VMOVUPS       X2, 160(CX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low121
-	VMOVSD        X2, 176(CX)
-	VUNPCKHPD     X2, X2, X2
+linear91:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(DI)
+	VMOVUPD Z4, (CX)(DX*1)
+	VMOVUPD Z5, 64(CX)(DX*1)
+	VMOVUPD Z6, 128(CX)(DX*1)
+	VMOVUPD Z7, 192(DI)(DX*1)
+	VMOVUPD Z8, (CX)(DX*2)
+	VMOVUPD Z9, 64(CX)(DX*2)
+	VMOVUPD Z10, 128(CX)(DX*2)
+	VMOVUPD Z11, 192(DI)(DX*2)
+	VMOVUPD Z12, (CX)(SI*1)
+	VMOVUPD Z13, 64(CX)(SI*1)
+	VMOVUPD Z14, 128(CX)(SI*1)
+	VMOVUPD Z15, 192(DI)(R8*1)
+	JMP     done7
 
-low121:
-	JMP stored118
-
-low120:
-	TESTQ     $0x00000001, BX
-	JZ        low122
-	VMOVSD    X2, 160(CX)
-	VUNPCKHPD X2, X2, X2
-
-low122:
-	JMP stored118
-
-low119:
-	TESTQ        $0x00000002, BX
-	JZ           low123
-	VMOVUPS      X2, 128(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low124
-	VMOVSD       X2, 144(CX)
-	VUNPCKHPD    X2, X2, X2
-
-low124:
-	JMP stored118
-
-low123:
-	TESTQ     $0x00000001, BX
-	JZ        low125
-	VMOVSD    X2, 128(CX)
-	VUNPCKHPD X2, X2, X2
-
-low125:
-stored118:
-	VMOVUPD       Z3, (CX)(DX*1)
-	VMOVUPD       Z4, 64(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low127
-	VMOVUPS       Y5, 128(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, BX
-	JZ            low128
-	VMOVUPS       X5, 160(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low129
-	VMOVSD        X5, 176(CX)(DX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low129:
-	JMP stored126
-
-low128:
-	TESTQ     $0x00000001, BX
-	JZ        low130
-	VMOVSD    X5, 160(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-
-low130:
-	JMP stored126
-
-low127:
-	TESTQ        $0x00000002, BX
-	JZ           low131
-	VMOVUPS      X5, 128(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low132
-	VMOVSD       X5, 144(CX)(DX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low132:
-	JMP stored126
-
-low131:
-	TESTQ     $0x00000001, BX
-	JZ        low133
-	VMOVSD    X5, 128(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-
-low133:
-stored126:
-	VMOVUPD       Z6, (CX)(DX*2)
-	VMOVUPD       Z7, 64(CX)(DX*2)
-	TESTQ         $0x00000004, BX
-	JZ            low135
-	VMOVUPS       Y8, 128(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, BX
-	JZ            low136
-	VMOVUPS       X8, 160(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, BX
-	JZ            low137
-	VMOVSD        X8, 176(CX)(DX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low137:
-	JMP stored134
-
-low136:
-	TESTQ     $0x00000001, BX
-	JZ        low138
-	VMOVSD    X8, 160(CX)(DX*2)
-	VUNPCKHPD X8, X8, X8
-
-low138:
-	JMP stored134
-
-low135:
-	TESTQ        $0x00000002, BX
-	JZ           low139
-	VMOVUPS      X8, 128(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low140
-	VMOVSD       X8, 144(CX)(DX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low140:
-	JMP stored134
-
-low139:
-	TESTQ     $0x00000001, BX
-	JZ        low141
-	VMOVSD    X8, 128(CX)(DX*2)
-	VUNPCKHPD X8, X8, X8
-
-low141:
-stored134:
-	VMOVUPD       Z9, (CX)(SI*1)
-	VMOVUPD       Z10, 64(CX)(SI*1)
-	TESTQ         $0x00000004, BX
-	JZ            low143
-	VMOVUPS       Y11, 128(CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, BX
-	JZ            low144
-	VMOVUPS       X11, 160(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low145
-	VMOVSD        X11, 176(CX)(SI*1)
-	VUNPCKHPD     X11, X11, X11
-
-low145:
-	JMP stored142
-
-low144:
-	TESTQ     $0x00000001, BX
-	JZ        low146
-	VMOVSD    X11, 160(CX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-
-low146:
-	JMP stored142
-
-low143:
-	TESTQ        $0x00000002, BX
-	JZ           low147
-	VMOVUPS      X11, 128(CX)(SI*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low148
-	VMOVSD       X11, 144(CX)(SI*1)
-	VUNPCKHPD    X11, X11, X11
-
-low148:
-	JMP stored142
-
-low147:
-	TESTQ     $0x00000001, BX
-	JZ        low149
-	VMOVSD    X11, 128(CX)(SI*1)
-	VUNPCKHPD X11, X11, X11
-
-low149:
-stored142:
-	JMP done7
-
-wider106:
-	CMPQ BX, $0x20
-	JNE  partly150
-
+full86:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none151
+	JE      none92
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -22059,9 +17339,9 @@ wider106:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready152
+	JMP     ready93
 
-none151:
+none92:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22079,11 +17359,11 @@ none151:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready152:
+ready93:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded154
+	JLE   folded95
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22092,7 +17372,7 @@ ready152:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold153:
+fold94:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -22120,9 +17400,9 @@ fold153:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold153
+	JNZ          fold94
 
-folded154:
+folded95:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -22143,7 +17423,7 @@ folded154:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear155
+	JNE    linear96
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -22161,7 +17441,7 @@ folded154:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear155:
+linear96:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22182,335 +17462,7 @@ linear155:
 	VMOVUPD Z13, 64(CX)(SI*1)
 	VMOVUPD Z14, 128(CX)(SI*1)
 	VMOVUPD Z15, 192(CX)(SI*1)
-	JMP     done7
 
-partly150:
-	// acc[i,j] = init[i,j], 4×4 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none156
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD.Z 192(CX), K1, Z3
-	VMOVUPD   (CX)(DX*1), Z4
-	VMOVUPD   64(CX)(DX*1), Z5
-	VMOVUPD   128(CX)(DX*1), Z6
-	VMOVUPD.Z 192(CX)(DX*1), K1, Z7
-	VMOVUPD   (CX)(DX*2), Z8
-	VMOVUPD   64(CX)(DX*2), Z9
-	VMOVUPD   128(CX)(DX*2), Z10
-	VMOVUPD.Z 192(CX)(DX*2), K1, Z11
-	VMOVUPD   (CX)(SI*1), Z12
-	VMOVUPD   64(CX)(SI*1), Z13
-	VMOVUPD   128(CX)(SI*1), Z14
-	VMOVUPD.Z 192(CX)(SI*1), K1, Z15
-	JMP       ready157
-
-none156:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready157:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded159
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold158:
-	VBROADCASTSD (CX), Z16
-	VBROADCASTSD (CX)(DX*1), Z17
-	VBROADCASTSD (CX)(DX*2), Z18
-	VBROADCASTSD (CX)(R10*1), Z19
-	VMOVUPD      (DI), Z20
-	VFMADD231PD  Z16, Z20, Z0
-	VFMADD231PD  Z17, Z20, Z4
-	VFMADD231PD  Z18, Z20, Z8
-	VFMADD231PD  Z19, Z20, Z12
-	VMOVUPD      64(DI), Z20
-	VFMADD231PD  Z16, Z20, Z1
-	VFMADD231PD  Z17, Z20, Z5
-	VFMADD231PD  Z18, Z20, Z9
-	VFMADD231PD  Z19, Z20, Z13
-	VMOVUPD      128(DI), Z20
-	VFMADD231PD  Z16, Z20, Z2
-	VFMADD231PD  Z17, Z20, Z6
-	VFMADD231PD  Z18, Z20, Z10
-	VFMADD231PD  Z19, Z20, Z14
-	VMOVUPD.Z    192(DI), K1, Z20
-	VFMADD231PD  Z16, Z20, Z3
-	VFMADD231PD  Z17, Z20, Z7
-	VFMADD231PD  Z18, Z20, Z11
-	VFMADD231PD  Z19, Z20, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold158
-
-folded159:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z20, Z20, Z20
-	VADDPD Z20, Z0, Z0
-	VADDPD Z20, Z1, Z1
-	VADDPD Z20, Z2, Z2
-	VADDPD Z20, Z3, Z3
-	VADDPD Z20, Z4, Z4
-	VADDPD Z20, Z5, Z5
-	VADDPD Z20, Z6, Z6
-	VADDPD Z20, Z7, Z7
-	VADDPD Z20, Z8, Z8
-	VADDPD Z20, Z9, Z9
-	VADDPD Z20, Z10, Z10
-	VADDPD Z20, Z11, Z11
-	VADDPD Z20, Z12, Z12
-	VADDPD Z20, Z13, Z13
-	VADDPD Z20, Z14, Z14
-	VADDPD Z20, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear160
-	VMAXPD Z0, Z20, Z0
-	VMAXPD Z1, Z20, Z1
-	VMAXPD Z2, Z20, Z2
-	VMAXPD Z3, Z20, Z3
-	VMAXPD Z4, Z20, Z4
-	VMAXPD Z5, Z20, Z5
-	VMAXPD Z6, Z20, Z6
-	VMAXPD Z7, Z20, Z7
-	VMAXPD Z8, Z20, Z8
-	VMAXPD Z9, Z20, Z9
-	VMAXPD Z10, Z20, Z10
-	VMAXPD Z11, Z20, Z11
-	VMAXPD Z12, Z20, Z12
-	VMAXPD Z13, Z20, Z13
-	VMAXPD Z14, Z20, Z14
-	VMAXPD Z15, Z20, Z15
-
-linear160:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low162
-	VMOVUPS       Y3, 192(CX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low163
-	VMOVUPS       X3, 224(CX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low164
-	VMOVSD        X3, 240(CX)
-	VUNPCKHPD     X3, X3, X3
-
-low164:
-	JMP stored161
-
-low163:
-	TESTQ     $0x00000001, BX
-	JZ        low165
-	VMOVSD    X3, 224(CX)
-	VUNPCKHPD X3, X3, X3
-
-low165:
-	JMP stored161
-
-low162:
-	TESTQ        $0x00000002, BX
-	JZ           low166
-	VMOVUPS      X3, 192(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low167
-	VMOVSD       X3, 208(CX)
-	VUNPCKHPD    X3, X3, X3
-
-low167:
-	JMP stored161
-
-low166:
-	TESTQ     $0x00000001, BX
-	JZ        low168
-	VMOVSD    X3, 192(CX)
-	VUNPCKHPD X3, X3, X3
-
-low168:
-stored161:
-	VMOVUPD       Z4, (CX)(DX*1)
-	VMOVUPD       Z5, 64(CX)(DX*1)
-	VMOVUPD       Z6, 128(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low170
-	VMOVUPS       Y7, 192(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, BX
-	JZ            low171
-	VMOVUPS       X7, 224(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low172
-	VMOVSD        X7, 240(CX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low172:
-	JMP stored169
-
-low171:
-	TESTQ     $0x00000001, BX
-	JZ        low173
-	VMOVSD    X7, 224(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low173:
-	JMP stored169
-
-low170:
-	TESTQ        $0x00000002, BX
-	JZ           low174
-	VMOVUPS      X7, 192(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low175
-	VMOVSD       X7, 208(CX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low175:
-	JMP stored169
-
-low174:
-	TESTQ     $0x00000001, BX
-	JZ        low176
-	VMOVSD    X7, 192(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low176:
-stored169:
-	VMOVUPD       Z8, (CX)(DX*2)
-	VMOVUPD       Z9, 64(CX)(DX*2)
-	VMOVUPD       Z10, 128(CX)(DX*2)
-	TESTQ         $0x00000004, BX
-	JZ            low178
-	VMOVUPS       Y11, 192(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, BX
-	JZ            low179
-	VMOVUPS       X11, 224(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low180
-	VMOVSD        X11, 240(CX)(DX*2)
-	VUNPCKHPD     X11, X11, X11
-
-low180:
-	JMP stored177
-
-low179:
-	TESTQ     $0x00000001, BX
-	JZ        low181
-	VMOVSD    X11, 224(CX)(DX*2)
-	VUNPCKHPD X11, X11, X11
-
-low181:
-	JMP stored177
-
-low178:
-	TESTQ        $0x00000002, BX
-	JZ           low182
-	VMOVUPS      X11, 192(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low183
-	VMOVSD       X11, 208(CX)(DX*2)
-	VUNPCKHPD    X11, X11, X11
-
-low183:
-	JMP stored177
-
-low182:
-	TESTQ     $0x00000001, BX
-	JZ        low184
-	VMOVSD    X11, 192(CX)(DX*2)
-	VUNPCKHPD X11, X11, X11
-
-low184:
-stored177:
-	VMOVUPD       Z12, (CX)(SI*1)
-	VMOVUPD       Z13, 64(CX)(SI*1)
-	VMOVUPD       Z14, 128(CX)(SI*1)
-	TESTQ         $0x00000004, BX
-	JZ            low186
-	VMOVUPS       Y15, 192(CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000002, BX
-	JZ            low187
-	VMOVUPS       X15, 224(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000001, BX
-	JZ            low188
-	VMOVSD        X15, 240(CX)(SI*1)
-	VUNPCKHPD     X15, X15, X15
-
-low188:
-	JMP stored185
-
-low187:
-	TESTQ     $0x00000001, BX
-	JZ        low189
-	VMOVSD    X15, 224(CX)(SI*1)
-	VUNPCKHPD X15, X15, X15
-
-low189:
-	JMP stored185
-
-low186:
-	TESTQ        $0x00000002, BX
-	JZ           low190
-	VMOVUPS      X15, 192(CX)(SI*1)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000001, BX
-	JZ           low191
-	VMOVSD       X15, 208(CX)(SI*1)
-	VUNPCKHPD    X15, X15, X15
-
-low191:
-	JMP stored185
-
-low190:
-	TESTQ     $0x00000001, BX
-	JZ        low192
-	VMOVSD    X15, 192(CX)(SI*1)
-	VUNPCKHPD X15, X15, X15
-
-low192:
-stored185:
 done7:
 	MOVQ   c+0(FP), AX
 	MOVQ   ldc+8(FP), BX
@@ -22535,19 +17487,19 @@ done7:
 
 rest2:
 	CMPQ AX, $0x03
-	JNE  fewer193
+	JNE  fewer97
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 5 vectors of columns, while at least half as many more are left
-more194:
+more98:
 	CMPQ BX, $0x38
-	JLT  fewer195
+	JLT  fewer99
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none198
+	JE      none102
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22565,9 +17517,9 @@ more194:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready199
+	JMP     ready103
 
-none198:
+none102:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22584,11 +17536,11 @@ none198:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready199:
+ready103:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded201
+	JLE   folded105
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22596,7 +17548,7 @@ ready199:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold200:
+fold104:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -22623,9 +17575,9 @@ fold200:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold200
+	JNZ          fold104
 
-folded201:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -22645,7 +17597,7 @@ folded201:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear202
+	JNE    linear106
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -22662,7 +17614,7 @@ folded201:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear202:
+linear106:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22683,16 +17635,16 @@ linear202:
 	VMOVUPD Z14, 256(CX)(DX*2)
 	ADDQ    $0x00000140, AX
 	SUBQ    $0x28, BX
-	JMP     more194
+	JMP     more98
 
-fewer195:
+fewer99:
 	CMPQ BX, $0x28
-	JLE  last196
+	JLE  last100
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none203
+	JE      none107
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22701,9 +17653,9 @@ fewer195:
 	VMOVUPD 64(CX)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready204
+	JMP     ready108
 
-none203:
+none107:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22711,11 +17663,11 @@ none203:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready204:
+ready108:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded206
+	JLE   folded110
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22723,7 +17675,7 @@ ready204:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold205:
+fold109:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -22738,9 +17690,9 @@ fold205:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold205
+	JNZ          fold109
 
-folded206:
+folded110:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -22751,7 +17703,7 @@ folded206:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear207
+	JNE    linear111
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -22759,7 +17711,7 @@ folded206:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear207:
+linear111:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22772,106 +17724,42 @@ linear207:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last196:
+last100:
+	CMPQ  BX, $0x19
+	JGE   wider112
+	CMPQ  BX, $0x11
+	JGE   wider113
+	CMPQ  BX, $0x09
+	JGE   wider114
+	CMPQ  BX, $0x08
+	JE    full115
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
 	BZHIL DX, CX, CX
 	KMOVW CX, K1
-	CMPQ  BX, $0x19
-	JGE   wider208
-	CMPQ  BX, $0x11
-	JGE   wider209
-	CMPQ  BX, $0x09
-	JGE   wider210
-	CMPQ  BX, $0x08
-	JNE   partly211
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none212
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD (CX)(DX*1), Z1
-	VMOVUPD (CX)(DX*2), Z2
-	JMP     ready213
-
-none212:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready213:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded215
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold214:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD      (DI), Z6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold214
-
-folded215:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear216
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-
-linear216:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, (CX)(DX*1)
-	VMOVUPD Z2, (CX)(DX*2)
-	JMP     done197
-
-partly211:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none217
+	JE        none116
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPD.Z (CX), K1, Z0
 	VMOVUPD.Z (CX)(DX*1), K1, Z1
 	VMOVUPD.Z (CX)(DX*2), K1, Z2
-	JMP       ready218
+	JMP       ready117
 
-none217:
+none116:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready218:
+ready117:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded220
+	JLE   folded119
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22879,7 +17767,7 @@ ready218:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold219:
+fold118:
 	VBROADCASTSD (CX), Z3
 	VBROADCASTSD (CX)(DX*1), Z4
 	VBROADCASTSD (CX)(DX*2), Z5
@@ -22890,9 +17778,9 @@ fold219:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold219
+	JNZ          fold118
 
-folded220:
+folded119:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -22900,163 +17788,316 @@ folded220:
 	VADDPD Z6, Z1, Z1
 	VADDPD Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear221
+	JNE    linear120
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 
-linear221:
+linear120:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000004, BX
-	JZ            low223
+	JZ            low122
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low224
+	JZ            low123
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low225
+	JZ            low124
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low225:
-	JMP stored222
+low124:
+	JMP stored121
 
-low224:
+low123:
 	TESTQ     $0x00000001, BX
-	JZ        low226
+	JZ        low125
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
-low226:
-	JMP stored222
+low125:
+	JMP stored121
 
-low223:
+low122:
 	TESTQ        $0x00000002, BX
-	JZ           low227
+	JZ           low126
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low228
+	JZ           low127
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low228:
-	JMP stored222
+low127:
+	JMP stored121
 
-low227:
+low126:
 	TESTQ     $0x00000001, BX
-	JZ        low229
+	JZ        low128
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low229:
-stored222:
+low128:
+stored121:
 	TESTQ         $0x00000004, BX
-	JZ            low231
+	JZ            low130
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, BX
-	JZ            low232
+	JZ            low131
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low233
+	JZ            low132
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low233:
-	JMP stored230
+low132:
+	JMP stored129
 
-low232:
+low131:
 	TESTQ     $0x00000001, BX
-	JZ        low234
+	JZ        low133
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low234:
-	JMP stored230
+low133:
+	JMP stored129
 
-low231:
+low130:
 	TESTQ        $0x00000002, BX
-	JZ           low235
+	JZ           low134
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low236
+	JZ           low135
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low236:
-	JMP stored230
+low135:
+	JMP stored129
 
-low235:
+low134:
 	TESTQ     $0x00000001, BX
-	JZ        low237
+	JZ        low136
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low237:
-stored230:
+low136:
+stored129:
 	TESTQ         $0x00000004, BX
-	JZ            low239
+	JZ            low138
 	VMOVUPS       Y2, (CX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, BX
-	JZ            low240
+	JZ            low139
 	VMOVUPS       X2, 32(CX)(DX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low241
+	JZ            low140
 	VMOVSD        X2, 48(CX)(DX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low241:
-	JMP stored238
+low140:
+	JMP stored137
 
-low240:
+low139:
 	TESTQ     $0x00000001, BX
-	JZ        low242
+	JZ        low141
 	VMOVSD    X2, 32(CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 
-low242:
-	JMP stored238
+low141:
+	JMP stored137
 
-low239:
+low138:
 	TESTQ        $0x00000002, BX
-	JZ           low243
+	JZ           low142
 	VMOVUPS      X2, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low244
+	JZ           low143
 	VMOVSD       X2, 16(CX)(DX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low244:
-	JMP stored238
+low143:
+	JMP stored137
 
-low243:
+low142:
 	TESTQ     $0x00000001, BX
-	JZ        low245
+	JZ        low144
 	VMOVSD    X2, (CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 
-low245:
-stored238:
-	JMP done197
+low144:
+stored137:
+	JMP done101
 
-wider210:
-	CMPQ BX, $0x10
-	JNE  partly246
+full115:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none145
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD (CX)(DX*1), Z1
+	VMOVUPD (CX)(DX*2), Z2
+	JMP     ready146
+
+none145:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready146:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded148
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold147:
+	VBROADCASTSD (CX), Z3
+	VBROADCASTSD (CX)(DX*1), Z4
+	VBROADCASTSD (CX)(DX*2), Z5
+	VMOVUPD      (DI), Z6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold147
+
+folded148:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear149
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+
+linear149:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, (CX)(DX*1)
+	VMOVUPD Z2, (CX)(DX*2)
+	JMP     done101
+
+wider114:
+	CMPQ   BX, $0x10
+	JE     full150
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none247
+	JE      none151
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(SI), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(SI)(DX*1), Z3
+	VMOVUPD (CX)(DX*2), Z4
+	VMOVUPD 64(SI)(DX*2), Z5
+	JMP     ready152
+
+none151:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready152:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded154
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold153:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VBROADCASTSD (CX)(DX*2), Z8
+	VMOVUPD      (DI), Z9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z2
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      64(DI)(BX*1), Z9
+	VFMADD231PD  Z6, Z9, Z1
+	VFMADD231PD  Z7, Z9, Z3
+	VFMADD231PD  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold153
+
+folded154:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear155
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+
+linear155:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z2, (CX)(DX*1)
+	VMOVUPD Z3, 64(SI)(DX*1)
+	VMOVUPD Z4, (CX)(DX*2)
+	VMOVUPD Z5, 64(SI)(DX*2)
+	JMP     done101
+
+full150:
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none156
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23065,9 +18106,9 @@ wider210:
 	VMOVUPD 64(CX)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready248
+	JMP     ready157
 
-none247:
+none156:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23075,11 +18116,11 @@ none247:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready248:
+ready157:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded250
+	JLE   folded159
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23087,7 +18128,7 @@ ready248:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold249:
+fold158:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -23102,9 +18143,9 @@ fold249:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold249
+	JNZ          fold158
 
-folded250:
+folded159:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -23115,7 +18156,7 @@ folded250:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear251
+	JNE    linear160
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -23123,7 +18164,7 @@ folded250:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear251:
+linear160:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23133,36 +18174,49 @@ linear251:
 	VMOVUPD Z3, 64(CX)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
 	VMOVUPD Z5, 64(CX)(DX*2)
-	JMP     done197
+	JMP     done101
 
-partly246:
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none252
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD.Z 64(CX), K1, Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VMOVUPD.Z 64(CX)(DX*1), K1, Z3
-	VMOVUPD   (CX)(DX*2), Z4
-	VMOVUPD.Z 64(CX)(DX*2), K1, Z5
-	JMP       ready253
+wider113:
+	CMPQ   BX, $0x18
+	JE     full161
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000c0, BX
 
-none252:
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none162
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(SI), Z2
+	VMOVUPD (CX)(DX*1), Z3
+	VMOVUPD 64(CX)(DX*1), Z4
+	VMOVUPD 128(SI)(DX*1), Z5
+	VMOVUPD (CX)(DX*2), Z6
+	VMOVUPD 64(CX)(DX*2), Z7
+	VMOVUPD 128(SI)(DX*2), Z8
+	JMP     ready163
+
+none162:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
 
-ready253:
+ready163:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded255
+	JLE   folded165
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23170,197 +18224,74 @@ ready253:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold254:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VBROADCASTSD (CX)(DX*2), Z8
-	VMOVUPD      (DI), Z9
-	VFMADD231PD  Z6, Z9, Z0
-	VFMADD231PD  Z7, Z9, Z2
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD.Z    64(DI), K1, Z9
-	VFMADD231PD  Z6, Z9, Z1
-	VFMADD231PD  Z7, Z9, Z3
-	VFMADD231PD  Z8, Z9, Z5
+fold164:
+	VBROADCASTSD (CX), Z9
+	VBROADCASTSD (CX)(DX*1), Z10
+	VBROADCASTSD (CX)(DX*2), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z9, Z12, Z0
+	VFMADD231PD  Z10, Z12, Z3
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      64(DI), Z12
+	VFMADD231PD  Z9, Z12, Z1
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z7
+	VMOVUPD      128(DI)(BX*1), Z12
+	VFMADD231PD  Z9, Z12, Z2
+	VFMADD231PD  Z10, Z12, Z5
+	VFMADD231PD  Z11, Z12, Z8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold254
+	JNZ          fold164
 
-folded255:
+folded165:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear256
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
+	JNE    linear166
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
 
-linear256:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	TESTQ         $0x00000004, BX
-	JZ            low258
-	VMOVUPS       Y1, 64(CX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low259
-	VMOVUPS       X1, 96(CX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low260
-	VMOVSD        X1, 112(CX)
-	VUNPCKHPD     X1, X1, X1
+linear166:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z3, (CX)(DX*1)
+	VMOVUPD Z4, 64(CX)(DX*1)
+	VMOVUPD Z5, 128(SI)(DX*1)
+	VMOVUPD Z6, (CX)(DX*2)
+	VMOVUPD Z7, 64(CX)(DX*2)
+	VMOVUPD Z8, 128(SI)(DX*2)
+	JMP     done101
 
-low260:
-	JMP stored257
-
-low259:
-	TESTQ     $0x00000001, BX
-	JZ        low261
-	VMOVSD    X1, 96(CX)
-	VUNPCKHPD X1, X1, X1
-
-low261:
-	JMP stored257
-
-low258:
-	TESTQ        $0x00000002, BX
-	JZ           low262
-	VMOVUPS      X1, 64(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low263
-	VMOVSD       X1, 80(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low263:
-	JMP stored257
-
-low262:
-	TESTQ     $0x00000001, BX
-	JZ        low264
-	VMOVSD    X1, 64(CX)
-	VUNPCKHPD X1, X1, X1
-
-low264:
-stored257:
-	VMOVUPD       Z2, (CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low266
-	VMOVUPS       Y3, 64(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low267
-	VMOVUPS       X3, 96(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low268
-	VMOVSD        X3, 112(CX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low268:
-	JMP stored265
-
-low267:
-	TESTQ     $0x00000001, BX
-	JZ        low269
-	VMOVSD    X3, 96(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-
-low269:
-	JMP stored265
-
-low266:
-	TESTQ        $0x00000002, BX
-	JZ           low270
-	VMOVUPS      X3, 64(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low271
-	VMOVSD       X3, 80(CX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low271:
-	JMP stored265
-
-low270:
-	TESTQ     $0x00000001, BX
-	JZ        low272
-	VMOVSD    X3, 64(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-
-low272:
-stored265:
-	VMOVUPD       Z4, (CX)(DX*2)
-	TESTQ         $0x00000004, BX
-	JZ            low274
-	VMOVUPS       Y5, 64(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, BX
-	JZ            low275
-	VMOVUPS       X5, 96(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low276
-	VMOVSD        X5, 112(CX)(DX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low276:
-	JMP stored273
-
-low275:
-	TESTQ     $0x00000001, BX
-	JZ        low277
-	VMOVSD    X5, 96(CX)(DX*2)
-	VUNPCKHPD X5, X5, X5
-
-low277:
-	JMP stored273
-
-low274:
-	TESTQ        $0x00000002, BX
-	JZ           low278
-	VMOVUPS      X5, 64(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low279
-	VMOVSD       X5, 80(CX)(DX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low279:
-	JMP stored273
-
-low278:
-	TESTQ     $0x00000001, BX
-	JZ        low280
-	VMOVSD    X5, 64(CX)(DX*2)
-	VUNPCKHPD X5, X5, X5
-
-low280:
-stored273:
-	JMP done197
-
-wider209:
-	CMPQ BX, $0x18
-	JNE  partly281
-
+full161:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none282
+	JE      none167
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23372,9 +18303,9 @@ wider209:
 	VMOVUPD (CX)(DX*2), Z6
 	VMOVUPD 64(CX)(DX*2), Z7
 	VMOVUPD 128(CX)(DX*2), Z8
-	JMP     ready283
+	JMP     ready168
 
-none282:
+none167:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23385,11 +18316,11 @@ none282:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready283:
+ready168:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded285
+	JLE   folded170
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23397,7 +18328,7 @@ ready283:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold284:
+fold169:
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD (CX)(DX*1), Z10
 	VBROADCASTSD (CX)(DX*2), Z11
@@ -23416,9 +18347,9 @@ fold284:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold284
+	JNZ          fold169
 
-folded285:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -23432,7 +18363,7 @@ folded285:
 	VADDPD Z12, Z7, Z7
 	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear286
+	JNE    linear171
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -23443,7 +18374,7 @@ folded285:
 	VMAXPD Z7, Z12, Z7
 	VMAXPD Z8, Z12, Z8
 
-linear286:
+linear171:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23456,27 +18387,39 @@ linear286:
 	VMOVUPD Z6, (CX)(DX*2)
 	VMOVUPD Z7, 64(CX)(DX*2)
 	VMOVUPD Z8, 128(CX)(DX*2)
-	JMP     done197
+	JMP     done101
 
-partly281:
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none287
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD.Z 128(CX), K1, Z2
-	VMOVUPD   (CX)(DX*1), Z3
-	VMOVUPD   64(CX)(DX*1), Z4
-	VMOVUPD.Z 128(CX)(DX*1), K1, Z5
-	VMOVUPD   (CX)(DX*2), Z6
-	VMOVUPD   64(CX)(DX*2), Z7
-	VMOVUPD.Z 128(CX)(DX*2), K1, Z8
-	JMP       ready288
+wider112:
+	CMPQ   BX, $0x21
+	JGE    wider172
+	CMPQ   BX, $0x20
+	JE     full173
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000100, BX
 
-none287:
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none174
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(SI), Z3
+	VMOVUPD (CX)(DX*1), Z4
+	VMOVUPD 64(CX)(DX*1), Z5
+	VMOVUPD 128(CX)(DX*1), Z6
+	VMOVUPD 192(SI)(DX*1), Z7
+	VMOVUPD (CX)(DX*2), Z8
+	VMOVUPD 64(CX)(DX*2), Z9
+	VMOVUPD 128(CX)(DX*2), Z10
+	VMOVUPD 192(SI)(DX*2), Z11
+	JMP     ready175
+
+none174:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23486,12 +18429,15 @@ none287:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
 
-ready288:
+ready175:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded290
+	JLE   folded177
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23499,212 +18445,87 @@ ready288:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold289:
-	VBROADCASTSD (CX), Z9
-	VBROADCASTSD (CX)(DX*1), Z10
-	VBROADCASTSD (CX)(DX*2), Z11
-	VMOVUPD      (DI), Z12
-	VFMADD231PD  Z9, Z12, Z0
-	VFMADD231PD  Z10, Z12, Z3
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      64(DI), Z12
-	VFMADD231PD  Z9, Z12, Z1
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z7
-	VMOVUPD.Z    128(DI), K1, Z12
-	VFMADD231PD  Z9, Z12, Z2
-	VFMADD231PD  Z10, Z12, Z5
-	VFMADD231PD  Z11, Z12, Z8
+fold176:
+	VBROADCASTSD (CX), Z12
+	VBROADCASTSD (CX)(DX*1), Z13
+	VBROADCASTSD (CX)(DX*2), Z14
+	VMOVUPD      (DI), Z15
+	VFMADD231PD  Z12, Z15, Z0
+	VFMADD231PD  Z13, Z15, Z4
+	VFMADD231PD  Z14, Z15, Z8
+	VMOVUPD      64(DI), Z15
+	VFMADD231PD  Z12, Z15, Z1
+	VFMADD231PD  Z13, Z15, Z5
+	VFMADD231PD  Z14, Z15, Z9
+	VMOVUPD      128(DI), Z15
+	VFMADD231PD  Z12, Z15, Z2
+	VFMADD231PD  Z13, Z15, Z6
+	VFMADD231PD  Z14, Z15, Z10
+	VMOVUPD      192(DI)(BX*1), Z15
+	VFMADD231PD  Z12, Z15, Z3
+	VFMADD231PD  Z13, Z15, Z7
+	VFMADD231PD  Z14, Z15, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold289
+	JNZ          fold176
 
-folded290:
+folded177:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
+	VPXORD Z15, Z15, Z15
+	VADDPD Z15, Z0, Z0
+	VADDPD Z15, Z1, Z1
+	VADDPD Z15, Z2, Z2
+	VADDPD Z15, Z3, Z3
+	VADDPD Z15, Z4, Z4
+	VADDPD Z15, Z5, Z5
+	VADDPD Z15, Z6, Z6
+	VADDPD Z15, Z7, Z7
+	VADDPD Z15, Z8, Z8
+	VADDPD Z15, Z9, Z9
+	VADDPD Z15, Z10, Z10
+	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear291
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
+	JNE    linear178
+	VMAXPD Z0, Z15, Z0
+	VMAXPD Z1, Z15, Z1
+	VMAXPD Z2, Z15, Z2
+	VMAXPD Z3, Z15, Z3
+	VMAXPD Z4, Z15, Z4
+	VMAXPD Z5, Z15, Z5
+	VMAXPD Z6, Z15, Z6
+	VMAXPD Z7, Z15, Z7
+	VMAXPD Z8, Z15, Z8
+	VMAXPD Z9, Z15, Z9
+	VMAXPD Z10, Z15, Z10
+	VMAXPD Z11, Z15, Z11
 
-linear291:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low293
-	VMOVUPS       Y2, 128(CX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, BX
-	JZ            low294
-	VMOVUPS       X2, 160(CX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low295
-	VMOVSD        X2, 176(CX)
-	VUNPCKHPD     X2, X2, X2
+linear178:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(SI)
+	VMOVUPD Z4, (CX)(DX*1)
+	VMOVUPD Z5, 64(CX)(DX*1)
+	VMOVUPD Z6, 128(CX)(DX*1)
+	VMOVUPD Z7, 192(SI)(DX*1)
+	VMOVUPD Z8, (CX)(DX*2)
+	VMOVUPD Z9, 64(CX)(DX*2)
+	VMOVUPD Z10, 128(CX)(DX*2)
+	VMOVUPD Z11, 192(SI)(DX*2)
+	JMP     done101
 
-low295:
-	JMP stored292
-
-low294:
-	TESTQ     $0x00000001, BX
-	JZ        low296
-	VMOVSD    X2, 160(CX)
-	VUNPCKHPD X2, X2, X2
-
-low296:
-	JMP stored292
-
-low293:
-	TESTQ        $0x00000002, BX
-	JZ           low297
-	VMOVUPS      X2, 128(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low298
-	VMOVSD       X2, 144(CX)
-	VUNPCKHPD    X2, X2, X2
-
-low298:
-	JMP stored292
-
-low297:
-	TESTQ     $0x00000001, BX
-	JZ        low299
-	VMOVSD    X2, 128(CX)
-	VUNPCKHPD X2, X2, X2
-
-low299:
-stored292:
-	VMOVUPD       Z3, (CX)(DX*1)
-	VMOVUPD       Z4, 64(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low301
-	VMOVUPS       Y5, 128(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, BX
-	JZ            low302
-	VMOVUPS       X5, 160(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low303
-	VMOVSD        X5, 176(CX)(DX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low303:
-	JMP stored300
-
-low302:
-	TESTQ     $0x00000001, BX
-	JZ        low304
-	VMOVSD    X5, 160(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-
-low304:
-	JMP stored300
-
-low301:
-	TESTQ        $0x00000002, BX
-	JZ           low305
-	VMOVUPS      X5, 128(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low306
-	VMOVSD       X5, 144(CX)(DX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low306:
-	JMP stored300
-
-low305:
-	TESTQ     $0x00000001, BX
-	JZ        low307
-	VMOVSD    X5, 128(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-
-low307:
-stored300:
-	VMOVUPD       Z6, (CX)(DX*2)
-	VMOVUPD       Z7, 64(CX)(DX*2)
-	TESTQ         $0x00000004, BX
-	JZ            low309
-	VMOVUPS       Y8, 128(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, BX
-	JZ            low310
-	VMOVUPS       X8, 160(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, BX
-	JZ            low311
-	VMOVSD        X8, 176(CX)(DX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low311:
-	JMP stored308
-
-low310:
-	TESTQ     $0x00000001, BX
-	JZ        low312
-	VMOVSD    X8, 160(CX)(DX*2)
-	VUNPCKHPD X8, X8, X8
-
-low312:
-	JMP stored308
-
-low309:
-	TESTQ        $0x00000002, BX
-	JZ           low313
-	VMOVUPS      X8, 128(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low314
-	VMOVSD       X8, 144(CX)(DX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low314:
-	JMP stored308
-
-low313:
-	TESTQ     $0x00000001, BX
-	JZ        low315
-	VMOVSD    X8, 128(CX)(DX*2)
-	VUNPCKHPD X8, X8, X8
-
-low315:
-stored308:
-	JMP done197
-
-wider208:
-	CMPQ BX, $0x21
-	JGE  wider316
-	CMPQ BX, $0x20
-	JNE  partly317
-
+full173:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none318
+	JE      none179
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23719,9 +18540,9 @@ wider208:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(CX)(DX*2), Z11
-	JMP     ready319
+	JMP     ready180
 
-none318:
+none179:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23735,11 +18556,11 @@ none318:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready319:
+ready180:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded321
+	JLE   folded182
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23747,7 +18568,7 @@ ready319:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold320:
+fold181:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -23770,9 +18591,9 @@ fold320:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold320
+	JNZ          fold181
 
-folded321:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -23789,7 +18610,7 @@ folded321:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear322
+	JNE    linear183
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -23803,7 +18624,7 @@ folded321:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear322:
+linear183:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23819,30 +18640,40 @@ linear322:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(CX)(DX*2)
-	JMP     done197
+	JMP     done101
 
-partly317:
-	// acc[i,j] = init[i,j], 3×4 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none323
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD.Z 192(CX), K1, Z3
-	VMOVUPD   (CX)(DX*1), Z4
-	VMOVUPD   64(CX)(DX*1), Z5
-	VMOVUPD   128(CX)(DX*1), Z6
-	VMOVUPD.Z 192(CX)(DX*1), K1, Z7
-	VMOVUPD   (CX)(DX*2), Z8
-	VMOVUPD   64(CX)(DX*2), Z9
-	VMOVUPD   128(CX)(DX*2), Z10
-	VMOVUPD.Z 192(CX)(DX*2), K1, Z11
-	JMP       ready324
+wider172:
+	CMPQ   BX, $0x28
+	JE     full184
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000140, BX
 
-none323:
+	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none185
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(SI), Z4
+	VMOVUPD (CX)(DX*1), Z5
+	VMOVUPD 64(CX)(DX*1), Z6
+	VMOVUPD 128(CX)(DX*1), Z7
+	VMOVUPD 192(CX)(DX*1), Z8
+	VMOVUPD 256(SI)(DX*1), Z9
+	VMOVUPD (CX)(DX*2), Z10
+	VMOVUPD 64(CX)(DX*2), Z11
+	VMOVUPD 128(CX)(DX*2), Z12
+	VMOVUPD 192(CX)(DX*2), Z13
+	VMOVUPD 256(SI)(DX*2), Z14
+	JMP     ready186
+
+none185:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23855,12 +18686,15 @@ none323:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
 
-ready324:
+ready186:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded326
+	JLE   folded188
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23868,223 +18702,100 @@ ready324:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold325:
-	VBROADCASTSD (CX), Z12
-	VBROADCASTSD (CX)(DX*1), Z13
-	VBROADCASTSD (CX)(DX*2), Z14
-	VMOVUPD      (DI), Z15
-	VFMADD231PD  Z12, Z15, Z0
-	VFMADD231PD  Z13, Z15, Z4
-	VFMADD231PD  Z14, Z15, Z8
-	VMOVUPD      64(DI), Z15
-	VFMADD231PD  Z12, Z15, Z1
-	VFMADD231PD  Z13, Z15, Z5
-	VFMADD231PD  Z14, Z15, Z9
-	VMOVUPD      128(DI), Z15
-	VFMADD231PD  Z12, Z15, Z2
-	VFMADD231PD  Z13, Z15, Z6
-	VFMADD231PD  Z14, Z15, Z10
-	VMOVUPD.Z    192(DI), K1, Z15
-	VFMADD231PD  Z12, Z15, Z3
-	VFMADD231PD  Z13, Z15, Z7
-	VFMADD231PD  Z14, Z15, Z11
+fold187:
+	VBROADCASTSD (CX), Z15
+	VBROADCASTSD (CX)(DX*1), Z16
+	VBROADCASTSD (CX)(DX*2), Z17
+	VMOVUPD      (DI), Z18
+	VFMADD231PD  Z15, Z18, Z0
+	VFMADD231PD  Z16, Z18, Z5
+	VFMADD231PD  Z17, Z18, Z10
+	VMOVUPD      64(DI), Z18
+	VFMADD231PD  Z15, Z18, Z1
+	VFMADD231PD  Z16, Z18, Z6
+	VFMADD231PD  Z17, Z18, Z11
+	VMOVUPD      128(DI), Z18
+	VFMADD231PD  Z15, Z18, Z2
+	VFMADD231PD  Z16, Z18, Z7
+	VFMADD231PD  Z17, Z18, Z12
+	VMOVUPD      192(DI), Z18
+	VFMADD231PD  Z15, Z18, Z3
+	VFMADD231PD  Z16, Z18, Z8
+	VFMADD231PD  Z17, Z18, Z13
+	VMOVUPD      256(DI)(BX*1), Z18
+	VFMADD231PD  Z15, Z18, Z4
+	VFMADD231PD  Z16, Z18, Z9
+	VFMADD231PD  Z17, Z18, Z14
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold325
+	JNZ          fold187
 
-folded326:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z15, Z15, Z15
-	VADDPD Z15, Z0, Z0
-	VADDPD Z15, Z1, Z1
-	VADDPD Z15, Z2, Z2
-	VADDPD Z15, Z3, Z3
-	VADDPD Z15, Z4, Z4
-	VADDPD Z15, Z5, Z5
-	VADDPD Z15, Z6, Z6
-	VADDPD Z15, Z7, Z7
-	VADDPD Z15, Z8, Z8
-	VADDPD Z15, Z9, Z9
-	VADDPD Z15, Z10, Z10
-	VADDPD Z15, Z11, Z11
+	VPXORD Z18, Z18, Z18
+	VADDPD Z18, Z0, Z0
+	VADDPD Z18, Z1, Z1
+	VADDPD Z18, Z2, Z2
+	VADDPD Z18, Z3, Z3
+	VADDPD Z18, Z4, Z4
+	VADDPD Z18, Z5, Z5
+	VADDPD Z18, Z6, Z6
+	VADDPD Z18, Z7, Z7
+	VADDPD Z18, Z8, Z8
+	VADDPD Z18, Z9, Z9
+	VADDPD Z18, Z10, Z10
+	VADDPD Z18, Z11, Z11
+	VADDPD Z18, Z12, Z12
+	VADDPD Z18, Z13, Z13
+	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear327
-	VMAXPD Z0, Z15, Z0
-	VMAXPD Z1, Z15, Z1
-	VMAXPD Z2, Z15, Z2
-	VMAXPD Z3, Z15, Z3
-	VMAXPD Z4, Z15, Z4
-	VMAXPD Z5, Z15, Z5
-	VMAXPD Z6, Z15, Z6
-	VMAXPD Z7, Z15, Z7
-	VMAXPD Z8, Z15, Z8
-	VMAXPD Z9, Z15, Z9
-	VMAXPD Z10, Z15, Z10
-	VMAXPD Z11, Z15, Z11
+	JNE    linear189
+	VMAXPD Z0, Z18, Z0
+	VMAXPD Z1, Z18, Z1
+	VMAXPD Z2, Z18, Z2
+	VMAXPD Z3, Z18, Z3
+	VMAXPD Z4, Z18, Z4
+	VMAXPD Z5, Z18, Z5
+	VMAXPD Z6, Z18, Z6
+	VMAXPD Z7, Z18, Z7
+	VMAXPD Z8, Z18, Z8
+	VMAXPD Z9, Z18, Z9
+	VMAXPD Z10, Z18, Z10
+	VMAXPD Z11, Z18, Z11
+	VMAXPD Z12, Z18, Z12
+	VMAXPD Z13, Z18, Z13
+	VMAXPD Z14, Z18, Z14
 
-linear327:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low329
-	VMOVUPS       Y3, 192(CX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low330
-	VMOVUPS       X3, 224(CX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low331
-	VMOVSD        X3, 240(CX)
-	VUNPCKHPD     X3, X3, X3
+linear189:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(SI)
+	VMOVUPD Z5, (CX)(DX*1)
+	VMOVUPD Z6, 64(CX)(DX*1)
+	VMOVUPD Z7, 128(CX)(DX*1)
+	VMOVUPD Z8, 192(CX)(DX*1)
+	VMOVUPD Z9, 256(SI)(DX*1)
+	VMOVUPD Z10, (CX)(DX*2)
+	VMOVUPD Z11, 64(CX)(DX*2)
+	VMOVUPD Z12, 128(CX)(DX*2)
+	VMOVUPD Z13, 192(CX)(DX*2)
+	VMOVUPD Z14, 256(SI)(DX*2)
+	JMP     done101
 
-low331:
-	JMP stored328
-
-low330:
-	TESTQ     $0x00000001, BX
-	JZ        low332
-	VMOVSD    X3, 224(CX)
-	VUNPCKHPD X3, X3, X3
-
-low332:
-	JMP stored328
-
-low329:
-	TESTQ        $0x00000002, BX
-	JZ           low333
-	VMOVUPS      X3, 192(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low334
-	VMOVSD       X3, 208(CX)
-	VUNPCKHPD    X3, X3, X3
-
-low334:
-	JMP stored328
-
-low333:
-	TESTQ     $0x00000001, BX
-	JZ        low335
-	VMOVSD    X3, 192(CX)
-	VUNPCKHPD X3, X3, X3
-
-low335:
-stored328:
-	VMOVUPD       Z4, (CX)(DX*1)
-	VMOVUPD       Z5, 64(CX)(DX*1)
-	VMOVUPD       Z6, 128(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low337
-	VMOVUPS       Y7, 192(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, BX
-	JZ            low338
-	VMOVUPS       X7, 224(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low339
-	VMOVSD        X7, 240(CX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low339:
-	JMP stored336
-
-low338:
-	TESTQ     $0x00000001, BX
-	JZ        low340
-	VMOVSD    X7, 224(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low340:
-	JMP stored336
-
-low337:
-	TESTQ        $0x00000002, BX
-	JZ           low341
-	VMOVUPS      X7, 192(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low342
-	VMOVSD       X7, 208(CX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low342:
-	JMP stored336
-
-low341:
-	TESTQ     $0x00000001, BX
-	JZ        low343
-	VMOVSD    X7, 192(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low343:
-stored336:
-	VMOVUPD       Z8, (CX)(DX*2)
-	VMOVUPD       Z9, 64(CX)(DX*2)
-	VMOVUPD       Z10, 128(CX)(DX*2)
-	TESTQ         $0x00000004, BX
-	JZ            low345
-	VMOVUPS       Y11, 192(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, BX
-	JZ            low346
-	VMOVUPS       X11, 224(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low347
-	VMOVSD        X11, 240(CX)(DX*2)
-	VUNPCKHPD     X11, X11, X11
-
-low347:
-	JMP stored344
-
-low346:
-	TESTQ     $0x00000001, BX
-	JZ        low348
-	VMOVSD    X11, 224(CX)(DX*2)
-	VUNPCKHPD X11, X11, X11
-
-low348:
-	JMP stored344
-
-low345:
-	TESTQ        $0x00000002, BX
-	JZ           low349
-	VMOVUPS      X11, 192(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low350
-	VMOVSD       X11, 208(CX)(DX*2)
-	VUNPCKHPD    X11, X11, X11
-
-low350:
-	JMP stored344
-
-low349:
-	TESTQ     $0x00000001, BX
-	JZ        low351
-	VMOVSD    X11, 192(CX)(DX*2)
-	VUNPCKHPD X11, X11, X11
-
-low351:
-stored344:
-	JMP done197
-
-wider316:
-	CMPQ BX, $0x28
-	JNE  partly352
-
+full184:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none353
+	JE      none190
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24102,9 +18813,9 @@ wider316:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready354
+	JMP     ready191
 
-none353:
+none190:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24121,11 +18832,11 @@ none353:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready354:
+ready191:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded356
+	JLE   folded193
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24133,7 +18844,7 @@ ready354:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold355:
+fold192:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -24160,9 +18871,9 @@ fold355:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold355
+	JNZ          fold192
 
-folded356:
+folded193:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -24182,7 +18893,7 @@ folded356:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear357
+	JNE    linear194
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -24199,7 +18910,7 @@ folded356:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear357:
+linear194:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24218,299 +18929,25 @@ linear357:
 	VMOVUPD Z12, 128(CX)(DX*2)
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(CX)(DX*2)
-	JMP     done197
 
-partly352:
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none358
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD.Z 256(CX), K1, Z4
-	VMOVUPD   (CX)(DX*1), Z5
-	VMOVUPD   64(CX)(DX*1), Z6
-	VMOVUPD   128(CX)(DX*1), Z7
-	VMOVUPD   192(CX)(DX*1), Z8
-	VMOVUPD.Z 256(CX)(DX*1), K1, Z9
-	VMOVUPD   (CX)(DX*2), Z10
-	VMOVUPD   64(CX)(DX*2), Z11
-	VMOVUPD   128(CX)(DX*2), Z12
-	VMOVUPD   192(CX)(DX*2), Z13
-	VMOVUPD.Z 256(CX)(DX*2), K1, Z14
-	JMP       ready359
-
-none358:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-
-ready359:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded361
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold360:
-	VBROADCASTSD (CX), Z15
-	VBROADCASTSD (CX)(DX*1), Z16
-	VBROADCASTSD (CX)(DX*2), Z17
-	VMOVUPD      (DI), Z18
-	VFMADD231PD  Z15, Z18, Z0
-	VFMADD231PD  Z16, Z18, Z5
-	VFMADD231PD  Z17, Z18, Z10
-	VMOVUPD      64(DI), Z18
-	VFMADD231PD  Z15, Z18, Z1
-	VFMADD231PD  Z16, Z18, Z6
-	VFMADD231PD  Z17, Z18, Z11
-	VMOVUPD      128(DI), Z18
-	VFMADD231PD  Z15, Z18, Z2
-	VFMADD231PD  Z16, Z18, Z7
-	VFMADD231PD  Z17, Z18, Z12
-	VMOVUPD      192(DI), Z18
-	VFMADD231PD  Z15, Z18, Z3
-	VFMADD231PD  Z16, Z18, Z8
-	VFMADD231PD  Z17, Z18, Z13
-	VMOVUPD.Z    256(DI), K1, Z18
-	VFMADD231PD  Z15, Z18, Z4
-	VFMADD231PD  Z16, Z18, Z9
-	VFMADD231PD  Z17, Z18, Z14
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold360
-
-folded361:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPD Z18, Z0, Z0
-	VADDPD Z18, Z1, Z1
-	VADDPD Z18, Z2, Z2
-	VADDPD Z18, Z3, Z3
-	VADDPD Z18, Z4, Z4
-	VADDPD Z18, Z5, Z5
-	VADDPD Z18, Z6, Z6
-	VADDPD Z18, Z7, Z7
-	VADDPD Z18, Z8, Z8
-	VADDPD Z18, Z9, Z9
-	VADDPD Z18, Z10, Z10
-	VADDPD Z18, Z11, Z11
-	VADDPD Z18, Z12, Z12
-	VADDPD Z18, Z13, Z13
-	VADDPD Z18, Z14, Z14
-	CMPQ   CX, $0x01
-	JNE    linear362
-	VMAXPD Z0, Z18, Z0
-	VMAXPD Z1, Z18, Z1
-	VMAXPD Z2, Z18, Z2
-	VMAXPD Z3, Z18, Z3
-	VMAXPD Z4, Z18, Z4
-	VMAXPD Z5, Z18, Z5
-	VMAXPD Z6, Z18, Z6
-	VMAXPD Z7, Z18, Z7
-	VMAXPD Z8, Z18, Z8
-	VMAXPD Z9, Z18, Z9
-	VMAXPD Z10, Z18, Z10
-	VMAXPD Z11, Z18, Z11
-	VMAXPD Z12, Z18, Z12
-	VMAXPD Z13, Z18, Z13
-	VMAXPD Z14, Z18, Z14
-
-linear362:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low364
-	VMOVUPS       Y4, 256(CX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, BX
-	JZ            low365
-	VMOVUPS       X4, 288(CX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, BX
-	JZ            low366
-	VMOVSD        X4, 304(CX)
-	VUNPCKHPD     X4, X4, X4
-
-low366:
-	JMP stored363
-
-low365:
-	TESTQ     $0x00000001, BX
-	JZ        low367
-	VMOVSD    X4, 288(CX)
-	VUNPCKHPD X4, X4, X4
-
-low367:
-	JMP stored363
-
-low364:
-	TESTQ        $0x00000002, BX
-	JZ           low368
-	VMOVUPS      X4, 256(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low369
-	VMOVSD       X4, 272(CX)
-	VUNPCKHPD    X4, X4, X4
-
-low369:
-	JMP stored363
-
-low368:
-	TESTQ     $0x00000001, BX
-	JZ        low370
-	VMOVSD    X4, 256(CX)
-	VUNPCKHPD X4, X4, X4
-
-low370:
-stored363:
-	VMOVUPD       Z5, (CX)(DX*1)
-	VMOVUPD       Z6, 64(CX)(DX*1)
-	VMOVUPD       Z7, 128(CX)(DX*1)
-	VMOVUPD       Z8, 192(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low372
-	VMOVUPS       Y9, 256(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, BX
-	JZ            low373
-	VMOVUPS       X9, 288(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, BX
-	JZ            low374
-	VMOVSD        X9, 304(CX)(DX*1)
-	VUNPCKHPD     X9, X9, X9
-
-low374:
-	JMP stored371
-
-low373:
-	TESTQ     $0x00000001, BX
-	JZ        low375
-	VMOVSD    X9, 288(CX)(DX*1)
-	VUNPCKHPD X9, X9, X9
-
-low375:
-	JMP stored371
-
-low372:
-	TESTQ        $0x00000002, BX
-	JZ           low376
-	VMOVUPS      X9, 256(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, BX
-	JZ           low377
-	VMOVSD       X9, 272(CX)(DX*1)
-	VUNPCKHPD    X9, X9, X9
-
-low377:
-	JMP stored371
-
-low376:
-	TESTQ     $0x00000001, BX
-	JZ        low378
-	VMOVSD    X9, 256(CX)(DX*1)
-	VUNPCKHPD X9, X9, X9
-
-low378:
-stored371:
-	VMOVUPD       Z10, (CX)(DX*2)
-	VMOVUPD       Z11, 64(CX)(DX*2)
-	VMOVUPD       Z12, 128(CX)(DX*2)
-	VMOVUPD       Z13, 192(CX)(DX*2)
-	TESTQ         $0x00000004, BX
-	JZ            low380
-	VMOVUPS       Y14, 256(CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, BX
-	JZ            low381
-	VMOVUPS       X14, 288(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, BX
-	JZ            low382
-	VMOVSD        X14, 304(CX)(DX*2)
-	VUNPCKHPD     X14, X14, X14
-
-low382:
-	JMP stored379
-
-low381:
-	TESTQ     $0x00000001, BX
-	JZ        low383
-	VMOVSD    X14, 288(CX)(DX*2)
-	VUNPCKHPD X14, X14, X14
-
-low383:
-	JMP stored379
-
-low380:
-	TESTQ        $0x00000002, BX
-	JZ           low384
-	VMOVUPS      X14, 256(CX)(DX*2)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, BX
-	JZ           low385
-	VMOVSD       X14, 272(CX)(DX*2)
-	VUNPCKHPD    X14, X14, X14
-
-low385:
-	JMP stored379
-
-low384:
-	TESTQ     $0x00000001, BX
-	JZ        low386
-	VMOVSD    X14, 256(CX)(DX*2)
-	VUNPCKHPD X14, X14, X14
-
-low386:
-stored379:
-done197:
+done101:
 	JMP done3
 
-fewer193:
+fewer97:
 	CMPQ AX, $0x02
-	JNE  fewer387
+	JNE  fewer195
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more388:
+more196:
 	CMPQ BX, $0x60
-	JLT  fewer389
+	JLT  fewer197
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none392
+	JE      none200
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24529,9 +18966,9 @@ more388:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready393
+	JMP     ready201
 
-none392:
+none200:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24549,11 +18986,11 @@ none392:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready393:
+ready201:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded395
+	JLE   folded203
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24561,7 +18998,7 @@ ready393:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold394:
+fold202:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -24591,9 +19028,9 @@ fold394:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold394
+	JNZ          fold202
 
-folded395:
+folded203:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -24614,7 +19051,7 @@ folded395:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear396
+	JNE    linear204
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -24632,7 +19069,7 @@ folded395:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear396:
+linear204:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24654,16 +19091,16 @@ linear396:
 	VMOVUPD Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
-	JMP     more388
+	JMP     more196
 
-fewer389:
+fewer197:
 	CMPQ BX, $0x40
-	JLE  last390
+	JLE  last198
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none397
+	JE      none205
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24674,9 +19111,9 @@ fewer389:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready398
+	JMP     ready206
 
-none397:
+none205:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24686,11 +19123,11 @@ none397:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready398:
+ready206:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded400
+	JLE   folded208
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24698,7 +19135,7 @@ ready398:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold399:
+fold207:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -24716,9 +19153,9 @@ fold399:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold399
+	JNZ          fold207
 
-folded400:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -24731,7 +19168,7 @@ folded400:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear401
+	JNE    linear209
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -24741,7 +19178,7 @@ folded400:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear401:
+linear209:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24756,97 +19193,40 @@ linear401:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
 
-last390:
+last198:
+	CMPQ  BX, $0x21
+	JGE   wider210
+	CMPQ  BX, $0x11
+	JGE   wider211
+	CMPQ  BX, $0x09
+	JGE   wider212
+	CMPQ  BX, $0x08
+	JE    full213
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
 	BZHIL DX, CX, CX
 	KMOVW CX, K1
-	CMPQ  BX, $0x21
-	JGE   wider402
-	CMPQ  BX, $0x11
-	JGE   wider403
-	CMPQ  BX, $0x09
-	JGE   wider404
-	CMPQ  BX, $0x08
-	JNE   partly405
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none406
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD (CX)(DX*1), Z1
-	JMP     ready407
-
-none406:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready407:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded409
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold408:
-	VBROADCASTSD (CX), Z2
-	VBROADCASTSD (CX)(DX*1), Z3
-	VMOVUPD      (DI), Z4
-	VFMADD231PD  Z2, Z4, Z0
-	VFMADD231PD  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold408
-
-folded409:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear410
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-
-linear410:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, (CX)(DX*1)
-	JMP     done391
-
-partly405:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none411
+	JE        none214
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPD.Z (CX), K1, Z0
 	VMOVUPD.Z (CX)(DX*1), K1, Z1
-	JMP       ready412
+	JMP       ready215
 
-none411:
+none214:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready412:
+ready215:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded414
+	JLE   folded217
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24854,7 +19234,7 @@ ready412:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold413:
+fold216:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVUPD.Z    (DI), K1, Z4
@@ -24863,144 +19243,137 @@ fold413:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold413
+	JNZ          fold216
 
-folded414:
+folded217:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear415
+	JNE    linear218
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear415:
+linear218:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000004, BX
-	JZ            low417
+	JZ            low220
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low418
+	JZ            low221
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low419
+	JZ            low222
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low419:
-	JMP stored416
+low222:
+	JMP stored219
 
-low418:
+low221:
 	TESTQ     $0x00000001, BX
-	JZ        low420
+	JZ        low223
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
-low420:
-	JMP stored416
+low223:
+	JMP stored219
 
-low417:
+low220:
 	TESTQ        $0x00000002, BX
-	JZ           low421
+	JZ           low224
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low422
+	JZ           low225
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low422:
-	JMP stored416
+low225:
+	JMP stored219
 
-low421:
+low224:
 	TESTQ     $0x00000001, BX
-	JZ        low423
+	JZ        low226
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low423:
-stored416:
+low226:
+stored219:
 	TESTQ         $0x00000004, BX
-	JZ            low425
+	JZ            low228
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, BX
-	JZ            low426
+	JZ            low229
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low427
+	JZ            low230
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low427:
-	JMP stored424
+low230:
+	JMP stored227
 
-low426:
+low229:
 	TESTQ     $0x00000001, BX
-	JZ        low428
+	JZ        low231
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low428:
-	JMP stored424
+low231:
+	JMP stored227
 
-low425:
+low228:
 	TESTQ        $0x00000002, BX
-	JZ           low429
+	JZ           low232
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low430
+	JZ           low233
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low430:
-	JMP stored424
+low233:
+	JMP stored227
 
-low429:
+low232:
 	TESTQ     $0x00000001, BX
-	JZ        low431
+	JZ        low234
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low431:
-stored424:
-	JMP done391
+low234:
+stored227:
+	JMP done199
 
-wider404:
-	CMPQ BX, $0x10
-	JNE  partly432
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+full213:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none433
+	JE      none235
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(CX)(DX*1), Z3
-	JMP     ready434
+	VMOVUPD (CX)(DX*1), Z1
+	JMP     ready236
 
-none433:
+none235:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
 
-ready434:
+ready236:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded436
+	JLE   folded238
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25008,7 +19381,147 @@ ready434:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold435:
+fold237:
+	VBROADCASTSD (CX), Z2
+	VBROADCASTSD (CX)(DX*1), Z3
+	VMOVUPD      (DI), Z4
+	VFMADD231PD  Z2, Z4, Z0
+	VFMADD231PD  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold237
+
+folded238:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear239
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+
+linear239:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, (CX)(DX*1)
+	JMP     done199
+
+wider212:
+	CMPQ   BX, $0x10
+	JE     full240
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none241
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(SI), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(SI)(DX*1), Z3
+	JMP     ready242
+
+none241:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready242:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded244
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold243:
+	VBROADCASTSD (CX), Z4
+	VBROADCASTSD (CX)(DX*1), Z5
+	VMOVUPD      (DI), Z6
+	VFMADD231PD  Z4, Z6, Z0
+	VFMADD231PD  Z5, Z6, Z2
+	VMOVUPD      64(DI)(BX*1), Z6
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold243
+
+folded244:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear245
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+
+linear245:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z2, (CX)(DX*1)
+	VMOVUPD Z3, 64(SI)(DX*1)
+	JMP     done199
+
+full240:
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none246
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(CX)(DX*1), Z3
+	JMP     ready247
+
+none246:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready247:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded249
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold248:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Z6
@@ -25020,9 +19533,9 @@ fold435:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold435
+	JNZ          fold248
 
-folded436:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -25031,13 +19544,13 @@ folded436:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear437
+	JNE    linear250
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear437:
+linear250:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -25045,32 +19558,45 @@ linear437:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(CX)(DX*1)
-	JMP     done391
+	JMP     done199
 
-partly432:
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none438
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD.Z 64(CX), K1, Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VMOVUPD.Z 64(CX)(DX*1), K1, Z3
-	JMP       ready439
+wider211:
+	CMPQ   BX, $0x19
+	JGE    wider251
+	CMPQ   BX, $0x18
+	JE     full252
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000c0, BX
 
-none438:
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none253
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(SI), Z2
+	VMOVUPD (CX)(DX*1), Z3
+	VMOVUPD 64(CX)(DX*1), Z4
+	VMOVUPD 128(SI)(DX*1), Z5
+	JMP     ready254
+
+none253:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
 
-ready439:
+ready254:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded441
+	JLE   folded256
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25078,145 +19604,61 @@ ready439:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold440:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VMOVUPD      (DI), Z6
-	VFMADD231PD  Z4, Z6, Z0
-	VFMADD231PD  Z5, Z6, Z2
-	VMOVUPD.Z    64(DI), K1, Z6
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z3
+fold255:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VMOVUPD      (DI), Z8
+	VFMADD231PD  Z6, Z8, Z0
+	VFMADD231PD  Z7, Z8, Z3
+	VMOVUPD      64(DI), Z8
+	VFMADD231PD  Z6, Z8, Z1
+	VFMADD231PD  Z7, Z8, Z4
+	VMOVUPD      128(DI)(BX*1), Z8
+	VFMADD231PD  Z6, Z8, Z2
+	VFMADD231PD  Z7, Z8, Z5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold440
+	JNZ          fold255
 
-folded441:
+folded256:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear442
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
+	JNE    linear257
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
 
-linear442:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	TESTQ         $0x00000004, BX
-	JZ            low444
-	VMOVUPS       Y1, 64(CX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low445
-	VMOVUPS       X1, 96(CX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low446
-	VMOVSD        X1, 112(CX)
-	VUNPCKHPD     X1, X1, X1
+linear257:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z3, (CX)(DX*1)
+	VMOVUPD Z4, 64(CX)(DX*1)
+	VMOVUPD Z5, 128(SI)(DX*1)
+	JMP     done199
 
-low446:
-	JMP stored443
-
-low445:
-	TESTQ     $0x00000001, BX
-	JZ        low447
-	VMOVSD    X1, 96(CX)
-	VUNPCKHPD X1, X1, X1
-
-low447:
-	JMP stored443
-
-low444:
-	TESTQ        $0x00000002, BX
-	JZ           low448
-	VMOVUPS      X1, 64(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low449
-	VMOVSD       X1, 80(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low449:
-	JMP stored443
-
-low448:
-	TESTQ     $0x00000001, BX
-	JZ        low450
-	VMOVSD    X1, 64(CX)
-	VUNPCKHPD X1, X1, X1
-
-low450:
-stored443:
-	VMOVUPD       Z2, (CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low452
-	VMOVUPS       Y3, 64(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low453
-	VMOVUPS       X3, 96(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low454
-	VMOVSD        X3, 112(CX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low454:
-	JMP stored451
-
-low453:
-	TESTQ     $0x00000001, BX
-	JZ        low455
-	VMOVSD    X3, 96(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-
-low455:
-	JMP stored451
-
-low452:
-	TESTQ        $0x00000002, BX
-	JZ           low456
-	VMOVUPS      X3, 64(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low457
-	VMOVSD       X3, 80(CX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low457:
-	JMP stored451
-
-low456:
-	TESTQ     $0x00000001, BX
-	JZ        low458
-	VMOVSD    X3, 64(CX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-
-low458:
-stored451:
-	JMP done391
-
-wider403:
-	CMPQ BX, $0x19
-	JGE  wider459
-	CMPQ BX, $0x18
-	JNE  partly460
-
+full252:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none461
+	JE      none258
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -25225,9 +19667,9 @@ wider403:
 	VMOVUPD (CX)(DX*1), Z3
 	VMOVUPD 64(CX)(DX*1), Z4
 	VMOVUPD 128(CX)(DX*1), Z5
-	JMP     ready462
+	JMP     ready259
 
-none461:
+none258:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -25235,11 +19677,11 @@ none461:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready462:
+ready259:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded464
+	JLE   folded261
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25247,7 +19689,7 @@ ready462:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold463:
+fold260:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VMOVUPD      (DI), Z8
@@ -25262,9 +19704,9 @@ fold463:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold463
+	JNZ          fold260
 
-folded464:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -25275,7 +19717,7 @@ folded464:
 	VADDPD Z8, Z4, Z4
 	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear465
+	JNE    linear262
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -25283,7 +19725,7 @@ folded464:
 	VMAXPD Z4, Z8, Z4
 	VMAXPD Z5, Z8, Z5
 
-linear465:
+linear262:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -25293,36 +19735,47 @@ linear465:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(CX)(DX*1)
-	JMP     done391
+	JMP     done199
 
-partly460:
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none466
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD.Z 128(CX), K1, Z2
-	VMOVUPD   (CX)(DX*1), Z3
-	VMOVUPD   64(CX)(DX*1), Z4
-	VMOVUPD.Z 128(CX)(DX*1), K1, Z5
-	JMP       ready467
+wider251:
+	CMPQ   BX, $0x20
+	JE     full263
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000100, BX
 
-none466:
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none264
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(SI), Z3
+	VMOVUPD (CX)(DX*1), Z4
+	VMOVUPD 64(CX)(DX*1), Z5
+	VMOVUPD 128(CX)(DX*1), Z6
+	VMOVUPD 192(SI)(DX*1), Z7
+	JMP     ready265
+
+none264:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
 
-ready467:
+ready265:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded469
+	JLE   folded267
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25330,152 +19783,70 @@ ready467:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold468:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VMOVUPD      (DI), Z8
-	VFMADD231PD  Z6, Z8, Z0
-	VFMADD231PD  Z7, Z8, Z3
-	VMOVUPD      64(DI), Z8
-	VFMADD231PD  Z6, Z8, Z1
-	VFMADD231PD  Z7, Z8, Z4
-	VMOVUPD.Z    128(DI), K1, Z8
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z5
+fold266:
+	VBROADCASTSD (CX), Z8
+	VBROADCASTSD (CX)(DX*1), Z9
+	VMOVUPD      (DI), Z10
+	VFMADD231PD  Z8, Z10, Z0
+	VFMADD231PD  Z9, Z10, Z4
+	VMOVUPD      64(DI), Z10
+	VFMADD231PD  Z8, Z10, Z1
+	VFMADD231PD  Z9, Z10, Z5
+	VMOVUPD      128(DI), Z10
+	VFMADD231PD  Z8, Z10, Z2
+	VFMADD231PD  Z9, Z10, Z6
+	VMOVUPD      192(DI)(BX*1), Z10
+	VFMADD231PD  Z8, Z10, Z3
+	VFMADD231PD  Z9, Z10, Z7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold468
+	JNZ          fold266
 
-folded469:
+folded267:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
+	VPXORD Z10, Z10, Z10
+	VADDPD Z10, Z0, Z0
+	VADDPD Z10, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z10, Z3, Z3
+	VADDPD Z10, Z4, Z4
+	VADDPD Z10, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear470
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
+	JNE    linear268
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
 
-linear470:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low472
-	VMOVUPS       Y2, 128(CX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, BX
-	JZ            low473
-	VMOVUPS       X2, 160(CX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low474
-	VMOVSD        X2, 176(CX)
-	VUNPCKHPD     X2, X2, X2
+linear268:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(SI)
+	VMOVUPD Z4, (CX)(DX*1)
+	VMOVUPD Z5, 64(CX)(DX*1)
+	VMOVUPD Z6, 128(CX)(DX*1)
+	VMOVUPD Z7, 192(SI)(DX*1)
+	JMP     done199
 
-low474:
-	JMP stored471
-
-low473:
-	TESTQ     $0x00000001, BX
-	JZ        low475
-	VMOVSD    X2, 160(CX)
-	VUNPCKHPD X2, X2, X2
-
-low475:
-	JMP stored471
-
-low472:
-	TESTQ        $0x00000002, BX
-	JZ           low476
-	VMOVUPS      X2, 128(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low477
-	VMOVSD       X2, 144(CX)
-	VUNPCKHPD    X2, X2, X2
-
-low477:
-	JMP stored471
-
-low476:
-	TESTQ     $0x00000001, BX
-	JZ        low478
-	VMOVSD    X2, 128(CX)
-	VUNPCKHPD X2, X2, X2
-
-low478:
-stored471:
-	VMOVUPD       Z3, (CX)(DX*1)
-	VMOVUPD       Z4, 64(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low480
-	VMOVUPS       Y5, 128(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, BX
-	JZ            low481
-	VMOVUPS       X5, 160(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low482
-	VMOVSD        X5, 176(CX)(DX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low482:
-	JMP stored479
-
-low481:
-	TESTQ     $0x00000001, BX
-	JZ        low483
-	VMOVSD    X5, 160(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-
-low483:
-	JMP stored479
-
-low480:
-	TESTQ        $0x00000002, BX
-	JZ           low484
-	VMOVUPS      X5, 128(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low485
-	VMOVSD       X5, 144(CX)(DX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low485:
-	JMP stored479
-
-low484:
-	TESTQ     $0x00000001, BX
-	JZ        low486
-	VMOVSD    X5, 128(CX)(DX*1)
-	VUNPCKHPD X5, X5, X5
-
-low486:
-stored479:
-	JMP done391
-
-wider459:
-	CMPQ BX, $0x20
-	JNE  partly487
-
+full263:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none488
+	JE      none269
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -25486,9 +19857,9 @@ wider459:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready489
+	JMP     ready270
 
-none488:
+none269:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -25498,11 +19869,11 @@ none488:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready489:
+ready270:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded491
+	JLE   folded272
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25510,7 +19881,7 @@ ready489:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold490:
+fold271:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -25528,9 +19899,9 @@ fold490:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold490
+	JNZ          fold271
 
-folded491:
+folded272:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -25543,7 +19914,7 @@ folded491:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear492
+	JNE    linear273
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -25553,7 +19924,7 @@ folded491:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear492:
+linear273:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -25565,26 +19936,39 @@ linear492:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(CX)(DX*1)
-	JMP     done391
+	JMP     done199
 
-partly487:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none493
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD.Z 192(CX), K1, Z3
-	VMOVUPD   (CX)(DX*1), Z4
-	VMOVUPD   64(CX)(DX*1), Z5
-	VMOVUPD   128(CX)(DX*1), Z6
-	VMOVUPD.Z 192(CX)(DX*1), K1, Z7
-	JMP       ready494
+wider210:
+	CMPQ   BX, $0x31
+	JGE    wider274
+	CMPQ   BX, $0x29
+	JGE    wider275
+	CMPQ   BX, $0x28
+	JE     full276
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000140, BX
 
-none493:
+	// acc[i,j] = init[i,j], 2×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none277
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(SI), Z4
+	VMOVUPD (CX)(DX*1), Z5
+	VMOVUPD 64(CX)(DX*1), Z6
+	VMOVUPD 128(CX)(DX*1), Z7
+	VMOVUPD 192(CX)(DX*1), Z8
+	VMOVUPD 256(SI)(DX*1), Z9
+	JMP     ready278
+
+none277:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -25593,12 +19977,14 @@ none493:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
 
-ready494:
+ready278:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded496
+	JLE   folded280
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25606,165 +19992,79 @@ ready494:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold495:
-	VBROADCASTSD (CX), Z8
-	VBROADCASTSD (CX)(DX*1), Z9
-	VMOVUPD      (DI), Z10
-	VFMADD231PD  Z8, Z10, Z0
-	VFMADD231PD  Z9, Z10, Z4
-	VMOVUPD      64(DI), Z10
-	VFMADD231PD  Z8, Z10, Z1
-	VFMADD231PD  Z9, Z10, Z5
-	VMOVUPD      128(DI), Z10
-	VFMADD231PD  Z8, Z10, Z2
-	VFMADD231PD  Z9, Z10, Z6
-	VMOVUPD.Z    192(DI), K1, Z10
-	VFMADD231PD  Z8, Z10, Z3
-	VFMADD231PD  Z9, Z10, Z7
+fold279:
+	VBROADCASTSD (CX), Z10
+	VBROADCASTSD (CX)(DX*1), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z10, Z12, Z0
+	VFMADD231PD  Z11, Z12, Z5
+	VMOVUPD      64(DI), Z12
+	VFMADD231PD  Z10, Z12, Z1
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      128(DI), Z12
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z11, Z12, Z7
+	VMOVUPD      192(DI), Z12
+	VFMADD231PD  Z10, Z12, Z3
+	VFMADD231PD  Z11, Z12, Z8
+	VMOVUPD      256(DI)(BX*1), Z12
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z9
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold495
+	JNZ          fold279
 
-folded496:
+folded280:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z10, Z10, Z10
-	VADDPD Z10, Z0, Z0
-	VADDPD Z10, Z1, Z1
-	VADDPD Z10, Z2, Z2
-	VADDPD Z10, Z3, Z3
-	VADDPD Z10, Z4, Z4
-	VADDPD Z10, Z5, Z5
-	VADDPD Z10, Z6, Z6
-	VADDPD Z10, Z7, Z7
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear497
-	VMAXPD Z0, Z10, Z0
-	VMAXPD Z1, Z10, Z1
-	VMAXPD Z2, Z10, Z2
-	VMAXPD Z3, Z10, Z3
-	VMAXPD Z4, Z10, Z4
-	VMAXPD Z5, Z10, Z5
-	VMAXPD Z6, Z10, Z6
-	VMAXPD Z7, Z10, Z7
+	JNE    linear281
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
 
-linear497:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low499
-	VMOVUPS       Y3, 192(CX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low500
-	VMOVUPS       X3, 224(CX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low501
-	VMOVSD        X3, 240(CX)
-	VUNPCKHPD     X3, X3, X3
+linear281:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(SI)
+	VMOVUPD Z5, (CX)(DX*1)
+	VMOVUPD Z6, 64(CX)(DX*1)
+	VMOVUPD Z7, 128(CX)(DX*1)
+	VMOVUPD Z8, 192(CX)(DX*1)
+	VMOVUPD Z9, 256(SI)(DX*1)
+	JMP     done199
 
-low501:
-	JMP stored498
-
-low500:
-	TESTQ     $0x00000001, BX
-	JZ        low502
-	VMOVSD    X3, 224(CX)
-	VUNPCKHPD X3, X3, X3
-
-low502:
-	JMP stored498
-
-low499:
-	TESTQ        $0x00000002, BX
-	JZ           low503
-	VMOVUPS      X3, 192(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low504
-	VMOVSD       X3, 208(CX)
-	VUNPCKHPD    X3, X3, X3
-
-low504:
-	JMP stored498
-
-low503:
-	TESTQ     $0x00000001, BX
-	JZ        low505
-	VMOVSD    X3, 192(CX)
-	VUNPCKHPD X3, X3, X3
-
-low505:
-stored498:
-	VMOVUPD       Z4, (CX)(DX*1)
-	VMOVUPD       Z5, 64(CX)(DX*1)
-	VMOVUPD       Z6, 128(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low507
-	VMOVUPS       Y7, 192(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, BX
-	JZ            low508
-	VMOVUPS       X7, 224(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low509
-	VMOVSD        X7, 240(CX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low509:
-	JMP stored506
-
-low508:
-	TESTQ     $0x00000001, BX
-	JZ        low510
-	VMOVSD    X7, 224(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low510:
-	JMP stored506
-
-low507:
-	TESTQ        $0x00000002, BX
-	JZ           low511
-	VMOVUPS      X7, 192(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low512
-	VMOVSD       X7, 208(CX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low512:
-	JMP stored506
-
-low511:
-	TESTQ     $0x00000001, BX
-	JZ        low513
-	VMOVSD    X7, 192(CX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low513:
-stored506:
-	JMP done391
-
-wider402:
-	CMPQ BX, $0x31
-	JGE  wider514
-	CMPQ BX, $0x29
-	JGE  wider515
-	CMPQ BX, $0x28
-	JNE  partly516
-
+full276:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none517
+	JE      none282
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -25777,9 +20077,9 @@ wider402:
 	VMOVUPD 128(CX)(DX*1), Z7
 	VMOVUPD 192(CX)(DX*1), Z8
 	VMOVUPD 256(CX)(DX*1), Z9
-	JMP     ready518
+	JMP     ready283
 
-none517:
+none282:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -25791,11 +20091,11 @@ none517:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready518:
+ready283:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded520
+	JLE   folded285
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25803,7 +20103,7 @@ ready518:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold519:
+fold284:
 	VBROADCASTSD (CX), Z10
 	VBROADCASTSD (CX)(DX*1), Z11
 	VMOVUPD      (DI), Z12
@@ -25824,9 +20124,9 @@ fold519:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold519
+	JNZ          fold284
 
-folded520:
+folded285:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -25841,7 +20141,7 @@ folded520:
 	VADDPD Z12, Z8, Z8
 	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear521
+	JNE    linear286
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -25853,7 +20153,7 @@ folded520:
 	VMAXPD Z8, Z12, Z8
 	VMAXPD Z9, Z12, Z9
 
-linear521:
+linear286:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -25867,28 +20167,37 @@ linear521:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(CX)(DX*1)
-	JMP     done391
+	JMP     done199
 
-partly516:
-	// acc[i,j] = init[i,j], 2×5 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none522
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD.Z 256(CX), K1, Z4
-	VMOVUPD   (CX)(DX*1), Z5
-	VMOVUPD   64(CX)(DX*1), Z6
-	VMOVUPD   128(CX)(DX*1), Z7
-	VMOVUPD   192(CX)(DX*1), Z8
-	VMOVUPD.Z 256(CX)(DX*1), K1, Z9
-	JMP       ready523
+wider275:
+	CMPQ   BX, $0x30
+	JE     full287
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000180, BX
 
-none522:
+	// acc[i,j] = init[i,j], 2×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none288
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(SI), Z5
+	VMOVUPD (CX)(DX*1), Z6
+	VMOVUPD 64(CX)(DX*1), Z7
+	VMOVUPD 128(CX)(DX*1), Z8
+	VMOVUPD 192(CX)(DX*1), Z9
+	VMOVUPD 256(CX)(DX*1), Z10
+	VMOVUPD 320(SI)(DX*1), Z11
+	JMP     ready289
+
+none288:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -25899,12 +20208,14 @@ none522:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
 
-ready523:
+ready289:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded525
+	JLE   folded291
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25912,170 +20223,88 @@ ready523:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold524:
-	VBROADCASTSD (CX), Z10
-	VBROADCASTSD (CX)(DX*1), Z11
-	VMOVUPD      (DI), Z12
-	VFMADD231PD  Z10, Z12, Z0
-	VFMADD231PD  Z11, Z12, Z5
-	VMOVUPD      64(DI), Z12
-	VFMADD231PD  Z10, Z12, Z1
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      128(DI), Z12
-	VFMADD231PD  Z10, Z12, Z2
-	VFMADD231PD  Z11, Z12, Z7
-	VMOVUPD      192(DI), Z12
-	VFMADD231PD  Z10, Z12, Z3
-	VFMADD231PD  Z11, Z12, Z8
-	VMOVUPD.Z    256(DI), K1, Z12
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z9
+fold290:
+	VBROADCASTSD (CX), Z12
+	VBROADCASTSD (CX)(DX*1), Z13
+	VMOVUPD      (DI), Z14
+	VFMADD231PD  Z12, Z14, Z0
+	VFMADD231PD  Z13, Z14, Z6
+	VMOVUPD      64(DI), Z14
+	VFMADD231PD  Z12, Z14, Z1
+	VFMADD231PD  Z13, Z14, Z7
+	VMOVUPD      128(DI), Z14
+	VFMADD231PD  Z12, Z14, Z2
+	VFMADD231PD  Z13, Z14, Z8
+	VMOVUPD      192(DI), Z14
+	VFMADD231PD  Z12, Z14, Z3
+	VFMADD231PD  Z13, Z14, Z9
+	VMOVUPD      256(DI), Z14
+	VFMADD231PD  Z12, Z14, Z4
+	VFMADD231PD  Z13, Z14, Z10
+	VMOVUPD      320(DI)(BX*1), Z14
+	VFMADD231PD  Z12, Z14, Z5
+	VFMADD231PD  Z13, Z14, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold524
+	JNZ          fold290
 
-folded525:
+folded291:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	VADDPD Z12, Z9, Z9
+	VPXORD Z14, Z14, Z14
+	VADDPD Z14, Z0, Z0
+	VADDPD Z14, Z1, Z1
+	VADDPD Z14, Z2, Z2
+	VADDPD Z14, Z3, Z3
+	VADDPD Z14, Z4, Z4
+	VADDPD Z14, Z5, Z5
+	VADDPD Z14, Z6, Z6
+	VADDPD Z14, Z7, Z7
+	VADDPD Z14, Z8, Z8
+	VADDPD Z14, Z9, Z9
+	VADDPD Z14, Z10, Z10
+	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear526
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
+	JNE    linear292
+	VMAXPD Z0, Z14, Z0
+	VMAXPD Z1, Z14, Z1
+	VMAXPD Z2, Z14, Z2
+	VMAXPD Z3, Z14, Z3
+	VMAXPD Z4, Z14, Z4
+	VMAXPD Z5, Z14, Z5
+	VMAXPD Z6, Z14, Z6
+	VMAXPD Z7, Z14, Z7
+	VMAXPD Z8, Z14, Z8
+	VMAXPD Z9, Z14, Z9
+	VMAXPD Z10, Z14, Z10
+	VMAXPD Z11, Z14, Z11
 
-linear526:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low528
-	VMOVUPS       Y4, 256(CX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, BX
-	JZ            low529
-	VMOVUPS       X4, 288(CX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, BX
-	JZ            low530
-	VMOVSD        X4, 304(CX)
-	VUNPCKHPD     X4, X4, X4
+linear292:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(SI)
+	VMOVUPD Z6, (CX)(DX*1)
+	VMOVUPD Z7, 64(CX)(DX*1)
+	VMOVUPD Z8, 128(CX)(DX*1)
+	VMOVUPD Z9, 192(CX)(DX*1)
+	VMOVUPD Z10, 256(CX)(DX*1)
+	VMOVUPD Z11, 320(SI)(DX*1)
+	JMP     done199
 
-low530:
-	JMP stored527
-
-low529:
-	TESTQ     $0x00000001, BX
-	JZ        low531
-	VMOVSD    X4, 288(CX)
-	VUNPCKHPD X4, X4, X4
-
-low531:
-	JMP stored527
-
-low528:
-	TESTQ        $0x00000002, BX
-	JZ           low532
-	VMOVUPS      X4, 256(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low533
-	VMOVSD       X4, 272(CX)
-	VUNPCKHPD    X4, X4, X4
-
-low533:
-	JMP stored527
-
-low532:
-	TESTQ     $0x00000001, BX
-	JZ        low534
-	VMOVSD    X4, 256(CX)
-	VUNPCKHPD X4, X4, X4
-
-low534:
-stored527:
-	VMOVUPD       Z5, (CX)(DX*1)
-	VMOVUPD       Z6, 64(CX)(DX*1)
-	VMOVUPD       Z7, 128(CX)(DX*1)
-	VMOVUPD       Z8, 192(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low536
-	VMOVUPS       Y9, 256(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, BX
-	JZ            low537
-	VMOVUPS       X9, 288(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, BX
-	JZ            low538
-	VMOVSD        X9, 304(CX)(DX*1)
-	VUNPCKHPD     X9, X9, X9
-
-low538:
-	JMP stored535
-
-low537:
-	TESTQ     $0x00000001, BX
-	JZ        low539
-	VMOVSD    X9, 288(CX)(DX*1)
-	VUNPCKHPD X9, X9, X9
-
-low539:
-	JMP stored535
-
-low536:
-	TESTQ        $0x00000002, BX
-	JZ           low540
-	VMOVUPS      X9, 256(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, BX
-	JZ           low541
-	VMOVSD       X9, 272(CX)(DX*1)
-	VUNPCKHPD    X9, X9, X9
-
-low541:
-	JMP stored535
-
-low540:
-	TESTQ     $0x00000001, BX
-	JZ        low542
-	VMOVSD    X9, 256(CX)(DX*1)
-	VUNPCKHPD X9, X9, X9
-
-low542:
-stored535:
-	JMP done391
-
-wider515:
-	CMPQ BX, $0x30
-	JNE  partly543
-
+full287:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none544
+	JE      none293
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -26090,9 +20319,9 @@ wider515:
 	VMOVUPD 192(CX)(DX*1), Z9
 	VMOVUPD 256(CX)(DX*1), Z10
 	VMOVUPD 320(CX)(DX*1), Z11
-	JMP     ready545
+	JMP     ready294
 
-none544:
+none293:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26106,11 +20335,11 @@ none544:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready545:
+ready294:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded547
+	JLE   folded296
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26118,7 +20347,7 @@ ready545:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold546:
+fold295:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VMOVUPD      (DI), Z14
@@ -26142,9 +20371,9 @@ fold546:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold546
+	JNZ          fold295
 
-folded547:
+folded296:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -26161,7 +20390,7 @@ folded547:
 	VADDPD Z14, Z10, Z10
 	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear548
+	JNE    linear297
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -26175,7 +20404,7 @@ folded547:
 	VMAXPD Z10, Z14, Z10
 	VMAXPD Z11, Z14, Z11
 
-linear548:
+linear297:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26191,30 +20420,41 @@ linear548:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(CX)(DX*1)
-	JMP     done391
+	JMP     done199
 
-partly543:
-	// acc[i,j] = init[i,j], 2×6 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none549
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD.Z 320(CX), K1, Z5
-	VMOVUPD   (CX)(DX*1), Z6
-	VMOVUPD   64(CX)(DX*1), Z7
-	VMOVUPD   128(CX)(DX*1), Z8
-	VMOVUPD   192(CX)(DX*1), Z9
-	VMOVUPD   256(CX)(DX*1), Z10
-	VMOVUPD.Z 320(CX)(DX*1), K1, Z11
-	JMP       ready550
+wider274:
+	CMPQ   BX, $0x39
+	JGE    wider298
+	CMPQ   BX, $0x38
+	JE     full299
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000001c0, BX
 
-none549:
+	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none300
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(SI), Z6
+	VMOVUPD (CX)(DX*1), Z7
+	VMOVUPD 64(CX)(DX*1), Z8
+	VMOVUPD 128(CX)(DX*1), Z9
+	VMOVUPD 192(CX)(DX*1), Z10
+	VMOVUPD 256(CX)(DX*1), Z11
+	VMOVUPD 320(CX)(DX*1), Z12
+	VMOVUPD 384(SI)(DX*1), Z13
+	JMP     ready301
+
+none300:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26227,12 +20467,14 @@ none549:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
 
-ready550:
+ready301:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded552
+	JLE   folded303
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26240,181 +20482,97 @@ ready550:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold551:
-	VBROADCASTSD (CX), Z12
-	VBROADCASTSD (CX)(DX*1), Z13
-	VMOVUPD      (DI), Z14
-	VFMADD231PD  Z12, Z14, Z0
-	VFMADD231PD  Z13, Z14, Z6
-	VMOVUPD      64(DI), Z14
-	VFMADD231PD  Z12, Z14, Z1
-	VFMADD231PD  Z13, Z14, Z7
-	VMOVUPD      128(DI), Z14
-	VFMADD231PD  Z12, Z14, Z2
-	VFMADD231PD  Z13, Z14, Z8
-	VMOVUPD      192(DI), Z14
-	VFMADD231PD  Z12, Z14, Z3
-	VFMADD231PD  Z13, Z14, Z9
-	VMOVUPD      256(DI), Z14
-	VFMADD231PD  Z12, Z14, Z4
-	VFMADD231PD  Z13, Z14, Z10
-	VMOVUPD.Z    320(DI), K1, Z14
-	VFMADD231PD  Z12, Z14, Z5
-	VFMADD231PD  Z13, Z14, Z11
+fold302:
+	VBROADCASTSD (CX), Z14
+	VBROADCASTSD (CX)(DX*1), Z15
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z14, Z16, Z0
+	VFMADD231PD  Z15, Z16, Z7
+	VMOVUPD      64(DI), Z16
+	VFMADD231PD  Z14, Z16, Z1
+	VFMADD231PD  Z15, Z16, Z8
+	VMOVUPD      128(DI), Z16
+	VFMADD231PD  Z14, Z16, Z2
+	VFMADD231PD  Z15, Z16, Z9
+	VMOVUPD      192(DI), Z16
+	VFMADD231PD  Z14, Z16, Z3
+	VFMADD231PD  Z15, Z16, Z10
+	VMOVUPD      256(DI), Z16
+	VFMADD231PD  Z14, Z16, Z4
+	VFMADD231PD  Z15, Z16, Z11
+	VMOVUPD      320(DI), Z16
+	VFMADD231PD  Z14, Z16, Z5
+	VFMADD231PD  Z15, Z16, Z12
+	VMOVUPD      384(DI)(BX*1), Z16
+	VFMADD231PD  Z14, Z16, Z6
+	VFMADD231PD  Z15, Z16, Z13
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold551
+	JNZ          fold302
 
-folded552:
+folded303:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z14, Z14, Z14
-	VADDPD Z14, Z0, Z0
-	VADDPD Z14, Z1, Z1
-	VADDPD Z14, Z2, Z2
-	VADDPD Z14, Z3, Z3
-	VADDPD Z14, Z4, Z4
-	VADDPD Z14, Z5, Z5
-	VADDPD Z14, Z6, Z6
-	VADDPD Z14, Z7, Z7
-	VADDPD Z14, Z8, Z8
-	VADDPD Z14, Z9, Z9
-	VADDPD Z14, Z10, Z10
-	VADDPD Z14, Z11, Z11
+	VPXORD Z16, Z16, Z16
+	VADDPD Z16, Z0, Z0
+	VADDPD Z16, Z1, Z1
+	VADDPD Z16, Z2, Z2
+	VADDPD Z16, Z3, Z3
+	VADDPD Z16, Z4, Z4
+	VADDPD Z16, Z5, Z5
+	VADDPD Z16, Z6, Z6
+	VADDPD Z16, Z7, Z7
+	VADDPD Z16, Z8, Z8
+	VADDPD Z16, Z9, Z9
+	VADDPD Z16, Z10, Z10
+	VADDPD Z16, Z11, Z11
+	VADDPD Z16, Z12, Z12
+	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear553
-	VMAXPD Z0, Z14, Z0
-	VMAXPD Z1, Z14, Z1
-	VMAXPD Z2, Z14, Z2
-	VMAXPD Z3, Z14, Z3
-	VMAXPD Z4, Z14, Z4
-	VMAXPD Z5, Z14, Z5
-	VMAXPD Z6, Z14, Z6
-	VMAXPD Z7, Z14, Z7
-	VMAXPD Z8, Z14, Z8
-	VMAXPD Z9, Z14, Z9
-	VMAXPD Z10, Z14, Z10
-	VMAXPD Z11, Z14, Z11
+	JNE    linear304
+	VMAXPD Z0, Z16, Z0
+	VMAXPD Z1, Z16, Z1
+	VMAXPD Z2, Z16, Z2
+	VMAXPD Z3, Z16, Z3
+	VMAXPD Z4, Z16, Z4
+	VMAXPD Z5, Z16, Z5
+	VMAXPD Z6, Z16, Z6
+	VMAXPD Z7, Z16, Z7
+	VMAXPD Z8, Z16, Z8
+	VMAXPD Z9, Z16, Z9
+	VMAXPD Z10, Z16, Z10
+	VMAXPD Z11, Z16, Z11
+	VMAXPD Z12, Z16, Z12
+	VMAXPD Z13, Z16, Z13
 
-linear553:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low555
-	VMOVUPS       Y5, 320(CX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, BX
-	JZ            low556
-	VMOVUPS       X5, 352(CX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low557
-	VMOVSD        X5, 368(CX)
-	VUNPCKHPD     X5, X5, X5
+linear304:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(SI)
+	VMOVUPD Z7, (CX)(DX*1)
+	VMOVUPD Z8, 64(CX)(DX*1)
+	VMOVUPD Z9, 128(CX)(DX*1)
+	VMOVUPD Z10, 192(CX)(DX*1)
+	VMOVUPD Z11, 256(CX)(DX*1)
+	VMOVUPD Z12, 320(CX)(DX*1)
+	VMOVUPD Z13, 384(SI)(DX*1)
+	JMP     done199
 
-low557:
-	JMP stored554
-
-low556:
-	TESTQ     $0x00000001, BX
-	JZ        low558
-	VMOVSD    X5, 352(CX)
-	VUNPCKHPD X5, X5, X5
-
-low558:
-	JMP stored554
-
-low555:
-	TESTQ        $0x00000002, BX
-	JZ           low559
-	VMOVUPS      X5, 320(CX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low560
-	VMOVSD       X5, 336(CX)
-	VUNPCKHPD    X5, X5, X5
-
-low560:
-	JMP stored554
-
-low559:
-	TESTQ     $0x00000001, BX
-	JZ        low561
-	VMOVSD    X5, 320(CX)
-	VUNPCKHPD X5, X5, X5
-
-low561:
-stored554:
-	VMOVUPD       Z6, (CX)(DX*1)
-	VMOVUPD       Z7, 64(CX)(DX*1)
-	VMOVUPD       Z8, 128(CX)(DX*1)
-	VMOVUPD       Z9, 192(CX)(DX*1)
-	VMOVUPD       Z10, 256(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low563
-	VMOVUPS       Y11, 320(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, BX
-	JZ            low564
-	VMOVUPS       X11, 352(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low565
-	VMOVSD        X11, 368(CX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-
-low565:
-	JMP stored562
-
-low564:
-	TESTQ     $0x00000001, BX
-	JZ        low566
-	VMOVSD    X11, 352(CX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low566:
-	JMP stored562
-
-low563:
-	TESTQ        $0x00000002, BX
-	JZ           low567
-	VMOVUPS      X11, 320(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low568
-	VMOVSD       X11, 336(CX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-
-low568:
-	JMP stored562
-
-low567:
-	TESTQ     $0x00000001, BX
-	JZ        low569
-	VMOVSD    X11, 320(CX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low569:
-stored562:
-	JMP done391
-
-wider514:
-	CMPQ BX, $0x39
-	JGE  wider570
-	CMPQ BX, $0x38
-	JNE  partly571
-
+full299:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none572
+	JE      none305
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -26431,9 +20589,9 @@ wider514:
 	VMOVUPD 256(CX)(DX*1), Z11
 	VMOVUPD 320(CX)(DX*1), Z12
 	VMOVUPD 384(CX)(DX*1), Z13
-	JMP     ready573
+	JMP     ready306
 
-none572:
+none305:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26449,11 +20607,11 @@ none572:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready573:
+ready306:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded575
+	JLE   folded308
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26461,7 +20619,7 @@ ready573:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold574:
+fold307:
 	VBROADCASTSD (CX), Z14
 	VBROADCASTSD (CX)(DX*1), Z15
 	VMOVUPD      (DI), Z16
@@ -26488,9 +20646,9 @@ fold574:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold574
+	JNZ          fold307
 
-folded575:
+folded308:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -26509,7 +20667,7 @@ folded575:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear576
+	JNE    linear309
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -26525,7 +20683,7 @@ folded575:
 	VMAXPD Z12, Z16, Z12
 	VMAXPD Z13, Z16, Z13
 
-linear576:
+linear309:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26543,32 +20701,41 @@ linear576:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(CX)(DX*1)
-	JMP     done391
+	JMP     done199
 
-partly571:
-	// acc[i,j] = init[i,j], 2×7 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none577
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD.Z 384(CX), K1, Z6
-	VMOVUPD   (CX)(DX*1), Z7
-	VMOVUPD   64(CX)(DX*1), Z8
-	VMOVUPD   128(CX)(DX*1), Z9
-	VMOVUPD   192(CX)(DX*1), Z10
-	VMOVUPD   256(CX)(DX*1), Z11
-	VMOVUPD   320(CX)(DX*1), Z12
-	VMOVUPD.Z 384(CX)(DX*1), K1, Z13
-	JMP       ready578
+wider298:
+	CMPQ   BX, $0x40
+	JE     full310
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000200, BX
 
-none577:
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none311
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(SI), Z7
+	VMOVUPD (CX)(DX*1), Z8
+	VMOVUPD 64(CX)(DX*1), Z9
+	VMOVUPD 128(CX)(DX*1), Z10
+	VMOVUPD 192(CX)(DX*1), Z11
+	VMOVUPD 256(CX)(DX*1), Z12
+	VMOVUPD 320(CX)(DX*1), Z13
+	VMOVUPD 384(CX)(DX*1), Z14
+	VMOVUPD 448(SI)(DX*1), Z15
+	JMP     ready312
+
+none311:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26583,12 +20750,14 @@ none577:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
 
-ready578:
+ready312:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded580
+	JLE   folded314
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26596,188 +20765,106 @@ ready578:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold579:
-	VBROADCASTSD (CX), Z14
-	VBROADCASTSD (CX)(DX*1), Z15
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z14, Z16, Z0
-	VFMADD231PD  Z15, Z16, Z7
-	VMOVUPD      64(DI), Z16
-	VFMADD231PD  Z14, Z16, Z1
-	VFMADD231PD  Z15, Z16, Z8
-	VMOVUPD      128(DI), Z16
-	VFMADD231PD  Z14, Z16, Z2
-	VFMADD231PD  Z15, Z16, Z9
-	VMOVUPD      192(DI), Z16
-	VFMADD231PD  Z14, Z16, Z3
-	VFMADD231PD  Z15, Z16, Z10
-	VMOVUPD      256(DI), Z16
-	VFMADD231PD  Z14, Z16, Z4
-	VFMADD231PD  Z15, Z16, Z11
-	VMOVUPD      320(DI), Z16
-	VFMADD231PD  Z14, Z16, Z5
-	VFMADD231PD  Z15, Z16, Z12
-	VMOVUPD.Z    384(DI), K1, Z16
-	VFMADD231PD  Z14, Z16, Z6
-	VFMADD231PD  Z15, Z16, Z13
+fold313:
+	VBROADCASTSD (CX), Z16
+	VBROADCASTSD (CX)(DX*1), Z17
+	VMOVUPD      (DI), Z18
+	VFMADD231PD  Z16, Z18, Z0
+	VFMADD231PD  Z17, Z18, Z8
+	VMOVUPD      64(DI), Z18
+	VFMADD231PD  Z16, Z18, Z1
+	VFMADD231PD  Z17, Z18, Z9
+	VMOVUPD      128(DI), Z18
+	VFMADD231PD  Z16, Z18, Z2
+	VFMADD231PD  Z17, Z18, Z10
+	VMOVUPD      192(DI), Z18
+	VFMADD231PD  Z16, Z18, Z3
+	VFMADD231PD  Z17, Z18, Z11
+	VMOVUPD      256(DI), Z18
+	VFMADD231PD  Z16, Z18, Z4
+	VFMADD231PD  Z17, Z18, Z12
+	VMOVUPD      320(DI), Z18
+	VFMADD231PD  Z16, Z18, Z5
+	VFMADD231PD  Z17, Z18, Z13
+	VMOVUPD      384(DI), Z18
+	VFMADD231PD  Z16, Z18, Z6
+	VFMADD231PD  Z17, Z18, Z14
+	VMOVUPD      448(DI)(BX*1), Z18
+	VFMADD231PD  Z16, Z18, Z7
+	VFMADD231PD  Z17, Z18, Z15
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold579
+	JNZ          fold313
 
-folded580:
+folded314:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
-	VADDPD Z16, Z12, Z12
-	VADDPD Z16, Z13, Z13
+	VPXORD Z18, Z18, Z18
+	VADDPD Z18, Z0, Z0
+	VADDPD Z18, Z1, Z1
+	VADDPD Z18, Z2, Z2
+	VADDPD Z18, Z3, Z3
+	VADDPD Z18, Z4, Z4
+	VADDPD Z18, Z5, Z5
+	VADDPD Z18, Z6, Z6
+	VADDPD Z18, Z7, Z7
+	VADDPD Z18, Z8, Z8
+	VADDPD Z18, Z9, Z9
+	VADDPD Z18, Z10, Z10
+	VADDPD Z18, Z11, Z11
+	VADDPD Z18, Z12, Z12
+	VADDPD Z18, Z13, Z13
+	VADDPD Z18, Z14, Z14
+	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear581
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
-	VMAXPD Z12, Z16, Z12
-	VMAXPD Z13, Z16, Z13
+	JNE    linear315
+	VMAXPD Z0, Z18, Z0
+	VMAXPD Z1, Z18, Z1
+	VMAXPD Z2, Z18, Z2
+	VMAXPD Z3, Z18, Z3
+	VMAXPD Z4, Z18, Z4
+	VMAXPD Z5, Z18, Z5
+	VMAXPD Z6, Z18, Z6
+	VMAXPD Z7, Z18, Z7
+	VMAXPD Z8, Z18, Z8
+	VMAXPD Z9, Z18, Z9
+	VMAXPD Z10, Z18, Z10
+	VMAXPD Z11, Z18, Z11
+	VMAXPD Z12, Z18, Z12
+	VMAXPD Z13, Z18, Z13
+	VMAXPD Z14, Z18, Z14
+	VMAXPD Z15, Z18, Z15
 
-linear581:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low583
-	VMOVUPS       Y6, 384(CX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000002, BX
-	JZ            low584
-	VMOVUPS       X6, 416(CX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000001, BX
-	JZ            low585
-	VMOVSD        X6, 432(CX)
-	VUNPCKHPD     X6, X6, X6
+linear315:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(SI)
+	VMOVUPD Z8, (CX)(DX*1)
+	VMOVUPD Z9, 64(CX)(DX*1)
+	VMOVUPD Z10, 128(CX)(DX*1)
+	VMOVUPD Z11, 192(CX)(DX*1)
+	VMOVUPD Z12, 256(CX)(DX*1)
+	VMOVUPD Z13, 320(CX)(DX*1)
+	VMOVUPD Z14, 384(CX)(DX*1)
+	VMOVUPD Z15, 448(SI)(DX*1)
+	JMP     done199
 
-low585:
-	JMP stored582
-
-low584:
-	TESTQ     $0x00000001, BX
-	JZ        low586
-	VMOVSD    X6, 416(CX)
-	VUNPCKHPD X6, X6, X6
-
-low586:
-	JMP stored582
-
-low583:
-	TESTQ        $0x00000002, BX
-	JZ           low587
-	VMOVUPS      X6, 384(CX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low588
-	VMOVSD       X6, 400(CX)
-	VUNPCKHPD    X6, X6, X6
-
-low588:
-	JMP stored582
-
-low587:
-	TESTQ     $0x00000001, BX
-	JZ        low589
-	VMOVSD    X6, 384(CX)
-	VUNPCKHPD X6, X6, X6
-
-low589:
-stored582:
-	VMOVUPD       Z7, (CX)(DX*1)
-	VMOVUPD       Z8, 64(CX)(DX*1)
-	VMOVUPD       Z9, 128(CX)(DX*1)
-	VMOVUPD       Z10, 192(CX)(DX*1)
-	VMOVUPD       Z11, 256(CX)(DX*1)
-	VMOVUPD       Z12, 320(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low591
-	VMOVUPS       Y13, 384(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000002, BX
-	JZ            low592
-	VMOVUPS       X13, 416(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000001, BX
-	JZ            low593
-	VMOVSD        X13, 432(CX)(DX*1)
-	VUNPCKHPD     X13, X13, X13
-
-low593:
-	JMP stored590
-
-low592:
-	TESTQ     $0x00000001, BX
-	JZ        low594
-	VMOVSD    X13, 416(CX)(DX*1)
-	VUNPCKHPD X13, X13, X13
-
-low594:
-	JMP stored590
-
-low591:
-	TESTQ        $0x00000002, BX
-	JZ           low595
-	VMOVUPS      X13, 384(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000001, BX
-	JZ           low596
-	VMOVSD       X13, 400(CX)(DX*1)
-	VUNPCKHPD    X13, X13, X13
-
-low596:
-	JMP stored590
-
-low595:
-	TESTQ     $0x00000001, BX
-	JZ        low597
-	VMOVSD    X13, 384(CX)(DX*1)
-	VUNPCKHPD X13, X13, X13
-
-low597:
-stored590:
-	JMP done391
-
-wider570:
-	CMPQ BX, $0x40
-	JNE  partly598
-
+full310:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none599
+	JE      none316
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -26796,9 +20883,9 @@ wider570:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready600
+	JMP     ready317
 
-none599:
+none316:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26816,11 +20903,11 @@ none599:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready600:
+ready317:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded602
+	JLE   folded319
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26828,7 +20915,7 @@ ready600:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold601:
+fold318:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -26858,9 +20945,9 @@ fold601:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold601
+	JNZ          fold318
 
-folded602:
+folded319:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -26881,7 +20968,7 @@ folded602:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear603
+	JNE    linear320
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -26899,7 +20986,7 @@ folded602:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear603:
+linear320:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26919,262 +21006,25 @@ linear603:
 	VMOVUPD Z13, 320(CX)(DX*1)
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(CX)(DX*1)
-	JMP     done391
 
-partly598:
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none604
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD.Z 448(CX), K1, Z7
-	VMOVUPD   (CX)(DX*1), Z8
-	VMOVUPD   64(CX)(DX*1), Z9
-	VMOVUPD   128(CX)(DX*1), Z10
-	VMOVUPD   192(CX)(DX*1), Z11
-	VMOVUPD   256(CX)(DX*1), Z12
-	VMOVUPD   320(CX)(DX*1), Z13
-	VMOVUPD   384(CX)(DX*1), Z14
-	VMOVUPD.Z 448(CX)(DX*1), K1, Z15
-	JMP       ready605
-
-none604:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready605:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded607
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold606:
-	VBROADCASTSD (CX), Z16
-	VBROADCASTSD (CX)(DX*1), Z17
-	VMOVUPD      (DI), Z18
-	VFMADD231PD  Z16, Z18, Z0
-	VFMADD231PD  Z17, Z18, Z8
-	VMOVUPD      64(DI), Z18
-	VFMADD231PD  Z16, Z18, Z1
-	VFMADD231PD  Z17, Z18, Z9
-	VMOVUPD      128(DI), Z18
-	VFMADD231PD  Z16, Z18, Z2
-	VFMADD231PD  Z17, Z18, Z10
-	VMOVUPD      192(DI), Z18
-	VFMADD231PD  Z16, Z18, Z3
-	VFMADD231PD  Z17, Z18, Z11
-	VMOVUPD      256(DI), Z18
-	VFMADD231PD  Z16, Z18, Z4
-	VFMADD231PD  Z17, Z18, Z12
-	VMOVUPD      320(DI), Z18
-	VFMADD231PD  Z16, Z18, Z5
-	VFMADD231PD  Z17, Z18, Z13
-	VMOVUPD      384(DI), Z18
-	VFMADD231PD  Z16, Z18, Z6
-	VFMADD231PD  Z17, Z18, Z14
-	VMOVUPD.Z    448(DI), K1, Z18
-	VFMADD231PD  Z16, Z18, Z7
-	VFMADD231PD  Z17, Z18, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold606
-
-folded607:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPD Z18, Z0, Z0
-	VADDPD Z18, Z1, Z1
-	VADDPD Z18, Z2, Z2
-	VADDPD Z18, Z3, Z3
-	VADDPD Z18, Z4, Z4
-	VADDPD Z18, Z5, Z5
-	VADDPD Z18, Z6, Z6
-	VADDPD Z18, Z7, Z7
-	VADDPD Z18, Z8, Z8
-	VADDPD Z18, Z9, Z9
-	VADDPD Z18, Z10, Z10
-	VADDPD Z18, Z11, Z11
-	VADDPD Z18, Z12, Z12
-	VADDPD Z18, Z13, Z13
-	VADDPD Z18, Z14, Z14
-	VADDPD Z18, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear608
-	VMAXPD Z0, Z18, Z0
-	VMAXPD Z1, Z18, Z1
-	VMAXPD Z2, Z18, Z2
-	VMAXPD Z3, Z18, Z3
-	VMAXPD Z4, Z18, Z4
-	VMAXPD Z5, Z18, Z5
-	VMAXPD Z6, Z18, Z6
-	VMAXPD Z7, Z18, Z7
-	VMAXPD Z8, Z18, Z8
-	VMAXPD Z9, Z18, Z9
-	VMAXPD Z10, Z18, Z10
-	VMAXPD Z11, Z18, Z11
-	VMAXPD Z12, Z18, Z12
-	VMAXPD Z13, Z18, Z13
-	VMAXPD Z14, Z18, Z14
-	VMAXPD Z15, Z18, Z15
-
-linear608:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low610
-	VMOVUPS       Y7, 448(CX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, BX
-	JZ            low611
-	VMOVUPS       X7, 480(CX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low612
-	VMOVSD        X7, 496(CX)
-	VUNPCKHPD     X7, X7, X7
-
-low612:
-	JMP stored609
-
-low611:
-	TESTQ     $0x00000001, BX
-	JZ        low613
-	VMOVSD    X7, 480(CX)
-	VUNPCKHPD X7, X7, X7
-
-low613:
-	JMP stored609
-
-low610:
-	TESTQ        $0x00000002, BX
-	JZ           low614
-	VMOVUPS      X7, 448(CX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low615
-	VMOVSD       X7, 464(CX)
-	VUNPCKHPD    X7, X7, X7
-
-low615:
-	JMP stored609
-
-low614:
-	TESTQ     $0x00000001, BX
-	JZ        low616
-	VMOVSD    X7, 448(CX)
-	VUNPCKHPD X7, X7, X7
-
-low616:
-stored609:
-	VMOVUPD       Z8, (CX)(DX*1)
-	VMOVUPD       Z9, 64(CX)(DX*1)
-	VMOVUPD       Z10, 128(CX)(DX*1)
-	VMOVUPD       Z11, 192(CX)(DX*1)
-	VMOVUPD       Z12, 256(CX)(DX*1)
-	VMOVUPD       Z13, 320(CX)(DX*1)
-	VMOVUPD       Z14, 384(CX)(DX*1)
-	TESTQ         $0x00000004, BX
-	JZ            low618
-	VMOVUPS       Y15, 448(CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000002, BX
-	JZ            low619
-	VMOVUPS       X15, 480(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000001, BX
-	JZ            low620
-	VMOVSD        X15, 496(CX)(DX*1)
-	VUNPCKHPD     X15, X15, X15
-
-low620:
-	JMP stored617
-
-low619:
-	TESTQ     $0x00000001, BX
-	JZ        low621
-	VMOVSD    X15, 480(CX)(DX*1)
-	VUNPCKHPD X15, X15, X15
-
-low621:
-	JMP stored617
-
-low618:
-	TESTQ        $0x00000002, BX
-	JZ           low622
-	VMOVUPS      X15, 448(CX)(DX*1)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000001, BX
-	JZ           low623
-	VMOVSD       X15, 464(CX)(DX*1)
-	VUNPCKHPD    X15, X15, X15
-
-low623:
-	JMP stored617
-
-low622:
-	TESTQ     $0x00000001, BX
-	JZ        low624
-	VMOVSD    X15, 448(CX)(DX*1)
-	VUNPCKHPD X15, X15, X15
-
-low624:
-stored617:
-done391:
+done199:
 	JMP done3
 
-fewer387:
+fewer195:
 	CMPQ AX, $0x01
-	JNE  fewer625
+	JNE  fewer321
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more626:
+more322:
 	CMPQ BX, $0x000000c0
-	JLT  fewer627
+	JLT  fewer323
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none630
+	JE      none326
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -27193,9 +21043,9 @@ more626:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(CX), Z15
-	JMP     ready631
+	JMP     ready327
 
-none630:
+none326:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -27213,11 +21063,11 @@ none630:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready631:
+ready327:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded633
+	JLE   folded329
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27225,7 +21075,7 @@ ready631:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold632:
+fold328:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -27262,9 +21112,9 @@ fold632:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold632
+	JNZ          fold328
 
-folded633:
+folded329:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -27285,7 +21135,7 @@ folded633:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear634
+	JNE    linear330
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -27303,7 +21153,7 @@ folded633:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear634:
+linear330:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -27325,16 +21175,16 @@ linear634:
 	VMOVUPD Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000080, BX
-	JMP     more626
+	JMP     more322
 
-fewer627:
+fewer323:
 	CMPQ BX, $0x00000080
-	JLE  last628
+	JLE  last324
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none635
+	JE      none331
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -27345,9 +21195,9 @@ fewer627:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	JMP     ready636
+	JMP     ready332
 
-none635:
+none331:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -27357,11 +21207,11 @@ none635:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready636:
+ready332:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded638
+	JLE   folded334
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27369,7 +21219,7 @@ ready636:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold637:
+fold333:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -27390,9 +21240,9 @@ fold637:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold637
+	JNZ          fold333
 
-folded638:
+folded334:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -27405,7 +21255,7 @@ folded638:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear639
+	JNE    linear335
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -27415,7 +21265,7 @@ folded638:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear639:
+linear335:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -27430,90 +21280,40 @@ linear639:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
 
-last628:
+last324:
+	CMPQ  BX, $0x41
+	JGE   wider336
+	CMPQ  BX, $0x21
+	JGE   wider337
+	CMPQ  BX, $0x11
+	JGE   wider338
+	CMPQ  BX, $0x09
+	JGE   wider339
+	CMPQ  BX, $0x08
+	JE    full340
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
 	BZHIL DX, CX, CX
 	KMOVW CX, K1
-	CMPQ  BX, $0x41
-	JGE   wider640
-	CMPQ  BX, $0x21
-	JGE   wider641
-	CMPQ  BX, $0x11
-	JGE   wider642
-	CMPQ  BX, $0x09
-	JGE   wider643
-	CMPQ  BX, $0x08
-	JNE   partly644
 
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none645
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	JMP     ready646
-
-none645:
-	VPXORD Z0, Z0, Z0
-
-ready646:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded648
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold647:
-	VBROADCASTSD (CX), Z1
-	VMOVUPD      (DI), Z2
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold647
-
-folded648:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear649
-	VMAXPD Z0, Z2, Z0
-
-linear649:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	JMP     done629
-
-partly644:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none650
+	JE        none341
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPD.Z (CX), K1, Z0
-	JMP       ready651
+	JMP       ready342
 
-none650:
+none341:
 	VPXORD Z0, Z0, Z0
 
-ready651:
+ready342:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded653
+	JLE   folded344
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27521,99 +21321,94 @@ ready651:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold652:
+fold343:
 	VBROADCASTSD (CX), Z1
 	VMOVUPD.Z    (DI), K1, Z2
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold652
+	JNZ          fold343
 
-folded653:
+folded344:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear654
+	JNE    linear345
 	VMAXPD Z0, Z2, Z0
 
-linear654:
+linear345:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000004, BX
-	JZ            low656
+	JZ            low347
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low657
+	JZ            low348
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low658
+	JZ            low349
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low658:
-	JMP stored655
+low349:
+	JMP stored346
 
-low657:
+low348:
 	TESTQ     $0x00000001, BX
-	JZ        low659
+	JZ        low350
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
-low659:
-	JMP stored655
+low350:
+	JMP stored346
 
-low656:
+low347:
 	TESTQ        $0x00000002, BX
-	JZ           low660
+	JZ           low351
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low661
+	JZ           low352
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low661:
-	JMP stored655
+low352:
+	JMP stored346
 
-low660:
+low351:
 	TESTQ     $0x00000001, BX
-	JZ        low662
+	JZ        low353
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low662:
-stored655:
-	JMP done629
+low353:
+stored346:
+	JMP done325
 
-wider643:
-	CMPQ BX, $0x10
-	JNE  partly663
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+full340:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none664
+	JE      none354
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	JMP     ready665
+	JMP     ready355
 
-none664:
+none354:
 	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
 
-ready665:
+ready355:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded667
+	JLE   folded357
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27621,7 +21416,125 @@ ready665:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold666:
+fold356:
+	VBROADCASTSD (CX), Z1
+	VMOVUPD      (DI), Z2
+	VFMADD231PD  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold356
+
+folded357:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear358
+	VMAXPD Z0, Z2, Z0
+
+linear358:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	JMP     done325
+
+wider339:
+	CMPQ   BX, $0x10
+	JE     full359
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none360
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(SI), Z1
+	JMP     ready361
+
+none360:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready361:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded363
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold362:
+	VBROADCASTSD (CX), Z2
+	VMOVUPD      (DI), Z3
+	VFMADD231PD  Z2, Z3, Z0
+	VMOVUPD      64(DI)(BX*1), Z3
+	VFMADD231PD  Z2, Z3, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold362
+
+folded363:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear364
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
+
+linear364:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(SI)
+	JMP     done325
+
+full359:
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none365
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	JMP     ready366
+
+none365:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready366:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded368
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold367:
 	VBROADCASTSD (CX), Z2
 	VMOVUPD      (DI), Z3
 	VFMADD231PD  Z2, Z3, Z0
@@ -27630,47 +21543,58 @@ fold666:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold666
+	JNZ          fold367
 
-folded667:
+folded368:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear668
+	JNE    linear369
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear668:
+linear369:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
-	JMP     done629
+	JMP     done325
 
-partly663:
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none669
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD.Z 64(CX), K1, Z1
-	JMP       ready670
+wider338:
+	CMPQ   BX, $0x19
+	JGE    wider370
+	CMPQ   BX, $0x18
+	JE     full371
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000c0, BX
 
-none669:
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none372
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(SI), Z2
+	JMP     ready373
+
+none372:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
 
-ready670:
+ready373:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded672
+	JLE   folded375
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27678,108 +21602,65 @@ ready670:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold671:
-	VBROADCASTSD (CX), Z2
-	VMOVUPD      (DI), Z3
-	VFMADD231PD  Z2, Z3, Z0
-	VMOVUPD.Z    64(DI), K1, Z3
-	VFMADD231PD  Z2, Z3, Z1
+fold374:
+	VBROADCASTSD (CX), Z3
+	VMOVUPD      (DI), Z4
+	VFMADD231PD  Z3, Z4, Z0
+	VMOVUPD      64(DI), Z4
+	VFMADD231PD  Z3, Z4, Z1
+	VMOVUPD      128(DI)(BX*1), Z4
+	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold671
+	JNZ          fold374
 
-folded672:
+folded375:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z3, Z3, Z3
-	VADDPD Z3, Z0, Z0
-	VADDPD Z3, Z1, Z1
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear673
-	VMAXPD Z0, Z3, Z0
-	VMAXPD Z1, Z3, Z1
+	JNE    linear376
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
 
-linear673:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	TESTQ         $0x00000004, BX
-	JZ            low675
-	VMOVUPS       Y1, 64(CX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low676
-	VMOVUPS       X1, 96(CX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low677
-	VMOVSD        X1, 112(CX)
-	VUNPCKHPD     X1, X1, X1
+linear376:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(SI)
+	JMP     done325
 
-low677:
-	JMP stored674
-
-low676:
-	TESTQ     $0x00000001, BX
-	JZ        low678
-	VMOVSD    X1, 96(CX)
-	VUNPCKHPD X1, X1, X1
-
-low678:
-	JMP stored674
-
-low675:
-	TESTQ        $0x00000002, BX
-	JZ           low679
-	VMOVUPS      X1, 64(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low680
-	VMOVSD       X1, 80(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low680:
-	JMP stored674
-
-low679:
-	TESTQ     $0x00000001, BX
-	JZ        low681
-	VMOVSD    X1, 64(CX)
-	VUNPCKHPD X1, X1, X1
-
-low681:
-stored674:
-	JMP done629
-
-wider642:
-	CMPQ BX, $0x19
-	JGE  wider682
-	CMPQ BX, $0x18
-	JNE  partly683
-
+full371:
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none684
+	JE      none377
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
-	JMP     ready685
+	JMP     ready378
 
-none684:
+none377:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready685:
+ready378:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded687
+	JLE   folded380
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27787,7 +21668,7 @@ ready685:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold686:
+fold379:
 	VBROADCASTSD (CX), Z3
 	VMOVUPD      (DI), Z4
 	VFMADD231PD  Z3, Z4, Z0
@@ -27798,9 +21679,9 @@ fold686:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold686
+	JNZ          fold379
 
-folded687:
+folded380:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -27808,42 +21689,51 @@ folded687:
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear688
+	JNE    linear381
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 
-linear688:
+linear381:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
-	JMP     done629
+	JMP     done325
 
-partly683:
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none689
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD.Z 128(CX), K1, Z2
-	JMP       ready690
+wider370:
+	CMPQ   BX, $0x20
+	JE     full382
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000100, BX
 
-none689:
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none383
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(SI), Z3
+	JMP     ready384
+
+none383:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
 
-ready690:
+ready384:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded692
+	JLE   folded386
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27851,113 +21741,72 @@ ready690:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold691:
-	VBROADCASTSD (CX), Z3
-	VMOVUPD      (DI), Z4
-	VFMADD231PD  Z3, Z4, Z0
-	VMOVUPD      64(DI), Z4
-	VFMADD231PD  Z3, Z4, Z1
-	VMOVUPD.Z    128(DI), K1, Z4
-	VFMADD231PD  Z3, Z4, Z2
+fold385:
+	VBROADCASTSD (CX), Z4
+	VMOVUPD      (DI), Z5
+	VFMADD231PD  Z4, Z5, Z0
+	VMOVUPD      64(DI), Z5
+	VFMADD231PD  Z4, Z5, Z1
+	VMOVUPD      128(DI), Z5
+	VFMADD231PD  Z4, Z5, Z2
+	VMOVUPD      192(DI)(BX*1), Z5
+	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold691
+	JNZ          fold385
 
-folded692:
+folded386:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
+	VPXORD Z5, Z5, Z5
+	VADDPD Z5, Z0, Z0
+	VADDPD Z5, Z1, Z1
+	VADDPD Z5, Z2, Z2
+	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear693
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
+	JNE    linear387
+	VMAXPD Z0, Z5, Z0
+	VMAXPD Z1, Z5, Z1
+	VMAXPD Z2, Z5, Z2
+	VMAXPD Z3, Z5, Z3
 
-linear693:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low695
-	VMOVUPS       Y2, 128(CX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, BX
-	JZ            low696
-	VMOVUPS       X2, 160(CX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low697
-	VMOVSD        X2, 176(CX)
-	VUNPCKHPD     X2, X2, X2
+linear387:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(SI)
+	JMP     done325
 
-low697:
-	JMP stored694
-
-low696:
-	TESTQ     $0x00000001, BX
-	JZ        low698
-	VMOVSD    X2, 160(CX)
-	VUNPCKHPD X2, X2, X2
-
-low698:
-	JMP stored694
-
-low695:
-	TESTQ        $0x00000002, BX
-	JZ           low699
-	VMOVUPS      X2, 128(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low700
-	VMOVSD       X2, 144(CX)
-	VUNPCKHPD    X2, X2, X2
-
-low700:
-	JMP stored694
-
-low699:
-	TESTQ     $0x00000001, BX
-	JZ        low701
-	VMOVSD    X2, 128(CX)
-	VUNPCKHPD X2, X2, X2
-
-low701:
-stored694:
-	JMP done629
-
-wider682:
-	CMPQ BX, $0x20
-	JNE  partly702
-
+full382:
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none703
+	JE      none388
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
-	JMP     ready704
+	JMP     ready389
 
-none703:
+none388:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready704:
+ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded706
+	JLE   folded391
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27965,7 +21814,7 @@ ready704:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold705:
+fold390:
 	VBROADCASTSD (CX), Z4
 	VMOVUPD      (DI), Z5
 	VFMADD231PD  Z4, Z5, Z0
@@ -27978,9 +21827,9 @@ fold705:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold705
+	JNZ          fold390
 
-folded706:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -27989,13 +21838,13 @@ folded706:
 	VADDPD Z5, Z2, Z2
 	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear707
+	JNE    linear392
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 
-linear707:
+linear392:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28003,32 +21852,45 @@ linear707:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
-	JMP     done629
+	JMP     done325
 
-partly702:
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none708
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD.Z 192(CX), K1, Z3
-	JMP       ready709
+wider337:
+	CMPQ   BX, $0x31
+	JGE    wider393
+	CMPQ   BX, $0x29
+	JGE    wider394
+	CMPQ   BX, $0x28
+	JE     full395
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000140, BX
 
-none708:
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none396
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(SI), Z4
+	JMP     ready397
+
+none396:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
 
-ready709:
+ready397:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded711
+	JLE   folded399
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28036,103 +21898,58 @@ ready709:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold710:
-	VBROADCASTSD (CX), Z4
-	VMOVUPD      (DI), Z5
-	VFMADD231PD  Z4, Z5, Z0
-	VMOVUPD      64(DI), Z5
-	VFMADD231PD  Z4, Z5, Z1
-	VMOVUPD      128(DI), Z5
-	VFMADD231PD  Z4, Z5, Z2
-	VMOVUPD.Z    192(DI), K1, Z5
-	VFMADD231PD  Z4, Z5, Z3
+fold398:
+	VBROADCASTSD (CX), Z5
+	VMOVUPD      (DI), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(DI), Z6
+	VFMADD231PD  Z5, Z6, Z1
+	VMOVUPD      128(DI), Z6
+	VFMADD231PD  Z5, Z6, Z2
+	VMOVUPD      192(DI), Z6
+	VFMADD231PD  Z5, Z6, Z3
+	VMOVUPD      256(DI)(BX*1), Z6
+	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold710
+	JNZ          fold398
 
-folded711:
+folded399:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z5, Z5, Z5
-	VADDPD Z5, Z0, Z0
-	VADDPD Z5, Z1, Z1
-	VADDPD Z5, Z2, Z2
-	VADDPD Z5, Z3, Z3
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear712
-	VMAXPD Z0, Z5, Z0
-	VMAXPD Z1, Z5, Z1
-	VMAXPD Z2, Z5, Z2
-	VMAXPD Z3, Z5, Z3
+	JNE    linear400
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
 
-linear712:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low714
-	VMOVUPS       Y3, 192(CX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low715
-	VMOVUPS       X3, 224(CX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low716
-	VMOVSD        X3, 240(CX)
-	VUNPCKHPD     X3, X3, X3
+linear400:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(SI)
+	JMP     done325
 
-low716:
-	JMP stored713
-
-low715:
-	TESTQ     $0x00000001, BX
-	JZ        low717
-	VMOVSD    X3, 224(CX)
-	VUNPCKHPD X3, X3, X3
-
-low717:
-	JMP stored713
-
-low714:
-	TESTQ        $0x00000002, BX
-	JZ           low718
-	VMOVUPS      X3, 192(CX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low719
-	VMOVSD       X3, 208(CX)
-	VUNPCKHPD    X3, X3, X3
-
-low719:
-	JMP stored713
-
-low718:
-	TESTQ     $0x00000001, BX
-	JZ        low720
-	VMOVSD    X3, 192(CX)
-	VUNPCKHPD X3, X3, X3
-
-low720:
-stored713:
-	JMP done629
-
-wider641:
-	CMPQ BX, $0x31
-	JGE  wider721
-	CMPQ BX, $0x29
-	JGE  wider722
-	CMPQ BX, $0x28
-	JNE  partly723
-
+full395:
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none724
+	JE      none401
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -28140,20 +21957,20 @@ wider641:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
-	JMP     ready725
+	JMP     ready402
 
-none724:
+none401:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready725:
+ready402:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded727
+	JLE   folded404
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28161,7 +21978,7 @@ ready725:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold726:
+fold403:
 	VBROADCASTSD (CX), Z5
 	VMOVUPD      (DI), Z6
 	VFMADD231PD  Z5, Z6, Z0
@@ -28176,9 +21993,9 @@ fold726:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold726
+	JNZ          fold403
 
-folded727:
+folded404:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -28188,14 +22005,14 @@ folded727:
 	VADDPD Z6, Z3, Z3
 	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear728
+	JNE    linear405
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 
-linear728:
+linear405:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28204,34 +22021,43 @@ linear728:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
-	JMP     done629
+	JMP     done325
 
-partly723:
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none729
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD.Z 256(CX), K1, Z4
-	JMP       ready730
+wider394:
+	CMPQ   BX, $0x30
+	JE     full406
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000180, BX
 
-none729:
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none407
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(SI), Z5
+	JMP     ready408
+
+none407:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
 
-ready730:
+ready408:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded732
+	JLE   folded410
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28239,104 +22065,63 @@ ready730:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold731:
-	VBROADCASTSD (CX), Z5
-	VMOVUPD      (DI), Z6
-	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD      64(DI), Z6
-	VFMADD231PD  Z5, Z6, Z1
-	VMOVUPD      128(DI), Z6
-	VFMADD231PD  Z5, Z6, Z2
-	VMOVUPD      192(DI), Z6
-	VFMADD231PD  Z5, Z6, Z3
-	VMOVUPD.Z    256(DI), K1, Z6
-	VFMADD231PD  Z5, Z6, Z4
+fold409:
+	VBROADCASTSD (CX), Z6
+	VMOVUPD      (DI), Z7
+	VFMADD231PD  Z6, Z7, Z0
+	VMOVUPD      64(DI), Z7
+	VFMADD231PD  Z6, Z7, Z1
+	VMOVUPD      128(DI), Z7
+	VFMADD231PD  Z6, Z7, Z2
+	VMOVUPD      192(DI), Z7
+	VFMADD231PD  Z6, Z7, Z3
+	VMOVUPD      256(DI), Z7
+	VFMADD231PD  Z6, Z7, Z4
+	VMOVUPD      320(DI)(BX*1), Z7
+	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold731
+	JNZ          fold409
 
-folded732:
+folded410:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	VADDPD Z6, Z4, Z4
+	VPXORD Z7, Z7, Z7
+	VADDPD Z7, Z0, Z0
+	VADDPD Z7, Z1, Z1
+	VADDPD Z7, Z2, Z2
+	VADDPD Z7, Z3, Z3
+	VADDPD Z7, Z4, Z4
+	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear733
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-	VMAXPD Z4, Z6, Z4
+	JNE    linear411
+	VMAXPD Z0, Z7, Z0
+	VMAXPD Z1, Z7, Z1
+	VMAXPD Z2, Z7, Z2
+	VMAXPD Z3, Z7, Z3
+	VMAXPD Z4, Z7, Z4
+	VMAXPD Z5, Z7, Z5
 
-linear733:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low735
-	VMOVUPS       Y4, 256(CX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, BX
-	JZ            low736
-	VMOVUPS       X4, 288(CX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, BX
-	JZ            low737
-	VMOVSD        X4, 304(CX)
-	VUNPCKHPD     X4, X4, X4
+linear411:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(SI)
+	JMP     done325
 
-low737:
-	JMP stored734
-
-low736:
-	TESTQ     $0x00000001, BX
-	JZ        low738
-	VMOVSD    X4, 288(CX)
-	VUNPCKHPD X4, X4, X4
-
-low738:
-	JMP stored734
-
-low735:
-	TESTQ        $0x00000002, BX
-	JZ           low739
-	VMOVUPS      X4, 256(CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low740
-	VMOVSD       X4, 272(CX)
-	VUNPCKHPD    X4, X4, X4
-
-low740:
-	JMP stored734
-
-low739:
-	TESTQ     $0x00000001, BX
-	JZ        low741
-	VMOVSD    X4, 256(CX)
-	VUNPCKHPD X4, X4, X4
-
-low741:
-stored734:
-	JMP done629
-
-wider722:
-	CMPQ BX, $0x30
-	JNE  partly742
-
+full406:
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none743
+	JE      none412
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -28345,9 +22130,9 @@ wider722:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
-	JMP     ready744
+	JMP     ready413
 
-none743:
+none412:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28355,11 +22140,11 @@ none743:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready744:
+ready413:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded746
+	JLE   folded415
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28367,7 +22152,7 @@ ready744:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold745:
+fold414:
 	VBROADCASTSD (CX), Z6
 	VMOVUPD      (DI), Z7
 	VFMADD231PD  Z6, Z7, Z0
@@ -28384,9 +22169,9 @@ fold745:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold745
+	JNZ          fold414
 
-folded746:
+folded415:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -28397,7 +22182,7 @@ folded746:
 	VADDPD Z7, Z4, Z4
 	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear747
+	JNE    linear416
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -28405,7 +22190,7 @@ folded746:
 	VMAXPD Z4, Z7, Z4
 	VMAXPD Z5, Z7, Z5
 
-linear747:
+linear416:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28415,36 +22200,47 @@ linear747:
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
-	JMP     done629
+	JMP     done325
 
-partly742:
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none748
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD.Z 320(CX), K1, Z5
-	JMP       ready749
+wider393:
+	CMPQ   BX, $0x39
+	JGE    wider417
+	CMPQ   BX, $0x38
+	JE     full418
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000001c0, BX
 
-none748:
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none419
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(SI), Z6
+	JMP     ready420
+
+none419:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
 
-ready749:
+ready420:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded751
+	JLE   folded422
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28452,111 +22248,68 @@ ready749:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold750:
-	VBROADCASTSD (CX), Z6
-	VMOVUPD      (DI), Z7
-	VFMADD231PD  Z6, Z7, Z0
-	VMOVUPD      64(DI), Z7
-	VFMADD231PD  Z6, Z7, Z1
-	VMOVUPD      128(DI), Z7
-	VFMADD231PD  Z6, Z7, Z2
-	VMOVUPD      192(DI), Z7
-	VFMADD231PD  Z6, Z7, Z3
-	VMOVUPD      256(DI), Z7
-	VFMADD231PD  Z6, Z7, Z4
-	VMOVUPD.Z    320(DI), K1, Z7
-	VFMADD231PD  Z6, Z7, Z5
+fold421:
+	VBROADCASTSD (CX), Z7
+	VMOVUPD      (DI), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(DI), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(DI), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	VMOVUPD      192(DI), Z8
+	VFMADD231PD  Z7, Z8, Z3
+	VMOVUPD      256(DI), Z8
+	VFMADD231PD  Z7, Z8, Z4
+	VMOVUPD      320(DI), Z8
+	VFMADD231PD  Z7, Z8, Z5
+	VMOVUPD      384(DI)(BX*1), Z8
+	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold750
+	JNZ          fold421
 
-folded751:
+folded422:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z7, Z7, Z7
-	VADDPD Z7, Z0, Z0
-	VADDPD Z7, Z1, Z1
-	VADDPD Z7, Z2, Z2
-	VADDPD Z7, Z3, Z3
-	VADDPD Z7, Z4, Z4
-	VADDPD Z7, Z5, Z5
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
+	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear752
-	VMAXPD Z0, Z7, Z0
-	VMAXPD Z1, Z7, Z1
-	VMAXPD Z2, Z7, Z2
-	VMAXPD Z3, Z7, Z3
-	VMAXPD Z4, Z7, Z4
-	VMAXPD Z5, Z7, Z5
+	JNE    linear423
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
 
-linear752:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low754
-	VMOVUPS       Y5, 320(CX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, BX
-	JZ            low755
-	VMOVUPS       X5, 352(CX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, BX
-	JZ            low756
-	VMOVSD        X5, 368(CX)
-	VUNPCKHPD     X5, X5, X5
+linear423:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(SI)
+	JMP     done325
 
-low756:
-	JMP stored753
-
-low755:
-	TESTQ     $0x00000001, BX
-	JZ        low757
-	VMOVSD    X5, 352(CX)
-	VUNPCKHPD X5, X5, X5
-
-low757:
-	JMP stored753
-
-low754:
-	TESTQ        $0x00000002, BX
-	JZ           low758
-	VMOVUPS      X5, 320(CX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, BX
-	JZ           low759
-	VMOVSD       X5, 336(CX)
-	VUNPCKHPD    X5, X5, X5
-
-low759:
-	JMP stored753
-
-low758:
-	TESTQ     $0x00000001, BX
-	JZ        low760
-	VMOVSD    X5, 320(CX)
-	VUNPCKHPD X5, X5, X5
-
-low760:
-stored753:
-	JMP done629
-
-wider721:
-	CMPQ BX, $0x39
-	JGE  wider761
-	CMPQ BX, $0x38
-	JNE  partly762
-
+full418:
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none763
+	JE      none424
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -28566,9 +22319,9 @@ wider721:
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
-	JMP     ready764
+	JMP     ready425
 
-none763:
+none424:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28577,11 +22330,11 @@ none763:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready764:
+ready425:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded766
+	JLE   folded427
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28589,7 +22342,7 @@ ready764:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold765:
+fold426:
 	VBROADCASTSD (CX), Z7
 	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -28608,9 +22361,9 @@ fold765:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold765
+	JNZ          fold426
 
-folded766:
+folded427:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -28622,7 +22375,7 @@ folded766:
 	VADDPD Z8, Z5, Z5
 	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear767
+	JNE    linear428
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -28631,7 +22384,7 @@ folded766:
 	VMAXPD Z5, Z8, Z5
 	VMAXPD Z6, Z8, Z6
 
-linear767:
+linear428:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28642,25 +22395,33 @@ linear767:
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
-	JMP     done629
+	JMP     done325
 
-partly762:
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none768
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD.Z 384(CX), K1, Z6
-	JMP       ready769
+wider417:
+	CMPQ   BX, $0x40
+	JE     full429
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000200, BX
 
-none768:
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none430
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(SI), Z7
+	JMP     ready431
+
+none430:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28668,12 +22429,13 @@ none768:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
 
-ready769:
+ready431:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded771
+	JLE   folded433
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28681,114 +22443,73 @@ ready769:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold770:
-	VBROADCASTSD (CX), Z7
-	VMOVUPD      (DI), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMOVUPD      64(DI), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD      128(DI), Z8
-	VFMADD231PD  Z7, Z8, Z2
-	VMOVUPD      192(DI), Z8
-	VFMADD231PD  Z7, Z8, Z3
-	VMOVUPD      256(DI), Z8
-	VFMADD231PD  Z7, Z8, Z4
-	VMOVUPD      320(DI), Z8
-	VFMADD231PD  Z7, Z8, Z5
-	VMOVUPD.Z    384(DI), K1, Z8
-	VFMADD231PD  Z7, Z8, Z6
+fold432:
+	VBROADCASTSD (CX), Z8
+	VMOVUPD      (DI), Z9
+	VFMADD231PD  Z8, Z9, Z0
+	VMOVUPD      64(DI), Z9
+	VFMADD231PD  Z8, Z9, Z1
+	VMOVUPD      128(DI), Z9
+	VFMADD231PD  Z8, Z9, Z2
+	VMOVUPD      192(DI), Z9
+	VFMADD231PD  Z8, Z9, Z3
+	VMOVUPD      256(DI), Z9
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      320(DI), Z9
+	VFMADD231PD  Z8, Z9, Z5
+	VMOVUPD      384(DI), Z9
+	VFMADD231PD  Z8, Z9, Z6
+	VMOVUPD      448(DI)(BX*1), Z9
+	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold770
+	JNZ          fold432
 
-folded771:
+folded433:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	VADDPD Z9, Z6, Z6
+	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear772
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
+	JNE    linear434
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+	VMAXPD Z6, Z9, Z6
+	VMAXPD Z7, Z9, Z7
 
-linear772:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low774
-	VMOVUPS       Y6, 384(CX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000002, BX
-	JZ            low775
-	VMOVUPS       X6, 416(CX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000001, BX
-	JZ            low776
-	VMOVSD        X6, 432(CX)
-	VUNPCKHPD     X6, X6, X6
+linear434:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(SI)
+	JMP     done325
 
-low776:
-	JMP stored773
-
-low775:
-	TESTQ     $0x00000001, BX
-	JZ        low777
-	VMOVSD    X6, 416(CX)
-	VUNPCKHPD X6, X6, X6
-
-low777:
-	JMP stored773
-
-low774:
-	TESTQ        $0x00000002, BX
-	JZ           low778
-	VMOVUPS      X6, 384(CX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, BX
-	JZ           low779
-	VMOVSD       X6, 400(CX)
-	VUNPCKHPD    X6, X6, X6
-
-low779:
-	JMP stored773
-
-low778:
-	TESTQ     $0x00000001, BX
-	JZ        low780
-	VMOVSD    X6, 384(CX)
-	VUNPCKHPD X6, X6, X6
-
-low780:
-stored773:
-	JMP done629
-
-wider761:
-	CMPQ BX, $0x40
-	JNE  partly781
-
+full429:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none782
+	JE      none435
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -28799,9 +22520,9 @@ wider761:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	JMP     ready783
+	JMP     ready436
 
-none782:
+none435:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28811,11 +22532,11 @@ none782:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready783:
+ready436:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded785
+	JLE   folded438
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28823,7 +22544,7 @@ ready783:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold784:
+fold437:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -28844,9 +22565,9 @@ fold784:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold784
+	JNZ          fold437
 
-folded785:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -28859,7 +22580,7 @@ folded785:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear786
+	JNE    linear439
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -28869,7 +22590,7 @@ folded785:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear786:
+linear439:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28881,26 +22602,40 @@ linear786:
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
-	JMP     done629
+	JMP     done325
 
-partly781:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none787
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD.Z 448(CX), K1, Z7
-	JMP       ready788
+wider336:
+	CMPQ   BX, $0x61
+	JGE    wider440
+	CMPQ   BX, $0x51
+	JGE    wider441
+	CMPQ   BX, $0x49
+	JGE    wider442
+	CMPQ   BX, $0x48
+	JE     full443
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000240, BX
 
-none787:
+	// acc[i,j] = init[i,j], 1×9 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none444
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(SI), Z8
+	JMP     ready445
+
+none444:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28909,12 +22644,13 @@ none787:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
 
-ready788:
+ready445:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded790
+	JLE   folded447
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28922,125 +22658,78 @@ ready788:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold789:
-	VBROADCASTSD (CX), Z8
-	VMOVUPD      (DI), Z9
-	VFMADD231PD  Z8, Z9, Z0
-	VMOVUPD      64(DI), Z9
-	VFMADD231PD  Z8, Z9, Z1
-	VMOVUPD      128(DI), Z9
-	VFMADD231PD  Z8, Z9, Z2
-	VMOVUPD      192(DI), Z9
-	VFMADD231PD  Z8, Z9, Z3
-	VMOVUPD      256(DI), Z9
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      320(DI), Z9
-	VFMADD231PD  Z8, Z9, Z5
-	VMOVUPD      384(DI), Z9
-	VFMADD231PD  Z8, Z9, Z6
-	VMOVUPD.Z    448(DI), K1, Z9
-	VFMADD231PD  Z8, Z9, Z7
+fold446:
+	VBROADCASTSD (CX), Z9
+	VMOVUPD      (DI), Z10
+	VFMADD231PD  Z9, Z10, Z0
+	VMOVUPD      64(DI), Z10
+	VFMADD231PD  Z9, Z10, Z1
+	VMOVUPD      128(DI), Z10
+	VFMADD231PD  Z9, Z10, Z2
+	VMOVUPD      192(DI), Z10
+	VFMADD231PD  Z9, Z10, Z3
+	VMOVUPD      256(DI), Z10
+	VFMADD231PD  Z9, Z10, Z4
+	VMOVUPD      320(DI), Z10
+	VFMADD231PD  Z9, Z10, Z5
+	VMOVUPD      384(DI), Z10
+	VFMADD231PD  Z9, Z10, Z6
+	VMOVUPD      448(DI), Z10
+	VFMADD231PD  Z9, Z10, Z7
+	VMOVUPD      512(DI)(BX*1), Z10
+	VFMADD231PD  Z9, Z10, Z8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold789
+	JNZ          fold446
 
-folded790:
+folded447:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	VADDPD Z9, Z6, Z6
-	VADDPD Z9, Z7, Z7
+	VPXORD Z10, Z10, Z10
+	VADDPD Z10, Z0, Z0
+	VADDPD Z10, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z10, Z3, Z3
+	VADDPD Z10, Z4, Z4
+	VADDPD Z10, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z10, Z7, Z7
+	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear791
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
-	VMAXPD Z6, Z9, Z6
-	VMAXPD Z7, Z9, Z7
+	JNE    linear448
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+	VMAXPD Z8, Z10, Z8
 
-linear791:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low793
-	VMOVUPS       Y7, 448(CX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, BX
-	JZ            low794
-	VMOVUPS       X7, 480(CX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, BX
-	JZ            low795
-	VMOVSD        X7, 496(CX)
-	VUNPCKHPD     X7, X7, X7
+linear448:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(SI)
+	JMP     done325
 
-low795:
-	JMP stored792
-
-low794:
-	TESTQ     $0x00000001, BX
-	JZ        low796
-	VMOVSD    X7, 480(CX)
-	VUNPCKHPD X7, X7, X7
-
-low796:
-	JMP stored792
-
-low793:
-	TESTQ        $0x00000002, BX
-	JZ           low797
-	VMOVUPS      X7, 448(CX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, BX
-	JZ           low798
-	VMOVSD       X7, 464(CX)
-	VUNPCKHPD    X7, X7, X7
-
-low798:
-	JMP stored792
-
-low797:
-	TESTQ     $0x00000001, BX
-	JZ        low799
-	VMOVSD    X7, 448(CX)
-	VUNPCKHPD X7, X7, X7
-
-low799:
-stored792:
-	JMP done629
-
-wider640:
-	CMPQ BX, $0x61
-	JGE  wider800
-	CMPQ BX, $0x51
-	JGE  wider801
-	CMPQ BX, $0x49
-	JGE  wider802
-	CMPQ BX, $0x48
-	JNE  partly803
-
+full443:
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none804
+	JE      none449
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -29052,9 +22741,9 @@ wider640:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
-	JMP     ready805
+	JMP     ready450
 
-none804:
+none449:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -29065,11 +22754,11 @@ none804:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready805:
+ready450:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded807
+	JLE   folded452
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -29077,7 +22766,7 @@ ready805:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold806:
+fold451:
 	VBROADCASTSD (CX), Z9
 	VMOVUPD      (DI), Z10
 	VFMADD231PD  Z9, Z10, Z0
@@ -29100,9 +22789,9 @@ fold806:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold806
+	JNZ          fold451
 
-folded807:
+folded452:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -29116,7 +22805,7 @@ folded807:
 	VADDPD Z10, Z7, Z7
 	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear808
+	JNE    linear453
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -29127,7 +22816,7 @@ folded807:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 
-linear808:
+linear453:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -29140,27 +22829,35 @@ linear808:
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
-	JMP     done629
+	JMP     done325
 
-partly803:
-	// acc[i,j] = init[i,j], 1×9 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none809
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD   448(CX), Z7
-	VMOVUPD.Z 512(CX), K1, Z8
-	JMP       ready810
+wider442:
+	CMPQ   BX, $0x50
+	JE     full454
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000280, BX
 
-none809:
+	// acc[i,j] = init[i,j], 1×10 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none455
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(SI), Z9
+	JMP     ready456
+
+none455:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -29170,12 +22867,13 @@ none809:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
 
-ready810:
+ready456:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded812
+	JLE   folded458
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -29183,124 +22881,83 @@ ready810:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold811:
-	VBROADCASTSD (CX), Z9
-	VMOVUPD      (DI), Z10
-	VFMADD231PD  Z9, Z10, Z0
-	VMOVUPD      64(DI), Z10
-	VFMADD231PD  Z9, Z10, Z1
-	VMOVUPD      128(DI), Z10
-	VFMADD231PD  Z9, Z10, Z2
-	VMOVUPD      192(DI), Z10
-	VFMADD231PD  Z9, Z10, Z3
-	VMOVUPD      256(DI), Z10
-	VFMADD231PD  Z9, Z10, Z4
-	VMOVUPD      320(DI), Z10
-	VFMADD231PD  Z9, Z10, Z5
-	VMOVUPD      384(DI), Z10
-	VFMADD231PD  Z9, Z10, Z6
-	VMOVUPD      448(DI), Z10
-	VFMADD231PD  Z9, Z10, Z7
-	VMOVUPD.Z    512(DI), K1, Z10
-	VFMADD231PD  Z9, Z10, Z8
+fold457:
+	VBROADCASTSD (CX), Z10
+	VMOVUPD      (DI), Z11
+	VFMADD231PD  Z10, Z11, Z0
+	VMOVUPD      64(DI), Z11
+	VFMADD231PD  Z10, Z11, Z1
+	VMOVUPD      128(DI), Z11
+	VFMADD231PD  Z10, Z11, Z2
+	VMOVUPD      192(DI), Z11
+	VFMADD231PD  Z10, Z11, Z3
+	VMOVUPD      256(DI), Z11
+	VFMADD231PD  Z10, Z11, Z4
+	VMOVUPD      320(DI), Z11
+	VFMADD231PD  Z10, Z11, Z5
+	VMOVUPD      384(DI), Z11
+	VFMADD231PD  Z10, Z11, Z6
+	VMOVUPD      448(DI), Z11
+	VFMADD231PD  Z10, Z11, Z7
+	VMOVUPD      512(DI), Z11
+	VFMADD231PD  Z10, Z11, Z8
+	VMOVUPD      576(DI)(BX*1), Z11
+	VFMADD231PD  Z10, Z11, Z9
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold811
+	JNZ          fold457
 
-folded812:
+folded458:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z10, Z10, Z10
-	VADDPD Z10, Z0, Z0
-	VADDPD Z10, Z1, Z1
-	VADDPD Z10, Z2, Z2
-	VADDPD Z10, Z3, Z3
-	VADDPD Z10, Z4, Z4
-	VADDPD Z10, Z5, Z5
-	VADDPD Z10, Z6, Z6
-	VADDPD Z10, Z7, Z7
-	VADDPD Z10, Z8, Z8
+	VPXORD Z11, Z11, Z11
+	VADDPD Z11, Z0, Z0
+	VADDPD Z11, Z1, Z1
+	VADDPD Z11, Z2, Z2
+	VADDPD Z11, Z3, Z3
+	VADDPD Z11, Z4, Z4
+	VADDPD Z11, Z5, Z5
+	VADDPD Z11, Z6, Z6
+	VADDPD Z11, Z7, Z7
+	VADDPD Z11, Z8, Z8
+	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear813
-	VMAXPD Z0, Z10, Z0
-	VMAXPD Z1, Z10, Z1
-	VMAXPD Z2, Z10, Z2
-	VMAXPD Z3, Z10, Z3
-	VMAXPD Z4, Z10, Z4
-	VMAXPD Z5, Z10, Z5
-	VMAXPD Z6, Z10, Z6
-	VMAXPD Z7, Z10, Z7
-	VMAXPD Z8, Z10, Z8
+	JNE    linear459
+	VMAXPD Z0, Z11, Z0
+	VMAXPD Z1, Z11, Z1
+	VMAXPD Z2, Z11, Z2
+	VMAXPD Z3, Z11, Z3
+	VMAXPD Z4, Z11, Z4
+	VMAXPD Z5, Z11, Z5
+	VMAXPD Z6, Z11, Z6
+	VMAXPD Z7, Z11, Z7
+	VMAXPD Z8, Z11, Z8
+	VMAXPD Z9, Z11, Z9
 
-linear813:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	VMOVUPD       Z7, 448(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low815
-	VMOVUPS       Y8, 512(CX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, BX
-	JZ            low816
-	VMOVUPS       X8, 544(CX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, BX
-	JZ            low817
-	VMOVSD        X8, 560(CX)
-	VUNPCKHPD     X8, X8, X8
+linear459:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(SI)
+	JMP     done325
 
-low817:
-	JMP stored814
-
-low816:
-	TESTQ     $0x00000001, BX
-	JZ        low818
-	VMOVSD    X8, 544(CX)
-	VUNPCKHPD X8, X8, X8
-
-low818:
-	JMP stored814
-
-low815:
-	TESTQ        $0x00000002, BX
-	JZ           low819
-	VMOVUPS      X8, 512(CX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low820
-	VMOVSD       X8, 528(CX)
-	VUNPCKHPD    X8, X8, X8
-
-low820:
-	JMP stored814
-
-low819:
-	TESTQ     $0x00000001, BX
-	JZ        low821
-	VMOVSD    X8, 512(CX)
-	VUNPCKHPD X8, X8, X8
-
-low821:
-stored814:
-	JMP done629
-
-wider802:
-	CMPQ BX, $0x50
-	JNE  partly822
-
+full454:
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none823
+	JE      none460
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -29313,9 +22970,9 @@ wider802:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
-	JMP     ready824
+	JMP     ready461
 
-none823:
+none460:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -29327,11 +22984,11 @@ none823:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready824:
+ready461:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded826
+	JLE   folded463
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -29339,7 +22996,7 @@ ready824:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold825:
+fold462:
 	VBROADCASTSD (CX), Z10
 	VMOVUPD      (DI), Z11
 	VFMADD231PD  Z10, Z11, Z0
@@ -29364,9 +23021,9 @@ fold825:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold825
+	JNZ          fold462
 
-folded826:
+folded463:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -29381,7 +23038,7 @@ folded826:
 	VADDPD Z11, Z8, Z8
 	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear827
+	JNE    linear464
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -29393,7 +23050,7 @@ folded826:
 	VMAXPD Z8, Z11, Z8
 	VMAXPD Z9, Z11, Z9
 
-linear827:
+linear464:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -29407,28 +23064,38 @@ linear827:
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
-	JMP     done629
+	JMP     done325
 
-partly822:
-	// acc[i,j] = init[i,j], 1×10 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none828
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD   448(CX), Z7
-	VMOVUPD   512(CX), Z8
-	VMOVUPD.Z 576(CX), K1, Z9
-	JMP       ready829
+wider441:
+	CMPQ   BX, $0x59
+	JGE    wider465
+	CMPQ   BX, $0x58
+	JE     full466
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000002c0, BX
 
-none828:
+	// acc[i,j] = init[i,j], 1×11 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none467
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(CX), Z9
+	VMOVUPD 640(SI), Z10
+	JMP     ready468
+
+none467:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -29439,12 +23106,13 @@ none828:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
 
-ready829:
+ready468:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded831
+	JLE   folded470
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -29452,131 +23120,88 @@ ready829:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold830:
-	VBROADCASTSD (CX), Z10
-	VMOVUPD      (DI), Z11
-	VFMADD231PD  Z10, Z11, Z0
-	VMOVUPD      64(DI), Z11
-	VFMADD231PD  Z10, Z11, Z1
-	VMOVUPD      128(DI), Z11
-	VFMADD231PD  Z10, Z11, Z2
-	VMOVUPD      192(DI), Z11
-	VFMADD231PD  Z10, Z11, Z3
-	VMOVUPD      256(DI), Z11
-	VFMADD231PD  Z10, Z11, Z4
-	VMOVUPD      320(DI), Z11
-	VFMADD231PD  Z10, Z11, Z5
-	VMOVUPD      384(DI), Z11
-	VFMADD231PD  Z10, Z11, Z6
-	VMOVUPD      448(DI), Z11
-	VFMADD231PD  Z10, Z11, Z7
-	VMOVUPD      512(DI), Z11
-	VFMADD231PD  Z10, Z11, Z8
-	VMOVUPD.Z    576(DI), K1, Z11
-	VFMADD231PD  Z10, Z11, Z9
+fold469:
+	VBROADCASTSD (CX), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z11, Z12, Z0
+	VMOVUPD      64(DI), Z12
+	VFMADD231PD  Z11, Z12, Z1
+	VMOVUPD      128(DI), Z12
+	VFMADD231PD  Z11, Z12, Z2
+	VMOVUPD      192(DI), Z12
+	VFMADD231PD  Z11, Z12, Z3
+	VMOVUPD      256(DI), Z12
+	VFMADD231PD  Z11, Z12, Z4
+	VMOVUPD      320(DI), Z12
+	VFMADD231PD  Z11, Z12, Z5
+	VMOVUPD      384(DI), Z12
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      448(DI), Z12
+	VFMADD231PD  Z11, Z12, Z7
+	VMOVUPD      512(DI), Z12
+	VFMADD231PD  Z11, Z12, Z8
+	VMOVUPD      576(DI), Z12
+	VFMADD231PD  Z11, Z12, Z9
+	VMOVUPD      640(DI)(BX*1), Z12
+	VFMADD231PD  Z11, Z12, Z10
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold830
+	JNZ          fold469
 
-folded831:
+folded470:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z11, Z11, Z11
-	VADDPD Z11, Z0, Z0
-	VADDPD Z11, Z1, Z1
-	VADDPD Z11, Z2, Z2
-	VADDPD Z11, Z3, Z3
-	VADDPD Z11, Z4, Z4
-	VADDPD Z11, Z5, Z5
-	VADDPD Z11, Z6, Z6
-	VADDPD Z11, Z7, Z7
-	VADDPD Z11, Z8, Z8
-	VADDPD Z11, Z9, Z9
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
+	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear832
-	VMAXPD Z0, Z11, Z0
-	VMAXPD Z1, Z11, Z1
-	VMAXPD Z2, Z11, Z2
-	VMAXPD Z3, Z11, Z3
-	VMAXPD Z4, Z11, Z4
-	VMAXPD Z5, Z11, Z5
-	VMAXPD Z6, Z11, Z6
-	VMAXPD Z7, Z11, Z7
-	VMAXPD Z8, Z11, Z8
-	VMAXPD Z9, Z11, Z9
+	JNE    linear471
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
 
-linear832:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	VMOVUPD       Z7, 448(CX)
-	VMOVUPD       Z8, 512(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low834
-	VMOVUPS       Y9, 576(CX)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, BX
-	JZ            low835
-	VMOVUPS       X9, 608(CX)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, BX
-	JZ            low836
-	VMOVSD        X9, 624(CX)
-	VUNPCKHPD     X9, X9, X9
+linear471:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(CX)
+	VMOVUPD Z10, 640(SI)
+	JMP     done325
 
-low836:
-	JMP stored833
-
-low835:
-	TESTQ     $0x00000001, BX
-	JZ        low837
-	VMOVSD    X9, 608(CX)
-	VUNPCKHPD X9, X9, X9
-
-low837:
-	JMP stored833
-
-low834:
-	TESTQ        $0x00000002, BX
-	JZ           low838
-	VMOVUPS      X9, 576(CX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, BX
-	JZ           low839
-	VMOVSD       X9, 592(CX)
-	VUNPCKHPD    X9, X9, X9
-
-low839:
-	JMP stored833
-
-low838:
-	TESTQ     $0x00000001, BX
-	JZ        low840
-	VMOVSD    X9, 576(CX)
-	VUNPCKHPD X9, X9, X9
-
-low840:
-stored833:
-	JMP done629
-
-wider801:
-	CMPQ BX, $0x59
-	JGE  wider841
-	CMPQ BX, $0x58
-	JNE  partly842
-
+full466:
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none843
+	JE      none472
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -29590,9 +23215,9 @@ wider801:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
-	JMP     ready844
+	JMP     ready473
 
-none843:
+none472:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -29605,11 +23230,11 @@ none843:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready844:
+ready473:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded846
+	JLE   folded475
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -29617,7 +23242,7 @@ ready844:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold845:
+fold474:
 	VBROADCASTSD (CX), Z11
 	VMOVUPD      (DI), Z12
 	VFMADD231PD  Z11, Z12, Z0
@@ -29644,9 +23269,9 @@ fold845:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold845
+	JNZ          fold474
 
-folded846:
+folded475:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -29662,7 +23287,7 @@ folded846:
 	VADDPD Z12, Z9, Z9
 	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear847
+	JNE    linear476
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -29675,7 +23300,7 @@ folded846:
 	VMAXPD Z9, Z12, Z9
 	VMAXPD Z10, Z12, Z10
 
-linear847:
+linear476:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -29690,29 +23315,37 @@ linear847:
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
-	JMP     done629
+	JMP     done325
 
-partly842:
-	// acc[i,j] = init[i,j], 1×11 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none848
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD   448(CX), Z7
-	VMOVUPD   512(CX), Z8
-	VMOVUPD   576(CX), Z9
-	VMOVUPD.Z 640(CX), K1, Z10
-	JMP       ready849
+wider465:
+	CMPQ   BX, $0x60
+	JE     full477
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000300, BX
 
-none848:
+	// acc[i,j] = init[i,j], 1×12 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none478
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(CX), Z9
+	VMOVUPD 640(CX), Z10
+	VMOVUPD 704(SI), Z11
+	JMP     ready479
+
+none478:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -29724,12 +23357,13 @@ none848:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
 
-ready849:
+ready479:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded851
+	JLE   folded481
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -29737,134 +23371,93 @@ ready849:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold850:
-	VBROADCASTSD (CX), Z11
-	VMOVUPD      (DI), Z12
-	VFMADD231PD  Z11, Z12, Z0
-	VMOVUPD      64(DI), Z12
-	VFMADD231PD  Z11, Z12, Z1
-	VMOVUPD      128(DI), Z12
-	VFMADD231PD  Z11, Z12, Z2
-	VMOVUPD      192(DI), Z12
-	VFMADD231PD  Z11, Z12, Z3
-	VMOVUPD      256(DI), Z12
-	VFMADD231PD  Z11, Z12, Z4
-	VMOVUPD      320(DI), Z12
-	VFMADD231PD  Z11, Z12, Z5
-	VMOVUPD      384(DI), Z12
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      448(DI), Z12
-	VFMADD231PD  Z11, Z12, Z7
-	VMOVUPD      512(DI), Z12
-	VFMADD231PD  Z11, Z12, Z8
-	VMOVUPD      576(DI), Z12
-	VFMADD231PD  Z11, Z12, Z9
-	VMOVUPD.Z    640(DI), K1, Z12
-	VFMADD231PD  Z11, Z12, Z10
+fold480:
+	VBROADCASTSD (CX), Z12
+	VMOVUPD      (DI), Z13
+	VFMADD231PD  Z12, Z13, Z0
+	VMOVUPD      64(DI), Z13
+	VFMADD231PD  Z12, Z13, Z1
+	VMOVUPD      128(DI), Z13
+	VFMADD231PD  Z12, Z13, Z2
+	VMOVUPD      192(DI), Z13
+	VFMADD231PD  Z12, Z13, Z3
+	VMOVUPD      256(DI), Z13
+	VFMADD231PD  Z12, Z13, Z4
+	VMOVUPD      320(DI), Z13
+	VFMADD231PD  Z12, Z13, Z5
+	VMOVUPD      384(DI), Z13
+	VFMADD231PD  Z12, Z13, Z6
+	VMOVUPD      448(DI), Z13
+	VFMADD231PD  Z12, Z13, Z7
+	VMOVUPD      512(DI), Z13
+	VFMADD231PD  Z12, Z13, Z8
+	VMOVUPD      576(DI), Z13
+	VFMADD231PD  Z12, Z13, Z9
+	VMOVUPD      640(DI), Z13
+	VFMADD231PD  Z12, Z13, Z10
+	VMOVUPD      704(DI)(BX*1), Z13
+	VFMADD231PD  Z12, Z13, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold850
+	JNZ          fold480
 
-folded851:
+folded481:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	VADDPD Z12, Z9, Z9
-	VADDPD Z12, Z10, Z10
+	VPXORD Z13, Z13, Z13
+	VADDPD Z13, Z0, Z0
+	VADDPD Z13, Z1, Z1
+	VADDPD Z13, Z2, Z2
+	VADDPD Z13, Z3, Z3
+	VADDPD Z13, Z4, Z4
+	VADDPD Z13, Z5, Z5
+	VADDPD Z13, Z6, Z6
+	VADDPD Z13, Z7, Z7
+	VADDPD Z13, Z8, Z8
+	VADDPD Z13, Z9, Z9
+	VADDPD Z13, Z10, Z10
+	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear852
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
-	VMAXPD Z10, Z12, Z10
+	JNE    linear482
+	VMAXPD Z0, Z13, Z0
+	VMAXPD Z1, Z13, Z1
+	VMAXPD Z2, Z13, Z2
+	VMAXPD Z3, Z13, Z3
+	VMAXPD Z4, Z13, Z4
+	VMAXPD Z5, Z13, Z5
+	VMAXPD Z6, Z13, Z6
+	VMAXPD Z7, Z13, Z7
+	VMAXPD Z8, Z13, Z8
+	VMAXPD Z9, Z13, Z9
+	VMAXPD Z10, Z13, Z10
+	VMAXPD Z11, Z13, Z11
 
-linear852:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	VMOVUPD       Z7, 448(CX)
-	VMOVUPD       Z8, 512(CX)
-	VMOVUPD       Z9, 576(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low854
-	VMOVUPS       Y10, 640(CX)
-	VEXTRACTF64X4 $0x01, Z10, Y10
-	TESTQ         $0x00000002, BX
-	JZ            low855
-	VMOVUPS       X10, 672(CX)
-	VEXTRACTF128  $0x01, Y10, X10
-	TESTQ         $0x00000001, BX
-	JZ            low856
-	VMOVSD        X10, 688(CX)
-	VUNPCKHPD     X10, X10, X10
+linear482:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(CX)
+	VMOVUPD Z10, 640(CX)
+	VMOVUPD Z11, 704(SI)
+	JMP     done325
 
-low856:
-	JMP stored853
-
-low855:
-	TESTQ     $0x00000001, BX
-	JZ        low857
-	VMOVSD    X10, 672(CX)
-	VUNPCKHPD X10, X10, X10
-
-low857:
-	JMP stored853
-
-low854:
-	TESTQ        $0x00000002, BX
-	JZ           low858
-	VMOVUPS      X10, 640(CX)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000001, BX
-	JZ           low859
-	VMOVSD       X10, 656(CX)
-	VUNPCKHPD    X10, X10, X10
-
-low859:
-	JMP stored853
-
-low858:
-	TESTQ     $0x00000001, BX
-	JZ        low860
-	VMOVSD    X10, 640(CX)
-	VUNPCKHPD X10, X10, X10
-
-low860:
-stored853:
-	JMP done629
-
-wider841:
-	CMPQ BX, $0x60
-	JNE  partly861
-
+full477:
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none862
+	JE      none483
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -29879,9 +23472,9 @@ wider841:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
-	JMP     ready863
+	JMP     ready484
 
-none862:
+none483:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -29895,11 +23488,11 @@ none862:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready863:
+ready484:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded865
+	JLE   folded486
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -29907,7 +23500,7 @@ ready863:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold864:
+fold485:
 	VBROADCASTSD (CX), Z12
 	VMOVUPD      (DI), Z13
 	VFMADD231PD  Z12, Z13, Z0
@@ -29936,9 +23529,9 @@ fold864:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold864
+	JNZ          fold485
 
-folded865:
+folded486:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -29955,7 +23548,7 @@ folded865:
 	VADDPD Z13, Z10, Z10
 	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear866
+	JNE    linear487
 	VMAXPD Z0, Z13, Z0
 	VMAXPD Z1, Z13, Z1
 	VMAXPD Z2, Z13, Z2
@@ -29969,7 +23562,7 @@ folded865:
 	VMAXPD Z10, Z13, Z10
 	VMAXPD Z11, Z13, Z11
 
-linear866:
+linear487:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -29985,30 +23578,42 @@ linear866:
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
-	JMP     done629
+	JMP     done325
 
-partly861:
-	// acc[i,j] = init[i,j], 1×12 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none867
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD   448(CX), Z7
-	VMOVUPD   512(CX), Z8
-	VMOVUPD   576(CX), Z9
-	VMOVUPD   640(CX), Z10
-	VMOVUPD.Z 704(CX), K1, Z11
-	JMP       ready868
+wider440:
+	CMPQ   BX, $0x71
+	JGE    wider488
+	CMPQ   BX, $0x69
+	JGE    wider489
+	CMPQ   BX, $0x68
+	JE     full490
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000340, BX
 
-none867:
+	// acc[i,j] = init[i,j], 1×13 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none491
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(CX), Z9
+	VMOVUPD 640(CX), Z10
+	VMOVUPD 704(CX), Z11
+	VMOVUPD 768(SI), Z12
+	JMP     ready492
+
+none491:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -30021,12 +23626,13 @@ none867:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
 
-ready868:
+ready492:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded870
+	JLE   folded494
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -30034,143 +23640,98 @@ ready868:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold869:
-	VBROADCASTSD (CX), Z12
-	VMOVUPD      (DI), Z13
-	VFMADD231PD  Z12, Z13, Z0
-	VMOVUPD      64(DI), Z13
-	VFMADD231PD  Z12, Z13, Z1
-	VMOVUPD      128(DI), Z13
-	VFMADD231PD  Z12, Z13, Z2
-	VMOVUPD      192(DI), Z13
-	VFMADD231PD  Z12, Z13, Z3
-	VMOVUPD      256(DI), Z13
-	VFMADD231PD  Z12, Z13, Z4
-	VMOVUPD      320(DI), Z13
-	VFMADD231PD  Z12, Z13, Z5
-	VMOVUPD      384(DI), Z13
-	VFMADD231PD  Z12, Z13, Z6
-	VMOVUPD      448(DI), Z13
-	VFMADD231PD  Z12, Z13, Z7
-	VMOVUPD      512(DI), Z13
-	VFMADD231PD  Z12, Z13, Z8
-	VMOVUPD      576(DI), Z13
-	VFMADD231PD  Z12, Z13, Z9
-	VMOVUPD      640(DI), Z13
-	VFMADD231PD  Z12, Z13, Z10
-	VMOVUPD.Z    704(DI), K1, Z13
-	VFMADD231PD  Z12, Z13, Z11
+fold493:
+	VBROADCASTSD (CX), Z13
+	VMOVUPD      (DI), Z14
+	VFMADD231PD  Z13, Z14, Z0
+	VMOVUPD      64(DI), Z14
+	VFMADD231PD  Z13, Z14, Z1
+	VMOVUPD      128(DI), Z14
+	VFMADD231PD  Z13, Z14, Z2
+	VMOVUPD      192(DI), Z14
+	VFMADD231PD  Z13, Z14, Z3
+	VMOVUPD      256(DI), Z14
+	VFMADD231PD  Z13, Z14, Z4
+	VMOVUPD      320(DI), Z14
+	VFMADD231PD  Z13, Z14, Z5
+	VMOVUPD      384(DI), Z14
+	VFMADD231PD  Z13, Z14, Z6
+	VMOVUPD      448(DI), Z14
+	VFMADD231PD  Z13, Z14, Z7
+	VMOVUPD      512(DI), Z14
+	VFMADD231PD  Z13, Z14, Z8
+	VMOVUPD      576(DI), Z14
+	VFMADD231PD  Z13, Z14, Z9
+	VMOVUPD      640(DI), Z14
+	VFMADD231PD  Z13, Z14, Z10
+	VMOVUPD      704(DI), Z14
+	VFMADD231PD  Z13, Z14, Z11
+	VMOVUPD      768(DI)(BX*1), Z14
+	VFMADD231PD  Z13, Z14, Z12
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold869
+	JNZ          fold493
 
-folded870:
+folded494:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z13, Z13, Z13
-	VADDPD Z13, Z0, Z0
-	VADDPD Z13, Z1, Z1
-	VADDPD Z13, Z2, Z2
-	VADDPD Z13, Z3, Z3
-	VADDPD Z13, Z4, Z4
-	VADDPD Z13, Z5, Z5
-	VADDPD Z13, Z6, Z6
-	VADDPD Z13, Z7, Z7
-	VADDPD Z13, Z8, Z8
-	VADDPD Z13, Z9, Z9
-	VADDPD Z13, Z10, Z10
-	VADDPD Z13, Z11, Z11
+	VPXORD Z14, Z14, Z14
+	VADDPD Z14, Z0, Z0
+	VADDPD Z14, Z1, Z1
+	VADDPD Z14, Z2, Z2
+	VADDPD Z14, Z3, Z3
+	VADDPD Z14, Z4, Z4
+	VADDPD Z14, Z5, Z5
+	VADDPD Z14, Z6, Z6
+	VADDPD Z14, Z7, Z7
+	VADDPD Z14, Z8, Z8
+	VADDPD Z14, Z9, Z9
+	VADDPD Z14, Z10, Z10
+	VADDPD Z14, Z11, Z11
+	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear871
-	VMAXPD Z0, Z13, Z0
-	VMAXPD Z1, Z13, Z1
-	VMAXPD Z2, Z13, Z2
-	VMAXPD Z3, Z13, Z3
-	VMAXPD Z4, Z13, Z4
-	VMAXPD Z5, Z13, Z5
-	VMAXPD Z6, Z13, Z6
-	VMAXPD Z7, Z13, Z7
-	VMAXPD Z8, Z13, Z8
-	VMAXPD Z9, Z13, Z9
-	VMAXPD Z10, Z13, Z10
-	VMAXPD Z11, Z13, Z11
+	JNE    linear495
+	VMAXPD Z0, Z14, Z0
+	VMAXPD Z1, Z14, Z1
+	VMAXPD Z2, Z14, Z2
+	VMAXPD Z3, Z14, Z3
+	VMAXPD Z4, Z14, Z4
+	VMAXPD Z5, Z14, Z5
+	VMAXPD Z6, Z14, Z6
+	VMAXPD Z7, Z14, Z7
+	VMAXPD Z8, Z14, Z8
+	VMAXPD Z9, Z14, Z9
+	VMAXPD Z10, Z14, Z10
+	VMAXPD Z11, Z14, Z11
+	VMAXPD Z12, Z14, Z12
 
-linear871:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	VMOVUPD       Z7, 448(CX)
-	VMOVUPD       Z8, 512(CX)
-	VMOVUPD       Z9, 576(CX)
-	VMOVUPD       Z10, 640(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low873
-	VMOVUPS       Y11, 704(CX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, BX
-	JZ            low874
-	VMOVUPS       X11, 736(CX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, BX
-	JZ            low875
-	VMOVSD        X11, 752(CX)
-	VUNPCKHPD     X11, X11, X11
+linear495:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(CX)
+	VMOVUPD Z10, 640(CX)
+	VMOVUPD Z11, 704(CX)
+	VMOVUPD Z12, 768(SI)
+	JMP     done325
 
-low875:
-	JMP stored872
-
-low874:
-	TESTQ     $0x00000001, BX
-	JZ        low876
-	VMOVSD    X11, 736(CX)
-	VUNPCKHPD X11, X11, X11
-
-low876:
-	JMP stored872
-
-low873:
-	TESTQ        $0x00000002, BX
-	JZ           low877
-	VMOVUPS      X11, 704(CX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, BX
-	JZ           low878
-	VMOVSD       X11, 720(CX)
-	VUNPCKHPD    X11, X11, X11
-
-low878:
-	JMP stored872
-
-low877:
-	TESTQ     $0x00000001, BX
-	JZ        low879
-	VMOVSD    X11, 704(CX)
-	VUNPCKHPD X11, X11, X11
-
-low879:
-stored872:
-	JMP done629
-
-wider800:
-	CMPQ BX, $0x71
-	JGE  wider880
-	CMPQ BX, $0x69
-	JGE  wider881
-	CMPQ BX, $0x68
-	JNE  partly882
-
+full490:
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none883
+	JE      none496
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -30186,9 +23747,9 @@ wider800:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
-	JMP     ready884
+	JMP     ready497
 
-none883:
+none496:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -30203,11 +23764,11 @@ none883:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready884:
+ready497:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded886
+	JLE   folded499
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -30215,7 +23776,7 @@ ready884:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold885:
+fold498:
 	VBROADCASTSD (CX), Z13
 	VMOVUPD      (DI), Z14
 	VFMADD231PD  Z13, Z14, Z0
@@ -30246,9 +23807,9 @@ fold885:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold885
+	JNZ          fold498
 
-folded886:
+folded499:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -30266,7 +23827,7 @@ folded886:
 	VADDPD Z14, Z11, Z11
 	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear887
+	JNE    linear500
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -30281,7 +23842,7 @@ folded886:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 
-linear887:
+linear500:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -30298,31 +23859,39 @@ linear887:
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
-	JMP     done629
+	JMP     done325
 
-partly882:
-	// acc[i,j] = init[i,j], 1×13 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none888
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD   448(CX), Z7
-	VMOVUPD   512(CX), Z8
-	VMOVUPD   576(CX), Z9
-	VMOVUPD   640(CX), Z10
-	VMOVUPD   704(CX), Z11
-	VMOVUPD.Z 768(CX), K1, Z12
-	JMP       ready889
+wider489:
+	CMPQ   BX, $0x70
+	JE     full501
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000380, BX
 
-none888:
+	// acc[i,j] = init[i,j], 1×14 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none502
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(CX), Z9
+	VMOVUPD 640(CX), Z10
+	VMOVUPD 704(CX), Z11
+	VMOVUPD 768(CX), Z12
+	VMOVUPD 832(SI), Z13
+	JMP     ready503
+
+none502:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -30336,12 +23905,13 @@ none888:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
 
-ready889:
+ready503:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded891
+	JLE   folded505
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -30349,144 +23919,103 @@ ready889:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold890:
-	VBROADCASTSD (CX), Z13
-	VMOVUPD      (DI), Z14
-	VFMADD231PD  Z13, Z14, Z0
-	VMOVUPD      64(DI), Z14
-	VFMADD231PD  Z13, Z14, Z1
-	VMOVUPD      128(DI), Z14
-	VFMADD231PD  Z13, Z14, Z2
-	VMOVUPD      192(DI), Z14
-	VFMADD231PD  Z13, Z14, Z3
-	VMOVUPD      256(DI), Z14
-	VFMADD231PD  Z13, Z14, Z4
-	VMOVUPD      320(DI), Z14
-	VFMADD231PD  Z13, Z14, Z5
-	VMOVUPD      384(DI), Z14
-	VFMADD231PD  Z13, Z14, Z6
-	VMOVUPD      448(DI), Z14
-	VFMADD231PD  Z13, Z14, Z7
-	VMOVUPD      512(DI), Z14
-	VFMADD231PD  Z13, Z14, Z8
-	VMOVUPD      576(DI), Z14
-	VFMADD231PD  Z13, Z14, Z9
-	VMOVUPD      640(DI), Z14
-	VFMADD231PD  Z13, Z14, Z10
-	VMOVUPD      704(DI), Z14
-	VFMADD231PD  Z13, Z14, Z11
-	VMOVUPD.Z    768(DI), K1, Z14
-	VFMADD231PD  Z13, Z14, Z12
+fold504:
+	VBROADCASTSD (CX), Z14
+	VMOVUPD      (DI), Z15
+	VFMADD231PD  Z14, Z15, Z0
+	VMOVUPD      64(DI), Z15
+	VFMADD231PD  Z14, Z15, Z1
+	VMOVUPD      128(DI), Z15
+	VFMADD231PD  Z14, Z15, Z2
+	VMOVUPD      192(DI), Z15
+	VFMADD231PD  Z14, Z15, Z3
+	VMOVUPD      256(DI), Z15
+	VFMADD231PD  Z14, Z15, Z4
+	VMOVUPD      320(DI), Z15
+	VFMADD231PD  Z14, Z15, Z5
+	VMOVUPD      384(DI), Z15
+	VFMADD231PD  Z14, Z15, Z6
+	VMOVUPD      448(DI), Z15
+	VFMADD231PD  Z14, Z15, Z7
+	VMOVUPD      512(DI), Z15
+	VFMADD231PD  Z14, Z15, Z8
+	VMOVUPD      576(DI), Z15
+	VFMADD231PD  Z14, Z15, Z9
+	VMOVUPD      640(DI), Z15
+	VFMADD231PD  Z14, Z15, Z10
+	VMOVUPD      704(DI), Z15
+	VFMADD231PD  Z14, Z15, Z11
+	VMOVUPD      768(DI), Z15
+	VFMADD231PD  Z14, Z15, Z12
+	VMOVUPD      832(DI)(BX*1), Z15
+	VFMADD231PD  Z14, Z15, Z13
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold890
+	JNZ          fold504
 
-folded891:
+folded505:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z14, Z14, Z14
-	VADDPD Z14, Z0, Z0
-	VADDPD Z14, Z1, Z1
-	VADDPD Z14, Z2, Z2
-	VADDPD Z14, Z3, Z3
-	VADDPD Z14, Z4, Z4
-	VADDPD Z14, Z5, Z5
-	VADDPD Z14, Z6, Z6
-	VADDPD Z14, Z7, Z7
-	VADDPD Z14, Z8, Z8
-	VADDPD Z14, Z9, Z9
-	VADDPD Z14, Z10, Z10
-	VADDPD Z14, Z11, Z11
-	VADDPD Z14, Z12, Z12
+	VPXORD Z15, Z15, Z15
+	VADDPD Z15, Z0, Z0
+	VADDPD Z15, Z1, Z1
+	VADDPD Z15, Z2, Z2
+	VADDPD Z15, Z3, Z3
+	VADDPD Z15, Z4, Z4
+	VADDPD Z15, Z5, Z5
+	VADDPD Z15, Z6, Z6
+	VADDPD Z15, Z7, Z7
+	VADDPD Z15, Z8, Z8
+	VADDPD Z15, Z9, Z9
+	VADDPD Z15, Z10, Z10
+	VADDPD Z15, Z11, Z11
+	VADDPD Z15, Z12, Z12
+	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear892
-	VMAXPD Z0, Z14, Z0
-	VMAXPD Z1, Z14, Z1
-	VMAXPD Z2, Z14, Z2
-	VMAXPD Z3, Z14, Z3
-	VMAXPD Z4, Z14, Z4
-	VMAXPD Z5, Z14, Z5
-	VMAXPD Z6, Z14, Z6
-	VMAXPD Z7, Z14, Z7
-	VMAXPD Z8, Z14, Z8
-	VMAXPD Z9, Z14, Z9
-	VMAXPD Z10, Z14, Z10
-	VMAXPD Z11, Z14, Z11
-	VMAXPD Z12, Z14, Z12
+	JNE    linear506
+	VMAXPD Z0, Z15, Z0
+	VMAXPD Z1, Z15, Z1
+	VMAXPD Z2, Z15, Z2
+	VMAXPD Z3, Z15, Z3
+	VMAXPD Z4, Z15, Z4
+	VMAXPD Z5, Z15, Z5
+	VMAXPD Z6, Z15, Z6
+	VMAXPD Z7, Z15, Z7
+	VMAXPD Z8, Z15, Z8
+	VMAXPD Z9, Z15, Z9
+	VMAXPD Z10, Z15, Z10
+	VMAXPD Z11, Z15, Z11
+	VMAXPD Z12, Z15, Z12
+	VMAXPD Z13, Z15, Z13
 
-linear892:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	VMOVUPD       Z7, 448(CX)
-	VMOVUPD       Z8, 512(CX)
-	VMOVUPD       Z9, 576(CX)
-	VMOVUPD       Z10, 640(CX)
-	VMOVUPD       Z11, 704(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low894
-	VMOVUPS       Y12, 768(CX)
-	VEXTRACTF64X4 $0x01, Z12, Y12
-	TESTQ         $0x00000002, BX
-	JZ            low895
-	VMOVUPS       X12, 800(CX)
-	VEXTRACTF128  $0x01, Y12, X12
-	TESTQ         $0x00000001, BX
-	JZ            low896
-	VMOVSD        X12, 816(CX)
-	VUNPCKHPD     X12, X12, X12
+linear506:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(CX)
+	VMOVUPD Z10, 640(CX)
+	VMOVUPD Z11, 704(CX)
+	VMOVUPD Z12, 768(CX)
+	VMOVUPD Z13, 832(SI)
+	JMP     done325
 
-low896:
-	JMP stored893
-
-low895:
-	TESTQ     $0x00000001, BX
-	JZ        low897
-	VMOVSD    X12, 800(CX)
-	VUNPCKHPD X12, X12, X12
-
-low897:
-	JMP stored893
-
-low894:
-	TESTQ        $0x00000002, BX
-	JZ           low898
-	VMOVUPS      X12, 768(CX)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000001, BX
-	JZ           low899
-	VMOVSD       X12, 784(CX)
-	VUNPCKHPD    X12, X12, X12
-
-low899:
-	JMP stored893
-
-low898:
-	TESTQ     $0x00000001, BX
-	JZ        low900
-	VMOVSD    X12, 768(CX)
-	VUNPCKHPD X12, X12, X12
-
-low900:
-stored893:
-	JMP done629
-
-wider881:
-	CMPQ BX, $0x70
-	JNE  partly901
-
+full501:
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none902
+	JE      none507
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -30503,9 +24032,9 @@ wider881:
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
-	JMP     ready903
+	JMP     ready508
 
-none902:
+none507:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -30521,11 +24050,11 @@ none902:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready903:
+ready508:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded905
+	JLE   folded510
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -30533,7 +24062,7 @@ ready903:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold904:
+fold509:
 	VBROADCASTSD (CX), Z14
 	VMOVUPD      (DI), Z15
 	VFMADD231PD  Z14, Z15, Z0
@@ -30566,9 +24095,9 @@ fold904:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold904
+	JNZ          fold509
 
-folded905:
+folded510:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -30587,7 +24116,7 @@ folded905:
 	VADDPD Z15, Z12, Z12
 	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear906
+	JNE    linear511
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -30603,7 +24132,7 @@ folded905:
 	VMAXPD Z12, Z15, Z12
 	VMAXPD Z13, Z15, Z13
 
-linear906:
+linear511:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -30621,32 +24150,42 @@ linear906:
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
-	JMP     done629
+	JMP     done325
 
-partly901:
-	// acc[i,j] = init[i,j], 1×14 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none907
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD   448(CX), Z7
-	VMOVUPD   512(CX), Z8
-	VMOVUPD   576(CX), Z9
-	VMOVUPD   640(CX), Z10
-	VMOVUPD   704(CX), Z11
-	VMOVUPD   768(CX), Z12
-	VMOVUPD.Z 832(CX), K1, Z13
-	JMP       ready908
+wider488:
+	CMPQ   BX, $0x79
+	JGE    wider512
+	CMPQ   BX, $0x78
+	JE     full513
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000003c0, BX
 
-none907:
+	// acc[i,j] = init[i,j], 1×15 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none514
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(CX), Z9
+	VMOVUPD 640(CX), Z10
+	VMOVUPD 704(CX), Z11
+	VMOVUPD 768(CX), Z12
+	VMOVUPD 832(CX), Z13
+	VMOVUPD 896(SI), Z14
+	JMP     ready515
+
+none514:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -30661,12 +24200,13 @@ none907:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
 
-ready908:
+ready515:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded910
+	JLE   folded517
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -30674,151 +24214,108 @@ ready908:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold909:
-	VBROADCASTSD (CX), Z14
-	VMOVUPD      (DI), Z15
-	VFMADD231PD  Z14, Z15, Z0
-	VMOVUPD      64(DI), Z15
-	VFMADD231PD  Z14, Z15, Z1
-	VMOVUPD      128(DI), Z15
-	VFMADD231PD  Z14, Z15, Z2
-	VMOVUPD      192(DI), Z15
-	VFMADD231PD  Z14, Z15, Z3
-	VMOVUPD      256(DI), Z15
-	VFMADD231PD  Z14, Z15, Z4
-	VMOVUPD      320(DI), Z15
-	VFMADD231PD  Z14, Z15, Z5
-	VMOVUPD      384(DI), Z15
-	VFMADD231PD  Z14, Z15, Z6
-	VMOVUPD      448(DI), Z15
-	VFMADD231PD  Z14, Z15, Z7
-	VMOVUPD      512(DI), Z15
-	VFMADD231PD  Z14, Z15, Z8
-	VMOVUPD      576(DI), Z15
-	VFMADD231PD  Z14, Z15, Z9
-	VMOVUPD      640(DI), Z15
-	VFMADD231PD  Z14, Z15, Z10
-	VMOVUPD      704(DI), Z15
-	VFMADD231PD  Z14, Z15, Z11
-	VMOVUPD      768(DI), Z15
-	VFMADD231PD  Z14, Z15, Z12
-	VMOVUPD.Z    832(DI), K1, Z15
-	VFMADD231PD  Z14, Z15, Z13
+fold516:
+	VBROADCASTSD (CX), Z15
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z15, Z16, Z0
+	VMOVUPD      64(DI), Z16
+	VFMADD231PD  Z15, Z16, Z1
+	VMOVUPD      128(DI), Z16
+	VFMADD231PD  Z15, Z16, Z2
+	VMOVUPD      192(DI), Z16
+	VFMADD231PD  Z15, Z16, Z3
+	VMOVUPD      256(DI), Z16
+	VFMADD231PD  Z15, Z16, Z4
+	VMOVUPD      320(DI), Z16
+	VFMADD231PD  Z15, Z16, Z5
+	VMOVUPD      384(DI), Z16
+	VFMADD231PD  Z15, Z16, Z6
+	VMOVUPD      448(DI), Z16
+	VFMADD231PD  Z15, Z16, Z7
+	VMOVUPD      512(DI), Z16
+	VFMADD231PD  Z15, Z16, Z8
+	VMOVUPD      576(DI), Z16
+	VFMADD231PD  Z15, Z16, Z9
+	VMOVUPD      640(DI), Z16
+	VFMADD231PD  Z15, Z16, Z10
+	VMOVUPD      704(DI), Z16
+	VFMADD231PD  Z15, Z16, Z11
+	VMOVUPD      768(DI), Z16
+	VFMADD231PD  Z15, Z16, Z12
+	VMOVUPD      832(DI), Z16
+	VFMADD231PD  Z15, Z16, Z13
+	VMOVUPD      896(DI)(BX*1), Z16
+	VFMADD231PD  Z15, Z16, Z14
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold909
+	JNZ          fold516
 
-folded910:
+folded517:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z15, Z15, Z15
-	VADDPD Z15, Z0, Z0
-	VADDPD Z15, Z1, Z1
-	VADDPD Z15, Z2, Z2
-	VADDPD Z15, Z3, Z3
-	VADDPD Z15, Z4, Z4
-	VADDPD Z15, Z5, Z5
-	VADDPD Z15, Z6, Z6
-	VADDPD Z15, Z7, Z7
-	VADDPD Z15, Z8, Z8
-	VADDPD Z15, Z9, Z9
-	VADDPD Z15, Z10, Z10
-	VADDPD Z15, Z11, Z11
-	VADDPD Z15, Z12, Z12
-	VADDPD Z15, Z13, Z13
+	VPXORD Z16, Z16, Z16
+	VADDPD Z16, Z0, Z0
+	VADDPD Z16, Z1, Z1
+	VADDPD Z16, Z2, Z2
+	VADDPD Z16, Z3, Z3
+	VADDPD Z16, Z4, Z4
+	VADDPD Z16, Z5, Z5
+	VADDPD Z16, Z6, Z6
+	VADDPD Z16, Z7, Z7
+	VADDPD Z16, Z8, Z8
+	VADDPD Z16, Z9, Z9
+	VADDPD Z16, Z10, Z10
+	VADDPD Z16, Z11, Z11
+	VADDPD Z16, Z12, Z12
+	VADDPD Z16, Z13, Z13
+	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear911
-	VMAXPD Z0, Z15, Z0
-	VMAXPD Z1, Z15, Z1
-	VMAXPD Z2, Z15, Z2
-	VMAXPD Z3, Z15, Z3
-	VMAXPD Z4, Z15, Z4
-	VMAXPD Z5, Z15, Z5
-	VMAXPD Z6, Z15, Z6
-	VMAXPD Z7, Z15, Z7
-	VMAXPD Z8, Z15, Z8
-	VMAXPD Z9, Z15, Z9
-	VMAXPD Z10, Z15, Z10
-	VMAXPD Z11, Z15, Z11
-	VMAXPD Z12, Z15, Z12
-	VMAXPD Z13, Z15, Z13
+	JNE    linear518
+	VMAXPD Z0, Z16, Z0
+	VMAXPD Z1, Z16, Z1
+	VMAXPD Z2, Z16, Z2
+	VMAXPD Z3, Z16, Z3
+	VMAXPD Z4, Z16, Z4
+	VMAXPD Z5, Z16, Z5
+	VMAXPD Z6, Z16, Z6
+	VMAXPD Z7, Z16, Z7
+	VMAXPD Z8, Z16, Z8
+	VMAXPD Z9, Z16, Z9
+	VMAXPD Z10, Z16, Z10
+	VMAXPD Z11, Z16, Z11
+	VMAXPD Z12, Z16, Z12
+	VMAXPD Z13, Z16, Z13
+	VMAXPD Z14, Z16, Z14
 
-linear911:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	VMOVUPD       Z7, 448(CX)
-	VMOVUPD       Z8, 512(CX)
-	VMOVUPD       Z9, 576(CX)
-	VMOVUPD       Z10, 640(CX)
-	VMOVUPD       Z11, 704(CX)
-	VMOVUPD       Z12, 768(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low913
-	VMOVUPS       Y13, 832(CX)
-	VEXTRACTF64X4 $0x01, Z13, Y13
-	TESTQ         $0x00000002, BX
-	JZ            low914
-	VMOVUPS       X13, 864(CX)
-	VEXTRACTF128  $0x01, Y13, X13
-	TESTQ         $0x00000001, BX
-	JZ            low915
-	VMOVSD        X13, 880(CX)
-	VUNPCKHPD     X13, X13, X13
+linear518:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(CX)
+	VMOVUPD Z10, 640(CX)
+	VMOVUPD Z11, 704(CX)
+	VMOVUPD Z12, 768(CX)
+	VMOVUPD Z13, 832(CX)
+	VMOVUPD Z14, 896(SI)
+	JMP     done325
 
-low915:
-	JMP stored912
-
-low914:
-	TESTQ     $0x00000001, BX
-	JZ        low916
-	VMOVSD    X13, 864(CX)
-	VUNPCKHPD X13, X13, X13
-
-low916:
-	JMP stored912
-
-low913:
-	TESTQ        $0x00000002, BX
-	JZ           low917
-	VMOVUPS      X13, 832(CX)
-	VEXTRACTF128 $0x01, Y13, X13
-	TESTQ        $0x00000001, BX
-	JZ           low918
-	VMOVSD       X13, 848(CX)
-	VUNPCKHPD    X13, X13, X13
-
-low918:
-	JMP stored912
-
-low917:
-	TESTQ     $0x00000001, BX
-	JZ        low919
-	VMOVSD    X13, 832(CX)
-	VUNPCKHPD X13, X13, X13
-
-low919:
-stored912:
-	JMP done629
-
-wider880:
-	CMPQ BX, $0x79
-	JGE  wider920
-	CMPQ BX, $0x78
-	JNE  partly921
-
+full513:
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none922
+	JE      none519
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -30836,9 +24333,9 @@ wider880:
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
-	JMP     ready923
+	JMP     ready520
 
-none922:
+none519:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -30855,11 +24352,11 @@ none922:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready923:
+ready520:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded925
+	JLE   folded522
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -30867,7 +24364,7 @@ ready923:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold924:
+fold521:
 	VBROADCASTSD (CX), Z15
 	VMOVUPD      (DI), Z16
 	VFMADD231PD  Z15, Z16, Z0
@@ -30902,9 +24399,9 @@ fold924:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold924
+	JNZ          fold521
 
-folded925:
+folded522:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -30924,7 +24421,7 @@ folded925:
 	VADDPD Z16, Z13, Z13
 	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear926
+	JNE    linear523
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -30941,7 +24438,7 @@ folded925:
 	VMAXPD Z13, Z16, Z13
 	VMAXPD Z14, Z16, Z14
 
-linear926:
+linear523:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -30960,33 +24457,41 @@ linear926:
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(CX)
-	JMP     done629
+	JMP     done325
 
-partly921:
-	// acc[i,j] = init[i,j], 1×15 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none927
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD   448(CX), Z7
-	VMOVUPD   512(CX), Z8
-	VMOVUPD   576(CX), Z9
-	VMOVUPD   640(CX), Z10
-	VMOVUPD   704(CX), Z11
-	VMOVUPD   768(CX), Z12
-	VMOVUPD   832(CX), Z13
-	VMOVUPD.Z 896(CX), K1, Z14
-	JMP       ready928
+wider512:
+	CMPQ   BX, $0x00000080
+	JE     full524
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000400, BX
 
-none927:
+	// acc[i,j] = init[i,j], 1×16 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none525
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(CX), Z9
+	VMOVUPD 640(CX), Z10
+	VMOVUPD 704(CX), Z11
+	VMOVUPD 768(CX), Z12
+	VMOVUPD 832(CX), Z13
+	VMOVUPD 896(CX), Z14
+	VMOVUPD 960(SI), Z15
+	JMP     ready526
+
+none525:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -31002,12 +24507,13 @@ none927:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
 
-ready928:
+ready526:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded930
+	JLE   folded528
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -31015,154 +24521,113 @@ ready928:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold929:
-	VBROADCASTSD (CX), Z15
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z15, Z16, Z0
-	VMOVUPD      64(DI), Z16
-	VFMADD231PD  Z15, Z16, Z1
-	VMOVUPD      128(DI), Z16
-	VFMADD231PD  Z15, Z16, Z2
-	VMOVUPD      192(DI), Z16
-	VFMADD231PD  Z15, Z16, Z3
-	VMOVUPD      256(DI), Z16
-	VFMADD231PD  Z15, Z16, Z4
-	VMOVUPD      320(DI), Z16
-	VFMADD231PD  Z15, Z16, Z5
-	VMOVUPD      384(DI), Z16
-	VFMADD231PD  Z15, Z16, Z6
-	VMOVUPD      448(DI), Z16
-	VFMADD231PD  Z15, Z16, Z7
-	VMOVUPD      512(DI), Z16
-	VFMADD231PD  Z15, Z16, Z8
-	VMOVUPD      576(DI), Z16
-	VFMADD231PD  Z15, Z16, Z9
-	VMOVUPD      640(DI), Z16
-	VFMADD231PD  Z15, Z16, Z10
-	VMOVUPD      704(DI), Z16
-	VFMADD231PD  Z15, Z16, Z11
-	VMOVUPD      768(DI), Z16
-	VFMADD231PD  Z15, Z16, Z12
-	VMOVUPD      832(DI), Z16
-	VFMADD231PD  Z15, Z16, Z13
-	VMOVUPD.Z    896(DI), K1, Z16
-	VFMADD231PD  Z15, Z16, Z14
+fold527:
+	VBROADCASTSD (CX), Z16
+	VMOVUPD      (DI), Z17
+	VFMADD231PD  Z16, Z17, Z0
+	VMOVUPD      64(DI), Z17
+	VFMADD231PD  Z16, Z17, Z1
+	VMOVUPD      128(DI), Z17
+	VFMADD231PD  Z16, Z17, Z2
+	VMOVUPD      192(DI), Z17
+	VFMADD231PD  Z16, Z17, Z3
+	VMOVUPD      256(DI), Z17
+	VFMADD231PD  Z16, Z17, Z4
+	VMOVUPD      320(DI), Z17
+	VFMADD231PD  Z16, Z17, Z5
+	VMOVUPD      384(DI), Z17
+	VFMADD231PD  Z16, Z17, Z6
+	VMOVUPD      448(DI), Z17
+	VFMADD231PD  Z16, Z17, Z7
+	VMOVUPD      512(DI), Z17
+	VFMADD231PD  Z16, Z17, Z8
+	VMOVUPD      576(DI), Z17
+	VFMADD231PD  Z16, Z17, Z9
+	VMOVUPD      640(DI), Z17
+	VFMADD231PD  Z16, Z17, Z10
+	VMOVUPD      704(DI), Z17
+	VFMADD231PD  Z16, Z17, Z11
+	VMOVUPD      768(DI), Z17
+	VFMADD231PD  Z16, Z17, Z12
+	VMOVUPD      832(DI), Z17
+	VFMADD231PD  Z16, Z17, Z13
+	VMOVUPD      896(DI), Z17
+	VFMADD231PD  Z16, Z17, Z14
+	VMOVUPD      960(DI)(BX*1), Z17
+	VFMADD231PD  Z16, Z17, Z15
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold929
+	JNZ          fold527
 
-folded930:
+folded528:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
-	VADDPD Z16, Z12, Z12
-	VADDPD Z16, Z13, Z13
-	VADDPD Z16, Z14, Z14
+	VPXORD Z17, Z17, Z17
+	VADDPD Z17, Z0, Z0
+	VADDPD Z17, Z1, Z1
+	VADDPD Z17, Z2, Z2
+	VADDPD Z17, Z3, Z3
+	VADDPD Z17, Z4, Z4
+	VADDPD Z17, Z5, Z5
+	VADDPD Z17, Z6, Z6
+	VADDPD Z17, Z7, Z7
+	VADDPD Z17, Z8, Z8
+	VADDPD Z17, Z9, Z9
+	VADDPD Z17, Z10, Z10
+	VADDPD Z17, Z11, Z11
+	VADDPD Z17, Z12, Z12
+	VADDPD Z17, Z13, Z13
+	VADDPD Z17, Z14, Z14
+	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear931
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
-	VMAXPD Z12, Z16, Z12
-	VMAXPD Z13, Z16, Z13
-	VMAXPD Z14, Z16, Z14
+	JNE    linear529
+	VMAXPD Z0, Z17, Z0
+	VMAXPD Z1, Z17, Z1
+	VMAXPD Z2, Z17, Z2
+	VMAXPD Z3, Z17, Z3
+	VMAXPD Z4, Z17, Z4
+	VMAXPD Z5, Z17, Z5
+	VMAXPD Z6, Z17, Z6
+	VMAXPD Z7, Z17, Z7
+	VMAXPD Z8, Z17, Z8
+	VMAXPD Z9, Z17, Z9
+	VMAXPD Z10, Z17, Z10
+	VMAXPD Z11, Z17, Z11
+	VMAXPD Z12, Z17, Z12
+	VMAXPD Z13, Z17, Z13
+	VMAXPD Z14, Z17, Z14
+	VMAXPD Z15, Z17, Z15
 
-linear931:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	VMOVUPD       Z7, 448(CX)
-	VMOVUPD       Z8, 512(CX)
-	VMOVUPD       Z9, 576(CX)
-	VMOVUPD       Z10, 640(CX)
-	VMOVUPD       Z11, 704(CX)
-	VMOVUPD       Z12, 768(CX)
-	VMOVUPD       Z13, 832(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low933
-	VMOVUPS       Y14, 896(CX)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, BX
-	JZ            low934
-	VMOVUPS       X14, 928(CX)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, BX
-	JZ            low935
-	VMOVSD        X14, 944(CX)
-	VUNPCKHPD     X14, X14, X14
+linear529:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(CX)
+	VMOVUPD Z10, 640(CX)
+	VMOVUPD Z11, 704(CX)
+	VMOVUPD Z12, 768(CX)
+	VMOVUPD Z13, 832(CX)
+	VMOVUPD Z14, 896(CX)
+	VMOVUPD Z15, 960(SI)
+	JMP     done325
 
-low935:
-	JMP stored932
-
-low934:
-	TESTQ     $0x00000001, BX
-	JZ        low936
-	VMOVSD    X14, 928(CX)
-	VUNPCKHPD X14, X14, X14
-
-low936:
-	JMP stored932
-
-low933:
-	TESTQ        $0x00000002, BX
-	JZ           low937
-	VMOVUPS      X14, 896(CX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, BX
-	JZ           low938
-	VMOVSD       X14, 912(CX)
-	VUNPCKHPD    X14, X14, X14
-
-low938:
-	JMP stored932
-
-low937:
-	TESTQ     $0x00000001, BX
-	JZ        low939
-	VMOVSD    X14, 896(CX)
-	VUNPCKHPD X14, X14, X14
-
-low939:
-stored932:
-	JMP done629
-
-wider920:
-	CMPQ BX, $0x00000080
-	JNE  partly940
-
+full524:
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none941
+	JE      none530
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -31181,9 +24646,9 @@ wider920:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(CX), Z15
-	JMP     ready942
+	JMP     ready531
 
-none941:
+none530:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -31201,11 +24666,11 @@ none941:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready942:
+ready531:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded944
+	JLE   folded533
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -31213,7 +24678,7 @@ ready942:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold943:
+fold532:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -31250,9 +24715,9 @@ fold943:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold943
+	JNZ          fold532
 
-folded944:
+folded533:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -31273,7 +24738,7 @@ folded944:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear945
+	JNE    linear534
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -31291,7 +24756,7 @@ folded944:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear945:
+linear534:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -31311,210 +24776,11 @@ linear945:
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(CX)
 	VMOVUPD Z15, 960(CX)
-	JMP     done629
 
-partly940:
-	// acc[i,j] = init[i,j], 1×16 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none946
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD   (CX), Z0
-	VMOVUPD   64(CX), Z1
-	VMOVUPD   128(CX), Z2
-	VMOVUPD   192(CX), Z3
-	VMOVUPD   256(CX), Z4
-	VMOVUPD   320(CX), Z5
-	VMOVUPD   384(CX), Z6
-	VMOVUPD   448(CX), Z7
-	VMOVUPD   512(CX), Z8
-	VMOVUPD   576(CX), Z9
-	VMOVUPD   640(CX), Z10
-	VMOVUPD   704(CX), Z11
-	VMOVUPD   768(CX), Z12
-	VMOVUPD   832(CX), Z13
-	VMOVUPD   896(CX), Z14
-	VMOVUPD.Z 960(CX), K1, Z15
-	JMP       ready947
-
-none946:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready947:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded949
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold948:
-	VBROADCASTSD (CX), Z16
-	VMOVUPD      (DI), Z17
-	VFMADD231PD  Z16, Z17, Z0
-	VMOVUPD      64(DI), Z17
-	VFMADD231PD  Z16, Z17, Z1
-	VMOVUPD      128(DI), Z17
-	VFMADD231PD  Z16, Z17, Z2
-	VMOVUPD      192(DI), Z17
-	VFMADD231PD  Z16, Z17, Z3
-	VMOVUPD      256(DI), Z17
-	VFMADD231PD  Z16, Z17, Z4
-	VMOVUPD      320(DI), Z17
-	VFMADD231PD  Z16, Z17, Z5
-	VMOVUPD      384(DI), Z17
-	VFMADD231PD  Z16, Z17, Z6
-	VMOVUPD      448(DI), Z17
-	VFMADD231PD  Z16, Z17, Z7
-	VMOVUPD      512(DI), Z17
-	VFMADD231PD  Z16, Z17, Z8
-	VMOVUPD      576(DI), Z17
-	VFMADD231PD  Z16, Z17, Z9
-	VMOVUPD      640(DI), Z17
-	VFMADD231PD  Z16, Z17, Z10
-	VMOVUPD      704(DI), Z17
-	VFMADD231PD  Z16, Z17, Z11
-	VMOVUPD      768(DI), Z17
-	VFMADD231PD  Z16, Z17, Z12
-	VMOVUPD      832(DI), Z17
-	VFMADD231PD  Z16, Z17, Z13
-	VMOVUPD      896(DI), Z17
-	VFMADD231PD  Z16, Z17, Z14
-	VMOVUPD.Z    960(DI), K1, Z17
-	VFMADD231PD  Z16, Z17, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold948
-
-folded949:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z17, Z17, Z17
-	VADDPD Z17, Z0, Z0
-	VADDPD Z17, Z1, Z1
-	VADDPD Z17, Z2, Z2
-	VADDPD Z17, Z3, Z3
-	VADDPD Z17, Z4, Z4
-	VADDPD Z17, Z5, Z5
-	VADDPD Z17, Z6, Z6
-	VADDPD Z17, Z7, Z7
-	VADDPD Z17, Z8, Z8
-	VADDPD Z17, Z9, Z9
-	VADDPD Z17, Z10, Z10
-	VADDPD Z17, Z11, Z11
-	VADDPD Z17, Z12, Z12
-	VADDPD Z17, Z13, Z13
-	VADDPD Z17, Z14, Z14
-	VADDPD Z17, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear950
-	VMAXPD Z0, Z17, Z0
-	VMAXPD Z1, Z17, Z1
-	VMAXPD Z2, Z17, Z2
-	VMAXPD Z3, Z17, Z3
-	VMAXPD Z4, Z17, Z4
-	VMAXPD Z5, Z17, Z5
-	VMAXPD Z6, Z17, Z6
-	VMAXPD Z7, Z17, Z7
-	VMAXPD Z8, Z17, Z8
-	VMAXPD Z9, Z17, Z9
-	VMAXPD Z10, Z17, Z10
-	VMAXPD Z11, Z17, Z11
-	VMAXPD Z12, Z17, Z12
-	VMAXPD Z13, Z17, Z13
-	VMAXPD Z14, Z17, Z14
-	VMAXPD Z15, Z17, Z15
-
-linear950:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	VMOVUPD       Z0, (CX)
-	VMOVUPD       Z1, 64(CX)
-	VMOVUPD       Z2, 128(CX)
-	VMOVUPD       Z3, 192(CX)
-	VMOVUPD       Z4, 256(CX)
-	VMOVUPD       Z5, 320(CX)
-	VMOVUPD       Z6, 384(CX)
-	VMOVUPD       Z7, 448(CX)
-	VMOVUPD       Z8, 512(CX)
-	VMOVUPD       Z9, 576(CX)
-	VMOVUPD       Z10, 640(CX)
-	VMOVUPD       Z11, 704(CX)
-	VMOVUPD       Z12, 768(CX)
-	VMOVUPD       Z13, 832(CX)
-	VMOVUPD       Z14, 896(CX)
-	TESTQ         $0x00000004, BX
-	JZ            low952
-	VMOVUPS       Y15, 960(CX)
-	VEXTRACTF64X4 $0x01, Z15, Y15
-	TESTQ         $0x00000002, BX
-	JZ            low953
-	VMOVUPS       X15, 992(CX)
-	VEXTRACTF128  $0x01, Y15, X15
-	TESTQ         $0x00000001, BX
-	JZ            low954
-	VMOVSD        X15, 1008(CX)
-	VUNPCKHPD     X15, X15, X15
-
-low954:
-	JMP stored951
-
-low953:
-	TESTQ     $0x00000001, BX
-	JZ        low955
-	VMOVSD    X15, 992(CX)
-	VUNPCKHPD X15, X15, X15
-
-low955:
-	JMP stored951
-
-low952:
-	TESTQ        $0x00000002, BX
-	JZ           low956
-	VMOVUPS      X15, 960(CX)
-	VEXTRACTF128 $0x01, Y15, X15
-	TESTQ        $0x00000001, BX
-	JZ           low957
-	VMOVSD       X15, 976(CX)
-	VUNPCKHPD    X15, X15, X15
-
-low957:
-	JMP stored951
-
-low956:
-	TESTQ     $0x00000001, BX
-	JZ        low958
-	VMOVSD    X15, 960(CX)
-	VUNPCKHPD X15, X15, X15
-
-low958:
-stored951:
-done629:
+done325:
 	JMP done3
 
-fewer625:
+fewer321:
 done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER

@@ -4170,7 +4170,7 @@ last6:
 	CMP $5, R1
 	BGE wider19
 	CMP $4, R1
-	BNE partly20
+	BEQ full20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -4181,11 +4181,59 @@ last6:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	FMOVQ 0(R6), F3
-	B     ready22
+	TST   $2, R1
+	BEQ   one23
+	FMOVD 0(R2), F0
+	TST   $1, R1
+	BEQ   moved24
+	ADD   $8, R2, R7
+	VLD1  (R7), V0.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R2), F0
+
+moved24:
+	TST   $2, R1
+	BEQ   one25
+	FMOVD 0(R4), F1
+	TST   $1, R1
+	BEQ   moved26
+	ADD   $8, R4, R7
+	VLD1  (R7), V1.S[2]
+	B     moved26
+
+one25:
+	FMOVS 0(R4), F1
+
+moved26:
+	TST   $2, R1
+	BEQ   one27
+	FMOVD 0(R5), F2
+	TST   $1, R1
+	BEQ   moved28
+	ADD   $8, R5, R7
+	VLD1  (R7), V2.S[2]
+	B     moved28
+
+one27:
+	FMOVS 0(R5), F2
+
+moved28:
+	TST   $2, R1
+	BEQ   one29
+	FMOVD 0(R6), F3
+	TST   $1, R1
+	BEQ   moved30
+	ADD   $8, R6, R7
+	VLD1  (R7), V3.S[2]
+	B     moved30
+
+one29:
+	FMOVS 0(R6), F3
+
+moved30:
+	B ready22
 
 none21:
 	VMOVI $0, V0.B16
@@ -4197,7 +4245,7 @@ ready22:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded24
+	BLE  folded32
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4208,7 +4256,150 @@ ready22:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold23:
+fold31:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	FMOVS 0(R10), F7
+	TST   $2, R1
+	BEQ   one33
+	FMOVD 0(R5), F8
+	TST   $1, R1
+	BEQ   moved34
+	ADD   $8, R5, R11
+	VLD1  (R11), V8.S[2]
+	B     moved34
+
+one33:
+	FMOVS 0(R5), F8
+
+moved34:
+	WORD $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+	WORD $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
+	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R4, R10
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold31
+
+folded32:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	CMP   $1, R2
+	BNE   linear35
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+
+linear35:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	TST   $2, R1
+	BEQ   one36
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved37
+	ADD   $8, R2, R7
+	VST1  V0.S[2], (R7)
+	B     moved37
+
+one36:
+	FMOVS F0, 0(R2)
+
+moved37:
+	TST   $2, R1
+	BEQ   one38
+	FMOVD F1, 0(R4)
+	TST   $1, R1
+	BEQ   moved39
+	ADD   $8, R4, R7
+	VST1  V1.S[2], (R7)
+	B     moved39
+
+one38:
+	FMOVS F1, 0(R4)
+
+moved39:
+	TST   $2, R1
+	BEQ   one40
+	FMOVD F2, 0(R5)
+	TST   $1, R1
+	BEQ   moved41
+	ADD   $8, R5, R7
+	VST1  V2.S[2], (R7)
+	B     moved41
+
+one40:
+	FMOVS F2, 0(R5)
+
+moved41:
+	TST   $2, R1
+	BEQ   one42
+	FMOVD F3, 0(R6)
+	TST   $1, R1
+	BEQ   moved43
+	ADD   $8, R6, R7
+	VST1  V3.S[2], (R7)
+	B     moved43
+
+one42:
+	FMOVS F3, 0(R6)
+
+moved43:
+	B done7
+
+full20:
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none44
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R6), F3
+	B     ready45
+
+none44:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready45:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded47
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R0, R5
+
+fold46:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
@@ -4224,9 +4415,9 @@ fold23:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold23
+	BNE   fold46
 
-folded24:
+folded47:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -4235,13 +4426,13 @@ folded24:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear25
+	BNE   linear48
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear25:
+linear48:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4254,200 +4445,12 @@ linear25:
 	FMOVQ F3, 0(R6)
 	B     done7
 
-partly20:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none26
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	TST   $2, R1
-	BEQ   one28
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved29
-	ADD   $8, R2, R7
-	VLD1  (R7), V0.S[2]
-	B     moved29
-
-one28:
-	FMOVS 0(R2), F0
-
-moved29:
-	TST   $2, R1
-	BEQ   one30
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved31
-	ADD   $8, R4, R7
-	VLD1  (R7), V1.S[2]
-	B     moved31
-
-one30:
-	FMOVS 0(R4), F1
-
-moved31:
-	TST   $2, R1
-	BEQ   one32
-	FMOVD 0(R5), F2
-	TST   $1, R1
-	BEQ   moved33
-	ADD   $8, R5, R7
-	VLD1  (R7), V2.S[2]
-	B     moved33
-
-one32:
-	FMOVS 0(R5), F2
-
-moved33:
-	TST   $2, R1
-	BEQ   one34
-	FMOVD 0(R6), F3
-	TST   $1, R1
-	BEQ   moved35
-	ADD   $8, R6, R7
-	VLD1  (R7), V3.S[2]
-	B     moved35
-
-one34:
-	FMOVS 0(R6), F3
-
-moved35:
-	B ready27
-
-none26:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready27:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded37
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R0, R5
-
-fold36:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
-	FMOVS 0(R10), F7
-	TST   $2, R1
-	BEQ   one38
-	FMOVD 0(R5), F8
-	TST   $1, R1
-	BEQ   moved39
-	ADD   $8, R5, R11
-	VLD1  (R11), V8.S[2]
-	B     moved39
-
-one38:
-	FMOVS 0(R5), F8
-
-moved39:
-	WORD $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	WORD $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
-	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R4, R10
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold36
-
-folded37:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	CMP   $1, R2
-	BNE   linear40
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-
-linear40:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	TST   $2, R1
-	BEQ   one41
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved42
-	ADD   $8, R2, R7
-	VST1  V0.S[2], (R7)
-	B     moved42
-
-one41:
-	FMOVS F0, 0(R2)
-
-moved42:
-	TST   $2, R1
-	BEQ   one43
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved44
-	ADD   $8, R4, R7
-	VST1  V1.S[2], (R7)
-	B     moved44
-
-one43:
-	FMOVS F1, 0(R4)
-
-moved44:
-	TST   $2, R1
-	BEQ   one45
-	FMOVD F2, 0(R5)
-	TST   $1, R1
-	BEQ   moved46
-	ADD   $8, R5, R7
-	VST1  V2.S[2], (R7)
-	B     moved46
-
-one45:
-	FMOVS F2, 0(R5)
-
-moved46:
-	TST   $2, R1
-	BEQ   one47
-	FMOVD F3, 0(R6)
-	TST   $1, R1
-	BEQ   moved48
-	ADD   $8, R6, R7
-	VST1  V3.S[2], (R7)
-	B     moved48
-
-one47:
-	FMOVS F3, 0(R6)
-
-moved48:
-	B done7
-
 wider19:
-	CMP $8, R1
-	BNE partly49
+	CMP  $8, R1
+	BEQ  full49
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -4458,14 +4461,19 @@ wider19:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R7), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
+	FMOVQ 16(R8), F3
 	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
+	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
-	FMOVQ 16(R6), F7
+	FMOVQ 16(R10), F7
 	B     ready51
 
 none50:
@@ -4503,7 +4511,8 @@ fold52:
 	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
 	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
 	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
+	ADD   R1, R5, R11
+	FMOVQ 16(R11), F12
 	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
 	WORD  $0x4f891183 // fmla v3.4s, v12.4s, v9.s[0]
 	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
@@ -4546,17 +4555,22 @@ linear54:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R7)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
+	FMOVQ F3, 16(R8)
 	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
+	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
-	FMOVQ F7, 16(R6)
+	FMOVQ F7, 16(R10)
 	B     done7
 
-partly49:
+full49:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -4567,62 +4581,14 @@ partly49:
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
-	TST   $2, R1
-	BEQ   one57
-	FMOVD 16(R2), F1
-	TST   $1, R1
-	BEQ   moved58
-	ADD   $24, R2, R7
-	VLD1  (R7), V1.S[2]
-	B     moved58
-
-one57:
-	FMOVS 16(R2), F1
-
-moved58:
+	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
-	TST   $2, R1
-	BEQ   one59
-	FMOVD 16(R4), F3
-	TST   $1, R1
-	BEQ   moved60
-	ADD   $24, R4, R7
-	VLD1  (R7), V3.S[2]
-	B     moved60
-
-one59:
-	FMOVS 16(R4), F3
-
-moved60:
+	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
-	TST   $2, R1
-	BEQ   one61
-	FMOVD 16(R5), F5
-	TST   $1, R1
-	BEQ   moved62
-	ADD   $24, R5, R7
-	VLD1  (R7), V5.S[2]
-	B     moved62
-
-one61:
-	FMOVS 16(R5), F5
-
-moved62:
+	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
-	TST   $2, R1
-	BEQ   one63
-	FMOVD 16(R6), F7
-	TST   $1, R1
-	BEQ   moved64
-	ADD   $24, R6, R7
-	VLD1  (R7), V7.S[2]
-	B     moved64
-
-one63:
-	FMOVS 16(R6), F7
-
-moved64:
-	B ready56
+	FMOVQ 16(R6), F7
+	B     ready56
 
 none55:
 	VMOVI $0, V0.B16
@@ -4638,7 +4604,7 @@ ready56:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded66
+	BLE  folded58
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4649,7 +4615,7 @@ ready56:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold65:
+fold57:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4659,32 +4625,20 @@ fold65:
 	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
 	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
 	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	TST   $2, R1
-	BEQ   one67
-	FMOVD 16(R5), F12
-	TST   $1, R1
-	BEQ   moved68
-	ADD   $24, R5, R11
-	VLD1  (R11), V12.S[2]
-	B     moved68
+	FMOVQ 16(R5), F12
+	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
+	WORD  $0x4f891183 // fmla v3.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold57
 
-one67:
-	FMOVS 16(R5), F12
-
-moved68:
-	WORD $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
-	WORD $0x4f891183 // fmla v3.4s, v12.4s, v9.s[0]
-	WORD $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	WORD $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R4, R10
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold65
-
-folded66:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4697,7 +4651,7 @@ folded66:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear69
+	BNE   linear59
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4707,7 +4661,7 @@ folded66:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear69:
+linear59:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4715,73 +4669,172 @@ linear69:
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
-	TST   $2, R1
-	BEQ   one70
-	FMOVD F1, 16(R2)
-	TST   $1, R1
-	BEQ   moved71
-	ADD   $24, R2, R7
-	VST1  V1.S[2], (R7)
-	B     moved71
-
-one70:
-	FMOVS F1, 16(R2)
-
-moved71:
+	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
-	TST   $2, R1
-	BEQ   one72
-	FMOVD F3, 16(R4)
-	TST   $1, R1
-	BEQ   moved73
-	ADD   $24, R4, R7
-	VST1  V3.S[2], (R7)
-	B     moved73
-
-one72:
-	FMOVS F3, 16(R4)
-
-moved73:
+	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
-	TST   $2, R1
-	BEQ   one74
-	FMOVD F5, 16(R5)
-	TST   $1, R1
-	BEQ   moved75
-	ADD   $24, R5, R7
-	VST1  V5.S[2], (R7)
-	B     moved75
-
-one74:
-	FMOVS F5, 16(R5)
-
-moved75:
+	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
-	TST   $2, R1
-	BEQ   one76
-	FMOVD F7, 16(R6)
-	TST   $1, R1
-	BEQ   moved77
-	ADD   $24, R6, R7
-	VST1  V7.S[2], (R7)
-	B     moved77
-
-one76:
-	FMOVS F7, 16(R6)
-
-moved77:
-	B done7
+	FMOVQ F7, 16(R6)
+	B     done7
 
 wider18:
-	CMP $13, R1
-	BGE wider78
-	CMP $12, R1
-	BNE partly79
+	CMP  $13, R1
+	BGE  wider60
+	CMP  $12, R1
+	BEQ  full61
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none80
+	BEQ   none62
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R7), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R8), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 32(R9), F8
+	FMOVQ 0(R6), F9
+	FMOVQ 16(R6), F10
+	FMOVQ 32(R10), F11
+	B     ready63
+
+none62:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+ready63:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded65
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R0, R5
+
+fold64:
+	FMOVS 0(R2), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	FMOVS 0(R10), F15
+	FMOVQ 0(R5), F16
+	WORD  $0x4f8c1200 // fmla v0.4s, v16.4s, v12.s[0]
+	WORD  $0x4f8d1203 // fmla v3.4s, v16.4s, v13.s[0]
+	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	FMOVQ 16(R5), F16
+	WORD  $0x4f8c1201 // fmla v1.4s, v16.4s, v12.s[0]
+	WORD  $0x4f8d1204 // fmla v4.4s, v16.4s, v13.s[0]
+	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
+	ADD   R1, R5, R11
+	FMOVQ 32(R11), F16
+	WORD  $0x4f8c1202 // fmla v2.4s, v16.4s, v12.s[0]
+	WORD  $0x4f8d1205 // fmla v5.4s, v16.4s, v13.s[0]
+	WORD  $0x4f8e1208 // fmla v8.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold64
+
+folded65:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	CMP   $1, R2
+	BNE   linear66
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
+
+linear66:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R7)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R8)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	FMOVQ F8, 32(R9)
+	FMOVQ F9, 0(R6)
+	FMOVQ F10, 16(R6)
+	FMOVQ F11, 32(R10)
+	B     done7
+
+full61:
+	// acc[i,j] = init[i,j], 4×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none67
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4799,9 +4852,9 @@ wider18:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready81
+	B     ready68
 
-none80:
+none67:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4815,11 +4868,11 @@ none80:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready81:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded83
+	BLE  folded70
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4830,7 +4883,7 @@ ready81:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold82:
+fold69:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -4856,9 +4909,9 @@ fold82:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold82
+	BNE   fold69
 
-folded83:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -4875,7 +4928,7 @@ folded83:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear84
+	BNE   linear71
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4889,7 +4942,7 @@ folded83:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear84:
+linear71:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4910,79 +4963,46 @@ linear84:
 	FMOVQ F11, 32(R6)
 	B     done7
 
-partly79:
-	// acc[i,j] = init[i,j], 4×3 vectors, or +0
+wider60:
+	CMP  $16, R1
+	BEQ  full72
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
+	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none85
+	BEQ   none73
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	TST   $2, R1
-	BEQ   one87
-	FMOVD 32(R2), F2
-	TST   $1, R1
-	BEQ   moved88
-	ADD   $40, R2, R7
-	VLD1  (R7), V2.S[2]
-	B     moved88
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R7), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R8), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 32(R5), F10
+	FMOVQ 48(R9), F11
+	FMOVQ 0(R6), F12
+	FMOVQ 16(R6), F13
+	FMOVQ 32(R6), F14
+	FMOVQ 48(R10), F15
+	B     ready74
 
-one87:
-	FMOVS 32(R2), F2
-
-moved88:
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	TST   $2, R1
-	BEQ   one89
-	FMOVD 32(R4), F5
-	TST   $1, R1
-	BEQ   moved90
-	ADD   $40, R4, R7
-	VLD1  (R7), V5.S[2]
-	B     moved90
-
-one89:
-	FMOVS 32(R4), F5
-
-moved90:
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	TST   $2, R1
-	BEQ   one91
-	FMOVD 32(R5), F8
-	TST   $1, R1
-	BEQ   moved92
-	ADD   $40, R5, R7
-	VLD1  (R7), V8.S[2]
-	B     moved92
-
-one91:
-	FMOVS 32(R5), F8
-
-moved92:
-	FMOVQ 0(R6), F9
-	FMOVQ 16(R6), F10
-	TST   $2, R1
-	BEQ   one93
-	FMOVD 32(R6), F11
-	TST   $1, R1
-	BEQ   moved94
-	ADD   $40, R6, R7
-	VLD1  (R7), V11.S[2]
-	B     moved94
-
-one93:
-	FMOVS 32(R6), F11
-
-moved94:
-	B ready86
-
-none85:
+none73:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4995,12 +5015,16 @@ none85:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
 
-ready86:
+ready74:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded96
+	BLE  folded76
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5011,154 +5035,114 @@ ready86:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold95:
-	FMOVS 0(R2), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	FMOVS 0(R10), F15
-	FMOVQ 0(R5), F16
-	WORD  $0x4f8c1200 // fmla v0.4s, v16.4s, v12.s[0]
-	WORD  $0x4f8d1203 // fmla v3.4s, v16.4s, v13.s[0]
-	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
-	FMOVQ 16(R5), F16
-	WORD  $0x4f8c1201 // fmla v1.4s, v16.4s, v12.s[0]
-	WORD  $0x4f8d1204 // fmla v4.4s, v16.4s, v13.s[0]
-	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
-	TST   $2, R1
-	BEQ   one97
-	FMOVD 32(R5), F16
-	TST   $1, R1
-	BEQ   moved98
-	ADD   $40, R5, R11
-	VLD1  (R11), V16.S[2]
-	B     moved98
+fold75:
+	FMOVS 0(R2), F16
+	FMOVS 0(R8), F17
+	FMOVS 0(R9), F18
+	FMOVS 0(R10), F19
+	FMOVQ 0(R5), F20
+	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
+	WORD  $0x4f911284 // fmla v4.4s, v20.4s, v17.s[0]
+	WORD  $0x4f921288 // fmla v8.4s, v20.4s, v18.s[0]
+	WORD  $0x4f93128c // fmla v12.4s, v20.4s, v19.s[0]
+	FMOVQ 16(R5), F20
+	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
+	WORD  $0x4f911285 // fmla v5.4s, v20.4s, v17.s[0]
+	WORD  $0x4f921289 // fmla v9.4s, v20.4s, v18.s[0]
+	WORD  $0x4f93128d // fmla v13.4s, v20.4s, v19.s[0]
+	FMOVQ 32(R5), F20
+	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
+	WORD  $0x4f911286 // fmla v6.4s, v20.4s, v17.s[0]
+	WORD  $0x4f92128a // fmla v10.4s, v20.4s, v18.s[0]
+	WORD  $0x4f93128e // fmla v14.4s, v20.4s, v19.s[0]
+	ADD   R1, R5, R11
+	FMOVQ 48(R11), F20
+	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
+	WORD  $0x4f911287 // fmla v7.4s, v20.4s, v17.s[0]
+	WORD  $0x4f92128b // fmla v11.4s, v20.4s, v18.s[0]
+	WORD  $0x4f93128f // fmla v15.4s, v20.4s, v19.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold75
 
-one97:
-	FMOVS 32(R5), F16
-
-moved98:
-	WORD $0x4f8c1202 // fmla v2.4s, v16.4s, v12.s[0]
-	WORD $0x4f8d1205 // fmla v5.4s, v16.4s, v13.s[0]
-	WORD $0x4f8e1208 // fmla v8.4s, v16.4s, v14.s[0]
-	WORD $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R4, R10
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold95
-
-folded96:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
+	WORD  $0x4e34d421 // fadd v1.4s, v1.4s, v20.4s
+	WORD  $0x4e34d442 // fadd v2.4s, v2.4s, v20.4s
+	WORD  $0x4e34d463 // fadd v3.4s, v3.4s, v20.4s
+	WORD  $0x4e34d484 // fadd v4.4s, v4.4s, v20.4s
+	WORD  $0x4e34d4a5 // fadd v5.4s, v5.4s, v20.4s
+	WORD  $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
+	WORD  $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
+	WORD  $0x4e34d508 // fadd v8.4s, v8.4s, v20.4s
+	WORD  $0x4e34d529 // fadd v9.4s, v9.4s, v20.4s
+	WORD  $0x4e34d54a // fadd v10.4s, v10.4s, v20.4s
+	WORD  $0x4e34d56b // fadd v11.4s, v11.4s, v20.4s
+	WORD  $0x4e34d58c // fadd v12.4s, v12.4s, v20.4s
+	WORD  $0x4e34d5ad // fadd v13.4s, v13.4s, v20.4s
+	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
+	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear99
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
+	BNE   linear77
+	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
+	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
+	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
+	WORD  $0x4e34f463 // fmax v3.4s, v3.4s, v20.4s
+	WORD  $0x4e34f484 // fmax v4.4s, v4.4s, v20.4s
+	WORD  $0x4e34f4a5 // fmax v5.4s, v5.4s, v20.4s
+	WORD  $0x4e34f4c6 // fmax v6.4s, v6.4s, v20.4s
+	WORD  $0x4e34f4e7 // fmax v7.4s, v7.4s, v20.4s
+	WORD  $0x4e34f508 // fmax v8.4s, v8.4s, v20.4s
+	WORD  $0x4e34f529 // fmax v9.4s, v9.4s, v20.4s
+	WORD  $0x4e34f54a // fmax v10.4s, v10.4s, v20.4s
+	WORD  $0x4e34f56b // fmax v11.4s, v11.4s, v20.4s
+	WORD  $0x4e34f58c // fmax v12.4s, v12.4s, v20.4s
+	WORD  $0x4e34f5ad // fmax v13.4s, v13.4s, v20.4s
+	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
+	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear99:
+linear77:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	TST   $2, R1
-	BEQ   one100
-	FMOVD F2, 32(R2)
-	TST   $1, R1
-	BEQ   moved101
-	ADD   $40, R2, R7
-	VST1  V2.S[2], (R7)
-	B     moved101
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R7)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R8)
+	FMOVQ F8, 0(R5)
+	FMOVQ F9, 16(R5)
+	FMOVQ F10, 32(R5)
+	FMOVQ F11, 48(R9)
+	FMOVQ F12, 0(R6)
+	FMOVQ F13, 16(R6)
+	FMOVQ F14, 32(R6)
+	FMOVQ F15, 48(R10)
+	B     done7
 
-one100:
-	FMOVS F2, 32(R2)
-
-moved101:
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	TST   $2, R1
-	BEQ   one102
-	FMOVD F5, 32(R4)
-	TST   $1, R1
-	BEQ   moved103
-	ADD   $40, R4, R7
-	VST1  V5.S[2], (R7)
-	B     moved103
-
-one102:
-	FMOVS F5, 32(R4)
-
-moved103:
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	TST   $2, R1
-	BEQ   one104
-	FMOVD F8, 32(R5)
-	TST   $1, R1
-	BEQ   moved105
-	ADD   $40, R5, R7
-	VST1  V8.S[2], (R7)
-	B     moved105
-
-one104:
-	FMOVS F8, 32(R5)
-
-moved105:
-	FMOVQ F9, 0(R6)
-	FMOVQ F10, 16(R6)
-	TST   $2, R1
-	BEQ   one106
-	FMOVD F11, 32(R6)
-	TST   $1, R1
-	BEQ   moved107
-	ADD   $40, R6, R7
-	VST1  V11.S[2], (R7)
-	B     moved107
-
-one106:
-	FMOVS F11, 32(R6)
-
-moved107:
-	B done7
-
-wider78:
-	CMP $16, R1
-	BNE partly108
-
+full72:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none109
+	BEQ   none78
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5180,9 +5164,9 @@ wider78:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready110
+	B     ready79
 
-none109:
+none78:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5200,11 +5184,11 @@ none109:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready110:
+ready79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded112
+	BLE  folded81
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5215,7 +5199,7 @@ ready110:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold111:
+fold80:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -5246,9 +5230,9 @@ fold111:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold111
+	BNE   fold80
 
-folded112:
+folded81:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -5269,7 +5253,7 @@ folded112:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear113
+	BNE   linear82
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -5287,7 +5271,7 @@ folded112:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear113:
+linear82:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5310,272 +5294,7 @@ linear113:
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R6)
-	B     done7
 
-partly108:
-	// acc[i,j] = init[i,j], 4×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none114
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	TST   $2, R1
-	BEQ   one116
-	FMOVD 48(R2), F3
-	TST   $1, R1
-	BEQ   moved117
-	ADD   $56, R2, R7
-	VLD1  (R7), V3.S[2]
-	B     moved117
-
-one116:
-	FMOVS 48(R2), F3
-
-moved117:
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 32(R4), F6
-	TST   $2, R1
-	BEQ   one118
-	FMOVD 48(R4), F7
-	TST   $1, R1
-	BEQ   moved119
-	ADD   $56, R4, R7
-	VLD1  (R7), V7.S[2]
-	B     moved119
-
-one118:
-	FMOVS 48(R4), F7
-
-moved119:
-	FMOVQ 0(R5), F8
-	FMOVQ 16(R5), F9
-	FMOVQ 32(R5), F10
-	TST   $2, R1
-	BEQ   one120
-	FMOVD 48(R5), F11
-	TST   $1, R1
-	BEQ   moved121
-	ADD   $56, R5, R7
-	VLD1  (R7), V11.S[2]
-	B     moved121
-
-one120:
-	FMOVS 48(R5), F11
-
-moved121:
-	FMOVQ 0(R6), F12
-	FMOVQ 16(R6), F13
-	FMOVQ 32(R6), F14
-	TST   $2, R1
-	BEQ   one122
-	FMOVD 48(R6), F15
-	TST   $1, R1
-	BEQ   moved123
-	ADD   $56, R6, R7
-	VLD1  (R7), V15.S[2]
-	B     moved123
-
-one122:
-	FMOVS 48(R6), F15
-
-moved123:
-	B ready115
-
-none114:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-ready115:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded125
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R0, R5
-
-fold124:
-	FMOVS 0(R2), F16
-	FMOVS 0(R8), F17
-	FMOVS 0(R9), F18
-	FMOVS 0(R10), F19
-	FMOVQ 0(R5), F20
-	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
-	WORD  $0x4f911284 // fmla v4.4s, v20.4s, v17.s[0]
-	WORD  $0x4f921288 // fmla v8.4s, v20.4s, v18.s[0]
-	WORD  $0x4f93128c // fmla v12.4s, v20.4s, v19.s[0]
-	FMOVQ 16(R5), F20
-	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
-	WORD  $0x4f911285 // fmla v5.4s, v20.4s, v17.s[0]
-	WORD  $0x4f921289 // fmla v9.4s, v20.4s, v18.s[0]
-	WORD  $0x4f93128d // fmla v13.4s, v20.4s, v19.s[0]
-	FMOVQ 32(R5), F20
-	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
-	WORD  $0x4f911286 // fmla v6.4s, v20.4s, v17.s[0]
-	WORD  $0x4f92128a // fmla v10.4s, v20.4s, v18.s[0]
-	WORD  $0x4f93128e // fmla v14.4s, v20.4s, v19.s[0]
-	TST   $2, R1
-	BEQ   one126
-	FMOVD 48(R5), F20
-	TST   $1, R1
-	BEQ   moved127
-	ADD   $56, R5, R11
-	VLD1  (R11), V20.S[2]
-	B     moved127
-
-one126:
-	FMOVS 48(R5), F20
-
-moved127:
-	WORD $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
-	WORD $0x4f911287 // fmla v7.4s, v20.4s, v17.s[0]
-	WORD $0x4f92128b // fmla v11.4s, v20.4s, v18.s[0]
-	WORD $0x4f93128f // fmla v15.4s, v20.4s, v19.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R4, R10
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold124
-
-folded125:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V20.B16
-	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
-	WORD  $0x4e34d421 // fadd v1.4s, v1.4s, v20.4s
-	WORD  $0x4e34d442 // fadd v2.4s, v2.4s, v20.4s
-	WORD  $0x4e34d463 // fadd v3.4s, v3.4s, v20.4s
-	WORD  $0x4e34d484 // fadd v4.4s, v4.4s, v20.4s
-	WORD  $0x4e34d4a5 // fadd v5.4s, v5.4s, v20.4s
-	WORD  $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
-	WORD  $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
-	WORD  $0x4e34d508 // fadd v8.4s, v8.4s, v20.4s
-	WORD  $0x4e34d529 // fadd v9.4s, v9.4s, v20.4s
-	WORD  $0x4e34d54a // fadd v10.4s, v10.4s, v20.4s
-	WORD  $0x4e34d56b // fadd v11.4s, v11.4s, v20.4s
-	WORD  $0x4e34d58c // fadd v12.4s, v12.4s, v20.4s
-	WORD  $0x4e34d5ad // fadd v13.4s, v13.4s, v20.4s
-	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
-	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
-	CMP   $1, R2
-	BNE   linear128
-	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
-	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
-	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
-	WORD  $0x4e34f463 // fmax v3.4s, v3.4s, v20.4s
-	WORD  $0x4e34f484 // fmax v4.4s, v4.4s, v20.4s
-	WORD  $0x4e34f4a5 // fmax v5.4s, v5.4s, v20.4s
-	WORD  $0x4e34f4c6 // fmax v6.4s, v6.4s, v20.4s
-	WORD  $0x4e34f4e7 // fmax v7.4s, v7.4s, v20.4s
-	WORD  $0x4e34f508 // fmax v8.4s, v8.4s, v20.4s
-	WORD  $0x4e34f529 // fmax v9.4s, v9.4s, v20.4s
-	WORD  $0x4e34f54a // fmax v10.4s, v10.4s, v20.4s
-	WORD  $0x4e34f56b // fmax v11.4s, v11.4s, v20.4s
-	WORD  $0x4e34f58c // fmax v12.4s, v12.4s, v20.4s
-	WORD  $0x4e34f5ad // fmax v13.4s, v13.4s, v20.4s
-	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
-	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
-
-linear128:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	TST   $2, R1
-	BEQ   one129
-	FMOVD F3, 48(R2)
-	TST   $1, R1
-	BEQ   moved130
-	ADD   $56, R2, R7
-	VST1  V3.S[2], (R7)
-	B     moved130
-
-one129:
-	FMOVS F3, 48(R2)
-
-moved130:
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 32(R4)
-	TST   $2, R1
-	BEQ   one131
-	FMOVD F7, 48(R4)
-	TST   $1, R1
-	BEQ   moved132
-	ADD   $56, R4, R7
-	VST1  V7.S[2], (R7)
-	B     moved132
-
-one131:
-	FMOVS F7, 48(R4)
-
-moved132:
-	FMOVQ F8, 0(R5)
-	FMOVQ F9, 16(R5)
-	FMOVQ F10, 32(R5)
-	TST   $2, R1
-	BEQ   one133
-	FMOVD F11, 48(R5)
-	TST   $1, R1
-	BEQ   moved134
-	ADD   $56, R5, R7
-	VST1  V11.S[2], (R7)
-	B     moved134
-
-one133:
-	FMOVS F11, 48(R5)
-
-moved134:
-	FMOVQ F12, 0(R6)
-	FMOVQ F13, 16(R6)
-	FMOVQ F14, 32(R6)
-	TST   $2, R1
-	BEQ   one135
-	FMOVD F15, 48(R6)
-	TST   $1, R1
-	BEQ   moved136
-	ADD   $56, R6, R7
-	VST1  V15.S[2], (R7)
-	B     moved136
-
-one135:
-	FMOVS F15, 48(R6)
-
-moved136:
 done7:
 	MOVD c+0(FP), R0
 	MOVD ldc+8(FP), R1
@@ -5603,19 +5322,19 @@ done7:
 
 rest2:
 	CMP  $3, R0
-	BNE  fewer137
+	BNE  fewer83
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 5 vectors of columns, while at least half as many more are left
-more138:
+more84:
 	CMP $28, R1
-	BLT fewer139
+	BLT fewer85
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none142
+	BEQ   none88
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5635,9 +5354,9 @@ more138:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready143
+	B     ready89
 
-none142:
+none88:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5654,11 +5373,11 @@ none142:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready143:
+ready89:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded145
+	BLE  folded91
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5668,7 +5387,7 @@ ready143:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold144:
+fold90:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -5697,9 +5416,9 @@ fold144:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold144
+	BNE   fold90
 
-folded145:
+folded91:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -5719,7 +5438,7 @@ folded145:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear146
+	BNE   linear92
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -5736,7 +5455,7 @@ folded145:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear146:
+linear92:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5759,16 +5478,16 @@ linear146:
 	FMOVQ F14, 64(R5)
 	ADD   $80, R0
 	SUB   $20, R1
-	B     more138
+	B     more84
 
-fewer139:
+fewer85:
 	CMP $20, R1
-	BLE last140
+	BLE last86
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none147
+	BEQ   none93
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5779,9 +5498,9 @@ fewer139:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready148
+	B     ready94
 
-none147:
+none93:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5789,11 +5508,11 @@ none147:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready148:
+ready94:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded150
+	BLE  folded96
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5803,7 +5522,7 @@ ready148:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold149:
+fold95:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -5820,9 +5539,9 @@ fold149:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold149
+	BNE   fold95
 
-folded150:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -5833,7 +5552,7 @@ folded150:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear151
+	BNE   linear97
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -5841,7 +5560,7 @@ folded150:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear151:
+linear97:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5856,39 +5575,75 @@ linear151:
 	ADD   $32, R0
 	SUB   $8, R1
 
-last140:
+last86:
 	CMP $13, R1
-	BGE wider152
+	BGE wider98
 	CMP $9, R1
-	BGE wider153
+	BGE wider99
 	CMP $5, R1
-	BGE wider154
+	BGE wider100
 	CMP $4, R1
-	BNE partly155
+	BEQ full101
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none156
+	BEQ   none102
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	B     ready157
+	TST   $2, R1
+	BEQ   one104
+	FMOVD 0(R2), F0
+	TST   $1, R1
+	BEQ   moved105
+	ADD   $8, R2, R6
+	VLD1  (R6), V0.S[2]
+	B     moved105
 
-none156:
+one104:
+	FMOVS 0(R2), F0
+
+moved105:
+	TST   $2, R1
+	BEQ   one106
+	FMOVD 0(R4), F1
+	TST   $1, R1
+	BEQ   moved107
+	ADD   $8, R4, R6
+	VLD1  (R6), V1.S[2]
+	B     moved107
+
+one106:
+	FMOVS 0(R4), F1
+
+moved107:
+	TST   $2, R1
+	BEQ   one108
+	FMOVD 0(R5), F2
+	TST   $1, R1
+	BEQ   moved109
+	ADD   $8, R5, R6
+	VLD1  (R6), V2.S[2]
+	B     moved109
+
+one108:
+	FMOVS 0(R5), F2
+
+moved109:
+	B ready103
+
+none102:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready157:
+ready103:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded159
+	BLE  folded111
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5898,7 +5653,127 @@ ready157:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold158:
+fold110:
+	FMOVS 0(R2), F3
+	FMOVS 0(R8), F4
+	FMOVS 0(R9), F5
+	TST   $2, R1
+	BEQ   one112
+	FMOVD 0(R5), F6
+	TST   $1, R1
+	BEQ   moved113
+	ADD   $8, R5, R10
+	VLD1  (R10), V6.S[2]
+	B     moved113
+
+one112:
+	FMOVS 0(R5), F6
+
+moved113:
+	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold110
+
+folded111:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear114
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+
+linear114:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	TST   $2, R1
+	BEQ   one115
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved116
+	ADD   $8, R2, R6
+	VST1  V0.S[2], (R6)
+	B     moved116
+
+one115:
+	FMOVS F0, 0(R2)
+
+moved116:
+	TST   $2, R1
+	BEQ   one117
+	FMOVD F1, 0(R4)
+	TST   $1, R1
+	BEQ   moved118
+	ADD   $8, R4, R6
+	VST1  V1.S[2], (R6)
+	B     moved118
+
+one117:
+	FMOVS F1, 0(R4)
+
+moved118:
+	TST   $2, R1
+	BEQ   one119
+	FMOVD F2, 0(R5)
+	TST   $1, R1
+	BEQ   moved120
+	ADD   $8, R5, R6
+	VST1  V2.S[2], (R6)
+	B     moved120
+
+one119:
+	FMOVS F2, 0(R5)
+
+moved120:
+	B done87
+
+full101:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none121
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
+	B     ready122
+
+none121:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready122:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded124
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold123:
 	FMOVS 0(R2), F3
 	FMOVS 0(R8), F4
 	FMOVS 0(R9), F5
@@ -5911,9 +5786,9 @@ fold158:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold158
+	BNE   fold123
 
-folded159:
+folded124:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -5921,12 +5796,12 @@ folded159:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear160
+	BNE   linear125
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 
-linear160:
+linear125:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5935,68 +5810,48 @@ linear160:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
-	B     done141
+	B     done87
 
-partly155:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+wider100:
+	CMP  $8, R1
+	BEQ  full126
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none161
+	BEQ   none127
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	TST   $2, R1
-	BEQ   one163
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved164
-	ADD   $8, R2, R6
-	VLD1  (R6), V0.S[2]
-	B     moved164
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R6), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R8), F5
+	B     ready128
 
-one163:
-	FMOVS 0(R2), F0
-
-moved164:
-	TST   $2, R1
-	BEQ   one165
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved166
-	ADD   $8, R4, R6
-	VLD1  (R6), V1.S[2]
-	B     moved166
-
-one165:
-	FMOVS 0(R4), F1
-
-moved166:
-	TST   $2, R1
-	BEQ   one167
-	FMOVD 0(R5), F2
-	TST   $1, R1
-	BEQ   moved168
-	ADD   $8, R5, R6
-	VLD1  (R6), V2.S[2]
-	B     moved168
-
-one167:
-	FMOVS 0(R5), F2
-
-moved168:
-	B ready162
-
-none161:
+none127:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
 
-ready162:
+ready128:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded170
+	BLE  folded130
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6006,101 +5861,68 @@ ready162:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold169:
-	FMOVS 0(R2), F3
-	FMOVS 0(R8), F4
-	FMOVS 0(R9), F5
-	TST   $2, R1
-	BEQ   one171
-	FMOVD 0(R5), F6
-	TST   $1, R1
-	BEQ   moved172
-	ADD   $8, R5, R10
-	VLD1  (R10), V6.S[2]
-	B     moved172
+fold129:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVS 0(R9), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 16(R10), F9
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold129
 
-one171:
-	FMOVS 0(R5), F6
-
-moved172:
-	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold169
-
-folded170:
+folded130:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear173
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	BNE   linear131
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear173:
+linear131:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	TST   $2, R1
-	BEQ   one174
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved175
-	ADD   $8, R2, R6
-	VST1  V0.S[2], (R6)
-	B     moved175
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R6)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R7)
+	FMOVQ F4, 0(R5)
+	FMOVQ F5, 16(R8)
+	B     done87
 
-one174:
-	FMOVS F0, 0(R2)
-
-moved175:
-	TST   $2, R1
-	BEQ   one176
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved177
-	ADD   $8, R4, R6
-	VST1  V1.S[2], (R6)
-	B     moved177
-
-one176:
-	FMOVS F1, 0(R4)
-
-moved177:
-	TST   $2, R1
-	BEQ   one178
-	FMOVD F2, 0(R5)
-	TST   $1, R1
-	BEQ   moved179
-	ADD   $8, R5, R6
-	VST1  V2.S[2], (R6)
-	B     moved179
-
-one178:
-	FMOVS F2, 0(R5)
-
-moved179:
-	B done141
-
-wider154:
-	CMP $8, R1
-	BNE partly180
-
+full126:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none181
+	BEQ   none132
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6111,9 +5933,9 @@ wider154:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready182
+	B     ready133
 
-none181:
+none132:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6121,11 +5943,11 @@ none181:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready182:
+ready133:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded184
+	BLE  folded135
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6135,7 +5957,7 @@ ready182:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold183:
+fold134:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -6152,9 +5974,9 @@ fold183:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold183
+	BNE   fold134
 
-folded184:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -6165,7 +5987,7 @@ folded184:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear185
+	BNE   linear136
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -6173,7 +5995,7 @@ folded184:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear185:
+linear136:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6185,74 +6007,54 @@ linear185:
 	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R5)
-	B     done141
+	B     done87
 
-partly180:
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+wider99:
+	CMP  $12, R1
+	BEQ  full137
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none186
+	BEQ   none138
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
-	TST   $2, R1
-	BEQ   one188
-	FMOVD 16(R2), F1
-	TST   $1, R1
-	BEQ   moved189
-	ADD   $24, R2, R6
-	VLD1  (R6), V1.S[2]
-	B     moved189
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R6), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R7), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 32(R8), F8
+	B     ready139
 
-one188:
-	FMOVS 16(R2), F1
-
-moved189:
-	FMOVQ 0(R4), F2
-	TST   $2, R1
-	BEQ   one190
-	FMOVD 16(R4), F3
-	TST   $1, R1
-	BEQ   moved191
-	ADD   $24, R4, R6
-	VLD1  (R6), V3.S[2]
-	B     moved191
-
-one190:
-	FMOVS 16(R4), F3
-
-moved191:
-	FMOVQ 0(R5), F4
-	TST   $2, R1
-	BEQ   one192
-	FMOVD 16(R5), F5
-	TST   $1, R1
-	BEQ   moved193
-	ADD   $24, R5, R6
-	VLD1  (R6), V5.S[2]
-	B     moved193
-
-one192:
-	FMOVS 16(R5), F5
-
-moved193:
-	B ready187
-
-none186:
+none138:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
 
-ready187:
+ready139:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded195
+	BLE  folded141
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6262,114 +6064,81 @@ ready187:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold194:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVS 0(R9), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	TST   $2, R1
-	BEQ   one196
-	FMOVD 16(R5), F9
-	TST   $1, R1
-	BEQ   moved197
-	ADD   $24, R5, R10
-	VLD1  (R10), V9.S[2]
-	B     moved197
+fold140:
+	FMOVS 0(R2), F9
+	FMOVS 0(R8), F10
+	FMOVS 0(R9), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f891180 // fmla v0.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f891181 // fmla v1.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 32(R10), F12
+	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold140
 
-one196:
-	FMOVS 16(R5), F9
-
-moved197:
-	WORD $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
-	WORD $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold194
-
-folded195:
+folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear198
-	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+	BNE   linear142
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear198:
+linear142:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
-	TST   $2, R1
-	BEQ   one199
-	FMOVD F1, 16(R2)
-	TST   $1, R1
-	BEQ   moved200
-	ADD   $24, R2, R6
-	VST1  V1.S[2], (R6)
-	B     moved200
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R6)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R7)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	FMOVQ F8, 32(R8)
+	B     done87
 
-one199:
-	FMOVS F1, 16(R2)
-
-moved200:
-	FMOVQ F2, 0(R4)
-	TST   $2, R1
-	BEQ   one201
-	FMOVD F3, 16(R4)
-	TST   $1, R1
-	BEQ   moved202
-	ADD   $24, R4, R6
-	VST1  V3.S[2], (R6)
-	B     moved202
-
-one201:
-	FMOVS F3, 16(R4)
-
-moved202:
-	FMOVQ F4, 0(R5)
-	TST   $2, R1
-	BEQ   one203
-	FMOVD F5, 16(R5)
-	TST   $1, R1
-	BEQ   moved204
-	ADD   $24, R5, R6
-	VST1  V5.S[2], (R6)
-	B     moved204
-
-one203:
-	FMOVS F5, 16(R5)
-
-moved204:
-	B done141
-
-wider153:
-	CMP $12, R1
-	BNE partly205
-
+full137:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none206
+	BEQ   none143
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6383,9 +6152,9 @@ wider153:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R5), F8
-	B     ready207
+	B     ready144
 
-none206:
+none143:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6396,11 +6165,11 @@ none206:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready207:
+ready144:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded209
+	BLE  folded146
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6410,7 +6179,7 @@ ready207:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold208:
+fold145:
 	FMOVS 0(R2), F9
 	FMOVS 0(R8), F10
 	FMOVS 0(R9), F11
@@ -6431,9 +6200,9 @@ fold208:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold208
+	BNE   fold145
 
-folded209:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -6447,7 +6216,7 @@ folded209:
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear210
+	BNE   linear147
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -6458,7 +6227,7 @@ folded209:
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear210:
+linear147:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6473,65 +6242,44 @@ linear210:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R5)
-	B     done141
+	B     done87
 
-partly205:
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+wider98:
+	CMP  $17, R1
+	BGE  wider148
+	CMP  $16, R1
+	BEQ  full149
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none211
+	BEQ   none150
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	TST   $2, R1
-	BEQ   one213
-	FMOVD 32(R2), F2
-	TST   $1, R1
-	BEQ   moved214
-	ADD   $40, R2, R6
-	VLD1  (R6), V2.S[2]
-	B     moved214
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R6), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R7), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 32(R5), F10
+	FMOVQ 48(R8), F11
+	B     ready151
 
-one213:
-	FMOVS 32(R2), F2
-
-moved214:
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	TST   $2, R1
-	BEQ   one215
-	FMOVD 32(R4), F5
-	TST   $1, R1
-	BEQ   moved216
-	ADD   $40, R4, R6
-	VLD1  (R6), V5.S[2]
-	B     moved216
-
-one215:
-	FMOVS 32(R4), F5
-
-moved216:
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	TST   $2, R1
-	BEQ   one217
-	FMOVD 32(R5), F8
-	TST   $1, R1
-	BEQ   moved218
-	ADD   $40, R5, R6
-	VLD1  (R6), V8.S[2]
-	B     moved218
-
-one217:
-	FMOVS 32(R5), F8
-
-moved218:
-	B ready212
-
-none211:
+none150:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6541,12 +6289,15 @@ none211:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
 
-ready212:
+ready151:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded220
+	BLE  folded153
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6556,129 +6307,94 @@ ready212:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold219:
-	FMOVS 0(R2), F9
-	FMOVS 0(R8), F10
-	FMOVS 0(R9), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f891180 // fmla v0.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f891181 // fmla v1.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	TST   $2, R1
-	BEQ   one221
-	FMOVD 32(R5), F12
-	TST   $1, R1
-	BEQ   moved222
-	ADD   $40, R5, R10
-	VLD1  (R10), V12.S[2]
-	B     moved222
+fold152:
+	FMOVS 0(R2), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	FMOVQ 0(R5), F15
+	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e4 // fmla v4.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
+	FMOVQ 16(R5), F15
+	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e5 // fmla v5.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
+	FMOVQ 32(R5), F15
+	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e6 // fmla v6.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 48(R10), F15
+	WORD  $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e7 // fmla v7.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold152
 
-one221:
-	FMOVS 32(R5), F12
-
-moved222:
-	WORD $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
-	WORD $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	WORD $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold219
-
-folded220:
+folded153:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	VMOVI $0, V15.B16
+	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear223
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	BNE   linear154
+	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear223:
+linear154:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	TST   $2, R1
-	BEQ   one224
-	FMOVD F2, 32(R2)
-	TST   $1, R1
-	BEQ   moved225
-	ADD   $40, R2, R6
-	VST1  V2.S[2], (R6)
-	B     moved225
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R6)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R7)
+	FMOVQ F8, 0(R5)
+	FMOVQ F9, 16(R5)
+	FMOVQ F10, 32(R5)
+	FMOVQ F11, 48(R8)
+	B     done87
 
-one224:
-	FMOVS F2, 32(R2)
-
-moved225:
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	TST   $2, R1
-	BEQ   one226
-	FMOVD F5, 32(R4)
-	TST   $1, R1
-	BEQ   moved227
-	ADD   $40, R4, R6
-	VST1  V5.S[2], (R6)
-	B     moved227
-
-one226:
-	FMOVS F5, 32(R4)
-
-moved227:
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	TST   $2, R1
-	BEQ   one228
-	FMOVD F8, 32(R5)
-	TST   $1, R1
-	BEQ   moved229
-	ADD   $40, R5, R6
-	VST1  V8.S[2], (R6)
-	B     moved229
-
-one228:
-	FMOVS F8, 32(R5)
-
-moved229:
-	B done141
-
-wider152:
-	CMP $17, R1
-	BGE wider230
-	CMP $16, R1
-	BNE partly231
-
+full149:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none232
+	BEQ   none155
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6695,9 +6411,9 @@ wider152:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready233
+	B     ready156
 
-none232:
+none155:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6711,11 +6427,11 @@ none232:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready233:
+ready156:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded235
+	BLE  folded158
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6725,7 +6441,7 @@ ready233:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold234:
+fold157:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -6750,9 +6466,9 @@ fold234:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold234
+	BNE   fold157
 
-folded235:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -6769,7 +6485,7 @@ folded235:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear236
+	BNE   linear159
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -6783,7 +6499,7 @@ folded235:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear236:
+linear159:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6801,68 +6517,45 @@ linear236:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R5)
-	B     done141
+	B     done87
 
-partly231:
-	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+wider148:
+	CMP  $20, R1
+	BEQ  full160
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
+
+	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none237
+	BEQ   none161
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	TST   $2, R1
-	BEQ   one239
-	FMOVD 48(R2), F3
-	TST   $1, R1
-	BEQ   moved240
-	ADD   $56, R2, R6
-	VLD1  (R6), V3.S[2]
-	B     moved240
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R6), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	FMOVQ 32(R4), F7
+	FMOVQ 48(R4), F8
+	FMOVQ 64(R7), F9
+	FMOVQ 0(R5), F10
+	FMOVQ 16(R5), F11
+	FMOVQ 32(R5), F12
+	FMOVQ 48(R5), F13
+	FMOVQ 64(R8), F14
+	B     ready162
 
-one239:
-	FMOVS 48(R2), F3
-
-moved240:
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 32(R4), F6
-	TST   $2, R1
-	BEQ   one241
-	FMOVD 48(R4), F7
-	TST   $1, R1
-	BEQ   moved242
-	ADD   $56, R4, R6
-	VLD1  (R6), V7.S[2]
-	B     moved242
-
-one241:
-	FMOVS 48(R4), F7
-
-moved242:
-	FMOVQ 0(R5), F8
-	FMOVQ 16(R5), F9
-	FMOVQ 32(R5), F10
-	TST   $2, R1
-	BEQ   one243
-	FMOVD 48(R5), F11
-	TST   $1, R1
-	BEQ   moved244
-	ADD   $56, R5, R6
-	VLD1  (R6), V11.S[2]
-	B     moved244
-
-one243:
-	FMOVS 48(R5), F11
-
-moved244:
-	B ready238
-
-none237:
+none161:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6875,12 +6568,15 @@ none237:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
 
-ready238:
+ready162:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded246
+	BLE  folded164
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6890,140 +6586,107 @@ ready238:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold245:
-	FMOVS 0(R2), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	FMOVQ 0(R5), F15
-	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8d11e4 // fmla v4.4s, v15.4s, v13.s[0]
-	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
-	FMOVQ 16(R5), F15
-	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8d11e5 // fmla v5.4s, v15.4s, v13.s[0]
-	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
-	FMOVQ 32(R5), F15
-	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8d11e6 // fmla v6.4s, v15.4s, v13.s[0]
-	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
-	TST   $2, R1
-	BEQ   one247
-	FMOVD 48(R5), F15
-	TST   $1, R1
-	BEQ   moved248
-	ADD   $56, R5, R10
-	VLD1  (R10), V15.S[2]
-	B     moved248
+fold163:
+	FMOVS 0(R2), F15
+	FMOVS 0(R8), F16
+	FMOVS 0(R9), F17
+	FMOVQ 0(R5), F18
+	WORD  $0x4f8f1240 // fmla v0.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
+	FMOVQ 16(R5), F18
+	WORD  $0x4f8f1241 // fmla v1.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
+	FMOVQ 32(R5), F18
+	WORD  $0x4f8f1242 // fmla v2.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
+	FMOVQ 48(R5), F18
+	WORD  $0x4f8f1243 // fmla v3.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
+	ADD   R1, R5, R10
+	FMOVQ 64(R10), F18
+	WORD  $0x4f8f1244 // fmla v4.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold163
 
-one247:
-	FMOVS 48(R5), F15
-
-moved248:
-	WORD $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
-	WORD $0x4f8d11e7 // fmla v7.4s, v15.4s, v13.s[0]
-	WORD $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold245
-
-folded246:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V15.B16
-	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear249
-	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
+	BNE   linear165
+	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear249:
+linear165:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	TST   $2, R1
-	BEQ   one250
-	FMOVD F3, 48(R2)
-	TST   $1, R1
-	BEQ   moved251
-	ADD   $56, R2, R6
-	VST1  V3.S[2], (R6)
-	B     moved251
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R6)
+	FMOVQ F5, 0(R4)
+	FMOVQ F6, 16(R4)
+	FMOVQ F7, 32(R4)
+	FMOVQ F8, 48(R4)
+	FMOVQ F9, 64(R7)
+	FMOVQ F10, 0(R5)
+	FMOVQ F11, 16(R5)
+	FMOVQ F12, 32(R5)
+	FMOVQ F13, 48(R5)
+	FMOVQ F14, 64(R8)
+	B     done87
 
-one250:
-	FMOVS F3, 48(R2)
-
-moved251:
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 32(R4)
-	TST   $2, R1
-	BEQ   one252
-	FMOVD F7, 48(R4)
-	TST   $1, R1
-	BEQ   moved253
-	ADD   $56, R4, R6
-	VST1  V7.S[2], (R6)
-	B     moved253
-
-one252:
-	FMOVS F7, 48(R4)
-
-moved253:
-	FMOVQ F8, 0(R5)
-	FMOVQ F9, 16(R5)
-	FMOVQ F10, 32(R5)
-	TST   $2, R1
-	BEQ   one254
-	FMOVD F11, 48(R5)
-	TST   $1, R1
-	BEQ   moved255
-	ADD   $56, R5, R6
-	VST1  V11.S[2], (R6)
-	B     moved255
-
-one254:
-	FMOVS F11, 48(R5)
-
-moved255:
-	B done141
-
-wider230:
-	CMP $20, R1
-	BNE partly256
-
+full160:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none257
+	BEQ   none166
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7043,9 +6706,9 @@ wider230:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready258
+	B     ready167
 
-none257:
+none166:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7062,11 +6725,11 @@ none257:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready258:
+ready167:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded260
+	BLE  folded169
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7076,7 +6739,7 @@ ready258:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold259:
+fold168:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -7105,9 +6768,9 @@ fold259:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold259
+	BNE   fold168
 
-folded260:
+folded169:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -7127,7 +6790,7 @@ folded260:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear261
+	BNE   linear170
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -7144,7 +6807,7 @@ folded260:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear261:
+linear170:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7165,71 +6828,47 @@ linear261:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R5)
-	B     done141
 
-partly256:
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+done87:
+	B done3
+
+fewer83:
+	CMP  $2, R0
+	BNE  fewer171
+	MOVD cols+80(FP), R1
+	MOVD $0, R0
+
+	// 8 vectors of columns, while at least half as many more are left
+more172:
+	CMP $48, R1
+	BLT fewer173
+
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none262
+	BEQ   none176
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	ADD   R3, R4, R5
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	TST   $2, R1
-	BEQ   one264
-	FMOVD 64(R2), F4
-	TST   $1, R1
-	BEQ   moved265
-	ADD   $72, R2, R6
-	VLD1  (R6), V4.S[2]
-	B     moved265
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+	B     ready177
 
-one264:
-	FMOVS 64(R2), F4
-
-moved265:
-	FMOVQ 0(R4), F5
-	FMOVQ 16(R4), F6
-	FMOVQ 32(R4), F7
-	FMOVQ 48(R4), F8
-	TST   $2, R1
-	BEQ   one266
-	FMOVD 64(R4), F9
-	TST   $1, R1
-	BEQ   moved267
-	ADD   $72, R4, R6
-	VLD1  (R6), V9.S[2]
-	B     moved267
-
-one266:
-	FMOVS 64(R4), F9
-
-moved267:
-	FMOVQ 0(R5), F10
-	FMOVQ 16(R5), F11
-	FMOVQ 32(R5), F12
-	FMOVQ 48(R5), F13
-	TST   $2, R1
-	BEQ   one268
-	FMOVD 64(R5), F14
-	TST   $1, R1
-	BEQ   moved269
-	ADD   $72, R5, R6
-	VLD1  (R6), V14.S[2]
-	B     moved269
-
-one268:
-	FMOVS 64(R5), F14
-
-moved269:
-	B ready263
-
-none262:
+none176:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7245,65 +6884,55 @@ none262:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
 
-ready263:
+ready177:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded271
+	BLE  folded179
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
 	MOVD b+56(FP), R5
 	MOVD ldb+64(FP), R6
 	ADD  R3, R2, R8
-	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold270:
-	FMOVS 0(R2), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
+fold178:
+	FMOVS 0(R2), F16
+	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
-	WORD  $0x4f8f1240 // fmla v0.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
+	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	WORD  $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
 	FMOVQ 16(R5), F18
-	WORD  $0x4f8f1241 // fmla v1.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	WORD  $0x4f911249 // fmla v9.4s, v18.4s, v17.s[0]
 	FMOVQ 32(R5), F18
-	WORD  $0x4f8f1242 // fmla v2.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
+	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
 	FMOVQ 48(R5), F18
-	WORD  $0x4f8f1243 // fmla v3.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
+	FMOVQ 64(R5), F18
+	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
+	FMOVQ 80(R5), F18
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
 	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
-	TST   $2, R1
-	BEQ   one272
-	FMOVD 64(R5), F18
-	TST   $1, R1
-	BEQ   moved273
-	ADD   $72, R5, R10
-	VLD1  (R10), V18.S[2]
-	B     moved273
+	FMOVQ 96(R5), F18
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
+	FMOVQ 112(R5), F18
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124f // fmla v15.4s, v18.4s, v17.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold178
 
-one272:
-	FMOVS 64(R5), F18
-
-moved273:
-	WORD $0x4f8f1244 // fmla v4.4s, v18.4s, v15.s[0]
-	WORD $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
-	WORD $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold270
-
-folded271:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -7322,8 +6951,9 @@ folded271:
 	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear274
+	BNE   linear180
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -7339,78 +6969,1858 @@ folded271:
 	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
+
+linear180:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R4)
+	ADD   $128, R0
+	SUB   $32, R1
+	B     more172
+
+fewer173:
+	CMP $32, R1
+	BLE last174
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none181
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+	B     ready182
+
+none181:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+ready182:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded184
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold183:
+	FMOVS 0(R2), F8
+	FMOVS 0(R8), F9
+	FMOVQ 0(R5), F10
+	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVQ 16(R5), F10
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVQ 32(R5), F10
+	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	FMOVQ 48(R5), F10
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold183
+
+folded184:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	CMP   $1, R2
+	BNE   linear185
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+
+linear185:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	ADD   $64, R0
+	SUB   $16, R1
+
+last174:
+	CMP $17, R1
+	BGE wider186
+	CMP $9, R1
+	BGE wider187
+	CMP $5, R1
+	BGE wider188
+	CMP $4, R1
+	BEQ full189
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none190
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	TST   $2, R1
+	BEQ   one192
+	FMOVD 0(R2), F0
+	TST   $1, R1
+	BEQ   moved193
+	ADD   $8, R2, R5
+	VLD1  (R5), V0.S[2]
+	B     moved193
+
+one192:
+	FMOVS 0(R2), F0
+
+moved193:
+	TST   $2, R1
+	BEQ   one194
+	FMOVD 0(R4), F1
+	TST   $1, R1
+	BEQ   moved195
+	ADD   $8, R4, R5
+	VLD1  (R5), V1.S[2]
+	B     moved195
+
+one194:
+	FMOVS 0(R4), F1
+
+moved195:
+	B ready191
+
+none190:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready191:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded197
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold196:
+	FMOVS 0(R2), F2
+	FMOVS 0(R8), F3
+	TST   $2, R1
+	BEQ   one198
+	FMOVD 0(R5), F4
+	TST   $1, R1
+	BEQ   moved199
+	ADD   $8, R5, R9
+	VLD1  (R9), V4.S[2]
+	B     moved199
+
+one198:
+	FMOVS 0(R5), F4
+
+moved199:
+	WORD $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold196
+
+folded197:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear200
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+
+linear200:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	TST   $2, R1
+	BEQ   one201
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved202
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	B     moved202
+
+one201:
+	FMOVS F0, 0(R2)
+
+moved202:
+	TST   $2, R1
+	BEQ   one203
+	FMOVD F1, 0(R4)
+	TST   $1, R1
+	BEQ   moved204
+	ADD   $8, R4, R5
+	VST1  V1.S[2], (R5)
+	B     moved204
+
+one203:
+	FMOVS F1, 0(R4)
+
+moved204:
+	B done175
+
+full189:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none205
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	B     ready206
+
+none205:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready206:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded208
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold207:
+	FMOVS 0(R2), F2
+	FMOVS 0(R8), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold207
+
+folded208:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear209
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+
+linear209:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	B     done175
+
+wider188:
+	CMP  $8, R1
+	BEQ  full210
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none211
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R6), F3
+	B     ready212
+
+none211:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready212:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded214
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold213:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F6
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold213
+
+folded214:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear215
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+
+linear215:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R5)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R6)
+	B     done175
+
+full210:
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none216
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	B     ready217
+
+none216:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready217:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded219
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold218:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	FMOVQ 16(R5), F6
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold218
+
+folded219:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear220
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+
+linear220:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R4)
+	B     done175
+
+wider187:
+	CMP  $13, R1
+	BGE  wider221
+	CMP  $12, R1
+	BEQ  full222
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none223
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R6), F5
+	B     ready224
+
+none223:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready224:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded226
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold225:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVQ 0(R5), F8
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	FMOVQ 16(R5), F8
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 32(R9), F8
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold225
+
+folded226:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	CMP   $1, R2
+	BNE   linear227
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
+
+linear227:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R5)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R6)
+	B     done175
+
+full222:
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none228
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R4), F5
+	B     ready229
+
+none228:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready229:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded231
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold230:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVQ 0(R5), F8
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	FMOVQ 16(R5), F8
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	FMOVQ 32(R5), F8
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold230
+
+folded231:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	CMP   $1, R2
+	BNE   linear232
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
+
+linear232:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R4)
+	B     done175
+
+wider221:
+	CMP  $16, R1
+	BEQ  full233
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none234
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R5), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R6), F7
+	B     ready235
+
+none234:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+ready235:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded237
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold236:
+	FMOVS 0(R2), F8
+	FMOVS 0(R8), F9
+	FMOVQ 0(R5), F10
+	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVQ 16(R5), F10
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVQ 32(R5), F10
+	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 48(R9), F10
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold236
+
+folded237:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	CMP   $1, R2
+	BNE   linear238
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+
+linear238:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R5)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R6)
+	B     done175
+
+full233:
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none239
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+	B     ready240
+
+none239:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+ready240:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded242
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold241:
+	FMOVS 0(R2), F8
+	FMOVS 0(R8), F9
+	FMOVQ 0(R5), F10
+	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVQ 16(R5), F10
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVQ 32(R5), F10
+	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	FMOVQ 48(R5), F10
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold241
+
+folded242:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	CMP   $1, R2
+	BNE   linear243
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+
+linear243:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	B     done175
+
+wider186:
+	CMP  $25, R1
+	BGE  wider244
+	CMP  $21, R1
+	BGE  wider245
+	CMP  $20, R1
+	BEQ  full246
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
+
+	// acc[i,j] = init[i,j], 2×5 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none247
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R5), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	FMOVQ 32(R4), F7
+	FMOVQ 48(R4), F8
+	FMOVQ 64(R6), F9
+	B     ready248
+
+none247:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+
+ready248:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded250
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold249:
+	FMOVS 0(R2), F10
+	FMOVS 0(R8), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f8a1180 // fmla v0.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 32(R5), F12
+	WORD  $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVQ 48(R5), F12
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 64(R9), F12
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold249
+
+folded250:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	CMP   $1, R2
+	BNE   linear251
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
+
+linear251:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R5)
+	FMOVQ F5, 0(R4)
+	FMOVQ F6, 16(R4)
+	FMOVQ F7, 32(R4)
+	FMOVQ F8, 48(R4)
+	FMOVQ F9, 64(R6)
+	B     done175
+
+full246:
+	// acc[i,j] = init[i,j], 2×5 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none252
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	FMOVQ 32(R4), F7
+	FMOVQ 48(R4), F8
+	FMOVQ 64(R4), F9
+	B     ready253
+
+none252:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+
+ready253:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded255
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold254:
+	FMOVS 0(R2), F10
+	FMOVS 0(R8), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f8a1180 // fmla v0.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 32(R5), F12
+	WORD  $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVQ 48(R5), F12
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	FMOVQ 64(R5), F12
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold254
+
+folded255:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	CMP   $1, R2
+	BNE   linear256
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
+
+linear256:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 0(R4)
+	FMOVQ F6, 16(R4)
+	FMOVQ F7, 32(R4)
+	FMOVQ F8, 48(R4)
+	FMOVQ F9, 64(R4)
+	B     done175
+
+wider245:
+	CMP  $24, R1
+	BEQ  full257
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $96, R1
+
+	// acc[i,j] = init[i,j], 2×6 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none258
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R5), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+	FMOVQ 48(R4), F9
+	FMOVQ 64(R4), F10
+	FMOVQ 80(R6), F11
+	B     ready259
+
+none258:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+ready259:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded261
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold260:
+	FMOVS 0(R2), F12
+	FMOVS 0(R8), F13
+	FMOVQ 0(R5), F14
+	WORD  $0x4f8c11c0 // fmla v0.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
+	FMOVQ 16(R5), F14
+	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
+	FMOVQ 32(R5), F14
+	WORD  $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
+	FMOVQ 48(R5), F14
+	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
+	FMOVQ 64(R5), F14
+	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 80(R9), F14
+	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold260
+
+folded261:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
+	CMP   $1, R2
+	BNE   linear262
+	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
+
+linear262:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R5)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	FMOVQ F9, 48(R4)
+	FMOVQ F10, 64(R4)
+	FMOVQ F11, 80(R6)
+	B     done175
+
+full257:
+	// acc[i,j] = init[i,j], 2×6 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none263
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+	FMOVQ 48(R4), F9
+	FMOVQ 64(R4), F10
+	FMOVQ 80(R4), F11
+	B     ready264
+
+none263:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+ready264:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded266
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold265:
+	FMOVS 0(R2), F12
+	FMOVS 0(R8), F13
+	FMOVQ 0(R5), F14
+	WORD  $0x4f8c11c0 // fmla v0.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
+	FMOVQ 16(R5), F14
+	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
+	FMOVQ 32(R5), F14
+	WORD  $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
+	FMOVQ 48(R5), F14
+	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
+	FMOVQ 64(R5), F14
+	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
+	FMOVQ 80(R5), F14
+	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold265
+
+folded266:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
+	CMP   $1, R2
+	BNE   linear267
+	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
+
+linear267:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	FMOVQ F9, 48(R4)
+	FMOVQ F10, 64(R4)
+	FMOVQ F11, 80(R4)
+	B     done175
+
+wider244:
+	CMP  $29, R1
+	BGE  wider268
+	CMP  $28, R1
+	BEQ  full269
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $112, R1
+
+	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none270
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R5), F6
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	FMOVQ 48(R4), F10
+	FMOVQ 64(R4), F11
+	FMOVQ 80(R4), F12
+	FMOVQ 96(R6), F13
+	B     ready271
+
+none270:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+
+ready271:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded273
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold272:
+	FMOVS 0(R2), F14
+	FMOVS 0(R8), F15
+	FMOVQ 0(R5), F16
+	WORD  $0x4f8e1200 // fmla v0.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
+	FMOVQ 16(R5), F16
+	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
+	FMOVQ 32(R5), F16
+	WORD  $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	FMOVQ 48(R5), F16
+	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
+	FMOVQ 64(R5), F16
+	WORD  $0x4f8e1204 // fmla v4.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
+	FMOVQ 80(R5), F16
+	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 96(R9), F16
+	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold272
+
+folded273:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
+	CMP   $1, R2
+	BNE   linear274
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
 linear274:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	ADD   R3, R4, R5
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	TST   $2, R1
-	BEQ   one275
-	FMOVD F4, 64(R2)
-	TST   $1, R1
-	BEQ   moved276
-	ADD   $72, R2, R6
-	VST1  V4.S[2], (R6)
-	B     moved276
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R5)
+	FMOVQ F7, 0(R4)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 32(R4)
+	FMOVQ F10, 48(R4)
+	FMOVQ F11, 64(R4)
+	FMOVQ F12, 80(R4)
+	FMOVQ F13, 96(R6)
+	B     done175
 
-one275:
-	FMOVS F4, 64(R2)
+full269:
+	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none275
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	FMOVQ 48(R4), F10
+	FMOVQ 64(R4), F11
+	FMOVQ 80(R4), F12
+	FMOVQ 96(R4), F13
+	B     ready276
 
-moved276:
-	FMOVQ F5, 0(R4)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 32(R4)
-	FMOVQ F8, 48(R4)
-	TST   $2, R1
-	BEQ   one277
-	FMOVD F9, 64(R4)
-	TST   $1, R1
-	BEQ   moved278
-	ADD   $72, R4, R6
-	VST1  V9.S[2], (R6)
-	B     moved278
+none275:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
 
-one277:
-	FMOVS F9, 64(R4)
+ready276:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded278
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
 
-moved278:
-	FMOVQ F10, 0(R5)
-	FMOVQ F11, 16(R5)
-	FMOVQ F12, 32(R5)
-	FMOVQ F13, 48(R5)
-	TST   $2, R1
-	BEQ   one279
-	FMOVD F14, 64(R5)
-	TST   $1, R1
-	BEQ   moved280
-	ADD   $72, R5, R6
-	VST1  V14.S[2], (R6)
-	B     moved280
+fold277:
+	FMOVS 0(R2), F14
+	FMOVS 0(R8), F15
+	FMOVQ 0(R5), F16
+	WORD  $0x4f8e1200 // fmla v0.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
+	FMOVQ 16(R5), F16
+	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
+	FMOVQ 32(R5), F16
+	WORD  $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	FMOVQ 48(R5), F16
+	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
+	FMOVQ 64(R5), F16
+	WORD  $0x4f8e1204 // fmla v4.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
+	FMOVQ 80(R5), F16
+	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
+	FMOVQ 96(R5), F16
+	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold277
 
-one279:
-	FMOVS F14, 64(R5)
+folded278:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
+	CMP   $1, R2
+	BNE   linear279
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-moved280:
-done141:
-	B done3
+linear279:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 0(R4)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 32(R4)
+	FMOVQ F10, 48(R4)
+	FMOVQ F11, 64(R4)
+	FMOVQ F12, 80(R4)
+	FMOVQ F13, 96(R4)
+	B     done175
 
-fewer137:
-	CMP  $2, R0
-	BNE  fewer281
-	MOVD cols+80(FP), R1
-	MOVD $0, R0
+wider268:
+	CMP  $32, R1
+	BEQ  full280
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $128, R1
 
-	// 8 vectors of columns, while at least half as many more are left
-more282:
-	CMP $48, R1
-	BLT fewer283
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none281
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R5), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R6), F15
+	B     ready282
 
+none281:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+ready282:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded284
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold283:
+	FMOVS 0(R2), F16
+	FMOVS 0(R8), F17
+	FMOVQ 0(R5), F18
+	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	WORD  $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
+	FMOVQ 16(R5), F18
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	WORD  $0x4f911249 // fmla v9.4s, v18.4s, v17.s[0]
+	FMOVQ 32(R5), F18
+	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
+	FMOVQ 48(R5), F18
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
+	FMOVQ 64(R5), F18
+	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
+	FMOVQ 80(R5), F18
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
+	FMOVQ 96(R5), F18
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 112(R9), F18
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124f // fmla v15.4s, v18.4s, v17.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold283
+
+folded284:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
+	CMP   $1, R2
+	BNE   linear285
+	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
+
+linear285:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R5)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R6)
+	B     done175
+
+full280:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -7560,2352 +8970,25 @@ linear290:
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R4)
-	ADD   $128, R0
-	SUB   $32, R1
-	B     more282
 
-fewer283:
-	CMP $32, R1
-	BLE last284
-
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none291
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
-	B     ready292
-
-none291:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-
-ready292:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded294
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold293:
-	FMOVS 0(R2), F8
-	FMOVS 0(R8), F9
-	FMOVQ 0(R5), F10
-	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
-	FMOVQ 16(R5), F10
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
-	FMOVQ 32(R5), F10
-	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
-	FMOVQ 48(R5), F10
-	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold293
-
-folded294:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	CMP   $1, R2
-	BNE   linear295
-	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
-
-linear295:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
-	ADD   $64, R0
-	SUB   $16, R1
-
-last284:
-	CMP $17, R1
-	BGE wider296
-	CMP $9, R1
-	BGE wider297
-	CMP $5, R1
-	BGE wider298
-	CMP $4, R1
-	BNE partly299
-
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none300
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	B     ready301
-
-none300:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready301:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded303
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold302:
-	FMOVS 0(R2), F2
-	FMOVS 0(R8), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold302
-
-folded303:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear304
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-
-linear304:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	B     done285
-
-partly299:
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none305
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	TST   $2, R1
-	BEQ   one307
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved308
-	ADD   $8, R2, R5
-	VLD1  (R5), V0.S[2]
-	B     moved308
-
-one307:
-	FMOVS 0(R2), F0
-
-moved308:
-	TST   $2, R1
-	BEQ   one309
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved310
-	ADD   $8, R4, R5
-	VLD1  (R5), V1.S[2]
-	B     moved310
-
-one309:
-	FMOVS 0(R4), F1
-
-moved310:
-	B ready306
-
-none305:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready306:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded312
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold311:
-	FMOVS 0(R2), F2
-	FMOVS 0(R8), F3
-	TST   $2, R1
-	BEQ   one313
-	FMOVD 0(R5), F4
-	TST   $1, R1
-	BEQ   moved314
-	ADD   $8, R5, R9
-	VLD1  (R9), V4.S[2]
-	B     moved314
-
-one313:
-	FMOVS 0(R5), F4
-
-moved314:
-	WORD $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold311
-
-folded312:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear315
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-
-linear315:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	TST   $2, R1
-	BEQ   one316
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved317
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	B     moved317
-
-one316:
-	FMOVS F0, 0(R2)
-
-moved317:
-	TST   $2, R1
-	BEQ   one318
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved319
-	ADD   $8, R4, R5
-	VST1  V1.S[2], (R5)
-	B     moved319
-
-one318:
-	FMOVS F1, 0(R4)
-
-moved319:
-	B done285
-
-wider298:
-	CMP $8, R1
-	BNE partly320
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none321
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	B     ready322
-
-none321:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready322:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded324
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold323:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVQ 16(R5), F6
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold323
-
-folded324:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear325
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-
-linear325:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	B     done285
-
-partly320:
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none326
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	TST   $2, R1
-	BEQ   one328
-	FMOVD 16(R2), F1
-	TST   $1, R1
-	BEQ   moved329
-	ADD   $24, R2, R5
-	VLD1  (R5), V1.S[2]
-	B     moved329
-
-one328:
-	FMOVS 16(R2), F1
-
-moved329:
-	FMOVQ 0(R4), F2
-	TST   $2, R1
-	BEQ   one330
-	FMOVD 16(R4), F3
-	TST   $1, R1
-	BEQ   moved331
-	ADD   $24, R4, R5
-	VLD1  (R5), V3.S[2]
-	B     moved331
-
-one330:
-	FMOVS 16(R4), F3
-
-moved331:
-	B ready327
-
-none326:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready327:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded333
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold332:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	TST   $2, R1
-	BEQ   one334
-	FMOVD 16(R5), F6
-	TST   $1, R1
-	BEQ   moved335
-	ADD   $24, R5, R9
-	VLD1  (R9), V6.S[2]
-	B     moved335
-
-one334:
-	FMOVS 16(R5), F6
-
-moved335:
-	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold332
-
-folded333:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear336
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-
-linear336:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	TST   $2, R1
-	BEQ   one337
-	FMOVD F1, 16(R2)
-	TST   $1, R1
-	BEQ   moved338
-	ADD   $24, R2, R5
-	VST1  V1.S[2], (R5)
-	B     moved338
-
-one337:
-	FMOVS F1, 16(R2)
-
-moved338:
-	FMOVQ F2, 0(R4)
-	TST   $2, R1
-	BEQ   one339
-	FMOVD F3, 16(R4)
-	TST   $1, R1
-	BEQ   moved340
-	ADD   $24, R4, R5
-	VST1  V3.S[2], (R5)
-	B     moved340
-
-one339:
-	FMOVS F3, 16(R4)
-
-moved340:
-	B done285
-
-wider297:
-	CMP $13, R1
-	BGE wider341
-	CMP $12, R1
-	BNE partly342
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none343
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
-	B     ready344
-
-none343:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready344:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded346
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold345:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVQ 0(R5), F8
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	FMOVQ 16(R5), F8
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	FMOVQ 32(R5), F8
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold345
-
-folded346:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	CMP   $1, R2
-	BNE   linear347
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
-
-linear347:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
-	B     done285
-
-partly342:
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none348
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	TST   $2, R1
-	BEQ   one350
-	FMOVD 32(R2), F2
-	TST   $1, R1
-	BEQ   moved351
-	ADD   $40, R2, R5
-	VLD1  (R5), V2.S[2]
-	B     moved351
-
-one350:
-	FMOVS 32(R2), F2
-
-moved351:
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	TST   $2, R1
-	BEQ   one352
-	FMOVD 32(R4), F5
-	TST   $1, R1
-	BEQ   moved353
-	ADD   $40, R4, R5
-	VLD1  (R5), V5.S[2]
-	B     moved353
-
-one352:
-	FMOVS 32(R4), F5
-
-moved353:
-	B ready349
-
-none348:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready349:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded355
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold354:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVQ 0(R5), F8
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	FMOVQ 16(R5), F8
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	TST   $2, R1
-	BEQ   one356
-	FMOVD 32(R5), F8
-	TST   $1, R1
-	BEQ   moved357
-	ADD   $40, R5, R9
-	VLD1  (R9), V8.S[2]
-	B     moved357
-
-one356:
-	FMOVS 32(R5), F8
-
-moved357:
-	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold354
-
-folded355:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	CMP   $1, R2
-	BNE   linear358
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
-
-linear358:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	TST   $2, R1
-	BEQ   one359
-	FMOVD F2, 32(R2)
-	TST   $1, R1
-	BEQ   moved360
-	ADD   $40, R2, R5
-	VST1  V2.S[2], (R5)
-	B     moved360
-
-one359:
-	FMOVS F2, 32(R2)
-
-moved360:
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	TST   $2, R1
-	BEQ   one361
-	FMOVD F5, 32(R4)
-	TST   $1, R1
-	BEQ   moved362
-	ADD   $40, R4, R5
-	VST1  V5.S[2], (R5)
-	B     moved362
-
-one361:
-	FMOVS F5, 32(R4)
-
-moved362:
-	B done285
-
-wider341:
-	CMP $16, R1
-	BNE partly363
-
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none364
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
-	B     ready365
-
-none364:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-
-ready365:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded367
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold366:
-	FMOVS 0(R2), F8
-	FMOVS 0(R8), F9
-	FMOVQ 0(R5), F10
-	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
-	FMOVQ 16(R5), F10
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
-	FMOVQ 32(R5), F10
-	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
-	FMOVQ 48(R5), F10
-	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold366
-
-folded367:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	CMP   $1, R2
-	BNE   linear368
-	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
-
-linear368:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
-	B     done285
-
-partly363:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none369
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	TST   $2, R1
-	BEQ   one371
-	FMOVD 48(R2), F3
-	TST   $1, R1
-	BEQ   moved372
-	ADD   $56, R2, R5
-	VLD1  (R5), V3.S[2]
-	B     moved372
-
-one371:
-	FMOVS 48(R2), F3
-
-moved372:
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 32(R4), F6
-	TST   $2, R1
-	BEQ   one373
-	FMOVD 48(R4), F7
-	TST   $1, R1
-	BEQ   moved374
-	ADD   $56, R4, R5
-	VLD1  (R5), V7.S[2]
-	B     moved374
-
-one373:
-	FMOVS 48(R4), F7
-
-moved374:
-	B ready370
-
-none369:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-
-ready370:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded376
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold375:
-	FMOVS 0(R2), F8
-	FMOVS 0(R8), F9
-	FMOVQ 0(R5), F10
-	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
-	FMOVQ 16(R5), F10
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
-	FMOVQ 32(R5), F10
-	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
-	TST   $2, R1
-	BEQ   one377
-	FMOVD 48(R5), F10
-	TST   $1, R1
-	BEQ   moved378
-	ADD   $56, R5, R9
-	VLD1  (R9), V10.S[2]
-	B     moved378
-
-one377:
-	FMOVS 48(R5), F10
-
-moved378:
-	WORD $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
-	WORD $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold375
-
-folded376:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	CMP   $1, R2
-	BNE   linear379
-	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
-
-linear379:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	TST   $2, R1
-	BEQ   one380
-	FMOVD F3, 48(R2)
-	TST   $1, R1
-	BEQ   moved381
-	ADD   $56, R2, R5
-	VST1  V3.S[2], (R5)
-	B     moved381
-
-one380:
-	FMOVS F3, 48(R2)
-
-moved381:
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 32(R4)
-	TST   $2, R1
-	BEQ   one382
-	FMOVD F7, 48(R4)
-	TST   $1, R1
-	BEQ   moved383
-	ADD   $56, R4, R5
-	VST1  V7.S[2], (R5)
-	B     moved383
-
-one382:
-	FMOVS F7, 48(R4)
-
-moved383:
-	B done285
-
-wider296:
-	CMP $25, R1
-	BGE wider384
-	CMP $21, R1
-	BGE wider385
-	CMP $20, R1
-	BNE partly386
-
-	// acc[i,j] = init[i,j], 2×5 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none387
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 0(R4), F5
-	FMOVQ 16(R4), F6
-	FMOVQ 32(R4), F7
-	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
-	B     ready388
-
-none387:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-
-ready388:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded390
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold389:
-	FMOVS 0(R2), F10
-	FMOVS 0(R8), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f8a1180 // fmla v0.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 32(R5), F12
-	WORD  $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	FMOVQ 48(R5), F12
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
-	FMOVQ 64(R5), F12
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold389
-
-folded390:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
-	CMP   $1, R2
-	BNE   linear391
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
-
-linear391:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 0(R4)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 32(R4)
-	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
-	B     done285
-
-partly386:
-	// acc[i,j] = init[i,j], 2×5 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none392
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	TST   $2, R1
-	BEQ   one394
-	FMOVD 64(R2), F4
-	TST   $1, R1
-	BEQ   moved395
-	ADD   $72, R2, R5
-	VLD1  (R5), V4.S[2]
-	B     moved395
-
-one394:
-	FMOVS 64(R2), F4
-
-moved395:
-	FMOVQ 0(R4), F5
-	FMOVQ 16(R4), F6
-	FMOVQ 32(R4), F7
-	FMOVQ 48(R4), F8
-	TST   $2, R1
-	BEQ   one396
-	FMOVD 64(R4), F9
-	TST   $1, R1
-	BEQ   moved397
-	ADD   $72, R4, R5
-	VLD1  (R5), V9.S[2]
-	B     moved397
-
-one396:
-	FMOVS 64(R4), F9
-
-moved397:
-	B ready393
-
-none392:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-
-ready393:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded399
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold398:
-	FMOVS 0(R2), F10
-	FMOVS 0(R8), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f8a1180 // fmla v0.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 32(R5), F12
-	WORD  $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	FMOVQ 48(R5), F12
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
-	TST   $2, R1
-	BEQ   one400
-	FMOVD 64(R5), F12
-	TST   $1, R1
-	BEQ   moved401
-	ADD   $72, R5, R9
-	VLD1  (R9), V12.S[2]
-	B     moved401
-
-one400:
-	FMOVS 64(R5), F12
-
-moved401:
-	WORD $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold398
-
-folded399:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
-	CMP   $1, R2
-	BNE   linear402
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
-
-linear402:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	TST   $2, R1
-	BEQ   one403
-	FMOVD F4, 64(R2)
-	TST   $1, R1
-	BEQ   moved404
-	ADD   $72, R2, R5
-	VST1  V4.S[2], (R5)
-	B     moved404
-
-one403:
-	FMOVS F4, 64(R2)
-
-moved404:
-	FMOVQ F5, 0(R4)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 32(R4)
-	FMOVQ F8, 48(R4)
-	TST   $2, R1
-	BEQ   one405
-	FMOVD F9, 64(R4)
-	TST   $1, R1
-	BEQ   moved406
-	ADD   $72, R4, R5
-	VST1  V9.S[2], (R5)
-	B     moved406
-
-one405:
-	FMOVS F9, 64(R4)
-
-moved406:
-	B done285
-
-wider385:
-	CMP $24, R1
-	BNE partly407
-
-	// acc[i,j] = init[i,j], 2×6 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none408
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 16(R4), F7
-	FMOVQ 32(R4), F8
-	FMOVQ 48(R4), F9
-	FMOVQ 64(R4), F10
-	FMOVQ 80(R4), F11
-	B     ready409
-
-none408:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-
-ready409:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded411
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold410:
-	FMOVS 0(R2), F12
-	FMOVS 0(R8), F13
-	FMOVQ 0(R5), F14
-	WORD  $0x4f8c11c0 // fmla v0.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
-	FMOVQ 16(R5), F14
-	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
-	FMOVQ 32(R5), F14
-	WORD  $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
-	FMOVQ 48(R5), F14
-	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
-	FMOVQ 64(R5), F14
-	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
-	FMOVQ 80(R5), F14
-	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold410
-
-folded411:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V14.B16
-	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
-	CMP   $1, R2
-	BNE   linear412
-	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
-
-linear412:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R4)
-	FMOVQ F9, 48(R4)
-	FMOVQ F10, 64(R4)
-	FMOVQ F11, 80(R4)
-	B     done285
-
-partly407:
-	// acc[i,j] = init[i,j], 2×6 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none413
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	TST   $2, R1
-	BEQ   one415
-	FMOVD 80(R2), F5
-	TST   $1, R1
-	BEQ   moved416
-	ADD   $88, R2, R5
-	VLD1  (R5), V5.S[2]
-	B     moved416
-
-one415:
-	FMOVS 80(R2), F5
-
-moved416:
-	FMOVQ 0(R4), F6
-	FMOVQ 16(R4), F7
-	FMOVQ 32(R4), F8
-	FMOVQ 48(R4), F9
-	FMOVQ 64(R4), F10
-	TST   $2, R1
-	BEQ   one417
-	FMOVD 80(R4), F11
-	TST   $1, R1
-	BEQ   moved418
-	ADD   $88, R4, R5
-	VLD1  (R5), V11.S[2]
-	B     moved418
-
-one417:
-	FMOVS 80(R4), F11
-
-moved418:
-	B ready414
-
-none413:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-
-ready414:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded420
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold419:
-	FMOVS 0(R2), F12
-	FMOVS 0(R8), F13
-	FMOVQ 0(R5), F14
-	WORD  $0x4f8c11c0 // fmla v0.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
-	FMOVQ 16(R5), F14
-	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
-	FMOVQ 32(R5), F14
-	WORD  $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
-	FMOVQ 48(R5), F14
-	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
-	FMOVQ 64(R5), F14
-	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
-	TST   $2, R1
-	BEQ   one421
-	FMOVD 80(R5), F14
-	TST   $1, R1
-	BEQ   moved422
-	ADD   $88, R5, R9
-	VLD1  (R9), V14.S[2]
-	B     moved422
-
-one421:
-	FMOVS 80(R5), F14
-
-moved422:
-	WORD $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
-	WORD $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold419
-
-folded420:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V14.B16
-	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
-	CMP   $1, R2
-	BNE   linear423
-	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
-
-linear423:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	TST   $2, R1
-	BEQ   one424
-	FMOVD F5, 80(R2)
-	TST   $1, R1
-	BEQ   moved425
-	ADD   $88, R2, R5
-	VST1  V5.S[2], (R5)
-	B     moved425
-
-one424:
-	FMOVS F5, 80(R2)
-
-moved425:
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R4)
-	FMOVQ F9, 48(R4)
-	FMOVQ F10, 64(R4)
-	TST   $2, R1
-	BEQ   one426
-	FMOVD F11, 80(R4)
-	TST   $1, R1
-	BEQ   moved427
-	ADD   $88, R4, R5
-	VST1  V11.S[2], (R5)
-	B     moved427
-
-one426:
-	FMOVS F11, 80(R4)
-
-moved427:
-	B done285
-
-wider384:
-	CMP $29, R1
-	BGE wider428
-	CMP $28, R1
-	BNE partly429
-
-	// acc[i,j] = init[i,j], 2×7 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none430
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
-	FMOVQ 0(R4), F7
-	FMOVQ 16(R4), F8
-	FMOVQ 32(R4), F9
-	FMOVQ 48(R4), F10
-	FMOVQ 64(R4), F11
-	FMOVQ 80(R4), F12
-	FMOVQ 96(R4), F13
-	B     ready431
-
-none430:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-
-ready431:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded433
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold432:
-	FMOVS 0(R2), F14
-	FMOVS 0(R8), F15
-	FMOVQ 0(R5), F16
-	WORD  $0x4f8e1200 // fmla v0.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
-	FMOVQ 16(R5), F16
-	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
-	FMOVQ 32(R5), F16
-	WORD  $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
-	FMOVQ 48(R5), F16
-	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
-	FMOVQ 64(R5), F16
-	WORD  $0x4f8e1204 // fmla v4.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
-	FMOVQ 80(R5), F16
-	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
-	FMOVQ 96(R5), F16
-	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold432
-
-folded433:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	CMP   $1, R2
-	BNE   linear434
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
-
-linear434:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
-	FMOVQ F7, 0(R4)
-	FMOVQ F8, 16(R4)
-	FMOVQ F9, 32(R4)
-	FMOVQ F10, 48(R4)
-	FMOVQ F11, 64(R4)
-	FMOVQ F12, 80(R4)
-	FMOVQ F13, 96(R4)
-	B     done285
-
-partly429:
-	// acc[i,j] = init[i,j], 2×7 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none435
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
-	TST   $2, R1
-	BEQ   one437
-	FMOVD 96(R2), F6
-	TST   $1, R1
-	BEQ   moved438
-	ADD   $104, R2, R5
-	VLD1  (R5), V6.S[2]
-	B     moved438
-
-one437:
-	FMOVS 96(R2), F6
-
-moved438:
-	FMOVQ 0(R4), F7
-	FMOVQ 16(R4), F8
-	FMOVQ 32(R4), F9
-	FMOVQ 48(R4), F10
-	FMOVQ 64(R4), F11
-	FMOVQ 80(R4), F12
-	TST   $2, R1
-	BEQ   one439
-	FMOVD 96(R4), F13
-	TST   $1, R1
-	BEQ   moved440
-	ADD   $104, R4, R5
-	VLD1  (R5), V13.S[2]
-	B     moved440
-
-one439:
-	FMOVS 96(R4), F13
-
-moved440:
-	B ready436
-
-none435:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-
-ready436:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded442
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold441:
-	FMOVS 0(R2), F14
-	FMOVS 0(R8), F15
-	FMOVQ 0(R5), F16
-	WORD  $0x4f8e1200 // fmla v0.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
-	FMOVQ 16(R5), F16
-	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
-	FMOVQ 32(R5), F16
-	WORD  $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
-	FMOVQ 48(R5), F16
-	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
-	FMOVQ 64(R5), F16
-	WORD  $0x4f8e1204 // fmla v4.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
-	FMOVQ 80(R5), F16
-	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
-	TST   $2, R1
-	BEQ   one443
-	FMOVD 96(R5), F16
-	TST   $1, R1
-	BEQ   moved444
-	ADD   $104, R5, R9
-	VLD1  (R9), V16.S[2]
-	B     moved444
-
-one443:
-	FMOVS 96(R5), F16
-
-moved444:
-	WORD $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
-	WORD $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold441
-
-folded442:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	CMP   $1, R2
-	BNE   linear445
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
-
-linear445:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
-	TST   $2, R1
-	BEQ   one446
-	FMOVD F6, 96(R2)
-	TST   $1, R1
-	BEQ   moved447
-	ADD   $104, R2, R5
-	VST1  V6.S[2], (R5)
-	B     moved447
-
-one446:
-	FMOVS F6, 96(R2)
-
-moved447:
-	FMOVQ F7, 0(R4)
-	FMOVQ F8, 16(R4)
-	FMOVQ F9, 32(R4)
-	FMOVQ F10, 48(R4)
-	FMOVQ F11, 64(R4)
-	FMOVQ F12, 80(R4)
-	TST   $2, R1
-	BEQ   one448
-	FMOVD F13, 96(R4)
-	TST   $1, R1
-	BEQ   moved449
-	ADD   $104, R4, R5
-	VST1  V13.S[2], (R5)
-	B     moved449
-
-one448:
-	FMOVS F13, 96(R4)
-
-moved449:
-	B done285
-
-wider428:
-	CMP $32, R1
-	BNE partly450
-
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none451
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
-	FMOVQ 0(R4), F8
-	FMOVQ 16(R4), F9
-	FMOVQ 32(R4), F10
-	FMOVQ 48(R4), F11
-	FMOVQ 64(R4), F12
-	FMOVQ 80(R4), F13
-	FMOVQ 96(R4), F14
-	FMOVQ 112(R4), F15
-	B     ready452
-
-none451:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-ready452:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded454
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold453:
-	FMOVS 0(R2), F16
-	FMOVS 0(R8), F17
-	FMOVQ 0(R5), F18
-	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
-	WORD  $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
-	FMOVQ 16(R5), F18
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
-	WORD  $0x4f911249 // fmla v9.4s, v18.4s, v17.s[0]
-	FMOVQ 32(R5), F18
-	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
-	FMOVQ 48(R5), F18
-	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
-	FMOVQ 64(R5), F18
-	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
-	FMOVQ 80(R5), F18
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
-	FMOVQ 96(R5), F18
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
-	FMOVQ 112(R5), F18
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124f // fmla v15.4s, v18.4s, v17.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold453
-
-folded454:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V18.B16
-	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
-	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
-	CMP   $1, R2
-	BNE   linear455
-	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
-	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
-
-linear455:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R2)
-	FMOVQ F8, 0(R4)
-	FMOVQ F9, 16(R4)
-	FMOVQ F10, 32(R4)
-	FMOVQ F11, 48(R4)
-	FMOVQ F12, 64(R4)
-	FMOVQ F13, 80(R4)
-	FMOVQ F14, 96(R4)
-	FMOVQ F15, 112(R4)
-	B     done285
-
-partly450:
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none456
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
-	TST   $2, R1
-	BEQ   one458
-	FMOVD 112(R2), F7
-	TST   $1, R1
-	BEQ   moved459
-	ADD   $120, R2, R5
-	VLD1  (R5), V7.S[2]
-	B     moved459
-
-one458:
-	FMOVS 112(R2), F7
-
-moved459:
-	FMOVQ 0(R4), F8
-	FMOVQ 16(R4), F9
-	FMOVQ 32(R4), F10
-	FMOVQ 48(R4), F11
-	FMOVQ 64(R4), F12
-	FMOVQ 80(R4), F13
-	FMOVQ 96(R4), F14
-	TST   $2, R1
-	BEQ   one460
-	FMOVD 112(R4), F15
-	TST   $1, R1
-	BEQ   moved461
-	ADD   $120, R4, R5
-	VLD1  (R5), V15.S[2]
-	B     moved461
-
-one460:
-	FMOVS 112(R4), F15
-
-moved461:
-	B ready457
-
-none456:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-ready457:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded463
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold462:
-	FMOVS 0(R2), F16
-	FMOVS 0(R8), F17
-	FMOVQ 0(R5), F18
-	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
-	WORD  $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
-	FMOVQ 16(R5), F18
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
-	WORD  $0x4f911249 // fmla v9.4s, v18.4s, v17.s[0]
-	FMOVQ 32(R5), F18
-	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
-	FMOVQ 48(R5), F18
-	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
-	FMOVQ 64(R5), F18
-	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
-	FMOVQ 80(R5), F18
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
-	FMOVQ 96(R5), F18
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
-	TST   $2, R1
-	BEQ   one464
-	FMOVD 112(R5), F18
-	TST   $1, R1
-	BEQ   moved465
-	ADD   $120, R5, R9
-	VLD1  (R9), V18.S[2]
-	B     moved465
-
-one464:
-	FMOVS 112(R5), F18
-
-moved465:
-	WORD $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	WORD $0x4f91124f // fmla v15.4s, v18.4s, v17.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold462
-
-folded463:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V18.B16
-	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
-	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
-	CMP   $1, R2
-	BNE   linear466
-	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
-	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
-
-linear466:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
-	TST   $2, R1
-	BEQ   one467
-	FMOVD F7, 112(R2)
-	TST   $1, R1
-	BEQ   moved468
-	ADD   $120, R2, R5
-	VST1  V7.S[2], (R5)
-	B     moved468
-
-one467:
-	FMOVS F7, 112(R2)
-
-moved468:
-	FMOVQ F8, 0(R4)
-	FMOVQ F9, 16(R4)
-	FMOVQ F10, 32(R4)
-	FMOVQ F11, 48(R4)
-	FMOVQ F12, 64(R4)
-	FMOVQ F13, 80(R4)
-	FMOVQ F14, 96(R4)
-	TST   $2, R1
-	BEQ   one469
-	FMOVD F15, 112(R4)
-	TST   $1, R1
-	BEQ   moved470
-	ADD   $120, R4, R5
-	VST1  V15.S[2], (R5)
-	B     moved470
-
-one469:
-	FMOVS F15, 112(R4)
-
-moved470:
-done285:
+done175:
 	B done3
 
-fewer281:
+fewer171:
 	CMP  $1, R0
-	BNE  fewer471
+	BNE  fewer291
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 16 vectors of columns, while at least half as many more are left
-more472:
+more292:
 	CMP $96, R1
-	BLT fewer473
+	BLT fewer293
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none476
+	BEQ   none296
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -9924,9 +9007,9 @@ more472:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready477
+	B     ready297
 
-none476:
+none296:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9944,11 +9027,11 @@ none476:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready477:
+ready297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded479
+	BLE  folded299
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9956,7 +9039,7 @@ ready477:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold478:
+fold298:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -9993,9 +9076,9 @@ fold478:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold478
+	BNE   fold298
 
-folded479:
+folded299:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -10016,7 +9099,7 @@ folded479:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear480
+	BNE   linear300
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -10034,7 +9117,7 @@ folded479:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear480:
+linear300:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10056,16 +9139,16 @@ linear480:
 	FMOVQ F15, 240(R2)
 	ADD   $256, R0
 	SUB   $64, R1
-	B     more472
+	B     more292
 
-fewer473:
+fewer293:
 	CMP $64, R1
-	BLE last474
+	BLE last294
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none481
+	BEQ   none301
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10076,9 +9159,9 @@ fewer473:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready482
+	B     ready302
 
-none481:
+none301:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10088,11 +9171,11 @@ none481:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready482:
+ready302:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded484
+	BLE  folded304
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10100,7 +9183,7 @@ ready482:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold483:
+fold303:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -10121,9 +9204,9 @@ fold483:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold483
+	BNE   fold303
 
-folded484:
+folded304:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -10136,7 +9219,7 @@ folded484:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear485
+	BNE   linear305
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -10146,7 +9229,7 @@ folded484:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear485:
+linear305:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10161,35 +9244,47 @@ linear485:
 	ADD   $128, R0
 	SUB   $32, R1
 
-last474:
+last294:
 	CMP $33, R1
-	BGE wider486
+	BGE wider306
 	CMP $17, R1
-	BGE wider487
+	BGE wider307
 	CMP $9, R1
-	BGE wider488
+	BGE wider308
 	CMP $5, R1
-	BGE wider489
+	BGE wider309
 	CMP $4, R1
-	BNE partly490
+	BEQ full310
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none491
+	BEQ   none311
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	B     ready492
+	TST   $2, R1
+	BEQ   one313
+	FMOVD 0(R2), F0
+	TST   $1, R1
+	BEQ   moved314
+	ADD   $8, R2, R4
+	VLD1  (R4), V0.S[2]
+	B     moved314
 
-none491:
+one313:
+	FMOVS 0(R2), F0
+
+moved314:
+	B ready312
+
+none311:
 	VMOVI $0, V0.B16
 
-ready492:
+ready312:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded494
+	BLE  folded316
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10197,140 +9292,133 @@ ready492:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold493:
+fold315:
+	FMOVS 0(R2), F1
+	TST   $2, R1
+	BEQ   one317
+	FMOVD 0(R5), F2
+	TST   $1, R1
+	BEQ   moved318
+	ADD   $8, R5, R8
+	VLD1  (R8), V2.S[2]
+	B     moved318
+
+one317:
+	FMOVS 0(R5), F2
+
+moved318:
+	WORD $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	ADD  R4, R2
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold315
+
+folded316:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	CMP   $1, R2
+	BNE   linear319
+	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
+
+linear319:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	TST   $2, R1
+	BEQ   one320
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved321
+	ADD   $8, R2, R4
+	VST1  V0.S[2], (R4)
+	B     moved321
+
+one320:
+	FMOVS F0, 0(R2)
+
+moved321:
+	B done295
+
+full310:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none322
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	B     ready323
+
+none322:
+	VMOVI $0, V0.B16
+
+ready323:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded325
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold324:
 	FMOVS 0(R2), F1
 	FMOVQ 0(R5), F2
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold493
+	BNE   fold324
 
-folded494:
+folded325:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	CMP   $1, R2
-	BNE   linear495
+	BNE   linear326
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 
-linear495:
+linear326:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
-	B     done475
+	B     done295
 
-partly490:
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none496
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	TST   $2, R1
-	BEQ   one498
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved499
-	ADD   $8, R2, R4
-	VLD1  (R4), V0.S[2]
-	B     moved499
-
-one498:
-	FMOVS 0(R2), F0
-
-moved499:
-	B ready497
-
-none496:
-	VMOVI $0, V0.B16
-
-ready497:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded501
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold500:
-	FMOVS 0(R2), F1
-	TST   $2, R1
-	BEQ   one502
-	FMOVD 0(R5), F2
-	TST   $1, R1
-	BEQ   moved503
-	ADD   $8, R5, R8
-	VLD1  (R8), V2.S[2]
-	B     moved503
-
-one502:
-	FMOVS 0(R5), F2
-
-moved503:
-	WORD $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold500
-
-folded501:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	CMP   $1, R2
-	BNE   linear504
-	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
-
-linear504:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	TST   $2, R1
-	BEQ   one505
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved506
-	ADD   $8, R2, R4
-	VST1  V0.S[2], (R4)
-	B     moved506
-
-one505:
-	FMOVS F0, 0(R2)
-
-moved506:
-	B done475
-
-wider489:
-	CMP $8, R1
-	BNE partly507
+wider309:
+	CMP  $8, R1
+	BEQ  full327
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none508
+	BEQ   none328
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	B     ready509
+	FMOVQ 16(R4), F1
+	B     ready329
 
-none508:
+none328:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready509:
+ready329:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded511
+	BLE  folded331
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10338,7 +9426,67 @@ ready509:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold510:
+fold330:
+	FMOVS 0(R2), F2
+	FMOVQ 0(R5), F3
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 16(R8), F3
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold330
+
+folded331:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	CMP   $1, R2
+	BNE   linear332
+	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
+
+linear332:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R4)
+	B     done295
+
+full327:
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none333
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	B     ready334
+
+none333:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready334:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded336
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold335:
 	FMOVS 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -10347,59 +9495,59 @@ fold510:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold510
+	BNE   fold335
 
-folded511:
+folded336:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	CMP   $1, R2
-	BNE   linear512
+	BNE   linear337
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 
-linear512:
+linear337:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	B     done475
+	B     done295
 
-partly507:
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+wider308:
+	CMP  $13, R1
+	BGE  wider338
+	CMP  $12, R1
+	BEQ  full339
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none513
+	BEQ   none340
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
-	TST   $2, R1
-	BEQ   one515
-	FMOVD 16(R2), F1
-	TST   $1, R1
-	BEQ   moved516
-	ADD   $24, R2, R4
-	VLD1  (R4), V1.S[2]
-	B     moved516
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R4), F2
+	B     ready341
 
-one515:
-	FMOVS 16(R2), F1
-
-moved516:
-	B ready514
-
-none513:
+none340:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
 
-ready514:
+ready341:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded518
+	BLE  folded343
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10407,87 +9555,66 @@ ready514:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold517:
-	FMOVS 0(R2), F2
-	FMOVQ 0(R5), F3
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	TST   $2, R1
-	BEQ   one519
-	FMOVD 16(R5), F3
-	TST   $1, R1
-	BEQ   moved520
-	ADD   $24, R5, R8
-	VLD1  (R8), V3.S[2]
-	B     moved520
+fold342:
+	FMOVS 0(R2), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVQ 16(R5), F4
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 32(R8), F4
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold342
 
-one519:
-	FMOVS 16(R5), F3
-
-moved520:
-	WORD $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold517
-
-folded518:
+folded343:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear521
-	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
+	BNE   linear344
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 
-linear521:
+linear344:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
-	TST   $2, R1
-	BEQ   one522
-	FMOVD F1, 16(R2)
-	TST   $1, R1
-	BEQ   moved523
-	ADD   $24, R2, R4
-	VST1  V1.S[2], (R4)
-	B     moved523
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R4)
+	B     done295
 
-one522:
-	FMOVS F1, 16(R2)
-
-moved523:
-	B done475
-
-wider488:
-	CMP $13, R1
-	BGE wider524
-	CMP $12, R1
-	BNE partly525
-
+full339:
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none526
+	BEQ   none345
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	B     ready527
+	B     ready346
 
-none526:
+none345:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready527:
+ready346:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded529
+	BLE  folded348
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10495,7 +9622,7 @@ ready527:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold528:
+fold347:
 	FMOVS 0(R2), F3
 	FMOVQ 0(R5), F4
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -10506,9 +9633,9 @@ fold528:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold528
+	BNE   fold347
 
-folded529:
+folded348:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
@@ -10516,54 +9643,52 @@ folded529:
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear530
+	BNE   linear349
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 
-linear530:
+linear349:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	B     done475
+	B     done295
 
-partly525:
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+wider338:
+	CMP  $16, R1
+	BEQ  full350
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none531
+	BEQ   none351
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	TST   $2, R1
-	BEQ   one533
-	FMOVD 32(R2), F2
-	TST   $1, R1
-	BEQ   moved534
-	ADD   $40, R2, R4
-	VLD1  (R4), V2.S[2]
-	B     moved534
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R4), F3
+	B     ready352
 
-one533:
-	FMOVS 32(R2), F2
-
-moved534:
-	B ready532
-
-none531:
+none351:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
 
-ready532:
+ready352:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded536
+	BLE  folded354
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10571,92 +9696,73 @@ ready532:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold535:
-	FMOVS 0(R2), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVQ 16(R5), F4
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	TST   $2, R1
-	BEQ   one537
-	FMOVD 32(R5), F4
-	TST   $1, R1
-	BEQ   moved538
-	ADD   $40, R5, R8
-	VLD1  (R8), V4.S[2]
-	B     moved538
+fold353:
+	FMOVS 0(R2), F4
+	FMOVQ 0(R5), F5
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVQ 16(R5), F5
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVQ 32(R5), F5
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 48(R8), F5
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold353
 
-one537:
-	FMOVS 32(R5), F4
-
-moved538:
-	WORD $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold535
-
-folded536:
+folded354:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	CMP   $1, R2
-	BNE   linear539
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+	BNE   linear355
+	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 
-linear539:
+linear355:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	TST   $2, R1
-	BEQ   one540
-	FMOVD F2, 32(R2)
-	TST   $1, R1
-	BEQ   moved541
-	ADD   $40, R2, R4
-	VST1  V2.S[2], (R4)
-	B     moved541
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R4)
+	B     done295
 
-one540:
-	FMOVS F2, 32(R2)
-
-moved541:
-	B done475
-
-wider524:
-	CMP $16, R1
-	BNE partly542
-
+full350:
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none543
+	BEQ   none356
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	B     ready544
+	B     ready357
 
-none543:
+none356:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready544:
+ready357:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded546
+	BLE  folded359
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10664,7 +9770,7 @@ ready544:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold545:
+fold358:
 	FMOVS 0(R2), F4
 	FMOVQ 0(R5), F5
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -10677,9 +9783,9 @@ fold545:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold545
+	BNE   fold358
 
-folded546:
+folded359:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V5.B16
@@ -10688,13 +9794,13 @@ folded546:
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	CMP   $1, R2
-	BNE   linear547
+	BNE   linear360
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 
-linear547:
+linear360:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10702,44 +9808,46 @@ linear547:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	B     done475
+	B     done295
 
-partly542:
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+wider307:
+	CMP  $25, R1
+	BGE  wider361
+	CMP  $21, R1
+	BGE  wider362
+	CMP  $20, R1
+	BEQ  full363
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none548
+	BEQ   none364
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	TST   $2, R1
-	BEQ   one550
-	FMOVD 48(R2), F3
-	TST   $1, R1
-	BEQ   moved551
-	ADD   $56, R2, R4
-	VLD1  (R4), V3.S[2]
-	B     moved551
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R4), F4
+	B     ready365
 
-one550:
-	FMOVS 48(R2), F3
-
-moved551:
-	B ready549
-
-none548:
+none364:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
 
-ready549:
+ready365:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded553
+	BLE  folded367
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10747,82 +9855,59 @@ ready549:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold552:
-	FMOVS 0(R2), F4
-	FMOVQ 0(R5), F5
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVQ 16(R5), F5
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVQ 32(R5), F5
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	TST   $2, R1
-	BEQ   one554
-	FMOVD 48(R5), F5
-	TST   $1, R1
-	BEQ   moved555
-	ADD   $56, R5, R8
-	VLD1  (R8), V5.S[2]
-	B     moved555
+fold366:
+	FMOVS 0(R2), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
+	FMOVQ 16(R5), F6
+	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
+	FMOVQ 32(R5), F6
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	FMOVQ 48(R5), F6
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 64(R8), F6
+	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold366
 
-one554:
-	FMOVS 48(R5), F5
-
-moved555:
-	WORD $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold552
-
-folded553:
+folded367:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear556
-	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
+	BNE   linear368
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 
-linear556:
+linear368:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	TST   $2, R1
-	BEQ   one557
-	FMOVD F3, 48(R2)
-	TST   $1, R1
-	BEQ   moved558
-	ADD   $56, R2, R4
-	VST1  V3.S[2], (R4)
-	B     moved558
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R4)
+	B     done295
 
-one557:
-	FMOVS F3, 48(R2)
-
-moved558:
-	B done475
-
-wider487:
-	CMP $25, R1
-	BGE wider559
-	CMP $21, R1
-	BGE wider560
-	CMP $20, R1
-	BNE partly561
-
+full363:
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none562
+	BEQ   none369
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10830,20 +9915,20 @@ wider487:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	B     ready563
+	B     ready370
 
-none562:
+none369:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 
-ready563:
+ready370:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded565
+	BLE  folded372
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10851,7 +9936,7 @@ ready563:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold564:
+fold371:
 	FMOVS 0(R2), F5
 	FMOVQ 0(R5), F6
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -10866,9 +9951,9 @@ fold564:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold564
+	BNE   fold371
 
-folded565:
+folded372:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -10878,14 +9963,14 @@ folded565:
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear566
+	BNE   linear373
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 
-linear566:
+linear373:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10894,46 +9979,44 @@ linear566:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	B     done475
+	B     done295
 
-partly561:
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+wider362:
+	CMP  $24, R1
+	BEQ  full374
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $96, R1
+
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none567
+	BEQ   none375
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	TST   $2, R1
-	BEQ   one569
-	FMOVD 64(R2), F4
-	TST   $1, R1
-	BEQ   moved570
-	ADD   $72, R2, R4
-	VLD1  (R4), V4.S[2]
-	B     moved570
+	FMOVQ 64(R2), F4
+	FMOVQ 80(R4), F5
+	B     ready376
 
-one569:
-	FMOVS 64(R2), F4
-
-moved570:
-	B ready568
-
-none567:
+none375:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
 
-ready568:
+ready376:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded572
+	BLE  folded378
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10941,83 +10024,64 @@ ready568:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold571:
-	FMOVS 0(R2), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
-	FMOVQ 16(R5), F6
-	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
-	FMOVQ 32(R5), F6
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVQ 48(R5), F6
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	TST   $2, R1
-	BEQ   one573
-	FMOVD 64(R5), F6
-	TST   $1, R1
-	BEQ   moved574
-	ADD   $72, R5, R8
-	VLD1  (R8), V6.S[2]
-	B     moved574
+fold377:
+	FMOVS 0(R2), F6
+	FMOVQ 0(R5), F7
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	FMOVQ 16(R5), F7
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	FMOVQ 32(R5), F7
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	FMOVQ 48(R5), F7
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	FMOVQ 64(R5), F7
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 80(R8), F7
+	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold377
 
-one573:
-	FMOVS 64(R5), F6
-
-moved574:
-	WORD $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold571
-
-folded572:
+folded378:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	CMP   $1, R2
-	BNE   linear575
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
+	BNE   linear379
+	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
+	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
+	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 
-linear575:
+linear379:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	TST   $2, R1
-	BEQ   one576
-	FMOVD F4, 64(R2)
-	TST   $1, R1
-	BEQ   moved577
-	ADD   $72, R2, R4
-	VST1  V4.S[2], (R4)
-	B     moved577
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 80(R4)
+	B     done295
 
-one576:
-	FMOVS F4, 64(R2)
-
-moved577:
-	B done475
-
-wider560:
-	CMP $24, R1
-	BNE partly578
-
+full374:
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none579
+	BEQ   none380
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11026,9 +10090,9 @@ wider560:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	B     ready580
+	B     ready381
 
-none579:
+none380:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11036,11 +10100,11 @@ none579:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready580:
+ready381:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded582
+	BLE  folded383
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11048,7 +10112,7 @@ ready580:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold581:
+fold382:
 	FMOVS 0(R2), F6
 	FMOVQ 0(R5), F7
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -11065,9 +10129,9 @@ fold581:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold581
+	BNE   fold382
 
-folded582:
+folded383:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V7.B16
@@ -11078,7 +10142,7 @@ folded582:
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	CMP   $1, R2
-	BNE   linear583
+	BNE   linear384
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -11086,7 +10150,7 @@ folded582:
 	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 
-linear583:
+linear384:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11096,48 +10160,48 @@ linear583:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	B     done475
+	B     done295
 
-partly578:
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+wider361:
+	CMP  $29, R1
+	BGE  wider385
+	CMP  $28, R1
+	BEQ  full386
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $112, R1
+
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none584
+	BEQ   none387
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	TST   $2, R1
-	BEQ   one586
-	FMOVD 80(R2), F5
-	TST   $1, R1
-	BEQ   moved587
-	ADD   $88, R2, R4
-	VLD1  (R4), V5.S[2]
-	B     moved587
+	FMOVQ 80(R2), F5
+	FMOVQ 96(R4), F6
+	B     ready388
 
-one586:
-	FMOVS 80(R2), F5
-
-moved587:
-	B ready585
-
-none584:
+none387:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
 
-ready585:
+ready388:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded589
+	BLE  folded390
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11145,90 +10209,69 @@ ready585:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold588:
-	FMOVS 0(R2), F6
-	FMOVQ 0(R5), F7
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	FMOVQ 16(R5), F7
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	FMOVQ 32(R5), F7
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	FMOVQ 48(R5), F7
-	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
-	FMOVQ 64(R5), F7
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	TST   $2, R1
-	BEQ   one590
-	FMOVD 80(R5), F7
-	TST   $1, R1
-	BEQ   moved591
-	ADD   $88, R5, R8
-	VLD1  (R8), V7.S[2]
-	B     moved591
+fold389:
+	FMOVS 0(R2), F7
+	FMOVQ 0(R5), F8
+	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
+	FMOVQ 16(R5), F8
+	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
+	FMOVQ 32(R5), F8
+	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
+	FMOVQ 48(R5), F8
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	FMOVQ 64(R5), F8
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	FMOVQ 80(R5), F8
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 96(R8), F8
+	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold389
 
-one590:
-	FMOVS 80(R5), F7
-
-moved591:
-	WORD $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold588
-
-folded589:
+folded390:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear592
-	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
-	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
+	BNE   linear391
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 
-linear592:
+linear391:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	TST   $2, R1
-	BEQ   one593
-	FMOVD F5, 80(R2)
-	TST   $1, R1
-	BEQ   moved594
-	ADD   $88, R2, R4
-	VST1  V5.S[2], (R4)
-	B     moved594
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 96(R4)
+	B     done295
 
-one593:
-	FMOVS F5, 80(R2)
-
-moved594:
-	B done475
-
-wider559:
-	CMP $29, R1
-	BGE wider595
-	CMP $28, R1
-	BNE partly596
-
+full386:
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none597
+	BEQ   none392
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11238,9 +10281,9 @@ wider559:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	B     ready598
+	B     ready393
 
-none597:
+none392:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11249,11 +10292,11 @@ none597:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 
-ready598:
+ready393:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded600
+	BLE  folded395
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11261,7 +10304,7 @@ ready598:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold599:
+fold394:
 	FMOVS 0(R2), F7
 	FMOVQ 0(R5), F8
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -11280,9 +10323,9 @@ fold599:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold599
+	BNE   fold394
 
-folded600:
+folded395:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -11294,7 +10337,7 @@ folded600:
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear601
+	BNE   linear396
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -11303,7 +10346,7 @@ folded600:
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 
-linear601:
+linear396:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11314,37 +10357,34 @@ linear601:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	B     done475
+	B     done295
 
-partly596:
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+wider385:
+	CMP  $32, R1
+	BEQ  full397
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $128, R1
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none602
+	BEQ   none398
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	TST   $2, R1
-	BEQ   one604
-	FMOVD 96(R2), F6
-	TST   $1, R1
-	BEQ   moved605
-	ADD   $104, R2, R4
-	VLD1  (R4), V6.S[2]
-	B     moved605
+	FMOVQ 96(R2), F6
+	FMOVQ 112(R4), F7
+	B     ready399
 
-one604:
-	FMOVS 96(R2), F6
-
-moved605:
-	B ready603
-
-none602:
+none398:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11352,12 +10392,13 @@ none602:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
 
-ready603:
+ready399:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded607
+	BLE  folded401
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11365,93 +10406,74 @@ ready603:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold606:
-	FMOVS 0(R2), F7
-	FMOVQ 0(R5), F8
-	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
-	FMOVQ 16(R5), F8
-	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
-	FMOVQ 32(R5), F8
-	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
-	FMOVQ 48(R5), F8
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	FMOVQ 64(R5), F8
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	FMOVQ 80(R5), F8
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	TST   $2, R1
-	BEQ   one608
-	FMOVD 96(R5), F8
-	TST   $1, R1
-	BEQ   moved609
-	ADD   $104, R5, R8
-	VLD1  (R8), V8.S[2]
-	B     moved609
+fold400:
+	FMOVS 0(R2), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	FMOVQ 16(R5), F9
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	FMOVQ 32(R5), F9
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	FMOVQ 48(R5), F9
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	FMOVQ 64(R5), F9
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	FMOVQ 80(R5), F9
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	FMOVQ 96(R5), F9
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 112(R8), F9
+	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold400
 
-one608:
-	FMOVS 96(R5), F8
-
-moved609:
-	WORD $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold606
-
-folded607:
+folded401:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear610
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
+	BNE   linear402
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear610:
+linear402:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	TST   $2, R1
-	BEQ   one611
-	FMOVD F6, 96(R2)
-	TST   $1, R1
-	BEQ   moved612
-	ADD   $104, R2, R4
-	VST1  V6.S[2], (R4)
-	B     moved612
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 112(R4)
+	B     done295
 
-one611:
-	FMOVS F6, 96(R2)
-
-moved612:
-	B done475
-
-wider595:
-	CMP $32, R1
-	BNE partly613
-
+full397:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none614
+	BEQ   none403
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11462,9 +10484,9 @@ wider595:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready615
+	B     ready404
 
-none614:
+none403:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11474,11 +10496,11 @@ none614:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready615:
+ready404:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded617
+	BLE  folded406
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11486,7 +10508,7 @@ ready615:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold616:
+fold405:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -11507,9 +10529,9 @@ fold616:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold616
+	BNE   fold405
 
-folded617:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -11522,7 +10544,7 @@ folded617:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear618
+	BNE   linear407
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -11532,7 +10554,7 @@ folded617:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear618:
+linear407:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11544,15 +10566,29 @@ linear618:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	B     done475
+	B     done295
 
-partly613:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+wider306:
+	CMP  $49, R1
+	BGE  wider408
+	CMP  $41, R1
+	BGE  wider409
+	CMP  $37, R1
+	BGE  wider410
+	CMP  $36, R1
+	BEQ  full411
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $144, R1
+
+	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none619
+	BEQ   none412
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -11560,22 +10596,11 @@ partly613:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	TST   $2, R1
-	BEQ   one621
-	FMOVD 112(R2), F7
-	TST   $1, R1
-	BEQ   moved622
-	ADD   $120, R2, R4
-	VLD1  (R4), V7.S[2]
-	B     moved622
+	FMOVQ 112(R2), F7
+	FMOVQ 128(R4), F8
+	B     ready413
 
-one621:
-	FMOVS 112(R2), F7
-
-moved622:
-	B ready620
-
-none619:
+none412:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11584,12 +10609,13 @@ none619:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
 
-ready620:
+ready413:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded624
+	BLE  folded415
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11597,68 +10623,63 @@ ready620:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold623:
-	FMOVS 0(R2), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	FMOVQ 16(R5), F9
-	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
-	FMOVQ 32(R5), F9
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	FMOVQ 48(R5), F9
-	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
-	FMOVQ 64(R5), F9
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	FMOVQ 80(R5), F9
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	FMOVQ 96(R5), F9
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	TST   $2, R1
-	BEQ   one625
-	FMOVD 112(R5), F9
-	TST   $1, R1
-	BEQ   moved626
-	ADD   $120, R5, R8
-	VLD1  (R8), V9.S[2]
-	B     moved626
+fold414:
+	FMOVS 0(R2), F9
+	FMOVQ 0(R5), F10
+	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	FMOVQ 16(R5), F10
+	WORD  $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
+	FMOVQ 32(R5), F10
+	WORD  $0x4f891142 // fmla v2.4s, v10.4s, v9.s[0]
+	FMOVQ 48(R5), F10
+	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
+	FMOVQ 64(R5), F10
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVQ 80(R5), F10
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVQ 96(R5), F10
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	FMOVQ 112(R5), F10
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 128(R8), F10
+	WORD  $0x4f891148 // fmla v8.4s, v10.4s, v9.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold414
 
-one625:
-	FMOVS 112(R5), F9
-
-moved626:
-	WORD $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold623
-
-folded624:
+folded415:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
-	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
-	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear627
-	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
-	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
-	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
+	BNE   linear416
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 
-linear627:
+linear416:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -11666,35 +10687,15 @@ linear627:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	TST   $2, R1
-	BEQ   one628
-	FMOVD F7, 112(R2)
-	TST   $1, R1
-	BEQ   moved629
-	ADD   $120, R2, R4
-	VST1  V7.S[2], (R4)
-	B     moved629
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 128(R4)
+	B     done295
 
-one628:
-	FMOVS F7, 112(R2)
-
-moved629:
-	B done475
-
-wider486:
-	CMP $49, R1
-	BGE wider630
-	CMP $41, R1
-	BGE wider631
-	CMP $37, R1
-	BGE wider632
-	CMP $36, R1
-	BNE partly633
-
+full411:
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none634
+	BEQ   none417
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11706,9 +10707,9 @@ wider486:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	B     ready635
+	B     ready418
 
-none634:
+none417:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11719,11 +10720,11 @@ none634:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready635:
+ready418:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded637
+	BLE  folded420
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11731,7 +10732,7 @@ ready635:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold636:
+fold419:
 	FMOVS 0(R2), F9
 	FMOVQ 0(R5), F10
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -11754,9 +10755,9 @@ fold636:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold636
+	BNE   fold419
 
-folded637:
+folded420:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -11770,7 +10771,7 @@ folded637:
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear638
+	BNE   linear421
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -11781,7 +10782,7 @@ folded637:
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 
-linear638:
+linear421:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11794,15 +10795,23 @@ linear638:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	B     done475
+	B     done295
 
-partly633:
-	// acc[i,j] = init[i,j], 1×9 vectors, or +0
+wider410:
+	CMP  $40, R1
+	BEQ  full422
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $160, R1
+
+	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none639
+	BEQ   none423
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -11811,22 +10820,11 @@ partly633:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	TST   $2, R1
-	BEQ   one641
-	FMOVD 128(R2), F8
-	TST   $1, R1
-	BEQ   moved642
-	ADD   $136, R2, R4
-	VLD1  (R4), V8.S[2]
-	B     moved642
+	FMOVQ 128(R2), F8
+	FMOVQ 144(R4), F9
+	B     ready424
 
-one641:
-	FMOVS 128(R2), F8
-
-moved642:
-	B ready640
-
-none639:
+none423:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11836,12 +10834,13 @@ none639:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
 
-ready640:
+ready424:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded644
+	BLE  folded426
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11849,72 +10848,67 @@ ready640:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold643:
-	FMOVS 0(R2), F9
-	FMOVQ 0(R5), F10
-	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
-	FMOVQ 16(R5), F10
-	WORD  $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
-	FMOVQ 32(R5), F10
-	WORD  $0x4f891142 // fmla v2.4s, v10.4s, v9.s[0]
-	FMOVQ 48(R5), F10
-	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
-	FMOVQ 64(R5), F10
-	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
-	FMOVQ 80(R5), F10
-	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
-	FMOVQ 96(R5), F10
-	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
-	FMOVQ 112(R5), F10
-	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
-	TST   $2, R1
-	BEQ   one645
-	FMOVD 128(R5), F10
-	TST   $1, R1
-	BEQ   moved646
-	ADD   $136, R5, R8
-	VLD1  (R8), V10.S[2]
-	B     moved646
+fold425:
+	FMOVS 0(R2), F10
+	FMOVQ 0(R5), F11
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	FMOVQ 16(R5), F11
+	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
+	FMOVQ 32(R5), F11
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	FMOVQ 48(R5), F11
+	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
+	FMOVQ 64(R5), F11
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	FMOVQ 80(R5), F11
+	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
+	FMOVQ 96(R5), F11
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	FMOVQ 112(R5), F11
+	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
+	FMOVQ 128(R5), F11
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 144(R8), F11
+	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold425
 
-one645:
-	FMOVS 128(R5), F10
-
-moved646:
-	WORD $0x4f891148 // fmla v8.4s, v10.4s, v9.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold643
-
-folded644:
+folded426:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	CMP   $1, R2
-	BNE   linear647
-	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
-	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
+	BNE   linear427
+	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bf463 // fmax v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bf484 // fmax v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bf4a5 // fmax v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bf4c6 // fmax v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bf4e7 // fmax v7.4s, v7.4s, v11.4s
+	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
+	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
 
-linear647:
+linear427:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -11923,29 +10917,15 @@ linear647:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	TST   $2, R1
-	BEQ   one648
-	FMOVD F8, 128(R2)
-	TST   $1, R1
-	BEQ   moved649
-	ADD   $136, R2, R4
-	VST1  V8.S[2], (R4)
-	B     moved649
+	FMOVQ F8, 128(R2)
+	FMOVQ F9, 144(R4)
+	B     done295
 
-one648:
-	FMOVS F8, 128(R2)
-
-moved649:
-	B done475
-
-wider632:
-	CMP $40, R1
-	BNE partly650
-
+full422:
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none651
+	BEQ   none428
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11958,9 +10938,9 @@ wider632:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	B     ready652
+	B     ready429
 
-none651:
+none428:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11972,11 +10952,11 @@ none651:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready652:
+ready429:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded654
+	BLE  folded431
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11984,7 +10964,7 @@ ready652:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold653:
+fold430:
 	FMOVS 0(R2), F10
 	FMOVQ 0(R5), F11
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -12009,9 +10989,9 @@ fold653:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold653
+	BNE   fold430
 
-folded654:
+folded431:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V11.B16
@@ -12026,7 +11006,7 @@ folded654:
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	CMP   $1, R2
-	BNE   linear655
+	BNE   linear432
 	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
 	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
@@ -12038,7 +11018,7 @@ folded654:
 	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
 
-linear655:
+linear432:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12052,15 +11032,25 @@ linear655:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	B     done475
+	B     done295
 
-partly650:
-	// acc[i,j] = init[i,j], 1×10 vectors, or +0
+wider409:
+	CMP  $45, R1
+	BGE  wider433
+	CMP  $44, R1
+	BEQ  full434
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $176, R1
+
+	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none656
+	BEQ   none435
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -12070,22 +11060,11 @@ partly650:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	TST   $2, R1
-	BEQ   one658
-	FMOVD 144(R2), F9
-	TST   $1, R1
-	BEQ   moved659
-	ADD   $152, R2, R4
-	VLD1  (R4), V9.S[2]
-	B     moved659
+	FMOVQ 144(R2), F9
+	FMOVQ 160(R4), F10
+	B     ready436
 
-one658:
-	FMOVS 144(R2), F9
-
-moved659:
-	B ready657
-
-none656:
+none435:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12096,12 +11075,13 @@ none656:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
 
-ready657:
+ready436:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded661
+	BLE  folded438
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12109,76 +11089,71 @@ ready657:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold660:
-	FMOVS 0(R2), F10
-	FMOVQ 0(R5), F11
-	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
-	FMOVQ 16(R5), F11
-	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
-	FMOVQ 32(R5), F11
-	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
-	FMOVQ 48(R5), F11
-	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
-	FMOVQ 64(R5), F11
-	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
-	FMOVQ 80(R5), F11
-	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
-	FMOVQ 96(R5), F11
-	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
-	FMOVQ 112(R5), F11
-	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
-	FMOVQ 128(R5), F11
-	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
-	TST   $2, R1
-	BEQ   one662
-	FMOVD 144(R5), F11
-	TST   $1, R1
-	BEQ   moved663
-	ADD   $152, R5, R8
-	VLD1  (R8), V11.S[2]
-	B     moved663
+fold437:
+	FMOVS 0(R2), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f8b1181 // fmla v1.4s, v12.4s, v11.s[0]
+	FMOVQ 32(R5), F12
+	WORD  $0x4f8b1182 // fmla v2.4s, v12.4s, v11.s[0]
+	FMOVQ 48(R5), F12
+	WORD  $0x4f8b1183 // fmla v3.4s, v12.4s, v11.s[0]
+	FMOVQ 64(R5), F12
+	WORD  $0x4f8b1184 // fmla v4.4s, v12.4s, v11.s[0]
+	FMOVQ 80(R5), F12
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	FMOVQ 96(R5), F12
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 112(R5), F12
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVQ 128(R5), F12
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	FMOVQ 144(R5), F12
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 160(R8), F12
+	WORD  $0x4f8b118a // fmla v10.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold437
 
-one662:
-	FMOVS 144(R5), F11
-
-moved663:
-	WORD $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold660
-
-folded661:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V11.B16
-	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
-	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
-	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
-	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
-	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear664
-	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
-	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
-	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
-	WORD  $0x4e2bf463 // fmax v3.4s, v3.4s, v11.4s
-	WORD  $0x4e2bf484 // fmax v4.4s, v4.4s, v11.4s
-	WORD  $0x4e2bf4a5 // fmax v5.4s, v5.4s, v11.4s
-	WORD  $0x4e2bf4c6 // fmax v6.4s, v6.4s, v11.4s
-	WORD  $0x4e2bf4e7 // fmax v7.4s, v7.4s, v11.4s
-	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
-	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
+	BNE   linear439
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 
-linear664:
+linear439:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -12188,31 +11163,15 @@ linear664:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	TST   $2, R1
-	BEQ   one665
-	FMOVD F9, 144(R2)
-	TST   $1, R1
-	BEQ   moved666
-	ADD   $152, R2, R4
-	VST1  V9.S[2], (R4)
-	B     moved666
+	FMOVQ F9, 144(R2)
+	FMOVQ F10, 160(R4)
+	B     done295
 
-one665:
-	FMOVS F9, 144(R2)
-
-moved666:
-	B done475
-
-wider631:
-	CMP $45, R1
-	BGE wider667
-	CMP $44, R1
-	BNE partly668
-
+full434:
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none669
+	BEQ   none440
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -12226,9 +11185,9 @@ wider631:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	B     ready670
+	B     ready441
 
-none669:
+none440:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12241,11 +11200,11 @@ none669:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-ready670:
+ready441:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded672
+	BLE  folded443
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12253,7 +11212,7 @@ ready670:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold671:
+fold442:
 	FMOVS 0(R2), F11
 	FMOVQ 0(R5), F12
 	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
@@ -12280,9 +11239,9 @@ fold671:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold671
+	BNE   fold442
 
-folded672:
+folded443:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -12298,7 +11257,7 @@ folded672:
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear673
+	BNE   linear444
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -12311,7 +11270,7 @@ folded672:
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 
-linear673:
+linear444:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12326,15 +11285,23 @@ linear673:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	B     done475
+	B     done295
 
-partly668:
-	// acc[i,j] = init[i,j], 1×11 vectors, or +0
+wider433:
+	CMP  $48, R1
+	BEQ  full445
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $192, R1
+
+	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none674
+	BEQ   none446
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -12345,22 +11312,11 @@ partly668:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	TST   $2, R1
-	BEQ   one676
-	FMOVD 160(R2), F10
-	TST   $1, R1
-	BEQ   moved677
-	ADD   $168, R2, R4
-	VLD1  (R4), V10.S[2]
-	B     moved677
+	FMOVQ 160(R2), F10
+	FMOVQ 176(R4), F11
+	B     ready447
 
-one676:
-	FMOVS 160(R2), F10
-
-moved677:
-	B ready675
-
-none674:
+none446:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12372,12 +11328,13 @@ none674:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
 
-ready675:
+ready447:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded679
+	BLE  folded449
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12385,80 +11342,75 @@ ready675:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold678:
-	FMOVS 0(R2), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f8b1181 // fmla v1.4s, v12.4s, v11.s[0]
-	FMOVQ 32(R5), F12
-	WORD  $0x4f8b1182 // fmla v2.4s, v12.4s, v11.s[0]
-	FMOVQ 48(R5), F12
-	WORD  $0x4f8b1183 // fmla v3.4s, v12.4s, v11.s[0]
-	FMOVQ 64(R5), F12
-	WORD  $0x4f8b1184 // fmla v4.4s, v12.4s, v11.s[0]
-	FMOVQ 80(R5), F12
-	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
-	FMOVQ 96(R5), F12
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 112(R5), F12
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	FMOVQ 128(R5), F12
-	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
-	FMOVQ 144(R5), F12
-	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
-	TST   $2, R1
-	BEQ   one680
-	FMOVD 160(R5), F12
-	TST   $1, R1
-	BEQ   moved681
-	ADD   $168, R5, R8
-	VLD1  (R8), V12.S[2]
-	B     moved681
+fold448:
+	FMOVS 0(R2), F12
+	FMOVQ 0(R5), F13
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	FMOVQ 16(R5), F13
+	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
+	FMOVQ 32(R5), F13
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	FMOVQ 48(R5), F13
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	FMOVQ 64(R5), F13
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	FMOVQ 80(R5), F13
+	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+	FMOVQ 96(R5), F13
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	FMOVQ 112(R5), F13
+	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
+	FMOVQ 128(R5), F13
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	FMOVQ 144(R5), F13
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	FMOVQ 160(R5), F13
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 176(R8), F13
+	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold448
 
-one680:
-	FMOVS 160(R5), F12
-
-moved681:
-	WORD $0x4f8b118a // fmla v10.4s, v12.4s, v11.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold678
-
-folded679:
+folded449:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
-	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	VMOVI $0, V13.B16
+	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
+	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
+	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
+	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
+	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
+	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
+	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
+	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
+	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
+	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	CMP   $1, R2
-	BNE   linear682
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
-	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
+	BNE   linear450
+	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
+	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
+	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
+	WORD  $0x4e2df463 // fmax v3.4s, v3.4s, v13.4s
+	WORD  $0x4e2df484 // fmax v4.4s, v4.4s, v13.4s
+	WORD  $0x4e2df4a5 // fmax v5.4s, v5.4s, v13.4s
+	WORD  $0x4e2df4c6 // fmax v6.4s, v6.4s, v13.4s
+	WORD  $0x4e2df4e7 // fmax v7.4s, v7.4s, v13.4s
+	WORD  $0x4e2df508 // fmax v8.4s, v8.4s, v13.4s
+	WORD  $0x4e2df529 // fmax v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
+	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
 
-linear682:
+linear450:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -12469,29 +11421,15 @@ linear682:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	TST   $2, R1
-	BEQ   one683
-	FMOVD F10, 160(R2)
-	TST   $1, R1
-	BEQ   moved684
-	ADD   $168, R2, R4
-	VST1  V10.S[2], (R4)
-	B     moved684
+	FMOVQ F10, 160(R2)
+	FMOVQ F11, 176(R4)
+	B     done295
 
-one683:
-	FMOVS F10, 160(R2)
-
-moved684:
-	B done475
-
-wider667:
-	CMP $48, R1
-	BNE partly685
-
+full445:
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none686
+	BEQ   none451
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -12506,9 +11444,9 @@ wider667:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	B     ready687
+	B     ready452
 
-none686:
+none451:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12522,11 +11460,11 @@ none686:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready687:
+ready452:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded689
+	BLE  folded454
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12534,7 +11472,7 @@ ready687:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold688:
+fold453:
 	FMOVS 0(R2), F12
 	FMOVQ 0(R5), F13
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -12563,9 +11501,9 @@ fold688:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold688
+	BNE   fold453
 
-folded689:
+folded454:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V13.B16
@@ -12582,7 +11520,7 @@ folded689:
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	CMP   $1, R2
-	BNE   linear690
+	BNE   linear455
 	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
 	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
@@ -12596,7 +11534,7 @@ folded689:
 	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
 
-linear690:
+linear455:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12612,15 +11550,27 @@ linear690:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	B     done475
+	B     done295
 
-partly685:
-	// acc[i,j] = init[i,j], 1×12 vectors, or +0
+wider408:
+	CMP  $57, R1
+	BGE  wider456
+	CMP  $53, R1
+	BGE  wider457
+	CMP  $52, R1
+	BEQ  full458
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $208, R1
+
+	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none691
+	BEQ   none459
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -12632,22 +11582,11 @@ partly685:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	TST   $2, R1
-	BEQ   one693
-	FMOVD 176(R2), F11
-	TST   $1, R1
-	BEQ   moved694
-	ADD   $184, R2, R4
-	VLD1  (R4), V11.S[2]
-	B     moved694
+	FMOVQ 176(R2), F11
+	FMOVQ 192(R4), F12
+	B     ready460
 
-one693:
-	FMOVS 176(R2), F11
-
-moved694:
-	B ready692
-
-none691:
+none459:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12660,12 +11599,13 @@ none691:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
 
-ready692:
+ready460:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded696
+	BLE  folded462
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12673,84 +11613,79 @@ ready692:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold695:
-	FMOVS 0(R2), F12
-	FMOVQ 0(R5), F13
-	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
-	FMOVQ 16(R5), F13
-	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
-	FMOVQ 32(R5), F13
-	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
-	FMOVQ 48(R5), F13
-	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
-	FMOVQ 64(R5), F13
-	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
-	FMOVQ 80(R5), F13
-	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
-	FMOVQ 96(R5), F13
-	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
-	FMOVQ 112(R5), F13
-	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
-	FMOVQ 128(R5), F13
-	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
-	FMOVQ 144(R5), F13
-	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
-	FMOVQ 160(R5), F13
-	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
-	TST   $2, R1
-	BEQ   one697
-	FMOVD 176(R5), F13
-	TST   $1, R1
-	BEQ   moved698
-	ADD   $184, R5, R8
-	VLD1  (R8), V13.S[2]
-	B     moved698
+fold461:
+	FMOVS 0(R2), F13
+	FMOVQ 0(R5), F14
+	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
+	FMOVQ 16(R5), F14
+	WORD  $0x4f8d11c1 // fmla v1.4s, v14.4s, v13.s[0]
+	FMOVQ 32(R5), F14
+	WORD  $0x4f8d11c2 // fmla v2.4s, v14.4s, v13.s[0]
+	FMOVQ 48(R5), F14
+	WORD  $0x4f8d11c3 // fmla v3.4s, v14.4s, v13.s[0]
+	FMOVQ 64(R5), F14
+	WORD  $0x4f8d11c4 // fmla v4.4s, v14.4s, v13.s[0]
+	FMOVQ 80(R5), F14
+	WORD  $0x4f8d11c5 // fmla v5.4s, v14.4s, v13.s[0]
+	FMOVQ 96(R5), F14
+	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
+	FMOVQ 112(R5), F14
+	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
+	FMOVQ 128(R5), F14
+	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
+	FMOVQ 144(R5), F14
+	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
+	FMOVQ 160(R5), F14
+	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
+	FMOVQ 176(R5), F14
+	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 192(R8), F14
+	WORD  $0x4f8d11cc // fmla v12.4s, v14.4s, v13.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold461
 
-one697:
-	FMOVS 176(R5), F13
-
-moved698:
-	WORD $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold695
-
-folded696:
+folded462:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V13.B16
-	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
-	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
-	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear699
-	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2df463 // fmax v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2df484 // fmax v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2df4a5 // fmax v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2df4c6 // fmax v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2df4e7 // fmax v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2df508 // fmax v8.4s, v8.4s, v13.4s
-	WORD  $0x4e2df529 // fmax v9.4s, v9.4s, v13.4s
-	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
-	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
+	BNE   linear463
+	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
+	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 
-linear699:
+linear463:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -12762,33 +11697,15 @@ linear699:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	TST   $2, R1
-	BEQ   one700
-	FMOVD F11, 176(R2)
-	TST   $1, R1
-	BEQ   moved701
-	ADD   $184, R2, R4
-	VST1  V11.S[2], (R4)
-	B     moved701
+	FMOVQ F11, 176(R2)
+	FMOVQ F12, 192(R4)
+	B     done295
 
-one700:
-	FMOVS F11, 176(R2)
-
-moved701:
-	B done475
-
-wider630:
-	CMP $57, R1
-	BGE wider702
-	CMP $53, R1
-	BGE wider703
-	CMP $52, R1
-	BNE partly704
-
+full458:
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none705
+	BEQ   none464
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -12804,9 +11721,9 @@ wider630:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	B     ready706
+	B     ready465
 
-none705:
+none464:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12821,11 +11738,11 @@ none705:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-ready706:
+ready465:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded708
+	BLE  folded467
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12833,7 +11750,7 @@ ready706:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold707:
+fold466:
 	FMOVS 0(R2), F13
 	FMOVQ 0(R5), F14
 	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
@@ -12864,9 +11781,9 @@ fold707:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold707
+	BNE   fold466
 
-folded708:
+folded467:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -12884,7 +11801,7 @@ folded708:
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear709
+	BNE   linear468
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -12899,7 +11816,7 @@ folded708:
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 
-linear709:
+linear468:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12916,15 +11833,23 @@ linear709:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	B     done475
+	B     done295
 
-partly704:
-	// acc[i,j] = init[i,j], 1×13 vectors, or +0
+wider457:
+	CMP  $56, R1
+	BEQ  full469
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $224, R1
+
+	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none710
+	BEQ   none470
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -12937,22 +11862,11 @@ partly704:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	TST   $2, R1
-	BEQ   one712
-	FMOVD 192(R2), F12
-	TST   $1, R1
-	BEQ   moved713
-	ADD   $200, R2, R4
-	VLD1  (R4), V12.S[2]
-	B     moved713
+	FMOVQ 192(R2), F12
+	FMOVQ 208(R4), F13
+	B     ready471
 
-one712:
-	FMOVS 192(R2), F12
-
-moved713:
-	B ready711
-
-none710:
+none470:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12966,12 +11880,13 @@ none710:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
 
-ready711:
+ready471:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded715
+	BLE  folded473
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12979,88 +11894,83 @@ ready711:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold714:
-	FMOVS 0(R2), F13
-	FMOVQ 0(R5), F14
-	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
-	FMOVQ 16(R5), F14
-	WORD  $0x4f8d11c1 // fmla v1.4s, v14.4s, v13.s[0]
-	FMOVQ 32(R5), F14
-	WORD  $0x4f8d11c2 // fmla v2.4s, v14.4s, v13.s[0]
-	FMOVQ 48(R5), F14
-	WORD  $0x4f8d11c3 // fmla v3.4s, v14.4s, v13.s[0]
-	FMOVQ 64(R5), F14
-	WORD  $0x4f8d11c4 // fmla v4.4s, v14.4s, v13.s[0]
-	FMOVQ 80(R5), F14
-	WORD  $0x4f8d11c5 // fmla v5.4s, v14.4s, v13.s[0]
-	FMOVQ 96(R5), F14
-	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
-	FMOVQ 112(R5), F14
-	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
-	FMOVQ 128(R5), F14
-	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
-	FMOVQ 144(R5), F14
-	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
-	FMOVQ 160(R5), F14
-	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
-	FMOVQ 176(R5), F14
-	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
-	TST   $2, R1
-	BEQ   one716
-	FMOVD 192(R5), F14
-	TST   $1, R1
-	BEQ   moved717
-	ADD   $200, R5, R8
-	VLD1  (R8), V14.S[2]
-	B     moved717
+fold472:
+	FMOVS 0(R2), F14
+	FMOVQ 0(R5), F15
+	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
+	FMOVQ 16(R5), F15
+	WORD  $0x4f8e11e1 // fmla v1.4s, v15.4s, v14.s[0]
+	FMOVQ 32(R5), F15
+	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
+	FMOVQ 48(R5), F15
+	WORD  $0x4f8e11e3 // fmla v3.4s, v15.4s, v14.s[0]
+	FMOVQ 64(R5), F15
+	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
+	FMOVQ 80(R5), F15
+	WORD  $0x4f8e11e5 // fmla v5.4s, v15.4s, v14.s[0]
+	FMOVQ 96(R5), F15
+	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
+	FMOVQ 112(R5), F15
+	WORD  $0x4f8e11e7 // fmla v7.4s, v15.4s, v14.s[0]
+	FMOVQ 128(R5), F15
+	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
+	FMOVQ 144(R5), F15
+	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
+	FMOVQ 160(R5), F15
+	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
+	FMOVQ 176(R5), F15
+	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
+	FMOVQ 192(R5), F15
+	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 208(R8), F15
+	WORD  $0x4f8e11ed // fmla v13.4s, v15.4s, v14.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold472
 
-one716:
-	FMOVS 192(R5), F14
-
-moved717:
-	WORD $0x4f8d11cc // fmla v12.4s, v14.4s, v13.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold714
-
-folded715:
+folded473:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V14.B16
-	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	VMOVI $0, V15.B16
+	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear718
-	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
-	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
+	BNE   linear474
+	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
+	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
+	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 
-linear718:
+linear474:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -13073,29 +11983,15 @@ linear718:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	TST   $2, R1
-	BEQ   one719
-	FMOVD F12, 192(R2)
-	TST   $1, R1
-	BEQ   moved720
-	ADD   $200, R2, R4
-	VST1  V12.S[2], (R4)
-	B     moved720
+	FMOVQ F12, 192(R2)
+	FMOVQ F13, 208(R4)
+	B     done295
 
-one719:
-	FMOVS F12, 192(R2)
-
-moved720:
-	B done475
-
-wider703:
-	CMP $56, R1
-	BNE partly721
-
+full469:
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none722
+	BEQ   none475
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -13112,9 +12008,9 @@ wider703:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	B     ready723
+	B     ready476
 
-none722:
+none475:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13130,11 +12026,11 @@ none722:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready723:
+ready476:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded725
+	BLE  folded478
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13142,7 +12038,7 @@ ready723:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold724:
+fold477:
 	FMOVS 0(R2), F14
 	FMOVQ 0(R5), F15
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -13175,9 +12071,9 @@ fold724:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold724
+	BNE   fold477
 
-folded725:
+folded478:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -13196,7 +12092,7 @@ folded725:
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear726
+	BNE   linear479
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -13212,7 +12108,7 @@ folded725:
 	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 
-linear726:
+linear479:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13230,15 +12126,25 @@ linear726:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	B     done475
+	B     done295
 
-partly721:
-	// acc[i,j] = init[i,j], 1×14 vectors, or +0
+wider456:
+	CMP  $61, R1
+	BGE  wider480
+	CMP  $60, R1
+	BEQ  full481
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $240, R1
+
+	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none727
+	BEQ   none482
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -13252,22 +12158,11 @@ partly721:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	TST   $2, R1
-	BEQ   one729
-	FMOVD 208(R2), F13
-	TST   $1, R1
-	BEQ   moved730
-	ADD   $216, R2, R4
-	VLD1  (R4), V13.S[2]
-	B     moved730
+	FMOVQ 208(R2), F13
+	FMOVQ 224(R4), F14
+	B     ready483
 
-one729:
-	FMOVS 208(R2), F13
-
-moved730:
-	B ready728
-
-none727:
+none482:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13282,12 +12177,13 @@ none727:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
 
-ready728:
+ready483:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded732
+	BLE  folded485
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13295,92 +12191,87 @@ ready728:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold731:
-	FMOVS 0(R2), F14
-	FMOVQ 0(R5), F15
-	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
-	FMOVQ 16(R5), F15
-	WORD  $0x4f8e11e1 // fmla v1.4s, v15.4s, v14.s[0]
-	FMOVQ 32(R5), F15
-	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
-	FMOVQ 48(R5), F15
-	WORD  $0x4f8e11e3 // fmla v3.4s, v15.4s, v14.s[0]
-	FMOVQ 64(R5), F15
-	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
-	FMOVQ 80(R5), F15
-	WORD  $0x4f8e11e5 // fmla v5.4s, v15.4s, v14.s[0]
-	FMOVQ 96(R5), F15
-	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
-	FMOVQ 112(R5), F15
-	WORD  $0x4f8e11e7 // fmla v7.4s, v15.4s, v14.s[0]
-	FMOVQ 128(R5), F15
-	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
-	FMOVQ 144(R5), F15
-	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
-	FMOVQ 160(R5), F15
-	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
-	FMOVQ 176(R5), F15
-	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
-	FMOVQ 192(R5), F15
-	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
-	TST   $2, R1
-	BEQ   one733
-	FMOVD 208(R5), F15
-	TST   $1, R1
-	BEQ   moved734
-	ADD   $216, R5, R8
-	VLD1  (R8), V15.S[2]
-	B     moved734
+fold484:
+	FMOVS 0(R2), F15
+	FMOVQ 0(R5), F16
+	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
+	FMOVQ 16(R5), F16
+	WORD  $0x4f8f1201 // fmla v1.4s, v16.4s, v15.s[0]
+	FMOVQ 32(R5), F16
+	WORD  $0x4f8f1202 // fmla v2.4s, v16.4s, v15.s[0]
+	FMOVQ 48(R5), F16
+	WORD  $0x4f8f1203 // fmla v3.4s, v16.4s, v15.s[0]
+	FMOVQ 64(R5), F16
+	WORD  $0x4f8f1204 // fmla v4.4s, v16.4s, v15.s[0]
+	FMOVQ 80(R5), F16
+	WORD  $0x4f8f1205 // fmla v5.4s, v16.4s, v15.s[0]
+	FMOVQ 96(R5), F16
+	WORD  $0x4f8f1206 // fmla v6.4s, v16.4s, v15.s[0]
+	FMOVQ 112(R5), F16
+	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
+	FMOVQ 128(R5), F16
+	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
+	FMOVQ 144(R5), F16
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	FMOVQ 160(R5), F16
+	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
+	FMOVQ 176(R5), F16
+	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
+	FMOVQ 192(R5), F16
+	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
+	FMOVQ 208(R5), F16
+	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 224(R8), F16
+	WORD  $0x4f8f120e // fmla v14.4s, v16.4s, v15.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold484
 
-one733:
-	FMOVS 208(R5), F15
-
-moved734:
-	WORD $0x4f8e11ed // fmla v13.4s, v15.4s, v14.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold731
-
-folded732:
+folded485:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V15.B16
-	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
-	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
+	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear735
-	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
-	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
-	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
+	BNE   linear486
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
+	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 
-linear735:
+linear486:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -13394,31 +12285,15 @@ linear735:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	TST   $2, R1
-	BEQ   one736
-	FMOVD F13, 208(R2)
-	TST   $1, R1
-	BEQ   moved737
-	ADD   $216, R2, R4
-	VST1  V13.S[2], (R4)
-	B     moved737
+	FMOVQ F13, 208(R2)
+	FMOVQ F14, 224(R4)
+	B     done295
 
-one736:
-	FMOVS F13, 208(R2)
-
-moved737:
-	B done475
-
-wider702:
-	CMP $61, R1
-	BGE wider738
-	CMP $60, R1
-	BNE partly739
-
+full481:
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none740
+	BEQ   none487
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -13436,9 +12311,9 @@ wider702:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	B     ready741
+	B     ready488
 
-none740:
+none487:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13455,11 +12330,11 @@ none740:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready741:
+ready488:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded743
+	BLE  folded490
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13467,7 +12342,7 @@ ready741:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold742:
+fold489:
 	FMOVS 0(R2), F15
 	FMOVQ 0(R5), F16
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -13502,9 +12377,9 @@ fold742:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold742
+	BNE   fold489
 
-folded743:
+folded490:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -13524,7 +12399,7 @@ folded743:
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear744
+	BNE   linear491
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -13541,7 +12416,7 @@ folded743:
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 
-linear744:
+linear491:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13560,15 +12435,23 @@ linear744:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	B     done475
+	B     done295
 
-partly739:
-	// acc[i,j] = init[i,j], 1×15 vectors, or +0
+wider480:
+	CMP  $64, R1
+	BEQ  full492
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $256, R1
+
+	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none745
+	BEQ   none493
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -13583,22 +12466,11 @@ partly739:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	TST   $2, R1
-	BEQ   one747
-	FMOVD 224(R2), F14
-	TST   $1, R1
-	BEQ   moved748
-	ADD   $232, R2, R4
-	VLD1  (R4), V14.S[2]
-	B     moved748
+	FMOVQ 224(R2), F14
+	FMOVQ 240(R4), F15
+	B     ready494
 
-one747:
-	FMOVS 224(R2), F14
-
-moved748:
-	B ready746
-
-none745:
+none493:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13614,12 +12486,13 @@ none745:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
 
-ready746:
+ready494:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded750
+	BLE  folded496
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13627,96 +12500,91 @@ ready746:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold749:
-	FMOVS 0(R2), F15
-	FMOVQ 0(R5), F16
-	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
-	FMOVQ 16(R5), F16
-	WORD  $0x4f8f1201 // fmla v1.4s, v16.4s, v15.s[0]
-	FMOVQ 32(R5), F16
-	WORD  $0x4f8f1202 // fmla v2.4s, v16.4s, v15.s[0]
-	FMOVQ 48(R5), F16
-	WORD  $0x4f8f1203 // fmla v3.4s, v16.4s, v15.s[0]
-	FMOVQ 64(R5), F16
-	WORD  $0x4f8f1204 // fmla v4.4s, v16.4s, v15.s[0]
-	FMOVQ 80(R5), F16
-	WORD  $0x4f8f1205 // fmla v5.4s, v16.4s, v15.s[0]
-	FMOVQ 96(R5), F16
-	WORD  $0x4f8f1206 // fmla v6.4s, v16.4s, v15.s[0]
-	FMOVQ 112(R5), F16
-	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
-	FMOVQ 128(R5), F16
-	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
-	FMOVQ 144(R5), F16
-	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
-	FMOVQ 160(R5), F16
-	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
-	FMOVQ 176(R5), F16
-	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
-	FMOVQ 192(R5), F16
-	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
-	FMOVQ 208(R5), F16
-	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
-	TST   $2, R1
-	BEQ   one751
-	FMOVD 224(R5), F16
-	TST   $1, R1
-	BEQ   moved752
-	ADD   $232, R5, R8
-	VLD1  (R8), V16.S[2]
-	B     moved752
+fold495:
+	FMOVS 0(R2), F16
+	FMOVQ 0(R5), F17
+	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
+	FMOVQ 16(R5), F17
+	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
+	FMOVQ 32(R5), F17
+	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
+	FMOVQ 48(R5), F17
+	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
+	FMOVQ 64(R5), F17
+	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
+	FMOVQ 80(R5), F17
+	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
+	FMOVQ 96(R5), F17
+	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
+	FMOVQ 112(R5), F17
+	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
+	FMOVQ 128(R5), F17
+	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
+	FMOVQ 144(R5), F17
+	WORD  $0x4f901229 // fmla v9.4s, v17.4s, v16.s[0]
+	FMOVQ 160(R5), F17
+	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
+	FMOVQ 176(R5), F17
+	WORD  $0x4f90122b // fmla v11.4s, v17.4s, v16.s[0]
+	FMOVQ 192(R5), F17
+	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
+	FMOVQ 208(R5), F17
+	WORD  $0x4f90122d // fmla v13.4s, v17.4s, v16.s[0]
+	FMOVQ 224(R5), F17
+	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 240(R8), F17
+	WORD  $0x4f90122f // fmla v15.4s, v17.4s, v16.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold495
 
-one751:
-	FMOVS 224(R5), F16
-
-moved752:
-	WORD $0x4f8f120e // fmla v14.4s, v16.4s, v15.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold749
-
-folded750:
+folded496:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
+	VMOVI $0, V17.B16
+	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
+	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
+	WORD  $0x4e31d442 // fadd v2.4s, v2.4s, v17.4s
+	WORD  $0x4e31d463 // fadd v3.4s, v3.4s, v17.4s
+	WORD  $0x4e31d484 // fadd v4.4s, v4.4s, v17.4s
+	WORD  $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
+	WORD  $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
+	WORD  $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
+	WORD  $0x4e31d508 // fadd v8.4s, v8.4s, v17.4s
+	WORD  $0x4e31d529 // fadd v9.4s, v9.4s, v17.4s
+	WORD  $0x4e31d54a // fadd v10.4s, v10.4s, v17.4s
+	WORD  $0x4e31d56b // fadd v11.4s, v11.4s, v17.4s
+	WORD  $0x4e31d58c // fadd v12.4s, v12.4s, v17.4s
+	WORD  $0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
+	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
+	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear753
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
-	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
+	BNE   linear497
+	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
+	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
+	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
+	WORD  $0x4e31f463 // fmax v3.4s, v3.4s, v17.4s
+	WORD  $0x4e31f484 // fmax v4.4s, v4.4s, v17.4s
+	WORD  $0x4e31f4a5 // fmax v5.4s, v5.4s, v17.4s
+	WORD  $0x4e31f4c6 // fmax v6.4s, v6.4s, v17.4s
+	WORD  $0x4e31f4e7 // fmax v7.4s, v7.4s, v17.4s
+	WORD  $0x4e31f508 // fmax v8.4s, v8.4s, v17.4s
+	WORD  $0x4e31f529 // fmax v9.4s, v9.4s, v17.4s
+	WORD  $0x4e31f54a // fmax v10.4s, v10.4s, v17.4s
+	WORD  $0x4e31f56b // fmax v11.4s, v11.4s, v17.4s
+	WORD  $0x4e31f58c // fmax v12.4s, v12.4s, v17.4s
+	WORD  $0x4e31f5ad // fmax v13.4s, v13.4s, v17.4s
+	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
+	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear753:
+linear497:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -13731,29 +12599,15 @@ linear753:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	TST   $2, R1
-	BEQ   one754
-	FMOVD F14, 224(R2)
-	TST   $1, R1
-	BEQ   moved755
-	ADD   $232, R2, R4
-	VST1  V14.S[2], (R4)
-	B     moved755
+	FMOVQ F14, 224(R2)
+	FMOVQ F15, 240(R4)
+	B     done295
 
-one754:
-	FMOVS F14, 224(R2)
-
-moved755:
-	B done475
-
-wider738:
-	CMP $64, R1
-	BNE partly756
-
+full492:
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none757
+	BEQ   none498
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -13772,9 +12626,9 @@ wider738:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready758
+	B     ready499
 
-none757:
+none498:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13792,11 +12646,11 @@ none757:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready758:
+ready499:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded760
+	BLE  folded501
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13804,7 +12658,7 @@ ready758:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold759:
+fold500:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -13841,9 +12695,9 @@ fold759:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold759
+	BNE   fold500
 
-folded760:
+folded501:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -13864,7 +12718,7 @@ folded760:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear761
+	BNE   linear502
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -13882,7 +12736,7 @@ folded760:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear761:
+linear502:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13902,201 +12756,11 @@ linear761:
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R2)
-	B     done475
 
-partly756:
-	// acc[i,j] = init[i,j], 1×16 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none762
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
-	FMOVQ 128(R2), F8
-	FMOVQ 144(R2), F9
-	FMOVQ 160(R2), F10
-	FMOVQ 176(R2), F11
-	FMOVQ 192(R2), F12
-	FMOVQ 208(R2), F13
-	FMOVQ 224(R2), F14
-	TST   $2, R1
-	BEQ   one764
-	FMOVD 240(R2), F15
-	TST   $1, R1
-	BEQ   moved765
-	ADD   $248, R2, R4
-	VLD1  (R4), V15.S[2]
-	B     moved765
-
-one764:
-	FMOVS 240(R2), F15
-
-moved765:
-	B ready763
-
-none762:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-ready763:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded767
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold766:
-	FMOVS 0(R2), F16
-	FMOVQ 0(R5), F17
-	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
-	FMOVQ 16(R5), F17
-	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
-	FMOVQ 32(R5), F17
-	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
-	FMOVQ 48(R5), F17
-	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
-	FMOVQ 64(R5), F17
-	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
-	FMOVQ 80(R5), F17
-	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
-	FMOVQ 96(R5), F17
-	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
-	FMOVQ 112(R5), F17
-	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
-	FMOVQ 128(R5), F17
-	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
-	FMOVQ 144(R5), F17
-	WORD  $0x4f901229 // fmla v9.4s, v17.4s, v16.s[0]
-	FMOVQ 160(R5), F17
-	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
-	FMOVQ 176(R5), F17
-	WORD  $0x4f90122b // fmla v11.4s, v17.4s, v16.s[0]
-	FMOVQ 192(R5), F17
-	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
-	FMOVQ 208(R5), F17
-	WORD  $0x4f90122d // fmla v13.4s, v17.4s, v16.s[0]
-	FMOVQ 224(R5), F17
-	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
-	TST   $2, R1
-	BEQ   one768
-	FMOVD 240(R5), F17
-	TST   $1, R1
-	BEQ   moved769
-	ADD   $248, R5, R8
-	VLD1  (R8), V17.S[2]
-	B     moved769
-
-one768:
-	FMOVS 240(R5), F17
-
-moved769:
-	WORD $0x4f90122f // fmla v15.4s, v17.4s, v16.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold766
-
-folded767:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V17.B16
-	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
-	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
-	WORD  $0x4e31d442 // fadd v2.4s, v2.4s, v17.4s
-	WORD  $0x4e31d463 // fadd v3.4s, v3.4s, v17.4s
-	WORD  $0x4e31d484 // fadd v4.4s, v4.4s, v17.4s
-	WORD  $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
-	WORD  $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
-	WORD  $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
-	WORD  $0x4e31d508 // fadd v8.4s, v8.4s, v17.4s
-	WORD  $0x4e31d529 // fadd v9.4s, v9.4s, v17.4s
-	WORD  $0x4e31d54a // fadd v10.4s, v10.4s, v17.4s
-	WORD  $0x4e31d56b // fadd v11.4s, v11.4s, v17.4s
-	WORD  $0x4e31d58c // fadd v12.4s, v12.4s, v17.4s
-	WORD  $0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
-	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
-	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
-	CMP   $1, R2
-	BNE   linear770
-	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
-	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
-	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
-	WORD  $0x4e31f463 // fmax v3.4s, v3.4s, v17.4s
-	WORD  $0x4e31f484 // fmax v4.4s, v4.4s, v17.4s
-	WORD  $0x4e31f4a5 // fmax v5.4s, v5.4s, v17.4s
-	WORD  $0x4e31f4c6 // fmax v6.4s, v6.4s, v17.4s
-	WORD  $0x4e31f4e7 // fmax v7.4s, v7.4s, v17.4s
-	WORD  $0x4e31f508 // fmax v8.4s, v8.4s, v17.4s
-	WORD  $0x4e31f529 // fmax v9.4s, v9.4s, v17.4s
-	WORD  $0x4e31f54a // fmax v10.4s, v10.4s, v17.4s
-	WORD  $0x4e31f56b // fmax v11.4s, v11.4s, v17.4s
-	WORD  $0x4e31f58c // fmax v12.4s, v12.4s, v17.4s
-	WORD  $0x4e31f5ad // fmax v13.4s, v13.4s, v17.4s
-	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
-	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
-
-linear770:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R2)
-	FMOVQ F8, 128(R2)
-	FMOVQ F9, 144(R2)
-	FMOVQ F10, 160(R2)
-	FMOVQ F11, 176(R2)
-	FMOVQ F12, 192(R2)
-	FMOVQ F13, 208(R2)
-	FMOVQ F14, 224(R2)
-	TST   $2, R1
-	BEQ   one771
-	FMOVD F15, 240(R2)
-	TST   $1, R1
-	BEQ   moved772
-	ADD   $248, R2, R4
-	VST1  V15.S[2], (R4)
-	B     moved772
-
-one771:
-	FMOVS F15, 240(R2)
-
-moved772:
-done475:
+done295:
 	B done3
 
-fewer471:
+fewer291:
 done3:
 	RET
 
@@ -14392,7 +13056,7 @@ last6:
 	CMP $3, R1
 	BGE wider19
 	CMP $2, R1
-	BNE partly20
+	BEQ full20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14403,10 +13067,10 @@ last6:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	FMOVQ 0(R6), F3
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
+	FMOVD 0(R5), F2
+	FMOVD 0(R6), F3
 	B     ready22
 
 none21:
@@ -14435,7 +13099,7 @@ fold23:
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
 	FMOVD 0(R10), F7
-	FMOVQ 0(R5), F8
+	FMOVD 0(R5), F8
 	WORD  $0x4fc41100 // fmla v0.2d, v8.2d, v4.d[0]
 	WORD  $0x4fc51101 // fmla v1.2d, v8.2d, v5.d[0]
 	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
@@ -14470,13 +13134,13 @@ linear25:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	FMOVQ F2, 0(R5)
-	FMOVQ F3, 0(R6)
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
+	FMOVD F2, 0(R5)
+	FMOVD F3, 0(R6)
 	B     done7
 
-partly20:
+full20:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -14486,10 +13150,10 @@ partly20:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
-	FMOVD 0(R5), F2
-	FMOVD 0(R6), F3
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R6), F3
 	B     ready27
 
 none26:
@@ -14518,7 +13182,7 @@ fold28:
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
 	FMOVD 0(R10), F7
-	FMOVD 0(R5), F8
+	FMOVQ 0(R5), F8
 	WORD  $0x4fc41100 // fmla v0.2d, v8.2d, v4.d[0]
 	WORD  $0x4fc51101 // fmla v1.2d, v8.2d, v5.d[0]
 	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
@@ -14553,15 +13217,18 @@ linear30:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
-	FMOVD F2, 0(R5)
-	FMOVD F3, 0(R6)
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
+	FMOVQ F3, 0(R6)
 	B     done7
 
 wider19:
-	CMP $4, R1
-	BNE partly31
+	CMP  $4, R1
+	BEQ  full31
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14572,14 +13239,19 @@ wider19:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R7), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
+	FMOVQ 16(R8), F3
 	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
+	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
-	FMOVQ 16(R6), F7
+	FMOVQ 16(R10), F7
 	B     ready33
 
 none32:
@@ -14617,7 +13289,8 @@ fold34:
 	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
-	FMOVQ 16(R5), F12
+	ADD   R1, R5, R11
+	FMOVQ 16(R11), F12
 	WORD  $0x4fc81181 // fmla v1.2d, v12.2d, v8.d[0]
 	WORD  $0x4fc91183 // fmla v3.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
@@ -14660,17 +13333,22 @@ linear36:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R7)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
+	FMOVQ F3, 16(R8)
 	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
+	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
-	FMOVQ F7, 16(R6)
+	FMOVQ F7, 16(R10)
 	B     done7
 
-partly31:
+full31:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -14681,13 +13359,13 @@ partly31:
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
-	FMOVD 16(R2), F1
+	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
-	FMOVD 16(R4), F3
+	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
-	FMOVD 16(R5), F5
+	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
-	FMOVD 16(R6), F7
+	FMOVQ 16(R6), F7
 	B     ready38
 
 none37:
@@ -14725,7 +13403,7 @@ fold39:
 	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
-	FMOVD 16(R5), F12
+	FMOVQ 16(R5), F12
 	WORD  $0x4fc81181 // fmla v1.2d, v12.2d, v8.d[0]
 	WORD  $0x4fc91183 // fmla v3.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
@@ -14769,20 +13447,23 @@ linear41:
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
-	FMOVD F1, 16(R2)
+	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
-	FMOVD F3, 16(R4)
+	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
-	FMOVD F5, 16(R5)
+	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
-	FMOVD F7, 16(R6)
+	FMOVQ F7, 16(R6)
 	B     done7
 
 wider18:
-	CMP $7, R1
-	BGE wider42
-	CMP $6, R1
-	BNE partly43
+	CMP  $7, R1
+	BGE  wider42
+	CMP  $6, R1
+	BEQ  full43
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14793,18 +13474,23 @@ wider18:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
+	FMOVQ 32(R7), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
+	FMOVQ 32(R8), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	FMOVQ 32(R5), F8
+	FMOVQ 32(R9), F8
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
-	FMOVQ 32(R6), F11
+	FMOVQ 32(R10), F11
 	B     ready45
 
 none44:
@@ -14851,7 +13537,8 @@ fold46:
 	WORD  $0x4fcd1204 // fmla v4.2d, v16.2d, v13.d[0]
 	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120a // fmla v10.2d, v16.2d, v15.d[0]
-	FMOVQ 32(R5), F16
+	ADD   R1, R5, R11
+	FMOVQ 32(R11), F16
 	WORD  $0x4fcc1202 // fmla v2.2d, v16.2d, v12.d[0]
 	WORD  $0x4fcd1205 // fmla v5.2d, v16.2d, v13.d[0]
 	WORD  $0x4fce1208 // fmla v8.2d, v16.2d, v14.d[0]
@@ -14902,21 +13589,26 @@ linear48:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
+	FMOVQ F2, 32(R7)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
+	FMOVQ F5, 32(R8)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R5)
+	FMOVQ F8, 32(R9)
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
-	FMOVQ F11, 32(R6)
+	FMOVQ F11, 32(R10)
 	B     done7
 
-partly43:
+full43:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -14928,16 +13620,16 @@ partly43:
 	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVD 32(R2), F2
+	FMOVQ 32(R2), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVD 32(R4), F5
+	FMOVQ 32(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	FMOVD 32(R5), F8
+	FMOVQ 32(R5), F8
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
-	FMOVD 32(R6), F11
+	FMOVQ 32(R6), F11
 	B     ready50
 
 none49:
@@ -14984,7 +13676,7 @@ fold51:
 	WORD  $0x4fcd1204 // fmla v4.2d, v16.2d, v13.d[0]
 	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120a // fmla v10.2d, v16.2d, v15.d[0]
-	FMOVD 32(R5), F16
+	FMOVQ 32(R5), F16
 	WORD  $0x4fcc1202 // fmla v2.2d, v16.2d, v12.d[0]
 	WORD  $0x4fcd1205 // fmla v5.2d, v16.2d, v13.d[0]
 	WORD  $0x4fce1208 // fmla v8.2d, v16.2d, v14.d[0]
@@ -15037,21 +13729,24 @@ linear53:
 	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVD F2, 32(R2)
+	FMOVQ F2, 32(R2)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVD F5, 32(R4)
+	FMOVQ F5, 32(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	FMOVD F8, 32(R5)
+	FMOVQ F8, 32(R5)
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
-	FMOVD F11, 32(R6)
+	FMOVQ F11, 32(R6)
 	B     done7
 
 wider42:
-	CMP $8, R1
-	BNE partly54
+	CMP  $8, R1
+	BEQ  full54
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15062,22 +13757,27 @@ wider42:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
+	FMOVQ 48(R7), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
+	FMOVQ 48(R8), F7
 	FMOVQ 0(R5), F8
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
-	FMOVQ 48(R5), F11
+	FMOVQ 48(R9), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
-	FMOVQ 48(R6), F15
+	FMOVQ 48(R10), F15
 	B     ready56
 
 none55:
@@ -15133,7 +13833,8 @@ fold57:
 	WORD  $0x4fd11286 // fmla v6.2d, v20.2d, v17.d[0]
 	WORD  $0x4fd2128a // fmla v10.2d, v20.2d, v18.d[0]
 	WORD  $0x4fd3128e // fmla v14.2d, v20.2d, v19.d[0]
-	FMOVQ 48(R5), F20
+	ADD   R1, R5, R11
+	FMOVQ 48(R11), F20
 	WORD  $0x4fd01283 // fmla v3.2d, v20.2d, v16.d[0]
 	WORD  $0x4fd11287 // fmla v7.2d, v20.2d, v17.d[0]
 	WORD  $0x4fd2128b // fmla v11.2d, v20.2d, v18.d[0]
@@ -15192,25 +13893,30 @@ linear59:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
+	FMOVQ F3, 48(R7)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
+	FMOVQ F7, 48(R8)
 	FMOVQ F8, 0(R5)
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
-	FMOVQ F11, 48(R5)
+	FMOVQ F11, 48(R9)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	FMOVQ F15, 48(R6)
+	FMOVQ F15, 48(R10)
 	B     done7
 
-partly54:
+full54:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -15223,19 +13929,19 @@ partly54:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVD 48(R2), F3
+	FMOVQ 48(R2), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVD 48(R4), F7
+	FMOVQ 48(R4), F7
 	FMOVQ 0(R5), F8
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
-	FMOVD 48(R5), F11
+	FMOVQ 48(R5), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
-	FMOVD 48(R6), F15
+	FMOVQ 48(R6), F15
 	B     ready61
 
 none60:
@@ -15291,7 +13997,7 @@ fold62:
 	WORD  $0x4fd11286 // fmla v6.2d, v20.2d, v17.d[0]
 	WORD  $0x4fd2128a // fmla v10.2d, v20.2d, v18.d[0]
 	WORD  $0x4fd3128e // fmla v14.2d, v20.2d, v19.d[0]
-	FMOVD 48(R5), F20
+	FMOVQ 48(R5), F20
 	WORD  $0x4fd01283 // fmla v3.2d, v20.2d, v16.d[0]
 	WORD  $0x4fd11287 // fmla v7.2d, v20.2d, v17.d[0]
 	WORD  $0x4fd2128b // fmla v11.2d, v20.2d, v18.d[0]
@@ -15353,19 +14059,19 @@ linear64:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVD F3, 48(R2)
+	FMOVQ F3, 48(R2)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVD F7, 48(R4)
+	FMOVQ F7, 48(R4)
 	FMOVQ F8, 0(R5)
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
-	FMOVD F11, 48(R5)
+	FMOVQ F11, 48(R5)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	FMOVD F15, 48(R6)
+	FMOVQ F15, 48(R6)
 
 done7:
 	MOVD c+0(FP), R0
@@ -15655,7 +14361,7 @@ last68:
 	CMP $3, R1
 	BGE wider82
 	CMP $2, R1
-	BNE partly83
+	BEQ full83
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15665,9 +14371,9 @@ last68:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
+	FMOVD 0(R5), F2
 	B     ready85
 
 none84:
@@ -15693,7 +14399,7 @@ fold86:
 	FMOVD 0(R2), F3
 	FMOVD 0(R8), F4
 	FMOVD 0(R9), F5
-	FMOVQ 0(R5), F6
+	FMOVD 0(R5), F6
 	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
@@ -15723,12 +14429,12 @@ linear88:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	FMOVQ F2, 0(R5)
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
+	FMOVD F2, 0(R5)
 	B     done69
 
-partly83:
+full83:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -15737,9 +14443,9 @@ partly83:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
-	FMOVD 0(R5), F2
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
 	B     ready90
 
 none89:
@@ -15765,7 +14471,7 @@ fold91:
 	FMOVD 0(R2), F3
 	FMOVD 0(R8), F4
 	FMOVD 0(R9), F5
-	FMOVD 0(R5), F6
+	FMOVQ 0(R5), F6
 	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
@@ -15795,14 +14501,17 @@ linear93:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
-	FMOVD F2, 0(R5)
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
 	B     done69
 
 wider82:
-	CMP $4, R1
-	BNE partly94
+	CMP  $4, R1
+	BEQ  full94
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15812,12 +14521,16 @@ wider82:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R6), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
+	FMOVQ 16(R7), F3
 	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
+	FMOVQ 16(R8), F5
 	B     ready96
 
 none95:
@@ -15850,7 +14563,8 @@ fold97:
 	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
 	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
 	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	FMOVQ 16(R5), F9
+	ADD   R1, R5, R10
+	FMOVQ 16(R10), F9
 	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
 	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
 	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
@@ -15886,15 +14600,19 @@ linear99:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R6)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
+	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
+	FMOVQ F5, 16(R8)
 	B     done69
 
-partly94:
+full94:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -15904,11 +14622,11 @@ partly94:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	FMOVQ 0(R2), F0
-	FMOVD 16(R2), F1
+	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
-	FMOVD 16(R4), F3
+	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
-	FMOVD 16(R5), F5
+	FMOVQ 16(R5), F5
 	B     ready101
 
 none100:
@@ -15941,7 +14659,7 @@ fold102:
 	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
 	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
 	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	FMOVD 16(R5), F9
+	FMOVQ 16(R5), F9
 	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
 	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
 	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
@@ -15978,16 +14696,19 @@ linear104:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	FMOVQ F0, 0(R2)
-	FMOVD F1, 16(R2)
+	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
-	FMOVD F3, 16(R4)
+	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
-	FMOVD F5, 16(R5)
+	FMOVQ F5, 16(R5)
 	B     done69
 
 wider81:
-	CMP $6, R1
-	BNE partly105
+	CMP  $6, R1
+	BEQ  full105
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15997,15 +14718,19 @@ wider81:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
+	FMOVQ 32(R6), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
+	FMOVQ 32(R7), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	FMOVQ 32(R5), F8
+	FMOVQ 32(R8), F8
 	B     ready107
 
 none106:
@@ -16045,7 +14770,8 @@ fold108:
 	WORD  $0x4fc91181 // fmla v1.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
-	FMOVQ 32(R5), F12
+	ADD   R1, R5, R10
+	FMOVQ 32(R10), F12
 	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
@@ -16087,18 +14813,22 @@ linear110:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
+	FMOVQ F2, 32(R6)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
+	FMOVQ F5, 32(R7)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R5)
+	FMOVQ F8, 32(R8)
 	B     done69
 
-partly105:
+full105:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16109,13 +14839,13 @@ partly105:
 	ADD   R3, R4, R5
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVD 32(R2), F2
+	FMOVQ 32(R2), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVD 32(R4), F5
+	FMOVQ 32(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	FMOVD 32(R5), F8
+	FMOVQ 32(R5), F8
 	B     ready112
 
 none111:
@@ -16155,7 +14885,7 @@ fold113:
 	WORD  $0x4fc91181 // fmla v1.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
-	FMOVD 32(R5), F12
+	FMOVQ 32(R5), F12
 	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
@@ -16199,20 +14929,23 @@ linear115:
 	ADD   R3, R4, R5
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVD F2, 32(R2)
+	FMOVQ F2, 32(R2)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVD F5, 32(R4)
+	FMOVQ F5, 32(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	FMOVD F8, 32(R5)
+	FMOVQ F8, 32(R5)
 	B     done69
 
 wider80:
-	CMP $9, R1
-	BGE wider116
-	CMP $8, R1
-	BNE partly117
+	CMP  $9, R1
+	BGE  wider116
+	CMP  $8, R1
+	BEQ  full117
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16222,18 +14955,22 @@ wider80:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
+	FMOVQ 48(R6), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
+	FMOVQ 48(R7), F7
 	FMOVQ 0(R5), F8
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
-	FMOVQ 48(R5), F11
+	FMOVQ 48(R8), F11
 	B     ready119
 
 none118:
@@ -16280,7 +15017,8 @@ fold120:
 	WORD  $0x4fcc11e2 // fmla v2.2d, v15.2d, v12.d[0]
 	WORD  $0x4fcd11e6 // fmla v6.2d, v15.2d, v13.d[0]
 	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
-	FMOVQ 48(R5), F15
+	ADD   R1, R5, R10
+	FMOVQ 48(R10), F15
 	WORD  $0x4fcc11e3 // fmla v3.2d, v15.2d, v12.d[0]
 	WORD  $0x4fcd11e7 // fmla v7.2d, v15.2d, v13.d[0]
 	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
@@ -16328,21 +15066,25 @@ linear122:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
+	FMOVQ F3, 48(R6)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
+	FMOVQ F7, 48(R7)
 	FMOVQ F8, 0(R5)
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
-	FMOVQ F11, 48(R5)
+	FMOVQ F11, 48(R8)
 	B     done69
 
-partly117:
+full117:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16354,15 +15096,15 @@ partly117:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVD 48(R2), F3
+	FMOVQ 48(R2), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVD 48(R4), F7
+	FMOVQ 48(R4), F7
 	FMOVQ 0(R5), F8
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
-	FMOVD 48(R5), F11
+	FMOVQ 48(R5), F11
 	B     ready124
 
 none123:
@@ -16409,7 +15151,7 @@ fold125:
 	WORD  $0x4fcc11e2 // fmla v2.2d, v15.2d, v12.d[0]
 	WORD  $0x4fcd11e6 // fmla v6.2d, v15.2d, v13.d[0]
 	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
-	FMOVD 48(R5), F15
+	FMOVQ 48(R5), F15
 	WORD  $0x4fcc11e3 // fmla v3.2d, v15.2d, v12.d[0]
 	WORD  $0x4fcd11e7 // fmla v7.2d, v15.2d, v13.d[0]
 	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
@@ -16460,20 +15202,23 @@ linear127:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVD F3, 48(R2)
+	FMOVQ F3, 48(R2)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVD F7, 48(R4)
+	FMOVQ F7, 48(R4)
 	FMOVQ F8, 0(R5)
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
-	FMOVD F11, 48(R5)
+	FMOVQ F11, 48(R5)
 	B     done69
 
 wider116:
-	CMP $10, R1
-	BNE partly128
+	CMP  $10, R1
+	BEQ  full128
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16483,21 +15228,25 @@ wider116:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
+	FMOVQ 64(R6), F4
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
+	FMOVQ 64(R7), F9
 	FMOVQ 0(R5), F10
 	FMOVQ 16(R5), F11
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
-	FMOVQ 64(R5), F14
+	FMOVQ 64(R8), F14
 	B     ready130
 
 none129:
@@ -16551,7 +15300,8 @@ fold131:
 	WORD  $0x4fcf1243 // fmla v3.2d, v18.2d, v15.d[0]
 	WORD  $0x4fd01248 // fmla v8.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124d // fmla v13.2d, v18.2d, v17.d[0]
-	FMOVQ 64(R5), F18
+	ADD   R1, R5, R10
+	FMOVQ 64(R10), F18
 	WORD  $0x4fcf1244 // fmla v4.2d, v18.2d, v15.d[0]
 	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
@@ -16605,24 +15355,28 @@ linear133:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
+	FMOVQ F4, 64(R6)
 	FMOVQ F5, 0(R4)
 	FMOVQ F6, 16(R4)
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
+	FMOVQ F9, 64(R7)
 	FMOVQ F10, 0(R5)
 	FMOVQ F11, 16(R5)
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
-	FMOVQ F14, 64(R5)
+	FMOVQ F14, 64(R8)
 	B     done69
 
-partly128:
+full128:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16635,17 +15389,17 @@ partly128:
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVD 64(R2), F4
+	FMOVQ 64(R2), F4
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
-	FMOVD 64(R4), F9
+	FMOVQ 64(R4), F9
 	FMOVQ 0(R5), F10
 	FMOVQ 16(R5), F11
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
-	FMOVD 64(R5), F14
+	FMOVQ 64(R5), F14
 	B     ready135
 
 none134:
@@ -16699,7 +15453,7 @@ fold136:
 	WORD  $0x4fcf1243 // fmla v3.2d, v18.2d, v15.d[0]
 	WORD  $0x4fd01248 // fmla v8.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124d // fmla v13.2d, v18.2d, v17.d[0]
-	FMOVD 64(R5), F18
+	FMOVQ 64(R5), F18
 	WORD  $0x4fcf1244 // fmla v4.2d, v18.2d, v15.d[0]
 	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
@@ -16757,17 +15511,17 @@ linear138:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVD F4, 64(R2)
+	FMOVQ F4, 64(R2)
 	FMOVQ F5, 0(R4)
 	FMOVQ F6, 16(R4)
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
-	FMOVD F9, 64(R4)
+	FMOVQ F9, 64(R4)
 	FMOVQ F10, 0(R5)
 	FMOVQ F11, 16(R5)
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
-	FMOVD F14, 64(R5)
+	FMOVQ F14, 64(R5)
 
 done69:
 	B done3
@@ -17048,7 +15802,7 @@ last142:
 	CMP $3, R1
 	BGE wider156
 	CMP $2, R1
-	BNE partly157
+	BEQ full157
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17057,8 +15811,8 @@ last142:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
 	B     ready159
 
 none158:
@@ -17081,7 +15835,7 @@ ready159:
 fold160:
 	FMOVD 0(R2), F2
 	FMOVD 0(R8), F3
-	FMOVQ 0(R5), F4
+	FMOVD 0(R5), F4
 	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
@@ -17106,11 +15860,11 @@ linear162:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
 	B     done143
 
-partly157:
+full157:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -17118,8 +15872,8 @@ partly157:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
 	B     ready164
 
 none163:
@@ -17142,7 +15896,7 @@ ready164:
 fold165:
 	FMOVD 0(R2), F2
 	FMOVD 0(R8), F3
-	FMOVD 0(R5), F4
+	FMOVQ 0(R5), F4
 	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
@@ -17167,13 +15921,16 @@ linear167:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
 	B     done143
 
 wider156:
-	CMP $4, R1
-	BNE partly168
+	CMP  $4, R1
+	BEQ  full168
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17182,10 +15939,13 @@ wider156:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R5), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
+	FMOVQ 16(R6), F3
 	B     ready170
 
 none169:
@@ -17213,7 +15973,8 @@ fold171:
 	FMOVQ 0(R5), F6
 	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
-	FMOVQ 16(R5), F6
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F6
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
@@ -17242,13 +16003,16 @@ linear173:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
+	FMOVQ F3, 16(R6)
 	B     done143
 
-partly168:
+full168:
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -17257,9 +16021,9 @@ partly168:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
-	FMOVD 16(R2), F1
+	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
-	FMOVD 16(R4), F3
+	FMOVQ 16(R4), F3
 	B     ready175
 
 none174:
@@ -17287,7 +16051,7 @@ fold176:
 	FMOVQ 0(R5), F6
 	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
-	FMOVD 16(R5), F6
+	FMOVQ 16(R5), F6
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
@@ -17317,16 +16081,19 @@ linear178:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
-	FMOVD F1, 16(R2)
+	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
-	FMOVD F3, 16(R4)
+	FMOVQ F3, 16(R4)
 	B     done143
 
 wider155:
-	CMP $7, R1
-	BGE wider179
-	CMP $6, R1
-	BNE partly180
+	CMP  $7, R1
+	BGE  wider179
+	CMP  $6, R1
+	BEQ  full180
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17335,12 +16102,15 @@ wider155:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
+	FMOVQ 32(R5), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
+	FMOVQ 32(R6), F5
 	B     ready182
 
 none181:
@@ -17373,7 +16143,8 @@ fold183:
 	FMOVQ 16(R5), F8
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
-	FMOVQ 32(R5), F8
+	ADD   R1, R5, R9
+	FMOVQ 32(R9), F8
 	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
@@ -17406,15 +16177,18 @@ linear185:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
+	FMOVQ F2, 32(R5)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
+	FMOVQ F5, 32(R6)
 	B     done143
 
-partly180:
+full180:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -17424,10 +16198,10 @@ partly180:
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVD 32(R2), F2
+	FMOVQ 32(R2), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVD 32(R4), F5
+	FMOVQ 32(R4), F5
 	B     ready187
 
 none186:
@@ -17460,7 +16234,7 @@ fold188:
 	FMOVQ 16(R5), F8
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
-	FMOVD 32(R5), F8
+	FMOVQ 32(R5), F8
 	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
@@ -17495,15 +16269,18 @@ linear190:
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVD F2, 32(R2)
+	FMOVQ F2, 32(R2)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVD F5, 32(R4)
+	FMOVQ F5, 32(R4)
 	B     done143
 
 wider179:
-	CMP $8, R1
-	BNE partly191
+	CMP  $8, R1
+	BEQ  full191
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17512,14 +16289,17 @@ wider179:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
+	FMOVQ 48(R5), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
+	FMOVQ 48(R6), F7
 	B     ready193
 
 none192:
@@ -17557,7 +16337,8 @@ fold194:
 	FMOVQ 32(R5), F10
 	WORD  $0x4fc81142 // fmla v2.2d, v10.2d, v8.d[0]
 	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
-	FMOVQ 48(R5), F10
+	ADD   R1, R5, R9
+	FMOVQ 48(R9), F10
 	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
 	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
 	ADD   R4, R2
@@ -17594,17 +16375,20 @@ linear196:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
+	FMOVQ F3, 48(R5)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
+	FMOVQ F7, 48(R6)
 	B     done143
 
-partly191:
+full191:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -17615,11 +16399,11 @@ partly191:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVD 48(R2), F3
+	FMOVQ 48(R2), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVD 48(R4), F7
+	FMOVQ 48(R4), F7
 	B     ready198
 
 none197:
@@ -17657,7 +16441,7 @@ fold199:
 	FMOVQ 32(R5), F10
 	WORD  $0x4fc81142 // fmla v2.2d, v10.2d, v8.d[0]
 	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
-	FMOVD 48(R5), F10
+	FMOVQ 48(R5), F10
 	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
 	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
 	ADD   R4, R2
@@ -17697,20 +16481,23 @@ linear201:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVD F3, 48(R2)
+	FMOVQ F3, 48(R2)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVD F7, 48(R4)
+	FMOVQ F7, 48(R4)
 	B     done143
 
 wider154:
-	CMP $13, R1
-	BGE wider202
-	CMP $11, R1
-	BGE wider203
-	CMP $10, R1
-	BNE partly204
+	CMP  $13, R1
+	BGE  wider202
+	CMP  $11, R1
+	BGE  wider203
+	CMP  $10, R1
+	BEQ  full204
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17719,16 +16506,19 @@ wider154:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
+	FMOVQ 64(R5), F4
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
+	FMOVQ 64(R6), F9
 	B     ready206
 
 none205:
@@ -17771,7 +16561,8 @@ fold207:
 	FMOVQ 48(R5), F12
 	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
-	FMOVQ 64(R5), F12
+	ADD   R1, R5, R9
+	FMOVQ 64(R9), F12
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
 	ADD   R4, R2
@@ -17812,19 +16603,22 @@ linear209:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
+	FMOVQ F4, 64(R5)
 	FMOVQ F5, 0(R4)
 	FMOVQ F6, 16(R4)
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
+	FMOVQ F9, 64(R6)
 	B     done143
 
-partly204:
+full204:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -17836,12 +16630,12 @@ partly204:
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVD 64(R2), F4
+	FMOVQ 64(R2), F4
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
-	FMOVD 64(R4), F9
+	FMOVQ 64(R4), F9
 	B     ready211
 
 none210:
@@ -17884,7 +16678,7 @@ fold212:
 	FMOVQ 48(R5), F12
 	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
-	FMOVD 64(R5), F12
+	FMOVQ 64(R5), F12
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
 	ADD   R4, R2
@@ -17929,17 +16723,20 @@ linear214:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVD F4, 64(R2)
+	FMOVQ F4, 64(R2)
 	FMOVQ F5, 0(R4)
 	FMOVQ F6, 16(R4)
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
-	FMOVD F9, 64(R4)
+	FMOVQ F9, 64(R4)
 	B     done143
 
 wider203:
-	CMP $12, R1
-	BNE partly215
+	CMP  $12, R1
+	BEQ  full215
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $96, R1
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17948,18 +16745,21 @@ wider203:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
+	FMOVQ 80(R5), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
-	FMOVQ 80(R4), F11
+	FMOVQ 80(R6), F11
 	B     ready217
 
 none216:
@@ -18007,7 +16807,8 @@ fold218:
 	FMOVQ 64(R5), F14
 	WORD  $0x4fcc11c4 // fmla v4.2d, v14.2d, v12.d[0]
 	WORD  $0x4fcd11ca // fmla v10.2d, v14.2d, v13.d[0]
-	FMOVQ 80(R5), F14
+	ADD   R1, R5, R9
+	FMOVQ 80(R9), F14
 	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
 	WORD  $0x4fcd11cb // fmla v11.2d, v14.2d, v13.d[0]
 	ADD   R4, R2
@@ -18052,21 +16853,24 @@ linear220:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
+	FMOVQ F5, 80(R5)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
-	FMOVQ F11, 80(R4)
+	FMOVQ F11, 80(R6)
 	B     done143
 
-partly215:
+full215:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -18079,13 +16883,13 @@ partly215:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVD 80(R2), F5
+	FMOVQ 80(R2), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
-	FMOVD 80(R4), F11
+	FMOVQ 80(R4), F11
 	B     ready222
 
 none221:
@@ -18133,7 +16937,7 @@ fold223:
 	FMOVQ 64(R5), F14
 	WORD  $0x4fcc11c4 // fmla v4.2d, v14.2d, v12.d[0]
 	WORD  $0x4fcd11ca // fmla v10.2d, v14.2d, v13.d[0]
-	FMOVD 80(R5), F14
+	FMOVQ 80(R5), F14
 	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
 	WORD  $0x4fcd11cb // fmla v11.2d, v14.2d, v13.d[0]
 	ADD   R4, R2
@@ -18183,20 +16987,23 @@ linear225:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVD F5, 80(R2)
+	FMOVQ F5, 80(R2)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
-	FMOVD F11, 80(R4)
+	FMOVQ F11, 80(R4)
 	B     done143
 
 wider202:
-	CMP $15, R1
-	BGE wider226
-	CMP $14, R1
-	BNE partly227
+	CMP  $15, R1
+	BGE  wider226
+	CMP  $14, R1
+	BEQ  full227
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $112, R1
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18205,20 +17012,23 @@ wider202:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
+	FMOVQ 96(R5), F6
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	FMOVQ 48(R4), F10
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
-	FMOVQ 96(R4), F13
+	FMOVQ 96(R6), F13
 	B     ready229
 
 none228:
@@ -18271,7 +17081,8 @@ fold230:
 	FMOVQ 80(R5), F16
 	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
-	FMOVQ 96(R5), F16
+	ADD   R1, R5, R9
+	FMOVQ 96(R9), F16
 	WORD  $0x4fce1206 // fmla v6.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120d // fmla v13.2d, v16.2d, v15.d[0]
 	ADD   R4, R2
@@ -18320,23 +17131,26 @@ linear232:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
+	FMOVQ F6, 96(R5)
 	FMOVQ F7, 0(R4)
 	FMOVQ F8, 16(R4)
 	FMOVQ F9, 32(R4)
 	FMOVQ F10, 48(R4)
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
-	FMOVQ F13, 96(R4)
+	FMOVQ F13, 96(R6)
 	B     done143
 
-partly227:
+full227:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -18350,14 +17164,14 @@ partly227:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVD 96(R2), F6
+	FMOVQ 96(R2), F6
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	FMOVQ 48(R4), F10
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
-	FMOVD 96(R4), F13
+	FMOVQ 96(R4), F13
 	B     ready234
 
 none233:
@@ -18410,7 +17224,7 @@ fold235:
 	FMOVQ 80(R5), F16
 	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
-	FMOVD 96(R5), F16
+	FMOVQ 96(R5), F16
 	WORD  $0x4fce1206 // fmla v6.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120d // fmla v13.2d, v16.2d, v15.d[0]
 	ADD   R4, R2
@@ -18465,19 +17279,22 @@ linear237:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVD F6, 96(R2)
+	FMOVQ F6, 96(R2)
 	FMOVQ F7, 0(R4)
 	FMOVQ F8, 16(R4)
 	FMOVQ F9, 32(R4)
 	FMOVQ F10, 48(R4)
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
-	FMOVD F13, 96(R4)
+	FMOVQ F13, 96(R4)
 	B     done143
 
 wider226:
-	CMP $16, R1
-	BNE partly238
+	CMP  $16, R1
+	BEQ  full238
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $128, R1
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18486,6 +17303,9 @@ wider226:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -18493,7 +17313,7 @@ wider226:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
+	FMOVQ 112(R5), F7
 	FMOVQ 0(R4), F8
 	FMOVQ 16(R4), F9
 	FMOVQ 32(R4), F10
@@ -18501,7 +17321,7 @@ wider226:
 	FMOVQ 64(R4), F12
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
-	FMOVQ 112(R4), F15
+	FMOVQ 112(R6), F15
 	B     ready240
 
 none239:
@@ -18559,7 +17379,8 @@ fold241:
 	FMOVQ 96(R5), F18
 	WORD  $0x4fd01246 // fmla v6.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
-	FMOVQ 112(R5), F18
+	ADD   R1, R5, R9
+	FMOVQ 112(R9), F18
 	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124f // fmla v15.2d, v18.2d, v17.d[0]
 	ADD   R4, R2
@@ -18612,6 +17433,9 @@ linear243:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -18619,7 +17443,7 @@ linear243:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R2)
+	FMOVQ F7, 112(R5)
 	FMOVQ F8, 0(R4)
 	FMOVQ F9, 16(R4)
 	FMOVQ F10, 32(R4)
@@ -18627,10 +17451,10 @@ linear243:
 	FMOVQ F12, 64(R4)
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
-	FMOVQ F15, 112(R4)
+	FMOVQ F15, 112(R6)
 	B     done143
 
-partly238:
+full238:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -18645,7 +17469,7 @@ partly238:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVD 112(R2), F7
+	FMOVQ 112(R2), F7
 	FMOVQ 0(R4), F8
 	FMOVQ 16(R4), F9
 	FMOVQ 32(R4), F10
@@ -18653,7 +17477,7 @@ partly238:
 	FMOVQ 64(R4), F12
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
-	FMOVD 112(R4), F15
+	FMOVQ 112(R4), F15
 	B     ready245
 
 none244:
@@ -18711,7 +17535,7 @@ fold246:
 	FMOVQ 96(R5), F18
 	WORD  $0x4fd01246 // fmla v6.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
-	FMOVD 112(R5), F18
+	FMOVQ 112(R5), F18
 	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124f // fmla v15.2d, v18.2d, v17.d[0]
 	ADD   R4, R2
@@ -18771,7 +17595,7 @@ linear248:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVD F7, 112(R2)
+	FMOVQ F7, 112(R2)
 	FMOVQ F8, 0(R4)
 	FMOVQ F9, 16(R4)
 	FMOVQ F10, 32(R4)
@@ -18779,7 +17603,7 @@ linear248:
 	FMOVQ F12, 64(R4)
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
-	FMOVD F15, 112(R4)
+	FMOVQ F15, 112(R4)
 
 done143:
 	B done3
@@ -19064,7 +17888,7 @@ last252:
 	CMP $3, R1
 	BGE wider267
 	CMP $2, R1
-	BNE partly268
+	BEQ full268
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19072,7 +17896,7 @@ last252:
 	BEQ   none269
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
+	FMOVD 0(R2), F0
 	B     ready270
 
 none269:
@@ -19092,7 +17916,7 @@ ready270:
 
 fold271:
 	FMOVD 0(R2), F1
-	FMOVQ 0(R5), F2
+	FMOVD 0(R5), F2
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19112,17 +17936,17 @@ linear273:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
+	FMOVD F0, 0(R2)
 	B     done253
 
-partly268:
+full268:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none274
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	FMOVD 0(R2), F0
+	FMOVQ 0(R2), F0
 	B     ready275
 
 none274:
@@ -19142,7 +17966,7 @@ ready275:
 
 fold276:
 	FMOVD 0(R2), F1
-	FMOVD 0(R5), F2
+	FMOVQ 0(R5), F2
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19162,12 +17986,15 @@ linear278:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	FMOVD F0, 0(R2)
+	FMOVQ F0, 0(R2)
 	B     done253
 
 wider267:
-	CMP $4, R1
-	BNE partly279
+	CMP  $4, R1
+	BEQ  full279
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19175,8 +18002,10 @@ wider267:
 	BEQ   none280
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R4), F1
 	B     ready281
 
 none280:
@@ -19199,7 +18028,8 @@ fold282:
 	FMOVD 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	FMOVQ 16(R5), F3
+	ADD   R1, R5, R8
+	FMOVQ 16(R8), F3
 	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19221,11 +18051,13 @@ linear284:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R4)
 	B     done253
 
-partly279:
+full279:
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -19233,7 +18065,7 @@ partly279:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
-	FMOVD 16(R2), F1
+	FMOVQ 16(R2), F1
 	B     ready286
 
 none285:
@@ -19256,7 +18088,7 @@ fold287:
 	FMOVD 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	FMOVD 16(R5), F3
+	FMOVQ 16(R5), F3
 	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19279,14 +18111,17 @@ linear289:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
-	FMOVD F1, 16(R2)
+	FMOVQ F1, 16(R2)
 	B     done253
 
 wider266:
-	CMP $7, R1
-	BGE wider290
-	CMP $6, R1
-	BNE partly291
+	CMP  $7, R1
+	BGE  wider290
+	CMP  $6, R1
+	BEQ  full291
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19294,9 +18129,11 @@ wider266:
 	BEQ   none292
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
+	FMOVQ 32(R4), F2
 	B     ready293
 
 none292:
@@ -19322,7 +18159,8 @@ fold294:
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	FMOVQ 16(R5), F4
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
-	FMOVQ 32(R5), F4
+	ADD   R1, R5, R8
+	FMOVQ 32(R8), F4
 	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19346,12 +18184,14 @@ linear296:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
+	FMOVQ F2, 32(R4)
 	B     done253
 
-partly291:
+full291:
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -19360,7 +18200,7 @@ partly291:
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVD 32(R2), F2
+	FMOVQ 32(R2), F2
 	B     ready298
 
 none297:
@@ -19386,7 +18226,7 @@ fold299:
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	FMOVQ 16(R5), F4
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
-	FMOVD 32(R5), F4
+	FMOVQ 32(R5), F4
 	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19412,12 +18252,15 @@ linear301:
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVD F2, 32(R2)
+	FMOVQ F2, 32(R2)
 	B     done253
 
 wider290:
-	CMP $8, R1
-	BNE partly302
+	CMP  $8, R1
+	BEQ  full302
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19425,10 +18268,12 @@ wider290:
 	BEQ   none303
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
+	FMOVQ 48(R4), F3
 	B     ready304
 
 none303:
@@ -19457,7 +18302,8 @@ fold305:
 	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
 	FMOVQ 32(R5), F5
 	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	FMOVQ 48(R5), F5
+	ADD   R1, R5, R8
+	FMOVQ 48(R8), F5
 	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19483,13 +18329,15 @@ linear307:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
+	FMOVQ F3, 48(R4)
 	B     done253
 
-partly302:
+full302:
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -19499,7 +18347,7 @@ partly302:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVD 48(R2), F3
+	FMOVQ 48(R2), F3
 	B     ready309
 
 none308:
@@ -19528,7 +18376,7 @@ fold310:
 	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
 	FMOVQ 32(R5), F5
 	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	FMOVD 48(R5), F5
+	FMOVQ 48(R5), F5
 	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19557,16 +18405,19 @@ linear312:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVD F3, 48(R2)
+	FMOVQ F3, 48(R2)
 	B     done253
 
 wider265:
-	CMP $13, R1
-	BGE wider313
-	CMP $11, R1
-	BGE wider314
-	CMP $10, R1
-	BNE partly315
+	CMP  $13, R1
+	BGE  wider313
+	CMP  $11, R1
+	BGE  wider314
+	CMP  $10, R1
+	BEQ  full315
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19574,11 +18425,13 @@ wider265:
 	BEQ   none316
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
+	FMOVQ 64(R4), F4
 	B     ready317
 
 none316:
@@ -19610,7 +18463,8 @@ fold318:
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
 	FMOVQ 48(R5), F6
 	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
-	FMOVQ 64(R5), F6
+	ADD   R1, R5, R8
+	FMOVQ 64(R8), F6
 	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19638,14 +18492,16 @@ linear320:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
+	FMOVQ F4, 64(R4)
 	B     done253
 
-partly315:
+full315:
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -19656,7 +18512,7 @@ partly315:
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVD 64(R2), F4
+	FMOVQ 64(R2), F4
 	B     ready322
 
 none321:
@@ -19688,7 +18544,7 @@ fold323:
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
 	FMOVQ 48(R5), F6
 	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
-	FMOVD 64(R5), F6
+	FMOVQ 64(R5), F6
 	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19720,12 +18576,15 @@ linear325:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVD F4, 64(R2)
+	FMOVQ F4, 64(R2)
 	B     done253
 
 wider314:
-	CMP $12, R1
-	BNE partly326
+	CMP  $12, R1
+	BEQ  full326
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $96, R1
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19733,12 +18592,14 @@ wider314:
 	BEQ   none327
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
+	FMOVQ 80(R4), F5
 	B     ready328
 
 none327:
@@ -19773,7 +18634,8 @@ fold329:
 	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
 	FMOVQ 64(R5), F7
 	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	FMOVQ 80(R5), F7
+	ADD   R1, R5, R8
+	FMOVQ 80(R8), F7
 	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19803,15 +18665,17 @@ linear331:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
+	FMOVQ F5, 80(R4)
 	B     done253
 
-partly326:
+full326:
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -19823,7 +18687,7 @@ partly326:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVD 80(R2), F5
+	FMOVQ 80(R2), F5
 	B     ready333
 
 none332:
@@ -19858,7 +18722,7 @@ fold334:
 	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
 	FMOVQ 64(R5), F7
 	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	FMOVD 80(R5), F7
+	FMOVQ 80(R5), F7
 	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19893,14 +18757,17 @@ linear336:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVD F5, 80(R2)
+	FMOVQ F5, 80(R2)
 	B     done253
 
 wider313:
-	CMP $15, R1
-	BGE wider337
-	CMP $14, R1
-	BNE partly338
+	CMP  $15, R1
+	BGE  wider337
+	CMP  $14, R1
+	BEQ  full338
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $112, R1
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19908,13 +18775,15 @@ wider313:
 	BEQ   none339
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
+	FMOVQ 96(R4), F6
 	B     ready340
 
 none339:
@@ -19952,7 +18821,8 @@ fold341:
 	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
 	FMOVQ 80(R5), F8
 	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
-	FMOVQ 96(R5), F8
+	ADD   R1, R5, R8
+	FMOVQ 96(R8), F8
 	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19984,16 +18854,18 @@ linear343:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
+	FMOVQ F6, 96(R4)
 	B     done253
 
-partly338:
+full338:
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -20006,7 +18878,7 @@ partly338:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVD 96(R2), F6
+	FMOVQ 96(R2), F6
 	B     ready345
 
 none344:
@@ -20044,7 +18916,7 @@ fold346:
 	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
 	FMOVQ 80(R5), F8
 	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
-	FMOVD 96(R5), F8
+	FMOVQ 96(R5), F8
 	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20082,12 +18954,15 @@ linear348:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVD F6, 96(R2)
+	FMOVQ F6, 96(R2)
 	B     done253
 
 wider337:
-	CMP $16, R1
-	BNE partly349
+	CMP  $16, R1
+	BEQ  full349
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $128, R1
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20095,6 +18970,8 @@ wider337:
 	BEQ   none350
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20102,7 +18979,7 @@ wider337:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
+	FMOVQ 112(R4), F7
 	B     ready351
 
 none350:
@@ -20143,7 +19020,8 @@ fold352:
 	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
 	FMOVQ 96(R5), F9
 	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	FMOVQ 112(R5), F9
+	ADD   R1, R5, R8
+	FMOVQ 112(R8), F9
 	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20177,6 +19055,8 @@ linear354:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20184,10 +19064,10 @@ linear354:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R2)
+	FMOVQ F7, 112(R4)
 	B     done253
 
-partly349:
+full349:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -20201,7 +19081,7 @@ partly349:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVD 112(R2), F7
+	FMOVQ 112(R2), F7
 	B     ready356
 
 none355:
@@ -20242,7 +19122,7 @@ fold357:
 	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
 	FMOVQ 96(R5), F9
 	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	FMOVD 112(R5), F9
+	FMOVQ 112(R5), F9
 	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20283,18 +19163,21 @@ linear359:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVD F7, 112(R2)
+	FMOVQ F7, 112(R2)
 	B     done253
 
 wider264:
-	CMP $25, R1
-	BGE wider360
-	CMP $21, R1
-	BGE wider361
-	CMP $19, R1
-	BGE wider362
-	CMP $18, R1
-	BNE partly363
+	CMP  $25, R1
+	BGE  wider360
+	CMP  $21, R1
+	BGE  wider361
+	CMP  $19, R1
+	BGE  wider362
+	CMP  $18, R1
+	BEQ  full363
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $144, R1
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20302,6 +19185,8 @@ wider264:
 	BEQ   none364
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20310,7 +19195,7 @@ wider264:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	FMOVQ 128(R2), F8
+	FMOVQ 128(R4), F8
 	B     ready365
 
 none364:
@@ -20354,7 +19239,8 @@ fold366:
 	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
 	FMOVQ 112(R5), F10
 	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
-	FMOVQ 128(R5), F10
+	ADD   R1, R5, R8
+	FMOVQ 128(R8), F10
 	WORD  $0x4fc91148 // fmla v8.2d, v10.2d, v9.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20390,6 +19276,8 @@ linear368:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20398,10 +19286,10 @@ linear368:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	FMOVQ F8, 128(R2)
+	FMOVQ F8, 128(R4)
 	B     done253
 
-partly363:
+full363:
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -20416,7 +19304,7 @@ partly363:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	FMOVD 128(R2), F8
+	FMOVQ 128(R2), F8
 	B     ready370
 
 none369:
@@ -20460,7 +19348,7 @@ fold371:
 	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
 	FMOVQ 112(R5), F10
 	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
-	FMOVD 128(R5), F10
+	FMOVQ 128(R5), F10
 	WORD  $0x4fc91148 // fmla v8.2d, v10.2d, v9.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20504,12 +19392,15 @@ linear373:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	FMOVD F8, 128(R2)
+	FMOVQ F8, 128(R2)
 	B     done253
 
 wider362:
-	CMP $20, R1
-	BNE partly374
+	CMP  $20, R1
+	BEQ  full374
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $160, R1
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20517,6 +19408,8 @@ wider362:
 	BEQ   none375
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20526,7 +19419,7 @@ wider362:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	FMOVQ 144(R2), F9
+	FMOVQ 144(R4), F9
 	B     ready376
 
 none375:
@@ -20573,7 +19466,8 @@ fold377:
 	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
 	FMOVQ 128(R5), F11
 	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
-	FMOVQ 144(R5), F11
+	ADD   R1, R5, R8
+	FMOVQ 144(R8), F11
 	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20611,6 +19505,8 @@ linear379:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20620,10 +19516,10 @@ linear379:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	FMOVQ F9, 144(R2)
+	FMOVQ F9, 144(R4)
 	B     done253
 
-partly374:
+full374:
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -20639,7 +19535,7 @@ partly374:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	FMOVD 144(R2), F9
+	FMOVQ 144(R2), F9
 	B     ready381
 
 none380:
@@ -20686,7 +19582,7 @@ fold382:
 	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
 	FMOVQ 128(R5), F11
 	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
-	FMOVD 144(R5), F11
+	FMOVQ 144(R5), F11
 	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20733,14 +19629,17 @@ linear384:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	FMOVD F9, 144(R2)
+	FMOVQ F9, 144(R2)
 	B     done253
 
 wider361:
-	CMP $23, R1
-	BGE wider385
-	CMP $22, R1
-	BNE partly386
+	CMP  $23, R1
+	BGE  wider385
+	CMP  $22, R1
+	BEQ  full386
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $176, R1
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20748,6 +19647,8 @@ wider361:
 	BEQ   none387
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20758,7 +19659,7 @@ wider361:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	FMOVQ 160(R2), F10
+	FMOVQ 160(R4), F10
 	B     ready388
 
 none387:
@@ -20808,7 +19709,8 @@ fold389:
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
 	FMOVQ 144(R5), F12
 	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
-	FMOVQ 160(R5), F12
+	ADD   R1, R5, R8
+	FMOVQ 160(R8), F12
 	WORD  $0x4fcb118a // fmla v10.2d, v12.2d, v11.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20848,6 +19750,8 @@ linear391:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20858,10 +19762,10 @@ linear391:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	FMOVQ F10, 160(R2)
+	FMOVQ F10, 160(R4)
 	B     done253
 
-partly386:
+full386:
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -20878,7 +19782,7 @@ partly386:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	FMOVD 160(R2), F10
+	FMOVQ 160(R2), F10
 	B     ready393
 
 none392:
@@ -20928,7 +19832,7 @@ fold394:
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
 	FMOVQ 144(R5), F12
 	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
-	FMOVD 160(R5), F12
+	FMOVQ 160(R5), F12
 	WORD  $0x4fcb118a // fmla v10.2d, v12.2d, v11.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20978,12 +19882,15 @@ linear396:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	FMOVD F10, 160(R2)
+	FMOVQ F10, 160(R2)
 	B     done253
 
 wider385:
-	CMP $24, R1
-	BNE partly397
+	CMP  $24, R1
+	BEQ  full397
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $192, R1
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20991,6 +19898,8 @@ wider385:
 	BEQ   none398
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -21002,7 +19911,7 @@ wider385:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	FMOVQ 176(R2), F11
+	FMOVQ 176(R4), F11
 	B     ready399
 
 none398:
@@ -21055,7 +19964,8 @@ fold400:
 	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
 	FMOVQ 160(R5), F13
 	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
-	FMOVQ 176(R5), F13
+	ADD   R1, R5, R8
+	FMOVQ 176(R8), F13
 	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21097,6 +20007,8 @@ linear402:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -21108,10 +20020,10 @@ linear402:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	FMOVQ F11, 176(R2)
+	FMOVQ F11, 176(R4)
 	B     done253
 
-partly397:
+full397:
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -21129,7 +20041,7 @@ partly397:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	FMOVD 176(R2), F11
+	FMOVQ 176(R2), F11
 	B     ready404
 
 none403:
@@ -21182,7 +20094,7 @@ fold405:
 	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
 	FMOVQ 160(R5), F13
 	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
-	FMOVD 176(R5), F13
+	FMOVQ 176(R5), F13
 	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21235,16 +20147,19 @@ linear407:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	FMOVD F11, 176(R2)
+	FMOVQ F11, 176(R2)
 	B     done253
 
 wider360:
-	CMP $29, R1
-	BGE wider408
-	CMP $27, R1
-	BGE wider409
-	CMP $26, R1
-	BNE partly410
+	CMP  $29, R1
+	BGE  wider408
+	CMP  $27, R1
+	BGE  wider409
+	CMP  $26, R1
+	BEQ  full410
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $208, R1
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -21252,6 +20167,8 @@ wider360:
 	BEQ   none411
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -21264,7 +20181,7 @@ wider360:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	FMOVQ 192(R2), F12
+	FMOVQ 192(R4), F12
 	B     ready412
 
 none411:
@@ -21320,7 +20237,8 @@ fold413:
 	WORD  $0x4fcd11ca // fmla v10.2d, v14.2d, v13.d[0]
 	FMOVQ 176(R5), F14
 	WORD  $0x4fcd11cb // fmla v11.2d, v14.2d, v13.d[0]
-	FMOVQ 192(R5), F14
+	ADD   R1, R5, R8
+	FMOVQ 192(R8), F14
 	WORD  $0x4fcd11cc // fmla v12.2d, v14.2d, v13.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21364,6 +20282,8 @@ linear415:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -21376,10 +20296,10 @@ linear415:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	FMOVQ F12, 192(R2)
+	FMOVQ F12, 192(R4)
 	B     done253
 
-partly410:
+full410:
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -21398,7 +20318,7 @@ partly410:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	FMOVD 192(R2), F12
+	FMOVQ 192(R2), F12
 	B     ready417
 
 none416:
@@ -21454,7 +20374,7 @@ fold418:
 	WORD  $0x4fcd11ca // fmla v10.2d, v14.2d, v13.d[0]
 	FMOVQ 176(R5), F14
 	WORD  $0x4fcd11cb // fmla v11.2d, v14.2d, v13.d[0]
-	FMOVD 192(R5), F14
+	FMOVQ 192(R5), F14
 	WORD  $0x4fcd11cc // fmla v12.2d, v14.2d, v13.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21510,12 +20430,15 @@ linear420:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	FMOVD F12, 192(R2)
+	FMOVQ F12, 192(R2)
 	B     done253
 
 wider409:
-	CMP $28, R1
-	BNE partly421
+	CMP  $28, R1
+	BEQ  full421
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $224, R1
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -21523,6 +20446,8 @@ wider409:
 	BEQ   none422
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -21536,7 +20461,7 @@ wider409:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	FMOVQ 208(R2), F13
+	FMOVQ 208(R4), F13
 	B     ready423
 
 none422:
@@ -21595,7 +20520,8 @@ fold424:
 	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
 	FMOVQ 192(R5), F15
 	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
-	FMOVQ 208(R5), F15
+	ADD   R1, R5, R8
+	FMOVQ 208(R8), F15
 	WORD  $0x4fce11ed // fmla v13.2d, v15.2d, v14.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21641,6 +20567,8 @@ linear426:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -21654,10 +20582,10 @@ linear426:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	FMOVQ F13, 208(R2)
+	FMOVQ F13, 208(R4)
 	B     done253
 
-partly421:
+full421:
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -21677,7 +20605,7 @@ partly421:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	FMOVD 208(R2), F13
+	FMOVQ 208(R2), F13
 	B     ready428
 
 none427:
@@ -21736,7 +20664,7 @@ fold429:
 	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
 	FMOVQ 192(R5), F15
 	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
-	FMOVD 208(R5), F15
+	FMOVQ 208(R5), F15
 	WORD  $0x4fce11ed // fmla v13.2d, v15.2d, v14.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21795,14 +20723,17 @@ linear431:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	FMOVD F13, 208(R2)
+	FMOVQ F13, 208(R2)
 	B     done253
 
 wider408:
-	CMP $31, R1
-	BGE wider432
-	CMP $30, R1
-	BNE partly433
+	CMP  $31, R1
+	BGE  wider432
+	CMP  $30, R1
+	BEQ  full433
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $240, R1
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -21810,6 +20741,8 @@ wider408:
 	BEQ   none434
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -21824,7 +20757,7 @@ wider408:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	FMOVQ 224(R2), F14
+	FMOVQ 224(R4), F14
 	B     ready435
 
 none434:
@@ -21886,7 +20819,8 @@ fold436:
 	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
 	FMOVQ 208(R5), F16
 	WORD  $0x4fcf120d // fmla v13.2d, v16.2d, v15.d[0]
-	FMOVQ 224(R5), F16
+	ADD   R1, R5, R8
+	FMOVQ 224(R8), F16
 	WORD  $0x4fcf120e // fmla v14.2d, v16.2d, v15.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21934,6 +20868,8 @@ linear438:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -21948,10 +20884,10 @@ linear438:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	FMOVQ F14, 224(R2)
+	FMOVQ F14, 224(R4)
 	B     done253
 
-partly433:
+full433:
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -21972,7 +20908,7 @@ partly433:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	FMOVD 224(R2), F14
+	FMOVQ 224(R2), F14
 	B     ready440
 
 none439:
@@ -22034,7 +20970,7 @@ fold441:
 	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
 	FMOVQ 208(R5), F16
 	WORD  $0x4fcf120d // fmla v13.2d, v16.2d, v15.d[0]
-	FMOVD 224(R5), F16
+	FMOVQ 224(R5), F16
 	WORD  $0x4fcf120e // fmla v14.2d, v16.2d, v15.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -22096,12 +21032,15 @@ linear443:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	FMOVD F14, 224(R2)
+	FMOVQ F14, 224(R2)
 	B     done253
 
 wider432:
-	CMP $32, R1
-	BNE partly444
+	CMP  $32, R1
+	BEQ  full444
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $256, R1
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -22109,6 +21048,8 @@ wider432:
 	BEQ   none445
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -22124,7 +21065,7 @@ wider432:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	FMOVQ 240(R2), F15
+	FMOVQ 240(R4), F15
 	B     ready446
 
 none445:
@@ -22189,7 +21130,8 @@ fold447:
 	WORD  $0x4fd0122d // fmla v13.2d, v17.2d, v16.d[0]
 	FMOVQ 224(R5), F17
 	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
-	FMOVQ 240(R5), F17
+	ADD   R1, R5, R8
+	FMOVQ 240(R8), F17
 	WORD  $0x4fd0122f // fmla v15.2d, v17.2d, v16.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -22239,6 +21181,8 @@ linear449:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -22254,10 +21198,10 @@ linear449:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	FMOVQ F15, 240(R2)
+	FMOVQ F15, 240(R4)
 	B     done253
 
-partly444:
+full444:
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -22279,7 +21223,7 @@ partly444:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	FMOVD 240(R2), F15
+	FMOVQ 240(R2), F15
 	B     ready451
 
 none450:
@@ -22344,7 +21288,7 @@ fold452:
 	WORD  $0x4fd0122d // fmla v13.2d, v17.2d, v16.d[0]
 	FMOVQ 224(R5), F17
 	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
-	FMOVD 240(R5), F17
+	FMOVQ 240(R5), F17
 	WORD  $0x4fd0122f // fmla v15.2d, v17.2d, v16.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -22409,7 +21353,7 @@ linear454:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	FMOVD F15, 240(R2)
+	FMOVQ F15, 240(R2)
 
 done253:
 	B done3

@@ -17,301 +17,142 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func gradAVX2F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·gradAVX2F32(SB), NOSPLIT, $0-128
-	MOVQ    cols+104(FP), AX
-	CMPQ    AX, $0x10
-	JLE     narrower2
-	CMPQ    AX, $0x18
-	JE      full1
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+96(FP), BX
-	CMPQ    BX, $0x02
-	JNE     fewer3
+	MOVQ   cols+104(FP), AX
+	CMPQ   AX, $0x10
+	JLE    narrower1
+	CMPQ   AX, $0x18
+	JE     full2
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer3
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVQ       dwinit+16(FP), BX
-	MOVQ       lddwinit+24(FP), CX
-	VMOVUPS    (BX), Y1
-	VMOVUPS    32(BX), Y2
-	VMASKMOVPS 64(BX), Y0, Y3
-	VMOVUPS    (BX)(CX*1), Y4
-	VMOVUPS    32(BX)(CX*1), Y5
-	VMASKMOVPS 64(BX)(CX*1), Y0, Y6
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS (BX)(CX*1), Y3
+	VMOVUPS 32(BX)(CX*1), Y4
+	VMOVUPS 64(DX)(CX*1), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPS    (BX), Y7
-	VMOVUPS    32(BX), Y8
-	VMASKMOVPS 64(BX), Y0, Y9
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded4
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other5
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	VMOVUPS 64(DX), Y8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded4
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
-	VMOVUPS      (BX), Y10
-	VMOVUPS      (DX), Y13
-	VXORPS       Y14, Y14, Y14
-	VCMPPS       $0x06, Y14, Y13, Y13
-	VANDPS       Y13, Y10, Y10
+	VMOVUPS      (BX), Y9
+	VMOVUPS      (DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VMOVUPS      32(BX), Y10
+	VMOVUPS      32(DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y10, Y10
 	VADDPS       Y10, Y7, Y7
-	VMOVUPS      32(BX), Y11
-	VMOVUPS      32(DX), Y13
-	VXORPS       Y14, Y14, Y14
-	VCMPPS       $0x06, Y14, Y13, Y13
-	VANDPS       Y13, Y11, Y11
+	VMOVUPS      64(BX)(AX*1), Y11
+	VMOVUPS      64(DX)(AX*1), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y11, Y11
 	VADDPS       Y11, Y8, Y8
-	VMASKMOVPS   64(BX), Y0, Y12
-	VMASKMOVPS   64(DX), Y0, Y13
-	VXORPS       Y14, Y14, Y14
-	VCMPPS       $0x06, Y14, Y13, Y13
-	VANDPS       Y13, Y12, Y12
-	VADDPS       Y12, Y9, Y9
-	VBROADCASTSS (DI), Y14
-	VFMADD231PS  Y14, Y10, Y1
-	VFMADD231PS  Y14, Y11, Y2
-	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 4(DI), Y14
-	VFMADD231PS  Y14, Y10, Y4
-	VFMADD231PS  Y14, Y11, Y5
-	VFMADD231PS  Y14, Y12, Y6
-	VMOVUPS      Y10, (BX)
-	VMOVUPS      Y11, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low8
-	VMOVUPS      X12, 64(BX)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000002, AX
-	JZ           low9
-	VMOVSD       X12, 80(BX)
-	VUNPCKHPD    X12, X12, X12
-	TESTQ        $0x00000001, AX
-	JZ           low10
-	VMOVSS       X12, 88(BX)
-
-low10:
-	JMP stored7
-
-low9:
-	TESTQ  $0x00000001, AX
-	JZ     low11
-	VMOVSS X12, 80(BX)
-
-low11:
-	JMP stored7
-
-low8:
-	TESTQ     $0x00000002, AX
-	JZ        low12
-	VMOVSD    X12, 64(BX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, AX
-	JZ        low13
-	VMOVSS    X12, 72(BX)
-
-low13:
-	JMP stored7
-
-low12:
-	TESTQ  $0x00000001, AX
-	JZ     low14
-	VMOVSS X12, 64(BX)
-
-low14:
-stored7:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold6
-	JMP  folded4
-
-other5:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold16:
-	VMOVUPS      (BX), Y10
-	VADDPS       Y10, Y7, Y7
-	VMOVUPS      32(BX), Y11
-	VADDPS       Y11, Y8, Y8
-	VMASKMOVPS   64(BX), Y0, Y12
-	VADDPS       Y12, Y9, Y9
-	VBROADCASTSS (DI), Y14
-	VFMADD231PS  Y14, Y10, Y1
-	VFMADD231PS  Y14, Y11, Y2
-	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 4(DI), Y14
-	VFMADD231PS  Y14, Y10, Y4
-	VFMADD231PS  Y14, Y11, Y5
-	VFMADD231PS  Y14, Y12, Y6
+	VBROADCASTSS (DI), Y13
+	VFMADD231PS  Y13, Y9, Y0
+	VFMADD231PS  Y13, Y10, Y1
+	VFMADD231PS  Y13, Y11, Y2
+	VBROADCASTSS 4(DI), Y13
+	VFMADD231PS  Y13, Y9, Y3
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y11, Y5
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)
+	VMOVUPS      Y11, 64(BX)(AX*1)
+	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold16
+	JNZ          fold6
+	JMP          folded4
+
+other5:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold8:
+	VMOVUPS      (BX), Y9
+	VADDPS       Y9, Y6, Y6
+	VMOVUPS      32(BX), Y10
+	VADDPS       Y10, Y7, Y7
+	VMOVUPS      64(BX)(AX*1), Y11
+	VADDPS       Y11, Y8, Y8
+	VBROADCASTSS (DI), Y13
+	VFMADD231PS  Y13, Y9, Y0
+	VFMADD231PS  Y13, Y10, Y1
+	VFMADD231PS  Y13, Y11, Y2
+	VBROADCASTSS 4(DI), Y13
+	VFMADD231PS  Y13, Y9, Y3
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y11, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold8
 	JMP          folded4
 
 folded4:
-	VXORPS       Y14, Y14, Y14
-	VADDPS       Y14, Y1, Y1
-	VADDPS       Y14, Y2, Y2
-	VADDPS       Y14, Y3, Y3
-	VADDPS       Y14, Y4, Y4
-	VADDPS       Y14, Y5, Y5
-	VADDPS       Y14, Y6, Y6
-	VADDPS       Y14, Y7, Y7
-	VADDPS       Y14, Y8, Y8
-	VADDPS       Y14, Y9, Y9
-	MOVQ         dw+0(FP), BX
-	MOVQ         lddw+8(FP), CX
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low18
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low19
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low20
-	VMOVSS       X3, 88(BX)
+	VXORPS  Y13, Y13, Y13
+	VADDPS  Y13, Y0, Y0
+	VADDPS  Y13, Y1, Y1
+	VADDPS  Y13, Y2, Y2
+	VADDPS  Y13, Y3, Y3
+	VADDPS  Y13, Y4, Y4
+	VADDPS  Y13, Y5, Y5
+	VADDPS  Y13, Y6, Y6
+	VADDPS  Y13, Y7, Y7
+	VADDPS  Y13, Y8, Y8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, (BX)(CX*1)
+	VMOVUPS Y4, 32(BX)(CX*1)
+	VMOVUPS Y5, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted9
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	VMOVUPS Y8, 64(DX)
 
-low20:
-	JMP stored17
-
-low19:
-	TESTQ  $0x00000001, AX
-	JZ     low21
-	VMOVSS X3, 80(BX)
-
-low21:
-	JMP stored17
-
-low18:
-	TESTQ     $0x00000002, AX
-	JZ        low22
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low23
-	VMOVSS    X3, 72(BX)
-
-low23:
-	JMP stored17
-
-low22:
-	TESTQ  $0x00000001, AX
-	JZ     low24
-	VMOVSS X3, 64(BX)
-
-low24:
-stored17:
-	VMOVUPS      Y4, (BX)(CX*1)
-	VMOVUPS      Y5, 32(BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low26
-	VMOVUPS      X6, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low27
-	VMOVSD       X6, 80(BX)(CX*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low28
-	VMOVSS       X6, 88(BX)(CX*1)
-
-low28:
-	JMP stored25
-
-low27:
-	TESTQ  $0x00000001, AX
-	JZ     low29
-	VMOVSS X6, 80(BX)(CX*1)
-
-low29:
-	JMP stored25
-
-low26:
-	TESTQ     $0x00000002, AX
-	JZ        low30
-	VMOVSD    X6, 64(BX)(CX*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low31
-	VMOVSS    X6, 72(BX)(CX*1)
-
-low31:
-	JMP stored25
-
-low30:
-	TESTQ  $0x00000001, AX
-	JZ     low32
-	VMOVSS X6, 64(BX)(CX*1)
-
-low32:
-stored25:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted33
-	MOVQ         db+32(FP), BX
-	VMOVUPS      Y7, (BX)
-	VMOVUPS      Y8, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low35
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low36
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low37
-	VMOVSS       X9, 88(BX)
-
-low37:
-	JMP stored34
-
-low36:
-	TESTQ  $0x00000001, AX
-	JZ     low38
-	VMOVSS X9, 80(BX)
-
-low38:
-	JMP stored34
-
-low35:
-	TESTQ     $0x00000002, AX
-	JZ        low39
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low40
-	VMOVSS    X9, 72(BX)
-
-low40:
-	JMP stored34
-
-low39:
-	TESTQ  $0x00000001, AX
-	JZ     low41
-	VMOVSS X9, 64(BX)
-
-low41:
-stored34:
-unwanted33:
+unwanted9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -319,403 +160,216 @@ unwanted33:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer42
+	JNE  fewer10
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ       dwinit+16(FP), BX
-	VMOVUPS    (BX), Y1
-	VMOVUPS    32(BX), Y2
-	VMASKMOVPS 64(BX), Y0, Y3
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPS    (BX), Y4
-	VMOVUPS    32(BX), Y5
-	VMASKMOVPS 64(BX), Y0, Y6
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded43
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other44
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded11
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other12
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold45:
-	VMOVUPS      (BX), Y7
-	VMOVUPS      (DX), Y10
-	VXORPS       Y11, Y11, Y11
-	VCMPPS       $0x06, Y11, Y10, Y10
-	VANDPS       Y10, Y7, Y7
+fold13:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y6, Y6
+	VADDPS       Y6, Y3, Y3
+	VMOVUPS      32(BX), Y7
+	VMOVUPS      32(DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VMOVUPS      32(BX), Y8
-	VMOVUPS      32(DX), Y10
-	VXORPS       Y11, Y11, Y11
-	VCMPPS       $0x06, Y11, Y10, Y10
-	VANDPS       Y10, Y8, Y8
+	VMOVUPS      64(BX)(AX*1), Y8
+	VMOVUPS      64(DX)(AX*1), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y8, Y8
 	VADDPS       Y8, Y5, Y5
-	VMASKMOVPS   64(BX), Y0, Y9
-	VMASKMOVPS   64(DX), Y0, Y10
-	VXORPS       Y11, Y11, Y11
-	VCMPPS       $0x06, Y11, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VBROADCASTSS (DI), Y11
-	VFMADD231PS  Y11, Y7, Y1
-	VFMADD231PS  Y11, Y8, Y2
-	VFMADD231PS  Y11, Y9, Y3
-	VMOVUPS      Y7, (BX)
-	VMOVUPS      Y8, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low47
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low48
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low49
-	VMOVSS       X9, 88(BX)
-
-low49:
-	JMP stored46
-
-low48:
-	TESTQ  $0x00000001, AX
-	JZ     low50
-	VMOVSS X9, 80(BX)
-
-low50:
-	JMP stored46
-
-low47:
-	TESTQ     $0x00000002, AX
-	JZ        low51
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low52
-	VMOVSS    X9, 72(BX)
-
-low52:
-	JMP stored46
-
-low51:
-	TESTQ  $0x00000001, AX
-	JZ     low53
-	VMOVSS X9, 64(BX)
-
-low53:
-stored46:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold45
-	JMP  folded43
-
-other44:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold55:
-	VMOVUPS      (BX), Y7
-	VADDPS       Y7, Y4, Y4
-	VMOVUPS      32(BX), Y8
-	VADDPS       Y8, Y5, Y5
-	VMASKMOVPS   64(BX), Y0, Y9
-	VADDPS       Y9, Y6, Y6
-	VBROADCASTSS (DI), Y11
-	VFMADD231PS  Y11, Y7, Y1
-	VFMADD231PS  Y11, Y8, Y2
-	VFMADD231PS  Y11, Y9, Y3
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y10, Y6, Y0
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y8, Y2
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	VMOVUPS      Y8, 64(BX)(AX*1)
+	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold55
-	JMP          folded43
+	JNZ          fold13
+	JMP          folded11
 
-folded43:
-	VXORPS       Y11, Y11, Y11
-	VADDPS       Y11, Y1, Y1
-	VADDPS       Y11, Y2, Y2
-	VADDPS       Y11, Y3, Y3
-	VADDPS       Y11, Y4, Y4
-	VADDPS       Y11, Y5, Y5
-	VADDPS       Y11, Y6, Y6
-	MOVQ         dw+0(FP), BX
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low57
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low58
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low59
-	VMOVSS       X3, 88(BX)
+other12:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold15:
+	VMOVUPS      (BX), Y6
+	VADDPS       Y6, Y3, Y3
+	VMOVUPS      32(BX), Y7
+	VADDPS       Y7, Y4, Y4
+	VMOVUPS      64(BX)(AX*1), Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y10, Y6, Y0
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y8, Y2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold15
+	JMP          folded11
 
-low59:
-	JMP stored56
+folded11:
+	VXORPS  Y10, Y10, Y10
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y10, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y10, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y10, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted16
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y3, (BX)
+	VMOVUPS Y4, 32(BX)
+	VMOVUPS Y5, 64(DX)
 
-low58:
-	TESTQ  $0x00000001, AX
-	JZ     low60
-	VMOVSS X3, 80(BX)
-
-low60:
-	JMP stored56
-
-low57:
-	TESTQ     $0x00000002, AX
-	JZ        low61
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low62
-	VMOVSS    X3, 72(BX)
-
-low62:
-	JMP stored56
-
-low61:
-	TESTQ  $0x00000001, AX
-	JZ     low63
-	VMOVSS X3, 64(BX)
-
-low63:
-stored56:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted64
-	MOVQ         db+32(FP), BX
-	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y5, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low66
-	VMOVUPS      X6, 64(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low67
-	VMOVSD       X6, 80(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low68
-	VMOVSS       X6, 88(BX)
-
-low68:
-	JMP stored65
-
-low67:
-	TESTQ  $0x00000001, AX
-	JZ     low69
-	VMOVSS X6, 80(BX)
-
-low69:
-	JMP stored65
-
-low66:
-	TESTQ     $0x00000002, AX
-	JZ        low70
-	VMOVSD    X6, 64(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low71
-	VMOVSS    X6, 72(BX)
-
-low71:
-	JMP stored65
-
-low70:
-	TESTQ  $0x00000001, AX
-	JZ     low72
-	VMOVSS X6, 64(BX)
-
-low72:
-stored65:
-unwanted64:
+unwanted16:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer42:
+fewer10:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPS    (BX), Y1
-	VMOVUPS    32(BX), Y2
-	VMASKMOVPS 64(BX), Y0, Y3
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded74
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other75
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded18
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold76:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      (DX), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x06, Y8, Y7, Y7
-	VANDPS       Y7, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VMOVUPS      32(BX), Y5
-	VMOVUPS      32(DX), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x06, Y8, Y7, Y7
-	VANDPS       Y7, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VMASKMOVPS   64(BX), Y0, Y6
-	VMASKMOVPS   64(DX), Y0, Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x06, Y8, Y7, Y7
-	VANDPS       Y7, Y6, Y6
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y5, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low78
-	VMOVUPS      X6, 64(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low79
-	VMOVSD       X6, 80(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low80
-	VMOVSS       X6, 88(BX)
+fold20:
+	VMOVUPS (BX), Y3
+	VMOVUPS (DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y3, Y3
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 32(DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y4, Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS 64(BX)(AX*1), Y5
+	VMOVUPS 64(DX)(AX*1), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y5, Y5
+	VADDPS  Y5, Y2, Y2
+	VMOVUPS Y3, (BX)
+	VMOVUPS Y4, 32(BX)
+	VMOVUPS Y5, 64(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold20
+	JMP     folded18
 
-low80:
-	JMP stored77
-
-low79:
-	TESTQ  $0x00000001, AX
-	JZ     low81
-	VMOVSS X6, 80(BX)
-
-low81:
-	JMP stored77
-
-low78:
-	TESTQ     $0x00000002, AX
-	JZ        low82
-	VMOVSD    X6, 64(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low83
-	VMOVSS    X6, 72(BX)
-
-low83:
-	JMP stored77
-
-low82:
-	TESTQ  $0x00000001, AX
-	JZ     low84
-	VMOVSS X6, 64(BX)
-
-low84:
-stored77:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold76
-	JMP  folded74
-
-other75:
+other19:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold86:
-	VMOVUPS    (BX), Y4
-	VADDPS     Y4, Y1, Y1
-	VMOVUPS    32(BX), Y5
-	VADDPS     Y5, Y2, Y2
-	VMASKMOVPS 64(BX), Y0, Y6
-	VADDPS     Y6, Y3, Y3
-	ADDQ       CX, BX
-	ADDQ       R8, DI
-	DECQ       R9
-	JNZ        fold86
-	JMP        folded74
+fold22:
+	VMOVUPS (BX), Y3
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS 32(BX), Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS 64(BX)(AX*1), Y5
+	VADDPS  Y5, Y2, Y2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold22
+	JMP     folded18
 
-folded74:
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y1, Y1
-	VADDPS       Y8, Y2, Y2
-	VADDPS       Y8, Y3, Y3
-	MOVQ         dw+0(FP), BX
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted87
-	MOVQ         db+32(FP), BX
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low89
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low90
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low91
-	VMOVSS       X3, 88(BX)
+folded18:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(DX)
 
-low91:
-	JMP stored88
-
-low90:
-	TESTQ  $0x00000001, AX
-	JZ     low92
-	VMOVSS X3, 80(BX)
-
-low92:
-	JMP stored88
-
-low89:
-	TESTQ     $0x00000002, AX
-	JZ        low93
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low94
-	VMOVSS    X3, 72(BX)
-
-low94:
-	JMP stored88
-
-low93:
-	TESTQ  $0x00000001, AX
-	JZ     low95
-	VMOVSS X3, 64(BX)
-
-low95:
-stored88:
-unwanted87:
+unwanted23:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer96
+	JNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -740,13 +394,13 @@ full1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded97
+	JLE     folded25
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other98
+	JNE     other26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold27:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      (DX), Y12
 	VXORPS       Y13, Y13, Y13
@@ -780,12 +434,12 @@ fold99:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold99
-	JMP          folded97
+	JNZ          fold27
+	JMP          folded25
 
-other98:
+other26:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold29:
 	VMOVUPS      (BX), Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
@@ -803,10 +457,10 @@ fold101:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold101
-	JMP          folded97
+	JNZ          fold29
+	JMP          folded25
 
-folded97:
+folded25:
 	VXORPS  Y13, Y13, Y13
 	VADDPS  Y13, Y0, Y0
 	VADDPS  Y13, Y1, Y1
@@ -827,21 +481,21 @@ folded97:
 	VMOVUPS Y5, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted30
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(BX)
 	VMOVUPS Y8, 64(BX)
 
-unwanted102:
+unwanted30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer96:
+fewer24:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer103
+	JNE  fewer31
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -862,13 +516,13 @@ fewer96:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded104
+	JLE     folded32
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other105
+	JNE     other33
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold34:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
 	VXORPS       Y10, Y10, Y10
@@ -898,12 +552,12 @@ fold106:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold106
-	JMP          folded104
+	JNZ          fold34
+	JMP          folded32
 
-other105:
+other33:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold36:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
@@ -917,10 +571,10 @@ fold108:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold108
-	JMP          folded104
+	JNZ          fold36
+	JMP          folded32
 
-folded104:
+folded32:
 	VXORPS  Y10, Y10, Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y1, Y1
@@ -934,18 +588,18 @@ folded104:
 	VMOVUPS Y2, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted109
+	JE      unwanted37
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y3, (BX)
 	VMOVUPS Y4, 32(BX)
 	VMOVUPS Y5, 64(BX)
 
-unwanted109:
+unwanted37:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer103:
+fewer31:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -962,13 +616,13 @@ fewer103:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded111
+	JLE     folded39
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other112
+	JNE     other40
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold41:
 	VMOVUPS (BX), Y3
 	VMOVUPS (DX), Y6
 	VXORPS  Y7, Y7, Y7
@@ -994,12 +648,12 @@ fold113:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold113
-	JMP     folded111
+	JNZ     fold41
+	JMP     folded39
 
-other112:
+other40:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold43:
 	VMOVUPS (BX), Y3
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
@@ -1009,10 +663,10 @@ fold115:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold115
-	JMP     folded111
+	JNZ     fold43
+	JMP     folded39
 
-folded111:
+folded39:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -1020,665 +674,319 @@ folded111:
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted116
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(BX)
 
-unwanted116:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ    AX, $0x08
-	JLE     narrower118
-	CMPQ    AX, $0x10
-	JE      full117
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+96(FP), BX
-	CMPQ    BX, $0x02
-	JNE     fewer119
+narrower1:
+	CMPQ   AX, $0x08
+	JLE    narrower45
+	CMPQ   AX, $0x10
+	JE     full46
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer47
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ       dwinit+16(FP), BX
-	MOVQ       lddwinit+24(FP), CX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
-	VMOVUPS    (BX)(CX*1), Y3
-	VMASKMOVPS 32(BX)(CX*1), Y0, Y4
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPS    (BX), Y5
-	VMASKMOVPS 32(BX), Y0, Y6
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded120
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other121
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded48
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
-	VMOVUPS      (BX), Y7
-	VMOVUPS      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
-	VANDPS       Y9, Y7, Y7
+fold50:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(BX)(AX*1), Y7
+	VMOVUPS      32(DX)(AX*1), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
 	VADDPS       Y7, Y5, Y5
-	VMASKMOVPS   32(BX), Y0, Y8
-	VMASKMOVPS   32(DX), Y0, Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
-	VANDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VBROADCASTSS (DI), Y10
-	VFMADD231PS  Y10, Y7, Y1
-	VFMADD231PS  Y10, Y8, Y2
-	VBROADCASTSS 4(DI), Y10
-	VFMADD231PS  Y10, Y7, Y3
-	VFMADD231PS  Y10, Y8, Y4
-	VMOVUPS      Y7, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low124
-	VMOVUPS      X8, 32(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low125
-	VMOVSD       X8, 48(BX)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low126
-	VMOVSS       X8, 56(BX)
-
-low126:
-	JMP stored123
-
-low125:
-	TESTQ  $0x00000001, AX
-	JZ     low127
-	VMOVSS X8, 48(BX)
-
-low127:
-	JMP stored123
-
-low124:
-	TESTQ     $0x00000002, AX
-	JZ        low128
-	VMOVSD    X8, 32(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low129
-	VMOVSS    X8, 40(BX)
-
-low129:
-	JMP stored123
-
-low128:
-	TESTQ  $0x00000001, AX
-	JZ     low130
-	VMOVSS X8, 32(BX)
-
-low130:
-stored123:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold122
-	JMP  folded120
-
-other121:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold132:
-	VMOVUPS      (BX), Y7
-	VADDPS       Y7, Y5, Y5
-	VMASKMOVPS   32(BX), Y0, Y8
-	VADDPS       Y8, Y6, Y6
-	VBROADCASTSS (DI), Y10
-	VFMADD231PS  Y10, Y7, Y1
-	VFMADD231PS  Y10, Y8, Y2
-	VBROADCASTSS 4(DI), Y10
-	VFMADD231PS  Y10, Y7, Y3
-	VFMADD231PS  Y10, Y8, Y4
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)(AX*1)
+	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold132
-	JMP          folded120
+	JNZ          fold50
+	JMP          folded48
 
-folded120:
-	VXORPS       Y10, Y10, Y10
-	VADDPS       Y10, Y1, Y1
-	VADDPS       Y10, Y2, Y2
-	VADDPS       Y10, Y3, Y3
-	VADDPS       Y10, Y4, Y4
-	VADDPS       Y10, Y5, Y5
-	VADDPS       Y10, Y6, Y6
-	MOVQ         dw+0(FP), BX
-	MOVQ         lddw+8(FP), CX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low134
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low135
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low136
-	VMOVSS       X2, 56(BX)
+other49:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold52:
+	VMOVUPS      (BX), Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(BX)(AX*1), Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold52
+	JMP          folded48
 
-low136:
-	JMP stored133
+folded48:
+	VXORPS  Y9, Y9, Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y3, Y3
+	VADDPS  Y9, Y4, Y4
+	VADDPS  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted53
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(DX)
 
-low135:
-	TESTQ  $0x00000001, AX
-	JZ     low137
-	VMOVSS X2, 48(BX)
-
-low137:
-	JMP stored133
-
-low134:
-	TESTQ     $0x00000002, AX
-	JZ        low138
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low139
-	VMOVSS    X2, 40(BX)
-
-low139:
-	JMP stored133
-
-low138:
-	TESTQ  $0x00000001, AX
-	JZ     low140
-	VMOVSS X2, 32(BX)
-
-low140:
-stored133:
-	VMOVUPS      Y3, (BX)(CX*1)
-	TESTQ        $0x00000004, AX
-	JZ           low142
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low143
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low144
-	VMOVSS       X4, 56(BX)(CX*1)
-
-low144:
-	JMP stored141
-
-low143:
-	TESTQ  $0x00000001, AX
-	JZ     low145
-	VMOVSS X4, 48(BX)(CX*1)
-
-low145:
-	JMP stored141
-
-low142:
-	TESTQ     $0x00000002, AX
-	JZ        low146
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low147
-	VMOVSS    X4, 40(BX)(CX*1)
-
-low147:
-	JMP stored141
-
-low146:
-	TESTQ  $0x00000001, AX
-	JZ     low148
-	VMOVSS X4, 32(BX)(CX*1)
-
-low148:
-stored141:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted149
-	MOVQ         db+32(FP), BX
-	VMOVUPS      Y5, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low151
-	VMOVUPS      X6, 32(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low152
-	VMOVSD       X6, 48(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low153
-	VMOVSS       X6, 56(BX)
-
-low153:
-	JMP stored150
-
-low152:
-	TESTQ  $0x00000001, AX
-	JZ     low154
-	VMOVSS X6, 48(BX)
-
-low154:
-	JMP stored150
-
-low151:
-	TESTQ     $0x00000002, AX
-	JZ        low155
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low156
-	VMOVSS    X6, 40(BX)
-
-low156:
-	JMP stored150
-
-low155:
-	TESTQ  $0x00000001, AX
-	JZ     low157
-	VMOVSS X6, 32(BX)
-
-low157:
-stored150:
-unwanted149:
+unwanted53:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer119:
+fewer47:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer158
+	JNE  fewer54
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ       dwinit+16(FP), BX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPS    (BX), Y3
-	VMASKMOVPS 32(BX), Y0, Y4
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded159
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other160
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded55
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other56
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold161:
-	VMOVUPS      (BX), Y5
-	VMOVUPS      (DX), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x06, Y8, Y7, Y7
-	VANDPS       Y7, Y5, Y5
+fold57:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VMOVUPS      32(DX)(AX*1), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
 	VADDPS       Y5, Y3, Y3
-	VMASKMOVPS   32(BX), Y0, Y6
-	VMASKMOVPS   32(DX), Y0, Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x06, Y8, Y7, Y7
-	VANDPS       Y7, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VBROADCASTSS (DI), Y8
-	VFMADD231PS  Y8, Y5, Y1
-	VFMADD231PS  Y8, Y6, Y2
-	VMOVUPS      Y5, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low163
-	VMOVUPS      X6, 32(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low164
-	VMOVSD       X6, 48(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low165
-	VMOVSS       X6, 56(BX)
-
-low165:
-	JMP stored162
-
-low164:
-	TESTQ  $0x00000001, AX
-	JZ     low166
-	VMOVSS X6, 48(BX)
-
-low166:
-	JMP stored162
-
-low163:
-	TESTQ     $0x00000002, AX
-	JZ        low167
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low168
-	VMOVSS    X6, 40(BX)
-
-low168:
-	JMP stored162
-
-low167:
-	TESTQ  $0x00000001, AX
-	JZ     low169
-	VMOVSS X6, 32(BX)
-
-low169:
-stored162:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold161
-	JMP  folded159
-
-other160:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold171:
-	VMOVUPS      (BX), Y5
-	VADDPS       Y5, Y3, Y3
-	VMASKMOVPS   32(BX), Y0, Y6
-	VADDPS       Y6, Y4, Y4
-	VBROADCASTSS (DI), Y8
-	VFMADD231PS  Y8, Y5, Y1
-	VFMADD231PS  Y8, Y6, Y2
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold171
-	JMP          folded159
+	JNZ          fold57
+	JMP          folded55
 
-folded159:
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y1, Y1
-	VADDPS       Y8, Y2, Y2
-	VADDPS       Y8, Y3, Y3
-	VADDPS       Y8, Y4, Y4
-	MOVQ         dw+0(FP), BX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low173
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low174
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low175
-	VMOVSS       X2, 56(BX)
+other56:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold59:
+	VMOVUPS      (BX), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold59
+	JMP          folded55
 
-low175:
-	JMP stored172
+folded55:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted60
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(DX)
 
-low174:
-	TESTQ  $0x00000001, AX
-	JZ     low176
-	VMOVSS X2, 48(BX)
-
-low176:
-	JMP stored172
-
-low173:
-	TESTQ     $0x00000002, AX
-	JZ        low177
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low178
-	VMOVSS    X2, 40(BX)
-
-low178:
-	JMP stored172
-
-low177:
-	TESTQ  $0x00000001, AX
-	JZ     low179
-	VMOVSS X2, 32(BX)
-
-low179:
-stored172:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted180
-	MOVQ         db+32(FP), BX
-	VMOVUPS      Y3, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low182
-	VMOVUPS      X4, 32(BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low183
-	VMOVSD       X4, 48(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low184
-	VMOVSS       X4, 56(BX)
-
-low184:
-	JMP stored181
-
-low183:
-	TESTQ  $0x00000001, AX
-	JZ     low185
-	VMOVSS X4, 48(BX)
-
-low185:
-	JMP stored181
-
-low182:
-	TESTQ     $0x00000002, AX
-	JZ        low186
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low187
-	VMOVSS    X4, 40(BX)
-
-low187:
-	JMP stored181
-
-low186:
-	TESTQ  $0x00000001, AX
-	JZ     low188
-	VMOVSS X4, 32(BX)
-
-low188:
-stored181:
-unwanted180:
+unwanted60:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer158:
+fewer54:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded190
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other191
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded62
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other63
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold192:
-	VMOVUPS      (BX), Y3
-	VMOVUPS      (DX), Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x06, Y6, Y5, Y5
-	VANDPS       Y5, Y3, Y3
-	VADDPS       Y3, Y1, Y1
-	VMASKMOVPS   32(BX), Y0, Y4
-	VMASKMOVPS   32(DX), Y0, Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x06, Y6, Y5, Y5
-	VANDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      Y3, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low194
-	VMOVUPS      X4, 32(BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low195
-	VMOVSD       X4, 48(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low196
-	VMOVSS       X4, 56(BX)
+fold64:
+	VMOVUPS (BX), Y2
+	VMOVUPS (DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y2, Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(BX)(AX*1), Y3
+	VMOVUPS 32(DX)(AX*1), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold64
+	JMP     folded62
 
-low196:
-	JMP stored193
-
-low195:
-	TESTQ  $0x00000001, AX
-	JZ     low197
-	VMOVSS X4, 48(BX)
-
-low197:
-	JMP stored193
-
-low194:
-	TESTQ     $0x00000002, AX
-	JZ        low198
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low199
-	VMOVSS    X4, 40(BX)
-
-low199:
-	JMP stored193
-
-low198:
-	TESTQ  $0x00000001, AX
-	JZ     low200
-	VMOVSS X4, 32(BX)
-
-low200:
-stored193:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold192
-	JMP  folded190
-
-other191:
+other63:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold202:
-	VMOVUPS    (BX), Y3
-	VADDPS     Y3, Y1, Y1
-	VMASKMOVPS 32(BX), Y0, Y4
-	VADDPS     Y4, Y2, Y2
-	ADDQ       CX, BX
-	ADDQ       R8, DI
-	DECQ       R9
-	JNZ        fold202
-	JMP        folded190
+fold66:
+	VMOVUPS (BX), Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(BX)(AX*1), Y3
+	VADDPS  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold66
+	JMP     folded62
 
-folded190:
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y1, Y1
-	VADDPS       Y6, Y2, Y2
-	MOVQ         dw+0(FP), BX
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted203
-	MOVQ         db+32(FP), BX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low205
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low206
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low207
-	VMOVSS       X2, 56(BX)
+folded62:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted67
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
 
-low207:
-	JMP stored204
-
-low206:
-	TESTQ  $0x00000001, AX
-	JZ     low208
-	VMOVSS X2, 48(BX)
-
-low208:
-	JMP stored204
-
-low205:
-	TESTQ     $0x00000002, AX
-	JZ        low209
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low210
-	VMOVSS    X2, 40(BX)
-
-low210:
-	JMP stored204
-
-low209:
-	TESTQ  $0x00000001, AX
-	JZ     low211
-	VMOVSS X2, 32(BX)
-
-low211:
-stored204:
-unwanted203:
+unwanted67:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full117:
+full46:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer212
+	JNE  fewer68
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1700,13 +1008,13 @@ full117:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded213
+	JLE     folded69
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other214
+	JNE     other70
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
+fold71:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VXORPS       Y9, Y9, Y9
@@ -1731,12 +1039,12 @@ fold215:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold215
-	JMP          folded213
+	JNZ          fold71
+	JMP          folded69
 
-other214:
+other70:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold217:
+fold73:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX), Y7
@@ -1750,10 +1058,10 @@ fold217:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold217
-	JMP          folded213
+	JNZ          fold73
+	JMP          folded69
 
-folded213:
+folded69:
 	VXORPS  Y9, Y9, Y9
 	VADDPS  Y9, Y0, Y0
 	VADDPS  Y9, Y1, Y1
@@ -1769,20 +1077,20 @@ folded213:
 	VMOVUPS Y3, 32(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted218
+	JE      unwanted74
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y4, (BX)
 	VMOVUPS Y5, 32(BX)
 
-unwanted218:
+unwanted74:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer212:
+fewer68:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer219
+	JNE  fewer75
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1801,13 +1109,13 @@ fewer212:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded220
+	JLE     folded76
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other221
+	JNE     other77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold78:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
 	VXORPS       Y7, Y7, Y7
@@ -1829,12 +1137,12 @@ fold222:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold222
-	JMP          folded220
+	JNZ          fold78
+	JMP          folded76
 
-other221:
+other77:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold224:
+fold80:
 	VMOVUPS      (BX), Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX), Y5
@@ -1845,10 +1153,10 @@ fold224:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold224
-	JMP          folded220
+	JNZ          fold80
+	JMP          folded76
 
-folded220:
+folded76:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -1859,17 +1167,17 @@ folded220:
 	VMOVUPS Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted225
+	JE      unwanted81
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(BX)
 
-unwanted225:
+unwanted81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer219:
+fewer75:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -1885,13 +1193,13 @@ fewer219:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded227
+	JLE     folded83
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other228
+	JNE     other84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold229:
+fold85:
 	VMOVUPS (BX), Y2
 	VMOVUPS (DX), Y4
 	VXORPS  Y5, Y5, Y5
@@ -1910,12 +1218,12 @@ fold229:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold229
-	JMP     folded227
+	JNZ     fold85
+	JMP     folded83
 
-other228:
+other84:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold231:
+fold87:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX), Y3
@@ -1923,29 +1231,29 @@ fold231:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold231
-	JMP     folded227
+	JNZ     fold87
+	JMP     folded83
 
-folded227:
+folded83:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted232
+	JE      unwanted88
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 
-unwanted232:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower118:
+narrower45:
 	CMPQ    AX, $0x08
-	JE      full233
+	JE      full90
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
@@ -1954,7 +1262,7 @@ narrower118:
 	VMOVDQU (CX), Y0
 	MOVQ    rows+96(FP), BX
 	CMPQ    BX, $0x02
-	JNE     fewer235
+	JNE     fewer91
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ       dwinit+16(FP), BX
@@ -1973,13 +1281,13 @@ narrower118:
 	MOVQ       ldx+88(FP), R8
 	MOVQ       n+112(FP), R9
 	TESTQ      R9, R9
-	JLE        folded236
+	JLE        folded92
 	MOVQ       act+120(FP), R10
 	CMPQ       R10, $0x01
-	JNE        other237
+	JNE        other93
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold238:
+fold94:
 	VMASKMOVPS   (BX), Y0, Y4
 	VMASKMOVPS   (DX), Y0, Y5
 	VXORPS       Y6, Y6, Y6
@@ -1991,57 +1299,57 @@ fold238:
 	VBROADCASTSS 4(DI), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	TESTQ        $0x00000004, AX
-	JZ           low240
+	JZ           low96
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low241
+	JZ           low97
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low242
+	JZ           low98
 	VMOVSS       X4, 24(BX)
 
-low242:
-	JMP stored239
+low98:
+	JMP stored95
 
-low241:
+low97:
 	TESTQ  $0x00000001, AX
-	JZ     low243
+	JZ     low99
 	VMOVSS X4, 16(BX)
 
-low243:
-	JMP stored239
+low99:
+	JMP stored95
 
-low240:
+low96:
 	TESTQ     $0x00000002, AX
-	JZ        low244
+	JZ        low100
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low245
+	JZ        low101
 	VMOVSS    X4, 8(BX)
 
-low245:
-	JMP stored239
+low101:
+	JMP stored95
 
-low244:
+low100:
 	TESTQ  $0x00000001, AX
-	JZ     low246
+	JZ     low102
 	VMOVSS X4, (BX)
 
-low246:
-stored239:
+low102:
+stored95:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold238
-	JMP  folded236
+	JNZ  fold94
+	JMP  folded92
 
-other237:
+other93:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold248:
+fold104:
 	VMASKMOVPS   (BX), Y0, Y4
 	VADDPS       Y4, Y3, Y3
 	VBROADCASTSS (DI), Y6
@@ -2051,10 +1359,10 @@ fold248:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold248
-	JMP          folded236
+	JNZ          fold104
+	JMP          folded92
 
-folded236:
+folded92:
 	VXORPS       Y6, Y6, Y6
 	VADDPS       Y6, Y1, Y1
 	VADDPS       Y6, Y2, Y2
@@ -2062,144 +1370,144 @@ folded236:
 	MOVQ         dw+0(FP), BX
 	MOVQ         lddw+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low250
+	JZ           low106
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low251
+	JZ           low107
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low252
+	JZ           low108
 	VMOVSS       X1, 24(BX)
 
-low252:
-	JMP stored249
+low108:
+	JMP stored105
 
-low251:
+low107:
 	TESTQ  $0x00000001, AX
-	JZ     low253
+	JZ     low109
 	VMOVSS X1, 16(BX)
 
-low253:
-	JMP stored249
+low109:
+	JMP stored105
 
-low250:
+low106:
 	TESTQ     $0x00000002, AX
-	JZ        low254
+	JZ        low110
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low255
+	JZ        low111
 	VMOVSS    X1, 8(BX)
 
-low255:
-	JMP stored249
+low111:
+	JMP stored105
 
-low254:
+low110:
 	TESTQ  $0x00000001, AX
-	JZ     low256
+	JZ     low112
 	VMOVSS X1, (BX)
 
-low256:
-stored249:
+low112:
+stored105:
 	TESTQ        $0x00000004, AX
-	JZ           low258
+	JZ           low114
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low259
+	JZ           low115
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low260
+	JZ           low116
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low260:
-	JMP stored257
+low116:
+	JMP stored113
 
-low259:
+low115:
 	TESTQ  $0x00000001, AX
-	JZ     low261
+	JZ     low117
 	VMOVSS X2, 16(BX)(CX*1)
 
-low261:
-	JMP stored257
+low117:
+	JMP stored113
 
-low258:
+low114:
 	TESTQ     $0x00000002, AX
-	JZ        low262
+	JZ        low118
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low263
+	JZ        low119
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low263:
-	JMP stored257
+low119:
+	JMP stored113
 
-low262:
+low118:
 	TESTQ  $0x00000001, AX
-	JZ     low264
+	JZ     low120
 	VMOVSS X2, (BX)(CX*1)
 
-low264:
-stored257:
+low120:
+stored113:
 	MOVQ         db+32(FP), BX
 	TESTQ        BX, BX
-	JE           unwanted265
+	JE           unwanted121
 	MOVQ         db+32(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low267
+	JZ           low123
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low268
+	JZ           low124
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low269
+	JZ           low125
 	VMOVSS       X3, 24(BX)
 
-low269:
-	JMP stored266
+low125:
+	JMP stored122
 
-low268:
+low124:
 	TESTQ  $0x00000001, AX
-	JZ     low270
+	JZ     low126
 	VMOVSS X3, 16(BX)
 
-low270:
-	JMP stored266
+low126:
+	JMP stored122
 
-low267:
+low123:
 	TESTQ     $0x00000002, AX
-	JZ        low271
+	JZ        low127
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low272
+	JZ        low128
 	VMOVSS    X3, 8(BX)
 
-low272:
-	JMP stored266
+low128:
+	JMP stored122
 
-low271:
+low127:
 	TESTQ  $0x00000001, AX
-	JZ     low273
+	JZ     low129
 	VMOVSS X3, (BX)
 
-low273:
-stored266:
-unwanted265:
+low129:
+stored122:
+unwanted121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer235:
+fewer91:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer274
+	JNE  fewer130
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ       dwinit+16(FP), BX
@@ -2216,13 +1524,13 @@ fewer235:
 	MOVQ       ldx+88(FP), R8
 	MOVQ       n+112(FP), R9
 	TESTQ      R9, R9
-	JLE        folded275
+	JLE        folded131
 	MOVQ       act+120(FP), R10
 	CMPQ       R10, $0x01
-	JNE        other276
+	JNE        other132
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold277:
+fold133:
 	VMASKMOVPS   (BX), Y0, Y3
 	VMASKMOVPS   (DX), Y0, Y4
 	VXORPS       Y5, Y5, Y5
@@ -2232,57 +1540,57 @@ fold277:
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y5, Y3, Y1
 	TESTQ        $0x00000004, AX
-	JZ           low279
+	JZ           low135
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low280
+	JZ           low136
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low281
+	JZ           low137
 	VMOVSS       X3, 24(BX)
 
-low281:
-	JMP stored278
+low137:
+	JMP stored134
 
-low280:
+low136:
 	TESTQ  $0x00000001, AX
-	JZ     low282
+	JZ     low138
 	VMOVSS X3, 16(BX)
 
-low282:
-	JMP stored278
+low138:
+	JMP stored134
 
-low279:
+low135:
 	TESTQ     $0x00000002, AX
-	JZ        low283
+	JZ        low139
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low284
+	JZ        low140
 	VMOVSS    X3, 8(BX)
 
-low284:
-	JMP stored278
+low140:
+	JMP stored134
 
-low283:
+low139:
 	TESTQ  $0x00000001, AX
-	JZ     low285
+	JZ     low141
 	VMOVSS X3, (BX)
 
-low285:
-stored278:
+low141:
+stored134:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold277
-	JMP  folded275
+	JNZ  fold133
+	JMP  folded131
 
-other276:
+other132:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold287:
+fold143:
 	VMASKMOVPS   (BX), Y0, Y3
 	VADDPS       Y3, Y2, Y2
 	VBROADCASTSS (DI), Y5
@@ -2290,108 +1598,108 @@ fold287:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold287
-	JMP          folded275
+	JNZ          fold143
+	JMP          folded131
 
-folded275:
+folded131:
 	VXORPS       Y5, Y5, Y5
 	VADDPS       Y5, Y1, Y1
 	VADDPS       Y5, Y2, Y2
 	MOVQ         dw+0(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low289
+	JZ           low145
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low290
+	JZ           low146
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low291
+	JZ           low147
 	VMOVSS       X1, 24(BX)
 
-low291:
-	JMP stored288
+low147:
+	JMP stored144
 
-low290:
+low146:
 	TESTQ  $0x00000001, AX
-	JZ     low292
+	JZ     low148
 	VMOVSS X1, 16(BX)
 
-low292:
-	JMP stored288
+low148:
+	JMP stored144
 
-low289:
+low145:
 	TESTQ     $0x00000002, AX
-	JZ        low293
+	JZ        low149
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low294
+	JZ        low150
 	VMOVSS    X1, 8(BX)
 
-low294:
-	JMP stored288
+low150:
+	JMP stored144
 
-low293:
+low149:
 	TESTQ  $0x00000001, AX
-	JZ     low295
+	JZ     low151
 	VMOVSS X1, (BX)
 
-low295:
-stored288:
+low151:
+stored144:
 	MOVQ         db+32(FP), BX
 	TESTQ        BX, BX
-	JE           unwanted296
+	JE           unwanted152
 	MOVQ         db+32(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low298
+	JZ           low154
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low299
+	JZ           low155
 	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low300
+	JZ           low156
 	VMOVSS       X2, 24(BX)
 
-low300:
-	JMP stored297
+low156:
+	JMP stored153
 
-low299:
+low155:
 	TESTQ  $0x00000001, AX
-	JZ     low301
+	JZ     low157
 	VMOVSS X2, 16(BX)
 
-low301:
-	JMP stored297
+low157:
+	JMP stored153
 
-low298:
+low154:
 	TESTQ     $0x00000002, AX
-	JZ        low302
+	JZ        low158
 	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low303
+	JZ        low159
 	VMOVSS    X2, 8(BX)
 
-low303:
-	JMP stored297
+low159:
+	JMP stored153
 
-low302:
+low158:
 	TESTQ  $0x00000001, AX
-	JZ     low304
+	JZ     low160
 	VMOVSS X2, (BX)
 
-low304:
-stored297:
-unwanted296:
+low160:
+stored153:
+unwanted152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer274:
+fewer130:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -2406,13 +1714,13 @@ fewer274:
 	MOVQ       ldx+88(FP), R8
 	MOVQ       n+112(FP), R9
 	TESTQ      R9, R9
-	JLE        folded306
+	JLE        folded162
 	MOVQ       act+120(FP), R10
 	CMPQ       R10, $0x01
-	JNE        other307
+	JNE        other163
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold308:
+fold164:
 	VMASKMOVPS   (BX), Y0, Y2
 	VMASKMOVPS   (DX), Y0, Y3
 	VXORPS       Y4, Y4, Y4
@@ -2420,124 +1728,124 @@ fold308:
 	VANDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, AX
-	JZ           low310
+	JZ           low166
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low311
+	JZ           low167
 	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low312
+	JZ           low168
 	VMOVSS       X2, 24(BX)
 
-low312:
-	JMP stored309
+low168:
+	JMP stored165
 
-low311:
+low167:
 	TESTQ  $0x00000001, AX
-	JZ     low313
+	JZ     low169
 	VMOVSS X2, 16(BX)
 
-low313:
-	JMP stored309
+low169:
+	JMP stored165
 
-low310:
+low166:
 	TESTQ     $0x00000002, AX
-	JZ        low314
+	JZ        low170
 	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low315
+	JZ        low171
 	VMOVSS    X2, 8(BX)
 
-low315:
-	JMP stored309
+low171:
+	JMP stored165
 
-low314:
+low170:
 	TESTQ  $0x00000001, AX
-	JZ     low316
+	JZ     low172
 	VMOVSS X2, (BX)
 
-low316:
-stored309:
+low172:
+stored165:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold308
-	JMP  folded306
+	JNZ  fold164
+	JMP  folded162
 
-other307:
+other163:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold318:
+fold174:
 	VMASKMOVPS (BX), Y0, Y2
 	VADDPS     Y2, Y1, Y1
 	ADDQ       CX, BX
 	ADDQ       R8, DI
 	DECQ       R9
-	JNZ        fold318
-	JMP        folded306
+	JNZ        fold174
+	JMP        folded162
 
-folded306:
+folded162:
 	VXORPS       Y4, Y4, Y4
 	VADDPS       Y4, Y1, Y1
 	MOVQ         dw+0(FP), BX
 	MOVQ         db+32(FP), BX
 	TESTQ        BX, BX
-	JE           unwanted319
+	JE           unwanted175
 	MOVQ         db+32(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low321
+	JZ           low177
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low322
+	JZ           low178
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low323
+	JZ           low179
 	VMOVSS       X1, 24(BX)
 
-low323:
-	JMP stored320
+low179:
+	JMP stored176
 
-low322:
+low178:
 	TESTQ  $0x00000001, AX
-	JZ     low324
+	JZ     low180
 	VMOVSS X1, 16(BX)
 
-low324:
-	JMP stored320
+low180:
+	JMP stored176
 
-low321:
+low177:
 	TESTQ     $0x00000002, AX
-	JZ        low325
+	JZ        low181
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low326
+	JZ        low182
 	VMOVSS    X1, 8(BX)
 
-low326:
-	JMP stored320
+low182:
+	JMP stored176
 
-low325:
+low181:
 	TESTQ  $0x00000001, AX
-	JZ     low327
+	JZ     low183
 	VMOVSS X1, (BX)
 
-low327:
-stored320:
-unwanted319:
+low183:
+stored176:
+unwanted175:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full233:
+full90:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer328
+	JNE  fewer184
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2556,13 +1864,13 @@ full233:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded329
+	JLE     folded185
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other330
+	JNE     other186
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold331:
+fold187:
 	VMOVUPS      (BX), Y3
 	VMOVUPS      (DX), Y4
 	VXORPS       Y5, Y5, Y5
@@ -2578,12 +1886,12 @@ fold331:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold331
-	JMP          folded329
+	JNZ          fold187
+	JMP          folded185
 
-other330:
+other186:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold333:
+fold189:
 	VMOVUPS      (BX), Y3
 	VADDPS       Y3, Y2, Y2
 	VBROADCASTSS (DI), Y5
@@ -2593,10 +1901,10 @@ fold333:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold333
-	JMP          folded329
+	JNZ          fold189
+	JMP          folded185
 
-folded329:
+folded185:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
@@ -2607,19 +1915,19 @@ folded329:
 	VMOVUPS Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted334
+	JE      unwanted190
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y2, (BX)
 
-unwanted334:
+unwanted190:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer328:
+fewer184:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer335
+	JNE  fewer191
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2636,13 +1944,13 @@ fewer328:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded336
+	JLE     folded192
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other337
+	JNE     other193
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold338:
+fold194:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      (DX), Y3
 	VXORPS       Y4, Y4, Y4
@@ -2656,12 +1964,12 @@ fold338:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold338
-	JMP          folded336
+	JNZ          fold194
+	JMP          folded192
 
-other337:
+other193:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold340:
+fold196:
 	VMOVUPS      (BX), Y2
 	VADDPS       Y2, Y1, Y1
 	VBROADCASTSS (DI), Y4
@@ -2669,10 +1977,10 @@ fold340:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold340
-	JMP          folded336
+	JNZ          fold196
+	JMP          folded192
 
-folded336:
+folded192:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y1, Y1
@@ -2680,16 +1988,16 @@ folded336:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted341
+	JE      unwanted197
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y1, (BX)
 
-unwanted341:
+unwanted197:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer335:
+fewer191:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -2704,13 +2012,13 @@ fewer335:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded343
+	JLE     folded199
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other344
+	JNE     other200
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold345:
+fold201:
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
 	VXORPS  Y3, Y3, Y3
@@ -2722,31 +2030,31 @@ fold345:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold345
-	JMP     folded343
+	JNZ     fold201
+	JMP     folded199
 
-other344:
+other200:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold347:
+fold203:
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold347
-	JMP     folded343
+	JNZ     fold203
+	JMP     folded199
 
-folded343:
+folded199:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted348
+	JE      unwanted204
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 
-unwanted348:
+unwanted204:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2754,213 +2062,142 @@ unwanted348:
 // func gradAVX2F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·gradAVX2F64(SB), NOSPLIT, $0-128
-	MOVQ    cols+104(FP), AX
-	CMPQ    AX, $0x08
-	JLE     narrower2
-	CMPQ    AX, $0x0c
-	JE      full1
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+96(FP), BX
-	CMPQ    BX, $0x02
-	JNE     fewer3
+	MOVQ   cols+104(FP), AX
+	CMPQ   AX, $0x08
+	JLE    narrower1
+	CMPQ   AX, $0x0c
+	JE     full2
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer3
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVQ       dwinit+16(FP), BX
-	MOVQ       lddwinit+24(FP), CX
-	VMOVUPD    (BX), Y1
-	VMOVUPD    32(BX), Y2
-	VMASKMOVPD 64(BX), Y0, Y3
-	VMOVUPD    (BX)(CX*1), Y4
-	VMOVUPD    32(BX)(CX*1), Y5
-	VMASKMOVPD 64(BX)(CX*1), Y0, Y6
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+	VMOVUPD (BX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y4
+	VMOVUPD 64(DX)(CX*1), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPD    (BX), Y7
-	VMOVUPD    32(BX), Y8
-	VMASKMOVPD 64(BX), Y0, Y9
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded4
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other5
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y6
+	VMOVUPD 32(BX), Y7
+	VMOVUPD 64(DX), Y8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded4
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
-	VMOVUPD      (BX), Y10
-	VMOVUPD      (DX), Y13
-	VXORPS       Y14, Y14, Y14
-	VCMPPD       $0x06, Y14, Y13, Y13
-	VANDPD       Y13, Y10, Y10
+	VMOVUPD      (BX), Y9
+	VMOVUPD      (DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y9, Y9
+	VADDPD       Y9, Y6, Y6
+	VMOVUPD      32(BX), Y10
+	VMOVUPD      32(DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y10, Y10
 	VADDPD       Y10, Y7, Y7
-	VMOVUPD      32(BX), Y11
-	VMOVUPD      32(DX), Y13
-	VXORPS       Y14, Y14, Y14
-	VCMPPD       $0x06, Y14, Y13, Y13
-	VANDPD       Y13, Y11, Y11
+	VMOVUPD      64(BX)(AX*1), Y11
+	VMOVUPD      64(DX)(AX*1), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y11, Y11
 	VADDPD       Y11, Y8, Y8
-	VMASKMOVPD   64(BX), Y0, Y12
-	VMASKMOVPD   64(DX), Y0, Y13
-	VXORPS       Y14, Y14, Y14
-	VCMPPD       $0x06, Y14, Y13, Y13
-	VANDPD       Y13, Y12, Y12
-	VADDPD       Y12, Y9, Y9
-	VBROADCASTSD (DI), Y14
-	VFMADD231PD  Y14, Y10, Y1
-	VFMADD231PD  Y14, Y11, Y2
-	VFMADD231PD  Y14, Y12, Y3
-	VBROADCASTSD 8(DI), Y14
-	VFMADD231PD  Y14, Y10, Y4
-	VFMADD231PD  Y14, Y11, Y5
-	VFMADD231PD  Y14, Y12, Y6
-	VMOVUPD      Y10, (BX)
-	VMOVUPD      Y11, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low8
-	VMOVUPS      X12, 64(BX)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000001, AX
-	JZ           low9
-	VMOVSD       X12, 80(BX)
-	VUNPCKHPD    X12, X12, X12
-
-low9:
-	JMP stored7
-
-low8:
-	TESTQ     $0x00000001, AX
-	JZ        low10
-	VMOVSD    X12, 64(BX)
-	VUNPCKHPD X12, X12, X12
-
-low10:
-stored7:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold6
-	JMP  folded4
-
-other5:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold12:
-	VMOVUPD      (BX), Y10
-	VADDPD       Y10, Y7, Y7
-	VMOVUPD      32(BX), Y11
-	VADDPD       Y11, Y8, Y8
-	VMASKMOVPD   64(BX), Y0, Y12
-	VADDPD       Y12, Y9, Y9
-	VBROADCASTSD (DI), Y14
-	VFMADD231PD  Y14, Y10, Y1
-	VFMADD231PD  Y14, Y11, Y2
-	VFMADD231PD  Y14, Y12, Y3
-	VBROADCASTSD 8(DI), Y14
-	VFMADD231PD  Y14, Y10, Y4
-	VFMADD231PD  Y14, Y11, Y5
-	VFMADD231PD  Y14, Y12, Y6
+	VBROADCASTSD (DI), Y13
+	VFMADD231PD  Y13, Y9, Y0
+	VFMADD231PD  Y13, Y10, Y1
+	VFMADD231PD  Y13, Y11, Y2
+	VBROADCASTSD 8(DI), Y13
+	VFMADD231PD  Y13, Y9, Y3
+	VFMADD231PD  Y13, Y10, Y4
+	VFMADD231PD  Y13, Y11, Y5
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)
+	VMOVUPD      Y11, 64(BX)(AX*1)
+	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold12
+	JNZ          fold6
+	JMP          folded4
+
+other5:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold8:
+	VMOVUPD      (BX), Y9
+	VADDPD       Y9, Y6, Y6
+	VMOVUPD      32(BX), Y10
+	VADDPD       Y10, Y7, Y7
+	VMOVUPD      64(BX)(AX*1), Y11
+	VADDPD       Y11, Y8, Y8
+	VBROADCASTSD (DI), Y13
+	VFMADD231PD  Y13, Y9, Y0
+	VFMADD231PD  Y13, Y10, Y1
+	VFMADD231PD  Y13, Y11, Y2
+	VBROADCASTSD 8(DI), Y13
+	VFMADD231PD  Y13, Y9, Y3
+	VFMADD231PD  Y13, Y10, Y4
+	VFMADD231PD  Y13, Y11, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold8
 	JMP          folded4
 
 folded4:
-	VXORPS       Y14, Y14, Y14
-	VADDPD       Y14, Y1, Y1
-	VADDPD       Y14, Y2, Y2
-	VADDPD       Y14, Y3, Y3
-	VADDPD       Y14, Y4, Y4
-	VADDPD       Y14, Y5, Y5
-	VADDPD       Y14, Y6, Y6
-	VADDPD       Y14, Y7, Y7
-	VADDPD       Y14, Y8, Y8
-	VADDPD       Y14, Y9, Y9
-	MOVQ         dw+0(FP), BX
-	MOVQ         lddw+8(FP), CX
-	VMOVUPD      Y1, (BX)
-	VMOVUPD      Y2, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low14
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low15
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
+	VXORPS  Y13, Y13, Y13
+	VADDPD  Y13, Y0, Y0
+	VADDPD  Y13, Y1, Y1
+	VADDPD  Y13, Y2, Y2
+	VADDPD  Y13, Y3, Y3
+	VADDPD  Y13, Y4, Y4
+	VADDPD  Y13, Y5, Y5
+	VADDPD  Y13, Y6, Y6
+	VADDPD  Y13, Y7, Y7
+	VADDPD  Y13, Y8, Y8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(DX)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD Y5, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted9
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y6, (BX)
+	VMOVUPD Y7, 32(BX)
+	VMOVUPD Y8, 64(DX)
 
-low15:
-	JMP stored13
-
-low14:
-	TESTQ     $0x00000001, AX
-	JZ        low16
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low16:
-stored13:
-	VMOVUPD      Y4, (BX)(CX*1)
-	VMOVUPD      Y5, 32(BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low18
-	VMOVUPS      X6, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low19
-	VMOVSD       X6, 80(BX)(CX*1)
-	VUNPCKHPD    X6, X6, X6
-
-low19:
-	JMP stored17
-
-low18:
-	TESTQ     $0x00000001, AX
-	JZ        low20
-	VMOVSD    X6, 64(BX)(CX*1)
-	VUNPCKHPD X6, X6, X6
-
-low20:
-stored17:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted21
-	MOVQ         db+32(FP), BX
-	VMOVUPD      Y7, (BX)
-	VMOVUPD      Y8, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low23
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low24
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-
-low24:
-	JMP stored22
-
-low23:
-	TESTQ     $0x00000001, AX
-	JZ        low25
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-
-low25:
-stored22:
-unwanted21:
+unwanted9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2968,293 +2205,216 @@ unwanted21:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer26
+	JNE  fewer10
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ       dwinit+16(FP), BX
-	VMOVUPD    (BX), Y1
-	VMOVUPD    32(BX), Y2
-	VMASKMOVPD 64(BX), Y0, Y3
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPD    (BX), Y4
-	VMOVUPD    32(BX), Y5
-	VMASKMOVPD 64(BX), Y0, Y6
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded27
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other28
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded11
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other12
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
-	VMOVUPD      (BX), Y7
-	VMOVUPD      (DX), Y10
-	VXORPS       Y11, Y11, Y11
-	VCMPPD       $0x06, Y11, Y10, Y10
-	VANDPD       Y10, Y7, Y7
+fold13:
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y6, Y6
+	VADDPD       Y6, Y3, Y3
+	VMOVUPD      32(BX), Y7
+	VMOVUPD      32(DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y7, Y7
 	VADDPD       Y7, Y4, Y4
-	VMOVUPD      32(BX), Y8
-	VMOVUPD      32(DX), Y10
-	VXORPS       Y11, Y11, Y11
-	VCMPPD       $0x06, Y11, Y10, Y10
-	VANDPD       Y10, Y8, Y8
+	VMOVUPD      64(BX)(AX*1), Y8
+	VMOVUPD      64(DX)(AX*1), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y8, Y8
 	VADDPD       Y8, Y5, Y5
-	VMASKMOVPD   64(BX), Y0, Y9
-	VMASKMOVPD   64(DX), Y0, Y10
-	VXORPS       Y11, Y11, Y11
-	VCMPPD       $0x06, Y11, Y10, Y10
-	VANDPD       Y10, Y9, Y9
-	VADDPD       Y9, Y6, Y6
-	VBROADCASTSD (DI), Y11
-	VFMADD231PD  Y11, Y7, Y1
-	VFMADD231PD  Y11, Y8, Y2
-	VFMADD231PD  Y11, Y9, Y3
-	VMOVUPD      Y7, (BX)
-	VMOVUPD      Y8, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low31
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low32
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-
-low32:
-	JMP stored30
-
-low31:
-	TESTQ     $0x00000001, AX
-	JZ        low33
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-
-low33:
-stored30:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold29
-	JMP  folded27
-
-other28:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold35:
-	VMOVUPD      (BX), Y7
-	VADDPD       Y7, Y4, Y4
-	VMOVUPD      32(BX), Y8
-	VADDPD       Y8, Y5, Y5
-	VMASKMOVPD   64(BX), Y0, Y9
-	VADDPD       Y9, Y6, Y6
-	VBROADCASTSD (DI), Y11
-	VFMADD231PD  Y11, Y7, Y1
-	VFMADD231PD  Y11, Y8, Y2
-	VFMADD231PD  Y11, Y9, Y3
+	VBROADCASTSD (DI), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VFMADD231PD  Y10, Y7, Y1
+	VFMADD231PD  Y10, Y8, Y2
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)
+	VMOVUPD      Y8, 64(BX)(AX*1)
+	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold35
-	JMP          folded27
+	JNZ          fold13
+	JMP          folded11
 
-folded27:
-	VXORPS       Y11, Y11, Y11
-	VADDPD       Y11, Y1, Y1
-	VADDPD       Y11, Y2, Y2
-	VADDPD       Y11, Y3, Y3
-	VADDPD       Y11, Y4, Y4
-	VADDPD       Y11, Y5, Y5
-	VADDPD       Y11, Y6, Y6
-	MOVQ         dw+0(FP), BX
-	VMOVUPD      Y1, (BX)
-	VMOVUPD      Y2, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low37
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low38
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
+other12:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold15:
+	VMOVUPD      (BX), Y6
+	VADDPD       Y6, Y3, Y3
+	VMOVUPD      32(BX), Y7
+	VADDPD       Y7, Y4, Y4
+	VMOVUPD      64(BX)(AX*1), Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD (DI), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VFMADD231PD  Y10, Y7, Y1
+	VFMADD231PD  Y10, Y8, Y2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold15
+	JMP          folded11
 
-low38:
-	JMP stored36
+folded11:
+	VXORPS  Y10, Y10, Y10
+	VADDPD  Y10, Y0, Y0
+	VADDPD  Y10, Y1, Y1
+	VADDPD  Y10, Y2, Y2
+	VADDPD  Y10, Y3, Y3
+	VADDPD  Y10, Y4, Y4
+	VADDPD  Y10, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted16
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y3, (BX)
+	VMOVUPD Y4, 32(BX)
+	VMOVUPD Y5, 64(DX)
 
-low37:
-	TESTQ     $0x00000001, AX
-	JZ        low39
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low39:
-stored36:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted40
-	MOVQ         db+32(FP), BX
-	VMOVUPD      Y4, (BX)
-	VMOVUPD      Y5, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low42
-	VMOVUPS      X6, 64(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low43
-	VMOVSD       X6, 80(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low43:
-	JMP stored41
-
-low42:
-	TESTQ     $0x00000001, AX
-	JZ        low44
-	VMOVSD    X6, 64(BX)
-	VUNPCKHPD X6, X6, X6
-
-low44:
-stored41:
-unwanted40:
+unwanted16:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer26:
+fewer10:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPD    (BX), Y1
-	VMOVUPD    32(BX), Y2
-	VMASKMOVPD 64(BX), Y0, Y3
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded46
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other47
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded18
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold48:
-	VMOVUPD      (BX), Y4
-	VMOVUPD      (DX), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x06, Y8, Y7, Y7
-	VANDPD       Y7, Y4, Y4
-	VADDPD       Y4, Y1, Y1
-	VMOVUPD      32(BX), Y5
-	VMOVUPD      32(DX), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x06, Y8, Y7, Y7
-	VANDPD       Y7, Y5, Y5
-	VADDPD       Y5, Y2, Y2
-	VMASKMOVPD   64(BX), Y0, Y6
-	VMASKMOVPD   64(DX), Y0, Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x06, Y8, Y7, Y7
-	VANDPD       Y7, Y6, Y6
-	VADDPD       Y6, Y3, Y3
-	VMOVUPD      Y4, (BX)
-	VMOVUPD      Y5, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low50
-	VMOVUPS      X6, 64(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low51
-	VMOVSD       X6, 80(BX)
-	VUNPCKHPD    X6, X6, X6
+fold20:
+	VMOVUPD (BX), Y3
+	VMOVUPD (DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y3, Y3
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 32(DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y4, Y4
+	VADDPD  Y4, Y1, Y1
+	VMOVUPD 64(BX)(AX*1), Y5
+	VMOVUPD 64(DX)(AX*1), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y5, Y5
+	VADDPD  Y5, Y2, Y2
+	VMOVUPD Y3, (BX)
+	VMOVUPD Y4, 32(BX)
+	VMOVUPD Y5, 64(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold20
+	JMP     folded18
 
-low51:
-	JMP stored49
-
-low50:
-	TESTQ     $0x00000001, AX
-	JZ        low52
-	VMOVSD    X6, 64(BX)
-	VUNPCKHPD X6, X6, X6
-
-low52:
-stored49:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold48
-	JMP  folded46
-
-other47:
+other19:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold54:
-	VMOVUPD    (BX), Y4
-	VADDPD     Y4, Y1, Y1
-	VMOVUPD    32(BX), Y5
-	VADDPD     Y5, Y2, Y2
-	VMASKMOVPD 64(BX), Y0, Y6
-	VADDPD     Y6, Y3, Y3
-	ADDQ       CX, BX
-	ADDQ       R8, DI
-	DECQ       R9
-	JNZ        fold54
-	JMP        folded46
+fold22:
+	VMOVUPD (BX), Y3
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD 32(BX), Y4
+	VADDPD  Y4, Y1, Y1
+	VMOVUPD 64(BX)(AX*1), Y5
+	VADDPD  Y5, Y2, Y2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold22
+	JMP     folded18
 
-folded46:
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y1, Y1
-	VADDPD       Y8, Y2, Y2
-	VADDPD       Y8, Y3, Y3
-	MOVQ         dw+0(FP), BX
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted55
-	MOVQ         db+32(FP), BX
-	VMOVUPD      Y1, (BX)
-	VMOVUPD      Y2, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low57
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low58
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
+folded18:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(DX)
 
-low58:
-	JMP stored56
-
-low57:
-	TESTQ     $0x00000001, AX
-	JZ        low59
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low59:
-stored56:
-unwanted55:
+unwanted23:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer60
+	JNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3279,13 +2439,13 @@ full1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded61
+	JLE     folded25
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other62
+	JNE     other26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold63:
+fold27:
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (DX), Y12
 	VXORPS       Y13, Y13, Y13
@@ -3319,12 +2479,12 @@ fold63:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold63
-	JMP          folded61
+	JNZ          fold27
+	JMP          folded25
 
-other62:
+other26:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold65:
+fold29:
 	VMOVUPD      (BX), Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
@@ -3342,10 +2502,10 @@ fold65:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold65
-	JMP          folded61
+	JNZ          fold29
+	JMP          folded25
 
-folded61:
+folded25:
 	VXORPS  Y13, Y13, Y13
 	VADDPD  Y13, Y0, Y0
 	VADDPD  Y13, Y1, Y1
@@ -3366,21 +2526,21 @@ folded61:
 	VMOVUPD Y5, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted30
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(BX)
 	VMOVUPD Y8, 64(BX)
 
-unwanted66:
+unwanted30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer60:
+fewer24:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer67
+	JNE  fewer31
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3401,13 +2561,13 @@ fewer60:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded68
+	JLE     folded32
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other69
+	JNE     other33
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold70:
+fold34:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
 	VXORPS       Y10, Y10, Y10
@@ -3437,12 +2597,12 @@ fold70:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold70
-	JMP          folded68
+	JNZ          fold34
+	JMP          folded32
 
-other69:
+other33:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold72:
+fold36:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
@@ -3456,10 +2616,10 @@ fold72:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold72
-	JMP          folded68
+	JNZ          fold36
+	JMP          folded32
 
-folded68:
+folded32:
 	VXORPS  Y10, Y10, Y10
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y10, Y1, Y1
@@ -3473,18 +2633,18 @@ folded68:
 	VMOVUPD Y2, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted73
+	JE      unwanted37
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y3, (BX)
 	VMOVUPD Y4, 32(BX)
 	VMOVUPD Y5, 64(BX)
 
-unwanted73:
+unwanted37:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer67:
+fewer31:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -3501,13 +2661,13 @@ fewer67:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded75
+	JLE     folded39
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other76
+	JNE     other40
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold77:
+fold41:
 	VMOVUPD (BX), Y3
 	VMOVUPD (DX), Y6
 	VXORPS  Y7, Y7, Y7
@@ -3533,12 +2693,12 @@ fold77:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold77
-	JMP     folded75
+	JNZ     fold41
+	JMP     folded39
 
-other76:
+other40:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold79:
+fold43:
 	VMOVUPD (BX), Y3
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
@@ -3548,10 +2708,10 @@ fold79:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold79
-	JMP     folded75
+	JNZ     fold43
+	JMP     folded39
 
-folded75:
+folded39:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -3559,467 +2719,319 @@ folded75:
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted80
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, 64(BX)
 
-unwanted80:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ    AX, $0x04
-	JLE     narrower82
-	CMPQ    AX, $0x08
-	JE      full81
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+96(FP), BX
-	CMPQ    BX, $0x02
-	JNE     fewer83
+narrower1:
+	CMPQ   AX, $0x04
+	JLE    narrower45
+	CMPQ   AX, $0x08
+	JE     full46
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer47
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ       dwinit+16(FP), BX
-	MOVQ       lddwinit+24(FP), CX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	VMOVUPD    (BX)(CX*1), Y3
-	VMASKMOVPD 32(BX)(CX*1), Y0, Y4
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPD    (BX), Y5
-	VMASKMOVPD 32(BX), Y0, Y6
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded84
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other85
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y4
+	VMOVUPD 32(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded48
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold86:
-	VMOVUPD      (BX), Y7
-	VMOVUPD      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
-	VANDPD       Y9, Y7, Y7
+fold50:
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      32(BX)(AX*1), Y7
+	VMOVUPD      32(DX)(AX*1), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
 	VADDPD       Y7, Y5, Y5
-	VMASKMOVPD   32(BX), Y0, Y8
-	VMASKMOVPD   32(DX), Y0, Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
-	VANDPD       Y9, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VBROADCASTSD (DI), Y10
-	VFMADD231PD  Y10, Y7, Y1
-	VFMADD231PD  Y10, Y8, Y2
-	VBROADCASTSD 8(DI), Y10
-	VFMADD231PD  Y10, Y7, Y3
-	VFMADD231PD  Y10, Y8, Y4
-	VMOVUPD      Y7, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low88
-	VMOVUPS      X8, 32(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low89
-	VMOVSD       X8, 48(BX)
-	VUNPCKHPD    X8, X8, X8
-
-low89:
-	JMP stored87
-
-low88:
-	TESTQ     $0x00000001, AX
-	JZ        low90
-	VMOVSD    X8, 32(BX)
-	VUNPCKHPD X8, X8, X8
-
-low90:
-stored87:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold86
-	JMP  folded84
-
-other85:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
-	VMOVUPD      (BX), Y7
-	VADDPD       Y7, Y5, Y5
-	VMASKMOVPD   32(BX), Y0, Y8
-	VADDPD       Y8, Y6, Y6
-	VBROADCASTSD (DI), Y10
-	VFMADD231PD  Y10, Y7, Y1
-	VFMADD231PD  Y10, Y8, Y2
-	VBROADCASTSD 8(DI), Y10
-	VFMADD231PD  Y10, Y7, Y3
-	VFMADD231PD  Y10, Y8, Y4
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)(AX*1)
+	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold92
-	JMP          folded84
+	JNZ          fold50
+	JMP          folded48
 
-folded84:
-	VXORPS       Y10, Y10, Y10
-	VADDPD       Y10, Y1, Y1
-	VADDPD       Y10, Y2, Y2
-	VADDPD       Y10, Y3, Y3
-	VADDPD       Y10, Y4, Y4
-	VADDPD       Y10, Y5, Y5
-	VADDPD       Y10, Y6, Y6
-	MOVQ         dw+0(FP), BX
-	MOVQ         lddw+8(FP), CX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low94
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low95
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
+other49:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold52:
+	VMOVUPD      (BX), Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      32(BX)(AX*1), Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold52
+	JMP          folded48
 
-low95:
-	JMP stored93
+folded48:
+	VXORPS  Y9, Y9, Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y3, Y3
+	VADDPD  Y9, Y4, Y4
+	VADDPD  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted53
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y4, (BX)
+	VMOVUPD Y5, 32(DX)
 
-low94:
-	TESTQ     $0x00000001, AX
-	JZ        low96
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low96:
-stored93:
-	VMOVUPD      Y3, (BX)(CX*1)
-	TESTQ        $0x00000002, AX
-	JZ           low98
-	VMOVUPS      X4, 32(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low99
-	VMOVSD       X4, 48(BX)(CX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low99:
-	JMP stored97
-
-low98:
-	TESTQ     $0x00000001, AX
-	JZ        low100
-	VMOVSD    X4, 32(BX)(CX*1)
-	VUNPCKHPD X4, X4, X4
-
-low100:
-stored97:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted101
-	MOVQ         db+32(FP), BX
-	VMOVUPD      Y5, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low103
-	VMOVUPS      X6, 32(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low104
-	VMOVSD       X6, 48(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low104:
-	JMP stored102
-
-low103:
-	TESTQ     $0x00000001, AX
-	JZ        low105
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-
-low105:
-stored102:
-unwanted101:
+unwanted53:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer83:
+fewer47:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer106
+	JNE  fewer54
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ       dwinit+16(FP), BX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPD    (BX), Y3
-	VMASKMOVPD 32(BX), Y0, Y4
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded107
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other108
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded55
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other56
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold109:
-	VMOVUPD      (BX), Y5
-	VMOVUPD      (DX), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x06, Y8, Y7, Y7
-	VANDPD       Y7, Y5, Y5
+fold57:
+	VMOVUPD      (BX), Y4
+	VMOVUPD      (DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VMOVUPD      32(DX)(AX*1), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
 	VADDPD       Y5, Y3, Y3
-	VMASKMOVPD   32(BX), Y0, Y6
-	VMASKMOVPD   32(DX), Y0, Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x06, Y8, Y7, Y7
-	VANDPD       Y7, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VBROADCASTSD (DI), Y8
-	VFMADD231PD  Y8, Y5, Y1
-	VFMADD231PD  Y8, Y6, Y2
-	VMOVUPD      Y5, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low111
-	VMOVUPS      X6, 32(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low112
-	VMOVSD       X6, 48(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low112:
-	JMP stored110
-
-low111:
-	TESTQ     $0x00000001, AX
-	JZ        low113
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-
-low113:
-stored110:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold109
-	JMP  folded107
-
-other108:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
-	VMOVUPD      (BX), Y5
-	VADDPD       Y5, Y3, Y3
-	VMASKMOVPD   32(BX), Y0, Y6
-	VADDPD       Y6, Y4, Y4
-	VBROADCASTSD (DI), Y8
-	VFMADD231PD  Y8, Y5, Y1
-	VFMADD231PD  Y8, Y6, Y2
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	VMOVUPD      Y4, (BX)
+	VMOVUPD      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
-	JMP          folded107
+	JNZ          fold57
+	JMP          folded55
 
-folded107:
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y1, Y1
-	VADDPD       Y8, Y2, Y2
-	VADDPD       Y8, Y3, Y3
-	VADDPD       Y8, Y4, Y4
-	MOVQ         dw+0(FP), BX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low117
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low118
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
+other56:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold59:
+	VMOVUPD      (BX), Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold59
+	JMP          folded55
 
-low118:
-	JMP stored116
+folded55:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted60
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y2, (BX)
+	VMOVUPD Y3, 32(DX)
 
-low117:
-	TESTQ     $0x00000001, AX
-	JZ        low119
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low119:
-stored116:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted120
-	MOVQ         db+32(FP), BX
-	VMOVUPD      Y3, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low122
-	VMOVUPS      X4, 32(BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low123
-	VMOVSD       X4, 48(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low123:
-	JMP stored121
-
-low122:
-	TESTQ     $0x00000001, AX
-	JZ        low124
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low124:
-stored121:
-unwanted120:
+unwanted60:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer106:
+fewer54:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded126
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other127
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded62
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other63
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold128:
-	VMOVUPD      (BX), Y3
-	VMOVUPD      (DX), Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x06, Y6, Y5, Y5
-	VANDPD       Y5, Y3, Y3
-	VADDPD       Y3, Y1, Y1
-	VMASKMOVPD   32(BX), Y0, Y4
-	VMASKMOVPD   32(DX), Y0, Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x06, Y6, Y5, Y5
-	VANDPD       Y5, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y3, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low130
-	VMOVUPS      X4, 32(BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low131
-	VMOVSD       X4, 48(BX)
-	VUNPCKHPD    X4, X4, X4
+fold64:
+	VMOVUPD (BX), Y2
+	VMOVUPD (DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 32(BX)(AX*1), Y3
+	VMOVUPD 32(DX)(AX*1), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y3, Y3
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD Y2, (BX)
+	VMOVUPD Y3, 32(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold64
+	JMP     folded62
 
-low131:
-	JMP stored129
-
-low130:
-	TESTQ     $0x00000001, AX
-	JZ        low132
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low132:
-stored129:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold128
-	JMP  folded126
-
-other127:
+other63:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
-	VMOVUPD    (BX), Y3
-	VADDPD     Y3, Y1, Y1
-	VMASKMOVPD 32(BX), Y0, Y4
-	VADDPD     Y4, Y2, Y2
-	ADDQ       CX, BX
-	ADDQ       R8, DI
-	DECQ       R9
-	JNZ        fold134
-	JMP        folded126
+fold66:
+	VMOVUPD (BX), Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 32(BX)(AX*1), Y3
+	VADDPD  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold66
+	JMP     folded62
 
-folded126:
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y1, Y1
-	VADDPD       Y6, Y2, Y2
-	MOVQ         dw+0(FP), BX
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted135
-	MOVQ         db+32(FP), BX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low137
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low138
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
+folded62:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted67
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
 
-low138:
-	JMP stored136
-
-low137:
-	TESTQ     $0x00000001, AX
-	JZ        low139
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low139:
-stored136:
-unwanted135:
+unwanted67:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full81:
+full46:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer140
+	JNE  fewer68
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4041,13 +3053,13 @@ full81:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded141
+	JLE     folded69
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other142
+	JNE     other70
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold71:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VXORPS       Y9, Y9, Y9
@@ -4072,12 +3084,12 @@ fold143:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold143
-	JMP          folded141
+	JNZ          fold71
+	JMP          folded69
 
-other142:
+other70:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold145:
+fold73:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX), Y7
@@ -4091,10 +3103,10 @@ fold145:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold145
-	JMP          folded141
+	JNZ          fold73
+	JMP          folded69
 
-folded141:
+folded69:
 	VXORPS  Y9, Y9, Y9
 	VADDPD  Y9, Y0, Y0
 	VADDPD  Y9, Y1, Y1
@@ -4110,20 +3122,20 @@ folded141:
 	VMOVUPD Y3, 32(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted146
+	JE      unwanted74
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, 32(BX)
 
-unwanted146:
+unwanted74:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer140:
+fewer68:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer147
+	JNE  fewer75
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4142,13 +3154,13 @@ fewer140:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded148
+	JLE     folded76
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other149
+	JNE     other77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
+fold78:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
 	VXORPS       Y7, Y7, Y7
@@ -4170,12 +3182,12 @@ fold150:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold150
-	JMP          folded148
+	JNZ          fold78
+	JMP          folded76
 
-other149:
+other77:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold152:
+fold80:
 	VMOVUPD      (BX), Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX), Y5
@@ -4186,10 +3198,10 @@ fold152:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold152
-	JMP          folded148
+	JNZ          fold80
+	JMP          folded76
 
-folded148:
+folded76:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -4200,17 +3212,17 @@ folded148:
 	VMOVUPD Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted153
+	JE      unwanted81
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y2, (BX)
 	VMOVUPD Y3, 32(BX)
 
-unwanted153:
+unwanted81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer147:
+fewer75:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -4226,13 +3238,13 @@ fewer147:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded155
+	JLE     folded83
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other156
+	JNE     other84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
+fold85:
 	VMOVUPD (BX), Y2
 	VMOVUPD (DX), Y4
 	VXORPS  Y5, Y5, Y5
@@ -4251,12 +3263,12 @@ fold157:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold157
-	JMP     folded155
+	JNZ     fold85
+	JMP     folded83
 
-other156:
+other84:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold87:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX), Y3
@@ -4264,29 +3276,29 @@ fold159:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold159
-	JMP     folded155
+	JNZ     fold87
+	JMP     folded83
 
-folded155:
+folded83:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted160
+	JE      unwanted88
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 
-unwanted160:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower82:
+narrower45:
 	CMPQ    AX, $0x04
-	JE      full161
+	JE      full90
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -4295,7 +3307,7 @@ narrower82:
 	VMOVDQU (CX), Y0
 	MOVQ    rows+96(FP), BX
 	CMPQ    BX, $0x02
-	JNE     fewer163
+	JNE     fewer91
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ       dwinit+16(FP), BX
@@ -4314,13 +3326,13 @@ narrower82:
 	MOVQ       ldx+88(FP), R8
 	MOVQ       n+112(FP), R9
 	TESTQ      R9, R9
-	JLE        folded164
+	JLE        folded92
 	MOVQ       act+120(FP), R10
 	CMPQ       R10, $0x01
-	JNE        other165
+	JNE        other93
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold94:
 	VMASKMOVPD   (BX), Y0, Y4
 	VMASKMOVPD   (DX), Y0, Y5
 	VXORPS       Y6, Y6, Y6
@@ -4332,35 +3344,35 @@ fold166:
 	VBROADCASTSD 8(DI), Y6
 	VFMADD231PD  Y6, Y4, Y2
 	TESTQ        $0x00000002, AX
-	JZ           low168
+	JZ           low96
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low169
+	JZ           low97
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low169:
-	JMP stored167
+low97:
+	JMP stored95
 
-low168:
+low96:
 	TESTQ     $0x00000001, AX
-	JZ        low170
+	JZ        low98
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low170:
-stored167:
+low98:
+stored95:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold166
-	JMP  folded164
+	JNZ  fold94
+	JMP  folded92
 
-other165:
+other93:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold172:
+fold100:
 	VMASKMOVPD   (BX), Y0, Y4
 	VADDPD       Y4, Y3, Y3
 	VBROADCASTSD (DI), Y6
@@ -4370,10 +3382,10 @@ fold172:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold172
-	JMP          folded164
+	JNZ          fold100
+	JMP          folded92
 
-folded164:
+folded92:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y1, Y1
 	VADDPD       Y6, Y2, Y2
@@ -4381,78 +3393,78 @@ folded164:
 	MOVQ         dw+0(FP), BX
 	MOVQ         lddw+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low174
+	JZ           low102
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low175
+	JZ           low103
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low175:
-	JMP stored173
+low103:
+	JMP stored101
 
-low174:
+low102:
 	TESTQ     $0x00000001, AX
-	JZ        low176
+	JZ        low104
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low176:
-stored173:
+low104:
+stored101:
 	TESTQ        $0x00000002, AX
-	JZ           low178
+	JZ           low106
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low179
+	JZ           low107
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low179:
-	JMP stored177
+low107:
+	JMP stored105
 
-low178:
+low106:
 	TESTQ     $0x00000001, AX
-	JZ        low180
+	JZ        low108
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low180:
-stored177:
+low108:
+stored105:
 	MOVQ         db+32(FP), BX
 	TESTQ        BX, BX
-	JE           unwanted181
+	JE           unwanted109
 	MOVQ         db+32(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low183
+	JZ           low111
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low184
+	JZ           low112
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 
-low184:
-	JMP stored182
+low112:
+	JMP stored110
 
-low183:
+low111:
 	TESTQ     $0x00000001, AX
-	JZ        low185
+	JZ        low113
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 
-low185:
-stored182:
-unwanted181:
+low113:
+stored110:
+unwanted109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer163:
+fewer91:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer186
+	JNE  fewer114
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ       dwinit+16(FP), BX
@@ -4469,13 +3481,13 @@ fewer163:
 	MOVQ       ldx+88(FP), R8
 	MOVQ       n+112(FP), R9
 	TESTQ      R9, R9
-	JLE        folded187
+	JLE        folded115
 	MOVQ       act+120(FP), R10
 	CMPQ       R10, $0x01
-	JNE        other188
+	JNE        other116
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold189:
+fold117:
 	VMASKMOVPD   (BX), Y0, Y3
 	VMASKMOVPD   (DX), Y0, Y4
 	VXORPS       Y5, Y5, Y5
@@ -4485,35 +3497,35 @@ fold189:
 	VBROADCASTSD (DI), Y5
 	VFMADD231PD  Y5, Y3, Y1
 	TESTQ        $0x00000002, AX
-	JZ           low191
+	JZ           low119
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low192
+	JZ           low120
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 
-low192:
-	JMP stored190
+low120:
+	JMP stored118
 
-low191:
+low119:
 	TESTQ     $0x00000001, AX
-	JZ        low193
+	JZ        low121
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 
-low193:
-stored190:
+low121:
+stored118:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold189
-	JMP  folded187
+	JNZ  fold117
+	JMP  folded115
 
-other188:
+other116:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold123:
 	VMASKMOVPD   (BX), Y0, Y3
 	VADDPD       Y3, Y2, Y2
 	VBROADCASTSD (DI), Y5
@@ -4521,64 +3533,64 @@ fold195:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold195
-	JMP          folded187
+	JNZ          fold123
+	JMP          folded115
 
-folded187:
+folded115:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y5, Y2, Y2
 	MOVQ         dw+0(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low197
+	JZ           low125
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low198
+	JZ           low126
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low198:
-	JMP stored196
+low126:
+	JMP stored124
 
-low197:
+low125:
 	TESTQ     $0x00000001, AX
-	JZ        low199
+	JZ        low127
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low199:
-stored196:
+low127:
+stored124:
 	MOVQ         db+32(FP), BX
 	TESTQ        BX, BX
-	JE           unwanted200
+	JE           unwanted128
 	MOVQ         db+32(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low202
+	JZ           low130
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low203
+	JZ           low131
 	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 
-low203:
-	JMP stored201
+low131:
+	JMP stored129
 
-low202:
+low130:
 	TESTQ     $0x00000001, AX
-	JZ        low204
+	JZ        low132
 	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 
-low204:
-stored201:
-unwanted200:
+low132:
+stored129:
+unwanted128:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer186:
+fewer114:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -4593,13 +3605,13 @@ fewer186:
 	MOVQ       ldx+88(FP), R8
 	MOVQ       n+112(FP), R9
 	TESTQ      R9, R9
-	JLE        folded206
+	JLE        folded134
 	MOVQ       act+120(FP), R10
 	CMPQ       R10, $0x01
-	JNE        other207
+	JNE        other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold208:
+fold136:
 	VMASKMOVPD   (BX), Y0, Y2
 	VMASKMOVPD   (DX), Y0, Y3
 	VXORPS       Y4, Y4, Y4
@@ -4607,80 +3619,80 @@ fold208:
 	VANDPD       Y3, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, AX
-	JZ           low210
+	JZ           low138
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low211
+	JZ           low139
 	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 
-low211:
-	JMP stored209
+low139:
+	JMP stored137
 
-low210:
+low138:
 	TESTQ     $0x00000001, AX
-	JZ        low212
+	JZ        low140
 	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 
-low212:
-stored209:
+low140:
+stored137:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold208
-	JMP  folded206
+	JNZ  fold136
+	JMP  folded134
 
-other207:
+other135:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold214:
+fold142:
 	VMASKMOVPD (BX), Y0, Y2
 	VADDPD     Y2, Y1, Y1
 	ADDQ       CX, BX
 	ADDQ       R8, DI
 	DECQ       R9
-	JNZ        fold214
-	JMP        folded206
+	JNZ        fold142
+	JMP        folded134
 
-folded206:
+folded134:
 	VXORPS       Y4, Y4, Y4
 	VADDPD       Y4, Y1, Y1
 	MOVQ         dw+0(FP), BX
 	MOVQ         db+32(FP), BX
 	TESTQ        BX, BX
-	JE           unwanted215
+	JE           unwanted143
 	MOVQ         db+32(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low217
+	JZ           low145
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low218
+	JZ           low146
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low218:
-	JMP stored216
+low146:
+	JMP stored144
 
-low217:
+low145:
 	TESTQ     $0x00000001, AX
-	JZ        low219
+	JZ        low147
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low219:
-stored216:
-unwanted215:
+low147:
+stored144:
+unwanted143:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full161:
+full90:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer220
+	JNE  fewer148
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4699,13 +3711,13 @@ full161:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded221
+	JLE     folded149
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other222
+	JNE     other150
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold223:
+fold151:
 	VMOVUPD      (BX), Y3
 	VMOVUPD      (DX), Y4
 	VXORPS       Y5, Y5, Y5
@@ -4721,12 +3733,12 @@ fold223:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold223
-	JMP          folded221
+	JNZ          fold151
+	JMP          folded149
 
-other222:
+other150:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold225:
+fold153:
 	VMOVUPD      (BX), Y3
 	VADDPD       Y3, Y2, Y2
 	VBROADCASTSD (DI), Y5
@@ -4736,10 +3748,10 @@ fold225:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold225
-	JMP          folded221
+	JNZ          fold153
+	JMP          folded149
 
-folded221:
+folded149:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
@@ -4750,19 +3762,19 @@ folded221:
 	VMOVUPD Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted226
+	JE      unwanted154
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y2, (BX)
 
-unwanted226:
+unwanted154:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer220:
+fewer148:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer227
+	JNE  fewer155
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4779,13 +3791,13 @@ fewer220:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded228
+	JLE     folded156
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other229
+	JNE     other157
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold230:
+fold158:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      (DX), Y3
 	VXORPS       Y4, Y4, Y4
@@ -4799,12 +3811,12 @@ fold230:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold230
-	JMP          folded228
+	JNZ          fold158
+	JMP          folded156
 
-other229:
+other157:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold232:
+fold160:
 	VMOVUPD      (BX), Y2
 	VADDPD       Y2, Y1, Y1
 	VBROADCASTSD (DI), Y4
@@ -4812,10 +3824,10 @@ fold232:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold232
-	JMP          folded228
+	JNZ          fold160
+	JMP          folded156
 
-folded228:
+folded156:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	VADDPD  Y4, Y1, Y1
@@ -4823,16 +3835,16 @@ folded228:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted233
+	JE      unwanted161
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y1, (BX)
 
-unwanted233:
+unwanted161:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer227:
+fewer155:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -4847,13 +3859,13 @@ fewer227:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded235
+	JLE     folded163
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other236
+	JNE     other164
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold237:
+fold165:
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
 	VXORPS  Y3, Y3, Y3
@@ -4865,31 +3877,31 @@ fold237:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold237
-	JMP     folded235
+	JNZ     fold165
+	JMP     folded163
 
-other236:
+other164:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold239:
+fold167:
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold239
-	JMP     folded235
+	JNZ     fold167
+	JMP     folded163
 
-folded235:
+folded163:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted240
+	JE      unwanted168
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 
-unwanted240:
+unwanted168:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4897,31 +3909,31 @@ unwanted240:
 // func columnAVX2F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
-	MOVQ    cols+104(FP), AX
-	CMPQ    AX, $0x10
-	JLE     narrower2
-	CMPQ    AX, $0x18
-	JE      full1
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
+	MOVQ   cols+104(FP), AX
+	CMPQ   AX, $0x10
+	JLE    narrower1
+	CMPQ   AX, $0x18
+	JE     full2
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ       dwinit+24(FP), BX
-	VMOVUPS    (BX), Y1
-	VMOVUPS    32(BX), Y2
-	VMASKMOVPS 64(BX), Y0, Y3
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
 
 	// acc[i,j] = w[i,j], 1×3 vectors
 	MOVQ         w+96(FP), BX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	VMASKMOVPS   64(BX), Y0, Y6
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y3
+	VMOVUPS      32(BX), Y4
+	VMOVUPS      64(DX), Y5
 	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (DX), Y6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -4940,262 +3952,141 @@ TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
 	JE           without5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y10, Y10, Y10
+	VXORPS Y9, Y9, Y9
 
 fold6:
-	VBROADCASTSS (DX), Y8
-	VBROADCASTSS (DI), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
-	VANDPS       Y9, Y8, Y8
-	VXORPS       Y10, Y10, Y10
-	VMOVSS       X8, (DX)
+	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      (R9), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMULPS       Y4, Y8, Y9
-	VADDPS       Y10, Y9, Y9
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      32(R9), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMULPS       Y5, Y8, Y9
-	VADDPS       Y10, Y9, Y9
-	VMOVUPS      Y9, 32(BX)
-	VMASKMOVPS   64(R9), Y0, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMULPS       Y6, Y8, Y9
-	VADDPS       Y10, Y9, Y9
-	TESTQ        $0x00000004, AX
-	JZ           low8
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low9
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low10
-	VMOVSS       X9, 88(BX)
-
-low10:
-	JMP stored7
-
-low9:
-	TESTQ  $0x00000001, AX
-	JZ     low11
-	VMOVSS X9, 80(BX)
-
-low11:
-	JMP stored7
-
-low8:
-	TESTQ     $0x00000002, AX
-	JZ        low12
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low13
-	VMOVSS    X9, 72(BX)
-
-low13:
-	JMP stored7
-
-low12:
-	TESTQ  $0x00000001, AX
-	JZ     low14
-	VMOVSS X9, 64(BX)
-
-low14:
-stored7:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold6
-	JMP  folded3
-
-without5:
-	// the same without dx
-	VXORPS Y10, Y10, Y10
-
-fold15:
-	VBROADCASTSS (DX), Y8
-	VBROADCASTSS (DI), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
-	VANDPS       Y9, Y8, Y8
-	VXORPS       Y10, Y10, Y10
-	VMOVSS       X8, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      (R9), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      32(R9), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMASKMOVPS   64(R9), Y0, Y9
-	VFMADD231PS  Y8, Y9, Y3
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMULPS       Y3, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMULPS       Y4, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(BX)
+	VMOVUPS      64(R9)(AX*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y5, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 64(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold15
+	JNZ          fold6
+	JMP          folded3
+
+without5:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold7:
+	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(R9)(AX*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold7
 	JMP          folded3
 
 other4:
 	TESTQ BX, BX
-	JE    without17
+	JE    without9
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y10, Y10, Y10
+	VXORPS Y9, Y9, Y9
 
-fold18:
-	VBROADCASTSS (DX), Y8
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      (R9), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMULPS       Y4, Y8, Y9
-	VADDPS       Y10, Y9, Y9
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      32(R9), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMULPS       Y5, Y8, Y9
-	VADDPS       Y10, Y9, Y9
-	VMOVUPS      Y9, 32(BX)
-	VMASKMOVPS   64(R9), Y0, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMULPS       Y6, Y8, Y9
-	VADDPS       Y10, Y9, Y9
-	TESTQ        $0x00000004, AX
-	JZ           low20
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low21
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low22
-	VMOVSS       X9, 88(BX)
-
-low22:
-	JMP stored19
-
-low21:
-	TESTQ  $0x00000001, AX
-	JZ     low23
-	VMOVSS X9, 80(BX)
-
-low23:
-	JMP stored19
-
-low20:
-	TESTQ     $0x00000002, AX
-	JZ        low24
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low25
-	VMOVSS    X9, 72(BX)
-
-low25:
-	JMP stored19
-
-low24:
-	TESTQ  $0x00000001, AX
-	JZ     low26
-	VMOVSS X9, 64(BX)
-
-low26:
-stored19:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold18
-	JMP  folded3
-
-without17:
-	// the same without dx
-	VXORPS Y10, Y10, Y10
-
-fold27:
-	VBROADCASTSS (DX), Y8
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      (R9), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      32(R9), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMASKMOVPS   64(R9), Y0, Y9
-	VFMADD231PS  Y8, Y9, Y3
+fold10:
+	VBROADCASTSS (DX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMULPS       Y3, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMULPS       Y4, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(BX)
+	VMOVUPS      64(R9)(AX*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y5, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 64(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold27
+	JNZ          fold10
+	JMP          folded3
+
+without9:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold11:
+	VBROADCASTSS (DX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(R9)(AX*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold11
 	JMP          folded3
 
 folded3:
-	VXORPS       Y10, Y10, Y10
-	VADDPS       Y10, Y1, Y1
-	VADDPS       Y10, Y2, Y2
-	VADDPS       Y10, Y3, Y3
-	VADDPS       Y10, Y7, Y7
-	MOVQ         dw+16(FP), BX
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, 32(BX)
-	TESTQ        $0x00000004, AX
-	JZ           low29
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low30
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low31
-	VMOVSS       X3, 88(BX)
+	VXORPS  Y9, Y9, Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y6, Y6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted12
+	MOVQ    db+32(FP), BX
+	VMOVSS  X6, (BX)
 
-low31:
-	JMP stored28
-
-low30:
-	TESTQ  $0x00000001, AX
-	JZ     low32
-	VMOVSS X3, 80(BX)
-
-low32:
-	JMP stored28
-
-low29:
-	TESTQ     $0x00000002, AX
-	JZ        low33
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low34
-	VMOVSS    X3, 72(BX)
-
-low34:
-	JMP stored28
-
-low33:
-	TESTQ  $0x00000001, AX
-	JZ     low35
-	VMOVSS X3, 64(BX)
-
-low35:
-stored28:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted36
-	MOVQ   db+32(FP), BX
-	VMOVSS X7, (BX)
-
-unwanted36:
+unwanted12:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Y0
@@ -5219,17 +4110,17 @@ full1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded37
+	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other38
+	JNE          other14
 	TESTQ        BX, BX
-	JE           without39
+	JE           without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y9, Y9, Y9
 
-fold40:
+fold16:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
 	VXORPS       Y9, Y9, Y9
@@ -5258,14 +4149,14 @@ fold40:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold40
-	JMP          folded37
+	JNZ          fold16
+	JMP          folded13
 
-without39:
+without15:
 	// the same without dx
 	VXORPS Y9, Y9, Y9
 
-fold41:
+fold17:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
 	VXORPS       Y9, Y9, Y9
@@ -5284,17 +4175,17 @@ fold41:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold41
-	JMP          folded37
+	JNZ          fold17
+	JMP          folded13
 
-other38:
+other14:
 	TESTQ BX, BX
-	JE    without43
+	JE    without19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y9, Y9, Y9
 
-fold44:
+fold20:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      (R9), Y8
@@ -5316,14 +4207,14 @@ fold44:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold44
-	JMP          folded37
+	JNZ          fold20
+	JMP          folded13
 
-without43:
+without19:
 	// the same without dx
 	VXORPS Y9, Y9, Y9
 
-fold45:
+fold21:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      (R9), Y8
@@ -5335,10 +4226,10 @@ fold45:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold45
-	JMP          folded37
+	JNZ          fold21
+	JMP          folded13
 
-folded37:
+folded13:
 	VXORPS  Y9, Y9, Y9
 	VADDPS  Y9, Y0, Y0
 	VADDPS  Y9, Y1, Y1
@@ -5350,38 +4241,38 @@ folded37:
 	VMOVUPS Y2, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted46
+	JE      unwanted22
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted46:
+unwanted22:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ    AX, $0x08
-	JLE     narrower48
-	CMPQ    AX, $0x10
-	JE      full47
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
+narrower1:
+	CMPQ   AX, $0x08
+	JLE    narrower23
+	CMPQ   AX, $0x10
+	JE     full24
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ       dwinit+24(FP), BX
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS 32(BX), Y0, Y2
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
-	VMOVUPS      (BX), Y3
-	VMASKMOVPS   32(BX), Y0, Y4
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(DX), Y3
 	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -5392,254 +4283,133 @@ narrower2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded49
+	JLE          folded25
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other50
+	JNE          other26
 	TESTQ        BX, BX
-	JE           without51
+	JE           without27
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y8, Y8, Y8
+	VXORPS Y7, Y7, Y7
 
-fold52:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS (DI), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x06, Y8, Y7, Y7
-	VANDPS       Y7, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VMOVSS       X6, (DX)
+fold28:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      (R9), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMULPS       Y3, Y6, Y7
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      Y7, (BX)
-	VMASKMOVPS   32(R9), Y0, Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VMULPS       Y4, Y6, Y7
-	VADDPS       Y8, Y7, Y7
-	TESTQ        $0x00000004, AX
-	JZ           low54
-	VMOVUPS      X7, 32(BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low55
-	VMOVSD       X7, 48(BX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low56
-	VMOVSS       X7, 56(BX)
-
-low56:
-	JMP stored53
-
-low55:
-	TESTQ  $0x00000001, AX
-	JZ     low57
-	VMOVSS X7, 48(BX)
-
-low57:
-	JMP stored53
-
-low54:
-	TESTQ     $0x00000002, AX
-	JZ        low58
-	VMOVSD    X7, 32(BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low59
-	VMOVSS    X7, 40(BX)
-
-low59:
-	JMP stored53
-
-low58:
-	TESTQ  $0x00000001, AX
-	JZ     low60
-	VMOVSS X7, 32(BX)
-
-low60:
-stored53:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold52
-	JMP  folded49
-
-without51:
-	// the same without dx
-	VXORPS Y8, Y8, Y8
-
-fold61:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS (DI), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x06, Y8, Y7, Y7
-	VANDPS       Y7, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VMOVSS       X6, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      (R9), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMASKMOVPS   32(R9), Y0, Y7
-	VFMADD231PS  Y6, Y7, Y2
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold61
-	JMP          folded49
+	JNZ          fold28
+	JMP          folded25
 
-other50:
+without27:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold29:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold29
+	JMP          folded25
+
+other26:
 	TESTQ BX, BX
-	JE    without63
+	JE    without31
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y8, Y8, Y8
+	VXORPS Y7, Y7, Y7
 
-fold64:
-	VBROADCASTSS (DX), Y6
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      (R9), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMULPS       Y3, Y6, Y7
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      Y7, (BX)
-	VMASKMOVPS   32(R9), Y0, Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VMULPS       Y4, Y6, Y7
-	VADDPS       Y8, Y7, Y7
-	TESTQ        $0x00000004, AX
-	JZ           low66
-	VMOVUPS      X7, 32(BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low67
-	VMOVSD       X7, 48(BX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low68
-	VMOVSS       X7, 56(BX)
-
-low68:
-	JMP stored65
-
-low67:
-	TESTQ  $0x00000001, AX
-	JZ     low69
-	VMOVSS X7, 48(BX)
-
-low69:
-	JMP stored65
-
-low66:
-	TESTQ     $0x00000002, AX
-	JZ        low70
-	VMOVSD    X7, 32(BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low71
-	VMOVSS    X7, 40(BX)
-
-low71:
-	JMP stored65
-
-low70:
-	TESTQ  $0x00000001, AX
-	JZ     low72
-	VMOVSS X7, 32(BX)
-
-low72:
-stored65:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold64
-	JMP  folded49
-
-without63:
-	// the same without dx
-	VXORPS Y8, Y8, Y8
-
-fold73:
-	VBROADCASTSS (DX), Y6
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      (R9), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMASKMOVPS   32(R9), Y0, Y7
-	VFMADD231PS  Y6, Y7, Y2
+fold32:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold73
-	JMP          folded49
+	JNZ          fold32
+	JMP          folded25
 
-folded49:
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y1, Y1
-	VADDPS       Y8, Y2, Y2
-	VADDPS       Y8, Y5, Y5
-	MOVQ         dw+16(FP), BX
-	VMOVUPS      Y1, (BX)
-	TESTQ        $0x00000004, AX
-	JZ           low75
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low76
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low77
-	VMOVSS       X2, 56(BX)
+without31:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
 
-low77:
-	JMP stored74
+fold33:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold33
+	JMP          folded25
 
-low76:
-	TESTQ  $0x00000001, AX
-	JZ     low78
-	VMOVSS X2, 48(BX)
+folded25:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y4, Y4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted34
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
 
-low78:
-	JMP stored74
-
-low75:
-	TESTQ     $0x00000002, AX
-	JZ        low79
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low80
-	VMOVSS    X2, 40(BX)
-
-low80:
-	JMP stored74
-
-low79:
-	TESTQ  $0x00000001, AX
-	JZ     low81
-	VMOVSS X2, 32(BX)
-
-low81:
-stored74:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted82
-	MOVQ   db+32(FP), BX
-	VMOVSS X5, (BX)
-
-unwanted82:
+unwanted34:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full47:
+full24:
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Y0
@@ -5661,17 +4431,17 @@ full47:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded83
+	JLE          folded35
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other84
+	JNE          other36
 	TESTQ        BX, BX
-	JE           without85
+	JE           without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold86:
+fold38:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -5695,14 +4465,14 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded83
+	JNZ          fold38
+	JMP          folded35
 
-without85:
+without37:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold87:
+fold39:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -5719,17 +4489,17 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded83
+	JNZ          fold39
+	JMP          folded35
 
-other84:
+other36:
 	TESTQ BX, BX
-	JE    without89
+	JE    without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold90:
+fold42:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), Y6
@@ -5746,14 +4516,14 @@ fold90:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold90
-	JMP          folded83
+	JNZ          fold42
+	JMP          folded35
 
-without89:
+without41:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold91:
+fold43:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), Y6
@@ -5763,10 +4533,10 @@ fold91:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold91
-	JMP          folded83
+	JNZ          fold43
+	JMP          folded35
 
-folded83:
+folded35:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -5776,18 +4546,18 @@ folded83:
 	VMOVUPS Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted92
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted92:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower48:
+narrower23:
 	CMPQ    AX, $0x08
-	JE      full93
+	JE      full46
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
@@ -5814,17 +4584,17 @@ narrower48:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded95
+	JLE          folded47
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other96
+	JNE          other48
 	TESTQ        BX, BX
-	JE           without97
+	JE           without49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y6, Y6, Y6
 
-fold98:
+fold50:
 	VBROADCASTSS (DX), Y4
 	VBROADCASTSS (DI), Y5
 	VXORPS       Y6, Y6, Y6
@@ -5839,59 +4609,59 @@ fold98:
 	VMULPS       Y2, Y4, Y5
 	VADDPS       Y6, Y5, Y5
 	TESTQ        $0x00000004, AX
-	JZ           low100
+	JZ           low52
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low101
+	JZ           low53
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low102
+	JZ           low54
 	VMOVSS       X5, 24(BX)
 
-low102:
-	JMP stored99
+low54:
+	JMP stored51
 
-low101:
+low53:
 	TESTQ  $0x00000001, AX
-	JZ     low103
+	JZ     low55
 	VMOVSS X5, 16(BX)
 
-low103:
-	JMP stored99
+low55:
+	JMP stored51
 
-low100:
+low52:
 	TESTQ     $0x00000002, AX
-	JZ        low104
+	JZ        low56
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low105
+	JZ        low57
 	VMOVSS    X5, 8(BX)
 
-low105:
-	JMP stored99
+low57:
+	JMP stored51
 
-low104:
+low56:
 	TESTQ  $0x00000001, AX
-	JZ     low106
+	JZ     low58
 	VMOVSS X5, (BX)
 
-low106:
-stored99:
+low58:
+stored51:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R10, R9
 	DECQ R11
-	JNZ  fold98
-	JMP  folded95
+	JNZ  fold50
+	JMP  folded47
 
-without97:
+without49:
 	// the same without dx
 	VXORPS Y6, Y6, Y6
 
-fold107:
+fold59:
 	VBROADCASTSS (DX), Y4
 	VBROADCASTSS (DI), Y5
 	VXORPS       Y6, Y6, Y6
@@ -5906,17 +4676,17 @@ fold107:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold107
-	JMP          folded95
+	JNZ          fold59
+	JMP          folded47
 
-other96:
+other48:
 	TESTQ BX, BX
-	JE    without109
+	JE    without61
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y6, Y6, Y6
 
-fold110:
+fold62:
 	VBROADCASTSS (DX), Y4
 	VADDPS       Y4, Y3, Y3
 	VMASKMOVPS   (R9), Y0, Y5
@@ -5924,59 +4694,59 @@ fold110:
 	VMULPS       Y2, Y4, Y5
 	VADDPS       Y6, Y5, Y5
 	TESTQ        $0x00000004, AX
-	JZ           low112
+	JZ           low64
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low113
+	JZ           low65
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low114
+	JZ           low66
 	VMOVSS       X5, 24(BX)
 
-low114:
-	JMP stored111
+low66:
+	JMP stored63
 
-low113:
+low65:
 	TESTQ  $0x00000001, AX
-	JZ     low115
+	JZ     low67
 	VMOVSS X5, 16(BX)
 
-low115:
-	JMP stored111
+low67:
+	JMP stored63
 
-low112:
+low64:
 	TESTQ     $0x00000002, AX
-	JZ        low116
+	JZ        low68
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low117
+	JZ        low69
 	VMOVSS    X5, 8(BX)
 
-low117:
-	JMP stored111
+low69:
+	JMP stored63
 
-low116:
+low68:
 	TESTQ  $0x00000001, AX
-	JZ     low118
+	JZ     low70
 	VMOVSS X5, (BX)
 
-low118:
-stored111:
+low70:
+stored63:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R10, R9
 	DECQ R11
-	JNZ  fold110
-	JMP  folded95
+	JNZ  fold62
+	JMP  folded47
 
-without109:
+without61:
 	// the same without dx
 	VXORPS Y6, Y6, Y6
 
-fold119:
+fold71:
 	VBROADCASTSS (DX), Y4
 	VADDPS       Y4, Y3, Y3
 	VMASKMOVPS   (R9), Y0, Y5
@@ -5984,68 +4754,68 @@ fold119:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold119
-	JMP          folded95
+	JNZ          fold71
+	JMP          folded47
 
-folded95:
+folded47:
 	VXORPS       Y6, Y6, Y6
 	VADDPS       Y6, Y1, Y1
 	VADDPS       Y6, Y3, Y3
 	MOVQ         dw+16(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low121
+	JZ           low73
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low122
+	JZ           low74
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low123
+	JZ           low75
 	VMOVSS       X1, 24(BX)
 
-low123:
-	JMP stored120
+low75:
+	JMP stored72
 
-low122:
+low74:
 	TESTQ  $0x00000001, AX
-	JZ     low124
+	JZ     low76
 	VMOVSS X1, 16(BX)
 
-low124:
-	JMP stored120
+low76:
+	JMP stored72
 
-low121:
+low73:
 	TESTQ     $0x00000002, AX
-	JZ        low125
+	JZ        low77
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low126
+	JZ        low78
 	VMOVSS    X1, 8(BX)
 
-low126:
-	JMP stored120
+low78:
+	JMP stored72
 
-low125:
+low77:
 	TESTQ  $0x00000001, AX
-	JZ     low127
+	JZ     low79
 	VMOVSS X1, (BX)
 
-low127:
-stored120:
+low79:
+stored72:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted128
+	JE     unwanted80
 	MOVQ   db+32(FP), BX
 	VMOVSS X3, (BX)
 
-unwanted128:
+unwanted80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full93:
+full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Y0
@@ -6065,17 +4835,17 @@ full93:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded129
+	JLE          folded81
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other130
+	JNE          other82
 	TESTQ        BX, BX
-	JE           without131
+	JE           without83
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold132:
+fold84:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -6094,14 +4864,14 @@ fold132:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold132
-	JMP          folded129
+	JNZ          fold84
+	JMP          folded81
 
-without131:
+without83:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold133:
+fold85:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -6116,17 +4886,17 @@ fold133:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold133
-	JMP          folded129
+	JNZ          fold85
+	JMP          folded81
 
-other130:
+other82:
 	TESTQ BX, BX
-	JE    without135
+	JE    without87
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold136:
+fold88:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
 	VMOVUPS      (R9), Y4
@@ -6138,14 +4908,14 @@ fold136:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold136
-	JMP          folded129
+	JNZ          fold88
+	JMP          folded81
 
-without135:
+without87:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold137:
+fold89:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
 	VMOVUPS      (R9), Y4
@@ -6153,10 +4923,10 @@ fold137:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold137
-	JMP          folded129
+	JNZ          fold89
+	JMP          folded81
 
-folded129:
+folded81:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y2, Y2
@@ -6164,11 +4934,11 @@ folded129:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted138
+	JE      unwanted90
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted138:
+unwanted90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6176,31 +4946,31 @@ unwanted138:
 // func columnAVX2F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
-	MOVQ    cols+104(FP), AX
-	CMPQ    AX, $0x08
-	JLE     narrower2
-	CMPQ    AX, $0x0c
-	JE      full1
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
+	MOVQ   cols+104(FP), AX
+	CMPQ   AX, $0x08
+	JLE    narrower1
+	CMPQ   AX, $0x0c
+	JE     full2
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ       dwinit+24(FP), BX
-	VMOVUPD    (BX), Y1
-	VMOVUPD    32(BX), Y2
-	VMASKMOVPD 64(BX), Y0, Y3
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
 
 	// acc[i,j] = w[i,j], 1×3 vectors
 	MOVQ         w+96(FP), BX
-	VMOVUPD      (BX), Y4
-	VMOVUPD      32(BX), Y5
-	VMASKMOVPD   64(BX), Y0, Y6
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y3
+	VMOVUPD      32(BX), Y4
+	VMOVUPD      64(DX), Y5
 	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (DX), Y6
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -6219,196 +4989,141 @@ TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
 	JE           without5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y10, Y10, Y10
+	VXORPS Y9, Y9, Y9
 
 fold6:
-	VBROADCASTSD (DX), Y8
-	VBROADCASTSD (DI), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
-	VANDPD       Y9, Y8, Y8
-	VXORPS       Y10, Y10, Y10
-	VMOVSD       X8, (DX)
+	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y8, Y7, Y7
-	VMOVUPD      (R9), Y9
-	VFMADD231PD  Y8, Y9, Y1
-	VMULPD       Y4, Y8, Y9
-	VADDPD       Y10, Y9, Y9
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      32(R9), Y9
-	VFMADD231PD  Y8, Y9, Y2
-	VMULPD       Y5, Y8, Y9
-	VADDPD       Y10, Y9, Y9
-	VMOVUPD      Y9, 32(BX)
-	VMASKMOVPD   64(R9), Y0, Y9
-	VFMADD231PD  Y8, Y9, Y3
-	VMULPD       Y6, Y8, Y9
-	VADDPD       Y10, Y9, Y9
-	TESTQ        $0x00000002, AX
-	JZ           low8
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low9
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-
-low9:
-	JMP stored7
-
-low8:
-	TESTQ     $0x00000001, AX
-	JZ        low10
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-
-low10:
-stored7:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold6
-	JMP  folded3
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMULPD       Y3, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMULPD       Y4, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 32(BX)
+	VMOVUPD      64(R9)(AX*1), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y5, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold6
+	JMP          folded3
 
 without5:
 	// the same without dx
-	VXORPS Y10, Y10, Y10
+	VXORPS Y9, Y9, Y9
+
+fold7:
+	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      64(R9)(AX*1), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold7
+	JMP          folded3
+
+other4:
+	TESTQ BX, BX
+	JE    without9
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold10:
+	VBROADCASTSD (DX), Y7
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMULPD       Y3, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMULPD       Y4, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 32(BX)
+	VMOVUPD      64(R9)(AX*1), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y5, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold10
+	JMP          folded3
+
+without9:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
 
 fold11:
-	VBROADCASTSD (DX), Y8
-	VBROADCASTSD (DI), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
-	VANDPD       Y9, Y8, Y8
-	VXORPS       Y10, Y10, Y10
-	VMOVSD       X8, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y8, Y7, Y7
-	VMOVUPD      (R9), Y9
-	VFMADD231PD  Y8, Y9, Y1
-	VMOVUPD      32(R9), Y9
-	VFMADD231PD  Y8, Y9, Y2
-	VMASKMOVPD   64(R9), Y0, Y9
-	VFMADD231PD  Y8, Y9, Y3
+	VBROADCASTSD (DX), Y7
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      64(R9)(AX*1), Y8
+	VFMADD231PD  Y7, Y8, Y2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold11
 	JMP          folded3
 
-other4:
-	TESTQ BX, BX
-	JE    without13
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y10, Y10, Y10
-
-fold14:
-	VBROADCASTSD (DX), Y8
-	VADDPD       Y8, Y7, Y7
-	VMOVUPD      (R9), Y9
-	VFMADD231PD  Y8, Y9, Y1
-	VMULPD       Y4, Y8, Y9
-	VADDPD       Y10, Y9, Y9
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      32(R9), Y9
-	VFMADD231PD  Y8, Y9, Y2
-	VMULPD       Y5, Y8, Y9
-	VADDPD       Y10, Y9, Y9
-	VMOVUPD      Y9, 32(BX)
-	VMASKMOVPD   64(R9), Y0, Y9
-	VFMADD231PD  Y8, Y9, Y3
-	VMULPD       Y6, Y8, Y9
-	VADDPD       Y10, Y9, Y9
-	TESTQ        $0x00000002, AX
-	JZ           low16
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low17
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-
-low17:
-	JMP stored15
-
-low16:
-	TESTQ     $0x00000001, AX
-	JZ        low18
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-
-low18:
-stored15:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold14
-	JMP  folded3
-
-without13:
-	// the same without dx
-	VXORPS Y10, Y10, Y10
-
-fold19:
-	VBROADCASTSD (DX), Y8
-	VADDPD       Y8, Y7, Y7
-	VMOVUPD      (R9), Y9
-	VFMADD231PD  Y8, Y9, Y1
-	VMOVUPD      32(R9), Y9
-	VFMADD231PD  Y8, Y9, Y2
-	VMASKMOVPD   64(R9), Y0, Y9
-	VFMADD231PD  Y8, Y9, Y3
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold19
-	JMP          folded3
-
 folded3:
-	VXORPS       Y10, Y10, Y10
-	VADDPD       Y10, Y1, Y1
-	VADDPD       Y10, Y2, Y2
-	VADDPD       Y10, Y3, Y3
-	VADDPD       Y10, Y7, Y7
-	MOVQ         dw+16(FP), BX
-	VMOVUPD      Y1, (BX)
-	VMOVUPD      Y2, 32(BX)
-	TESTQ        $0x00000002, AX
-	JZ           low21
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low22
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
+	VXORPS  Y9, Y9, Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y6, Y6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted12
+	MOVQ    db+32(FP), BX
+	VMOVSD  X6, (BX)
 
-low22:
-	JMP stored20
-
-low21:
-	TESTQ     $0x00000001, AX
-	JZ        low23
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low23:
-stored20:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted24
-	MOVQ   db+32(FP), BX
-	VMOVSD X7, (BX)
-
-unwanted24:
+unwanted12:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Y0
@@ -6432,17 +5147,17 @@ full1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded25
+	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other26
+	JNE          other14
 	TESTQ        BX, BX
-	JE           without27
+	JE           without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y9, Y9, Y9
 
-fold28:
+fold16:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
 	VXORPS       Y9, Y9, Y9
@@ -6471,14 +5186,14 @@ fold28:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold28
-	JMP          folded25
+	JNZ          fold16
+	JMP          folded13
 
-without27:
+without15:
 	// the same without dx
 	VXORPS Y9, Y9, Y9
 
-fold29:
+fold17:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
 	VXORPS       Y9, Y9, Y9
@@ -6497,17 +5212,17 @@ fold29:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold17
+	JMP          folded13
 
-other26:
+other14:
 	TESTQ BX, BX
-	JE    without31
+	JE    without19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y9, Y9, Y9
 
-fold32:
+fold20:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      (R9), Y8
@@ -6529,14 +5244,14 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded25
+	JNZ          fold20
+	JMP          folded13
 
-without31:
+without19:
 	// the same without dx
 	VXORPS Y9, Y9, Y9
 
-fold33:
+fold21:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      (R9), Y8
@@ -6548,10 +5263,10 @@ fold33:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold33
-	JMP          folded25
+	JNZ          fold21
+	JMP          folded13
 
-folded25:
+folded13:
 	VXORPS  Y9, Y9, Y9
 	VADDPD  Y9, Y0, Y0
 	VADDPD  Y9, Y1, Y1
@@ -6563,38 +5278,38 @@ folded25:
 	VMOVUPD Y2, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted34
+	JE      unwanted22
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted34:
+unwanted22:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ    AX, $0x04
-	JLE     narrower36
-	CMPQ    AX, $0x08
-	JE      full35
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
+narrower1:
+	CMPQ   AX, $0x04
+	JLE    narrower23
+	CMPQ   AX, $0x08
+	JE     full24
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ       dwinit+24(FP), BX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
-	VMOVUPD      (BX), Y3
-	VMASKMOVPD   32(BX), Y0, Y4
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y2
+	VMOVUPD      32(DX), Y3
 	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DX), Y4
 	MOVQ         dx+0(FP), BX
 	MOVQ         lddx+8(FP), CX
 	MOVQ         dy+48(FP), DX
@@ -6605,188 +5320,133 @@ narrower2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded37
+	JLE          folded25
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other38
+	JNE          other26
 	TESTQ        BX, BX
-	JE           without39
+	JE           without27
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y8, Y8, Y8
+	VXORPS Y7, Y7, Y7
 
-fold40:
-	VBROADCASTSD (DX), Y6
-	VBROADCASTSD (DI), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x06, Y8, Y7, Y7
-	VANDPD       Y7, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VMOVSD       X6, (DX)
+fold28:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      (R9), Y7
-	VFMADD231PD  Y6, Y7, Y1
-	VMULPD       Y3, Y6, Y7
-	VADDPD       Y8, Y7, Y7
-	VMOVUPD      Y7, (BX)
-	VMASKMOVPD   32(R9), Y0, Y7
-	VFMADD231PD  Y6, Y7, Y2
-	VMULPD       Y4, Y6, Y7
-	VADDPD       Y8, Y7, Y7
-	TESTQ        $0x00000002, AX
-	JZ           low42
-	VMOVUPS      X7, 32(BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low43
-	VMOVSD       X7, 48(BX)
-	VUNPCKHPD    X7, X7, X7
-
-low43:
-	JMP stored41
-
-low42:
-	TESTQ     $0x00000001, AX
-	JZ        low44
-	VMOVSD    X7, 32(BX)
-	VUNPCKHPD X7, X7, X7
-
-low44:
-stored41:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold40
-	JMP  folded37
-
-without39:
-	// the same without dx
-	VXORPS Y8, Y8, Y8
-
-fold45:
-	VBROADCASTSD (DX), Y6
-	VBROADCASTSD (DI), Y7
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x06, Y8, Y7, Y7
-	VANDPD       Y7, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VMOVSD       X6, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      (R9), Y7
-	VFMADD231PD  Y6, Y7, Y1
-	VMASKMOVPD   32(R9), Y0, Y7
-	VFMADD231PD  Y6, Y7, Y2
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold45
-	JMP          folded37
+	JNZ          fold28
+	JMP          folded25
 
-other38:
+without27:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold29:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(R9)(AX*1), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold29
+	JMP          folded25
+
+other26:
 	TESTQ BX, BX
-	JE    without47
+	JE    without31
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y8, Y8, Y8
+	VXORPS Y7, Y7, Y7
 
-fold48:
-	VBROADCASTSD (DX), Y6
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      (R9), Y7
-	VFMADD231PD  Y6, Y7, Y1
-	VMULPD       Y3, Y6, Y7
-	VADDPD       Y8, Y7, Y7
-	VMOVUPD      Y7, (BX)
-	VMASKMOVPD   32(R9), Y0, Y7
-	VFMADD231PD  Y6, Y7, Y2
-	VMULPD       Y4, Y6, Y7
-	VADDPD       Y8, Y7, Y7
-	TESTQ        $0x00000002, AX
-	JZ           low50
-	VMOVUPS      X7, 32(BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low51
-	VMOVSD       X7, 48(BX)
-	VUNPCKHPD    X7, X7, X7
-
-low51:
-	JMP stored49
-
-low50:
-	TESTQ     $0x00000001, AX
-	JZ        low52
-	VMOVSD    X7, 32(BX)
-	VUNPCKHPD X7, X7, X7
-
-low52:
-stored49:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold48
-	JMP  folded37
-
-without47:
-	// the same without dx
-	VXORPS Y8, Y8, Y8
-
-fold53:
-	VBROADCASTSD (DX), Y6
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      (R9), Y7
-	VFMADD231PD  Y6, Y7, Y1
-	VMASKMOVPD   32(R9), Y0, Y7
-	VFMADD231PD  Y6, Y7, Y2
+fold32:
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold53
-	JMP          folded37
+	JNZ          fold32
+	JMP          folded25
 
-folded37:
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y1, Y1
-	VADDPD       Y8, Y2, Y2
-	VADDPD       Y8, Y5, Y5
-	MOVQ         dw+16(FP), BX
-	VMOVUPD      Y1, (BX)
-	TESTQ        $0x00000002, AX
-	JZ           low55
-	VMOVUPS      X2, 32(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low56
-	VMOVSD       X2, 48(BX)
-	VUNPCKHPD    X2, X2, X2
+without31:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
 
-low56:
-	JMP stored54
+fold33:
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(R9)(AX*1), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold33
+	JMP          folded25
 
-low55:
-	TESTQ     $0x00000001, AX
-	JZ        low57
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
+folded25:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y4, Y4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted34
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
 
-low57:
-stored54:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted58
-	MOVQ   db+32(FP), BX
-	VMOVSD X5, (BX)
-
-unwanted58:
+unwanted34:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full35:
+full24:
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Y0
@@ -6808,17 +5468,17 @@ full35:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded59
+	JLE          folded35
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other60
+	JNE          other36
 	TESTQ        BX, BX
-	JE           without61
+	JE           without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold62:
+fold38:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -6842,14 +5502,14 @@ fold62:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold62
-	JMP          folded59
+	JNZ          fold38
+	JMP          folded35
 
-without61:
+without37:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold63:
+fold39:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -6866,17 +5526,17 @@ fold63:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold63
-	JMP          folded59
+	JNZ          fold39
+	JMP          folded35
 
-other60:
+other36:
 	TESTQ BX, BX
-	JE    without65
+	JE    without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold66:
+fold42:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), Y6
@@ -6893,14 +5553,14 @@ fold66:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold66
-	JMP          folded59
+	JNZ          fold42
+	JMP          folded35
 
-without65:
+without41:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold67:
+fold43:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), Y6
@@ -6910,10 +5570,10 @@ fold67:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold67
-	JMP          folded59
+	JNZ          fold43
+	JMP          folded35
 
-folded59:
+folded35:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -6923,18 +5583,18 @@ folded59:
 	VMOVUPD Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted68
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted68:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower36:
+narrower23:
 	CMPQ    AX, $0x04
-	JE      full69
+	JE      full46
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6961,17 +5621,17 @@ narrower36:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded71
+	JLE          folded47
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other72
+	JNE          other48
 	TESTQ        BX, BX
-	JE           without73
+	JE           without49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y6, Y6, Y6
 
-fold74:
+fold50:
 	VBROADCASTSD (DX), Y4
 	VBROADCASTSD (DI), Y5
 	VXORPS       Y6, Y6, Y6
@@ -6986,37 +5646,37 @@ fold74:
 	VMULPD       Y2, Y4, Y5
 	VADDPD       Y6, Y5, Y5
 	TESTQ        $0x00000002, AX
-	JZ           low76
+	JZ           low52
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low77
+	JZ           low53
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 
-low77:
-	JMP stored75
+low53:
+	JMP stored51
 
-low76:
+low52:
 	TESTQ     $0x00000001, AX
-	JZ        low78
+	JZ        low54
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 
-low78:
-stored75:
+low54:
+stored51:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R10, R9
 	DECQ R11
-	JNZ  fold74
-	JMP  folded71
+	JNZ  fold50
+	JMP  folded47
 
-without73:
+without49:
 	// the same without dx
 	VXORPS Y6, Y6, Y6
 
-fold79:
+fold55:
 	VBROADCASTSD (DX), Y4
 	VBROADCASTSD (DI), Y5
 	VXORPS       Y6, Y6, Y6
@@ -7031,17 +5691,17 @@ fold79:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold79
-	JMP          folded71
+	JNZ          fold55
+	JMP          folded47
 
-other72:
+other48:
 	TESTQ BX, BX
-	JE    without81
+	JE    without57
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y6, Y6, Y6
 
-fold82:
+fold58:
 	VBROADCASTSD (DX), Y4
 	VADDPD       Y4, Y3, Y3
 	VMASKMOVPD   (R9), Y0, Y5
@@ -7049,37 +5709,37 @@ fold82:
 	VMULPD       Y2, Y4, Y5
 	VADDPD       Y6, Y5, Y5
 	TESTQ        $0x00000002, AX
-	JZ           low84
+	JZ           low60
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low85
+	JZ           low61
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 
-low85:
-	JMP stored83
+low61:
+	JMP stored59
 
-low84:
+low60:
 	TESTQ     $0x00000001, AX
-	JZ        low86
+	JZ        low62
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 
-low86:
-stored83:
+low62:
+stored59:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R10, R9
 	DECQ R11
-	JNZ  fold82
-	JMP  folded71
+	JNZ  fold58
+	JMP  folded47
 
-without81:
+without57:
 	// the same without dx
 	VXORPS Y6, Y6, Y6
 
-fold87:
+fold63:
 	VBROADCASTSD (DX), Y4
 	VADDPD       Y4, Y3, Y3
 	VMASKMOVPD   (R9), Y0, Y5
@@ -7087,46 +5747,46 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded71
+	JNZ          fold63
+	JMP          folded47
 
-folded71:
+folded47:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y1, Y1
 	VADDPD       Y6, Y3, Y3
 	MOVQ         dw+16(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low89
+	JZ           low65
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low90
+	JZ           low66
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low90:
-	JMP stored88
+low66:
+	JMP stored64
 
-low89:
+low65:
 	TESTQ     $0x00000001, AX
-	JZ        low91
+	JZ        low67
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low91:
-stored88:
+low67:
+stored64:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted92
+	JE     unwanted68
 	MOVQ   db+32(FP), BX
 	VMOVSD X3, (BX)
 
-unwanted92:
+unwanted68:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full69:
+full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Y0
@@ -7146,17 +5806,17 @@ full69:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded93
+	JLE          folded69
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other94
+	JNE          other70
 	TESTQ        BX, BX
-	JE           without95
+	JE           without71
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold96:
+fold72:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -7175,14 +5835,14 @@ fold96:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold96
-	JMP          folded93
+	JNZ          fold72
+	JMP          folded69
 
-without95:
+without71:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold97:
+fold73:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -7197,17 +5857,17 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded93
+	JNZ          fold73
+	JMP          folded69
 
-other94:
+other70:
 	TESTQ BX, BX
-	JE    without99
+	JE    without75
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold100:
+fold76:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVUPD      (R9), Y4
@@ -7219,14 +5879,14 @@ fold100:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold100
-	JMP          folded93
+	JNZ          fold76
+	JMP          folded69
 
-without99:
+without75:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold101:
+fold77:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVUPD      (R9), Y4
@@ -7234,10 +5894,10 @@ fold101:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold101
-	JMP          folded93
+	JNZ          fold77
+	JMP          folded69
 
-folded93:
+folded69:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y2, Y2
@@ -7245,11 +5905,11 @@ folded93:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted78
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted102:
+unwanted78:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

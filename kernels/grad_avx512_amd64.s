@@ -5,200 +5,113 @@
 #include "textflag.h"
 
 // func gradAVX512F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
-	MOVQ  cols+104(FP), AX
-	CMPQ  AX, $0x20
-	JLE   narrower2
-	CMPQ  AX, $0x30
-	JE    full1
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+96(FP), BX
-	CMPQ  BX, $0x04
-	JNE   fewer3
+	MOVQ   cols+104(FP), AX
+	CMPQ   AX, $0x20
+	JLE    narrower1
+	CMPQ   AX, $0x30
+	JE     full2
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer3
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPS   (BX)(CX*2), Z6
-	VMOVUPS   64(BX)(CX*2), Z7
-	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPS   (BX)(DX*1), Z9
-	VMOVUPS   64(BX)(DX*1), Z10
-	VMOVUPS.Z 128(BX)(DX*1), K1, Z11
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(SI)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(SI)(CX*2), Z8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(SI)(DI*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z12
-	VMOVUPS   64(BX), Z13
-	VMOVUPS.Z 128(BX), K1, Z14
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded4
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other5
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS 128(DX), Z14
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded4
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
-	VMOVUPS       (BX), Z15
-	VMOVUPS       (DX), Z18
-	VPXORD        Z19, Z19, Z19
-	VCMPPS        $0x06, Z19, Z18, K2
-	VMOVAPS.Z     Z15, K2, Z15
-	VADDPS        Z15, Z12, Z12
-	VMOVUPS       64(BX), Z16
-	VMOVUPS       64(DX), Z18
-	VPXORD        Z19, Z19, Z19
-	VCMPPS        $0x06, Z19, Z18, K2
-	VMOVAPS.Z     Z16, K2, Z16
-	VADDPS        Z16, Z13, Z13
-	VMOVUPS.Z     128(BX), K1, Z17
-	VMOVUPS.Z     128(DX), K1, Z18
-	VPXORD        Z19, Z19, Z19
-	VCMPPS        $0x06, Z19, Z18, K2
-	VMOVAPS.Z     Z17, K2, Z17
-	VADDPS        Z17, Z14, Z14
-	VBROADCASTSS  (DI), Z19
-	VFMADD231PS   Z19, Z15, Z0
-	VFMADD231PS   Z19, Z16, Z1
-	VFMADD231PS   Z19, Z17, Z2
-	VBROADCASTSS  4(DI), Z19
-	VFMADD231PS   Z19, Z15, Z3
-	VFMADD231PS   Z19, Z16, Z4
-	VFMADD231PS   Z19, Z17, Z5
-	VBROADCASTSS  8(DI), Z19
-	VFMADD231PS   Z19, Z15, Z6
-	VFMADD231PS   Z19, Z16, Z7
-	VFMADD231PS   Z19, Z17, Z8
-	VBROADCASTSS  12(DI), Z19
-	VFMADD231PS   Z19, Z15, Z9
-	VFMADD231PS   Z19, Z16, Z10
-	VFMADD231PS   Z19, Z17, Z11
-	VMOVUPS       Z15, (BX)
-	VMOVUPS       Z16, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low8
-	VMOVUPS       Y17, 128(BX)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000004, AX
-	JZ            low9
-	VMOVUPS       X17, 160(BX)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low10
-	VMOVSD        X17, 176(BX)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low11
-	VMOVSS        X17, 184(BX)
-
-low11:
-	JMP stored7
-
-low10:
-	TESTQ  $0x00000001, AX
-	JZ     low12
-	VMOVSS X17, 176(BX)
-
-low12:
-	JMP stored7
-
-low9:
-	TESTQ     $0x00000002, AX
-	JZ        low13
-	VMOVSD    X17, 160(BX)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low14
-	VMOVSS    X17, 168(BX)
-
-low14:
-	JMP stored7
-
-low13:
-	TESTQ  $0x00000001, AX
-	JZ     low15
-	VMOVSS X17, 160(BX)
-
-low15:
-	JMP stored7
-
-low8:
-	TESTQ         $0x00000004, AX
-	JZ            low16
-	VMOVUPS       X17, 128(BX)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000002, AX
-	JZ            low17
-	VMOVSD        X17, 144(BX)
-	VUNPCKHPD     X17, X17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low18
-	VMOVSS        X17, 152(BX)
-
-low18:
-	JMP stored7
-
-low17:
-	TESTQ  $0x00000001, AX
-	JZ     low19
-	VMOVSS X17, 144(BX)
-
-low19:
-	JMP stored7
-
-low16:
-	TESTQ     $0x00000002, AX
-	JZ        low20
-	VMOVSD    X17, 128(BX)
-	VUNPCKHPD X17, X17, X17
-	TESTQ     $0x00000001, AX
-	JZ        low21
-	VMOVSS    X17, 136(BX)
-
-low21:
-	JMP stored7
-
-low20:
-	TESTQ  $0x00000001, AX
-	JZ     low22
-	VMOVSS X17, 128(BX)
-
-low22:
-stored7:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold6
-	JMP  folded4
+	VMOVUPS      (BX), Z15
+	VMOVUPS      (DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z15, K2, Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VMOVUPS      64(DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z16, K2, Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), Z17
+	VMOVUPS      128(DX)(AX*1), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z17, K2, Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	VMOVUPS      Z17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold6
+	JMP          folded4
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold24:
+fold8:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
 	VADDPS       Z16, Z13, Z13
-	VMOVUPS.Z    128(BX), K1, Z17
+	VMOVUPS      128(BX)(AX*1), Z17
 	VADDPS       Z17, Z14, Z14
 	VBROADCASTSS (DI), Z19
 	VFMADD231PS  Z19, Z15, Z0
@@ -219,494 +132,55 @@ fold24:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold24
+	JNZ          fold8
 	JMP          folded4
 
 folded4:
-	VPXORD        Z19, Z19, Z19
-	VADDPS        Z19, Z0, Z0
-	VADDPS        Z19, Z1, Z1
-	VADDPS        Z19, Z2, Z2
-	VADDPS        Z19, Z3, Z3
-	VADDPS        Z19, Z4, Z4
-	VADDPS        Z19, Z5, Z5
-	VADDPS        Z19, Z6, Z6
-	VADDPS        Z19, Z7, Z7
-	VADDPS        Z19, Z8, Z8
-	VADDPS        Z19, Z9, Z9
-	VADDPS        Z19, Z10, Z10
-	VADDPS        Z19, Z11, Z11
-	VADDPS        Z19, Z12, Z12
-	VADDPS        Z19, Z13, Z13
-	VADDPS        Z19, Z14, Z14
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low26
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low27
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low28
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low29
-	VMOVSS        X2, 184(BX)
-
-low29:
-	JMP stored25
-
-low28:
-	TESTQ  $0x00000001, AX
-	JZ     low30
-	VMOVSS X2, 176(BX)
-
-low30:
-	JMP stored25
-
-low27:
-	TESTQ     $0x00000002, AX
-	JZ        low31
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low32
-	VMOVSS    X2, 168(BX)
-
-low32:
-	JMP stored25
-
-low31:
-	TESTQ  $0x00000001, AX
-	JZ     low33
-	VMOVSS X2, 160(BX)
-
-low33:
-	JMP stored25
-
-low26:
-	TESTQ        $0x00000004, AX
-	JZ           low34
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low35
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low36
-	VMOVSS       X2, 152(BX)
-
-low36:
-	JMP stored25
-
-low35:
-	TESTQ  $0x00000001, AX
-	JZ     low37
-	VMOVSS X2, 144(BX)
-
-low37:
-	JMP stored25
-
-low34:
-	TESTQ     $0x00000002, AX
-	JZ        low38
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low39
-	VMOVSS    X2, 136(BX)
-
-low39:
-	JMP stored25
-
-low38:
-	TESTQ  $0x00000001, AX
-	JZ     low40
-	VMOVSS X2, 128(BX)
-
-low40:
-stored25:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low42
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low43
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low44
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low45
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low45:
-	JMP stored41
-
-low44:
-	TESTQ  $0x00000001, AX
-	JZ     low46
-	VMOVSS X5, 176(BX)(CX*1)
-
-low46:
-	JMP stored41
-
-low43:
-	TESTQ     $0x00000002, AX
-	JZ        low47
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low48
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low48:
-	JMP stored41
-
-low47:
-	TESTQ  $0x00000001, AX
-	JZ     low49
-	VMOVSS X5, 160(BX)(CX*1)
-
-low49:
-	JMP stored41
-
-low42:
-	TESTQ        $0x00000004, AX
-	JZ           low50
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low51
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low52
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low52:
-	JMP stored41
-
-low51:
-	TESTQ  $0x00000001, AX
-	JZ     low53
-	VMOVSS X5, 144(BX)(CX*1)
-
-low53:
-	JMP stored41
-
-low50:
-	TESTQ     $0x00000002, AX
-	JZ        low54
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low55
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low55:
-	JMP stored41
-
-low54:
-	TESTQ  $0x00000001, AX
-	JZ     low56
-	VMOVSS X5, 128(BX)(CX*1)
-
-low56:
-stored41:
-	VMOVUPS       Z6, (BX)(CX*2)
-	VMOVUPS       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low58
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low59
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low60
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low61
-	VMOVSS        X8, 184(BX)(CX*2)
-
-low61:
-	JMP stored57
-
-low60:
-	TESTQ  $0x00000001, AX
-	JZ     low62
-	VMOVSS X8, 176(BX)(CX*2)
-
-low62:
-	JMP stored57
-
-low59:
-	TESTQ     $0x00000002, AX
-	JZ        low63
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low64
-	VMOVSS    X8, 168(BX)(CX*2)
-
-low64:
-	JMP stored57
-
-low63:
-	TESTQ  $0x00000001, AX
-	JZ     low65
-	VMOVSS X8, 160(BX)(CX*2)
-
-low65:
-	JMP stored57
-
-low58:
-	TESTQ        $0x00000004, AX
-	JZ           low66
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low67
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low68
-	VMOVSS       X8, 152(BX)(CX*2)
-
-low68:
-	JMP stored57
-
-low67:
-	TESTQ  $0x00000001, AX
-	JZ     low69
-	VMOVSS X8, 144(BX)(CX*2)
-
-low69:
-	JMP stored57
-
-low66:
-	TESTQ     $0x00000002, AX
-	JZ        low70
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low71
-	VMOVSS    X8, 136(BX)(CX*2)
-
-low71:
-	JMP stored57
-
-low70:
-	TESTQ  $0x00000001, AX
-	JZ     low72
-	VMOVSS X8, 128(BX)(CX*2)
-
-low72:
-stored57:
-	VMOVUPS       Z9, (BX)(DX*1)
-	VMOVUPS       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low74
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low75
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low76
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low77
-	VMOVSS        X11, 184(BX)(DX*1)
-
-low77:
-	JMP stored73
-
-low76:
-	TESTQ  $0x00000001, AX
-	JZ     low78
-	VMOVSS X11, 176(BX)(DX*1)
-
-low78:
-	JMP stored73
-
-low75:
-	TESTQ     $0x00000002, AX
-	JZ        low79
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low80
-	VMOVSS    X11, 168(BX)(DX*1)
-
-low80:
-	JMP stored73
-
-low79:
-	TESTQ  $0x00000001, AX
-	JZ     low81
-	VMOVSS X11, 160(BX)(DX*1)
-
-low81:
-	JMP stored73
-
-low74:
-	TESTQ        $0x00000004, AX
-	JZ           low82
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low83
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low84
-	VMOVSS       X11, 152(BX)(DX*1)
-
-low84:
-	JMP stored73
-
-low83:
-	TESTQ  $0x00000001, AX
-	JZ     low85
-	VMOVSS X11, 144(BX)(DX*1)
-
-low85:
-	JMP stored73
-
-low82:
-	TESTQ     $0x00000002, AX
-	JZ        low86
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low87
-	VMOVSS    X11, 136(BX)(DX*1)
-
-low87:
-	JMP stored73
-
-low86:
-	TESTQ  $0x00000001, AX
-	JZ     low88
-	VMOVSS X11, 128(BX)(DX*1)
-
-low88:
-stored73:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted89
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z12, (BX)
-	VMOVUPS       Z13, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low91
-	VMOVUPS       Y14, 128(BX)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000004, AX
-	JZ            low92
-	VMOVUPS       X14, 160(BX)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000002, AX
-	JZ            low93
-	VMOVSD        X14, 176(BX)
-	VUNPCKHPD     X14, X14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low94
-	VMOVSS        X14, 184(BX)
-
-low94:
-	JMP stored90
-
-low93:
-	TESTQ  $0x00000001, AX
-	JZ     low95
-	VMOVSS X14, 176(BX)
-
-low95:
-	JMP stored90
-
-low92:
-	TESTQ     $0x00000002, AX
-	JZ        low96
-	VMOVSD    X14, 160(BX)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low97
-	VMOVSS    X14, 168(BX)
-
-low97:
-	JMP stored90
-
-low96:
-	TESTQ  $0x00000001, AX
-	JZ     low98
-	VMOVSS X14, 160(BX)
-
-low98:
-	JMP stored90
-
-low91:
-	TESTQ        $0x00000004, AX
-	JZ           low99
-	VMOVUPS      X14, 128(BX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, AX
-	JZ           low100
-	VMOVSD       X14, 144(BX)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low101
-	VMOVSS       X14, 152(BX)
-
-low101:
-	JMP stored90
-
-low100:
-	TESTQ  $0x00000001, AX
-	JZ     low102
-	VMOVSS X14, 144(BX)
-
-low102:
-	JMP stored90
-
-low99:
-	TESTQ     $0x00000002, AX
-	JZ        low103
-	VMOVSD    X14, 128(BX)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low104
-	VMOVSS    X14, 136(BX)
-
-low104:
-	JMP stored90
-
-low103:
-	TESTQ  $0x00000001, AX
-	JZ     low105
-	VMOVSS X14, 128(BX)
-
-low105:
-stored90:
-unwanted89:
+	VPXORD  Z19, Z19, Z19
+	VADDPS  Z19, Z0, Z0
+	VADDPS  Z19, Z1, Z1
+	VADDPS  Z19, Z2, Z2
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z19, Z4, Z4
+	VADDPS  Z19, Z5, Z5
+	VADDPS  Z19, Z6, Z6
+	VADDPS  Z19, Z7, Z7
+	VADDPS  Z19, Z8, Z8
+	VADDPS  Z19, Z9, Z9
+	VADDPS  Z19, Z10, Z10
+	VADDPS  Z19, Z11, Z11
+	VADDPS  Z19, Z12, Z12
+	VADDPS  Z19, Z13, Z13
+	VADDPS  Z19, Z14, Z14
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(SI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(SI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Z11, 128(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted9
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(DX)
+
+unwanted9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -714,178 +188,93 @@ unwanted89:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer106
+	JNE  fewer10
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPS   (BX)(CX*2), Z6
-	VMOVUPS   64(BX)(CX*2), Z7
-	VMOVUPS.Z 128(BX)(CX*2), K1, Z8
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z9
-	VMOVUPS   64(BX), Z10
-	VMOVUPS.Z 128(BX), K1, Z11
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded107
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other108
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z9
+	VMOVUPS 64(BX), Z10
+	VMOVUPS 128(DX), Z11
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded11
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other12
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold109:
-	VMOVUPS       (BX), Z12
-	VMOVUPS       (DX), Z15
-	VPXORD        Z16, Z16, Z16
-	VCMPPS        $0x06, Z16, Z15, K2
-	VMOVAPS.Z     Z12, K2, Z12
-	VADDPS        Z12, Z9, Z9
-	VMOVUPS       64(BX), Z13
-	VMOVUPS       64(DX), Z15
-	VPXORD        Z16, Z16, Z16
-	VCMPPS        $0x06, Z16, Z15, K2
-	VMOVAPS.Z     Z13, K2, Z13
-	VADDPS        Z13, Z10, Z10
-	VMOVUPS.Z     128(BX), K1, Z14
-	VMOVUPS.Z     128(DX), K1, Z15
-	VPXORD        Z16, Z16, Z16
-	VCMPPS        $0x06, Z16, Z15, K2
-	VMOVAPS.Z     Z14, K2, Z14
-	VADDPS        Z14, Z11, Z11
-	VBROADCASTSS  (DI), Z16
-	VFMADD231PS   Z16, Z12, Z0
-	VFMADD231PS   Z16, Z13, Z1
-	VFMADD231PS   Z16, Z14, Z2
-	VBROADCASTSS  4(DI), Z16
-	VFMADD231PS   Z16, Z12, Z3
-	VFMADD231PS   Z16, Z13, Z4
-	VFMADD231PS   Z16, Z14, Z5
-	VBROADCASTSS  8(DI), Z16
-	VFMADD231PS   Z16, Z12, Z6
-	VFMADD231PS   Z16, Z13, Z7
-	VFMADD231PS   Z16, Z14, Z8
-	VMOVUPS       Z12, (BX)
-	VMOVUPS       Z13, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low111
-	VMOVUPS       Y14, 128(BX)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000004, AX
-	JZ            low112
-	VMOVUPS       X14, 160(BX)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000002, AX
-	JZ            low113
-	VMOVSD        X14, 176(BX)
-	VUNPCKHPD     X14, X14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low114
-	VMOVSS        X14, 184(BX)
+fold13:
+	VMOVUPS      (BX), Z12
+	VMOVUPS      (DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z12, K2, Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      64(DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z13, K2, Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), Z14
+	VMOVUPS      128(DX)(AX*1), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z14, K2, Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold13
+	JMP          folded11
 
-low114:
-	JMP stored110
-
-low113:
-	TESTQ  $0x00000001, AX
-	JZ     low115
-	VMOVSS X14, 176(BX)
-
-low115:
-	JMP stored110
-
-low112:
-	TESTQ     $0x00000002, AX
-	JZ        low116
-	VMOVSD    X14, 160(BX)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low117
-	VMOVSS    X14, 168(BX)
-
-low117:
-	JMP stored110
-
-low116:
-	TESTQ  $0x00000001, AX
-	JZ     low118
-	VMOVSS X14, 160(BX)
-
-low118:
-	JMP stored110
-
-low111:
-	TESTQ        $0x00000004, AX
-	JZ           low119
-	VMOVUPS      X14, 128(BX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000002, AX
-	JZ           low120
-	VMOVSD       X14, 144(BX)
-	VUNPCKHPD    X14, X14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low121
-	VMOVSS       X14, 152(BX)
-
-low121:
-	JMP stored110
-
-low120:
-	TESTQ  $0x00000001, AX
-	JZ     low122
-	VMOVSS X14, 144(BX)
-
-low122:
-	JMP stored110
-
-low119:
-	TESTQ     $0x00000002, AX
-	JZ        low123
-	VMOVSD    X14, 128(BX)
-	VUNPCKHPD X14, X14, X14
-	TESTQ     $0x00000001, AX
-	JZ        low124
-	VMOVSS    X14, 136(BX)
-
-low124:
-	JMP stored110
-
-low123:
-	TESTQ  $0x00000001, AX
-	JZ     low125
-	VMOVSS X14, 128(BX)
-
-low125:
-stored110:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold109
-	JMP  folded107
-
-other108:
+other12:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold15:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
 	VADDPS       Z13, Z10, Z10
-	VMOVUPS.Z    128(BX), K1, Z14
+	VMOVUPS      128(BX)(AX*1), Z14
 	VADDPS       Z14, Z11, Z11
 	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z16, Z12, Z0
@@ -902,570 +291,134 @@ fold127:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
-	JMP          folded107
+	JNZ          fold15
+	JMP          folded11
 
-folded107:
-	VPXORD        Z16, Z16, Z16
-	VADDPS        Z16, Z0, Z0
-	VADDPS        Z16, Z1, Z1
-	VADDPS        Z16, Z2, Z2
-	VADDPS        Z16, Z3, Z3
-	VADDPS        Z16, Z4, Z4
-	VADDPS        Z16, Z5, Z5
-	VADDPS        Z16, Z6, Z6
-	VADDPS        Z16, Z7, Z7
-	VADDPS        Z16, Z8, Z8
-	VADDPS        Z16, Z9, Z9
-	VADDPS        Z16, Z10, Z10
-	VADDPS        Z16, Z11, Z11
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low129
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low130
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low131
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low132
-	VMOVSS        X2, 184(BX)
+folded11:
+	VPXORD  Z16, Z16, Z16
+	VADDPS  Z16, Z0, Z0
+	VADDPS  Z16, Z1, Z1
+	VADDPS  Z16, Z2, Z2
+	VADDPS  Z16, Z3, Z3
+	VADDPS  Z16, Z4, Z4
+	VADDPS  Z16, Z5, Z5
+	VADDPS  Z16, Z6, Z6
+	VADDPS  Z16, Z7, Z7
+	VADDPS  Z16, Z8, Z8
+	VADDPS  Z16, Z9, Z9
+	VADDPS  Z16, Z10, Z10
+	VADDPS  Z16, Z11, Z11
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(DX)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted16
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Z11, 128(DX)
 
-low132:
-	JMP stored128
-
-low131:
-	TESTQ  $0x00000001, AX
-	JZ     low133
-	VMOVSS X2, 176(BX)
-
-low133:
-	JMP stored128
-
-low130:
-	TESTQ     $0x00000002, AX
-	JZ        low134
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low135
-	VMOVSS    X2, 168(BX)
-
-low135:
-	JMP stored128
-
-low134:
-	TESTQ  $0x00000001, AX
-	JZ     low136
-	VMOVSS X2, 160(BX)
-
-low136:
-	JMP stored128
-
-low129:
-	TESTQ        $0x00000004, AX
-	JZ           low137
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low138
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low139
-	VMOVSS       X2, 152(BX)
-
-low139:
-	JMP stored128
-
-low138:
-	TESTQ  $0x00000001, AX
-	JZ     low140
-	VMOVSS X2, 144(BX)
-
-low140:
-	JMP stored128
-
-low137:
-	TESTQ     $0x00000002, AX
-	JZ        low141
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low142
-	VMOVSS    X2, 136(BX)
-
-low142:
-	JMP stored128
-
-low141:
-	TESTQ  $0x00000001, AX
-	JZ     low143
-	VMOVSS X2, 128(BX)
-
-low143:
-stored128:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low145
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low146
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low147
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low148
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low148:
-	JMP stored144
-
-low147:
-	TESTQ  $0x00000001, AX
-	JZ     low149
-	VMOVSS X5, 176(BX)(CX*1)
-
-low149:
-	JMP stored144
-
-low146:
-	TESTQ     $0x00000002, AX
-	JZ        low150
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low151
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low151:
-	JMP stored144
-
-low150:
-	TESTQ  $0x00000001, AX
-	JZ     low152
-	VMOVSS X5, 160(BX)(CX*1)
-
-low152:
-	JMP stored144
-
-low145:
-	TESTQ        $0x00000004, AX
-	JZ           low153
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low154
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low155
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low155:
-	JMP stored144
-
-low154:
-	TESTQ  $0x00000001, AX
-	JZ     low156
-	VMOVSS X5, 144(BX)(CX*1)
-
-low156:
-	JMP stored144
-
-low153:
-	TESTQ     $0x00000002, AX
-	JZ        low157
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low158
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low158:
-	JMP stored144
-
-low157:
-	TESTQ  $0x00000001, AX
-	JZ     low159
-	VMOVSS X5, 128(BX)(CX*1)
-
-low159:
-stored144:
-	VMOVUPS       Z6, (BX)(CX*2)
-	VMOVUPS       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low161
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low162
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low163
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low164
-	VMOVSS        X8, 184(BX)(CX*2)
-
-low164:
-	JMP stored160
-
-low163:
-	TESTQ  $0x00000001, AX
-	JZ     low165
-	VMOVSS X8, 176(BX)(CX*2)
-
-low165:
-	JMP stored160
-
-low162:
-	TESTQ     $0x00000002, AX
-	JZ        low166
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low167
-	VMOVSS    X8, 168(BX)(CX*2)
-
-low167:
-	JMP stored160
-
-low166:
-	TESTQ  $0x00000001, AX
-	JZ     low168
-	VMOVSS X8, 160(BX)(CX*2)
-
-low168:
-	JMP stored160
-
-low161:
-	TESTQ        $0x00000004, AX
-	JZ           low169
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low170
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low171
-	VMOVSS       X8, 152(BX)(CX*2)
-
-low171:
-	JMP stored160
-
-low170:
-	TESTQ  $0x00000001, AX
-	JZ     low172
-	VMOVSS X8, 144(BX)(CX*2)
-
-low172:
-	JMP stored160
-
-low169:
-	TESTQ     $0x00000002, AX
-	JZ        low173
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low174
-	VMOVSS    X8, 136(BX)(CX*2)
-
-low174:
-	JMP stored160
-
-low173:
-	TESTQ  $0x00000001, AX
-	JZ     low175
-	VMOVSS X8, 128(BX)(CX*2)
-
-low175:
-stored160:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted176
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z9, (BX)
-	VMOVUPS       Z10, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low178
-	VMOVUPS       Y11, 128(BX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low179
-	VMOVUPS       X11, 160(BX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low180
-	VMOVSD        X11, 176(BX)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low181
-	VMOVSS        X11, 184(BX)
-
-low181:
-	JMP stored177
-
-low180:
-	TESTQ  $0x00000001, AX
-	JZ     low182
-	VMOVSS X11, 176(BX)
-
-low182:
-	JMP stored177
-
-low179:
-	TESTQ     $0x00000002, AX
-	JZ        low183
-	VMOVSD    X11, 160(BX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low184
-	VMOVSS    X11, 168(BX)
-
-low184:
-	JMP stored177
-
-low183:
-	TESTQ  $0x00000001, AX
-	JZ     low185
-	VMOVSS X11, 160(BX)
-
-low185:
-	JMP stored177
-
-low178:
-	TESTQ        $0x00000004, AX
-	JZ           low186
-	VMOVUPS      X11, 128(BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low187
-	VMOVSD       X11, 144(BX)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low188
-	VMOVSS       X11, 152(BX)
-
-low188:
-	JMP stored177
-
-low187:
-	TESTQ  $0x00000001, AX
-	JZ     low189
-	VMOVSS X11, 144(BX)
-
-low189:
-	JMP stored177
-
-low186:
-	TESTQ     $0x00000002, AX
-	JZ        low190
-	VMOVSD    X11, 128(BX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low191
-	VMOVSS    X11, 136(BX)
-
-low191:
-	JMP stored177
-
-low190:
-	TESTQ  $0x00000001, AX
-	JZ     low192
-	VMOVSS X11, 128(BX)
-
-low192:
-stored177:
-unwanted176:
+unwanted16:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer106:
+fewer10:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer193
+	JNE  fewer17
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	VMOVUPS   (BX)(CX*1), Z3
-	VMOVUPS   64(BX)(CX*1), Z4
-	VMOVUPS.Z 128(BX)(CX*1), K1, Z5
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z6
-	VMOVUPS   64(BX), Z7
-	VMOVUPS.Z 128(BX), K1, Z8
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded194
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other195
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS 128(DX), Z8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded18
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold196:
-	VMOVUPS       (BX), Z9
-	VMOVUPS       (DX), Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPS        $0x06, Z13, Z12, K2
-	VMOVAPS.Z     Z9, K2, Z9
-	VADDPS        Z9, Z6, Z6
-	VMOVUPS       64(BX), Z10
-	VMOVUPS       64(DX), Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPS        $0x06, Z13, Z12, K2
-	VMOVAPS.Z     Z10, K2, Z10
-	VADDPS        Z10, Z7, Z7
-	VMOVUPS.Z     128(BX), K1, Z11
-	VMOVUPS.Z     128(DX), K1, Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPS        $0x06, Z13, Z12, K2
-	VMOVAPS.Z     Z11, K2, Z11
-	VADDPS        Z11, Z8, Z8
-	VBROADCASTSS  (DI), Z13
-	VFMADD231PS   Z13, Z9, Z0
-	VFMADD231PS   Z13, Z10, Z1
-	VFMADD231PS   Z13, Z11, Z2
-	VBROADCASTSS  4(DI), Z13
-	VFMADD231PS   Z13, Z9, Z3
-	VFMADD231PS   Z13, Z10, Z4
-	VFMADD231PS   Z13, Z11, Z5
-	VMOVUPS       Z9, (BX)
-	VMOVUPS       Z10, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low198
-	VMOVUPS       Y11, 128(BX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low199
-	VMOVUPS       X11, 160(BX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low200
-	VMOVSD        X11, 176(BX)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low201
-	VMOVSS        X11, 184(BX)
+fold20:
+	VMOVUPS      (BX), Z9
+	VMOVUPS      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      64(DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), Z11
+	VMOVUPS      128(DX)(AX*1), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Z11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold20
+	JMP          folded18
 
-low201:
-	JMP stored197
-
-low200:
-	TESTQ  $0x00000001, AX
-	JZ     low202
-	VMOVSS X11, 176(BX)
-
-low202:
-	JMP stored197
-
-low199:
-	TESTQ     $0x00000002, AX
-	JZ        low203
-	VMOVSD    X11, 160(BX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low204
-	VMOVSS    X11, 168(BX)
-
-low204:
-	JMP stored197
-
-low203:
-	TESTQ  $0x00000001, AX
-	JZ     low205
-	VMOVSS X11, 160(BX)
-
-low205:
-	JMP stored197
-
-low198:
-	TESTQ        $0x00000004, AX
-	JZ           low206
-	VMOVUPS      X11, 128(BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low207
-	VMOVSD       X11, 144(BX)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low208
-	VMOVSS       X11, 152(BX)
-
-low208:
-	JMP stored197
-
-low207:
-	TESTQ  $0x00000001, AX
-	JZ     low209
-	VMOVSS X11, 144(BX)
-
-low209:
-	JMP stored197
-
-low206:
-	TESTQ     $0x00000002, AX
-	JZ        low210
-	VMOVSD    X11, 128(BX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low211
-	VMOVSS    X11, 136(BX)
-
-low211:
-	JMP stored197
-
-low210:
-	TESTQ  $0x00000001, AX
-	JZ     low212
-	VMOVSS X11, 128(BX)
-
-low212:
-stored197:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold196
-	JMP  folded194
-
-other195:
+other19:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold214:
+fold22:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
 	VADDPS       Z10, Z7, Z7
-	VMOVUPS.Z    128(BX), K1, Z11
+	VMOVUPS      128(BX)(AX*1), Z11
 	VADDPS       Z11, Z8, Z8
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z9, Z0
@@ -1478,467 +431,120 @@ fold214:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold214
-	JMP          folded194
+	JNZ          fold22
+	JMP          folded18
 
-folded194:
-	VPXORD        Z13, Z13, Z13
-	VADDPS        Z13, Z0, Z0
-	VADDPS        Z13, Z1, Z1
-	VADDPS        Z13, Z2, Z2
-	VADDPS        Z13, Z3, Z3
-	VADDPS        Z13, Z4, Z4
-	VADDPS        Z13, Z5, Z5
-	VADDPS        Z13, Z6, Z6
-	VADDPS        Z13, Z7, Z7
-	VADDPS        Z13, Z8, Z8
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low216
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low217
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low218
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low219
-	VMOVSS        X2, 184(BX)
+folded18:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z8, 128(DX)
 
-low219:
-	JMP stored215
-
-low218:
-	TESTQ  $0x00000001, AX
-	JZ     low220
-	VMOVSS X2, 176(BX)
-
-low220:
-	JMP stored215
-
-low217:
-	TESTQ     $0x00000002, AX
-	JZ        low221
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low222
-	VMOVSS    X2, 168(BX)
-
-low222:
-	JMP stored215
-
-low221:
-	TESTQ  $0x00000001, AX
-	JZ     low223
-	VMOVSS X2, 160(BX)
-
-low223:
-	JMP stored215
-
-low216:
-	TESTQ        $0x00000004, AX
-	JZ           low224
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low225
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low226
-	VMOVSS       X2, 152(BX)
-
-low226:
-	JMP stored215
-
-low225:
-	TESTQ  $0x00000001, AX
-	JZ     low227
-	VMOVSS X2, 144(BX)
-
-low227:
-	JMP stored215
-
-low224:
-	TESTQ     $0x00000002, AX
-	JZ        low228
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low229
-	VMOVSS    X2, 136(BX)
-
-low229:
-	JMP stored215
-
-low228:
-	TESTQ  $0x00000001, AX
-	JZ     low230
-	VMOVSS X2, 128(BX)
-
-low230:
-stored215:
-	VMOVUPS       Z3, (BX)(CX*1)
-	VMOVUPS       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low232
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low233
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low234
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low235
-	VMOVSS        X5, 184(BX)(CX*1)
-
-low235:
-	JMP stored231
-
-low234:
-	TESTQ  $0x00000001, AX
-	JZ     low236
-	VMOVSS X5, 176(BX)(CX*1)
-
-low236:
-	JMP stored231
-
-low233:
-	TESTQ     $0x00000002, AX
-	JZ        low237
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low238
-	VMOVSS    X5, 168(BX)(CX*1)
-
-low238:
-	JMP stored231
-
-low237:
-	TESTQ  $0x00000001, AX
-	JZ     low239
-	VMOVSS X5, 160(BX)(CX*1)
-
-low239:
-	JMP stored231
-
-low232:
-	TESTQ        $0x00000004, AX
-	JZ           low240
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low241
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low242
-	VMOVSS       X5, 152(BX)(CX*1)
-
-low242:
-	JMP stored231
-
-low241:
-	TESTQ  $0x00000001, AX
-	JZ     low243
-	VMOVSS X5, 144(BX)(CX*1)
-
-low243:
-	JMP stored231
-
-low240:
-	TESTQ     $0x00000002, AX
-	JZ        low244
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low245
-	VMOVSS    X5, 136(BX)(CX*1)
-
-low245:
-	JMP stored231
-
-low244:
-	TESTQ  $0x00000001, AX
-	JZ     low246
-	VMOVSS X5, 128(BX)(CX*1)
-
-low246:
-stored231:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted247
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z6, (BX)
-	VMOVUPS       Z7, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low249
-	VMOVUPS       Y8, 128(BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low250
-	VMOVUPS       X8, 160(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low251
-	VMOVSD        X8, 176(BX)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low252
-	VMOVSS        X8, 184(BX)
-
-low252:
-	JMP stored248
-
-low251:
-	TESTQ  $0x00000001, AX
-	JZ     low253
-	VMOVSS X8, 176(BX)
-
-low253:
-	JMP stored248
-
-low250:
-	TESTQ     $0x00000002, AX
-	JZ        low254
-	VMOVSD    X8, 160(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low255
-	VMOVSS    X8, 168(BX)
-
-low255:
-	JMP stored248
-
-low254:
-	TESTQ  $0x00000001, AX
-	JZ     low256
-	VMOVSS X8, 160(BX)
-
-low256:
-	JMP stored248
-
-low249:
-	TESTQ        $0x00000004, AX
-	JZ           low257
-	VMOVUPS      X8, 128(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low258
-	VMOVSD       X8, 144(BX)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low259
-	VMOVSS       X8, 152(BX)
-
-low259:
-	JMP stored248
-
-low258:
-	TESTQ  $0x00000001, AX
-	JZ     low260
-	VMOVSS X8, 144(BX)
-
-low260:
-	JMP stored248
-
-low257:
-	TESTQ     $0x00000002, AX
-	JZ        low261
-	VMOVSD    X8, 128(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low262
-	VMOVSS    X8, 136(BX)
-
-low262:
-	JMP stored248
-
-low261:
-	TESTQ  $0x00000001, AX
-	JZ     low263
-	VMOVSS X8, 128(BX)
-
-low263:
-stored248:
-unwanted247:
+unwanted23:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer193:
+fewer17:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer264
+	JNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ      dwinit+16(FP), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z3
-	VMOVUPS   64(BX), Z4
-	VMOVUPS.Z 128(BX), K1, Z5
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded265
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other266
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), Z5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded25
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold267:
-	VMOVUPS       (BX), Z6
-	VMOVUPS       (DX), Z9
-	VPXORD        Z10, Z10, Z10
-	VCMPPS        $0x06, Z10, Z9, K2
-	VMOVAPS.Z     Z6, K2, Z6
-	VADDPS        Z6, Z3, Z3
-	VMOVUPS       64(BX), Z7
-	VMOVUPS       64(DX), Z9
-	VPXORD        Z10, Z10, Z10
-	VCMPPS        $0x06, Z10, Z9, K2
-	VMOVAPS.Z     Z7, K2, Z7
-	VADDPS        Z7, Z4, Z4
-	VMOVUPS.Z     128(BX), K1, Z8
-	VMOVUPS.Z     128(DX), K1, Z9
-	VPXORD        Z10, Z10, Z10
-	VCMPPS        $0x06, Z10, Z9, K2
-	VMOVAPS.Z     Z8, K2, Z8
-	VADDPS        Z8, Z5, Z5
-	VBROADCASTSS  (DI), Z10
-	VFMADD231PS   Z10, Z6, Z0
-	VFMADD231PS   Z10, Z7, Z1
-	VFMADD231PS   Z10, Z8, Z2
-	VMOVUPS       Z6, (BX)
-	VMOVUPS       Z7, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low269
-	VMOVUPS       Y8, 128(BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low270
-	VMOVUPS       X8, 160(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low271
-	VMOVSD        X8, 176(BX)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low272
-	VMOVSS        X8, 184(BX)
+fold27:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), Z8
+	VMOVUPS      128(DX)(AX*1), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      Z8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold27
+	JMP          folded25
 
-low272:
-	JMP stored268
-
-low271:
-	TESTQ  $0x00000001, AX
-	JZ     low273
-	VMOVSS X8, 176(BX)
-
-low273:
-	JMP stored268
-
-low270:
-	TESTQ     $0x00000002, AX
-	JZ        low274
-	VMOVSD    X8, 160(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low275
-	VMOVSS    X8, 168(BX)
-
-low275:
-	JMP stored268
-
-low274:
-	TESTQ  $0x00000001, AX
-	JZ     low276
-	VMOVSS X8, 160(BX)
-
-low276:
-	JMP stored268
-
-low269:
-	TESTQ        $0x00000004, AX
-	JZ           low277
-	VMOVUPS      X8, 128(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low278
-	VMOVSD       X8, 144(BX)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low279
-	VMOVSS       X8, 152(BX)
-
-low279:
-	JMP stored268
-
-low278:
-	TESTQ  $0x00000001, AX
-	JZ     low280
-	VMOVSS X8, 144(BX)
-
-low280:
-	JMP stored268
-
-low277:
-	TESTQ     $0x00000002, AX
-	JZ        low281
-	VMOVSD    X8, 128(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low282
-	VMOVSS    X8, 136(BX)
-
-low282:
-	JMP stored268
-
-low281:
-	TESTQ  $0x00000001, AX
-	JZ     low283
-	VMOVSS X8, 128(BX)
-
-low283:
-stored268:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold267
-	JMP  folded265
-
-other266:
+other26:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold285:
+fold29:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
 	VADDPS       Z7, Z4, Z4
-	VMOVUPS.Z    128(BX), K1, Z8
+	VMOVUPS      128(BX)(AX*1), Z8
 	VADDPS       Z8, Z5, Z5
 	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z10, Z6, Z0
@@ -1947,478 +553,136 @@ fold285:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold285
-	JMP          folded265
+	JNZ          fold29
+	JMP          folded25
 
-folded265:
-	VPXORD        Z10, Z10, Z10
-	VADDPS        Z10, Z0, Z0
-	VADDPS        Z10, Z1, Z1
-	VADDPS        Z10, Z2, Z2
-	VADDPS        Z10, Z3, Z3
-	VADDPS        Z10, Z4, Z4
-	VADDPS        Z10, Z5, Z5
-	MOVQ          dw+0(FP), BX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low287
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low288
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low289
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low290
-	VMOVSS        X2, 184(BX)
+folded25:
+	VPXORD  Z10, Z10, Z10
+	VADDPS  Z10, Z0, Z0
+	VADDPS  Z10, Z1, Z1
+	VADDPS  Z10, Z2, Z2
+	VADDPS  Z10, Z3, Z3
+	VADDPS  Z10, Z4, Z4
+	VADDPS  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted30
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z3, (BX)
+	VMOVUPS Z4, 64(BX)
+	VMOVUPS Z5, 128(DX)
 
-low290:
-	JMP stored286
-
-low289:
-	TESTQ  $0x00000001, AX
-	JZ     low291
-	VMOVSS X2, 176(BX)
-
-low291:
-	JMP stored286
-
-low288:
-	TESTQ     $0x00000002, AX
-	JZ        low292
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low293
-	VMOVSS    X2, 168(BX)
-
-low293:
-	JMP stored286
-
-low292:
-	TESTQ  $0x00000001, AX
-	JZ     low294
-	VMOVSS X2, 160(BX)
-
-low294:
-	JMP stored286
-
-low287:
-	TESTQ        $0x00000004, AX
-	JZ           low295
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low296
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low297
-	VMOVSS       X2, 152(BX)
-
-low297:
-	JMP stored286
-
-low296:
-	TESTQ  $0x00000001, AX
-	JZ     low298
-	VMOVSS X2, 144(BX)
-
-low298:
-	JMP stored286
-
-low295:
-	TESTQ     $0x00000002, AX
-	JZ        low299
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low300
-	VMOVSS    X2, 136(BX)
-
-low300:
-	JMP stored286
-
-low299:
-	TESTQ  $0x00000001, AX
-	JZ     low301
-	VMOVSS X2, 128(BX)
-
-low301:
-stored286:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted302
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z3, (BX)
-	VMOVUPS       Z4, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low304
-	VMOVUPS       Y5, 128(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low305
-	VMOVUPS       X5, 160(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low306
-	VMOVSD        X5, 176(BX)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low307
-	VMOVSS        X5, 184(BX)
-
-low307:
-	JMP stored303
-
-low306:
-	TESTQ  $0x00000001, AX
-	JZ     low308
-	VMOVSS X5, 176(BX)
-
-low308:
-	JMP stored303
-
-low305:
-	TESTQ     $0x00000002, AX
-	JZ        low309
-	VMOVSD    X5, 160(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low310
-	VMOVSS    X5, 168(BX)
-
-low310:
-	JMP stored303
-
-low309:
-	TESTQ  $0x00000001, AX
-	JZ     low311
-	VMOVSS X5, 160(BX)
-
-low311:
-	JMP stored303
-
-low304:
-	TESTQ        $0x00000004, AX
-	JZ           low312
-	VMOVUPS      X5, 128(BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low313
-	VMOVSD       X5, 144(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low314
-	VMOVSS       X5, 152(BX)
-
-low314:
-	JMP stored303
-
-low313:
-	TESTQ  $0x00000001, AX
-	JZ     low315
-	VMOVSS X5, 144(BX)
-
-low315:
-	JMP stored303
-
-low312:
-	TESTQ     $0x00000002, AX
-	JZ        low316
-	VMOVSD    X5, 128(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low317
-	VMOVSS    X5, 136(BX)
-
-low317:
-	JMP stored303
-
-low316:
-	TESTQ  $0x00000001, AX
-	JZ     low318
-	VMOVSS X5, 128(BX)
-
-low318:
-stored303:
-unwanted302:
+unwanted30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer264:
+fewer24:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded320
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other321
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded32
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other33
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold322:
-	VMOVUPS       (BX), Z3
-	VMOVUPS       (DX), Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPS        $0x06, Z7, Z6, K2
-	VMOVAPS.Z     Z3, K2, Z3
-	VADDPS        Z3, Z0, Z0
-	VMOVUPS       64(BX), Z4
-	VMOVUPS       64(DX), Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPS        $0x06, Z7, Z6, K2
-	VMOVAPS.Z     Z4, K2, Z4
-	VADDPS        Z4, Z1, Z1
-	VMOVUPS.Z     128(BX), K1, Z5
-	VMOVUPS.Z     128(DX), K1, Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPS        $0x06, Z7, Z6, K2
-	VMOVAPS.Z     Z5, K2, Z5
-	VADDPS        Z5, Z2, Z2
-	VMOVUPS       Z3, (BX)
-	VMOVUPS       Z4, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low324
-	VMOVUPS       Y5, 128(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low325
-	VMOVUPS       X5, 160(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low326
-	VMOVSD        X5, 176(BX)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low327
-	VMOVSS        X5, 184(BX)
-
-low327:
-	JMP stored323
-
-low326:
-	TESTQ  $0x00000001, AX
-	JZ     low328
-	VMOVSS X5, 176(BX)
-
-low328:
-	JMP stored323
-
-low325:
-	TESTQ     $0x00000002, AX
-	JZ        low329
-	VMOVSD    X5, 160(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low330
-	VMOVSS    X5, 168(BX)
-
-low330:
-	JMP stored323
-
-low329:
-	TESTQ  $0x00000001, AX
-	JZ     low331
-	VMOVSS X5, 160(BX)
-
-low331:
-	JMP stored323
-
-low324:
-	TESTQ        $0x00000004, AX
-	JZ           low332
-	VMOVUPS      X5, 128(BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low333
-	VMOVSD       X5, 144(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low334
-	VMOVSS       X5, 152(BX)
-
-low334:
-	JMP stored323
-
-low333:
-	TESTQ  $0x00000001, AX
-	JZ     low335
-	VMOVSS X5, 144(BX)
-
-low335:
-	JMP stored323
-
-low332:
-	TESTQ     $0x00000002, AX
-	JZ        low336
-	VMOVSD    X5, 128(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low337
-	VMOVSS    X5, 136(BX)
-
-low337:
-	JMP stored323
-
-low336:
-	TESTQ  $0x00000001, AX
-	JZ     low338
-	VMOVSS X5, 128(BX)
-
-low338:
-stored323:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold322
-	JMP  folded320
-
-other321:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold340:
+fold34:
 	VMOVUPS   (BX), Z3
+	VMOVUPS   (DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z3, K2, Z3
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   64(BX), Z4
+	VMOVUPS   64(DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z4, K2, Z4
 	VADDPS    Z4, Z1, Z1
-	VMOVUPS.Z 128(BX), K1, Z5
+	VMOVUPS   128(BX)(AX*1), Z5
+	VMOVUPS   128(DX)(AX*1), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z5, K2, Z5
 	VADDPS    Z5, Z2, Z2
+	VMOVUPS   Z3, (BX)
+	VMOVUPS   Z4, 64(BX)
+	VMOVUPS   Z5, 128(BX)(AX*1)
+	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold340
-	JMP       folded320
+	JNZ       fold34
+	JMP       folded32
 
-folded320:
-	VPXORD        Z7, Z7, Z7
-	VADDPS        Z7, Z0, Z0
-	VADDPS        Z7, Z1, Z1
-	VADDPS        Z7, Z2, Z2
-	MOVQ          dw+0(FP), BX
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted341
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low343
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low344
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low345
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low346
-	VMOVSS        X2, 184(BX)
+other33:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold36:
+	VMOVUPS (BX), Z3
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS 64(BX), Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS 128(BX)(AX*1), Z5
+	VADDPS  Z5, Z2, Z2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold36
+	JMP     folded32
 
-low346:
-	JMP stored342
+folded32:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted37
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DX)
 
-low345:
-	TESTQ  $0x00000001, AX
-	JZ     low347
-	VMOVSS X2, 176(BX)
-
-low347:
-	JMP stored342
-
-low344:
-	TESTQ     $0x00000002, AX
-	JZ        low348
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low349
-	VMOVSS    X2, 168(BX)
-
-low349:
-	JMP stored342
-
-low348:
-	TESTQ  $0x00000001, AX
-	JZ     low350
-	VMOVSS X2, 160(BX)
-
-low350:
-	JMP stored342
-
-low343:
-	TESTQ        $0x00000004, AX
-	JZ           low351
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low352
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low353
-	VMOVSS       X2, 152(BX)
-
-low353:
-	JMP stored342
-
-low352:
-	TESTQ  $0x00000001, AX
-	JZ     low354
-	VMOVSS X2, 144(BX)
-
-low354:
-	JMP stored342
-
-low351:
-	TESTQ     $0x00000002, AX
-	JZ        low355
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low356
-	VMOVSS    X2, 136(BX)
-
-low356:
-	JMP stored342
-
-low355:
-	TESTQ  $0x00000001, AX
-	JZ     low357
-	VMOVSS X2, 128(BX)
-
-low357:
-stored342:
-unwanted341:
+unwanted37:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer358
+	JNE  fewer38
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2450,13 +714,13 @@ full1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded359
+	JLE     folded39
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other360
+	JNE     other40
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold361:
+fold41:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
 	VPXORD       Z19, Z19, Z19
@@ -2498,12 +762,12 @@ fold361:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold361
-	JMP          folded359
+	JNZ          fold41
+	JMP          folded39
 
-other360:
+other40:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold363:
+fold43:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
@@ -2529,10 +793,10 @@ fold363:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold363
-	JMP          folded359
+	JNZ          fold43
+	JMP          folded39
 
-folded359:
+folded39:
 	VPXORD  Z19, Z19, Z19
 	VADDPS  Z19, Z0, Z0
 	VADDPS  Z19, Z1, Z1
@@ -2566,21 +830,21 @@ folded359:
 	VMOVUPS Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted364
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(BX)
 
-unwanted364:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer358:
+fewer38:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer365
+	JNE  fewer45
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2608,13 +872,13 @@ fewer358:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded366
+	JLE     folded46
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other367
+	JNE     other47
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold368:
+fold48:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
 	VPXORD       Z16, Z16, Z16
@@ -2652,12 +916,12 @@ fold368:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold368
-	JMP          folded366
+	JNZ          fold48
+	JMP          folded46
 
-other367:
+other47:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold370:
+fold50:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
@@ -2679,10 +943,10 @@ fold370:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold370
-	JMP          folded366
+	JNZ          fold50
+	JMP          folded46
 
-folded366:
+folded46:
 	VPXORD  Z16, Z16, Z16
 	VADDPS  Z16, Z0, Z0
 	VADDPS  Z16, Z1, Z1
@@ -2709,21 +973,21 @@ folded366:
 	VMOVUPS Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted371
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z9, (BX)
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Z11, 128(BX)
 
-unwanted371:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer365:
+fewer45:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer372
+	JNE  fewer52
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2748,13 +1012,13 @@ fewer365:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded373
+	JLE     folded53
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other374
+	JNE     other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold375:
+fold55:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -2788,12 +1052,12 @@ fold375:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold375
-	JMP          folded373
+	JNZ          fold55
+	JMP          folded53
 
-other374:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold377:
+fold57:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
@@ -2811,10 +1075,10 @@ fold377:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold377
-	JMP          folded373
+	JNZ          fold57
+	JMP          folded53
 
-folded373:
+folded53:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -2835,21 +1099,21 @@ folded373:
 	VMOVUPS Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted378
+	JE      unwanted58
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Z8, 128(BX)
 
-unwanted378:
+unwanted58:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer372:
+fewer52:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer379
+	JNE  fewer59
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2870,13 +1134,13 @@ fewer372:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded380
+	JLE     folded60
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other381
+	JNE     other61
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold382:
+fold62:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
 	VPXORD       Z10, Z10, Z10
@@ -2906,12 +1170,12 @@ fold382:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold382
-	JMP          folded380
+	JNZ          fold62
+	JMP          folded60
 
-other381:
+other61:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold384:
+fold64:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
@@ -2925,10 +1189,10 @@ fold384:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold384
-	JMP          folded380
+	JNZ          fold64
+	JMP          folded60
 
-folded380:
+folded60:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -2942,18 +1206,18 @@ folded380:
 	VMOVUPS Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted385
+	JE      unwanted65
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Z5, 128(BX)
 
-unwanted385:
+unwanted65:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer379:
+fewer59:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -2970,13 +1234,13 @@ fewer379:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded387
+	JLE     folded67
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other388
+	JNE     other68
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold389:
+fold69:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VPXORD    Z7, Z7, Z7
@@ -3002,12 +1266,12 @@ fold389:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold389
-	JMP       folded387
+	JNZ       fold69
+	JMP       folded67
 
-other388:
+other68:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold391:
+fold71:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -3017,10 +1281,10 @@ fold391:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold391
-	JMP     folded387
+	JNZ     fold71
+	JMP     folded67
 
-folded387:
+folded67:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -3028,191 +1292,104 @@ folded387:
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted392
+	JE      unwanted72
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(BX)
 
-unwanted392:
+unwanted72:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ  AX, $0x10
-	JLE   narrower394
-	CMPQ  AX, $0x20
-	JE    full393
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+96(FP), BX
-	CMPQ  BX, $0x04
-	JNE   fewer395
+narrower1:
+	CMPQ   AX, $0x10
+	JLE    narrower73
+	CMPQ   AX, $0x20
+	JE     full74
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer75
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPS   (BX)(CX*2), Z4
-	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPS   (BX)(DX*1), Z6
-	VMOVUPS.Z 64(BX)(DX*1), K1, Z7
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(SI)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(SI)(CX*2), Z5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(SI)(DI*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z8
-	VMOVUPS.Z 64(BX), K1, Z9
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded396
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other397
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(DX), Z9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded76
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold398:
-	VMOVUPS       (BX), Z10
-	VMOVUPS       (DX), Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPS        $0x06, Z13, Z12, K2
-	VMOVAPS.Z     Z10, K2, Z10
-	VADDPS        Z10, Z8, Z8
-	VMOVUPS.Z     64(BX), K1, Z11
-	VMOVUPS.Z     64(DX), K1, Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPS        $0x06, Z13, Z12, K2
-	VMOVAPS.Z     Z11, K2, Z11
-	VADDPS        Z11, Z9, Z9
-	VBROADCASTSS  (DI), Z13
-	VFMADD231PS   Z13, Z10, Z0
-	VFMADD231PS   Z13, Z11, Z1
-	VBROADCASTSS  4(DI), Z13
-	VFMADD231PS   Z13, Z10, Z2
-	VFMADD231PS   Z13, Z11, Z3
-	VBROADCASTSS  8(DI), Z13
-	VFMADD231PS   Z13, Z10, Z4
-	VFMADD231PS   Z13, Z11, Z5
-	VBROADCASTSS  12(DI), Z13
-	VFMADD231PS   Z13, Z10, Z6
-	VFMADD231PS   Z13, Z11, Z7
-	VMOVUPS       Z10, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low400
-	VMOVUPS       Y11, 64(BX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000004, AX
-	JZ            low401
-	VMOVUPS       X11, 96(BX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000002, AX
-	JZ            low402
-	VMOVSD        X11, 112(BX)
-	VUNPCKHPD     X11, X11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low403
-	VMOVSS        X11, 120(BX)
+fold78:
+	VMOVUPS      (BX), Z10
+	VMOVUPS      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), Z11
+	VMOVUPS      64(DX)(AX*1), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+	JMP          folded76
 
-low403:
-	JMP stored399
-
-low402:
-	TESTQ  $0x00000001, AX
-	JZ     low404
-	VMOVSS X11, 112(BX)
-
-low404:
-	JMP stored399
-
-low401:
-	TESTQ     $0x00000002, AX
-	JZ        low405
-	VMOVSD    X11, 96(BX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low406
-	VMOVSS    X11, 104(BX)
-
-low406:
-	JMP stored399
-
-low405:
-	TESTQ  $0x00000001, AX
-	JZ     low407
-	VMOVSS X11, 96(BX)
-
-low407:
-	JMP stored399
-
-low400:
-	TESTQ        $0x00000004, AX
-	JZ           low408
-	VMOVUPS      X11, 64(BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000002, AX
-	JZ           low409
-	VMOVSD       X11, 80(BX)
-	VUNPCKHPD    X11, X11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low410
-	VMOVSS       X11, 88(BX)
-
-low410:
-	JMP stored399
-
-low409:
-	TESTQ  $0x00000001, AX
-	JZ     low411
-	VMOVSS X11, 80(BX)
-
-low411:
-	JMP stored399
-
-low408:
-	TESTQ     $0x00000002, AX
-	JZ        low412
-	VMOVSD    X11, 64(BX)
-	VUNPCKHPD X11, X11, X11
-	TESTQ     $0x00000001, AX
-	JZ        low413
-	VMOVSS    X11, 72(BX)
-
-low413:
-	JMP stored399
-
-low412:
-	TESTQ  $0x00000001, AX
-	JZ     low414
-	VMOVSS X11, 64(BX)
-
-low414:
-stored399:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold398
-	JMP  folded396
-
-other397:
+other77:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold416:
+fold80:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
-	VMOVUPS.Z    64(BX), K1, Z11
+	VMOVUPS      64(BX)(AX*1), Z11
 	VADDPS       Z11, Z9, Z9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
@@ -3229,647 +1406,123 @@ fold416:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold416
-	JMP          folded396
-
-folded396:
-	VPXORD        Z13, Z13, Z13
-	VADDPS        Z13, Z0, Z0
-	VADDPS        Z13, Z1, Z1
-	VADDPS        Z13, Z2, Z2
-	VADDPS        Z13, Z3, Z3
-	VADDPS        Z13, Z4, Z4
-	VADDPS        Z13, Z5, Z5
-	VADDPS        Z13, Z6, Z6
-	VADDPS        Z13, Z7, Z7
-	VADDPS        Z13, Z8, Z8
-	VADDPS        Z13, Z9, Z9
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low418
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low419
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low420
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low421
-	VMOVSS        X1, 120(BX)
-
-low421:
-	JMP stored417
-
-low420:
-	TESTQ  $0x00000001, AX
-	JZ     low422
-	VMOVSS X1, 112(BX)
-
-low422:
-	JMP stored417
-
-low419:
-	TESTQ     $0x00000002, AX
-	JZ        low423
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low424
-	VMOVSS    X1, 104(BX)
-
-low424:
-	JMP stored417
-
-low423:
-	TESTQ  $0x00000001, AX
-	JZ     low425
-	VMOVSS X1, 96(BX)
-
-low425:
-	JMP stored417
-
-low418:
-	TESTQ        $0x00000004, AX
-	JZ           low426
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low427
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low428
-	VMOVSS       X1, 88(BX)
-
-low428:
-	JMP stored417
-
-low427:
-	TESTQ  $0x00000001, AX
-	JZ     low429
-	VMOVSS X1, 80(BX)
-
-low429:
-	JMP stored417
-
-low426:
-	TESTQ     $0x00000002, AX
-	JZ        low430
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low431
-	VMOVSS    X1, 72(BX)
-
-low431:
-	JMP stored417
-
-low430:
-	TESTQ  $0x00000001, AX
-	JZ     low432
-	VMOVSS X1, 64(BX)
-
-low432:
-stored417:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low434
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low435
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low436
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low437
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low437:
-	JMP stored433
-
-low436:
-	TESTQ  $0x00000001, AX
-	JZ     low438
-	VMOVSS X3, 112(BX)(CX*1)
-
-low438:
-	JMP stored433
-
-low435:
-	TESTQ     $0x00000002, AX
-	JZ        low439
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low440
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low440:
-	JMP stored433
-
-low439:
-	TESTQ  $0x00000001, AX
-	JZ     low441
-	VMOVSS X3, 96(BX)(CX*1)
-
-low441:
-	JMP stored433
-
-low434:
-	TESTQ        $0x00000004, AX
-	JZ           low442
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low443
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low444
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low444:
-	JMP stored433
-
-low443:
-	TESTQ  $0x00000001, AX
-	JZ     low445
-	VMOVSS X3, 80(BX)(CX*1)
-
-low445:
-	JMP stored433
-
-low442:
-	TESTQ     $0x00000002, AX
-	JZ        low446
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low447
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low447:
-	JMP stored433
-
-low446:
-	TESTQ  $0x00000001, AX
-	JZ     low448
-	VMOVSS X3, 64(BX)(CX*1)
-
-low448:
-stored433:
-	VMOVUPS       Z4, (BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low450
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low451
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low452
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low453
-	VMOVSS        X5, 120(BX)(CX*2)
-
-low453:
-	JMP stored449
-
-low452:
-	TESTQ  $0x00000001, AX
-	JZ     low454
-	VMOVSS X5, 112(BX)(CX*2)
-
-low454:
-	JMP stored449
-
-low451:
-	TESTQ     $0x00000002, AX
-	JZ        low455
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low456
-	VMOVSS    X5, 104(BX)(CX*2)
-
-low456:
-	JMP stored449
-
-low455:
-	TESTQ  $0x00000001, AX
-	JZ     low457
-	VMOVSS X5, 96(BX)(CX*2)
-
-low457:
-	JMP stored449
-
-low450:
-	TESTQ        $0x00000004, AX
-	JZ           low458
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low459
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low460
-	VMOVSS       X5, 88(BX)(CX*2)
-
-low460:
-	JMP stored449
-
-low459:
-	TESTQ  $0x00000001, AX
-	JZ     low461
-	VMOVSS X5, 80(BX)(CX*2)
-
-low461:
-	JMP stored449
-
-low458:
-	TESTQ     $0x00000002, AX
-	JZ        low462
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low463
-	VMOVSS    X5, 72(BX)(CX*2)
-
-low463:
-	JMP stored449
-
-low462:
-	TESTQ  $0x00000001, AX
-	JZ     low464
-	VMOVSS X5, 64(BX)(CX*2)
-
-low464:
-stored449:
-	VMOVUPS       Z6, (BX)(DX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low466
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low467
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low468
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low469
-	VMOVSS        X7, 120(BX)(DX*1)
-
-low469:
-	JMP stored465
-
-low468:
-	TESTQ  $0x00000001, AX
-	JZ     low470
-	VMOVSS X7, 112(BX)(DX*1)
-
-low470:
-	JMP stored465
-
-low467:
-	TESTQ     $0x00000002, AX
-	JZ        low471
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low472
-	VMOVSS    X7, 104(BX)(DX*1)
-
-low472:
-	JMP stored465
-
-low471:
-	TESTQ  $0x00000001, AX
-	JZ     low473
-	VMOVSS X7, 96(BX)(DX*1)
-
-low473:
-	JMP stored465
-
-low466:
-	TESTQ        $0x00000004, AX
-	JZ           low474
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low475
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low476
-	VMOVSS       X7, 88(BX)(DX*1)
-
-low476:
-	JMP stored465
-
-low475:
-	TESTQ  $0x00000001, AX
-	JZ     low477
-	VMOVSS X7, 80(BX)(DX*1)
-
-low477:
-	JMP stored465
-
-low474:
-	TESTQ     $0x00000002, AX
-	JZ        low478
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low479
-	VMOVSS    X7, 72(BX)(DX*1)
-
-low479:
-	JMP stored465
-
-low478:
-	TESTQ  $0x00000001, AX
-	JZ     low480
-	VMOVSS X7, 64(BX)(DX*1)
-
-low480:
-stored465:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted481
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z8, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low483
-	VMOVUPS       Y9, 64(BX)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, AX
-	JZ            low484
-	VMOVUPS       X9, 96(BX)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, AX
-	JZ            low485
-	VMOVSD        X9, 112(BX)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low486
-	VMOVSS        X9, 120(BX)
-
-low486:
-	JMP stored482
-
-low485:
-	TESTQ  $0x00000001, AX
-	JZ     low487
-	VMOVSS X9, 112(BX)
-
-low487:
-	JMP stored482
-
-low484:
-	TESTQ     $0x00000002, AX
-	JZ        low488
-	VMOVSD    X9, 96(BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low489
-	VMOVSS    X9, 104(BX)
-
-low489:
-	JMP stored482
-
-low488:
-	TESTQ  $0x00000001, AX
-	JZ     low490
-	VMOVSS X9, 96(BX)
-
-low490:
-	JMP stored482
-
-low483:
-	TESTQ        $0x00000004, AX
-	JZ           low491
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low492
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low493
-	VMOVSS       X9, 88(BX)
-
-low493:
-	JMP stored482
-
-low492:
-	TESTQ  $0x00000001, AX
-	JZ     low494
-	VMOVSS X9, 80(BX)
-
-low494:
-	JMP stored482
-
-low491:
-	TESTQ     $0x00000002, AX
-	JZ        low495
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low496
-	VMOVSS    X9, 72(BX)
-
-low496:
-	JMP stored482
-
-low495:
-	TESTQ  $0x00000001, AX
-	JZ     low497
-	VMOVSS X9, 64(BX)
-
-low497:
-stored482:
-unwanted481:
+	JNZ          fold80
+	JMP          folded76
+
+folded76:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	VADDPS  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(SI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(SI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Z7, 64(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted81
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(DX)
+
+unwanted81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer395:
+fewer75:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer498
+	JNE  fewer82
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPS   (BX)(CX*2), Z4
-	VMOVUPS.Z 64(BX)(CX*2), K1, Z5
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z6
-	VMOVUPS.Z 64(BX), K1, Z7
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded499
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other500
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(DX), Z7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded83
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold501:
-	VMOVUPS       (BX), Z8
-	VMOVUPS       (DX), Z10
-	VPXORD        Z11, Z11, Z11
-	VCMPPS        $0x06, Z11, Z10, K2
-	VMOVAPS.Z     Z8, K2, Z8
-	VADDPS        Z8, Z6, Z6
-	VMOVUPS.Z     64(BX), K1, Z9
-	VMOVUPS.Z     64(DX), K1, Z10
-	VPXORD        Z11, Z11, Z11
-	VCMPPS        $0x06, Z11, Z10, K2
-	VMOVAPS.Z     Z9, K2, Z9
-	VADDPS        Z9, Z7, Z7
-	VBROADCASTSS  (DI), Z11
-	VFMADD231PS   Z11, Z8, Z0
-	VFMADD231PS   Z11, Z9, Z1
-	VBROADCASTSS  4(DI), Z11
-	VFMADD231PS   Z11, Z8, Z2
-	VFMADD231PS   Z11, Z9, Z3
-	VBROADCASTSS  8(DI), Z11
-	VFMADD231PS   Z11, Z8, Z4
-	VFMADD231PS   Z11, Z9, Z5
-	VMOVUPS       Z8, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low503
-	VMOVUPS       Y9, 64(BX)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000004, AX
-	JZ            low504
-	VMOVUPS       X9, 96(BX)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000002, AX
-	JZ            low505
-	VMOVSD        X9, 112(BX)
-	VUNPCKHPD     X9, X9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low506
-	VMOVSS        X9, 120(BX)
+fold85:
+	VMOVUPS      (BX), Z8
+	VMOVUPS      (DX), Z10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), Z9
+	VMOVUPS      64(DX)(AX*1), Z10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold85
+	JMP          folded83
 
-low506:
-	JMP stored502
-
-low505:
-	TESTQ  $0x00000001, AX
-	JZ     low507
-	VMOVSS X9, 112(BX)
-
-low507:
-	JMP stored502
-
-low504:
-	TESTQ     $0x00000002, AX
-	JZ        low508
-	VMOVSD    X9, 96(BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low509
-	VMOVSS    X9, 104(BX)
-
-low509:
-	JMP stored502
-
-low508:
-	TESTQ  $0x00000001, AX
-	JZ     low510
-	VMOVSS X9, 96(BX)
-
-low510:
-	JMP stored502
-
-low503:
-	TESTQ        $0x00000004, AX
-	JZ           low511
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000002, AX
-	JZ           low512
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low513
-	VMOVSS       X9, 88(BX)
-
-low513:
-	JMP stored502
-
-low512:
-	TESTQ  $0x00000001, AX
-	JZ     low514
-	VMOVSS X9, 80(BX)
-
-low514:
-	JMP stored502
-
-low511:
-	TESTQ     $0x00000002, AX
-	JZ        low515
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-	TESTQ     $0x00000001, AX
-	JZ        low516
-	VMOVSS    X9, 72(BX)
-
-low516:
-	JMP stored502
-
-low515:
-	TESTQ  $0x00000001, AX
-	JZ     low517
-	VMOVSS X9, 64(BX)
-
-low517:
-stored502:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold501
-	JMP  folded499
-
-other500:
+other84:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold519:
+fold87:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
-	VMOVUPS.Z    64(BX), K1, Z9
+	VMOVUPS      64(BX)(AX*1), Z9
 	VADDPS       Z9, Z7, Z7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
@@ -3883,548 +1536,112 @@ fold519:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold519
-	JMP          folded499
+	JNZ          fold87
+	JMP          folded83
 
-folded499:
-	VPXORD        Z11, Z11, Z11
-	VADDPS        Z11, Z0, Z0
-	VADDPS        Z11, Z1, Z1
-	VADDPS        Z11, Z2, Z2
-	VADDPS        Z11, Z3, Z3
-	VADDPS        Z11, Z4, Z4
-	VADDPS        Z11, Z5, Z5
-	VADDPS        Z11, Z6, Z6
-	VADDPS        Z11, Z7, Z7
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low521
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low522
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low523
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low524
-	VMOVSS        X1, 120(BX)
+folded83:
+	VPXORD  Z11, Z11, Z11
+	VADDPS  Z11, Z0, Z0
+	VADDPS  Z11, Z1, Z1
+	VADDPS  Z11, Z2, Z2
+	VADDPS  Z11, Z3, Z3
+	VADDPS  Z11, Z4, Z4
+	VADDPS  Z11, Z5, Z5
+	VADDPS  Z11, Z6, Z6
+	VADDPS  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(DX)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(DX)
 
-low524:
-	JMP stored520
-
-low523:
-	TESTQ  $0x00000001, AX
-	JZ     low525
-	VMOVSS X1, 112(BX)
-
-low525:
-	JMP stored520
-
-low522:
-	TESTQ     $0x00000002, AX
-	JZ        low526
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low527
-	VMOVSS    X1, 104(BX)
-
-low527:
-	JMP stored520
-
-low526:
-	TESTQ  $0x00000001, AX
-	JZ     low528
-	VMOVSS X1, 96(BX)
-
-low528:
-	JMP stored520
-
-low521:
-	TESTQ        $0x00000004, AX
-	JZ           low529
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low530
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low531
-	VMOVSS       X1, 88(BX)
-
-low531:
-	JMP stored520
-
-low530:
-	TESTQ  $0x00000001, AX
-	JZ     low532
-	VMOVSS X1, 80(BX)
-
-low532:
-	JMP stored520
-
-low529:
-	TESTQ     $0x00000002, AX
-	JZ        low533
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low534
-	VMOVSS    X1, 72(BX)
-
-low534:
-	JMP stored520
-
-low533:
-	TESTQ  $0x00000001, AX
-	JZ     low535
-	VMOVSS X1, 64(BX)
-
-low535:
-stored520:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low537
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low538
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low539
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low540
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low540:
-	JMP stored536
-
-low539:
-	TESTQ  $0x00000001, AX
-	JZ     low541
-	VMOVSS X3, 112(BX)(CX*1)
-
-low541:
-	JMP stored536
-
-low538:
-	TESTQ     $0x00000002, AX
-	JZ        low542
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low543
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low543:
-	JMP stored536
-
-low542:
-	TESTQ  $0x00000001, AX
-	JZ     low544
-	VMOVSS X3, 96(BX)(CX*1)
-
-low544:
-	JMP stored536
-
-low537:
-	TESTQ        $0x00000004, AX
-	JZ           low545
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low546
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low547
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low547:
-	JMP stored536
-
-low546:
-	TESTQ  $0x00000001, AX
-	JZ     low548
-	VMOVSS X3, 80(BX)(CX*1)
-
-low548:
-	JMP stored536
-
-low545:
-	TESTQ     $0x00000002, AX
-	JZ        low549
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low550
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low550:
-	JMP stored536
-
-low549:
-	TESTQ  $0x00000001, AX
-	JZ     low551
-	VMOVSS X3, 64(BX)(CX*1)
-
-low551:
-stored536:
-	VMOVUPS       Z4, (BX)(CX*2)
-	TESTQ         $0x00000008, AX
-	JZ            low553
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low554
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low555
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low556
-	VMOVSS        X5, 120(BX)(CX*2)
-
-low556:
-	JMP stored552
-
-low555:
-	TESTQ  $0x00000001, AX
-	JZ     low557
-	VMOVSS X5, 112(BX)(CX*2)
-
-low557:
-	JMP stored552
-
-low554:
-	TESTQ     $0x00000002, AX
-	JZ        low558
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low559
-	VMOVSS    X5, 104(BX)(CX*2)
-
-low559:
-	JMP stored552
-
-low558:
-	TESTQ  $0x00000001, AX
-	JZ     low560
-	VMOVSS X5, 96(BX)(CX*2)
-
-low560:
-	JMP stored552
-
-low553:
-	TESTQ        $0x00000004, AX
-	JZ           low561
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low562
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low563
-	VMOVSS       X5, 88(BX)(CX*2)
-
-low563:
-	JMP stored552
-
-low562:
-	TESTQ  $0x00000001, AX
-	JZ     low564
-	VMOVSS X5, 80(BX)(CX*2)
-
-low564:
-	JMP stored552
-
-low561:
-	TESTQ     $0x00000002, AX
-	JZ        low565
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low566
-	VMOVSS    X5, 72(BX)(CX*2)
-
-low566:
-	JMP stored552
-
-low565:
-	TESTQ  $0x00000001, AX
-	JZ     low567
-	VMOVSS X5, 64(BX)(CX*2)
-
-low567:
-stored552:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted568
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z6, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low570
-	VMOVUPS       Y7, 64(BX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low571
-	VMOVUPS       X7, 96(BX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low572
-	VMOVSD        X7, 112(BX)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low573
-	VMOVSS        X7, 120(BX)
-
-low573:
-	JMP stored569
-
-low572:
-	TESTQ  $0x00000001, AX
-	JZ     low574
-	VMOVSS X7, 112(BX)
-
-low574:
-	JMP stored569
-
-low571:
-	TESTQ     $0x00000002, AX
-	JZ        low575
-	VMOVSD    X7, 96(BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low576
-	VMOVSS    X7, 104(BX)
-
-low576:
-	JMP stored569
-
-low575:
-	TESTQ  $0x00000001, AX
-	JZ     low577
-	VMOVSS X7, 96(BX)
-
-low577:
-	JMP stored569
-
-low570:
-	TESTQ        $0x00000004, AX
-	JZ           low578
-	VMOVUPS      X7, 64(BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low579
-	VMOVSD       X7, 80(BX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low580
-	VMOVSS       X7, 88(BX)
-
-low580:
-	JMP stored569
-
-low579:
-	TESTQ  $0x00000001, AX
-	JZ     low581
-	VMOVSS X7, 80(BX)
-
-low581:
-	JMP stored569
-
-low578:
-	TESTQ     $0x00000002, AX
-	JZ        low582
-	VMOVSD    X7, 64(BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low583
-	VMOVSS    X7, 72(BX)
-
-low583:
-	JMP stored569
-
-low582:
-	TESTQ  $0x00000001, AX
-	JZ     low584
-	VMOVSS X7, 64(BX)
-
-low584:
-stored569:
-unwanted568:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer498:
+fewer82:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer585
+	JNE  fewer89
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	VMOVUPS   (BX)(CX*1), Z2
-	VMOVUPS.Z 64(BX)(CX*1), K1, Z3
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z4
-	VMOVUPS.Z 64(BX), K1, Z5
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded586
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other587
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(DX), Z5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded90
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold588:
-	VMOVUPS       (BX), Z6
-	VMOVUPS       (DX), Z8
-	VPXORD        Z9, Z9, Z9
-	VCMPPS        $0x06, Z9, Z8, K2
-	VMOVAPS.Z     Z6, K2, Z6
-	VADDPS        Z6, Z4, Z4
-	VMOVUPS.Z     64(BX), K1, Z7
-	VMOVUPS.Z     64(DX), K1, Z8
-	VPXORD        Z9, Z9, Z9
-	VCMPPS        $0x06, Z9, Z8, K2
-	VMOVAPS.Z     Z7, K2, Z7
-	VADDPS        Z7, Z5, Z5
-	VBROADCASTSS  (DI), Z9
-	VFMADD231PS   Z9, Z6, Z0
-	VFMADD231PS   Z9, Z7, Z1
-	VBROADCASTSS  4(DI), Z9
-	VFMADD231PS   Z9, Z6, Z2
-	VFMADD231PS   Z9, Z7, Z3
-	VMOVUPS       Z6, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low590
-	VMOVUPS       Y7, 64(BX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low591
-	VMOVUPS       X7, 96(BX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low592
-	VMOVSD        X7, 112(BX)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low593
-	VMOVSS        X7, 120(BX)
+fold92:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), Z7
+	VMOVUPS      64(DX)(AX*1), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold92
+	JMP          folded90
 
-low593:
-	JMP stored589
-
-low592:
-	TESTQ  $0x00000001, AX
-	JZ     low594
-	VMOVSS X7, 112(BX)
-
-low594:
-	JMP stored589
-
-low591:
-	TESTQ     $0x00000002, AX
-	JZ        low595
-	VMOVSD    X7, 96(BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low596
-	VMOVSS    X7, 104(BX)
-
-low596:
-	JMP stored589
-
-low595:
-	TESTQ  $0x00000001, AX
-	JZ     low597
-	VMOVSS X7, 96(BX)
-
-low597:
-	JMP stored589
-
-low590:
-	TESTQ        $0x00000004, AX
-	JZ           low598
-	VMOVUPS      X7, 64(BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low599
-	VMOVSD       X7, 80(BX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low600
-	VMOVSS       X7, 88(BX)
-
-low600:
-	JMP stored589
-
-low599:
-	TESTQ  $0x00000001, AX
-	JZ     low601
-	VMOVSS X7, 80(BX)
-
-low601:
-	JMP stored589
-
-low598:
-	TESTQ     $0x00000002, AX
-	JZ        low602
-	VMOVSD    X7, 64(BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low603
-	VMOVSS    X7, 72(BX)
-
-low603:
-	JMP stored589
-
-low602:
-	TESTQ  $0x00000001, AX
-	JZ     low604
-	VMOVSS X7, 64(BX)
-
-low604:
-stored589:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold588
-	JMP  folded586
-
-other587:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold606:
+fold94:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
-	VMOVUPS.Z    64(BX), K1, Z7
+	VMOVUPS      64(BX)(AX*1), Z7
 	VADDPS       Z7, Z5, Z5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z9, Z6, Z0
@@ -4435,449 +1652,102 @@ fold606:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold606
-	JMP          folded586
+	JNZ          fold94
+	JMP          folded90
 
-folded586:
-	VPXORD        Z9, Z9, Z9
-	VADDPS        Z9, Z0, Z0
-	VADDPS        Z9, Z1, Z1
-	VADDPS        Z9, Z2, Z2
-	VADDPS        Z9, Z3, Z3
-	VADDPS        Z9, Z4, Z4
-	VADDPS        Z9, Z5, Z5
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low608
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low609
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low610
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low611
-	VMOVSS        X1, 120(BX)
+folded90:
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z3, Z3
+	VADDPS  Z9, Z4, Z4
+	VADDPS  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted95
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(DX)
 
-low611:
-	JMP stored607
-
-low610:
-	TESTQ  $0x00000001, AX
-	JZ     low612
-	VMOVSS X1, 112(BX)
-
-low612:
-	JMP stored607
-
-low609:
-	TESTQ     $0x00000002, AX
-	JZ        low613
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low614
-	VMOVSS    X1, 104(BX)
-
-low614:
-	JMP stored607
-
-low613:
-	TESTQ  $0x00000001, AX
-	JZ     low615
-	VMOVSS X1, 96(BX)
-
-low615:
-	JMP stored607
-
-low608:
-	TESTQ        $0x00000004, AX
-	JZ           low616
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low617
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low618
-	VMOVSS       X1, 88(BX)
-
-low618:
-	JMP stored607
-
-low617:
-	TESTQ  $0x00000001, AX
-	JZ     low619
-	VMOVSS X1, 80(BX)
-
-low619:
-	JMP stored607
-
-low616:
-	TESTQ     $0x00000002, AX
-	JZ        low620
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low621
-	VMOVSS    X1, 72(BX)
-
-low621:
-	JMP stored607
-
-low620:
-	TESTQ  $0x00000001, AX
-	JZ     low622
-	VMOVSS X1, 64(BX)
-
-low622:
-stored607:
-	VMOVUPS       Z2, (BX)(CX*1)
-	TESTQ         $0x00000008, AX
-	JZ            low624
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low625
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low626
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low627
-	VMOVSS        X3, 120(BX)(CX*1)
-
-low627:
-	JMP stored623
-
-low626:
-	TESTQ  $0x00000001, AX
-	JZ     low628
-	VMOVSS X3, 112(BX)(CX*1)
-
-low628:
-	JMP stored623
-
-low625:
-	TESTQ     $0x00000002, AX
-	JZ        low629
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low630
-	VMOVSS    X3, 104(BX)(CX*1)
-
-low630:
-	JMP stored623
-
-low629:
-	TESTQ  $0x00000001, AX
-	JZ     low631
-	VMOVSS X3, 96(BX)(CX*1)
-
-low631:
-	JMP stored623
-
-low624:
-	TESTQ        $0x00000004, AX
-	JZ           low632
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low633
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low634
-	VMOVSS       X3, 88(BX)(CX*1)
-
-low634:
-	JMP stored623
-
-low633:
-	TESTQ  $0x00000001, AX
-	JZ     low635
-	VMOVSS X3, 80(BX)(CX*1)
-
-low635:
-	JMP stored623
-
-low632:
-	TESTQ     $0x00000002, AX
-	JZ        low636
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low637
-	VMOVSS    X3, 72(BX)(CX*1)
-
-low637:
-	JMP stored623
-
-low636:
-	TESTQ  $0x00000001, AX
-	JZ     low638
-	VMOVSS X3, 64(BX)(CX*1)
-
-low638:
-stored623:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted639
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z4, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low641
-	VMOVUPS       Y5, 64(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low642
-	VMOVUPS       X5, 96(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low643
-	VMOVSD        X5, 112(BX)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low644
-	VMOVSS        X5, 120(BX)
-
-low644:
-	JMP stored640
-
-low643:
-	TESTQ  $0x00000001, AX
-	JZ     low645
-	VMOVSS X5, 112(BX)
-
-low645:
-	JMP stored640
-
-low642:
-	TESTQ     $0x00000002, AX
-	JZ        low646
-	VMOVSD    X5, 96(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low647
-	VMOVSS    X5, 104(BX)
-
-low647:
-	JMP stored640
-
-low646:
-	TESTQ  $0x00000001, AX
-	JZ     low648
-	VMOVSS X5, 96(BX)
-
-low648:
-	JMP stored640
-
-low641:
-	TESTQ        $0x00000004, AX
-	JZ           low649
-	VMOVUPS      X5, 64(BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low650
-	VMOVSD       X5, 80(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low651
-	VMOVSS       X5, 88(BX)
-
-low651:
-	JMP stored640
-
-low650:
-	TESTQ  $0x00000001, AX
-	JZ     low652
-	VMOVSS X5, 80(BX)
-
-low652:
-	JMP stored640
-
-low649:
-	TESTQ     $0x00000002, AX
-	JZ        low653
-	VMOVSD    X5, 64(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low654
-	VMOVSS    X5, 72(BX)
-
-low654:
-	JMP stored640
-
-low653:
-	TESTQ  $0x00000001, AX
-	JZ     low655
-	VMOVSS X5, 64(BX)
-
-low655:
-stored640:
-unwanted639:
+unwanted95:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer585:
+fewer89:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer656
+	JNE  fewer96
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ      dwinit+16(FP), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z2
-	VMOVUPS.Z 64(BX), K1, Z3
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded657
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other658
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), Z3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded97
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other98
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold659:
-	VMOVUPS       (BX), Z4
-	VMOVUPS       (DX), Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPS        $0x06, Z7, Z6, K2
-	VMOVAPS.Z     Z4, K2, Z4
-	VADDPS        Z4, Z2, Z2
-	VMOVUPS.Z     64(BX), K1, Z5
-	VMOVUPS.Z     64(DX), K1, Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPS        $0x06, Z7, Z6, K2
-	VMOVAPS.Z     Z5, K2, Z5
-	VADDPS        Z5, Z3, Z3
-	VBROADCASTSS  (DI), Z7
-	VFMADD231PS   Z7, Z4, Z0
-	VFMADD231PS   Z7, Z5, Z1
-	VMOVUPS       Z4, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low661
-	VMOVUPS       Y5, 64(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low662
-	VMOVUPS       X5, 96(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low663
-	VMOVSD        X5, 112(BX)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low664
-	VMOVSS        X5, 120(BX)
+fold99:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (DX), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), Z5
+	VMOVUPS      64(DX)(AX*1), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold99
+	JMP          folded97
 
-low664:
-	JMP stored660
-
-low663:
-	TESTQ  $0x00000001, AX
-	JZ     low665
-	VMOVSS X5, 112(BX)
-
-low665:
-	JMP stored660
-
-low662:
-	TESTQ     $0x00000002, AX
-	JZ        low666
-	VMOVSD    X5, 96(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low667
-	VMOVSS    X5, 104(BX)
-
-low667:
-	JMP stored660
-
-low666:
-	TESTQ  $0x00000001, AX
-	JZ     low668
-	VMOVSS X5, 96(BX)
-
-low668:
-	JMP stored660
-
-low661:
-	TESTQ        $0x00000004, AX
-	JZ           low669
-	VMOVUPS      X5, 64(BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low670
-	VMOVSD       X5, 80(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low671
-	VMOVSS       X5, 88(BX)
-
-low671:
-	JMP stored660
-
-low670:
-	TESTQ  $0x00000001, AX
-	JZ     low672
-	VMOVSS X5, 80(BX)
-
-low672:
-	JMP stored660
-
-low669:
-	TESTQ     $0x00000002, AX
-	JZ        low673
-	VMOVSD    X5, 64(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low674
-	VMOVSS    X5, 72(BX)
-
-low674:
-	JMP stored660
-
-low673:
-	TESTQ  $0x00000001, AX
-	JZ     low675
-	VMOVSS X5, 64(BX)
-
-low675:
-stored660:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold659
-	JMP  folded657
-
-other658:
+other98:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold677:
+fold101:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
-	VMOVUPS.Z    64(BX), K1, Z5
+	VMOVUPS      64(BX)(AX*1), Z5
 	VADDPS       Z5, Z3, Z3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z4, Z0
@@ -4885,462 +1755,120 @@ fold677:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold677
-	JMP          folded657
+	JNZ          fold101
+	JMP          folded97
 
-folded657:
-	VPXORD        Z7, Z7, Z7
-	VADDPS        Z7, Z0, Z0
-	VADDPS        Z7, Z1, Z1
-	VADDPS        Z7, Z2, Z2
-	VADDPS        Z7, Z3, Z3
-	MOVQ          dw+0(FP), BX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low679
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low680
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low681
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low682
-	VMOVSS        X1, 120(BX)
+folded97:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted102
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(DX)
 
-low682:
-	JMP stored678
-
-low681:
-	TESTQ  $0x00000001, AX
-	JZ     low683
-	VMOVSS X1, 112(BX)
-
-low683:
-	JMP stored678
-
-low680:
-	TESTQ     $0x00000002, AX
-	JZ        low684
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low685
-	VMOVSS    X1, 104(BX)
-
-low685:
-	JMP stored678
-
-low684:
-	TESTQ  $0x00000001, AX
-	JZ     low686
-	VMOVSS X1, 96(BX)
-
-low686:
-	JMP stored678
-
-low679:
-	TESTQ        $0x00000004, AX
-	JZ           low687
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low688
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low689
-	VMOVSS       X1, 88(BX)
-
-low689:
-	JMP stored678
-
-low688:
-	TESTQ  $0x00000001, AX
-	JZ     low690
-	VMOVSS X1, 80(BX)
-
-low690:
-	JMP stored678
-
-low687:
-	TESTQ     $0x00000002, AX
-	JZ        low691
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low692
-	VMOVSS    X1, 72(BX)
-
-low692:
-	JMP stored678
-
-low691:
-	TESTQ  $0x00000001, AX
-	JZ     low693
-	VMOVSS X1, 64(BX)
-
-low693:
-stored678:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted694
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z2, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low696
-	VMOVUPS       Y3, 64(BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low697
-	VMOVUPS       X3, 96(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low698
-	VMOVSD        X3, 112(BX)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low699
-	VMOVSS        X3, 120(BX)
-
-low699:
-	JMP stored695
-
-low698:
-	TESTQ  $0x00000001, AX
-	JZ     low700
-	VMOVSS X3, 112(BX)
-
-low700:
-	JMP stored695
-
-low697:
-	TESTQ     $0x00000002, AX
-	JZ        low701
-	VMOVSD    X3, 96(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low702
-	VMOVSS    X3, 104(BX)
-
-low702:
-	JMP stored695
-
-low701:
-	TESTQ  $0x00000001, AX
-	JZ     low703
-	VMOVSS X3, 96(BX)
-
-low703:
-	JMP stored695
-
-low696:
-	TESTQ        $0x00000004, AX
-	JZ           low704
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low705
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low706
-	VMOVSS       X3, 88(BX)
-
-low706:
-	JMP stored695
-
-low705:
-	TESTQ  $0x00000001, AX
-	JZ     low707
-	VMOVSS X3, 80(BX)
-
-low707:
-	JMP stored695
-
-low704:
-	TESTQ     $0x00000002, AX
-	JZ        low708
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low709
-	VMOVSS    X3, 72(BX)
-
-low709:
-	JMP stored695
-
-low708:
-	TESTQ  $0x00000001, AX
-	JZ     low710
-	VMOVSS X3, 64(BX)
-
-low710:
-stored695:
-unwanted694:
+unwanted102:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer656:
+fewer96:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded712
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other713
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded104
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other105
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold714:
-	VMOVUPS       (BX), Z2
-	VMOVUPS       (DX), Z4
-	VPXORD        Z5, Z5, Z5
-	VCMPPS        $0x06, Z5, Z4, K2
-	VMOVAPS.Z     Z2, K2, Z2
-	VADDPS        Z2, Z0, Z0
-	VMOVUPS.Z     64(BX), K1, Z3
-	VMOVUPS.Z     64(DX), K1, Z4
-	VPXORD        Z5, Z5, Z5
-	VCMPPS        $0x06, Z5, Z4, K2
-	VMOVAPS.Z     Z3, K2, Z3
-	VADDPS        Z3, Z1, Z1
-	VMOVUPS       Z2, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low716
-	VMOVUPS       Y3, 64(BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low717
-	VMOVUPS       X3, 96(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low718
-	VMOVSD        X3, 112(BX)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low719
-	VMOVSS        X3, 120(BX)
-
-low719:
-	JMP stored715
-
-low718:
-	TESTQ  $0x00000001, AX
-	JZ     low720
-	VMOVSS X3, 112(BX)
-
-low720:
-	JMP stored715
-
-low717:
-	TESTQ     $0x00000002, AX
-	JZ        low721
-	VMOVSD    X3, 96(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low722
-	VMOVSS    X3, 104(BX)
-
-low722:
-	JMP stored715
-
-low721:
-	TESTQ  $0x00000001, AX
-	JZ     low723
-	VMOVSS X3, 96(BX)
-
-low723:
-	JMP stored715
-
-low716:
-	TESTQ        $0x00000004, AX
-	JZ           low724
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low725
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low726
-	VMOVSS       X3, 88(BX)
-
-low726:
-	JMP stored715
-
-low725:
-	TESTQ  $0x00000001, AX
-	JZ     low727
-	VMOVSS X3, 80(BX)
-
-low727:
-	JMP stored715
-
-low724:
-	TESTQ     $0x00000002, AX
-	JZ        low728
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low729
-	VMOVSS    X3, 72(BX)
-
-low729:
-	JMP stored715
-
-low728:
-	TESTQ  $0x00000001, AX
-	JZ     low730
-	VMOVSS X3, 64(BX)
-
-low730:
-stored715:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold714
-	JMP  folded712
-
-other713:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold732:
+fold106:
 	VMOVUPS   (BX), Z2
+	VMOVUPS   (DX), Z4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z2, K2, Z2
 	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z 64(BX), K1, Z3
+	VMOVUPS   64(BX)(AX*1), Z3
+	VMOVUPS   64(DX)(AX*1), Z4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z3, K2, Z3
 	VADDPS    Z3, Z1, Z1
+	VMOVUPS   Z2, (BX)
+	VMOVUPS   Z3, 64(BX)(AX*1)
+	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold732
-	JMP       folded712
+	JNZ       fold106
+	JMP       folded104
 
-folded712:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z1, Z1
-	MOVQ          dw+0(FP), BX
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted733
-	MOVQ          db+32(FP), BX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low735
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low736
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low737
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low738
-	VMOVSS        X1, 120(BX)
+other105:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold108:
+	VMOVUPS (BX), Z2
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS 64(BX)(AX*1), Z3
+	VADDPS  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold108
+	JMP     folded104
 
-low738:
-	JMP stored734
+folded104:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted109
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
 
-low737:
-	TESTQ  $0x00000001, AX
-	JZ     low739
-	VMOVSS X1, 112(BX)
-
-low739:
-	JMP stored734
-
-low736:
-	TESTQ     $0x00000002, AX
-	JZ        low740
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low741
-	VMOVSS    X1, 104(BX)
-
-low741:
-	JMP stored734
-
-low740:
-	TESTQ  $0x00000001, AX
-	JZ     low742
-	VMOVSS X1, 96(BX)
-
-low742:
-	JMP stored734
-
-low735:
-	TESTQ        $0x00000004, AX
-	JZ           low743
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low744
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low745
-	VMOVSS       X1, 88(BX)
-
-low745:
-	JMP stored734
-
-low744:
-	TESTQ  $0x00000001, AX
-	JZ     low746
-	VMOVSS X1, 80(BX)
-
-low746:
-	JMP stored734
-
-low743:
-	TESTQ     $0x00000002, AX
-	JZ        low747
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low748
-	VMOVSS    X1, 72(BX)
-
-low748:
-	JMP stored734
-
-low747:
-	TESTQ  $0x00000001, AX
-	JZ     low749
-	VMOVSS X1, 64(BX)
-
-low749:
-stored734:
-unwanted733:
+unwanted109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full393:
+full74:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer750
+	JNE  fewer110
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5367,13 +1895,13 @@ full393:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded751
+	JLE     folded111
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other752
+	JNE     other112
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold753:
+fold113:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -5404,12 +1932,12 @@ fold753:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold753
-	JMP          folded751
+	JNZ          fold113
+	JMP          folded111
 
-other752:
+other112:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold755:
+fold115:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX), Z11
@@ -5429,10 +1957,10 @@ fold755:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold755
-	JMP          folded751
+	JNZ          fold115
+	JMP          folded111
 
-folded751:
+folded111:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -5457,20 +1985,20 @@ folded751:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted756
+	JE      unwanted116
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 
-unwanted756:
+unwanted116:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer750:
+fewer110:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer757
+	JNE  fewer117
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5494,13 +2022,13 @@ fewer750:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded758
+	JLE     folded118
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other759
+	JNE     other119
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold760:
+fold120:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
 	VPXORD       Z11, Z11, Z11
@@ -5528,12 +2056,12 @@ fold760:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold760
-	JMP          folded758
+	JNZ          fold120
+	JMP          folded118
 
-other759:
+other119:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold762:
+fold122:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX), Z9
@@ -5550,10 +2078,10 @@ fold762:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold762
-	JMP          folded758
+	JNZ          fold122
+	JMP          folded118
 
-folded758:
+folded118:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -5573,20 +2101,20 @@ folded758:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted763
+	JE      unwanted123
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 
-unwanted763:
+unwanted123:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer757:
+fewer117:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer764
+	JNE  fewer124
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5608,13 +2136,13 @@ fewer757:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded765
+	JLE     folded125
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other766
+	JNE     other126
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold767:
+fold127:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
 	VPXORD       Z9, Z9, Z9
@@ -5639,12 +2167,12 @@ fold767:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold767
-	JMP          folded765
+	JNZ          fold127
+	JMP          folded125
 
-other766:
+other126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold769:
+fold129:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX), Z7
@@ -5658,10 +2186,10 @@ fold769:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold769
-	JMP          folded765
+	JNZ          fold129
+	JMP          folded125
 
-folded765:
+folded125:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -5677,20 +2205,20 @@ folded765:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted770
+	JE      unwanted130
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Z5, 64(BX)
 
-unwanted770:
+unwanted130:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer764:
+fewer124:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer771
+	JNE  fewer131
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5709,13 +2237,13 @@ fewer764:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded772
+	JLE     folded132
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other773
+	JNE     other133
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold774:
+fold134:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -5737,12 +2265,12 @@ fold774:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold774
-	JMP          folded772
+	JNZ          fold134
+	JMP          folded132
 
-other773:
+other133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold776:
+fold136:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX), Z5
@@ -5753,10 +2281,10 @@ fold776:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold776
-	JMP          folded772
+	JNZ          fold136
+	JMP          folded132
 
-folded772:
+folded132:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -5767,17 +2295,17 @@ folded772:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted777
+	JE      unwanted137
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(BX)
 
-unwanted777:
+unwanted137:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer771:
+fewer131:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -5793,13 +2321,13 @@ fewer771:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded779
+	JLE     folded139
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other780
+	JNE     other140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold781:
+fold141:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VPXORD    Z5, Z5, Z5
@@ -5818,12 +2346,12 @@ fold781:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold781
-	JMP       folded779
+	JNZ       fold141
+	JMP       folded139
 
-other780:
+other140:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold783:
+fold143:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX), Z3
@@ -5831,29 +2359,29 @@ fold783:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold783
-	JMP     folded779
+	JNZ     fold143
+	JMP     folded139
 
-folded779:
+folded139:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted784
+	JE      unwanted144
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 
-unwanted784:
+unwanted144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower394:
+narrower73:
 	CMPQ  AX, $0x10
-	JE    full785
+	JE    full146
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -5861,7 +2389,7 @@ narrower394:
 	KMOVW BX, K1
 	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x04
-	JNE   fewer787
+	JNE   fewer147
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -5883,13 +2411,13 @@ narrower394:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded788
+	JLE       folded148
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other789
+	JNE       other149
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold790:
+fold150:
 	VMOVUPS.Z     (BX), K1, Z5
 	VMOVUPS.Z     (DX), K1, Z6
 	VPXORD        Z7, Z7, Z7
@@ -5905,105 +2433,105 @@ fold790:
 	VBROADCASTSS  12(DI), Z7
 	VFMADD231PS   Z7, Z5, Z3
 	TESTQ         $0x00000008, AX
-	JZ            low792
+	JZ            low152
 	VMOVUPS       Y5, (BX)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low793
+	JZ            low153
 	VMOVUPS       X5, 32(BX)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low794
+	JZ            low154
 	VMOVSD        X5, 48(BX)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low795
+	JZ            low155
 	VMOVSS        X5, 56(BX)
 
-low795:
-	JMP stored791
+low155:
+	JMP stored151
 
-low794:
+low154:
 	TESTQ  $0x00000001, AX
-	JZ     low796
+	JZ     low156
 	VMOVSS X5, 48(BX)
 
-low796:
-	JMP stored791
+low156:
+	JMP stored151
 
-low793:
+low153:
 	TESTQ     $0x00000002, AX
-	JZ        low797
+	JZ        low157
 	VMOVSD    X5, 32(BX)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low798
+	JZ        low158
 	VMOVSS    X5, 40(BX)
 
-low798:
-	JMP stored791
+low158:
+	JMP stored151
 
-low797:
+low157:
 	TESTQ  $0x00000001, AX
-	JZ     low799
+	JZ     low159
 	VMOVSS X5, 32(BX)
 
-low799:
-	JMP stored791
+low159:
+	JMP stored151
 
-low792:
+low152:
 	TESTQ        $0x00000004, AX
-	JZ           low800
+	JZ           low160
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low801
+	JZ           low161
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low802
+	JZ           low162
 	VMOVSS       X5, 24(BX)
 
-low802:
-	JMP stored791
+low162:
+	JMP stored151
 
-low801:
+low161:
 	TESTQ  $0x00000001, AX
-	JZ     low803
+	JZ     low163
 	VMOVSS X5, 16(BX)
 
-low803:
-	JMP stored791
+low163:
+	JMP stored151
 
-low800:
+low160:
 	TESTQ     $0x00000002, AX
-	JZ        low804
+	JZ        low164
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low805
+	JZ        low165
 	VMOVSS    X5, 8(BX)
 
-low805:
-	JMP stored791
+low165:
+	JMP stored151
 
-low804:
+low164:
 	TESTQ  $0x00000001, AX
-	JZ     low806
+	JZ     low166
 	VMOVSS X5, (BX)
 
-low806:
-stored791:
+low166:
+stored151:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold790
-	JMP  folded788
+	JNZ  fold150
+	JMP  folded148
 
-other789:
+other149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold808:
+fold168:
 	VMOVUPS.Z    (BX), K1, Z5
 	VADDPS       Z5, Z4, Z4
 	VBROADCASTSS (DI), Z7
@@ -6017,10 +2545,10 @@ fold808:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold808
-	JMP          folded788
+	JNZ          fold168
+	JMP          folded148
 
-folded788:
+folded148:
 	VPXORD        Z7, Z7, Z7
 	VADDPS        Z7, Z0, Z0
 	VADDPS        Z7, Z1, Z1
@@ -6031,468 +2559,468 @@ folded788:
 	MOVQ          lddw+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low810
+	JZ            low170
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low811
+	JZ            low171
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low812
+	JZ            low172
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low813
+	JZ            low173
 	VMOVSS        X0, 56(BX)
 
-low813:
-	JMP stored809
+low173:
+	JMP stored169
 
-low812:
+low172:
 	TESTQ  $0x00000001, AX
-	JZ     low814
+	JZ     low174
 	VMOVSS X0, 48(BX)
 
-low814:
-	JMP stored809
+low174:
+	JMP stored169
 
-low811:
+low171:
 	TESTQ     $0x00000002, AX
-	JZ        low815
+	JZ        low175
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low816
+	JZ        low176
 	VMOVSS    X0, 40(BX)
 
-low816:
-	JMP stored809
+low176:
+	JMP stored169
 
-low815:
+low175:
 	TESTQ  $0x00000001, AX
-	JZ     low817
+	JZ     low177
 	VMOVSS X0, 32(BX)
 
-low817:
-	JMP stored809
+low177:
+	JMP stored169
 
-low810:
+low170:
 	TESTQ        $0x00000004, AX
-	JZ           low818
+	JZ           low178
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low819
+	JZ           low179
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low820
+	JZ           low180
 	VMOVSS       X0, 24(BX)
 
-low820:
-	JMP stored809
+low180:
+	JMP stored169
 
-low819:
+low179:
 	TESTQ  $0x00000001, AX
-	JZ     low821
+	JZ     low181
 	VMOVSS X0, 16(BX)
 
-low821:
-	JMP stored809
+low181:
+	JMP stored169
 
-low818:
+low178:
 	TESTQ     $0x00000002, AX
-	JZ        low822
+	JZ        low182
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low823
+	JZ        low183
 	VMOVSS    X0, 8(BX)
 
-low823:
-	JMP stored809
+low183:
+	JMP stored169
 
-low822:
+low182:
 	TESTQ  $0x00000001, AX
-	JZ     low824
+	JZ     low184
 	VMOVSS X0, (BX)
 
-low824:
-stored809:
+low184:
+stored169:
 	TESTQ         $0x00000008, AX
-	JZ            low826
+	JZ            low186
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low827
+	JZ            low187
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low828
+	JZ            low188
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low829
+	JZ            low189
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low829:
-	JMP stored825
+low189:
+	JMP stored185
 
-low828:
+low188:
 	TESTQ  $0x00000001, AX
-	JZ     low830
+	JZ     low190
 	VMOVSS X1, 48(BX)(CX*1)
 
-low830:
-	JMP stored825
+low190:
+	JMP stored185
 
-low827:
+low187:
 	TESTQ     $0x00000002, AX
-	JZ        low831
+	JZ        low191
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low832
+	JZ        low192
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low832:
-	JMP stored825
+low192:
+	JMP stored185
 
-low831:
+low191:
 	TESTQ  $0x00000001, AX
-	JZ     low833
+	JZ     low193
 	VMOVSS X1, 32(BX)(CX*1)
 
-low833:
-	JMP stored825
+low193:
+	JMP stored185
 
-low826:
+low186:
 	TESTQ        $0x00000004, AX
-	JZ           low834
+	JZ           low194
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low835
+	JZ           low195
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low836
+	JZ           low196
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low836:
-	JMP stored825
+low196:
+	JMP stored185
 
-low835:
+low195:
 	TESTQ  $0x00000001, AX
-	JZ     low837
+	JZ     low197
 	VMOVSS X1, 16(BX)(CX*1)
 
-low837:
-	JMP stored825
+low197:
+	JMP stored185
 
-low834:
+low194:
 	TESTQ     $0x00000002, AX
-	JZ        low838
+	JZ        low198
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low839
+	JZ        low199
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low839:
-	JMP stored825
+low199:
+	JMP stored185
 
-low838:
+low198:
 	TESTQ  $0x00000001, AX
-	JZ     low840
+	JZ     low200
 	VMOVSS X1, (BX)(CX*1)
 
-low840:
-stored825:
+low200:
+stored185:
 	TESTQ         $0x00000008, AX
-	JZ            low842
+	JZ            low202
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low843
+	JZ            low203
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low844
+	JZ            low204
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low845
+	JZ            low205
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low845:
-	JMP stored841
+low205:
+	JMP stored201
 
-low844:
+low204:
 	TESTQ  $0x00000001, AX
-	JZ     low846
+	JZ     low206
 	VMOVSS X2, 48(BX)(CX*2)
 
-low846:
-	JMP stored841
+low206:
+	JMP stored201
 
-low843:
+low203:
 	TESTQ     $0x00000002, AX
-	JZ        low847
+	JZ        low207
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low848
+	JZ        low208
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low848:
-	JMP stored841
+low208:
+	JMP stored201
 
-low847:
+low207:
 	TESTQ  $0x00000001, AX
-	JZ     low849
+	JZ     low209
 	VMOVSS X2, 32(BX)(CX*2)
 
-low849:
-	JMP stored841
+low209:
+	JMP stored201
 
-low842:
+low202:
 	TESTQ        $0x00000004, AX
-	JZ           low850
+	JZ           low210
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low851
+	JZ           low211
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low852
+	JZ           low212
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low852:
-	JMP stored841
+low212:
+	JMP stored201
 
-low851:
+low211:
 	TESTQ  $0x00000001, AX
-	JZ     low853
+	JZ     low213
 	VMOVSS X2, 16(BX)(CX*2)
 
-low853:
-	JMP stored841
+low213:
+	JMP stored201
 
-low850:
+low210:
 	TESTQ     $0x00000002, AX
-	JZ        low854
+	JZ        low214
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low855
+	JZ        low215
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low855:
-	JMP stored841
+low215:
+	JMP stored201
 
-low854:
+low214:
 	TESTQ  $0x00000001, AX
-	JZ     low856
+	JZ     low216
 	VMOVSS X2, (BX)(CX*2)
 
-low856:
-stored841:
+low216:
+stored201:
 	TESTQ         $0x00000008, AX
-	JZ            low858
+	JZ            low218
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low859
+	JZ            low219
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low860
+	JZ            low220
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low861
+	JZ            low221
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low861:
-	JMP stored857
+low221:
+	JMP stored217
 
-low860:
+low220:
 	TESTQ  $0x00000001, AX
-	JZ     low862
+	JZ     low222
 	VMOVSS X3, 48(BX)(DX*1)
 
-low862:
-	JMP stored857
+low222:
+	JMP stored217
 
-low859:
+low219:
 	TESTQ     $0x00000002, AX
-	JZ        low863
+	JZ        low223
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low864
+	JZ        low224
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low864:
-	JMP stored857
+low224:
+	JMP stored217
 
-low863:
+low223:
 	TESTQ  $0x00000001, AX
-	JZ     low865
+	JZ     low225
 	VMOVSS X3, 32(BX)(DX*1)
 
-low865:
-	JMP stored857
+low225:
+	JMP stored217
 
-low858:
+low218:
 	TESTQ        $0x00000004, AX
-	JZ           low866
+	JZ           low226
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low867
+	JZ           low227
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low868
+	JZ           low228
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low868:
-	JMP stored857
+low228:
+	JMP stored217
 
-low867:
+low227:
 	TESTQ  $0x00000001, AX
-	JZ     low869
+	JZ     low229
 	VMOVSS X3, 16(BX)(DX*1)
 
-low869:
-	JMP stored857
+low229:
+	JMP stored217
 
-low866:
+low226:
 	TESTQ     $0x00000002, AX
-	JZ        low870
+	JZ        low230
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low871
+	JZ        low231
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low871:
-	JMP stored857
+low231:
+	JMP stored217
 
-low870:
+low230:
 	TESTQ  $0x00000001, AX
-	JZ     low872
+	JZ     low232
 	VMOVSS X3, (BX)(DX*1)
 
-low872:
-stored857:
+low232:
+stored217:
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted873
+	JE            unwanted233
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low875
+	JZ            low235
 	VMOVUPS       Y4, (BX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low876
+	JZ            low236
 	VMOVUPS       X4, 32(BX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low877
+	JZ            low237
 	VMOVSD        X4, 48(BX)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low878
+	JZ            low238
 	VMOVSS        X4, 56(BX)
 
-low878:
-	JMP stored874
+low238:
+	JMP stored234
 
-low877:
+low237:
 	TESTQ  $0x00000001, AX
-	JZ     low879
+	JZ     low239
 	VMOVSS X4, 48(BX)
 
-low879:
-	JMP stored874
+low239:
+	JMP stored234
 
-low876:
+low236:
 	TESTQ     $0x00000002, AX
-	JZ        low880
+	JZ        low240
 	VMOVSD    X4, 32(BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low881
+	JZ        low241
 	VMOVSS    X4, 40(BX)
 
-low881:
-	JMP stored874
+low241:
+	JMP stored234
 
-low880:
+low240:
 	TESTQ  $0x00000001, AX
-	JZ     low882
+	JZ     low242
 	VMOVSS X4, 32(BX)
 
-low882:
-	JMP stored874
+low242:
+	JMP stored234
 
-low875:
+low235:
 	TESTQ        $0x00000004, AX
-	JZ           low883
+	JZ           low243
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low884
+	JZ           low244
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low885
+	JZ           low245
 	VMOVSS       X4, 24(BX)
 
-low885:
-	JMP stored874
+low245:
+	JMP stored234
 
-low884:
+low244:
 	TESTQ  $0x00000001, AX
-	JZ     low886
+	JZ     low246
 	VMOVSS X4, 16(BX)
 
-low886:
-	JMP stored874
+low246:
+	JMP stored234
 
-low883:
+low243:
 	TESTQ     $0x00000002, AX
-	JZ        low887
+	JZ        low247
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low888
+	JZ        low248
 	VMOVSS    X4, 8(BX)
 
-low888:
-	JMP stored874
+low248:
+	JMP stored234
 
-low887:
+low247:
 	TESTQ  $0x00000001, AX
-	JZ     low889
+	JZ     low249
 	VMOVSS X4, (BX)
 
-low889:
-stored874:
-unwanted873:
+low249:
+stored234:
+unwanted233:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer787:
+fewer147:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer890
+	JNE  fewer250
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -6512,13 +3040,13 @@ fewer787:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded891
+	JLE       folded251
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other892
+	JNE       other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold893:
+fold253:
 	VMOVUPS.Z     (BX), K1, Z4
 	VMOVUPS.Z     (DX), K1, Z5
 	VPXORD        Z6, Z6, Z6
@@ -6532,105 +3060,105 @@ fold893:
 	VBROADCASTSS  8(DI), Z6
 	VFMADD231PS   Z6, Z4, Z2
 	TESTQ         $0x00000008, AX
-	JZ            low895
+	JZ            low255
 	VMOVUPS       Y4, (BX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low896
+	JZ            low256
 	VMOVUPS       X4, 32(BX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low897
+	JZ            low257
 	VMOVSD        X4, 48(BX)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low898
+	JZ            low258
 	VMOVSS        X4, 56(BX)
 
-low898:
-	JMP stored894
+low258:
+	JMP stored254
 
-low897:
+low257:
 	TESTQ  $0x00000001, AX
-	JZ     low899
+	JZ     low259
 	VMOVSS X4, 48(BX)
 
-low899:
-	JMP stored894
+low259:
+	JMP stored254
 
-low896:
+low256:
 	TESTQ     $0x00000002, AX
-	JZ        low900
+	JZ        low260
 	VMOVSD    X4, 32(BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low901
+	JZ        low261
 	VMOVSS    X4, 40(BX)
 
-low901:
-	JMP stored894
+low261:
+	JMP stored254
 
-low900:
+low260:
 	TESTQ  $0x00000001, AX
-	JZ     low902
+	JZ     low262
 	VMOVSS X4, 32(BX)
 
-low902:
-	JMP stored894
+low262:
+	JMP stored254
 
-low895:
+low255:
 	TESTQ        $0x00000004, AX
-	JZ           low903
+	JZ           low263
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low904
+	JZ           low264
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low905
+	JZ           low265
 	VMOVSS       X4, 24(BX)
 
-low905:
-	JMP stored894
+low265:
+	JMP stored254
 
-low904:
+low264:
 	TESTQ  $0x00000001, AX
-	JZ     low906
+	JZ     low266
 	VMOVSS X4, 16(BX)
 
-low906:
-	JMP stored894
+low266:
+	JMP stored254
 
-low903:
+low263:
 	TESTQ     $0x00000002, AX
-	JZ        low907
+	JZ        low267
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low908
+	JZ        low268
 	VMOVSS    X4, 8(BX)
 
-low908:
-	JMP stored894
+low268:
+	JMP stored254
 
-low907:
+low267:
 	TESTQ  $0x00000001, AX
-	JZ     low909
+	JZ     low269
 	VMOVSS X4, (BX)
 
-low909:
-stored894:
+low269:
+stored254:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold893
-	JMP  folded891
+	JNZ  fold253
+	JMP  folded251
 
-other892:
+other252:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold911:
+fold271:
 	VMOVUPS.Z    (BX), K1, Z4
 	VADDPS       Z4, Z3, Z3
 	VBROADCASTSS (DI), Z6
@@ -6642,10 +3170,10 @@ fold911:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold911
-	JMP          folded891
+	JNZ          fold271
+	JMP          folded251
 
-folded891:
+folded251:
 	VPXORD        Z6, Z6, Z6
 	VADDPS        Z6, Z0, Z0
 	VADDPS        Z6, Z1, Z1
@@ -6654,378 +3182,378 @@ folded891:
 	MOVQ          dw+0(FP), BX
 	MOVQ          lddw+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low913
+	JZ            low273
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low914
+	JZ            low274
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low915
+	JZ            low275
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low916
+	JZ            low276
 	VMOVSS        X0, 56(BX)
 
-low916:
-	JMP stored912
+low276:
+	JMP stored272
 
-low915:
+low275:
 	TESTQ  $0x00000001, AX
-	JZ     low917
+	JZ     low277
 	VMOVSS X0, 48(BX)
 
-low917:
-	JMP stored912
+low277:
+	JMP stored272
 
-low914:
+low274:
 	TESTQ     $0x00000002, AX
-	JZ        low918
+	JZ        low278
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low919
+	JZ        low279
 	VMOVSS    X0, 40(BX)
 
-low919:
-	JMP stored912
+low279:
+	JMP stored272
 
-low918:
+low278:
 	TESTQ  $0x00000001, AX
-	JZ     low920
+	JZ     low280
 	VMOVSS X0, 32(BX)
 
-low920:
-	JMP stored912
+low280:
+	JMP stored272
 
-low913:
+low273:
 	TESTQ        $0x00000004, AX
-	JZ           low921
+	JZ           low281
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low922
+	JZ           low282
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low923
+	JZ           low283
 	VMOVSS       X0, 24(BX)
 
-low923:
-	JMP stored912
+low283:
+	JMP stored272
 
-low922:
+low282:
 	TESTQ  $0x00000001, AX
-	JZ     low924
+	JZ     low284
 	VMOVSS X0, 16(BX)
 
-low924:
-	JMP stored912
+low284:
+	JMP stored272
 
-low921:
+low281:
 	TESTQ     $0x00000002, AX
-	JZ        low925
+	JZ        low285
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low926
+	JZ        low286
 	VMOVSS    X0, 8(BX)
 
-low926:
-	JMP stored912
+low286:
+	JMP stored272
 
-low925:
+low285:
 	TESTQ  $0x00000001, AX
-	JZ     low927
+	JZ     low287
 	VMOVSS X0, (BX)
 
-low927:
-stored912:
+low287:
+stored272:
 	TESTQ         $0x00000008, AX
-	JZ            low929
+	JZ            low289
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low930
+	JZ            low290
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low931
+	JZ            low291
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low932
+	JZ            low292
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low932:
-	JMP stored928
+low292:
+	JMP stored288
 
-low931:
+low291:
 	TESTQ  $0x00000001, AX
-	JZ     low933
+	JZ     low293
 	VMOVSS X1, 48(BX)(CX*1)
 
-low933:
-	JMP stored928
+low293:
+	JMP stored288
 
-low930:
+low290:
 	TESTQ     $0x00000002, AX
-	JZ        low934
+	JZ        low294
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low935
+	JZ        low295
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low935:
-	JMP stored928
+low295:
+	JMP stored288
 
-low934:
+low294:
 	TESTQ  $0x00000001, AX
-	JZ     low936
+	JZ     low296
 	VMOVSS X1, 32(BX)(CX*1)
 
-low936:
-	JMP stored928
+low296:
+	JMP stored288
 
-low929:
+low289:
 	TESTQ        $0x00000004, AX
-	JZ           low937
+	JZ           low297
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low938
+	JZ           low298
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low939
+	JZ           low299
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low939:
-	JMP stored928
+low299:
+	JMP stored288
 
-low938:
+low298:
 	TESTQ  $0x00000001, AX
-	JZ     low940
+	JZ     low300
 	VMOVSS X1, 16(BX)(CX*1)
 
-low940:
-	JMP stored928
+low300:
+	JMP stored288
 
-low937:
+low297:
 	TESTQ     $0x00000002, AX
-	JZ        low941
+	JZ        low301
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low942
+	JZ        low302
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low942:
-	JMP stored928
+low302:
+	JMP stored288
 
-low941:
+low301:
 	TESTQ  $0x00000001, AX
-	JZ     low943
+	JZ     low303
 	VMOVSS X1, (BX)(CX*1)
 
-low943:
-stored928:
+low303:
+stored288:
 	TESTQ         $0x00000008, AX
-	JZ            low945
+	JZ            low305
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low946
+	JZ            low306
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low947
+	JZ            low307
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low948
+	JZ            low308
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low948:
-	JMP stored944
+low308:
+	JMP stored304
 
-low947:
+low307:
 	TESTQ  $0x00000001, AX
-	JZ     low949
+	JZ     low309
 	VMOVSS X2, 48(BX)(CX*2)
 
-low949:
-	JMP stored944
+low309:
+	JMP stored304
 
-low946:
+low306:
 	TESTQ     $0x00000002, AX
-	JZ        low950
+	JZ        low310
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low951
+	JZ        low311
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low951:
-	JMP stored944
+low311:
+	JMP stored304
 
-low950:
+low310:
 	TESTQ  $0x00000001, AX
-	JZ     low952
+	JZ     low312
 	VMOVSS X2, 32(BX)(CX*2)
 
-low952:
-	JMP stored944
+low312:
+	JMP stored304
 
-low945:
+low305:
 	TESTQ        $0x00000004, AX
-	JZ           low953
+	JZ           low313
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low954
+	JZ           low314
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low955
+	JZ           low315
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low955:
-	JMP stored944
+low315:
+	JMP stored304
 
-low954:
+low314:
 	TESTQ  $0x00000001, AX
-	JZ     low956
+	JZ     low316
 	VMOVSS X2, 16(BX)(CX*2)
 
-low956:
-	JMP stored944
+low316:
+	JMP stored304
 
-low953:
+low313:
 	TESTQ     $0x00000002, AX
-	JZ        low957
+	JZ        low317
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low958
+	JZ        low318
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low958:
-	JMP stored944
+low318:
+	JMP stored304
 
-low957:
+low317:
 	TESTQ  $0x00000001, AX
-	JZ     low959
+	JZ     low319
 	VMOVSS X2, (BX)(CX*2)
 
-low959:
-stored944:
+low319:
+stored304:
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted960
+	JE            unwanted320
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low962
+	JZ            low322
 	VMOVUPS       Y3, (BX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low963
+	JZ            low323
 	VMOVUPS       X3, 32(BX)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low964
+	JZ            low324
 	VMOVSD        X3, 48(BX)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low965
+	JZ            low325
 	VMOVSS        X3, 56(BX)
 
-low965:
-	JMP stored961
+low325:
+	JMP stored321
 
-low964:
+low324:
 	TESTQ  $0x00000001, AX
-	JZ     low966
+	JZ     low326
 	VMOVSS X3, 48(BX)
 
-low966:
-	JMP stored961
+low326:
+	JMP stored321
 
-low963:
+low323:
 	TESTQ     $0x00000002, AX
-	JZ        low967
+	JZ        low327
 	VMOVSD    X3, 32(BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low968
+	JZ        low328
 	VMOVSS    X3, 40(BX)
 
-low968:
-	JMP stored961
+low328:
+	JMP stored321
 
-low967:
+low327:
 	TESTQ  $0x00000001, AX
-	JZ     low969
+	JZ     low329
 	VMOVSS X3, 32(BX)
 
-low969:
-	JMP stored961
+low329:
+	JMP stored321
 
-low962:
+low322:
 	TESTQ        $0x00000004, AX
-	JZ           low970
+	JZ           low330
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low971
+	JZ           low331
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low972
+	JZ           low332
 	VMOVSS       X3, 24(BX)
 
-low972:
-	JMP stored961
+low332:
+	JMP stored321
 
-low971:
+low331:
 	TESTQ  $0x00000001, AX
-	JZ     low973
+	JZ     low333
 	VMOVSS X3, 16(BX)
 
-low973:
-	JMP stored961
+low333:
+	JMP stored321
 
-low970:
+low330:
 	TESTQ     $0x00000002, AX
-	JZ        low974
+	JZ        low334
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low975
+	JZ        low335
 	VMOVSS    X3, 8(BX)
 
-low975:
-	JMP stored961
+low335:
+	JMP stored321
 
-low974:
+low334:
 	TESTQ  $0x00000001, AX
-	JZ     low976
+	JZ     low336
 	VMOVSS X3, (BX)
 
-low976:
-stored961:
-unwanted960:
+low336:
+stored321:
+unwanted320:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer890:
+fewer250:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer977
+	JNE  fewer337
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -7044,13 +3572,13 @@ fewer890:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded978
+	JLE       folded338
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other979
+	JNE       other339
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold980:
+fold340:
 	VMOVUPS.Z     (BX), K1, Z3
 	VMOVUPS.Z     (DX), K1, Z4
 	VPXORD        Z5, Z5, Z5
@@ -7062,105 +3590,105 @@ fold980:
 	VBROADCASTSS  4(DI), Z5
 	VFMADD231PS   Z5, Z3, Z1
 	TESTQ         $0x00000008, AX
-	JZ            low982
+	JZ            low342
 	VMOVUPS       Y3, (BX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low983
+	JZ            low343
 	VMOVUPS       X3, 32(BX)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low984
+	JZ            low344
 	VMOVSD        X3, 48(BX)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low985
+	JZ            low345
 	VMOVSS        X3, 56(BX)
 
-low985:
-	JMP stored981
+low345:
+	JMP stored341
 
-low984:
+low344:
 	TESTQ  $0x00000001, AX
-	JZ     low986
+	JZ     low346
 	VMOVSS X3, 48(BX)
 
-low986:
-	JMP stored981
+low346:
+	JMP stored341
 
-low983:
+low343:
 	TESTQ     $0x00000002, AX
-	JZ        low987
+	JZ        low347
 	VMOVSD    X3, 32(BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low988
+	JZ        low348
 	VMOVSS    X3, 40(BX)
 
-low988:
-	JMP stored981
+low348:
+	JMP stored341
 
-low987:
+low347:
 	TESTQ  $0x00000001, AX
-	JZ     low989
+	JZ     low349
 	VMOVSS X3, 32(BX)
 
-low989:
-	JMP stored981
+low349:
+	JMP stored341
 
-low982:
+low342:
 	TESTQ        $0x00000004, AX
-	JZ           low990
+	JZ           low350
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low991
+	JZ           low351
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low992
+	JZ           low352
 	VMOVSS       X3, 24(BX)
 
-low992:
-	JMP stored981
+low352:
+	JMP stored341
 
-low991:
+low351:
 	TESTQ  $0x00000001, AX
-	JZ     low993
+	JZ     low353
 	VMOVSS X3, 16(BX)
 
-low993:
-	JMP stored981
+low353:
+	JMP stored341
 
-low990:
+low350:
 	TESTQ     $0x00000002, AX
-	JZ        low994
+	JZ        low354
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low995
+	JZ        low355
 	VMOVSS    X3, 8(BX)
 
-low995:
-	JMP stored981
+low355:
+	JMP stored341
 
-low994:
+low354:
 	TESTQ  $0x00000001, AX
-	JZ     low996
+	JZ     low356
 	VMOVSS X3, (BX)
 
-low996:
-stored981:
+low356:
+stored341:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold980
-	JMP  folded978
+	JNZ  fold340
+	JMP  folded338
 
-other979:
+other339:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold998:
+fold358:
 	VMOVUPS.Z    (BX), K1, Z3
 	VADDPS       Z3, Z2, Z2
 	VBROADCASTSS (DI), Z5
@@ -7170,10 +3698,10 @@ fold998:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold998
-	JMP          folded978
+	JNZ          fold358
+	JMP          folded338
 
-folded978:
+folded338:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -7181,288 +3709,288 @@ folded978:
 	MOVQ          dw+0(FP), BX
 	MOVQ          lddw+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low1000
+	JZ            low360
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1001
+	JZ            low361
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1002
+	JZ            low362
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1003
+	JZ            low363
 	VMOVSS        X0, 56(BX)
 
-low1003:
-	JMP stored999
+low363:
+	JMP stored359
 
-low1002:
+low362:
 	TESTQ  $0x00000001, AX
-	JZ     low1004
+	JZ     low364
 	VMOVSS X0, 48(BX)
 
-low1004:
-	JMP stored999
+low364:
+	JMP stored359
 
-low1001:
+low361:
 	TESTQ     $0x00000002, AX
-	JZ        low1005
+	JZ        low365
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1006
+	JZ        low366
 	VMOVSS    X0, 40(BX)
 
-low1006:
-	JMP stored999
+low366:
+	JMP stored359
 
-low1005:
+low365:
 	TESTQ  $0x00000001, AX
-	JZ     low1007
+	JZ     low367
 	VMOVSS X0, 32(BX)
 
-low1007:
-	JMP stored999
+low367:
+	JMP stored359
 
-low1000:
+low360:
 	TESTQ        $0x00000004, AX
-	JZ           low1008
+	JZ           low368
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1009
+	JZ           low369
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1010
+	JZ           low370
 	VMOVSS       X0, 24(BX)
 
-low1010:
-	JMP stored999
+low370:
+	JMP stored359
 
-low1009:
+low369:
 	TESTQ  $0x00000001, AX
-	JZ     low1011
+	JZ     low371
 	VMOVSS X0, 16(BX)
 
-low1011:
-	JMP stored999
+low371:
+	JMP stored359
 
-low1008:
+low368:
 	TESTQ     $0x00000002, AX
-	JZ        low1012
+	JZ        low372
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1013
+	JZ        low373
 	VMOVSS    X0, 8(BX)
 
-low1013:
-	JMP stored999
+low373:
+	JMP stored359
 
-low1012:
+low372:
 	TESTQ  $0x00000001, AX
-	JZ     low1014
+	JZ     low374
 	VMOVSS X0, (BX)
 
-low1014:
-stored999:
+low374:
+stored359:
 	TESTQ         $0x00000008, AX
-	JZ            low1016
+	JZ            low376
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1017
+	JZ            low377
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1018
+	JZ            low378
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1019
+	JZ            low379
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low1019:
-	JMP stored1015
+low379:
+	JMP stored375
 
-low1018:
+low378:
 	TESTQ  $0x00000001, AX
-	JZ     low1020
+	JZ     low380
 	VMOVSS X1, 48(BX)(CX*1)
 
-low1020:
-	JMP stored1015
+low380:
+	JMP stored375
 
-low1017:
+low377:
 	TESTQ     $0x00000002, AX
-	JZ        low1021
+	JZ        low381
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1022
+	JZ        low382
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low1022:
-	JMP stored1015
+low382:
+	JMP stored375
 
-low1021:
+low381:
 	TESTQ  $0x00000001, AX
-	JZ     low1023
+	JZ     low383
 	VMOVSS X1, 32(BX)(CX*1)
 
-low1023:
-	JMP stored1015
+low383:
+	JMP stored375
 
-low1016:
+low376:
 	TESTQ        $0x00000004, AX
-	JZ           low1024
+	JZ           low384
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1025
+	JZ           low385
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1026
+	JZ           low386
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low1026:
-	JMP stored1015
+low386:
+	JMP stored375
 
-low1025:
+low385:
 	TESTQ  $0x00000001, AX
-	JZ     low1027
+	JZ     low387
 	VMOVSS X1, 16(BX)(CX*1)
 
-low1027:
-	JMP stored1015
+low387:
+	JMP stored375
 
-low1024:
+low384:
 	TESTQ     $0x00000002, AX
-	JZ        low1028
+	JZ        low388
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1029
+	JZ        low389
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low1029:
-	JMP stored1015
+low389:
+	JMP stored375
 
-low1028:
+low388:
 	TESTQ  $0x00000001, AX
-	JZ     low1030
+	JZ     low390
 	VMOVSS X1, (BX)(CX*1)
 
-low1030:
-stored1015:
+low390:
+stored375:
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted1031
+	JE            unwanted391
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low1033
+	JZ            low393
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low1034
+	JZ            low394
 	VMOVUPS       X2, 32(BX)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low1035
+	JZ            low395
 	VMOVSD        X2, 48(BX)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1036
+	JZ            low396
 	VMOVSS        X2, 56(BX)
 
-low1036:
-	JMP stored1032
+low396:
+	JMP stored392
 
-low1035:
+low395:
 	TESTQ  $0x00000001, AX
-	JZ     low1037
+	JZ     low397
 	VMOVSS X2, 48(BX)
 
-low1037:
-	JMP stored1032
+low397:
+	JMP stored392
 
-low1034:
+low394:
 	TESTQ     $0x00000002, AX
-	JZ        low1038
+	JZ        low398
 	VMOVSD    X2, 32(BX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1039
+	JZ        low399
 	VMOVSS    X2, 40(BX)
 
-low1039:
-	JMP stored1032
+low399:
+	JMP stored392
 
-low1038:
+low398:
 	TESTQ  $0x00000001, AX
-	JZ     low1040
+	JZ     low400
 	VMOVSS X2, 32(BX)
 
-low1040:
-	JMP stored1032
+low400:
+	JMP stored392
 
-low1033:
+low393:
 	TESTQ        $0x00000004, AX
-	JZ           low1041
+	JZ           low401
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low1042
+	JZ           low402
 	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1043
+	JZ           low403
 	VMOVSS       X2, 24(BX)
 
-low1043:
-	JMP stored1032
+low403:
+	JMP stored392
 
-low1042:
+low402:
 	TESTQ  $0x00000001, AX
-	JZ     low1044
+	JZ     low404
 	VMOVSS X2, 16(BX)
 
-low1044:
-	JMP stored1032
+low404:
+	JMP stored392
 
-low1041:
+low401:
 	TESTQ     $0x00000002, AX
-	JZ        low1045
+	JZ        low405
 	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1046
+	JZ        low406
 	VMOVSS    X2, 8(BX)
 
-low1046:
-	JMP stored1032
+low406:
+	JMP stored392
 
-low1045:
+low405:
 	TESTQ  $0x00000001, AX
-	JZ     low1047
+	JZ     low407
 	VMOVSS X2, (BX)
 
-low1047:
-stored1032:
-unwanted1031:
+low407:
+stored392:
+unwanted391:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer977:
+fewer337:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer1048
+	JNE  fewer408
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -7479,13 +4007,13 @@ fewer977:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded1049
+	JLE       folded409
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other1050
+	JNE       other410
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1051:
+fold411:
 	VMOVUPS.Z     (BX), K1, Z2
 	VMOVUPS.Z     (DX), K1, Z3
 	VPXORD        Z4, Z4, Z4
@@ -7495,105 +4023,105 @@ fold1051:
 	VBROADCASTSS  (DI), Z4
 	VFMADD231PS   Z4, Z2, Z0
 	TESTQ         $0x00000008, AX
-	JZ            low1053
+	JZ            low413
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low1054
+	JZ            low414
 	VMOVUPS       X2, 32(BX)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low1055
+	JZ            low415
 	VMOVSD        X2, 48(BX)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low1056
+	JZ            low416
 	VMOVSS        X2, 56(BX)
 
-low1056:
-	JMP stored1052
+low416:
+	JMP stored412
 
-low1055:
+low415:
 	TESTQ  $0x00000001, AX
-	JZ     low1057
+	JZ     low417
 	VMOVSS X2, 48(BX)
 
-low1057:
-	JMP stored1052
+low417:
+	JMP stored412
 
-low1054:
+low414:
 	TESTQ     $0x00000002, AX
-	JZ        low1058
+	JZ        low418
 	VMOVSD    X2, 32(BX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1059
+	JZ        low419
 	VMOVSS    X2, 40(BX)
 
-low1059:
-	JMP stored1052
+low419:
+	JMP stored412
 
-low1058:
+low418:
 	TESTQ  $0x00000001, AX
-	JZ     low1060
+	JZ     low420
 	VMOVSS X2, 32(BX)
 
-low1060:
-	JMP stored1052
+low420:
+	JMP stored412
 
-low1053:
+low413:
 	TESTQ        $0x00000004, AX
-	JZ           low1061
+	JZ           low421
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low1062
+	JZ           low422
 	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low1063
+	JZ           low423
 	VMOVSS       X2, 24(BX)
 
-low1063:
-	JMP stored1052
+low423:
+	JMP stored412
 
-low1062:
+low422:
 	TESTQ  $0x00000001, AX
-	JZ     low1064
+	JZ     low424
 	VMOVSS X2, 16(BX)
 
-low1064:
-	JMP stored1052
+low424:
+	JMP stored412
 
-low1061:
+low421:
 	TESTQ     $0x00000002, AX
-	JZ        low1065
+	JZ        low425
 	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low1066
+	JZ        low426
 	VMOVSS    X2, 8(BX)
 
-low1066:
-	JMP stored1052
+low426:
+	JMP stored412
 
-low1065:
+low425:
 	TESTQ  $0x00000001, AX
-	JZ     low1067
+	JZ     low427
 	VMOVSS X2, (BX)
 
-low1067:
-stored1052:
+low427:
+stored412:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold1051
-	JMP  folded1049
+	JNZ  fold411
+	JMP  folded409
 
-other1050:
+other410:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1069:
+fold429:
 	VMOVUPS.Z    (BX), K1, Z2
 	VADDPS       Z2, Z1, Z1
 	VBROADCASTSS (DI), Z4
@@ -7601,204 +4129,204 @@ fold1069:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1069
-	JMP          folded1049
+	JNZ          fold429
+	JMP          folded409
 
-folded1049:
+folded409:
 	VPXORD        Z4, Z4, Z4
 	VADDPS        Z4, Z0, Z0
 	VADDPS        Z4, Z1, Z1
 	MOVQ          dw+0(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low1071
+	JZ            low431
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1072
+	JZ            low432
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1073
+	JZ            low433
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1074
+	JZ            low434
 	VMOVSS        X0, 56(BX)
 
-low1074:
-	JMP stored1070
+low434:
+	JMP stored430
 
-low1073:
+low433:
 	TESTQ  $0x00000001, AX
-	JZ     low1075
+	JZ     low435
 	VMOVSS X0, 48(BX)
 
-low1075:
-	JMP stored1070
+low435:
+	JMP stored430
 
-low1072:
+low432:
 	TESTQ     $0x00000002, AX
-	JZ        low1076
+	JZ        low436
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1077
+	JZ        low437
 	VMOVSS    X0, 40(BX)
 
-low1077:
-	JMP stored1070
+low437:
+	JMP stored430
 
-low1076:
+low436:
 	TESTQ  $0x00000001, AX
-	JZ     low1078
+	JZ     low438
 	VMOVSS X0, 32(BX)
 
-low1078:
-	JMP stored1070
+low438:
+	JMP stored430
 
-low1071:
+low431:
 	TESTQ        $0x00000004, AX
-	JZ           low1079
+	JZ           low439
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1080
+	JZ           low440
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1081
+	JZ           low441
 	VMOVSS       X0, 24(BX)
 
-low1081:
-	JMP stored1070
+low441:
+	JMP stored430
 
-low1080:
+low440:
 	TESTQ  $0x00000001, AX
-	JZ     low1082
+	JZ     low442
 	VMOVSS X0, 16(BX)
 
-low1082:
-	JMP stored1070
+low442:
+	JMP stored430
 
-low1079:
+low439:
 	TESTQ     $0x00000002, AX
-	JZ        low1083
+	JZ        low443
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1084
+	JZ        low444
 	VMOVSS    X0, 8(BX)
 
-low1084:
-	JMP stored1070
+low444:
+	JMP stored430
 
-low1083:
+low443:
 	TESTQ  $0x00000001, AX
-	JZ     low1085
+	JZ     low445
 	VMOVSS X0, (BX)
 
-low1085:
-stored1070:
+low445:
+stored430:
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted1086
+	JE            unwanted446
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low1088
+	JZ            low448
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1089
+	JZ            low449
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1090
+	JZ            low450
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1091
+	JZ            low451
 	VMOVSS        X1, 56(BX)
 
-low1091:
-	JMP stored1087
+low451:
+	JMP stored447
 
-low1090:
+low450:
 	TESTQ  $0x00000001, AX
-	JZ     low1092
+	JZ     low452
 	VMOVSS X1, 48(BX)
 
-low1092:
-	JMP stored1087
+low452:
+	JMP stored447
 
-low1089:
+low449:
 	TESTQ     $0x00000002, AX
-	JZ        low1093
+	JZ        low453
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1094
+	JZ        low454
 	VMOVSS    X1, 40(BX)
 
-low1094:
-	JMP stored1087
+low454:
+	JMP stored447
 
-low1093:
+low453:
 	TESTQ  $0x00000001, AX
-	JZ     low1095
+	JZ     low455
 	VMOVSS X1, 32(BX)
 
-low1095:
-	JMP stored1087
+low455:
+	JMP stored447
 
-low1088:
+low448:
 	TESTQ        $0x00000004, AX
-	JZ           low1096
+	JZ           low456
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1097
+	JZ           low457
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1098
+	JZ           low458
 	VMOVSS       X1, 24(BX)
 
-low1098:
-	JMP stored1087
+low458:
+	JMP stored447
 
-low1097:
+low457:
 	TESTQ  $0x00000001, AX
-	JZ     low1099
+	JZ     low459
 	VMOVSS X1, 16(BX)
 
-low1099:
-	JMP stored1087
+low459:
+	JMP stored447
 
-low1096:
+low456:
 	TESTQ     $0x00000002, AX
-	JZ        low1100
+	JZ        low460
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1101
+	JZ        low461
 	VMOVSS    X1, 8(BX)
 
-low1101:
-	JMP stored1087
+low461:
+	JMP stored447
 
-low1100:
+low460:
 	TESTQ  $0x00000001, AX
-	JZ     low1102
+	JZ     low462
 	VMOVSS X1, (BX)
 
-low1102:
-stored1087:
-unwanted1086:
+low462:
+stored447:
+unwanted446:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer1048:
+fewer408:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -7813,13 +4341,13 @@ fewer1048:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded1104
+	JLE       folded464
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other1105
+	JNE       other465
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1106:
+fold466:
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
 	VPXORD        Z3, Z3, Z3
@@ -7827,220 +4355,220 @@ fold1106:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, AX
-	JZ            low1108
+	JZ            low468
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low1109
+	JZ            low469
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low1110
+	JZ            low470
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low1111
+	JZ            low471
 	VMOVSS        X1, 56(BX)
 
-low1111:
-	JMP stored1107
+low471:
+	JMP stored467
 
-low1110:
+low470:
 	TESTQ  $0x00000001, AX
-	JZ     low1112
+	JZ     low472
 	VMOVSS X1, 48(BX)
 
-low1112:
-	JMP stored1107
+low472:
+	JMP stored467
 
-low1109:
+low469:
 	TESTQ     $0x00000002, AX
-	JZ        low1113
+	JZ        low473
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1114
+	JZ        low474
 	VMOVSS    X1, 40(BX)
 
-low1114:
-	JMP stored1107
+low474:
+	JMP stored467
 
-low1113:
+low473:
 	TESTQ  $0x00000001, AX
-	JZ     low1115
+	JZ     low475
 	VMOVSS X1, 32(BX)
 
-low1115:
-	JMP stored1107
+low475:
+	JMP stored467
 
-low1108:
+low468:
 	TESTQ        $0x00000004, AX
-	JZ           low1116
+	JZ           low476
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low1117
+	JZ           low477
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low1118
+	JZ           low478
 	VMOVSS       X1, 24(BX)
 
-low1118:
-	JMP stored1107
+low478:
+	JMP stored467
 
-low1117:
+low477:
 	TESTQ  $0x00000001, AX
-	JZ     low1119
+	JZ     low479
 	VMOVSS X1, 16(BX)
 
-low1119:
-	JMP stored1107
+low479:
+	JMP stored467
 
-low1116:
+low476:
 	TESTQ     $0x00000002, AX
-	JZ        low1120
+	JZ        low480
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low1121
+	JZ        low481
 	VMOVSS    X1, 8(BX)
 
-low1121:
-	JMP stored1107
+low481:
+	JMP stored467
 
-low1120:
+low480:
 	TESTQ  $0x00000001, AX
-	JZ     low1122
+	JZ     low482
 	VMOVSS X1, (BX)
 
-low1122:
-stored1107:
+low482:
+stored467:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold1106
-	JMP  folded1104
+	JNZ  fold466
+	JMP  folded464
 
-other1105:
+other465:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1124:
+fold484:
 	VMOVUPS.Z (BX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold1124
-	JMP       folded1104
+	JNZ       fold484
+	JMP       folded464
 
-folded1104:
+folded464:
 	VPXORD        Z3, Z3, Z3
 	VADDPS        Z3, Z0, Z0
 	MOVQ          dw+0(FP), BX
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted1125
+	JE            unwanted485
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low1127
+	JZ            low487
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low1128
+	JZ            low488
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low1129
+	JZ            low489
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low1130
+	JZ            low490
 	VMOVSS        X0, 56(BX)
 
-low1130:
-	JMP stored1126
+low490:
+	JMP stored486
 
-low1129:
+low489:
 	TESTQ  $0x00000001, AX
-	JZ     low1131
+	JZ     low491
 	VMOVSS X0, 48(BX)
 
-low1131:
-	JMP stored1126
+low491:
+	JMP stored486
 
-low1128:
+low488:
 	TESTQ     $0x00000002, AX
-	JZ        low1132
+	JZ        low492
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1133
+	JZ        low493
 	VMOVSS    X0, 40(BX)
 
-low1133:
-	JMP stored1126
+low493:
+	JMP stored486
 
-low1132:
+low492:
 	TESTQ  $0x00000001, AX
-	JZ     low1134
+	JZ     low494
 	VMOVSS X0, 32(BX)
 
-low1134:
-	JMP stored1126
+low494:
+	JMP stored486
 
-low1127:
+low487:
 	TESTQ        $0x00000004, AX
-	JZ           low1135
+	JZ           low495
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low1136
+	JZ           low496
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low1137
+	JZ           low497
 	VMOVSS       X0, 24(BX)
 
-low1137:
-	JMP stored1126
+low497:
+	JMP stored486
 
-low1136:
+low496:
 	TESTQ  $0x00000001, AX
-	JZ     low1138
+	JZ     low498
 	VMOVSS X0, 16(BX)
 
-low1138:
-	JMP stored1126
+low498:
+	JMP stored486
 
-low1135:
+low495:
 	TESTQ     $0x00000002, AX
-	JZ        low1139
+	JZ        low499
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low1140
+	JZ        low500
 	VMOVSS    X0, 8(BX)
 
-low1140:
-	JMP stored1126
+low500:
+	JMP stored486
 
-low1139:
+low499:
 	TESTQ  $0x00000001, AX
-	JZ     low1141
+	JZ     low501
 	VMOVSS X0, (BX)
 
-low1141:
-stored1126:
-unwanted1125:
+low501:
+stored486:
+unwanted485:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full785:
+full146:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer1142
+	JNE  fewer502
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8062,13 +4590,13 @@ full785:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded1143
+	JLE     folded503
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other1144
+	JNE     other504
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1145:
+fold505:
 	VMOVUPS      (BX), Z5
 	VMOVUPS      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -8088,12 +4616,12 @@ fold1145:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1145
-	JMP          folded1143
+	JNZ          fold505
+	JMP          folded503
 
-other1144:
+other504:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1147:
+fold507:
 	VMOVUPS      (BX), Z5
 	VADDPS       Z5, Z4, Z4
 	VBROADCASTSS (DI), Z7
@@ -8107,10 +4635,10 @@ fold1147:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1147
-	JMP          folded1143
+	JNZ          fold507
+	JMP          folded503
 
-folded1143:
+folded503:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -8126,19 +4654,19 @@ folded1143:
 	VMOVUPS Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted1148
+	JE      unwanted508
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 
-unwanted1148:
+unwanted508:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer1142:
+fewer502:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer1149
+	JNE  fewer509
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8158,13 +4686,13 @@ fewer1142:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded1150
+	JLE     folded510
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other1151
+	JNE     other511
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1152:
+fold512:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z5
 	VPXORD       Z6, Z6, Z6
@@ -8182,12 +4710,12 @@ fold1152:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1152
-	JMP          folded1150
+	JNZ          fold512
+	JMP          folded510
 
-other1151:
+other511:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1154:
+fold514:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z3, Z3
 	VBROADCASTSS (DI), Z6
@@ -8199,10 +4727,10 @@ fold1154:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1154
-	JMP          folded1150
+	JNZ          fold514
+	JMP          folded510
 
-folded1150:
+folded510:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -8215,19 +4743,19 @@ folded1150:
 	VMOVUPS Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted1155
+	JE      unwanted515
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 
-unwanted1155:
+unwanted515:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer1149:
+fewer509:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer1156
+	JNE  fewer516
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8246,13 +4774,13 @@ fewer1149:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded1157
+	JLE     folded517
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other1158
+	JNE     other518
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1159:
+fold519:
 	VMOVUPS      (BX), Z3
 	VMOVUPS      (DX), Z4
 	VPXORD       Z5, Z5, Z5
@@ -8268,12 +4796,12 @@ fold1159:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1159
-	JMP          folded1157
+	JNZ          fold519
+	JMP          folded517
 
-other1158:
+other518:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1161:
+fold521:
 	VMOVUPS      (BX), Z3
 	VADDPS       Z3, Z2, Z2
 	VBROADCASTSS (DI), Z5
@@ -8283,10 +4811,10 @@ fold1161:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1161
-	JMP          folded1157
+	JNZ          fold521
+	JMP          folded517
 
-folded1157:
+folded517:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -8297,19 +4825,19 @@ folded1157:
 	VMOVUPS Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted1162
+	JE      unwanted522
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 
-unwanted1162:
+unwanted522:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer1156:
+fewer516:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer1163
+	JNE  fewer523
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8326,13 +4854,13 @@ fewer1156:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded1164
+	JLE     folded524
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other1165
+	JNE     other525
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1166:
+fold526:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      (DX), Z3
 	VPXORD       Z4, Z4, Z4
@@ -8346,12 +4874,12 @@ fold1166:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1166
-	JMP          folded1164
+	JNZ          fold526
+	JMP          folded524
 
-other1165:
+other525:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1168:
+fold528:
 	VMOVUPS      (BX), Z2
 	VADDPS       Z2, Z1, Z1
 	VBROADCASTSS (DI), Z4
@@ -8359,10 +4887,10 @@ fold1168:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold1168
-	JMP          folded1164
+	JNZ          fold528
+	JMP          folded524
 
-folded1164:
+folded524:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
@@ -8370,16 +4898,16 @@ folded1164:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted1169
+	JE      unwanted529
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z1, (BX)
 
-unwanted1169:
+unwanted529:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer1163:
+fewer523:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -8394,13 +4922,13 @@ fewer1163:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded1171
+	JLE     folded531
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other1172
+	JNE     other532
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1173:
+fold533:
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
 	VPXORD    Z3, Z3, Z3
@@ -8412,186 +4940,143 @@ fold1173:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold1173
-	JMP       folded1171
+	JNZ       fold533
+	JMP       folded531
 
-other1172:
+other532:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold1175:
+fold535:
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold1175
-	JMP     folded1171
+	JNZ     fold535
+	JMP     folded531
 
-folded1171:
+folded531:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted1176
+	JE      unwanted536
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 
-unwanted1176:
+unwanted536:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
-	MOVQ  cols+104(FP), AX
-	CMPQ  AX, $0x10
-	JLE   narrower2
-	CMPQ  AX, $0x18
-	JE    full1
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+96(FP), BX
-	CMPQ  BX, $0x04
-	JNE   fewer3
+	MOVQ   cols+104(FP), AX
+	CMPQ   AX, $0x10
+	JLE    narrower1
+	CMPQ   AX, $0x18
+	JE     full2
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer3
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPD   (BX)(CX*2), Z6
-	VMOVUPD   64(BX)(CX*2), Z7
-	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
-	VMOVUPD   (BX)(DX*1), Z9
-	VMOVUPD   64(BX)(DX*1), Z10
-	VMOVUPD.Z 128(BX)(DX*1), K1, Z11
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(SI), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(SI)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(SI)(CX*2), Z8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(SI)(DI*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z12
-	VMOVUPD   64(BX), Z13
-	VMOVUPD.Z 128(BX), K1, Z14
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded4
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other5
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z12
+	VMOVUPD 64(BX), Z13
+	VMOVUPD 128(DX), Z14
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded4
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
-	VMOVUPD       (BX), Z15
-	VMOVUPD       (DX), Z18
-	VPXORD        Z19, Z19, Z19
-	VCMPPD        $0x06, Z19, Z18, K2
-	VMOVAPD.Z     Z15, K2, Z15
-	VADDPD        Z15, Z12, Z12
-	VMOVUPD       64(BX), Z16
-	VMOVUPD       64(DX), Z18
-	VPXORD        Z19, Z19, Z19
-	VCMPPD        $0x06, Z19, Z18, K2
-	VMOVAPD.Z     Z16, K2, Z16
-	VADDPD        Z16, Z13, Z13
-	VMOVUPD.Z     128(BX), K1, Z17
-	VMOVUPD.Z     128(DX), K1, Z18
-	VPXORD        Z19, Z19, Z19
-	VCMPPD        $0x06, Z19, Z18, K2
-	VMOVAPD.Z     Z17, K2, Z17
-	VADDPD        Z17, Z14, Z14
-	VBROADCASTSD  (DI), Z19
-	VFMADD231PD   Z19, Z15, Z0
-	VFMADD231PD   Z19, Z16, Z1
-	VFMADD231PD   Z19, Z17, Z2
-	VBROADCASTSD  8(DI), Z19
-	VFMADD231PD   Z19, Z15, Z3
-	VFMADD231PD   Z19, Z16, Z4
-	VFMADD231PD   Z19, Z17, Z5
-	VBROADCASTSD  16(DI), Z19
-	VFMADD231PD   Z19, Z15, Z6
-	VFMADD231PD   Z19, Z16, Z7
-	VFMADD231PD   Z19, Z17, Z8
-	VBROADCASTSD  24(DI), Z19
-	VFMADD231PD   Z19, Z15, Z9
-	VFMADD231PD   Z19, Z16, Z10
-	VFMADD231PD   Z19, Z17, Z11
-	VMOVUPD       Z15, (BX)
-	VMOVUPD       Z16, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low8
-	VMOVUPS       Y17, 128(BX)
-	VEXTRACTF64X4 $0x01, Z17, Y17
-	TESTQ         $0x00000002, AX
-	JZ            low9
-	VMOVUPS       X17, 160(BX)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low10
-	VMOVSD        X17, 176(BX)
-	VUNPCKHPD     X17, X17, X17
-
-low10:
-	JMP stored7
-
-low9:
-	TESTQ     $0x00000001, AX
-	JZ        low11
-	VMOVSD    X17, 160(BX)
-	VUNPCKHPD X17, X17, X17
-
-low11:
-	JMP stored7
-
-low8:
-	TESTQ         $0x00000002, AX
-	JZ            low12
-	VMOVUPS       X17, 128(BX)
-	VEXTRACTF32X4 $0x01, Y17, X17
-	TESTQ         $0x00000001, AX
-	JZ            low13
-	VMOVSD        X17, 144(BX)
-	VUNPCKHPD     X17, X17, X17
-
-low13:
-	JMP stored7
-
-low12:
-	TESTQ     $0x00000001, AX
-	JZ        low14
-	VMOVSD    X17, 128(BX)
-	VUNPCKHPD X17, X17, X17
-
-low14:
-stored7:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold6
-	JMP  folded4
+	VMOVUPD      (BX), Z15
+	VMOVUPD      (DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VMOVUPD      64(DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), Z17
+	VMOVUPD      128(DX)(AX*1), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	VMOVUPD      Z17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold6
+	JMP          folded4
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold16:
+fold8:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
 	VADDPD       Z16, Z13, Z13
-	VMOVUPD.Z    128(BX), K1, Z17
+	VMOVUPD      128(BX)(AX*1), Z17
 	VADDPD       Z17, Z14, Z14
 	VBROADCASTSD (DI), Z19
 	VFMADD231PD  Z19, Z15, Z0
@@ -8612,274 +5097,55 @@ fold16:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold16
+	JNZ          fold8
 	JMP          folded4
 
 folded4:
-	VPXORD        Z19, Z19, Z19
-	VADDPD        Z19, Z0, Z0
-	VADDPD        Z19, Z1, Z1
-	VADDPD        Z19, Z2, Z2
-	VADDPD        Z19, Z3, Z3
-	VADDPD        Z19, Z4, Z4
-	VADDPD        Z19, Z5, Z5
-	VADDPD        Z19, Z6, Z6
-	VADDPD        Z19, Z7, Z7
-	VADDPD        Z19, Z8, Z8
-	VADDPD        Z19, Z9, Z9
-	VADDPD        Z19, Z10, Z10
-	VADDPD        Z19, Z11, Z11
-	VADDPD        Z19, Z12, Z12
-	VADDPD        Z19, Z13, Z13
-	VADDPD        Z19, Z14, Z14
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low18
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low19
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low20
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+	VPXORD  Z19, Z19, Z19
+	VADDPD  Z19, Z0, Z0
+	VADDPD  Z19, Z1, Z1
+	VADDPD  Z19, Z2, Z2
+	VADDPD  Z19, Z3, Z3
+	VADDPD  Z19, Z4, Z4
+	VADDPD  Z19, Z5, Z5
+	VADDPD  Z19, Z6, Z6
+	VADDPD  Z19, Z7, Z7
+	VADDPD  Z19, Z8, Z8
+	VADDPD  Z19, Z9, Z9
+	VADDPD  Z19, Z10, Z10
+	VADDPD  Z19, Z11, Z11
+	VADDPD  Z19, Z12, Z12
+	VADDPD  Z19, Z13, Z13
+	VADDPD  Z19, Z14, Z14
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(SI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Z8, 128(SI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Z11, 128(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted9
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z12, (BX)
+	VMOVUPD Z13, 64(BX)
+	VMOVUPD Z14, 128(DX)
 
-low20:
-	JMP stored17
-
-low19:
-	TESTQ     $0x00000001, AX
-	JZ        low21
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low21:
-	JMP stored17
-
-low18:
-	TESTQ        $0x00000002, AX
-	JZ           low22
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low23
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low23:
-	JMP stored17
-
-low22:
-	TESTQ     $0x00000001, AX
-	JZ        low24
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low24:
-stored17:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low26
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low27
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low28
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low28:
-	JMP stored25
-
-low27:
-	TESTQ     $0x00000001, AX
-	JZ        low29
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low29:
-	JMP stored25
-
-low26:
-	TESTQ        $0x00000002, AX
-	JZ           low30
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low31
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low31:
-	JMP stored25
-
-low30:
-	TESTQ     $0x00000001, AX
-	JZ        low32
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low32:
-stored25:
-	VMOVUPD       Z6, (BX)(CX*2)
-	VMOVUPD       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low34
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low35
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low36
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low36:
-	JMP stored33
-
-low35:
-	TESTQ     $0x00000001, AX
-	JZ        low37
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low37:
-	JMP stored33
-
-low34:
-	TESTQ        $0x00000002, AX
-	JZ           low38
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low39
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low39:
-	JMP stored33
-
-low38:
-	TESTQ     $0x00000001, AX
-	JZ        low40
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low40:
-stored33:
-	VMOVUPD       Z9, (BX)(DX*1)
-	VMOVUPD       Z10, 64(BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low42
-	VMOVUPS       Y11, 128(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low43
-	VMOVUPS       X11, 160(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low44
-	VMOVSD        X11, 176(BX)(DX*1)
-	VUNPCKHPD     X11, X11, X11
-
-low44:
-	JMP stored41
-
-low43:
-	TESTQ     $0x00000001, AX
-	JZ        low45
-	VMOVSD    X11, 160(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low45:
-	JMP stored41
-
-low42:
-	TESTQ        $0x00000002, AX
-	JZ           low46
-	VMOVUPS      X11, 128(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low47
-	VMOVSD       X11, 144(BX)(DX*1)
-	VUNPCKHPD    X11, X11, X11
-
-low47:
-	JMP stored41
-
-low46:
-	TESTQ     $0x00000001, AX
-	JZ        low48
-	VMOVSD    X11, 128(BX)(DX*1)
-	VUNPCKHPD X11, X11, X11
-
-low48:
-stored41:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted49
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z12, (BX)
-	VMOVUPD       Z13, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low51
-	VMOVUPS       Y14, 128(BX)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, AX
-	JZ            low52
-	VMOVUPS       X14, 160(BX)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low53
-	VMOVSD        X14, 176(BX)
-	VUNPCKHPD     X14, X14, X14
-
-low53:
-	JMP stored50
-
-low52:
-	TESTQ     $0x00000001, AX
-	JZ        low54
-	VMOVSD    X14, 160(BX)
-	VUNPCKHPD X14, X14, X14
-
-low54:
-	JMP stored50
-
-low51:
-	TESTQ        $0x00000002, AX
-	JZ           low55
-	VMOVUPS      X14, 128(BX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low56
-	VMOVSD       X14, 144(BX)
-	VUNPCKHPD    X14, X14, X14
-
-low56:
-	JMP stored50
-
-low55:
-	TESTQ     $0x00000001, AX
-	JZ        low57
-	VMOVSD    X14, 128(BX)
-	VUNPCKHPD X14, X14, X14
-
-low57:
-stored50:
-unwanted49:
+unwanted9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8887,134 +5153,93 @@ unwanted49:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer58
+	JNE  fewer10
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
-	VMOVUPD   (BX)(CX*2), Z6
-	VMOVUPD   64(BX)(CX*2), Z7
-	VMOVUPD.Z 128(BX)(CX*2), K1, Z8
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z9
-	VMOVUPD   64(BX), Z10
-	VMOVUPD.Z 128(BX), K1, Z11
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded59
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other60
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z9
+	VMOVUPD 64(BX), Z10
+	VMOVUPD 128(DX), Z11
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded11
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other12
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold61:
-	VMOVUPD       (BX), Z12
-	VMOVUPD       (DX), Z15
-	VPXORD        Z16, Z16, Z16
-	VCMPPD        $0x06, Z16, Z15, K2
-	VMOVAPD.Z     Z12, K2, Z12
-	VADDPD        Z12, Z9, Z9
-	VMOVUPD       64(BX), Z13
-	VMOVUPD       64(DX), Z15
-	VPXORD        Z16, Z16, Z16
-	VCMPPD        $0x06, Z16, Z15, K2
-	VMOVAPD.Z     Z13, K2, Z13
-	VADDPD        Z13, Z10, Z10
-	VMOVUPD.Z     128(BX), K1, Z14
-	VMOVUPD.Z     128(DX), K1, Z15
-	VPXORD        Z16, Z16, Z16
-	VCMPPD        $0x06, Z16, Z15, K2
-	VMOVAPD.Z     Z14, K2, Z14
-	VADDPD        Z14, Z11, Z11
-	VBROADCASTSD  (DI), Z16
-	VFMADD231PD   Z16, Z12, Z0
-	VFMADD231PD   Z16, Z13, Z1
-	VFMADD231PD   Z16, Z14, Z2
-	VBROADCASTSD  8(DI), Z16
-	VFMADD231PD   Z16, Z12, Z3
-	VFMADD231PD   Z16, Z13, Z4
-	VFMADD231PD   Z16, Z14, Z5
-	VBROADCASTSD  16(DI), Z16
-	VFMADD231PD   Z16, Z12, Z6
-	VFMADD231PD   Z16, Z13, Z7
-	VFMADD231PD   Z16, Z14, Z8
-	VMOVUPD       Z12, (BX)
-	VMOVUPD       Z13, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low63
-	VMOVUPS       Y14, 128(BX)
-	VEXTRACTF64X4 $0x01, Z14, Y14
-	TESTQ         $0x00000002, AX
-	JZ            low64
-	VMOVUPS       X14, 160(BX)
-	VEXTRACTF128  $0x01, Y14, X14
-	TESTQ         $0x00000001, AX
-	JZ            low65
-	VMOVSD        X14, 176(BX)
-	VUNPCKHPD     X14, X14, X14
+fold13:
+	VMOVUPD      (BX), Z12
+	VMOVUPD      (DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      64(DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), Z14
+	VMOVUPD      128(DX)(AX*1), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold13
+	JMP          folded11
 
-low65:
-	JMP stored62
-
-low64:
-	TESTQ     $0x00000001, AX
-	JZ        low66
-	VMOVSD    X14, 160(BX)
-	VUNPCKHPD X14, X14, X14
-
-low66:
-	JMP stored62
-
-low63:
-	TESTQ        $0x00000002, AX
-	JZ           low67
-	VMOVUPS      X14, 128(BX)
-	VEXTRACTF128 $0x01, Y14, X14
-	TESTQ        $0x00000001, AX
-	JZ           low68
-	VMOVSD       X14, 144(BX)
-	VUNPCKHPD    X14, X14, X14
-
-low68:
-	JMP stored62
-
-low67:
-	TESTQ     $0x00000001, AX
-	JZ        low69
-	VMOVSD    X14, 128(BX)
-	VUNPCKHPD X14, X14, X14
-
-low69:
-stored62:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold61
-	JMP  folded59
-
-other60:
+other12:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
+fold15:
 	VMOVUPD      (BX), Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
 	VADDPD       Z13, Z10, Z10
-	VMOVUPD.Z    128(BX), K1, Z14
+	VMOVUPD      128(BX)(AX*1), Z14
 	VADDPD       Z14, Z11, Z11
 	VBROADCASTSD (DI), Z16
 	VFMADD231PD  Z16, Z12, Z0
@@ -9031,350 +5256,134 @@ fold71:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold71
-	JMP          folded59
+	JNZ          fold15
+	JMP          folded11
 
-folded59:
-	VPXORD        Z16, Z16, Z16
-	VADDPD        Z16, Z0, Z0
-	VADDPD        Z16, Z1, Z1
-	VADDPD        Z16, Z2, Z2
-	VADDPD        Z16, Z3, Z3
-	VADDPD        Z16, Z4, Z4
-	VADDPD        Z16, Z5, Z5
-	VADDPD        Z16, Z6, Z6
-	VADDPD        Z16, Z7, Z7
-	VADDPD        Z16, Z8, Z8
-	VADDPD        Z16, Z9, Z9
-	VADDPD        Z16, Z10, Z10
-	VADDPD        Z16, Z11, Z11
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low73
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low74
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low75
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+folded11:
+	VPXORD  Z16, Z16, Z16
+	VADDPD  Z16, Z0, Z0
+	VADDPD  Z16, Z1, Z1
+	VADDPD  Z16, Z2, Z2
+	VADDPD  Z16, Z3, Z3
+	VADDPD  Z16, Z4, Z4
+	VADDPD  Z16, Z5, Z5
+	VADDPD  Z16, Z6, Z6
+	VADDPD  Z16, Z7, Z7
+	VADDPD  Z16, Z8, Z8
+	VADDPD  Z16, Z9, Z9
+	VADDPD  Z16, Z10, Z10
+	VADDPD  Z16, Z11, Z11
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(DX)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Z8, 128(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted16
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z9, (BX)
+	VMOVUPD Z10, 64(BX)
+	VMOVUPD Z11, 128(DX)
 
-low75:
-	JMP stored72
-
-low74:
-	TESTQ     $0x00000001, AX
-	JZ        low76
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low76:
-	JMP stored72
-
-low73:
-	TESTQ        $0x00000002, AX
-	JZ           low77
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low78
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low78:
-	JMP stored72
-
-low77:
-	TESTQ     $0x00000001, AX
-	JZ        low79
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low79:
-stored72:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low81
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low82
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low83
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low83:
-	JMP stored80
-
-low82:
-	TESTQ     $0x00000001, AX
-	JZ        low84
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low84:
-	JMP stored80
-
-low81:
-	TESTQ        $0x00000002, AX
-	JZ           low85
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low86
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low86:
-	JMP stored80
-
-low85:
-	TESTQ     $0x00000001, AX
-	JZ        low87
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low87:
-stored80:
-	VMOVUPD       Z6, (BX)(CX*2)
-	VMOVUPD       Z7, 64(BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low89
-	VMOVUPS       Y8, 128(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low90
-	VMOVUPS       X8, 160(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low91
-	VMOVSD        X8, 176(BX)(CX*2)
-	VUNPCKHPD     X8, X8, X8
-
-low91:
-	JMP stored88
-
-low90:
-	TESTQ     $0x00000001, AX
-	JZ        low92
-	VMOVSD    X8, 160(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low92:
-	JMP stored88
-
-low89:
-	TESTQ        $0x00000002, AX
-	JZ           low93
-	VMOVUPS      X8, 128(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low94
-	VMOVSD       X8, 144(BX)(CX*2)
-	VUNPCKHPD    X8, X8, X8
-
-low94:
-	JMP stored88
-
-low93:
-	TESTQ     $0x00000001, AX
-	JZ        low95
-	VMOVSD    X8, 128(BX)(CX*2)
-	VUNPCKHPD X8, X8, X8
-
-low95:
-stored88:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted96
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z9, (BX)
-	VMOVUPD       Z10, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low98
-	VMOVUPS       Y11, 128(BX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low99
-	VMOVUPS       X11, 160(BX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low100
-	VMOVSD        X11, 176(BX)
-	VUNPCKHPD     X11, X11, X11
-
-low100:
-	JMP stored97
-
-low99:
-	TESTQ     $0x00000001, AX
-	JZ        low101
-	VMOVSD    X11, 160(BX)
-	VUNPCKHPD X11, X11, X11
-
-low101:
-	JMP stored97
-
-low98:
-	TESTQ        $0x00000002, AX
-	JZ           low102
-	VMOVUPS      X11, 128(BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low103
-	VMOVSD       X11, 144(BX)
-	VUNPCKHPD    X11, X11, X11
-
-low103:
-	JMP stored97
-
-low102:
-	TESTQ     $0x00000001, AX
-	JZ        low104
-	VMOVSD    X11, 128(BX)
-	VUNPCKHPD X11, X11, X11
-
-low104:
-stored97:
-unwanted96:
+unwanted16:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer58:
+fewer10:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer105
+	JNE  fewer17
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	VMOVUPD   (BX)(CX*1), Z3
-	VMOVUPD   64(BX)(CX*1), Z4
-	VMOVUPD.Z 128(BX)(CX*1), K1, Z5
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z6
-	VMOVUPD   64(BX), Z7
-	VMOVUPD.Z 128(BX), K1, Z8
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded106
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other107
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z6
+	VMOVUPD 64(BX), Z7
+	VMOVUPD 128(DX), Z8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded18
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
-	VMOVUPD       (BX), Z9
-	VMOVUPD       (DX), Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPD        $0x06, Z13, Z12, K2
-	VMOVAPD.Z     Z9, K2, Z9
-	VADDPD        Z9, Z6, Z6
-	VMOVUPD       64(BX), Z10
-	VMOVUPD       64(DX), Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPD        $0x06, Z13, Z12, K2
-	VMOVAPD.Z     Z10, K2, Z10
-	VADDPD        Z10, Z7, Z7
-	VMOVUPD.Z     128(BX), K1, Z11
-	VMOVUPD.Z     128(DX), K1, Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPD        $0x06, Z13, Z12, K2
-	VMOVAPD.Z     Z11, K2, Z11
-	VADDPD        Z11, Z8, Z8
-	VBROADCASTSD  (DI), Z13
-	VFMADD231PD   Z13, Z9, Z0
-	VFMADD231PD   Z13, Z10, Z1
-	VFMADD231PD   Z13, Z11, Z2
-	VBROADCASTSD  8(DI), Z13
-	VFMADD231PD   Z13, Z9, Z3
-	VFMADD231PD   Z13, Z10, Z4
-	VFMADD231PD   Z13, Z11, Z5
-	VMOVUPD       Z9, (BX)
-	VMOVUPD       Z10, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low110
-	VMOVUPS       Y11, 128(BX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low111
-	VMOVUPS       X11, 160(BX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low112
-	VMOVSD        X11, 176(BX)
-	VUNPCKHPD     X11, X11, X11
+fold20:
+	VMOVUPD      (BX), Z9
+	VMOVUPD      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      64(DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), Z11
+	VMOVUPD      128(DX)(AX*1), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      Z11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold20
+	JMP          folded18
 
-low112:
-	JMP stored109
-
-low111:
-	TESTQ     $0x00000001, AX
-	JZ        low113
-	VMOVSD    X11, 160(BX)
-	VUNPCKHPD X11, X11, X11
-
-low113:
-	JMP stored109
-
-low110:
-	TESTQ        $0x00000002, AX
-	JZ           low114
-	VMOVUPS      X11, 128(BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low115
-	VMOVSD       X11, 144(BX)
-	VUNPCKHPD    X11, X11, X11
-
-low115:
-	JMP stored109
-
-low114:
-	TESTQ     $0x00000001, AX
-	JZ        low116
-	VMOVSD    X11, 128(BX)
-	VUNPCKHPD X11, X11, X11
-
-low116:
-stored109:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold108
-	JMP  folded106
-
-other107:
+other19:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold118:
+fold22:
 	VMOVUPD      (BX), Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
 	VADDPD       Z10, Z7, Z7
-	VMOVUPD.Z    128(BX), K1, Z11
+	VMOVUPD      128(BX)(AX*1), Z11
 	VADDPD       Z11, Z8, Z8
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z9, Z0
@@ -9387,291 +5396,120 @@ fold118:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold118
-	JMP          folded106
+	JNZ          fold22
+	JMP          folded18
 
-folded106:
-	VPXORD        Z13, Z13, Z13
-	VADDPD        Z13, Z0, Z0
-	VADDPD        Z13, Z1, Z1
-	VADDPD        Z13, Z2, Z2
-	VADDPD        Z13, Z3, Z3
-	VADDPD        Z13, Z4, Z4
-	VADDPD        Z13, Z5, Z5
-	VADDPD        Z13, Z6, Z6
-	VADDPD        Z13, Z7, Z7
-	VADDPD        Z13, Z8, Z8
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low120
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low121
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low122
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+folded18:
+	VPXORD  Z13, Z13, Z13
+	VADDPD  Z13, Z0, Z0
+	VADDPD  Z13, Z1, Z1
+	VADDPD  Z13, Z2, Z2
+	VADDPD  Z13, Z3, Z3
+	VADDPD  Z13, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z13, Z6, Z6
+	VADDPD  Z13, Z7, Z7
+	VADDPD  Z13, Z8, Z8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Z5, 128(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z6, (BX)
+	VMOVUPD Z7, 64(BX)
+	VMOVUPD Z8, 128(DX)
 
-low122:
-	JMP stored119
-
-low121:
-	TESTQ     $0x00000001, AX
-	JZ        low123
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low123:
-	JMP stored119
-
-low120:
-	TESTQ        $0x00000002, AX
-	JZ           low124
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low125
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low125:
-	JMP stored119
-
-low124:
-	TESTQ     $0x00000001, AX
-	JZ        low126
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low126:
-stored119:
-	VMOVUPD       Z3, (BX)(CX*1)
-	VMOVUPD       Z4, 64(BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low128
-	VMOVUPS       Y5, 128(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low129
-	VMOVUPS       X5, 160(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low130
-	VMOVSD        X5, 176(BX)(CX*1)
-	VUNPCKHPD     X5, X5, X5
-
-low130:
-	JMP stored127
-
-low129:
-	TESTQ     $0x00000001, AX
-	JZ        low131
-	VMOVSD    X5, 160(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low131:
-	JMP stored127
-
-low128:
-	TESTQ        $0x00000002, AX
-	JZ           low132
-	VMOVUPS      X5, 128(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low133
-	VMOVSD       X5, 144(BX)(CX*1)
-	VUNPCKHPD    X5, X5, X5
-
-low133:
-	JMP stored127
-
-low132:
-	TESTQ     $0x00000001, AX
-	JZ        low134
-	VMOVSD    X5, 128(BX)(CX*1)
-	VUNPCKHPD X5, X5, X5
-
-low134:
-stored127:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted135
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z6, (BX)
-	VMOVUPD       Z7, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low137
-	VMOVUPS       Y8, 128(BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low138
-	VMOVUPS       X8, 160(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low139
-	VMOVSD        X8, 176(BX)
-	VUNPCKHPD     X8, X8, X8
-
-low139:
-	JMP stored136
-
-low138:
-	TESTQ     $0x00000001, AX
-	JZ        low140
-	VMOVSD    X8, 160(BX)
-	VUNPCKHPD X8, X8, X8
-
-low140:
-	JMP stored136
-
-low137:
-	TESTQ        $0x00000002, AX
-	JZ           low141
-	VMOVUPS      X8, 128(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low142
-	VMOVSD       X8, 144(BX)
-	VUNPCKHPD    X8, X8, X8
-
-low142:
-	JMP stored136
-
-low141:
-	TESTQ     $0x00000001, AX
-	JZ        low143
-	VMOVSD    X8, 128(BX)
-	VUNPCKHPD X8, X8, X8
-
-low143:
-stored136:
-unwanted135:
+unwanted23:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer105:
+fewer17:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer144
+	JNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ      dwinit+16(FP), BX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z3
-	VMOVUPD   64(BX), Z4
-	VMOVUPD.Z 128(BX), K1, Z5
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded145
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other146
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Z5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded25
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold147:
-	VMOVUPD       (BX), Z6
-	VMOVUPD       (DX), Z9
-	VPXORD        Z10, Z10, Z10
-	VCMPPD        $0x06, Z10, Z9, K2
-	VMOVAPD.Z     Z6, K2, Z6
-	VADDPD        Z6, Z3, Z3
-	VMOVUPD       64(BX), Z7
-	VMOVUPD       64(DX), Z9
-	VPXORD        Z10, Z10, Z10
-	VCMPPD        $0x06, Z10, Z9, K2
-	VMOVAPD.Z     Z7, K2, Z7
-	VADDPD        Z7, Z4, Z4
-	VMOVUPD.Z     128(BX), K1, Z8
-	VMOVUPD.Z     128(DX), K1, Z9
-	VPXORD        Z10, Z10, Z10
-	VCMPPD        $0x06, Z10, Z9, K2
-	VMOVAPD.Z     Z8, K2, Z8
-	VADDPD        Z8, Z5, Z5
-	VBROADCASTSD  (DI), Z10
-	VFMADD231PD   Z10, Z6, Z0
-	VFMADD231PD   Z10, Z7, Z1
-	VFMADD231PD   Z10, Z8, Z2
-	VMOVUPD       Z6, (BX)
-	VMOVUPD       Z7, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low149
-	VMOVUPS       Y8, 128(BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low150
-	VMOVUPS       X8, 160(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low151
-	VMOVSD        X8, 176(BX)
-	VUNPCKHPD     X8, X8, X8
+fold27:
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), Z8
+	VMOVUPD      128(DX)(AX*1), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	VMOVUPD      Z8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold27
+	JMP          folded25
 
-low151:
-	JMP stored148
-
-low150:
-	TESTQ     $0x00000001, AX
-	JZ        low152
-	VMOVSD    X8, 160(BX)
-	VUNPCKHPD X8, X8, X8
-
-low152:
-	JMP stored148
-
-low149:
-	TESTQ        $0x00000002, AX
-	JZ           low153
-	VMOVUPS      X8, 128(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low154
-	VMOVSD       X8, 144(BX)
-	VUNPCKHPD    X8, X8, X8
-
-low154:
-	JMP stored148
-
-low153:
-	TESTQ     $0x00000001, AX
-	JZ        low155
-	VMOVSD    X8, 128(BX)
-	VUNPCKHPD X8, X8, X8
-
-low155:
-stored148:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold147
-	JMP  folded145
-
-other146:
+other26:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
+fold29:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
 	VADDPD       Z7, Z4, Z4
-	VMOVUPD.Z    128(BX), K1, Z8
+	VMOVUPD      128(BX)(AX*1), Z8
 	VADDPD       Z8, Z5, Z5
 	VBROADCASTSD (DI), Z10
 	VFMADD231PD  Z10, Z6, Z0
@@ -9680,302 +5518,136 @@ fold157:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold157
-	JMP          folded145
+	JNZ          fold29
+	JMP          folded25
 
-folded145:
-	VPXORD        Z10, Z10, Z10
-	VADDPD        Z10, Z0, Z0
-	VADDPD        Z10, Z1, Z1
-	VADDPD        Z10, Z2, Z2
-	VADDPD        Z10, Z3, Z3
-	VADDPD        Z10, Z4, Z4
-	VADDPD        Z10, Z5, Z5
-	MOVQ          dw+0(FP), BX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low159
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low160
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low161
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+folded25:
+	VPXORD  Z10, Z10, Z10
+	VADDPD  Z10, Z0, Z0
+	VADDPD  Z10, Z1, Z1
+	VADDPD  Z10, Z2, Z2
+	VADDPD  Z10, Z3, Z3
+	VADDPD  Z10, Z4, Z4
+	VADDPD  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted30
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z3, (BX)
+	VMOVUPD Z4, 64(BX)
+	VMOVUPD Z5, 128(DX)
 
-low161:
-	JMP stored158
-
-low160:
-	TESTQ     $0x00000001, AX
-	JZ        low162
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low162:
-	JMP stored158
-
-low159:
-	TESTQ        $0x00000002, AX
-	JZ           low163
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low164
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low164:
-	JMP stored158
-
-low163:
-	TESTQ     $0x00000001, AX
-	JZ        low165
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low165:
-stored158:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted166
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z3, (BX)
-	VMOVUPD       Z4, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low168
-	VMOVUPS       Y5, 128(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low169
-	VMOVUPS       X5, 160(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low170
-	VMOVSD        X5, 176(BX)
-	VUNPCKHPD     X5, X5, X5
-
-low170:
-	JMP stored167
-
-low169:
-	TESTQ     $0x00000001, AX
-	JZ        low171
-	VMOVSD    X5, 160(BX)
-	VUNPCKHPD X5, X5, X5
-
-low171:
-	JMP stored167
-
-low168:
-	TESTQ        $0x00000002, AX
-	JZ           low172
-	VMOVUPS      X5, 128(BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low173
-	VMOVSD       X5, 144(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low173:
-	JMP stored167
-
-low172:
-	TESTQ     $0x00000001, AX
-	JZ        low174
-	VMOVSD    X5, 128(BX)
-	VUNPCKHPD X5, X5, X5
-
-low174:
-stored167:
-unwanted166:
+unwanted30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer144:
+fewer24:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded176
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other177
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded32
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other33
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold178:
-	VMOVUPD       (BX), Z3
-	VMOVUPD       (DX), Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPD        $0x06, Z7, Z6, K2
-	VMOVAPD.Z     Z3, K2, Z3
-	VADDPD        Z3, Z0, Z0
-	VMOVUPD       64(BX), Z4
-	VMOVUPD       64(DX), Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPD        $0x06, Z7, Z6, K2
-	VMOVAPD.Z     Z4, K2, Z4
-	VADDPD        Z4, Z1, Z1
-	VMOVUPD.Z     128(BX), K1, Z5
-	VMOVUPD.Z     128(DX), K1, Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPD        $0x06, Z7, Z6, K2
-	VMOVAPD.Z     Z5, K2, Z5
-	VADDPD        Z5, Z2, Z2
-	VMOVUPD       Z3, (BX)
-	VMOVUPD       Z4, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low180
-	VMOVUPS       Y5, 128(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low181
-	VMOVUPS       X5, 160(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low182
-	VMOVSD        X5, 176(BX)
-	VUNPCKHPD     X5, X5, X5
-
-low182:
-	JMP stored179
-
-low181:
-	TESTQ     $0x00000001, AX
-	JZ        low183
-	VMOVSD    X5, 160(BX)
-	VUNPCKHPD X5, X5, X5
-
-low183:
-	JMP stored179
-
-low180:
-	TESTQ        $0x00000002, AX
-	JZ           low184
-	VMOVUPS      X5, 128(BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low185
-	VMOVSD       X5, 144(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low185:
-	JMP stored179
-
-low184:
-	TESTQ     $0x00000001, AX
-	JZ        low186
-	VMOVSD    X5, 128(BX)
-	VUNPCKHPD X5, X5, X5
-
-low186:
-stored179:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold178
-	JMP  folded176
-
-other177:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold34:
 	VMOVUPD   (BX), Z3
+	VMOVUPD   (DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z3, K2, Z3
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   64(BX), Z4
+	VMOVUPD   64(DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z4, K2, Z4
 	VADDPD    Z4, Z1, Z1
-	VMOVUPD.Z 128(BX), K1, Z5
+	VMOVUPD   128(BX)(AX*1), Z5
+	VMOVUPD   128(DX)(AX*1), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z5, K2, Z5
 	VADDPD    Z5, Z2, Z2
+	VMOVUPD   Z3, (BX)
+	VMOVUPD   Z4, 64(BX)
+	VMOVUPD   Z5, 128(BX)(AX*1)
+	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold188
-	JMP       folded176
+	JNZ       fold34
+	JMP       folded32
 
-folded176:
-	VPXORD        Z7, Z7, Z7
-	VADDPD        Z7, Z0, Z0
-	VADDPD        Z7, Z1, Z1
-	VADDPD        Z7, Z2, Z2
-	MOVQ          dw+0(FP), BX
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted189
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low191
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low192
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low193
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+other33:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold36:
+	VMOVUPD (BX), Z3
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD 64(BX), Z4
+	VADDPD  Z4, Z1, Z1
+	VMOVUPD 128(BX)(AX*1), Z5
+	VADDPD  Z5, Z2, Z2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold36
+	JMP     folded32
 
-low193:
-	JMP stored190
+folded32:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted37
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DX)
 
-low192:
-	TESTQ     $0x00000001, AX
-	JZ        low194
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low194:
-	JMP stored190
-
-low191:
-	TESTQ        $0x00000002, AX
-	JZ           low195
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low196
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low196:
-	JMP stored190
-
-low195:
-	TESTQ     $0x00000001, AX
-	JZ        low197
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low197:
-stored190:
-unwanted189:
+unwanted37:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer198
+	JNE  fewer38
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10007,13 +5679,13 @@ full1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded199
+	JLE     folded39
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other200
+	JNE     other40
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold201:
+fold41:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
 	VPXORD       Z19, Z19, Z19
@@ -10055,12 +5727,12 @@ fold201:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold201
-	JMP          folded199
+	JNZ          fold41
+	JMP          folded39
 
-other200:
+other40:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold203:
+fold43:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
@@ -10086,10 +5758,10 @@ fold203:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold203
-	JMP          folded199
+	JNZ          fold43
+	JMP          folded39
 
-folded199:
+folded39:
 	VPXORD  Z19, Z19, Z19
 	VADDPD  Z19, Z0, Z0
 	VADDPD  Z19, Z1, Z1
@@ -10123,21 +5795,21 @@ folded199:
 	VMOVUPD Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted204
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(BX)
 
-unwanted204:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer198:
+fewer38:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer205
+	JNE  fewer45
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10165,13 +5837,13 @@ fewer198:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded206
+	JLE     folded46
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other207
+	JNE     other47
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold208:
+fold48:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
 	VPXORD       Z16, Z16, Z16
@@ -10209,12 +5881,12 @@ fold208:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold208
-	JMP          folded206
+	JNZ          fold48
+	JMP          folded46
 
-other207:
+other47:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold210:
+fold50:
 	VMOVUPD      (BX), Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
@@ -10236,10 +5908,10 @@ fold210:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold210
-	JMP          folded206
+	JNZ          fold50
+	JMP          folded46
 
-folded206:
+folded46:
 	VPXORD  Z16, Z16, Z16
 	VADDPD  Z16, Z0, Z0
 	VADDPD  Z16, Z1, Z1
@@ -10266,21 +5938,21 @@ folded206:
 	VMOVUPD Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted211
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z9, (BX)
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Z11, 128(BX)
 
-unwanted211:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer205:
+fewer45:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer212
+	JNE  fewer52
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10305,13 +5977,13 @@ fewer205:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded213
+	JLE     folded53
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other214
+	JNE     other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
+fold55:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -10345,12 +6017,12 @@ fold215:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold215
-	JMP          folded213
+	JNZ          fold55
+	JMP          folded53
 
-other214:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold217:
+fold57:
 	VMOVUPD      (BX), Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
@@ -10368,10 +6040,10 @@ fold217:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold217
-	JMP          folded213
+	JNZ          fold57
+	JMP          folded53
 
-folded213:
+folded53:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -10392,21 +6064,21 @@ folded213:
 	VMOVUPD Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted218
+	JE      unwanted58
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Z8, 128(BX)
 
-unwanted218:
+unwanted58:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer212:
+fewer52:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer219
+	JNE  fewer59
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10427,13 +6099,13 @@ fewer212:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded220
+	JLE     folded60
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other221
+	JNE     other61
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold62:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
 	VPXORD       Z10, Z10, Z10
@@ -10463,12 +6135,12 @@ fold222:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold222
-	JMP          folded220
+	JNZ          fold62
+	JMP          folded60
 
-other221:
+other61:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold224:
+fold64:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
@@ -10482,10 +6154,10 @@ fold224:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold224
-	JMP          folded220
+	JNZ          fold64
+	JMP          folded60
 
-folded220:
+folded60:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -10499,18 +6171,18 @@ folded220:
 	VMOVUPD Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted225
+	JE      unwanted65
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Z5, 128(BX)
 
-unwanted225:
+unwanted65:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer219:
+fewer59:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -10527,13 +6199,13 @@ fewer219:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded227
+	JLE     folded67
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other228
+	JNE     other68
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold229:
+fold69:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VPXORD    Z7, Z7, Z7
@@ -10559,12 +6231,12 @@ fold229:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold229
-	JMP       folded227
+	JNZ       fold69
+	JMP       folded67
 
-other228:
+other68:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold231:
+fold71:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -10574,10 +6246,10 @@ fold231:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold231
-	JMP     folded227
+	JNZ     fold71
+	JMP     folded67
 
-folded227:
+folded67:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -10585,147 +6257,104 @@ folded227:
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted232
+	JE      unwanted72
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(BX)
 
-unwanted232:
+unwanted72:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ  AX, $0x08
-	JLE   narrower234
-	CMPQ  AX, $0x10
-	JE    full233
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+96(FP), BX
-	CMPQ  BX, $0x04
-	JNE   fewer235
+narrower1:
+	CMPQ   AX, $0x08
+	JLE    narrower73
+	CMPQ   AX, $0x10
+	JE     full74
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer75
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPD   (BX)(CX*2), Z4
-	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
-	VMOVUPD   (BX)(DX*1), Z6
-	VMOVUPD.Z 64(BX)(DX*1), K1, Z7
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(SI), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(SI)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(SI)(CX*2), Z5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(SI)(DI*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z8
-	VMOVUPD.Z 64(BX), K1, Z9
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded236
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other237
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z8
+	VMOVUPD 64(DX), Z9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded76
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold238:
-	VMOVUPD       (BX), Z10
-	VMOVUPD       (DX), Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPD        $0x06, Z13, Z12, K2
-	VMOVAPD.Z     Z10, K2, Z10
-	VADDPD        Z10, Z8, Z8
-	VMOVUPD.Z     64(BX), K1, Z11
-	VMOVUPD.Z     64(DX), K1, Z12
-	VPXORD        Z13, Z13, Z13
-	VCMPPD        $0x06, Z13, Z12, K2
-	VMOVAPD.Z     Z11, K2, Z11
-	VADDPD        Z11, Z9, Z9
-	VBROADCASTSD  (DI), Z13
-	VFMADD231PD   Z13, Z10, Z0
-	VFMADD231PD   Z13, Z11, Z1
-	VBROADCASTSD  8(DI), Z13
-	VFMADD231PD   Z13, Z10, Z2
-	VFMADD231PD   Z13, Z11, Z3
-	VBROADCASTSD  16(DI), Z13
-	VFMADD231PD   Z13, Z10, Z4
-	VFMADD231PD   Z13, Z11, Z5
-	VBROADCASTSD  24(DI), Z13
-	VFMADD231PD   Z13, Z10, Z6
-	VFMADD231PD   Z13, Z11, Z7
-	VMOVUPD       Z10, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low240
-	VMOVUPS       Y11, 64(BX)
-	VEXTRACTF64X4 $0x01, Z11, Y11
-	TESTQ         $0x00000002, AX
-	JZ            low241
-	VMOVUPS       X11, 96(BX)
-	VEXTRACTF128  $0x01, Y11, X11
-	TESTQ         $0x00000001, AX
-	JZ            low242
-	VMOVSD        X11, 112(BX)
-	VUNPCKHPD     X11, X11, X11
+fold78:
+	VMOVUPD      (BX), Z10
+	VMOVUPD      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), Z11
+	VMOVUPD      64(DX)(AX*1), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	VMOVUPD      Z10, (BX)
+	VMOVUPD      Z11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+	JMP          folded76
 
-low242:
-	JMP stored239
-
-low241:
-	TESTQ     $0x00000001, AX
-	JZ        low243
-	VMOVSD    X11, 96(BX)
-	VUNPCKHPD X11, X11, X11
-
-low243:
-	JMP stored239
-
-low240:
-	TESTQ        $0x00000002, AX
-	JZ           low244
-	VMOVUPS      X11, 64(BX)
-	VEXTRACTF128 $0x01, Y11, X11
-	TESTQ        $0x00000001, AX
-	JZ           low245
-	VMOVSD       X11, 80(BX)
-	VUNPCKHPD    X11, X11, X11
-
-low245:
-	JMP stored239
-
-low244:
-	TESTQ     $0x00000001, AX
-	JZ        low246
-	VMOVSD    X11, 64(BX)
-	VUNPCKHPD X11, X11, X11
-
-low246:
-stored239:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold238
-	JMP  folded236
-
-other237:
+other77:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold248:
+fold80:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
-	VMOVUPD.Z    64(BX), K1, Z11
+	VMOVUPD      64(BX)(AX*1), Z11
 	VADDPD       Z11, Z9, Z9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
@@ -10742,383 +6371,123 @@ fold248:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold248
-	JMP          folded236
+	JNZ          fold80
+	JMP          folded76
 
-folded236:
-	VPXORD        Z13, Z13, Z13
-	VADDPD        Z13, Z0, Z0
-	VADDPD        Z13, Z1, Z1
-	VADDPD        Z13, Z2, Z2
-	VADDPD        Z13, Z3, Z3
-	VADDPD        Z13, Z4, Z4
-	VADDPD        Z13, Z5, Z5
-	VADDPD        Z13, Z6, Z6
-	VADDPD        Z13, Z7, Z7
-	VADDPD        Z13, Z8, Z8
-	VADDPD        Z13, Z9, Z9
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low250
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low251
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low252
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+folded76:
+	VPXORD  Z13, Z13, Z13
+	VADDPD  Z13, Z0, Z0
+	VADDPD  Z13, Z1, Z1
+	VADDPD  Z13, Z2, Z2
+	VADDPD  Z13, Z3, Z3
+	VADDPD  Z13, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z13, Z6, Z6
+	VADDPD  Z13, Z7, Z7
+	VADDPD  Z13, Z8, Z8
+	VADDPD  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(SI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(SI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Z7, 64(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted81
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z8, (BX)
+	VMOVUPD Z9, 64(DX)
 
-low252:
-	JMP stored249
-
-low251:
-	TESTQ     $0x00000001, AX
-	JZ        low253
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low253:
-	JMP stored249
-
-low250:
-	TESTQ        $0x00000002, AX
-	JZ           low254
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low255
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low255:
-	JMP stored249
-
-low254:
-	TESTQ     $0x00000001, AX
-	JZ        low256
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low256:
-stored249:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low258
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low259
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low260
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low260:
-	JMP stored257
-
-low259:
-	TESTQ     $0x00000001, AX
-	JZ        low261
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low261:
-	JMP stored257
-
-low258:
-	TESTQ        $0x00000002, AX
-	JZ           low262
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low263
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low263:
-	JMP stored257
-
-low262:
-	TESTQ     $0x00000001, AX
-	JZ        low264
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low264:
-stored257:
-	VMOVUPD       Z4, (BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low266
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low267
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low268
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low268:
-	JMP stored265
-
-low267:
-	TESTQ     $0x00000001, AX
-	JZ        low269
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low269:
-	JMP stored265
-
-low266:
-	TESTQ        $0x00000002, AX
-	JZ           low270
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low271
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low271:
-	JMP stored265
-
-low270:
-	TESTQ     $0x00000001, AX
-	JZ        low272
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low272:
-stored265:
-	VMOVUPD       Z6, (BX)(DX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low274
-	VMOVUPS       Y7, 64(BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low275
-	VMOVUPS       X7, 96(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low276
-	VMOVSD        X7, 112(BX)(DX*1)
-	VUNPCKHPD     X7, X7, X7
-
-low276:
-	JMP stored273
-
-low275:
-	TESTQ     $0x00000001, AX
-	JZ        low277
-	VMOVSD    X7, 96(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low277:
-	JMP stored273
-
-low274:
-	TESTQ        $0x00000002, AX
-	JZ           low278
-	VMOVUPS      X7, 64(BX)(DX*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low279
-	VMOVSD       X7, 80(BX)(DX*1)
-	VUNPCKHPD    X7, X7, X7
-
-low279:
-	JMP stored273
-
-low278:
-	TESTQ     $0x00000001, AX
-	JZ        low280
-	VMOVSD    X7, 64(BX)(DX*1)
-	VUNPCKHPD X7, X7, X7
-
-low280:
-stored273:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted281
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z8, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low283
-	VMOVUPS       Y9, 64(BX)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, AX
-	JZ            low284
-	VMOVUPS       X9, 96(BX)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low285
-	VMOVSD        X9, 112(BX)
-	VUNPCKHPD     X9, X9, X9
-
-low285:
-	JMP stored282
-
-low284:
-	TESTQ     $0x00000001, AX
-	JZ        low286
-	VMOVSD    X9, 96(BX)
-	VUNPCKHPD X9, X9, X9
-
-low286:
-	JMP stored282
-
-low283:
-	TESTQ        $0x00000002, AX
-	JZ           low287
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low288
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-
-low288:
-	JMP stored282
-
-low287:
-	TESTQ     $0x00000001, AX
-	JZ        low289
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-
-low289:
-stored282:
-unwanted281:
+unwanted81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer235:
+fewer75:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer290
+	JNE  fewer82
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
-	VMOVUPD   (BX)(CX*2), Z4
-	VMOVUPD.Z 64(BX)(CX*2), K1, Z5
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z6
-	VMOVUPD.Z 64(BX), K1, Z7
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded291
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other292
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z6
+	VMOVUPD 64(DX), Z7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded83
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold293:
-	VMOVUPD       (BX), Z8
-	VMOVUPD       (DX), Z10
-	VPXORD        Z11, Z11, Z11
-	VCMPPD        $0x06, Z11, Z10, K2
-	VMOVAPD.Z     Z8, K2, Z8
-	VADDPD        Z8, Z6, Z6
-	VMOVUPD.Z     64(BX), K1, Z9
-	VMOVUPD.Z     64(DX), K1, Z10
-	VPXORD        Z11, Z11, Z11
-	VCMPPD        $0x06, Z11, Z10, K2
-	VMOVAPD.Z     Z9, K2, Z9
-	VADDPD        Z9, Z7, Z7
-	VBROADCASTSD  (DI), Z11
-	VFMADD231PD   Z11, Z8, Z0
-	VFMADD231PD   Z11, Z9, Z1
-	VBROADCASTSD  8(DI), Z11
-	VFMADD231PD   Z11, Z8, Z2
-	VFMADD231PD   Z11, Z9, Z3
-	VBROADCASTSD  16(DI), Z11
-	VFMADD231PD   Z11, Z8, Z4
-	VFMADD231PD   Z11, Z9, Z5
-	VMOVUPD       Z8, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low295
-	VMOVUPS       Y9, 64(BX)
-	VEXTRACTF64X4 $0x01, Z9, Y9
-	TESTQ         $0x00000002, AX
-	JZ            low296
-	VMOVUPS       X9, 96(BX)
-	VEXTRACTF128  $0x01, Y9, X9
-	TESTQ         $0x00000001, AX
-	JZ            low297
-	VMOVSD        X9, 112(BX)
-	VUNPCKHPD     X9, X9, X9
+fold85:
+	VMOVUPD      (BX), Z8
+	VMOVUPD      (DX), Z10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), Z9
+	VMOVUPD      64(DX)(AX*1), Z10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold85
+	JMP          folded83
 
-low297:
-	JMP stored294
-
-low296:
-	TESTQ     $0x00000001, AX
-	JZ        low298
-	VMOVSD    X9, 96(BX)
-	VUNPCKHPD X9, X9, X9
-
-low298:
-	JMP stored294
-
-low295:
-	TESTQ        $0x00000002, AX
-	JZ           low299
-	VMOVUPS      X9, 64(BX)
-	VEXTRACTF128 $0x01, Y9, X9
-	TESTQ        $0x00000001, AX
-	JZ           low300
-	VMOVSD       X9, 80(BX)
-	VUNPCKHPD    X9, X9, X9
-
-low300:
-	JMP stored294
-
-low299:
-	TESTQ     $0x00000001, AX
-	JZ        low301
-	VMOVSD    X9, 64(BX)
-	VUNPCKHPD X9, X9, X9
-
-low301:
-stored294:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold293
-	JMP  folded291
-
-other292:
+other84:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold303:
+fold87:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
-	VMOVUPD.Z    64(BX), K1, Z9
+	VMOVUPD      64(BX)(AX*1), Z9
 	VADDPD       Z9, Z7, Z7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
@@ -11132,328 +6501,112 @@ fold303:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold303
-	JMP          folded291
+	JNZ          fold87
+	JMP          folded83
 
-folded291:
-	VPXORD        Z11, Z11, Z11
-	VADDPD        Z11, Z0, Z0
-	VADDPD        Z11, Z1, Z1
-	VADDPD        Z11, Z2, Z2
-	VADDPD        Z11, Z3, Z3
-	VADDPD        Z11, Z4, Z4
-	VADDPD        Z11, Z5, Z5
-	VADDPD        Z11, Z6, Z6
-	VADDPD        Z11, Z7, Z7
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low305
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low306
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low307
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+folded83:
+	VPXORD  Z11, Z11, Z11
+	VADDPD  Z11, Z0, Z0
+	VADDPD  Z11, Z1, Z1
+	VADDPD  Z11, Z2, Z2
+	VADDPD  Z11, Z3, Z3
+	VADDPD  Z11, Z4, Z4
+	VADDPD  Z11, Z5, Z5
+	VADDPD  Z11, Z6, Z6
+	VADDPD  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(DX)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z6, (BX)
+	VMOVUPD Z7, 64(DX)
 
-low307:
-	JMP stored304
-
-low306:
-	TESTQ     $0x00000001, AX
-	JZ        low308
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low308:
-	JMP stored304
-
-low305:
-	TESTQ        $0x00000002, AX
-	JZ           low309
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low310
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low310:
-	JMP stored304
-
-low309:
-	TESTQ     $0x00000001, AX
-	JZ        low311
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low311:
-stored304:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low313
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low314
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low315
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low315:
-	JMP stored312
-
-low314:
-	TESTQ     $0x00000001, AX
-	JZ        low316
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low316:
-	JMP stored312
-
-low313:
-	TESTQ        $0x00000002, AX
-	JZ           low317
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low318
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low318:
-	JMP stored312
-
-low317:
-	TESTQ     $0x00000001, AX
-	JZ        low319
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low319:
-stored312:
-	VMOVUPD       Z4, (BX)(CX*2)
-	TESTQ         $0x00000004, AX
-	JZ            low321
-	VMOVUPS       Y5, 64(BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low322
-	VMOVUPS       X5, 96(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low323
-	VMOVSD        X5, 112(BX)(CX*2)
-	VUNPCKHPD     X5, X5, X5
-
-low323:
-	JMP stored320
-
-low322:
-	TESTQ     $0x00000001, AX
-	JZ        low324
-	VMOVSD    X5, 96(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low324:
-	JMP stored320
-
-low321:
-	TESTQ        $0x00000002, AX
-	JZ           low325
-	VMOVUPS      X5, 64(BX)(CX*2)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low326
-	VMOVSD       X5, 80(BX)(CX*2)
-	VUNPCKHPD    X5, X5, X5
-
-low326:
-	JMP stored320
-
-low325:
-	TESTQ     $0x00000001, AX
-	JZ        low327
-	VMOVSD    X5, 64(BX)(CX*2)
-	VUNPCKHPD X5, X5, X5
-
-low327:
-stored320:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted328
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z6, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low330
-	VMOVUPS       Y7, 64(BX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low331
-	VMOVUPS       X7, 96(BX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low332
-	VMOVSD        X7, 112(BX)
-	VUNPCKHPD     X7, X7, X7
-
-low332:
-	JMP stored329
-
-low331:
-	TESTQ     $0x00000001, AX
-	JZ        low333
-	VMOVSD    X7, 96(BX)
-	VUNPCKHPD X7, X7, X7
-
-low333:
-	JMP stored329
-
-low330:
-	TESTQ        $0x00000002, AX
-	JZ           low334
-	VMOVUPS      X7, 64(BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low335
-	VMOVSD       X7, 80(BX)
-	VUNPCKHPD    X7, X7, X7
-
-low335:
-	JMP stored329
-
-low334:
-	TESTQ     $0x00000001, AX
-	JZ        low336
-	VMOVSD    X7, 64(BX)
-	VUNPCKHPD X7, X7, X7
-
-low336:
-stored329:
-unwanted328:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer290:
+fewer82:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer337
+	JNE  fewer89
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	VMOVUPD   (BX)(CX*1), Z2
-	VMOVUPD.Z 64(BX)(CX*1), K1, Z3
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z4
-	VMOVUPD.Z 64(BX), K1, Z5
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded338
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other339
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z4
+	VMOVUPD 64(DX), Z5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded90
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold340:
-	VMOVUPD       (BX), Z6
-	VMOVUPD       (DX), Z8
-	VPXORD        Z9, Z9, Z9
-	VCMPPD        $0x06, Z9, Z8, K2
-	VMOVAPD.Z     Z6, K2, Z6
-	VADDPD        Z6, Z4, Z4
-	VMOVUPD.Z     64(BX), K1, Z7
-	VMOVUPD.Z     64(DX), K1, Z8
-	VPXORD        Z9, Z9, Z9
-	VCMPPD        $0x06, Z9, Z8, K2
-	VMOVAPD.Z     Z7, K2, Z7
-	VADDPD        Z7, Z5, Z5
-	VBROADCASTSD  (DI), Z9
-	VFMADD231PD   Z9, Z6, Z0
-	VFMADD231PD   Z9, Z7, Z1
-	VBROADCASTSD  8(DI), Z9
-	VFMADD231PD   Z9, Z6, Z2
-	VFMADD231PD   Z9, Z7, Z3
-	VMOVUPD       Z6, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low342
-	VMOVUPS       Y7, 64(BX)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000002, AX
-	JZ            low343
-	VMOVUPS       X7, 96(BX)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low344
-	VMOVSD        X7, 112(BX)
-	VUNPCKHPD     X7, X7, X7
+fold92:
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), Z7
+	VMOVUPD      64(DX)(AX*1), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold92
+	JMP          folded90
 
-low344:
-	JMP stored341
-
-low343:
-	TESTQ     $0x00000001, AX
-	JZ        low345
-	VMOVSD    X7, 96(BX)
-	VUNPCKHPD X7, X7, X7
-
-low345:
-	JMP stored341
-
-low342:
-	TESTQ        $0x00000002, AX
-	JZ           low346
-	VMOVUPS      X7, 64(BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low347
-	VMOVSD       X7, 80(BX)
-	VUNPCKHPD    X7, X7, X7
-
-low347:
-	JMP stored341
-
-low346:
-	TESTQ     $0x00000001, AX
-	JZ        low348
-	VMOVSD    X7, 64(BX)
-	VUNPCKHPD X7, X7, X7
-
-low348:
-stored341:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold340
-	JMP  folded338
-
-other339:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold350:
+fold94:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
-	VMOVUPD.Z    64(BX), K1, Z7
+	VMOVUPD      64(BX)(AX*1), Z7
 	VADDPD       Z7, Z5, Z5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Z9, Z6, Z0
@@ -11464,273 +6617,102 @@ fold350:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold350
-	JMP          folded338
+	JNZ          fold94
+	JMP          folded90
 
-folded338:
-	VPXORD        Z9, Z9, Z9
-	VADDPD        Z9, Z0, Z0
-	VADDPD        Z9, Z1, Z1
-	VADDPD        Z9, Z2, Z2
-	VADDPD        Z9, Z3, Z3
-	VADDPD        Z9, Z4, Z4
-	VADDPD        Z9, Z5, Z5
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low352
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low353
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low354
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+folded90:
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z3, Z3
+	VADDPD  Z9, Z4, Z4
+	VADDPD  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted95
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z4, (BX)
+	VMOVUPD Z5, 64(DX)
 
-low354:
-	JMP stored351
-
-low353:
-	TESTQ     $0x00000001, AX
-	JZ        low355
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low355:
-	JMP stored351
-
-low352:
-	TESTQ        $0x00000002, AX
-	JZ           low356
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low357
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low357:
-	JMP stored351
-
-low356:
-	TESTQ     $0x00000001, AX
-	JZ        low358
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low358:
-stored351:
-	VMOVUPD       Z2, (BX)(CX*1)
-	TESTQ         $0x00000004, AX
-	JZ            low360
-	VMOVUPS       Y3, 64(BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low361
-	VMOVUPS       X3, 96(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low362
-	VMOVSD        X3, 112(BX)(CX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low362:
-	JMP stored359
-
-low361:
-	TESTQ     $0x00000001, AX
-	JZ        low363
-	VMOVSD    X3, 96(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low363:
-	JMP stored359
-
-low360:
-	TESTQ        $0x00000002, AX
-	JZ           low364
-	VMOVUPS      X3, 64(BX)(CX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low365
-	VMOVSD       X3, 80(BX)(CX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low365:
-	JMP stored359
-
-low364:
-	TESTQ     $0x00000001, AX
-	JZ        low366
-	VMOVSD    X3, 64(BX)(CX*1)
-	VUNPCKHPD X3, X3, X3
-
-low366:
-stored359:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted367
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z4, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low369
-	VMOVUPS       Y5, 64(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low370
-	VMOVUPS       X5, 96(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low371
-	VMOVSD        X5, 112(BX)
-	VUNPCKHPD     X5, X5, X5
-
-low371:
-	JMP stored368
-
-low370:
-	TESTQ     $0x00000001, AX
-	JZ        low372
-	VMOVSD    X5, 96(BX)
-	VUNPCKHPD X5, X5, X5
-
-low372:
-	JMP stored368
-
-low369:
-	TESTQ        $0x00000002, AX
-	JZ           low373
-	VMOVUPS      X5, 64(BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low374
-	VMOVSD       X5, 80(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low374:
-	JMP stored368
-
-low373:
-	TESTQ     $0x00000001, AX
-	JZ        low375
-	VMOVSD    X5, 64(BX)
-	VUNPCKHPD X5, X5, X5
-
-low375:
-stored368:
-unwanted367:
+unwanted95:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer337:
+fewer89:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer376
+	JNE  fewer96
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ      dwinit+16(FP), BX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z2
-	VMOVUPD.Z 64(BX), K1, Z3
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded377
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other378
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), Z3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded97
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other98
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold379:
-	VMOVUPD       (BX), Z4
-	VMOVUPD       (DX), Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPD        $0x06, Z7, Z6, K2
-	VMOVAPD.Z     Z4, K2, Z4
-	VADDPD        Z4, Z2, Z2
-	VMOVUPD.Z     64(BX), K1, Z5
-	VMOVUPD.Z     64(DX), K1, Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPD        $0x06, Z7, Z6, K2
-	VMOVAPD.Z     Z5, K2, Z5
-	VADDPD        Z5, Z3, Z3
-	VBROADCASTSD  (DI), Z7
-	VFMADD231PD   Z7, Z4, Z0
-	VFMADD231PD   Z7, Z5, Z1
-	VMOVUPD       Z4, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low381
-	VMOVUPS       Y5, 64(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low382
-	VMOVUPS       X5, 96(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low383
-	VMOVSD        X5, 112(BX)
-	VUNPCKHPD     X5, X5, X5
+fold99:
+	VMOVUPD      (BX), Z4
+	VMOVUPD      (DX), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), Z5
+	VMOVUPD      64(DX)(AX*1), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	VMOVUPD      Z4, (BX)
+	VMOVUPD      Z5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold99
+	JMP          folded97
 
-low383:
-	JMP stored380
-
-low382:
-	TESTQ     $0x00000001, AX
-	JZ        low384
-	VMOVSD    X5, 96(BX)
-	VUNPCKHPD X5, X5, X5
-
-low384:
-	JMP stored380
-
-low381:
-	TESTQ        $0x00000002, AX
-	JZ           low385
-	VMOVUPS      X5, 64(BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low386
-	VMOVSD       X5, 80(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low386:
-	JMP stored380
-
-low385:
-	TESTQ     $0x00000001, AX
-	JZ        low387
-	VMOVSD    X5, 64(BX)
-	VUNPCKHPD X5, X5, X5
-
-low387:
-stored380:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold379
-	JMP  folded377
-
-other378:
+other98:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold389:
+fold101:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
-	VMOVUPD.Z    64(BX), K1, Z5
+	VMOVUPD      64(BX)(AX*1), Z5
 	VADDPD       Z5, Z3, Z3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z4, Z0
@@ -11738,286 +6720,120 @@ fold389:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold389
-	JMP          folded377
+	JNZ          fold101
+	JMP          folded97
 
-folded377:
-	VPXORD        Z7, Z7, Z7
-	VADDPD        Z7, Z0, Z0
-	VADDPD        Z7, Z1, Z1
-	VADDPD        Z7, Z2, Z2
-	VADDPD        Z7, Z3, Z3
-	MOVQ          dw+0(FP), BX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low391
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low392
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low393
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+folded97:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted102
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z2, (BX)
+	VMOVUPD Z3, 64(DX)
 
-low393:
-	JMP stored390
-
-low392:
-	TESTQ     $0x00000001, AX
-	JZ        low394
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low394:
-	JMP stored390
-
-low391:
-	TESTQ        $0x00000002, AX
-	JZ           low395
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low396
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low396:
-	JMP stored390
-
-low395:
-	TESTQ     $0x00000001, AX
-	JZ        low397
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low397:
-stored390:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted398
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z2, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low400
-	VMOVUPS       Y3, 64(BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low401
-	VMOVUPS       X3, 96(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low402
-	VMOVSD        X3, 112(BX)
-	VUNPCKHPD     X3, X3, X3
-
-low402:
-	JMP stored399
-
-low401:
-	TESTQ     $0x00000001, AX
-	JZ        low403
-	VMOVSD    X3, 96(BX)
-	VUNPCKHPD X3, X3, X3
-
-low403:
-	JMP stored399
-
-low400:
-	TESTQ        $0x00000002, AX
-	JZ           low404
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low405
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-
-low405:
-	JMP stored399
-
-low404:
-	TESTQ     $0x00000001, AX
-	JZ        low406
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low406:
-stored399:
-unwanted398:
+unwanted102:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer376:
+fewer96:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded408
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other409
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded104
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other105
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold410:
-	VMOVUPD       (BX), Z2
-	VMOVUPD       (DX), Z4
-	VPXORD        Z5, Z5, Z5
-	VCMPPD        $0x06, Z5, Z4, K2
-	VMOVAPD.Z     Z2, K2, Z2
-	VADDPD        Z2, Z0, Z0
-	VMOVUPD.Z     64(BX), K1, Z3
-	VMOVUPD.Z     64(DX), K1, Z4
-	VPXORD        Z5, Z5, Z5
-	VCMPPD        $0x06, Z5, Z4, K2
-	VMOVAPD.Z     Z3, K2, Z3
-	VADDPD        Z3, Z1, Z1
-	VMOVUPD       Z2, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low412
-	VMOVUPS       Y3, 64(BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low413
-	VMOVUPS       X3, 96(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low414
-	VMOVSD        X3, 112(BX)
-	VUNPCKHPD     X3, X3, X3
-
-low414:
-	JMP stored411
-
-low413:
-	TESTQ     $0x00000001, AX
-	JZ        low415
-	VMOVSD    X3, 96(BX)
-	VUNPCKHPD X3, X3, X3
-
-low415:
-	JMP stored411
-
-low412:
-	TESTQ        $0x00000002, AX
-	JZ           low416
-	VMOVUPS      X3, 64(BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low417
-	VMOVSD       X3, 80(BX)
-	VUNPCKHPD    X3, X3, X3
-
-low417:
-	JMP stored411
-
-low416:
-	TESTQ     $0x00000001, AX
-	JZ        low418
-	VMOVSD    X3, 64(BX)
-	VUNPCKHPD X3, X3, X3
-
-low418:
-stored411:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold410
-	JMP  folded408
-
-other409:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold420:
+fold106:
 	VMOVUPD   (BX), Z2
+	VMOVUPD   (DX), Z4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z2, K2, Z2
 	VADDPD    Z2, Z0, Z0
-	VMOVUPD.Z 64(BX), K1, Z3
+	VMOVUPD   64(BX)(AX*1), Z3
+	VMOVUPD   64(DX)(AX*1), Z4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z3, K2, Z3
 	VADDPD    Z3, Z1, Z1
+	VMOVUPD   Z2, (BX)
+	VMOVUPD   Z3, 64(BX)(AX*1)
+	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold420
-	JMP       folded408
+	JNZ       fold106
+	JMP       folded104
 
-folded408:
-	VPXORD        Z5, Z5, Z5
-	VADDPD        Z5, Z0, Z0
-	VADDPD        Z5, Z1, Z1
-	MOVQ          dw+0(FP), BX
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted421
-	MOVQ          db+32(FP), BX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low423
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low424
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low425
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+other105:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold108:
+	VMOVUPD (BX), Z2
+	VADDPD  Z2, Z0, Z0
+	VMOVUPD 64(BX)(AX*1), Z3
+	VADDPD  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold108
+	JMP     folded104
 
-low425:
-	JMP stored422
+folded104:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted109
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
 
-low424:
-	TESTQ     $0x00000001, AX
-	JZ        low426
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low426:
-	JMP stored422
-
-low423:
-	TESTQ        $0x00000002, AX
-	JZ           low427
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low428
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low428:
-	JMP stored422
-
-low427:
-	TESTQ     $0x00000001, AX
-	JZ        low429
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low429:
-stored422:
-unwanted421:
+unwanted109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full233:
+full74:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer430
+	JNE  fewer110
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12044,13 +6860,13 @@ full233:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded431
+	JLE     folded111
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other432
+	JNE     other112
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold433:
+fold113:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -12081,12 +6897,12 @@ fold433:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold433
-	JMP          folded431
+	JNZ          fold113
+	JMP          folded111
 
-other432:
+other112:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold435:
+fold115:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX), Z11
@@ -12106,10 +6922,10 @@ fold435:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold435
-	JMP          folded431
+	JNZ          fold115
+	JMP          folded111
 
-folded431:
+folded111:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -12134,20 +6950,20 @@ folded431:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted436
+	JE      unwanted116
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 
-unwanted436:
+unwanted116:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer430:
+fewer110:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer437
+	JNE  fewer117
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12171,13 +6987,13 @@ fewer430:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded438
+	JLE     folded118
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other439
+	JNE     other119
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold440:
+fold120:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
 	VPXORD       Z11, Z11, Z11
@@ -12205,12 +7021,12 @@ fold440:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold440
-	JMP          folded438
+	JNZ          fold120
+	JMP          folded118
 
-other439:
+other119:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold442:
+fold122:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX), Z9
@@ -12227,10 +7043,10 @@ fold442:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold442
-	JMP          folded438
+	JNZ          fold122
+	JMP          folded118
 
-folded438:
+folded118:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -12250,20 +7066,20 @@ folded438:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted443
+	JE      unwanted123
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 
-unwanted443:
+unwanted123:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer437:
+fewer117:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer444
+	JNE  fewer124
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12285,13 +7101,13 @@ fewer437:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded445
+	JLE     folded125
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other446
+	JNE     other126
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold447:
+fold127:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
 	VPXORD       Z9, Z9, Z9
@@ -12316,12 +7132,12 @@ fold447:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold447
-	JMP          folded445
+	JNZ          fold127
+	JMP          folded125
 
-other446:
+other126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold449:
+fold129:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX), Z7
@@ -12335,10 +7151,10 @@ fold449:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold449
-	JMP          folded445
+	JNZ          fold129
+	JMP          folded125
 
-folded445:
+folded125:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -12354,20 +7170,20 @@ folded445:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted450
+	JE      unwanted130
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Z5, 64(BX)
 
-unwanted450:
+unwanted130:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer444:
+fewer124:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer451
+	JNE  fewer131
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12386,13 +7202,13 @@ fewer444:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded452
+	JLE     folded132
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other453
+	JNE     other133
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold454:
+fold134:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -12414,12 +7230,12 @@ fold454:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold454
-	JMP          folded452
+	JNZ          fold134
+	JMP          folded132
 
-other453:
+other133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold456:
+fold136:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX), Z5
@@ -12430,10 +7246,10 @@ fold456:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold456
-	JMP          folded452
+	JNZ          fold136
+	JMP          folded132
 
-folded452:
+folded132:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -12444,17 +7260,17 @@ folded452:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted457
+	JE      unwanted137
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Z3, 64(BX)
 
-unwanted457:
+unwanted137:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer451:
+fewer131:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -12470,13 +7286,13 @@ fewer451:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded459
+	JLE     folded139
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other460
+	JNE     other140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold461:
+fold141:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VPXORD    Z5, Z5, Z5
@@ -12495,12 +7311,12 @@ fold461:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold461
-	JMP       folded459
+	JNZ       fold141
+	JMP       folded139
 
-other460:
+other140:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold463:
+fold143:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX), Z3
@@ -12508,29 +7324,29 @@ fold463:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold463
-	JMP     folded459
+	JNZ     fold143
+	JMP     folded139
 
-folded459:
+folded139:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted464
+	JE      unwanted144
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 
-unwanted464:
+unwanted144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower234:
+narrower73:
 	CMPQ  AX, $0x08
-	JE    full465
+	JE    full146
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -12538,7 +7354,7 @@ narrower234:
 	KMOVW BX, K1
 	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x04
-	JNE   fewer467
+	JNE   fewer147
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -12560,13 +7376,13 @@ narrower234:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded468
+	JLE       folded148
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other469
+	JNE       other149
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold470:
+fold150:
 	VMOVUPD.Z     (BX), K1, Z5
 	VMOVUPD.Z     (DX), K1, Z6
 	VPXORD        Z7, Z7, Z7
@@ -12582,61 +7398,61 @@ fold470:
 	VBROADCASTSD  24(DI), Z7
 	VFMADD231PD   Z7, Z5, Z3
 	TESTQ         $0x00000004, AX
-	JZ            low472
+	JZ            low152
 	VMOVUPS       Y5, (BX)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low473
+	JZ            low153
 	VMOVUPS       X5, 32(BX)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low474
+	JZ            low154
 	VMOVSD        X5, 48(BX)
 	VUNPCKHPD     X5, X5, X5
 
-low474:
-	JMP stored471
+low154:
+	JMP stored151
 
-low473:
+low153:
 	TESTQ     $0x00000001, AX
-	JZ        low475
+	JZ        low155
 	VMOVSD    X5, 32(BX)
 	VUNPCKHPD X5, X5, X5
 
-low475:
-	JMP stored471
+low155:
+	JMP stored151
 
-low472:
+low152:
 	TESTQ        $0x00000002, AX
-	JZ           low476
+	JZ           low156
 	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low477
+	JZ           low157
 	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 
-low477:
-	JMP stored471
+low157:
+	JMP stored151
 
-low476:
+low156:
 	TESTQ     $0x00000001, AX
-	JZ        low478
+	JZ        low158
 	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 
-low478:
-stored471:
+low158:
+stored151:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold470
-	JMP  folded468
+	JNZ  fold150
+	JMP  folded148
 
-other469:
+other149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold480:
+fold160:
 	VMOVUPD.Z    (BX), K1, Z5
 	VADDPD       Z5, Z4, Z4
 	VBROADCASTSD (DI), Z7
@@ -12650,10 +7466,10 @@ fold480:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold480
-	JMP          folded468
+	JNZ          fold160
+	JMP          folded148
 
-folded468:
+folded148:
 	VPXORD        Z7, Z7, Z7
 	VADDPD        Z7, Z0, Z0
 	VADDPD        Z7, Z1, Z1
@@ -12664,248 +7480,248 @@ folded468:
 	MOVQ          lddw+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low482
+	JZ            low162
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low483
+	JZ            low163
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low484
+	JZ            low164
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low484:
-	JMP stored481
+low164:
+	JMP stored161
 
-low483:
+low163:
 	TESTQ     $0x00000001, AX
-	JZ        low485
+	JZ        low165
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low485:
-	JMP stored481
+low165:
+	JMP stored161
 
-low482:
+low162:
 	TESTQ        $0x00000002, AX
-	JZ           low486
+	JZ           low166
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low487
+	JZ           low167
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low487:
-	JMP stored481
+low167:
+	JMP stored161
 
-low486:
+low166:
 	TESTQ     $0x00000001, AX
-	JZ        low488
+	JZ        low168
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low488:
-stored481:
+low168:
+stored161:
 	TESTQ         $0x00000004, AX
-	JZ            low490
+	JZ            low170
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low491
+	JZ            low171
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low492
+	JZ            low172
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low492:
-	JMP stored489
+low172:
+	JMP stored169
 
-low491:
+low171:
 	TESTQ     $0x00000001, AX
-	JZ        low493
+	JZ        low173
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low493:
-	JMP stored489
+low173:
+	JMP stored169
 
-low490:
+low170:
 	TESTQ        $0x00000002, AX
-	JZ           low494
+	JZ           low174
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low495
+	JZ           low175
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low495:
-	JMP stored489
+low175:
+	JMP stored169
 
-low494:
+low174:
 	TESTQ     $0x00000001, AX
-	JZ        low496
+	JZ        low176
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low496:
-stored489:
+low176:
+stored169:
 	TESTQ         $0x00000004, AX
-	JZ            low498
+	JZ            low178
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low499
+	JZ            low179
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low500
+	JZ            low180
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low500:
-	JMP stored497
+low180:
+	JMP stored177
 
-low499:
+low179:
 	TESTQ     $0x00000001, AX
-	JZ        low501
+	JZ        low181
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low501:
-	JMP stored497
+low181:
+	JMP stored177
 
-low498:
+low178:
 	TESTQ        $0x00000002, AX
-	JZ           low502
+	JZ           low182
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low503
+	JZ           low183
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low503:
-	JMP stored497
+low183:
+	JMP stored177
 
-low502:
+low182:
 	TESTQ     $0x00000001, AX
-	JZ        low504
+	JZ        low184
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low504:
-stored497:
+low184:
+stored177:
 	TESTQ         $0x00000004, AX
-	JZ            low506
+	JZ            low186
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low507
+	JZ            low187
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low508
+	JZ            low188
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low508:
-	JMP stored505
+low188:
+	JMP stored185
 
-low507:
+low187:
 	TESTQ     $0x00000001, AX
-	JZ        low509
+	JZ        low189
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low509:
-	JMP stored505
+low189:
+	JMP stored185
 
-low506:
+low186:
 	TESTQ        $0x00000002, AX
-	JZ           low510
+	JZ           low190
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low511
+	JZ           low191
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low511:
-	JMP stored505
+low191:
+	JMP stored185
 
-low510:
+low190:
 	TESTQ     $0x00000001, AX
-	JZ        low512
+	JZ        low192
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low512:
-stored505:
+low192:
+stored185:
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted513
+	JE            unwanted193
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low515
+	JZ            low195
 	VMOVUPS       Y4, (BX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low516
+	JZ            low196
 	VMOVUPS       X4, 32(BX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low517
+	JZ            low197
 	VMOVSD        X4, 48(BX)
 	VUNPCKHPD     X4, X4, X4
 
-low517:
-	JMP stored514
+low197:
+	JMP stored194
 
-low516:
+low196:
 	TESTQ     $0x00000001, AX
-	JZ        low518
+	JZ        low198
 	VMOVSD    X4, 32(BX)
 	VUNPCKHPD X4, X4, X4
 
-low518:
-	JMP stored514
+low198:
+	JMP stored194
 
-low515:
+low195:
 	TESTQ        $0x00000002, AX
-	JZ           low519
+	JZ           low199
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low520
+	JZ           low200
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low520:
-	JMP stored514
+low200:
+	JMP stored194
 
-low519:
+low199:
 	TESTQ     $0x00000001, AX
-	JZ        low521
+	JZ        low201
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low521:
-stored514:
-unwanted513:
+low201:
+stored194:
+unwanted193:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer467:
+fewer147:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer522
+	JNE  fewer202
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -12925,13 +7741,13 @@ fewer467:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded523
+	JLE       folded203
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other524
+	JNE       other204
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold525:
+fold205:
 	VMOVUPD.Z     (BX), K1, Z4
 	VMOVUPD.Z     (DX), K1, Z5
 	VPXORD        Z6, Z6, Z6
@@ -12945,61 +7761,61 @@ fold525:
 	VBROADCASTSD  16(DI), Z6
 	VFMADD231PD   Z6, Z4, Z2
 	TESTQ         $0x00000004, AX
-	JZ            low527
+	JZ            low207
 	VMOVUPS       Y4, (BX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low528
+	JZ            low208
 	VMOVUPS       X4, 32(BX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low529
+	JZ            low209
 	VMOVSD        X4, 48(BX)
 	VUNPCKHPD     X4, X4, X4
 
-low529:
-	JMP stored526
+low209:
+	JMP stored206
 
-low528:
+low208:
 	TESTQ     $0x00000001, AX
-	JZ        low530
+	JZ        low210
 	VMOVSD    X4, 32(BX)
 	VUNPCKHPD X4, X4, X4
 
-low530:
-	JMP stored526
+low210:
+	JMP stored206
 
-low527:
+low207:
 	TESTQ        $0x00000002, AX
-	JZ           low531
+	JZ           low211
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low532
+	JZ           low212
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low532:
-	JMP stored526
+low212:
+	JMP stored206
 
-low531:
+low211:
 	TESTQ     $0x00000001, AX
-	JZ        low533
+	JZ        low213
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low533:
-stored526:
+low213:
+stored206:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold525
-	JMP  folded523
+	JNZ  fold205
+	JMP  folded203
 
-other524:
+other204:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold535:
+fold215:
 	VMOVUPD.Z    (BX), K1, Z4
 	VADDPD       Z4, Z3, Z3
 	VBROADCASTSD (DI), Z6
@@ -13011,10 +7827,10 @@ fold535:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold535
-	JMP          folded523
+	JNZ          fold215
+	JMP          folded203
 
-folded523:
+folded203:
 	VPXORD        Z6, Z6, Z6
 	VADDPD        Z6, Z0, Z0
 	VADDPD        Z6, Z1, Z1
@@ -13023,202 +7839,202 @@ folded523:
 	MOVQ          dw+0(FP), BX
 	MOVQ          lddw+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low537
+	JZ            low217
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low538
+	JZ            low218
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low539
+	JZ            low219
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low539:
-	JMP stored536
+low219:
+	JMP stored216
 
-low538:
+low218:
 	TESTQ     $0x00000001, AX
-	JZ        low540
+	JZ        low220
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low540:
-	JMP stored536
+low220:
+	JMP stored216
 
-low537:
+low217:
 	TESTQ        $0x00000002, AX
-	JZ           low541
+	JZ           low221
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low542
+	JZ           low222
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low542:
-	JMP stored536
+low222:
+	JMP stored216
 
-low541:
+low221:
 	TESTQ     $0x00000001, AX
-	JZ        low543
+	JZ        low223
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low543:
-stored536:
+low223:
+stored216:
 	TESTQ         $0x00000004, AX
-	JZ            low545
+	JZ            low225
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low546
+	JZ            low226
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low547
+	JZ            low227
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low547:
-	JMP stored544
+low227:
+	JMP stored224
 
-low546:
+low226:
 	TESTQ     $0x00000001, AX
-	JZ        low548
+	JZ        low228
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low548:
-	JMP stored544
+low228:
+	JMP stored224
 
-low545:
+low225:
 	TESTQ        $0x00000002, AX
-	JZ           low549
+	JZ           low229
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low550
+	JZ           low230
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low550:
-	JMP stored544
+low230:
+	JMP stored224
 
-low549:
+low229:
 	TESTQ     $0x00000001, AX
-	JZ        low551
+	JZ        low231
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low551:
-stored544:
+low231:
+stored224:
 	TESTQ         $0x00000004, AX
-	JZ            low553
+	JZ            low233
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low554
+	JZ            low234
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low555
+	JZ            low235
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low555:
-	JMP stored552
+low235:
+	JMP stored232
 
-low554:
+low234:
 	TESTQ     $0x00000001, AX
-	JZ        low556
+	JZ        low236
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low556:
-	JMP stored552
+low236:
+	JMP stored232
 
-low553:
+low233:
 	TESTQ        $0x00000002, AX
-	JZ           low557
+	JZ           low237
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low558
+	JZ           low238
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low558:
-	JMP stored552
+low238:
+	JMP stored232
 
-low557:
+low237:
 	TESTQ     $0x00000001, AX
-	JZ        low559
+	JZ        low239
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low559:
-stored552:
+low239:
+stored232:
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted560
+	JE            unwanted240
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low562
+	JZ            low242
 	VMOVUPS       Y3, (BX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low563
+	JZ            low243
 	VMOVUPS       X3, 32(BX)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low564
+	JZ            low244
 	VMOVSD        X3, 48(BX)
 	VUNPCKHPD     X3, X3, X3
 
-low564:
-	JMP stored561
+low244:
+	JMP stored241
 
-low563:
+low243:
 	TESTQ     $0x00000001, AX
-	JZ        low565
+	JZ        low245
 	VMOVSD    X3, 32(BX)
 	VUNPCKHPD X3, X3, X3
 
-low565:
-	JMP stored561
+low245:
+	JMP stored241
 
-low562:
+low242:
 	TESTQ        $0x00000002, AX
-	JZ           low566
+	JZ           low246
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low567
+	JZ           low247
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 
-low567:
-	JMP stored561
+low247:
+	JMP stored241
 
-low566:
+low246:
 	TESTQ     $0x00000001, AX
-	JZ        low568
+	JZ        low248
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 
-low568:
-stored561:
-unwanted560:
+low248:
+stored241:
+unwanted240:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer522:
+fewer202:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer569
+	JNE  fewer249
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -13237,13 +8053,13 @@ fewer522:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded570
+	JLE       folded250
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other571
+	JNE       other251
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold572:
+fold252:
 	VMOVUPD.Z     (BX), K1, Z3
 	VMOVUPD.Z     (DX), K1, Z4
 	VPXORD        Z5, Z5, Z5
@@ -13255,61 +8071,61 @@ fold572:
 	VBROADCASTSD  8(DI), Z5
 	VFMADD231PD   Z5, Z3, Z1
 	TESTQ         $0x00000004, AX
-	JZ            low574
+	JZ            low254
 	VMOVUPS       Y3, (BX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low575
+	JZ            low255
 	VMOVUPS       X3, 32(BX)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low576
+	JZ            low256
 	VMOVSD        X3, 48(BX)
 	VUNPCKHPD     X3, X3, X3
 
-low576:
-	JMP stored573
+low256:
+	JMP stored253
 
-low575:
+low255:
 	TESTQ     $0x00000001, AX
-	JZ        low577
+	JZ        low257
 	VMOVSD    X3, 32(BX)
 	VUNPCKHPD X3, X3, X3
 
-low577:
-	JMP stored573
+low257:
+	JMP stored253
 
-low574:
+low254:
 	TESTQ        $0x00000002, AX
-	JZ           low578
+	JZ           low258
 	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low579
+	JZ           low259
 	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 
-low579:
-	JMP stored573
+low259:
+	JMP stored253
 
-low578:
+low258:
 	TESTQ     $0x00000001, AX
-	JZ        low580
+	JZ        low260
 	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 
-low580:
-stored573:
+low260:
+stored253:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold572
-	JMP  folded570
+	JNZ  fold252
+	JMP  folded250
 
-other571:
+other251:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold582:
+fold262:
 	VMOVUPD.Z    (BX), K1, Z3
 	VADDPD       Z3, Z2, Z2
 	VBROADCASTSD (DI), Z5
@@ -13319,10 +8135,10 @@ fold582:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold582
-	JMP          folded570
+	JNZ          fold262
+	JMP          folded250
 
-folded570:
+folded250:
 	VPXORD        Z5, Z5, Z5
 	VADDPD        Z5, Z0, Z0
 	VADDPD        Z5, Z1, Z1
@@ -13330,156 +8146,156 @@ folded570:
 	MOVQ          dw+0(FP), BX
 	MOVQ          lddw+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low584
+	JZ            low264
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low585
+	JZ            low265
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low586
+	JZ            low266
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low586:
-	JMP stored583
+low266:
+	JMP stored263
 
-low585:
+low265:
 	TESTQ     $0x00000001, AX
-	JZ        low587
+	JZ        low267
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low587:
-	JMP stored583
+low267:
+	JMP stored263
 
-low584:
+low264:
 	TESTQ        $0x00000002, AX
-	JZ           low588
+	JZ           low268
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low589
+	JZ           low269
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low589:
-	JMP stored583
+low269:
+	JMP stored263
 
-low588:
+low268:
 	TESTQ     $0x00000001, AX
-	JZ        low590
+	JZ        low270
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low590:
-stored583:
+low270:
+stored263:
 	TESTQ         $0x00000004, AX
-	JZ            low592
+	JZ            low272
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low593
+	JZ            low273
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low594
+	JZ            low274
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low594:
-	JMP stored591
+low274:
+	JMP stored271
 
-low593:
+low273:
 	TESTQ     $0x00000001, AX
-	JZ        low595
+	JZ        low275
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low595:
-	JMP stored591
+low275:
+	JMP stored271
 
-low592:
+low272:
 	TESTQ        $0x00000002, AX
-	JZ           low596
+	JZ           low276
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low597
+	JZ           low277
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low597:
-	JMP stored591
+low277:
+	JMP stored271
 
-low596:
+low276:
 	TESTQ     $0x00000001, AX
-	JZ        low598
+	JZ        low278
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low598:
-stored591:
+low278:
+stored271:
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted599
+	JE            unwanted279
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low601
+	JZ            low281
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low602
+	JZ            low282
 	VMOVUPS       X2, 32(BX)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low603
+	JZ            low283
 	VMOVSD        X2, 48(BX)
 	VUNPCKHPD     X2, X2, X2
 
-low603:
-	JMP stored600
+low283:
+	JMP stored280
 
-low602:
+low282:
 	TESTQ     $0x00000001, AX
-	JZ        low604
+	JZ        low284
 	VMOVSD    X2, 32(BX)
 	VUNPCKHPD X2, X2, X2
 
-low604:
-	JMP stored600
+low284:
+	JMP stored280
 
-low601:
+low281:
 	TESTQ        $0x00000002, AX
-	JZ           low605
+	JZ           low285
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low606
+	JZ           low286
 	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 
-low606:
-	JMP stored600
+low286:
+	JMP stored280
 
-low605:
+low285:
 	TESTQ     $0x00000001, AX
-	JZ        low607
+	JZ        low287
 	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 
-low607:
-stored600:
-unwanted599:
+low287:
+stored280:
+unwanted279:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer569:
+fewer249:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer608
+	JNE  fewer288
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ      dwinit+16(FP), BX
@@ -13496,13 +8312,13 @@ fewer569:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded609
+	JLE       folded289
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other610
+	JNE       other290
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold611:
+fold291:
 	VMOVUPD.Z     (BX), K1, Z2
 	VMOVUPD.Z     (DX), K1, Z3
 	VPXORD        Z4, Z4, Z4
@@ -13512,61 +8328,61 @@ fold611:
 	VBROADCASTSD  (DI), Z4
 	VFMADD231PD   Z4, Z2, Z0
 	TESTQ         $0x00000004, AX
-	JZ            low613
+	JZ            low293
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low614
+	JZ            low294
 	VMOVUPS       X2, 32(BX)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low615
+	JZ            low295
 	VMOVSD        X2, 48(BX)
 	VUNPCKHPD     X2, X2, X2
 
-low615:
-	JMP stored612
+low295:
+	JMP stored292
 
-low614:
+low294:
 	TESTQ     $0x00000001, AX
-	JZ        low616
+	JZ        low296
 	VMOVSD    X2, 32(BX)
 	VUNPCKHPD X2, X2, X2
 
-low616:
-	JMP stored612
+low296:
+	JMP stored292
 
-low613:
+low293:
 	TESTQ        $0x00000002, AX
-	JZ           low617
+	JZ           low297
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low618
+	JZ           low298
 	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 
-low618:
-	JMP stored612
+low298:
+	JMP stored292
 
-low617:
+low297:
 	TESTQ     $0x00000001, AX
-	JZ        low619
+	JZ        low299
 	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 
-low619:
-stored612:
+low299:
+stored292:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold611
-	JMP  folded609
+	JNZ  fold291
+	JMP  folded289
 
-other610:
+other290:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold621:
+fold301:
 	VMOVUPD.Z    (BX), K1, Z2
 	VADDPD       Z2, Z1, Z1
 	VBROADCASTSD (DI), Z4
@@ -13574,116 +8390,116 @@ fold621:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold621
-	JMP          folded609
+	JNZ          fold301
+	JMP          folded289
 
-folded609:
+folded289:
 	VPXORD        Z4, Z4, Z4
 	VADDPD        Z4, Z0, Z0
 	VADDPD        Z4, Z1, Z1
 	MOVQ          dw+0(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low623
+	JZ            low303
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low624
+	JZ            low304
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low625
+	JZ            low305
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low625:
-	JMP stored622
+low305:
+	JMP stored302
 
-low624:
+low304:
 	TESTQ     $0x00000001, AX
-	JZ        low626
+	JZ        low306
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low626:
-	JMP stored622
+low306:
+	JMP stored302
 
-low623:
+low303:
 	TESTQ        $0x00000002, AX
-	JZ           low627
+	JZ           low307
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low628
+	JZ           low308
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low628:
-	JMP stored622
+low308:
+	JMP stored302
 
-low627:
+low307:
 	TESTQ     $0x00000001, AX
-	JZ        low629
+	JZ        low309
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low629:
-stored622:
+low309:
+stored302:
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted630
+	JE            unwanted310
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low632
+	JZ            low312
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low633
+	JZ            low313
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low634
+	JZ            low314
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low634:
-	JMP stored631
+low314:
+	JMP stored311
 
-low633:
+low313:
 	TESTQ     $0x00000001, AX
-	JZ        low635
+	JZ        low315
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low635:
-	JMP stored631
+low315:
+	JMP stored311
 
-low632:
+low312:
 	TESTQ        $0x00000002, AX
-	JZ           low636
+	JZ           low316
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low637
+	JZ           low317
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low637:
-	JMP stored631
+low317:
+	JMP stored311
 
-low636:
+low316:
 	TESTQ     $0x00000001, AX
-	JZ        low638
+	JZ        low318
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low638:
-stored631:
-unwanted630:
+low318:
+stored311:
+unwanted310:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer608:
+fewer288:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -13698,13 +8514,13 @@ fewer608:
 	MOVQ      ldx+88(FP), R8
 	MOVQ      n+112(FP), R9
 	TESTQ     R9, R9
-	JLE       folded640
+	JLE       folded320
 	MOVQ      act+120(FP), R10
 	CMPQ      R10, $0x01
-	JNE       other641
+	JNE       other321
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold642:
+fold322:
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
 	VPXORD        Z3, Z3, Z3
@@ -13712,132 +8528,132 @@ fold642:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, AX
-	JZ            low644
+	JZ            low324
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low645
+	JZ            low325
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low646
+	JZ            low326
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low646:
-	JMP stored643
+low326:
+	JMP stored323
 
-low645:
+low325:
 	TESTQ     $0x00000001, AX
-	JZ        low647
+	JZ        low327
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low647:
-	JMP stored643
+low327:
+	JMP stored323
 
-low644:
+low324:
 	TESTQ        $0x00000002, AX
-	JZ           low648
+	JZ           low328
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low649
+	JZ           low329
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low649:
-	JMP stored643
+low329:
+	JMP stored323
 
-low648:
+low328:
 	TESTQ     $0x00000001, AX
-	JZ        low650
+	JZ        low330
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low650:
-stored643:
+low330:
+stored323:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  fold642
-	JMP  folded640
+	JNZ  fold322
+	JMP  folded320
 
-other641:
+other321:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold652:
+fold332:
 	VMOVUPD.Z (BX), K1, Z1
 	VADDPD    Z1, Z0, Z0
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold652
-	JMP       folded640
+	JNZ       fold332
+	JMP       folded320
 
-folded640:
+folded320:
 	VPXORD        Z3, Z3, Z3
 	VADDPD        Z3, Z0, Z0
 	MOVQ          dw+0(FP), BX
 	MOVQ          db+32(FP), BX
 	TESTQ         BX, BX
-	JE            unwanted653
+	JE            unwanted333
 	MOVQ          db+32(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low655
+	JZ            low335
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low656
+	JZ            low336
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low657
+	JZ            low337
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low657:
-	JMP stored654
+low337:
+	JMP stored334
 
-low656:
+low336:
 	TESTQ     $0x00000001, AX
-	JZ        low658
+	JZ        low338
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low658:
-	JMP stored654
+low338:
+	JMP stored334
 
-low655:
+low335:
 	TESTQ        $0x00000002, AX
-	JZ           low659
+	JZ           low339
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low660
+	JZ           low340
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low660:
-	JMP stored654
+low340:
+	JMP stored334
 
-low659:
+low339:
 	TESTQ     $0x00000001, AX
-	JZ        low661
+	JZ        low341
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low661:
-stored654:
-unwanted653:
+low341:
+stored334:
+unwanted333:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full465:
+full146:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer662
+	JNE  fewer342
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13859,13 +8675,13 @@ full465:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded663
+	JLE     folded343
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other664
+	JNE     other344
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold665:
+fold345:
 	VMOVUPD      (BX), Z5
 	VMOVUPD      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -13885,12 +8701,12 @@ fold665:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold665
-	JMP          folded663
+	JNZ          fold345
+	JMP          folded343
 
-other664:
+other344:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold667:
+fold347:
 	VMOVUPD      (BX), Z5
 	VADDPD       Z5, Z4, Z4
 	VBROADCASTSD (DI), Z7
@@ -13904,10 +8720,10 @@ fold667:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold667
-	JMP          folded663
+	JNZ          fold347
+	JMP          folded343
 
-folded663:
+folded343:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -13923,19 +8739,19 @@ folded663:
 	VMOVUPD Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted668
+	JE      unwanted348
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 
-unwanted668:
+unwanted348:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer662:
+fewer342:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer669
+	JNE  fewer349
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13955,13 +8771,13 @@ fewer662:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded670
+	JLE     folded350
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other671
+	JNE     other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold672:
+fold352:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z5
 	VPXORD       Z6, Z6, Z6
@@ -13979,12 +8795,12 @@ fold672:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold672
-	JMP          folded670
+	JNZ          fold352
+	JMP          folded350
 
-other671:
+other351:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold674:
+fold354:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z3, Z3
 	VBROADCASTSD (DI), Z6
@@ -13996,10 +8812,10 @@ fold674:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold674
-	JMP          folded670
+	JNZ          fold354
+	JMP          folded350
 
-folded670:
+folded350:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -14012,19 +8828,19 @@ folded670:
 	VMOVUPD Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted675
+	JE      unwanted355
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 
-unwanted675:
+unwanted355:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer669:
+fewer349:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer676
+	JNE  fewer356
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14043,13 +8859,13 @@ fewer669:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded677
+	JLE     folded357
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other678
+	JNE     other358
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold679:
+fold359:
 	VMOVUPD      (BX), Z3
 	VMOVUPD      (DX), Z4
 	VPXORD       Z5, Z5, Z5
@@ -14065,12 +8881,12 @@ fold679:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold679
-	JMP          folded677
+	JNZ          fold359
+	JMP          folded357
 
-other678:
+other358:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold681:
+fold361:
 	VMOVUPD      (BX), Z3
 	VADDPD       Z3, Z2, Z2
 	VBROADCASTSD (DI), Z5
@@ -14080,10 +8896,10 @@ fold681:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold681
-	JMP          folded677
+	JNZ          fold361
+	JMP          folded357
 
-folded677:
+folded357:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -14094,19 +8910,19 @@ folded677:
 	VMOVUPD Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted682
+	JE      unwanted362
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 
-unwanted682:
+unwanted362:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer676:
+fewer356:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer683
+	JNE  fewer363
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14123,13 +8939,13 @@ fewer676:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded684
+	JLE     folded364
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other685
+	JNE     other365
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold686:
+fold366:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      (DX), Z3
 	VPXORD       Z4, Z4, Z4
@@ -14143,12 +8959,12 @@ fold686:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold686
-	JMP          folded684
+	JNZ          fold366
+	JMP          folded364
 
-other685:
+other365:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold688:
+fold368:
 	VMOVUPD      (BX), Z2
 	VADDPD       Z2, Z1, Z1
 	VBROADCASTSD (DI), Z4
@@ -14156,10 +8972,10 @@ fold688:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold688
-	JMP          folded684
+	JNZ          fold368
+	JMP          folded364
 
-folded684:
+folded364:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
 	VADDPD  Z4, Z1, Z1
@@ -14167,16 +8983,16 @@ folded684:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted689
+	JE      unwanted369
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z1, (BX)
 
-unwanted689:
+unwanted369:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer683:
+fewer363:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -14191,13 +9007,13 @@ fewer683:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded691
+	JLE     folded371
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other692
+	JNE     other372
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold693:
+fold373:
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
 	VPXORD    Z3, Z3, Z3
@@ -14209,31 +9025,31 @@ fold693:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold693
-	JMP       folded691
+	JNZ       fold373
+	JMP       folded371
 
-other692:
+other372:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold695:
+fold375:
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold695
-	JMP     folded691
+	JNZ     fold375
+	JMP     folded371
 
-folded691:
+folded371:
 	VPXORD  Z3, Z3, Z3
 	VADDPD  Z3, Z0, Z0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted696
+	JE      unwanted376
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 
-unwanted696:
+unwanted376:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -14241,28 +9057,29 @@ unwanted696:
 // func columnAVX512F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
-	MOVQ  cols+104(FP), AX
-	CMPQ  AX, $0x20
-	JLE   narrower2
-	CMPQ  AX, $0x30
-	JE    full1
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	MOVQ   cols+104(FP), AX
+	CMPQ   AX, $0x20
+	JLE    narrower1
+	CMPQ   AX, $0x30
+	JE     full2
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ      dwinit+24(FP), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
 
 	// acc[i,j] = w[i,j], 1×3 vectors
 	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
 	VMOVUPS      (BX), Z3
 	VMOVUPS      64(BX), Z4
-	VMOVUPS.Z    128(BX), K1, Z5
+	VMOVUPS      128(DX), Z5
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Z6
 	MOVQ         dx+0(FP), BX
@@ -14286,131 +9103,42 @@ TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
 	VPXORD Z9, Z9, Z9
 
 fold6:
-	VBROADCASTSS  (DX), Z7
-	VBROADCASTSS  (DI), Z8
-	VPXORD        Z9, Z9, Z9
-	VCMPPS        $0x06, Z9, Z8, K2
-	VMOVAPS.Z     Z7, K2, Z7
-	VPXORD        Z9, Z9, Z9
-	VMOVSS        X7, (DX)
-	ADDQ          R8, DI
-	VADDPS        Z7, Z6, Z6
-	VMOVUPS       (R9), Z8
-	VFMADD231PS   Z7, Z8, Z0
-	VMULPS        Z3, Z7, Z8
-	VADDPS        Z9, Z8, Z8
-	VMOVUPS       Z8, (BX)
-	VMOVUPS       64(R9), Z8
-	VFMADD231PS   Z7, Z8, Z1
-	VMULPS        Z4, Z7, Z8
-	VADDPS        Z9, Z8, Z8
-	VMOVUPS       Z8, 64(BX)
-	VMOVUPS.Z     128(R9), K1, Z8
-	VFMADD231PS   Z7, Z8, Z2
-	VMULPS        Z5, Z7, Z8
-	VADDPS        Z9, Z8, Z8
-	TESTQ         $0x00000008, AX
-	JZ            low8
-	VMOVUPS       Y8, 128(BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low9
-	VMOVUPS       X8, 160(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low10
-	VMOVSD        X8, 176(BX)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low11
-	VMOVSS        X8, 184(BX)
-
-low11:
-	JMP stored7
-
-low10:
-	TESTQ  $0x00000001, AX
-	JZ     low12
-	VMOVSS X8, 176(BX)
-
-low12:
-	JMP stored7
-
-low9:
-	TESTQ     $0x00000002, AX
-	JZ        low13
-	VMOVSD    X8, 160(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low14
-	VMOVSS    X8, 168(BX)
-
-low14:
-	JMP stored7
-
-low13:
-	TESTQ  $0x00000001, AX
-	JZ     low15
-	VMOVSS X8, 160(BX)
-
-low15:
-	JMP stored7
-
-low8:
-	TESTQ        $0x00000004, AX
-	JZ           low16
-	VMOVUPS      X8, 128(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low17
-	VMOVSD       X8, 144(BX)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low18
-	VMOVSS       X8, 152(BX)
-
-low18:
-	JMP stored7
-
-low17:
-	TESTQ  $0x00000001, AX
-	JZ     low19
-	VMOVSS X8, 144(BX)
-
-low19:
-	JMP stored7
-
-low16:
-	TESTQ     $0x00000002, AX
-	JZ        low20
-	VMOVSD    X8, 128(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low21
-	VMOVSS    X8, 136(BX)
-
-low21:
-	JMP stored7
-
-low20:
-	TESTQ  $0x00000001, AX
-	JZ     low22
-	VMOVSS X8, 128(BX)
-
-low22:
-stored7:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold6
-	JMP  folded3
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold6
+	JMP          folded3
 
 without5:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold23:
+fold7:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -14424,265 +9152,89 @@ fold23:
 	VFMADD231PS  Z7, Z8, Z0
 	VMOVUPS      64(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS.Z    128(R9), K1, Z8
+	VMOVUPS      128(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold23
+	JNZ          fold7
 	JMP          folded3
 
 other4:
 	TESTQ BX, BX
-	JE    without25
+	JE    without9
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold26:
-	VBROADCASTSS  (DX), Z7
-	VADDPS        Z7, Z6, Z6
-	VMOVUPS       (R9), Z8
-	VFMADD231PS   Z7, Z8, Z0
-	VMULPS        Z3, Z7, Z8
-	VADDPS        Z9, Z8, Z8
-	VMOVUPS       Z8, (BX)
-	VMOVUPS       64(R9), Z8
-	VFMADD231PS   Z7, Z8, Z1
-	VMULPS        Z4, Z7, Z8
-	VADDPS        Z9, Z8, Z8
-	VMOVUPS       Z8, 64(BX)
-	VMOVUPS.Z     128(R9), K1, Z8
-	VFMADD231PS   Z7, Z8, Z2
-	VMULPS        Z5, Z7, Z8
-	VADDPS        Z9, Z8, Z8
-	TESTQ         $0x00000008, AX
-	JZ            low28
-	VMOVUPS       Y8, 128(BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000004, AX
-	JZ            low29
-	VMOVUPS       X8, 160(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000002, AX
-	JZ            low30
-	VMOVSD        X8, 176(BX)
-	VUNPCKHPD     X8, X8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low31
-	VMOVSS        X8, 184(BX)
+fold10:
+	VBROADCASTSS (DX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold10
+	JMP          folded3
 
-low31:
-	JMP stored27
-
-low30:
-	TESTQ  $0x00000001, AX
-	JZ     low32
-	VMOVSS X8, 176(BX)
-
-low32:
-	JMP stored27
-
-low29:
-	TESTQ     $0x00000002, AX
-	JZ        low33
-	VMOVSD    X8, 160(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low34
-	VMOVSS    X8, 168(BX)
-
-low34:
-	JMP stored27
-
-low33:
-	TESTQ  $0x00000001, AX
-	JZ     low35
-	VMOVSS X8, 160(BX)
-
-low35:
-	JMP stored27
-
-low28:
-	TESTQ        $0x00000004, AX
-	JZ           low36
-	VMOVUPS      X8, 128(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low37
-	VMOVSD       X8, 144(BX)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low38
-	VMOVSS       X8, 152(BX)
-
-low38:
-	JMP stored27
-
-low37:
-	TESTQ  $0x00000001, AX
-	JZ     low39
-	VMOVSS X8, 144(BX)
-
-low39:
-	JMP stored27
-
-low36:
-	TESTQ     $0x00000002, AX
-	JZ        low40
-	VMOVSD    X8, 128(BX)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low41
-	VMOVSS    X8, 136(BX)
-
-low41:
-	JMP stored27
-
-low40:
-	TESTQ  $0x00000001, AX
-	JZ     low42
-	VMOVSS X8, 128(BX)
-
-low42:
-stored27:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold26
-	JMP  folded3
-
-without25:
+without9:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold43:
+fold11:
 	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VMOVUPS      64(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS.Z    128(R9), K1, Z8
+	VMOVUPS      128(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold43
+	JNZ          fold11
 	JMP          folded3
 
 folded3:
-	VPXORD        Z9, Z9, Z9
-	VADDPS        Z9, Z0, Z0
-	VADDPS        Z9, Z1, Z1
-	VADDPS        Z9, Z2, Z2
-	VADDPS        Z9, Z6, Z6
-	MOVQ          dw+16(FP), BX
-	VMOVUPS       Z0, (BX)
-	VMOVUPS       Z1, 64(BX)
-	TESTQ         $0x00000008, AX
-	JZ            low45
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low46
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low47
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low48
-	VMOVSS        X2, 184(BX)
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z6, Z6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted12
+	MOVQ    db+32(FP), BX
+	VMOVSS  X6, (BX)
 
-low48:
-	JMP stored44
-
-low47:
-	TESTQ  $0x00000001, AX
-	JZ     low49
-	VMOVSS X2, 176(BX)
-
-low49:
-	JMP stored44
-
-low46:
-	TESTQ     $0x00000002, AX
-	JZ        low50
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low51
-	VMOVSS    X2, 168(BX)
-
-low51:
-	JMP stored44
-
-low50:
-	TESTQ  $0x00000001, AX
-	JZ     low52
-	VMOVSS X2, 160(BX)
-
-low52:
-	JMP stored44
-
-low45:
-	TESTQ        $0x00000004, AX
-	JZ           low53
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low54
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low55
-	VMOVSS       X2, 152(BX)
-
-low55:
-	JMP stored44
-
-low54:
-	TESTQ  $0x00000001, AX
-	JZ     low56
-	VMOVSS X2, 144(BX)
-
-low56:
-	JMP stored44
-
-low53:
-	TESTQ     $0x00000002, AX
-	JZ        low57
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low58
-	VMOVSS    X2, 136(BX)
-
-low58:
-	JMP stored44
-
-low57:
-	TESTQ  $0x00000001, AX
-	JZ     low59
-	VMOVSS X2, 128(BX)
-
-low59:
-stored44:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted60
-	MOVQ   db+32(FP), BX
-	VMOVSS X6, (BX)
-
-unwanted60:
+unwanted12:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Z0
@@ -14706,17 +9258,17 @@ full1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded61
+	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other62
+	JNE          other14
 	TESTQ        BX, BX
-	JE           without63
+	JE           without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold64:
+fold16:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -14745,14 +9297,14 @@ fold64:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold64
-	JMP          folded61
+	JNZ          fold16
+	JMP          folded13
 
-without63:
+without15:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold65:
+fold17:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -14771,17 +9323,17 @@ fold65:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold65
-	JMP          folded61
+	JNZ          fold17
+	JMP          folded13
 
-other62:
+other14:
 	TESTQ BX, BX
-	JE    without67
+	JE    without19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold68:
+fold20:
 	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (R9), Z8
@@ -14803,14 +9355,14 @@ fold68:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold68
-	JMP          folded61
+	JNZ          fold20
+	JMP          folded13
 
-without67:
+without19:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold69:
+fold21:
 	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (R9), Z8
@@ -14822,10 +9374,10 @@ fold69:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold69
-	JMP          folded61
+	JNZ          fold21
+	JMP          folded13
 
-folded61:
+folded13:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -14837,35 +9389,36 @@ folded61:
 	VMOVUPS Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted70
+	JE      unwanted22
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted70:
+unwanted22:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ  AX, $0x10
-	JLE   narrower72
-	CMPQ  AX, $0x20
-	JE    full71
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+narrower1:
+	CMPQ   AX, $0x10
+	JLE    narrower23
+	CMPQ   AX, $0x20
+	JE     full24
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ      dwinit+24(FP), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
 	VMOVUPS      (BX), Z2
-	VMOVUPS.Z    64(BX), K1, Z3
+	VMOVUPS      64(DX), Z3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Z4
 	MOVQ         dx+0(FP), BX
@@ -14878,137 +9431,17 @@ narrower2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded73
+	JLE          folded25
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other74
+	JNE          other26
 	TESTQ        BX, BX
-	JE           without75
+	JE           without27
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold76:
-	VBROADCASTSS  (DX), Z5
-	VBROADCASTSS  (DI), Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPS        $0x06, Z7, Z6, K2
-	VMOVAPS.Z     Z5, K2, Z5
-	VPXORD        Z7, Z7, Z7
-	VMOVSS        X5, (DX)
-	ADDQ          R8, DI
-	VADDPS        Z5, Z4, Z4
-	VMOVUPS       (R9), Z6
-	VFMADD231PS   Z5, Z6, Z0
-	VMULPS        Z2, Z5, Z6
-	VADDPS        Z7, Z6, Z6
-	VMOVUPS       Z6, (BX)
-	VMOVUPS.Z     64(R9), K1, Z6
-	VFMADD231PS   Z5, Z6, Z1
-	VMULPS        Z3, Z5, Z6
-	VADDPS        Z7, Z6, Z6
-	TESTQ         $0x00000008, AX
-	JZ            low78
-	VMOVUPS       Y6, 64(BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low79
-	VMOVUPS       X6, 96(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low80
-	VMOVSD        X6, 112(BX)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low81
-	VMOVSS        X6, 120(BX)
-
-low81:
-	JMP stored77
-
-low80:
-	TESTQ  $0x00000001, AX
-	JZ     low82
-	VMOVSS X6, 112(BX)
-
-low82:
-	JMP stored77
-
-low79:
-	TESTQ     $0x00000002, AX
-	JZ        low83
-	VMOVSD    X6, 96(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low84
-	VMOVSS    X6, 104(BX)
-
-low84:
-	JMP stored77
-
-low83:
-	TESTQ  $0x00000001, AX
-	JZ     low85
-	VMOVSS X6, 96(BX)
-
-low85:
-	JMP stored77
-
-low78:
-	TESTQ        $0x00000004, AX
-	JZ           low86
-	VMOVUPS      X6, 64(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low87
-	VMOVSD       X6, 80(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low88
-	VMOVSS       X6, 88(BX)
-
-low88:
-	JMP stored77
-
-low87:
-	TESTQ  $0x00000001, AX
-	JZ     low89
-	VMOVSS X6, 80(BX)
-
-low89:
-	JMP stored77
-
-low86:
-	TESTQ     $0x00000002, AX
-	JZ        low90
-	VMOVSD    X6, 64(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low91
-	VMOVSS    X6, 72(BX)
-
-low91:
-	JMP stored77
-
-low90:
-	TESTQ  $0x00000001, AX
-	JZ     low92
-	VMOVSS X6, 64(BX)
-
-low92:
-stored77:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold76
-	JMP  folded73
-
-without75:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold93:
+fold28:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -15020,256 +9453,111 @@ fold93:
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS.Z    64(R9), K1, Z6
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9)(AX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold28
+	JMP          folded25
+
+without27:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold29:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold93
-	JMP          folded73
+	JNZ          fold29
+	JMP          folded25
 
-other74:
+other26:
 	TESTQ BX, BX
-	JE    without95
+	JE    without31
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold96:
-	VBROADCASTSS  (DX), Z5
-	VADDPS        Z5, Z4, Z4
-	VMOVUPS       (R9), Z6
-	VFMADD231PS   Z5, Z6, Z0
-	VMULPS        Z2, Z5, Z6
-	VADDPS        Z7, Z6, Z6
-	VMOVUPS       Z6, (BX)
-	VMOVUPS.Z     64(R9), K1, Z6
-	VFMADD231PS   Z5, Z6, Z1
-	VMULPS        Z3, Z5, Z6
-	VADDPS        Z7, Z6, Z6
-	TESTQ         $0x00000008, AX
-	JZ            low98
-	VMOVUPS       Y6, 64(BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low99
-	VMOVUPS       X6, 96(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low100
-	VMOVSD        X6, 112(BX)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low101
-	VMOVSS        X6, 120(BX)
-
-low101:
-	JMP stored97
-
-low100:
-	TESTQ  $0x00000001, AX
-	JZ     low102
-	VMOVSS X6, 112(BX)
-
-low102:
-	JMP stored97
-
-low99:
-	TESTQ     $0x00000002, AX
-	JZ        low103
-	VMOVSD    X6, 96(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low104
-	VMOVSS    X6, 104(BX)
-
-low104:
-	JMP stored97
-
-low103:
-	TESTQ  $0x00000001, AX
-	JZ     low105
-	VMOVSS X6, 96(BX)
-
-low105:
-	JMP stored97
-
-low98:
-	TESTQ        $0x00000004, AX
-	JZ           low106
-	VMOVUPS      X6, 64(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low107
-	VMOVSD       X6, 80(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low108
-	VMOVSS       X6, 88(BX)
-
-low108:
-	JMP stored97
-
-low107:
-	TESTQ  $0x00000001, AX
-	JZ     low109
-	VMOVSS X6, 80(BX)
-
-low109:
-	JMP stored97
-
-low106:
-	TESTQ     $0x00000002, AX
-	JZ        low110
-	VMOVSD    X6, 64(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low111
-	VMOVSS    X6, 72(BX)
-
-low111:
-	JMP stored97
-
-low110:
-	TESTQ  $0x00000001, AX
-	JZ     low112
-	VMOVSS X6, 64(BX)
-
-low112:
-stored97:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold96
-	JMP  folded73
-
-without95:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold113:
+fold32:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS.Z    64(R9), K1, Z6
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9)(AX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold32
+	JMP          folded25
+
+without31:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold33:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold113
-	JMP          folded73
+	JNZ          fold33
+	JMP          folded25
 
-folded73:
-	VPXORD        Z7, Z7, Z7
-	VADDPS        Z7, Z0, Z0
-	VADDPS        Z7, Z1, Z1
-	VADDPS        Z7, Z4, Z4
-	MOVQ          dw+16(FP), BX
-	VMOVUPS       Z0, (BX)
-	TESTQ         $0x00000008, AX
-	JZ            low115
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low116
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low117
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low118
-	VMOVSS        X1, 120(BX)
+folded25:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted34
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
 
-low118:
-	JMP stored114
-
-low117:
-	TESTQ  $0x00000001, AX
-	JZ     low119
-	VMOVSS X1, 112(BX)
-
-low119:
-	JMP stored114
-
-low116:
-	TESTQ     $0x00000002, AX
-	JZ        low120
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low121
-	VMOVSS    X1, 104(BX)
-
-low121:
-	JMP stored114
-
-low120:
-	TESTQ  $0x00000001, AX
-	JZ     low122
-	VMOVSS X1, 96(BX)
-
-low122:
-	JMP stored114
-
-low115:
-	TESTQ        $0x00000004, AX
-	JZ           low123
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low124
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low125
-	VMOVSS       X1, 88(BX)
-
-low125:
-	JMP stored114
-
-low124:
-	TESTQ  $0x00000001, AX
-	JZ     low126
-	VMOVSS X1, 80(BX)
-
-low126:
-	JMP stored114
-
-low123:
-	TESTQ     $0x00000002, AX
-	JZ        low127
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low128
-	VMOVSS    X1, 72(BX)
-
-low128:
-	JMP stored114
-
-low127:
-	TESTQ  $0x00000001, AX
-	JZ     low129
-	VMOVSS X1, 64(BX)
-
-low129:
-stored114:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted130
-	MOVQ   db+32(FP), BX
-	VMOVSS X4, (BX)
-
-unwanted130:
+unwanted34:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full71:
+full24:
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Z0
@@ -15291,17 +9579,17 @@ full71:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded131
+	JLE          folded35
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other132
+	JNE          other36
 	TESTQ        BX, BX
-	JE           without133
+	JE           without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold134:
+fold38:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -15325,14 +9613,14 @@ fold134:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold134
-	JMP          folded131
+	JNZ          fold38
+	JMP          folded35
 
-without133:
+without37:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold135:
+fold39:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -15349,17 +9637,17 @@ fold135:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold135
-	JMP          folded131
+	JNZ          fold39
+	JMP          folded35
 
-other132:
+other36:
 	TESTQ BX, BX
-	JE    without137
+	JE    without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold138:
+fold42:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
@@ -15376,14 +9664,14 @@ fold138:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold138
-	JMP          folded131
+	JNZ          fold42
+	JMP          folded35
 
-without137:
+without41:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold139:
+fold43:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
@@ -15393,10 +9681,10 @@ fold139:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold139
-	JMP          folded131
+	JNZ          fold43
+	JMP          folded35
 
-folded131:
+folded35:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -15406,18 +9694,18 @@ folded131:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted140
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted140:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower72:
+narrower23:
 	CMPQ  AX, $0x10
-	JE    full141
+	JE    full46
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -15443,17 +9731,17 @@ narrower72:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded143
+	JLE          folded47
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other144
+	JNE          other48
 	TESTQ        BX, BX
-	JE           without145
+	JE           without49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold146:
+fold50:
 	VBROADCASTSS  (DX), Z3
 	VBROADCASTSS  (DI), Z4
 	VPXORD        Z5, Z5, Z5
@@ -15468,107 +9756,107 @@ fold146:
 	VMULPS        Z1, Z3, Z4
 	VADDPS        Z5, Z4, Z4
 	TESTQ         $0x00000008, AX
-	JZ            low148
+	JZ            low52
 	VMOVUPS       Y4, (BX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low149
+	JZ            low53
 	VMOVUPS       X4, 32(BX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low150
+	JZ            low54
 	VMOVSD        X4, 48(BX)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low151
+	JZ            low55
 	VMOVSS        X4, 56(BX)
 
-low151:
-	JMP stored147
+low55:
+	JMP stored51
 
-low150:
+low54:
 	TESTQ  $0x00000001, AX
-	JZ     low152
+	JZ     low56
 	VMOVSS X4, 48(BX)
 
-low152:
-	JMP stored147
+low56:
+	JMP stored51
 
-low149:
+low53:
 	TESTQ     $0x00000002, AX
-	JZ        low153
+	JZ        low57
 	VMOVSD    X4, 32(BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low154
+	JZ        low58
 	VMOVSS    X4, 40(BX)
 
-low154:
-	JMP stored147
+low58:
+	JMP stored51
 
-low153:
+low57:
 	TESTQ  $0x00000001, AX
-	JZ     low155
+	JZ     low59
 	VMOVSS X4, 32(BX)
 
-low155:
-	JMP stored147
+low59:
+	JMP stored51
 
-low148:
+low52:
 	TESTQ        $0x00000004, AX
-	JZ           low156
+	JZ           low60
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low157
+	JZ           low61
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low158
+	JZ           low62
 	VMOVSS       X4, 24(BX)
 
-low158:
-	JMP stored147
+low62:
+	JMP stored51
 
-low157:
+low61:
 	TESTQ  $0x00000001, AX
-	JZ     low159
+	JZ     low63
 	VMOVSS X4, 16(BX)
 
-low159:
-	JMP stored147
+low63:
+	JMP stored51
 
-low156:
+low60:
 	TESTQ     $0x00000002, AX
-	JZ        low160
+	JZ        low64
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low161
+	JZ        low65
 	VMOVSS    X4, 8(BX)
 
-low161:
-	JMP stored147
+low65:
+	JMP stored51
 
-low160:
+low64:
 	TESTQ  $0x00000001, AX
-	JZ     low162
+	JZ     low66
 	VMOVSS X4, (BX)
 
-low162:
-stored147:
+low66:
+stored51:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R10, R9
 	DECQ R11
-	JNZ  fold146
-	JMP  folded143
+	JNZ  fold50
+	JMP  folded47
 
-without145:
+without49:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold163:
+fold67:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -15583,17 +9871,17 @@ fold163:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold163
-	JMP          folded143
+	JNZ          fold67
+	JMP          folded47
 
-other144:
+other48:
 	TESTQ BX, BX
-	JE    without165
+	JE    without69
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold166:
+fold70:
 	VBROADCASTSS  (DX), Z3
 	VADDPS        Z3, Z2, Z2
 	VMOVUPS.Z     (R9), K1, Z4
@@ -15601,107 +9889,107 @@ fold166:
 	VMULPS        Z1, Z3, Z4
 	VADDPS        Z5, Z4, Z4
 	TESTQ         $0x00000008, AX
-	JZ            low168
+	JZ            low72
 	VMOVUPS       Y4, (BX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low169
+	JZ            low73
 	VMOVUPS       X4, 32(BX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low170
+	JZ            low74
 	VMOVSD        X4, 48(BX)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low171
+	JZ            low75
 	VMOVSS        X4, 56(BX)
 
-low171:
-	JMP stored167
+low75:
+	JMP stored71
 
-low170:
+low74:
 	TESTQ  $0x00000001, AX
-	JZ     low172
+	JZ     low76
 	VMOVSS X4, 48(BX)
 
-low172:
-	JMP stored167
+low76:
+	JMP stored71
 
-low169:
+low73:
 	TESTQ     $0x00000002, AX
-	JZ        low173
+	JZ        low77
 	VMOVSD    X4, 32(BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low174
+	JZ        low78
 	VMOVSS    X4, 40(BX)
 
-low174:
-	JMP stored167
+low78:
+	JMP stored71
 
-low173:
+low77:
 	TESTQ  $0x00000001, AX
-	JZ     low175
+	JZ     low79
 	VMOVSS X4, 32(BX)
 
-low175:
-	JMP stored167
+low79:
+	JMP stored71
 
-low168:
+low72:
 	TESTQ        $0x00000004, AX
-	JZ           low176
+	JZ           low80
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low177
+	JZ           low81
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low178
+	JZ           low82
 	VMOVSS       X4, 24(BX)
 
-low178:
-	JMP stored167
+low82:
+	JMP stored71
 
-low177:
+low81:
 	TESTQ  $0x00000001, AX
-	JZ     low179
+	JZ     low83
 	VMOVSS X4, 16(BX)
 
-low179:
-	JMP stored167
+low83:
+	JMP stored71
 
-low176:
+low80:
 	TESTQ     $0x00000002, AX
-	JZ        low180
+	JZ        low84
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low181
+	JZ        low85
 	VMOVSS    X4, 8(BX)
 
-low181:
-	JMP stored167
+low85:
+	JMP stored71
 
-low180:
+low84:
 	TESTQ  $0x00000001, AX
-	JZ     low182
+	JZ     low86
 	VMOVSS X4, (BX)
 
-low182:
-stored167:
+low86:
+stored71:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R10, R9
 	DECQ R11
-	JNZ  fold166
-	JMP  folded143
+	JNZ  fold70
+	JMP  folded47
 
-without165:
+without69:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold183:
+fold87:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVUPS.Z    (R9), K1, Z4
@@ -15709,116 +9997,116 @@ fold183:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold183
-	JMP          folded143
+	JNZ          fold87
+	JMP          folded47
 
-folded143:
+folded47:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z2, Z2
 	MOVQ          dw+16(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low185
+	JZ            low89
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low186
+	JZ            low90
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low187
+	JZ            low91
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low188
+	JZ            low92
 	VMOVSS        X0, 56(BX)
 
-low188:
-	JMP stored184
+low92:
+	JMP stored88
 
-low187:
+low91:
 	TESTQ  $0x00000001, AX
-	JZ     low189
+	JZ     low93
 	VMOVSS X0, 48(BX)
 
-low189:
-	JMP stored184
+low93:
+	JMP stored88
 
-low186:
+low90:
 	TESTQ     $0x00000002, AX
-	JZ        low190
+	JZ        low94
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low191
+	JZ        low95
 	VMOVSS    X0, 40(BX)
 
-low191:
-	JMP stored184
+low95:
+	JMP stored88
 
-low190:
+low94:
 	TESTQ  $0x00000001, AX
-	JZ     low192
+	JZ     low96
 	VMOVSS X0, 32(BX)
 
-low192:
-	JMP stored184
+low96:
+	JMP stored88
 
-low185:
+low89:
 	TESTQ        $0x00000004, AX
-	JZ           low193
+	JZ           low97
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low194
+	JZ           low98
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low195
+	JZ           low99
 	VMOVSS       X0, 24(BX)
 
-low195:
-	JMP stored184
+low99:
+	JMP stored88
 
-low194:
+low98:
 	TESTQ  $0x00000001, AX
-	JZ     low196
+	JZ     low100
 	VMOVSS X0, 16(BX)
 
-low196:
-	JMP stored184
+low100:
+	JMP stored88
 
-low193:
+low97:
 	TESTQ     $0x00000002, AX
-	JZ        low197
+	JZ        low101
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low198
+	JZ        low102
 	VMOVSS    X0, 8(BX)
 
-low198:
-	JMP stored184
+low102:
+	JMP stored88
 
-low197:
+low101:
 	TESTQ  $0x00000001, AX
-	JZ     low199
+	JZ     low103
 	VMOVSS X0, (BX)
 
-low199:
-stored184:
+low103:
+stored88:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted200
+	JE     unwanted104
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted200:
+unwanted104:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full141:
+full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Z0
@@ -15838,17 +10126,17 @@ full141:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded201
+	JLE          folded105
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other202
+	JNE          other106
 	TESTQ        BX, BX
-	JE           without203
+	JE           without107
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold204:
+fold108:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -15867,14 +10155,14 @@ fold204:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold204
-	JMP          folded201
+	JNZ          fold108
+	JMP          folded105
 
-without203:
+without107:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold205:
+fold109:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -15889,17 +10177,17 @@ fold205:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold205
-	JMP          folded201
+	JNZ          fold109
+	JMP          folded105
 
-other202:
+other106:
 	TESTQ BX, BX
-	JE    without207
+	JE    without111
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold208:
+fold112:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVUPS      (R9), Z4
@@ -15911,14 +10199,14 @@ fold208:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold208
-	JMP          folded201
+	JNZ          fold112
+	JMP          folded105
 
-without207:
+without111:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold209:
+fold113:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVUPS      (R9), Z4
@@ -15926,10 +10214,10 @@ fold209:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold209
-	JMP          folded201
+	JNZ          fold113
+	JMP          folded105
 
-folded201:
+folded105:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z2, Z2
@@ -15937,11 +10225,11 @@ folded201:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted210
+	JE      unwanted114
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted210:
+unwanted114:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -15949,28 +10237,29 @@ unwanted210:
 // func columnAVX512F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
-	MOVQ  cols+104(FP), AX
-	CMPQ  AX, $0x10
-	JLE   narrower2
-	CMPQ  AX, $0x18
-	JE    full1
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	MOVQ   cols+104(FP), AX
+	CMPQ   AX, $0x10
+	JLE    narrower1
+	CMPQ   AX, $0x18
+	JE     full2
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ      dwinit+24(FP), BX
-	VMOVUPD   (BX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD.Z 128(BX), K1, Z2
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
 
 	// acc[i,j] = w[i,j], 1×3 vectors
 	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
 	VMOVUPD      (BX), Z3
 	VMOVUPD      64(BX), Z4
-	VMOVUPD.Z    128(BX), K1, Z5
+	VMOVUPD      128(DX), Z5
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Z6
 	MOVQ         dx+0(FP), BX
@@ -15994,87 +10283,42 @@ TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
 	VPXORD Z9, Z9, Z9
 
 fold6:
-	VBROADCASTSD  (DX), Z7
-	VBROADCASTSD  (DI), Z8
-	VPXORD        Z9, Z9, Z9
-	VCMPPD        $0x06, Z9, Z8, K2
-	VMOVAPD.Z     Z7, K2, Z7
-	VPXORD        Z9, Z9, Z9
-	VMOVSD        X7, (DX)
-	ADDQ          R8, DI
-	VADDPD        Z7, Z6, Z6
-	VMOVUPD       (R9), Z8
-	VFMADD231PD   Z7, Z8, Z0
-	VMULPD        Z3, Z7, Z8
-	VADDPD        Z9, Z8, Z8
-	VMOVUPD       Z8, (BX)
-	VMOVUPD       64(R9), Z8
-	VFMADD231PD   Z7, Z8, Z1
-	VMULPD        Z4, Z7, Z8
-	VADDPD        Z9, Z8, Z8
-	VMOVUPD       Z8, 64(BX)
-	VMOVUPD.Z     128(R9), K1, Z8
-	VFMADD231PD   Z7, Z8, Z2
-	VMULPD        Z5, Z7, Z8
-	VADDPD        Z9, Z8, Z8
-	TESTQ         $0x00000004, AX
-	JZ            low8
-	VMOVUPS       Y8, 128(BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low9
-	VMOVUPS       X8, 160(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low10
-	VMOVSD        X8, 176(BX)
-	VUNPCKHPD     X8, X8, X8
-
-low10:
-	JMP stored7
-
-low9:
-	TESTQ     $0x00000001, AX
-	JZ        low11
-	VMOVSD    X8, 160(BX)
-	VUNPCKHPD X8, X8, X8
-
-low11:
-	JMP stored7
-
-low8:
-	TESTQ        $0x00000002, AX
-	JZ           low12
-	VMOVUPS      X8, 128(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low13
-	VMOVSD       X8, 144(BX)
-	VUNPCKHPD    X8, X8, X8
-
-low13:
-	JMP stored7
-
-low12:
-	TESTQ     $0x00000001, AX
-	JZ        low14
-	VMOVSD    X8, 128(BX)
-	VUNPCKHPD X8, X8, X8
-
-low14:
-stored7:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold6
-	JMP  folded3
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold6
+	JMP          folded3
 
 without5:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold15:
+fold7:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -16088,177 +10332,89 @@ fold15:
 	VFMADD231PD  Z7, Z8, Z0
 	VMOVUPD      64(R9), Z8
 	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD.Z    128(R9), K1, Z8
+	VMOVUPD      128(R9)(AX*1), Z8
 	VFMADD231PD  Z7, Z8, Z2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold15
+	JNZ          fold7
 	JMP          folded3
 
 other4:
 	TESTQ BX, BX
-	JE    without17
+	JE    without9
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold18:
-	VBROADCASTSD  (DX), Z7
-	VADDPD        Z7, Z6, Z6
-	VMOVUPD       (R9), Z8
-	VFMADD231PD   Z7, Z8, Z0
-	VMULPD        Z3, Z7, Z8
-	VADDPD        Z9, Z8, Z8
-	VMOVUPD       Z8, (BX)
-	VMOVUPD       64(R9), Z8
-	VFMADD231PD   Z7, Z8, Z1
-	VMULPD        Z4, Z7, Z8
-	VADDPD        Z9, Z8, Z8
-	VMOVUPD       Z8, 64(BX)
-	VMOVUPD.Z     128(R9), K1, Z8
-	VFMADD231PD   Z7, Z8, Z2
-	VMULPD        Z5, Z7, Z8
-	VADDPD        Z9, Z8, Z8
-	TESTQ         $0x00000004, AX
-	JZ            low20
-	VMOVUPS       Y8, 128(BX)
-	VEXTRACTF64X4 $0x01, Z8, Y8
-	TESTQ         $0x00000002, AX
-	JZ            low21
-	VMOVUPS       X8, 160(BX)
-	VEXTRACTF128  $0x01, Y8, X8
-	TESTQ         $0x00000001, AX
-	JZ            low22
-	VMOVSD        X8, 176(BX)
-	VUNPCKHPD     X8, X8, X8
+fold10:
+	VBROADCASTSD (DX), Z7
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold10
+	JMP          folded3
 
-low22:
-	JMP stored19
-
-low21:
-	TESTQ     $0x00000001, AX
-	JZ        low23
-	VMOVSD    X8, 160(BX)
-	VUNPCKHPD X8, X8, X8
-
-low23:
-	JMP stored19
-
-low20:
-	TESTQ        $0x00000002, AX
-	JZ           low24
-	VMOVUPS      X8, 128(BX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low25
-	VMOVSD       X8, 144(BX)
-	VUNPCKHPD    X8, X8, X8
-
-low25:
-	JMP stored19
-
-low24:
-	TESTQ     $0x00000001, AX
-	JZ        low26
-	VMOVSD    X8, 128(BX)
-	VUNPCKHPD X8, X8, X8
-
-low26:
-stored19:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold18
-	JMP  folded3
-
-without17:
+without9:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold27:
+fold11:
 	VBROADCASTSD (DX), Z7
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      (R9), Z8
 	VFMADD231PD  Z7, Z8, Z0
 	VMOVUPD      64(R9), Z8
 	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD.Z    128(R9), K1, Z8
+	VMOVUPD      128(R9)(AX*1), Z8
 	VFMADD231PD  Z7, Z8, Z2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold27
+	JNZ          fold11
 	JMP          folded3
 
 folded3:
-	VPXORD        Z9, Z9, Z9
-	VADDPD        Z9, Z0, Z0
-	VADDPD        Z9, Z1, Z1
-	VADDPD        Z9, Z2, Z2
-	VADDPD        Z9, Z6, Z6
-	MOVQ          dw+16(FP), BX
-	VMOVUPD       Z0, (BX)
-	VMOVUPD       Z1, 64(BX)
-	TESTQ         $0x00000004, AX
-	JZ            low29
-	VMOVUPS       Y2, 128(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low30
-	VMOVUPS       X2, 160(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low31
-	VMOVSD        X2, 176(BX)
-	VUNPCKHPD     X2, X2, X2
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z6, Z6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted12
+	MOVQ    db+32(FP), BX
+	VMOVSD  X6, (BX)
 
-low31:
-	JMP stored28
-
-low30:
-	TESTQ     $0x00000001, AX
-	JZ        low32
-	VMOVSD    X2, 160(BX)
-	VUNPCKHPD X2, X2, X2
-
-low32:
-	JMP stored28
-
-low29:
-	TESTQ        $0x00000002, AX
-	JZ           low33
-	VMOVUPS      X2, 128(BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low34
-	VMOVSD       X2, 144(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low34:
-	JMP stored28
-
-low33:
-	TESTQ     $0x00000001, AX
-	JZ        low35
-	VMOVSD    X2, 128(BX)
-	VUNPCKHPD X2, X2, X2
-
-low35:
-stored28:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted36
-	MOVQ   db+32(FP), BX
-	VMOVSD X6, (BX)
-
-unwanted36:
+unwanted12:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full1:
+full2:
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Z0
@@ -16282,17 +10438,17 @@ full1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded37
+	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other38
+	JNE          other14
 	TESTQ        BX, BX
-	JE           without39
+	JE           without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold40:
+fold16:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -16321,14 +10477,14 @@ fold40:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold40
-	JMP          folded37
+	JNZ          fold16
+	JMP          folded13
 
-without39:
+without15:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold41:
+fold17:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -16347,17 +10503,17 @@ fold41:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold41
-	JMP          folded37
+	JNZ          fold17
+	JMP          folded13
 
-other38:
+other14:
 	TESTQ BX, BX
-	JE    without43
+	JE    without19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold44:
+fold20:
 	VBROADCASTSD (DX), Z7
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      (R9), Z8
@@ -16379,14 +10535,14 @@ fold44:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold44
-	JMP          folded37
+	JNZ          fold20
+	JMP          folded13
 
-without43:
+without19:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold45:
+fold21:
 	VBROADCASTSD (DX), Z7
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      (R9), Z8
@@ -16398,10 +10554,10 @@ fold45:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold45
-	JMP          folded37
+	JNZ          fold21
+	JMP          folded13
 
-folded37:
+folded13:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -16413,35 +10569,36 @@ folded37:
 	VMOVUPD Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted46
+	JE      unwanted22
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted46:
+unwanted22:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
-	CMPQ  AX, $0x08
-	JLE   narrower48
-	CMPQ  AX, $0x10
-	JE    full47
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+narrower1:
+	CMPQ   AX, $0x08
+	JLE    narrower23
+	CMPQ   AX, $0x10
+	JE     full24
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ      dwinit+24(FP), BX
-	VMOVUPD   (BX), Z0
-	VMOVUPD.Z 64(BX), K1, Z1
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
 	VMOVUPD      (BX), Z2
-	VMOVUPD.Z    64(BX), K1, Z3
+	VMOVUPD      64(DX), Z3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Z4
 	MOVQ         dx+0(FP), BX
@@ -16454,93 +10611,17 @@ narrower2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded49
+	JLE          folded25
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other50
+	JNE          other26
 	TESTQ        BX, BX
-	JE           without51
+	JE           without27
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold52:
-	VBROADCASTSD  (DX), Z5
-	VBROADCASTSD  (DI), Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPD        $0x06, Z7, Z6, K2
-	VMOVAPD.Z     Z5, K2, Z5
-	VPXORD        Z7, Z7, Z7
-	VMOVSD        X5, (DX)
-	ADDQ          R8, DI
-	VADDPD        Z5, Z4, Z4
-	VMOVUPD       (R9), Z6
-	VFMADD231PD   Z5, Z6, Z0
-	VMULPD        Z2, Z5, Z6
-	VADDPD        Z7, Z6, Z6
-	VMOVUPD       Z6, (BX)
-	VMOVUPD.Z     64(R9), K1, Z6
-	VFMADD231PD   Z5, Z6, Z1
-	VMULPD        Z3, Z5, Z6
-	VADDPD        Z7, Z6, Z6
-	TESTQ         $0x00000004, AX
-	JZ            low54
-	VMOVUPS       Y6, 64(BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000002, AX
-	JZ            low55
-	VMOVUPS       X6, 96(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low56
-	VMOVSD        X6, 112(BX)
-	VUNPCKHPD     X6, X6, X6
-
-low56:
-	JMP stored53
-
-low55:
-	TESTQ     $0x00000001, AX
-	JZ        low57
-	VMOVSD    X6, 96(BX)
-	VUNPCKHPD X6, X6, X6
-
-low57:
-	JMP stored53
-
-low54:
-	TESTQ        $0x00000002, AX
-	JZ           low58
-	VMOVUPS      X6, 64(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low59
-	VMOVSD       X6, 80(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low59:
-	JMP stored53
-
-low58:
-	TESTQ     $0x00000001, AX
-	JZ        low60
-	VMOVSD    X6, 64(BX)
-	VUNPCKHPD X6, X6, X6
-
-low60:
-stored53:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold52
-	JMP  folded49
-
-without51:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold61:
+fold28:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -16552,168 +10633,111 @@ fold61:
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD.Z    64(R9), K1, Z6
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      64(R9)(AX*1), Z6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold28
+	JMP          folded25
+
+without27:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold29:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(R9)(AX*1), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold61
-	JMP          folded49
+	JNZ          fold29
+	JMP          folded25
 
-other50:
+other26:
 	TESTQ BX, BX
-	JE    without63
+	JE    without31
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold64:
-	VBROADCASTSD  (DX), Z5
-	VADDPD        Z5, Z4, Z4
-	VMOVUPD       (R9), Z6
-	VFMADD231PD   Z5, Z6, Z0
-	VMULPD        Z2, Z5, Z6
-	VADDPD        Z7, Z6, Z6
-	VMOVUPD       Z6, (BX)
-	VMOVUPD.Z     64(R9), K1, Z6
-	VFMADD231PD   Z5, Z6, Z1
-	VMULPD        Z3, Z5, Z6
-	VADDPD        Z7, Z6, Z6
-	TESTQ         $0x00000004, AX
-	JZ            low66
-	VMOVUPS       Y6, 64(BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000002, AX
-	JZ            low67
-	VMOVUPS       X6, 96(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low68
-	VMOVSD        X6, 112(BX)
-	VUNPCKHPD     X6, X6, X6
-
-low68:
-	JMP stored65
-
-low67:
-	TESTQ     $0x00000001, AX
-	JZ        low69
-	VMOVSD    X6, 96(BX)
-	VUNPCKHPD X6, X6, X6
-
-low69:
-	JMP stored65
-
-low66:
-	TESTQ        $0x00000002, AX
-	JZ           low70
-	VMOVUPS      X6, 64(BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low71
-	VMOVSD       X6, 80(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low71:
-	JMP stored65
-
-low70:
-	TESTQ     $0x00000001, AX
-	JZ        low72
-	VMOVSD    X6, 64(BX)
-	VUNPCKHPD X6, X6, X6
-
-low72:
-stored65:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold64
-	JMP  folded49
-
-without63:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold73:
+fold32:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD.Z    64(R9), K1, Z6
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      64(R9)(AX*1), Z6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold32
+	JMP          folded25
+
+without31:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold33:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(R9)(AX*1), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold73
-	JMP          folded49
+	JNZ          fold33
+	JMP          folded25
 
-folded49:
-	VPXORD        Z7, Z7, Z7
-	VADDPD        Z7, Z0, Z0
-	VADDPD        Z7, Z1, Z1
-	VADDPD        Z7, Z4, Z4
-	MOVQ          dw+16(FP), BX
-	VMOVUPD       Z0, (BX)
-	TESTQ         $0x00000004, AX
-	JZ            low75
-	VMOVUPS       Y1, 64(BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low76
-	VMOVUPS       X1, 96(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low77
-	VMOVSD        X1, 112(BX)
-	VUNPCKHPD     X1, X1, X1
+folded25:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted34
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
 
-low77:
-	JMP stored74
-
-low76:
-	TESTQ     $0x00000001, AX
-	JZ        low78
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low78:
-	JMP stored74
-
-low75:
-	TESTQ        $0x00000002, AX
-	JZ           low79
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low80
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low80:
-	JMP stored74
-
-low79:
-	TESTQ     $0x00000001, AX
-	JZ        low81
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-
-low81:
-stored74:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted82
-	MOVQ   db+32(FP), BX
-	VMOVSD X4, (BX)
-
-unwanted82:
+unwanted34:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full47:
+full24:
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Z0
@@ -16735,17 +10759,17 @@ full47:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded83
+	JLE          folded35
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other84
+	JNE          other36
 	TESTQ        BX, BX
-	JE           without85
+	JE           without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold86:
+fold38:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -16769,14 +10793,14 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded83
+	JNZ          fold38
+	JMP          folded35
 
-without85:
+without37:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold87:
+fold39:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -16793,17 +10817,17 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded83
+	JNZ          fold39
+	JMP          folded35
 
-other84:
+other36:
 	TESTQ BX, BX
-	JE    without89
+	JE    without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold90:
+fold42:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
@@ -16820,14 +10844,14 @@ fold90:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold90
-	JMP          folded83
+	JNZ          fold42
+	JMP          folded35
 
-without89:
+without41:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold91:
+fold43:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
@@ -16837,10 +10861,10 @@ fold91:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold91
-	JMP          folded83
+	JNZ          fold43
+	JMP          folded35
 
-folded83:
+folded35:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -16850,18 +10874,18 @@ folded83:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted92
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted92:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower48:
+narrower23:
 	CMPQ  AX, $0x08
-	JE    full93
+	JE    full46
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -16887,17 +10911,17 @@ narrower48:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded95
+	JLE          folded47
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other96
+	JNE          other48
 	TESTQ        BX, BX
-	JE           without97
+	JE           without49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold98:
+fold50:
 	VBROADCASTSD  (DX), Z3
 	VBROADCASTSD  (DI), Z4
 	VPXORD        Z5, Z5, Z5
@@ -16912,63 +10936,63 @@ fold98:
 	VMULPD        Z1, Z3, Z4
 	VADDPD        Z5, Z4, Z4
 	TESTQ         $0x00000004, AX
-	JZ            low100
+	JZ            low52
 	VMOVUPS       Y4, (BX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low101
+	JZ            low53
 	VMOVUPS       X4, 32(BX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low102
+	JZ            low54
 	VMOVSD        X4, 48(BX)
 	VUNPCKHPD     X4, X4, X4
 
-low102:
-	JMP stored99
+low54:
+	JMP stored51
 
-low101:
+low53:
 	TESTQ     $0x00000001, AX
-	JZ        low103
+	JZ        low55
 	VMOVSD    X4, 32(BX)
 	VUNPCKHPD X4, X4, X4
 
-low103:
-	JMP stored99
+low55:
+	JMP stored51
 
-low100:
+low52:
 	TESTQ        $0x00000002, AX
-	JZ           low104
+	JZ           low56
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low105
+	JZ           low57
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low105:
-	JMP stored99
+low57:
+	JMP stored51
 
-low104:
+low56:
 	TESTQ     $0x00000001, AX
-	JZ        low106
+	JZ        low58
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low106:
-stored99:
+low58:
+stored51:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R10, R9
 	DECQ R11
-	JNZ  fold98
-	JMP  folded95
+	JNZ  fold50
+	JMP  folded47
 
-without97:
+without49:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold107:
+fold59:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -16983,17 +11007,17 @@ fold107:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold107
-	JMP          folded95
+	JNZ          fold59
+	JMP          folded47
 
-other96:
+other48:
 	TESTQ BX, BX
-	JE    without109
+	JE    without61
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold110:
+fold62:
 	VBROADCASTSD  (DX), Z3
 	VADDPD        Z3, Z2, Z2
 	VMOVUPD.Z     (R9), K1, Z4
@@ -17001,63 +11025,63 @@ fold110:
 	VMULPD        Z1, Z3, Z4
 	VADDPD        Z5, Z4, Z4
 	TESTQ         $0x00000004, AX
-	JZ            low112
+	JZ            low64
 	VMOVUPS       Y4, (BX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low113
+	JZ            low65
 	VMOVUPS       X4, 32(BX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low114
+	JZ            low66
 	VMOVSD        X4, 48(BX)
 	VUNPCKHPD     X4, X4, X4
 
-low114:
-	JMP stored111
+low66:
+	JMP stored63
 
-low113:
+low65:
 	TESTQ     $0x00000001, AX
-	JZ        low115
+	JZ        low67
 	VMOVSD    X4, 32(BX)
 	VUNPCKHPD X4, X4, X4
 
-low115:
-	JMP stored111
+low67:
+	JMP stored63
 
-low112:
+low64:
 	TESTQ        $0x00000002, AX
-	JZ           low116
+	JZ           low68
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low117
+	JZ           low69
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low117:
-	JMP stored111
+low69:
+	JMP stored63
 
-low116:
+low68:
 	TESTQ     $0x00000001, AX
-	JZ        low118
+	JZ        low70
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low118:
-stored111:
+low70:
+stored63:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R10, R9
 	DECQ R11
-	JNZ  fold110
-	JMP  folded95
+	JNZ  fold62
+	JMP  folded47
 
-without109:
+without61:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold119:
+fold71:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD.Z    (R9), K1, Z4
@@ -17065,72 +11089,72 @@ fold119:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold119
-	JMP          folded95
+	JNZ          fold71
+	JMP          folded47
 
-folded95:
+folded47:
 	VPXORD        Z5, Z5, Z5
 	VADDPD        Z5, Z0, Z0
 	VADDPD        Z5, Z2, Z2
 	MOVQ          dw+16(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low121
+	JZ            low73
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low122
+	JZ            low74
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low123
+	JZ            low75
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low123:
-	JMP stored120
+low75:
+	JMP stored72
 
-low122:
+low74:
 	TESTQ     $0x00000001, AX
-	JZ        low124
+	JZ        low76
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low124:
-	JMP stored120
+low76:
+	JMP stored72
 
-low121:
+low73:
 	TESTQ        $0x00000002, AX
-	JZ           low125
+	JZ           low77
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low126
+	JZ           low78
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low126:
-	JMP stored120
+low78:
+	JMP stored72
 
-low125:
+low77:
 	TESTQ     $0x00000001, AX
-	JZ        low127
+	JZ        low79
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low127:
-stored120:
+low79:
+stored72:
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted128
+	JE     unwanted80
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted128:
+unwanted80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full93:
+full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Z0
@@ -17150,17 +11174,17 @@ full93:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded129
+	JLE          folded81
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other130
+	JNE          other82
 	TESTQ        BX, BX
-	JE           without131
+	JE           without83
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold132:
+fold84:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -17179,14 +11203,14 @@ fold132:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold132
-	JMP          folded129
+	JNZ          fold84
+	JMP          folded81
 
-without131:
+without83:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold133:
+fold85:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -17201,17 +11225,17 @@ fold133:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold133
-	JMP          folded129
+	JNZ          fold85
+	JMP          folded81
 
-other130:
+other82:
 	TESTQ BX, BX
-	JE    without135
+	JE    without87
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold136:
+fold88:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD      (R9), Z4
@@ -17223,14 +11247,14 @@ fold136:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold136
-	JMP          folded129
+	JNZ          fold88
+	JMP          folded81
 
-without135:
+without87:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold137:
+fold89:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD      (R9), Z4
@@ -17238,10 +11262,10 @@ fold137:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold137
-	JMP          folded129
+	JNZ          fold89
+	JMP          folded81
 
-folded129:
+folded81:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z2, Z2
@@ -17249,11 +11273,11 @@ folded129:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted138
+	JE      unwanted90
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted138:
+unwanted90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -8,9 +8,12 @@
 TEXT ·gradNEONF32(SB), NOSPLIT, $0-128
 	MOVD cols+104(FP), R0
 	CMP  $8, R0
-	BLE  narrower2
+	BLE  narrower1
 	CMP  $12, R0
-	BEQ  full1
+	BEQ  full2
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer3
@@ -21,98 +24,46 @@ TEXT ·gradNEONF32(SB), NOSPLIT, $0-128
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one4
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved5
-	ADD   $40, R1, R6
-	VLD1  (R6), V2.S[2]
-	B     moved5
-
-one4:
-	FMOVS 32(R1), F2
-
-moved5:
+	FMOVQ 32(R6), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one6
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved7
-	ADD   $40, R3, R6
-	VLD1  (R6), V5.S[2]
-	B     moved7
-
-one6:
-	FMOVS 32(R3), F5
-
-moved7:
+	FMOVQ 32(R7), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one8
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved9
-	ADD   $40, R4, R6
-	VLD1  (R6), V8.S[2]
-	B     moved9
-
-one8:
-	FMOVS 32(R4), F8
-
-moved9:
+	FMOVQ 32(R8), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	TST   $2, R0
-	BEQ   one10
-	FMOVD 32(R5), F11
-	TST   $1, R0
-	BEQ   moved11
-	ADD   $40, R5, R6
-	VLD1  (R6), V11.S[2]
-	B     moved11
+	FMOVQ 32(R9), F11
 
-one10:
-	FMOVS 32(R5), F11
-
-moved11:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F12
 	FMOVQ 16(R1), F13
-	TST   $2, R0
-	BEQ   one12
-	FMOVD 32(R1), F14
-	TST   $1, R0
-	BEQ   moved13
-	ADD   $40, R1, R3
-	VLD1  (R3), V14.S[2]
-	B     moved13
-
-one12:
-	FMOVS 32(R1), F14
-
-moved13:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded14
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other15
+	FMOVQ 32(R3), F14
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded4
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold16:
+fold6:
 	FMOVQ 0(R1), F15
 	FMOVQ 0(R3), F18
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
@@ -123,32 +74,10 @@ fold16:
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	TST   $2, R0
-	BEQ   one17
-	FMOVD 32(R1), F17
-	TST   $1, R0
-	BEQ   moved18
-	ADD   $40, R1, R8
-	VLD1  (R8), V17.S[2]
-	B     moved18
-
-one17:
-	FMOVS 32(R1), F17
-
-moved18:
-	TST   $2, R0
-	BEQ   one19
-	FMOVD 32(R3), F18
-	TST   $1, R0
-	BEQ   moved20
-	ADD   $40, R3, R8
-	VLD1  (R8), V18.S[2]
-	B     moved20
-
-one19:
-	FMOVS 32(R3), F18
-
-moved20:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F17
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F18
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
@@ -170,46 +99,24 @@ moved20:
 	WORD  $0x4f93122b // fmla v11.4s, v17.4s, v19.s[0]
 	FMOVQ F15, 0(R1)
 	FMOVQ F16, 16(R1)
-	TST   $2, R0
-	BEQ   one21
-	FMOVD F17, 32(R1)
-	TST   $1, R0
-	BEQ   moved22
-	ADD   $40, R1, R8
-	VST1  V17.S[2], (R8)
-	B     moved22
+	ADD   R0, R1, R8
+	FMOVQ F17, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold6
+	B     folded4
 
-one21:
-	FMOVS F17, 32(R1)
-
-moved22:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold16
-	B    folded14
-
-other15:
+other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold24:
+fold8:
 	FMOVQ 0(R1), F15
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	FMOVQ 16(R1), F16
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	TST   $2, R0
-	BEQ   one25
-	FMOVD 32(R1), F17
-	TST   $1, R0
-	BEQ   moved26
-	ADD   $40, R1, R8
-	VLD1  (R8), V17.S[2]
-	B     moved26
-
-one25:
-	FMOVS 32(R1), F17
-
-moved26:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F17
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	FMOVS 0(R5), F19
 	WORD  $0x4f9311e0 // fmla v0.4s, v15.4s, v19.s[0]
@@ -230,10 +137,10 @@ moved26:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold24
-	B     folded14
+	BNE   fold8
+	B     folded4
 
-folded14:
+folded4:
 	VMOVI $0, V19.B16
 	WORD  $0x4e33d400 // fadd v0.4s, v0.4s, v19.4s
 	WORD  $0x4e33d421 // fadd v1.4s, v1.4s, v19.4s
@@ -255,175 +162,82 @@ folded14:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one27
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved28
-	ADD   $40, R1, R6
-	VST1  V2.S[2], (R6)
-	B     moved28
-
-one27:
-	FMOVS F2, 32(R1)
-
-moved28:
+	FMOVQ F2, 32(R6)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one29
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved30
-	ADD   $40, R3, R6
-	VST1  V5.S[2], (R6)
-	B     moved30
-
-one29:
-	FMOVS F5, 32(R3)
-
-moved30:
+	FMOVQ F5, 32(R7)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one31
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved32
-	ADD   $40, R4, R6
-	VST1  V8.S[2], (R6)
-	B     moved32
-
-one31:
-	FMOVS F8, 32(R4)
-
-moved32:
+	FMOVQ F8, 32(R8)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	TST   $2, R0
-	BEQ   one33
-	FMOVD F11, 32(R5)
-	TST   $1, R0
-	BEQ   moved34
-	ADD   $40, R5, R6
-	VST1  V11.S[2], (R6)
-	B     moved34
-
-one33:
-	FMOVS F11, 32(R5)
-
-moved34:
+	FMOVQ F11, 32(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted35
+	BEQ   unwanted9
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	TST   $2, R0
-	BEQ   one36
-	FMOVD F14, 32(R1)
-	TST   $1, R0
-	BEQ   moved37
-	ADD   $40, R1, R3
-	VST1  V14.S[2], (R3)
-	B     moved37
+	FMOVQ F14, 32(R3)
 
-one36:
-	FMOVS F14, 32(R1)
-
-moved37:
-unwanted35:
+unwanted9:
 	RET
 
 fewer3:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer38
+	BNE  fewer10
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one39
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved40
-	ADD   $40, R1, R5
-	VLD1  (R5), V2.S[2]
-	B     moved40
-
-one39:
-	FMOVS 32(R1), F2
-
-moved40:
+	FMOVQ 32(R5), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one41
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved42
-	ADD   $40, R3, R5
-	VLD1  (R5), V5.S[2]
-	B     moved42
-
-one41:
-	FMOVS 32(R3), F5
-
-moved42:
+	FMOVQ 32(R6), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	TST   $2, R0
-	BEQ   one43
-	FMOVD 32(R4), F8
-	TST   $1, R0
-	BEQ   moved44
-	ADD   $40, R4, R5
-	VLD1  (R5), V8.S[2]
-	B     moved44
+	FMOVQ 32(R7), F8
 
-one43:
-	FMOVS 32(R4), F8
-
-moved44:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F9
 	FMOVQ 16(R1), F10
-	TST   $2, R0
-	BEQ   one45
-	FMOVD 32(R1), F11
-	TST   $1, R0
-	BEQ   moved46
-	ADD   $40, R1, R3
-	VLD1  (R3), V11.S[2]
-	B     moved46
-
-one45:
-	FMOVS 32(R1), F11
-
-moved46:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded47
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other48
+	FMOVQ 32(R3), F11
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded11
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other12
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold49:
+fold13:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
@@ -434,32 +248,10 @@ fold49:
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 32(R1), F14
-	TST   $1, R0
-	BEQ   moved51
-	ADD   $40, R1, R8
-	VLD1  (R8), V14.S[2]
-	B     moved51
-
-one50:
-	FMOVS 32(R1), F14
-
-moved51:
-	TST   $2, R0
-	BEQ   one52
-	FMOVD 32(R3), F15
-	TST   $1, R0
-	BEQ   moved53
-	ADD   $40, R3, R8
-	VLD1  (R8), V15.S[2]
-	B     moved53
-
-one52:
-	FMOVS 32(R3), F15
-
-moved53:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F14
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F15
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
@@ -477,46 +269,24 @@ moved53:
 	WORD  $0x4f9011c8 // fmla v8.4s, v14.4s, v16.s[0]
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	TST   $2, R0
-	BEQ   one54
-	FMOVD F14, 32(R1)
-	TST   $1, R0
-	BEQ   moved55
-	ADD   $40, R1, R8
-	VST1  V14.S[2], (R8)
-	B     moved55
+	ADD   R0, R1, R8
+	FMOVQ F14, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold13
+	B     folded11
 
-one54:
-	FMOVS F14, 32(R1)
-
-moved55:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold49
-	B    folded47
-
-other48:
+other12:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
+fold15:
 	FMOVQ 0(R1), F12
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	FMOVQ 16(R1), F13
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-	TST   $2, R0
-	BEQ   one58
-	FMOVD 32(R1), F14
-	TST   $1, R0
-	BEQ   moved59
-	ADD   $40, R1, R8
-	VLD1  (R8), V14.S[2]
-	B     moved59
-
-one58:
-	FMOVS 32(R1), F14
-
-moved59:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F14
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	FMOVS 0(R5), F16
 	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
@@ -533,10 +303,10 @@ moved59:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold57
-	B     folded47
+	BNE   fold15
+	B     folded11
 
-folded47:
+folded11:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
@@ -554,144 +324,73 @@ folded47:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one60
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved61
-	ADD   $40, R1, R5
-	VST1  V2.S[2], (R5)
-	B     moved61
-
-one60:
-	FMOVS F2, 32(R1)
-
-moved61:
+	FMOVQ F2, 32(R5)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one62
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved63
-	ADD   $40, R3, R5
-	VST1  V5.S[2], (R5)
-	B     moved63
-
-one62:
-	FMOVS F5, 32(R3)
-
-moved63:
+	FMOVQ F5, 32(R6)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	TST   $2, R0
-	BEQ   one64
-	FMOVD F8, 32(R4)
-	TST   $1, R0
-	BEQ   moved65
-	ADD   $40, R4, R5
-	VST1  V8.S[2], (R5)
-	B     moved65
-
-one64:
-	FMOVS F8, 32(R4)
-
-moved65:
+	FMOVQ F8, 32(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted66
+	BEQ   unwanted16
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
-	TST   $2, R0
-	BEQ   one67
-	FMOVD F11, 32(R1)
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $40, R1, R3
-	VST1  V11.S[2], (R3)
-	B     moved68
+	FMOVQ F11, 32(R3)
 
-one67:
-	FMOVS F11, 32(R1)
-
-moved68:
-unwanted66:
+unwanted16:
 	RET
 
-fewer38:
+fewer10:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer69
+	BNE  fewer17
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one70
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved71
-	ADD   $40, R1, R4
-	VLD1  (R4), V2.S[2]
-	B     moved71
-
-one70:
-	FMOVS 32(R1), F2
-
-moved71:
+	FMOVQ 32(R4), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	TST   $2, R0
-	BEQ   one72
-	FMOVD 32(R3), F5
-	TST   $1, R0
-	BEQ   moved73
-	ADD   $40, R3, R4
-	VLD1  (R4), V5.S[2]
-	B     moved73
+	FMOVQ 32(R5), F5
 
-one72:
-	FMOVS 32(R3), F5
-
-moved73:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F6
 	FMOVQ 16(R1), F7
-	TST   $2, R0
-	BEQ   one74
-	FMOVD 32(R1), F8
-	TST   $1, R0
-	BEQ   moved75
-	ADD   $40, R1, R3
-	VLD1  (R3), V8.S[2]
-	B     moved75
-
-one74:
-	FMOVS 32(R1), F8
-
-moved75:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded76
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other77
+	FMOVQ 32(R3), F8
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded18
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold20:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -702,32 +401,10 @@ fold78:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	TST   $2, R0
-	BEQ   one79
-	FMOVD 32(R1), F11
-	TST   $1, R0
-	BEQ   moved80
-	ADD   $40, R1, R8
-	VLD1  (R8), V11.S[2]
-	B     moved80
-
-one79:
-	FMOVS 32(R1), F11
-
-moved80:
-	TST   $2, R0
-	BEQ   one81
-	FMOVD 32(R3), F12
-	TST   $1, R0
-	BEQ   moved82
-	ADD   $40, R3, R8
-	VLD1  (R8), V12.S[2]
-	B     moved82
-
-one81:
-	FMOVS 32(R3), F12
-
-moved82:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F11
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
@@ -741,46 +418,24 @@ moved82:
 	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
-	TST   $2, R0
-	BEQ   one83
-	FMOVD F11, 32(R1)
-	TST   $1, R0
-	BEQ   moved84
-	ADD   $40, R1, R8
-	VST1  V11.S[2], (R8)
-	B     moved84
+	ADD   R0, R1, R8
+	FMOVQ F11, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold20
+	B     folded18
 
-one83:
-	FMOVS F11, 32(R1)
-
-moved84:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold78
-	B    folded76
-
-other77:
+other19:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold86:
+fold22:
 	FMOVQ 0(R1), F9
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	FMOVQ 16(R1), F10
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	TST   $2, R0
-	BEQ   one87
-	FMOVD 32(R1), F11
-	TST   $1, R0
-	BEQ   moved88
-	ADD   $40, R1, R8
-	VLD1  (R8), V11.S[2]
-	B     moved88
-
-one87:
-	FMOVS 32(R1), F11
-
-moved88:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F11
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	FMOVS 0(R5), F13
 	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
@@ -793,10 +448,10 @@ moved88:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold86
-	B     folded76
+	BNE   fold22
+	B     folded18
 
-folded76:
+folded18:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
@@ -810,112 +465,63 @@ folded76:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one89
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved90
-	ADD   $40, R1, R4
-	VST1  V2.S[2], (R4)
-	B     moved90
-
-one89:
-	FMOVS F2, 32(R1)
-
-moved90:
+	FMOVQ F2, 32(R4)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	TST   $2, R0
-	BEQ   one91
-	FMOVD F5, 32(R3)
-	TST   $1, R0
-	BEQ   moved92
-	ADD   $40, R3, R4
-	VST1  V5.S[2], (R4)
-	B     moved92
-
-one91:
-	FMOVS F5, 32(R3)
-
-moved92:
+	FMOVQ F5, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted93
+	BEQ   unwanted23
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
-	TST   $2, R0
-	BEQ   one94
-	FMOVD F8, 32(R1)
-	TST   $1, R0
-	BEQ   moved95
-	ADD   $40, R1, R3
-	VST1  V8.S[2], (R3)
-	B     moved95
+	FMOVQ F8, 32(R3)
 
-one94:
-	FMOVS F8, 32(R1)
-
-moved95:
-unwanted93:
+unwanted23:
 	RET
 
-fewer69:
+fewer17:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer96
+	BNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one97
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved98
-	ADD   $40, R1, R3
-	VLD1  (R3), V2.S[2]
-	B     moved98
+	FMOVQ 32(R3), F2
 
-one97:
-	FMOVS 32(R1), F2
-
-moved98:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	TST   $2, R0
-	BEQ   one99
-	FMOVD 32(R1), F5
-	TST   $1, R0
-	BEQ   moved100
-	ADD   $40, R1, R3
-	VLD1  (R3), V5.S[2]
-	B     moved100
-
-one99:
-	FMOVS 32(R1), F5
-
-moved100:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded101
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other102
+	FMOVQ 32(R3), F5
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded25
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold103:
+fold27:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -926,32 +532,10 @@ fold103:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	TST   $2, R0
-	BEQ   one104
-	FMOVD 32(R1), F8
-	TST   $1, R0
-	BEQ   moved105
-	ADD   $40, R1, R8
-	VLD1  (R8), V8.S[2]
-	B     moved105
-
-one104:
-	FMOVS 32(R1), F8
-
-moved105:
-	TST   $2, R0
-	BEQ   one106
-	FMOVD 32(R3), F9
-	TST   $1, R0
-	BEQ   moved107
-	ADD   $40, R3, R8
-	VLD1  (R8), V9.S[2]
-	B     moved107
-
-one106:
-	FMOVS 32(R3), F9
-
-moved107:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F8
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
@@ -961,46 +545,24 @@ moved107:
 	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
-	TST   $2, R0
-	BEQ   one108
-	FMOVD F8, 32(R1)
-	TST   $1, R0
-	BEQ   moved109
-	ADD   $40, R1, R8
-	VST1  V8.S[2], (R8)
-	B     moved109
+	ADD   R0, R1, R8
+	FMOVQ F8, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold27
+	B     folded25
 
-one108:
-	FMOVS F8, 32(R1)
-
-moved109:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold103
-	B    folded101
-
-other102:
+other26:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold111:
+fold29:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	FMOVQ 16(R1), F7
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	TST   $2, R0
-	BEQ   one112
-	FMOVD 32(R1), F8
-	TST   $1, R0
-	BEQ   moved113
-	ADD   $40, R1, R8
-	VLD1  (R8), V8.S[2]
-	B     moved113
-
-one112:
-	FMOVS 32(R1), F8
-
-moved113:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F8
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	FMOVS 0(R5), F10
 	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
@@ -1009,10 +571,10 @@ moved113:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold111
-	B     folded101
+	BNE   fold29
+	B     folded25
 
-folded101:
+folded25:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -1021,79 +583,52 @@ folded101:
 	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
 	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one114
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved115
-	ADD   $40, R1, R3
-	VST1  V2.S[2], (R3)
-	B     moved115
-
-one114:
-	FMOVS F2, 32(R1)
-
-moved115:
+	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted116
+	BEQ   unwanted30
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
-	TST   $2, R0
-	BEQ   one117
-	FMOVD F5, 32(R1)
-	TST   $1, R0
-	BEQ   moved118
-	ADD   $40, R1, R3
-	VST1  V5.S[2], (R3)
-	B     moved118
+	FMOVQ F5, 32(R3)
 
-one117:
-	FMOVS F5, 32(R1)
-
-moved118:
-unwanted116:
+unwanted30:
 	RET
 
-fewer96:
+fewer24:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one120
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved121
-	ADD   $40, R1, R3
-	VLD1  (R3), V2.S[2]
-	B     moved121
-
-one120:
-	FMOVS 32(R1), F2
-
-moved121:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded122
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other123
+	FMOVQ 32(R3), F2
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded32
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other33
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold124:
+fold34:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -1104,116 +639,65 @@ fold124:
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	TST   $2, R0
-	BEQ   one125
-	FMOVD 32(R1), F5
-	TST   $1, R0
-	BEQ   moved126
-	ADD   $40, R1, R8
-	VLD1  (R8), V5.S[2]
-	B     moved126
-
-one125:
-	FMOVS 32(R1), F5
-
-moved126:
-	TST   $2, R0
-	BEQ   one127
-	FMOVD 32(R3), F6
-	TST   $1, R0
-	BEQ   moved128
-	ADD   $40, R3, R8
-	VLD1  (R8), V6.S[2]
-	B     moved128
-
-one127:
-	FMOVS 32(R3), F6
-
-moved128:
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F5
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
-	TST   $2, R0
-	BEQ   one129
-	FMOVD F5, 32(R1)
-	TST   $1, R0
-	BEQ   moved130
-	ADD   $40, R1, R8
-	VST1  V5.S[2], (R8)
-	B     moved130
+	ADD   R0, R1, R8
+	FMOVQ F5, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold34
+	B     folded32
 
-one129:
-	FMOVS F5, 32(R1)
-
-moved130:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold124
-	B    folded122
-
-other123:
+other33:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold132:
+fold36:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ 16(R1), F4
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	TST   $2, R0
-	BEQ   one133
-	FMOVD 32(R1), F5
-	TST   $1, R0
-	BEQ   moved134
-	ADD   $40, R1, R8
-	VLD1  (R8), V5.S[2]
-	B     moved134
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F5
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold36
+	B     folded32
 
-one133:
-	FMOVS 32(R1), F5
-
-moved134:
-	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold132
-	B    folded122
-
-folded122:
+folded32:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted135
+	BEQ   unwanted37
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one136
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved137
-	ADD   $40, R1, R3
-	VST1  V2.S[2], (R3)
-	B     moved137
+	FMOVQ F2, 32(R3)
 
-one136:
-	FMOVS F2, 32(R1)
-
-moved137:
-unwanted135:
+unwanted37:
 	RET
 
-full1:
+full2:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer138
+	BNE  fewer38
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1247,13 +731,13 @@ full1:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded139
+	BLE   folded39
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other140
+	BNE   other40
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold41:
 	FMOVQ 0(R1), F15
 	FMOVQ 0(R3), F18
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
@@ -1292,12 +776,12 @@ fold141:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold141
-	B     folded139
+	BNE   fold41
+	B     folded39
 
-other140:
+other40:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold43:
 	FMOVQ 0(R1), F15
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	FMOVQ 16(R1), F16
@@ -1323,10 +807,10 @@ fold143:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold143
-	B     folded139
+	BNE   fold43
+	B     folded39
 
-folded139:
+folded39:
 	VMOVI $0, V19.B16
 	WORD  $0x4e33d400 // fadd v0.4s, v0.4s, v19.4s
 	WORD  $0x4e33d421 // fadd v1.4s, v1.4s, v19.4s
@@ -1362,19 +846,19 @@ folded139:
 	FMOVQ F11, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted144
+	BEQ   unwanted44
 	MOVD  db+32(FP), R1
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	FMOVQ F14, 32(R1)
 
-unwanted144:
+unwanted44:
 	RET
 
-fewer138:
+fewer38:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer145
+	BNE  fewer45
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1404,13 +888,13 @@ fewer138:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded146
+	BLE   folded46
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other147
+	BNE   other47
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold148:
+fold48:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
@@ -1445,12 +929,12 @@ fold148:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold148
-	B     folded146
+	BNE   fold48
+	B     folded46
 
-other147:
+other47:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
+fold50:
 	FMOVQ 0(R1), F12
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	FMOVQ 16(R1), F13
@@ -1472,10 +956,10 @@ fold150:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold150
-	B     folded146
+	BNE   fold50
+	B     folded46
 
-folded146:
+folded46:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
@@ -1504,19 +988,19 @@ folded146:
 	FMOVQ F8, 32(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted151
+	BEQ   unwanted51
 	MOVD  db+32(FP), R1
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
 	FMOVQ F11, 32(R1)
 
-unwanted151:
+unwanted51:
 	RET
 
-fewer145:
+fewer45:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer152
+	BNE  fewer52
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1542,13 +1026,13 @@ fewer145:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded153
+	BLE   folded53
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other154
+	BNE   other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold155:
+fold55:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -1579,12 +1063,12 @@ fold155:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold155
-	B     folded153
+	BNE   fold55
+	B     folded53
 
-other154:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
+fold57:
 	FMOVQ 0(R1), F9
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	FMOVQ 16(R1), F10
@@ -1602,10 +1086,10 @@ fold157:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold157
-	B     folded153
+	BNE   fold57
+	B     folded53
 
-folded153:
+folded53:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
@@ -1627,19 +1111,19 @@ folded153:
 	FMOVQ F5, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted158
+	BEQ   unwanted58
 	MOVD  db+32(FP), R1
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 	FMOVQ F8, 32(R1)
 
-unwanted158:
+unwanted58:
 	RET
 
-fewer152:
+fewer52:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer159
+	BNE  fewer59
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1660,13 +1144,13 @@ fewer152:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded160
+	BLE   folded60
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other161
+	BNE   other61
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold162:
+fold62:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -1693,12 +1177,12 @@ fold162:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold162
-	B     folded160
+	BNE   fold62
+	B     folded60
 
-other161:
+other61:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
+fold64:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	FMOVQ 16(R1), F7
@@ -1712,10 +1196,10 @@ fold164:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold164
-	B     folded160
+	BNE   fold64
+	B     folded60
 
-folded160:
+folded60:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -1729,16 +1213,16 @@ folded160:
 	FMOVQ F2, 32(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted165
+	BEQ   unwanted65
 	MOVD  db+32(FP), R1
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
 	FMOVQ F5, 32(R1)
 
-unwanted165:
+unwanted65:
 	RET
 
-fewer159:
+fewer59:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVD dwinit+16(FP), R1
 
@@ -1755,13 +1239,13 @@ fewer159:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded167
+	BLE   folded67
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other168
+	BNE   other68
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold169:
+fold69:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -1784,12 +1268,12 @@ fold169:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold169
-	B     folded167
+	BNE   fold69
+	B     folded67
 
-other168:
+other68:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold171:
+fold71:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ 16(R1), F4
@@ -1799,10 +1283,10 @@ fold171:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold171
-	B     folded167
+	BNE   fold71
+	B     folded67
 
-folded167:
+folded67:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -1810,23 +1294,26 @@ folded167:
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted172
+	BEQ   unwanted72
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
 
-unwanted172:
+unwanted72:
 	RET
 
-narrower2:
+narrower1:
 	CMP  $4, R0
-	BLE  narrower174
+	BLE  narrower73
 	CMP  $8, R0
-	BEQ  full173
+	BEQ  full74
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer175
+	BNE  fewer75
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1834,124 +1321,50 @@ narrower2:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one176
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved177
-	ADD   $24, R1, R6
-	VLD1  (R6), V1.S[2]
-	B     moved177
-
-one176:
-	FMOVS 16(R1), F1
-
-moved177:
+	FMOVQ 16(R6), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one178
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved179
-	ADD   $24, R3, R6
-	VLD1  (R6), V3.S[2]
-	B     moved179
-
-one178:
-	FMOVS 16(R3), F3
-
-moved179:
+	FMOVQ 16(R7), F3
 	FMOVQ 0(R4), F4
-	TST   $2, R0
-	BEQ   one180
-	FMOVD 16(R4), F5
-	TST   $1, R0
-	BEQ   moved181
-	ADD   $24, R4, R6
-	VLD1  (R6), V5.S[2]
-	B     moved181
-
-one180:
-	FMOVS 16(R4), F5
-
-moved181:
+	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
-	TST   $2, R0
-	BEQ   one182
-	FMOVD 16(R5), F7
-	TST   $1, R0
-	BEQ   moved183
-	ADD   $24, R5, R6
-	VLD1  (R6), V7.S[2]
-	B     moved183
+	FMOVQ 16(R9), F7
 
-one182:
-	FMOVS 16(R5), F7
-
-moved183:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F8
-	TST   $2, R0
-	BEQ   one184
-	FMOVD 16(R1), F9
-	TST   $1, R0
-	BEQ   moved185
-	ADD   $24, R1, R3
-	VLD1  (R3), V9.S[2]
-	B     moved185
-
-one184:
-	FMOVS 16(R1), F9
-
-moved185:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded186
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other187
+	FMOVQ 16(R3), F9
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded76
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold78:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	TST   $2, R0
-	BEQ   one189
-	FMOVD 16(R1), F11
-	TST   $1, R0
-	BEQ   moved190
-	ADD   $24, R1, R8
-	VLD1  (R8), V11.S[2]
-	B     moved190
-
-one189:
-	FMOVS 16(R1), F11
-
-moved190:
-	TST   $2, R0
-	BEQ   one191
-	FMOVD 16(R3), F12
-	TST   $1, R0
-	BEQ   moved192
-	ADD   $24, R3, R8
-	VLD1  (R8), V12.S[2]
-	B     moved192
-
-one191:
-	FMOVS 16(R3), F12
-
-moved192:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F11
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
@@ -1968,44 +1381,22 @@ moved192:
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
 	FMOVQ F10, 0(R1)
-	TST   $2, R0
-	BEQ   one193
-	FMOVD F11, 16(R1)
-	TST   $1, R0
-	BEQ   moved194
-	ADD   $24, R1, R8
-	VST1  V11.S[2], (R8)
-	B     moved194
+	ADD   R0, R1, R8
+	FMOVQ F11, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold78
+	B     folded76
 
-one193:
-	FMOVS F11, 16(R1)
-
-moved194:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold188
-	B    folded186
-
-other187:
+other77:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold196:
+fold80:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	TST   $2, R0
-	BEQ   one197
-	FMOVD 16(R1), F11
-	TST   $1, R0
-	BEQ   moved198
-	ADD   $24, R1, R8
-	VLD1  (R8), V11.S[2]
-	B     moved198
-
-one197:
-	FMOVS 16(R1), F11
-
-moved198:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F11
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	FMOVS 0(R5), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
@@ -2022,10 +1413,10 @@ moved198:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold196
-	B     folded186
+	BNE   fold80
+	B     folded76
 
-folded186:
+folded76:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
@@ -2042,197 +1433,82 @@ folded186:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one199
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved200
-	ADD   $24, R1, R6
-	VST1  V1.S[2], (R6)
-	B     moved200
-
-one199:
-	FMOVS F1, 16(R1)
-
-moved200:
+	FMOVQ F1, 16(R6)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one201
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved202
-	ADD   $24, R3, R6
-	VST1  V3.S[2], (R6)
-	B     moved202
-
-one201:
-	FMOVS F3, 16(R3)
-
-moved202:
+	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R4)
-	TST   $2, R0
-	BEQ   one203
-	FMOVD F5, 16(R4)
-	TST   $1, R0
-	BEQ   moved204
-	ADD   $24, R4, R6
-	VST1  V5.S[2], (R6)
-	B     moved204
-
-one203:
-	FMOVS F5, 16(R4)
-
-moved204:
+	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
-	TST   $2, R0
-	BEQ   one205
-	FMOVD F7, 16(R5)
-	TST   $1, R0
-	BEQ   moved206
-	ADD   $24, R5, R6
-	VST1  V7.S[2], (R6)
-	B     moved206
-
-one205:
-	FMOVS F7, 16(R5)
-
-moved206:
+	FMOVQ F7, 16(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted207
+	BEQ   unwanted81
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F8, 0(R1)
-	TST   $2, R0
-	BEQ   one208
-	FMOVD F9, 16(R1)
-	TST   $1, R0
-	BEQ   moved209
-	ADD   $24, R1, R3
-	VST1  V9.S[2], (R3)
-	B     moved209
+	FMOVQ F9, 16(R3)
 
-one208:
-	FMOVS F9, 16(R1)
-
-moved209:
-unwanted207:
+unwanted81:
 	RET
 
-fewer175:
+fewer75:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer210
+	BNE  fewer82
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one211
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved212
-	ADD   $24, R1, R5
-	VLD1  (R5), V1.S[2]
-	B     moved212
-
-one211:
-	FMOVS 16(R1), F1
-
-moved212:
+	FMOVQ 16(R5), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one213
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved214
-	ADD   $24, R3, R5
-	VLD1  (R5), V3.S[2]
-	B     moved214
-
-one213:
-	FMOVS 16(R3), F3
-
-moved214:
+	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
-	TST   $2, R0
-	BEQ   one215
-	FMOVD 16(R4), F5
-	TST   $1, R0
-	BEQ   moved216
-	ADD   $24, R4, R5
-	VLD1  (R5), V5.S[2]
-	B     moved216
+	FMOVQ 16(R7), F5
 
-one215:
-	FMOVS 16(R4), F5
-
-moved216:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F6
-	TST   $2, R0
-	BEQ   one217
-	FMOVD 16(R1), F7
-	TST   $1, R0
-	BEQ   moved218
-	ADD   $24, R1, R3
-	VLD1  (R3), V7.S[2]
-	B     moved218
-
-one217:
-	FMOVS 16(R1), F7
-
-moved218:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded219
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other220
+	FMOVQ 16(R3), F7
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded83
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold221:
+fold85:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R0
-	BEQ   one222
-	FMOVD 16(R1), F9
-	TST   $1, R0
-	BEQ   moved223
-	ADD   $24, R1, R8
-	VLD1  (R8), V9.S[2]
-	B     moved223
-
-one222:
-	FMOVS 16(R1), F9
-
-moved223:
-	TST   $2, R0
-	BEQ   one224
-	FMOVD 16(R3), F10
-	TST   $1, R0
-	BEQ   moved225
-	ADD   $24, R3, R8
-	VLD1  (R8), V10.S[2]
-	B     moved225
-
-one224:
-	FMOVS 16(R3), F10
-
-moved225:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F9
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F10
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
@@ -2246,44 +1522,22 @@ moved225:
 	WORD  $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
 	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
 	FMOVQ F8, 0(R1)
-	TST   $2, R0
-	BEQ   one226
-	FMOVD F9, 16(R1)
-	TST   $1, R0
-	BEQ   moved227
-	ADD   $24, R1, R8
-	VST1  V9.S[2], (R8)
-	B     moved227
+	ADD   R0, R1, R8
+	FMOVQ F9, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold85
+	B     folded83
 
-one226:
-	FMOVS F9, 16(R1)
-
-moved227:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold221
-	B    folded219
-
-other220:
+other84:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold229:
+fold87:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R0
-	BEQ   one230
-	FMOVD 16(R1), F9
-	TST   $1, R0
-	BEQ   moved231
-	ADD   $24, R1, R8
-	VLD1  (R8), V9.S[2]
-	B     moved231
-
-one230:
-	FMOVS 16(R1), F9
-
-moved231:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F9
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	FMOVS 0(R5), F11
 	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
@@ -2297,10 +1551,10 @@ moved231:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold229
-	B     folded219
+	BNE   fold87
+	B     folded83
 
-folded219:
+folded83:
 	VMOVI $0, V11.B16
 	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
@@ -2314,168 +1568,75 @@ folded219:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one232
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved233
-	ADD   $24, R1, R5
-	VST1  V1.S[2], (R5)
-	B     moved233
-
-one232:
-	FMOVS F1, 16(R1)
-
-moved233:
+	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one234
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved235
-	ADD   $24, R3, R5
-	VST1  V3.S[2], (R5)
-	B     moved235
-
-one234:
-	FMOVS F3, 16(R3)
-
-moved235:
+	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
-	TST   $2, R0
-	BEQ   one236
-	FMOVD F5, 16(R4)
-	TST   $1, R0
-	BEQ   moved237
-	ADD   $24, R4, R5
-	VST1  V5.S[2], (R5)
-	B     moved237
-
-one236:
-	FMOVS F5, 16(R4)
-
-moved237:
+	FMOVQ F5, 16(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted238
+	BEQ   unwanted88
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F6, 0(R1)
-	TST   $2, R0
-	BEQ   one239
-	FMOVD F7, 16(R1)
-	TST   $1, R0
-	BEQ   moved240
-	ADD   $24, R1, R3
-	VST1  V7.S[2], (R3)
-	B     moved240
+	FMOVQ F7, 16(R3)
 
-one239:
-	FMOVS F7, 16(R1)
-
-moved240:
-unwanted238:
+unwanted88:
 	RET
 
-fewer210:
+fewer82:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer241
+	BNE  fewer89
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one242
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved243
-	ADD   $24, R1, R4
-	VLD1  (R4), V1.S[2]
-	B     moved243
-
-one242:
-	FMOVS 16(R1), F1
-
-moved243:
+	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
-	TST   $2, R0
-	BEQ   one244
-	FMOVD 16(R3), F3
-	TST   $1, R0
-	BEQ   moved245
-	ADD   $24, R3, R4
-	VLD1  (R4), V3.S[2]
-	B     moved245
+	FMOVQ 16(R5), F3
 
-one244:
-	FMOVS 16(R3), F3
-
-moved245:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F4
-	TST   $2, R0
-	BEQ   one246
-	FMOVD 16(R1), F5
-	TST   $1, R0
-	BEQ   moved247
-	ADD   $24, R1, R3
-	VLD1  (R3), V5.S[2]
-	B     moved247
-
-one246:
-	FMOVS 16(R1), F5
-
-moved247:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded248
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other249
+	FMOVQ 16(R3), F5
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded90
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold250:
+fold92:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	TST   $2, R0
-	BEQ   one251
-	FMOVD 16(R1), F7
-	TST   $1, R0
-	BEQ   moved252
-	ADD   $24, R1, R8
-	VLD1  (R8), V7.S[2]
-	B     moved252
-
-one251:
-	FMOVS 16(R1), F7
-
-moved252:
-	TST   $2, R0
-	BEQ   one253
-	FMOVD 16(R3), F8
-	TST   $1, R0
-	BEQ   moved254
-	ADD   $24, R3, R8
-	VLD1  (R8), V8.S[2]
-	B     moved254
-
-one253:
-	FMOVS 16(R3), F8
-
-moved254:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F7
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F8
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
@@ -2486,44 +1647,22 @@ moved254:
 	WORD  $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
 	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
 	FMOVQ F6, 0(R1)
-	TST   $2, R0
-	BEQ   one255
-	FMOVD F7, 16(R1)
-	TST   $1, R0
-	BEQ   moved256
-	ADD   $24, R1, R8
-	VST1  V7.S[2], (R8)
-	B     moved256
+	ADD   R0, R1, R8
+	FMOVQ F7, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold92
+	B     folded90
 
-one255:
-	FMOVS F7, 16(R1)
-
-moved256:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold250
-	B    folded248
-
-other249:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold258:
+fold94:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	TST   $2, R0
-	BEQ   one259
-	FMOVD 16(R1), F7
-	TST   $1, R0
-	BEQ   moved260
-	ADD   $24, R1, R8
-	VLD1  (R8), V7.S[2]
-	B     moved260
-
-one259:
-	FMOVS 16(R1), F7
-
-moved260:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F7
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	FMOVS 0(R5), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
@@ -2534,10 +1673,10 @@ moved260:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold258
-	B     folded248
+	BNE   fold94
+	B     folded90
 
-folded248:
+folded90:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -2548,138 +1687,67 @@ folded248:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one261
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved262
-	ADD   $24, R1, R4
-	VST1  V1.S[2], (R4)
-	B     moved262
-
-one261:
-	FMOVS F1, 16(R1)
-
-moved262:
+	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
-	TST   $2, R0
-	BEQ   one263
-	FMOVD F3, 16(R3)
-	TST   $1, R0
-	BEQ   moved264
-	ADD   $24, R3, R4
-	VST1  V3.S[2], (R4)
-	B     moved264
-
-one263:
-	FMOVS F3, 16(R3)
-
-moved264:
+	FMOVQ F3, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted265
+	BEQ   unwanted95
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F4, 0(R1)
-	TST   $2, R0
-	BEQ   one266
-	FMOVD F5, 16(R1)
-	TST   $1, R0
-	BEQ   moved267
-	ADD   $24, R1, R3
-	VST1  V5.S[2], (R3)
-	B     moved267
+	FMOVQ F5, 16(R3)
 
-one266:
-	FMOVS F5, 16(R1)
-
-moved267:
-unwanted265:
+unwanted95:
 	RET
 
-fewer241:
+fewer89:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer268
+	BNE  fewer96
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one269
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved270
-	ADD   $24, R1, R3
-	VLD1  (R3), V1.S[2]
-	B     moved270
+	FMOVQ 16(R3), F1
 
-one269:
-	FMOVS 16(R1), F1
-
-moved270:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F2
-	TST   $2, R0
-	BEQ   one271
-	FMOVD 16(R1), F3
-	TST   $1, R0
-	BEQ   moved272
-	ADD   $24, R1, R3
-	VLD1  (R3), V3.S[2]
-	B     moved272
-
-one271:
-	FMOVS 16(R1), F3
-
-moved272:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded273
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other274
+	FMOVQ 16(R3), F3
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded97
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other98
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold275:
+fold99:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	TST   $2, R0
-	BEQ   one276
-	FMOVD 16(R1), F5
-	TST   $1, R0
-	BEQ   moved277
-	ADD   $24, R1, R8
-	VLD1  (R8), V5.S[2]
-	B     moved277
-
-one276:
-	FMOVS 16(R1), F5
-
-moved277:
-	TST   $2, R0
-	BEQ   one278
-	FMOVD 16(R3), F6
-	TST   $1, R0
-	BEQ   moved279
-	ADD   $24, R3, R8
-	VLD1  (R8), V6.S[2]
-	B     moved279
-
-one278:
-	FMOVS 16(R3), F6
-
-moved279:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F5
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
@@ -2687,44 +1755,22 @@ moved279:
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
 	FMOVQ F4, 0(R1)
-	TST   $2, R0
-	BEQ   one280
-	FMOVD F5, 16(R1)
-	TST   $1, R0
-	BEQ   moved281
-	ADD   $24, R1, R8
-	VST1  V5.S[2], (R8)
-	B     moved281
+	ADD   R0, R1, R8
+	FMOVQ F5, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold99
+	B     folded97
 
-one280:
-	FMOVS F5, 16(R1)
-
-moved281:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold275
-	B    folded273
-
-other274:
+other98:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold283:
+fold101:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	TST   $2, R0
-	BEQ   one284
-	FMOVD 16(R1), F5
-	TST   $1, R0
-	BEQ   moved285
-	ADD   $24, R1, R8
-	VLD1  (R8), V5.S[2]
-	B     moved285
-
-one284:
-	FMOVS 16(R1), F5
-
-moved285:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F5
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	FMOVS 0(R5), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
@@ -2732,196 +1778,118 @@ moved285:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold283
-	B     folded273
+	BNE   fold101
+	B     folded97
 
-folded273:
+folded97:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
 	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one286
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved287
-	ADD   $24, R1, R3
-	VST1  V1.S[2], (R3)
-	B     moved287
-
-one286:
-	FMOVS F1, 16(R1)
-
-moved287:
+	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted288
+	BEQ   unwanted102
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F2, 0(R1)
-	TST   $2, R0
-	BEQ   one289
-	FMOVD F3, 16(R1)
-	TST   $1, R0
-	BEQ   moved290
-	ADD   $24, R1, R3
-	VST1  V3.S[2], (R3)
-	B     moved290
+	FMOVQ F3, 16(R3)
 
-one289:
-	FMOVS F3, 16(R1)
-
-moved290:
-unwanted288:
+unwanted102:
 	RET
 
-fewer268:
+fewer96:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one292
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved293
-	ADD   $24, R1, R3
-	VLD1  (R3), V1.S[2]
-	B     moved293
-
-one292:
-	FMOVS 16(R1), F1
-
-moved293:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded294
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other295
+	FMOVQ 16(R3), F1
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded104
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other105
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold296:
+fold106:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	TST   $2, R0
-	BEQ   one297
-	FMOVD 16(R1), F3
-	TST   $1, R0
-	BEQ   moved298
-	ADD   $24, R1, R8
-	VLD1  (R8), V3.S[2]
-	B     moved298
-
-one297:
-	FMOVS 16(R1), F3
-
-moved298:
-	TST   $2, R0
-	BEQ   one299
-	FMOVD 16(R3), F4
-	TST   $1, R0
-	BEQ   moved300
-	ADD   $24, R3, R8
-	VLD1  (R8), V4.S[2]
-	B     moved300
-
-one299:
-	FMOVS 16(R3), F4
-
-moved300:
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F3
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	FMOVQ F2, 0(R1)
-	TST   $2, R0
-	BEQ   one301
-	FMOVD F3, 16(R1)
-	TST   $1, R0
-	BEQ   moved302
-	ADD   $24, R1, R8
-	VST1  V3.S[2], (R8)
-	B     moved302
+	ADD   R0, R1, R8
+	FMOVQ F3, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold106
+	B     folded104
 
-one301:
-	FMOVS F3, 16(R1)
-
-moved302:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold296
-	B    folded294
-
-other295:
+other105:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold304:
+fold108:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	TST   $2, R0
-	BEQ   one305
-	FMOVD 16(R1), F3
-	TST   $1, R0
-	BEQ   moved306
-	ADD   $24, R1, R8
-	VLD1  (R8), V3.S[2]
-	B     moved306
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F3
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold108
+	B     folded104
 
-one305:
-	FMOVS 16(R1), F3
-
-moved306:
-	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold304
-	B    folded294
-
-folded294:
+folded104:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted307
+	BEQ   unwanted109
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one308
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved309
-	ADD   $24, R1, R3
-	VST1  V1.S[2], (R3)
-	B     moved309
+	FMOVQ F1, 16(R3)
 
-one308:
-	FMOVS F1, 16(R1)
-
-moved309:
-unwanted307:
+unwanted109:
 	RET
 
-full173:
+full74:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer310
+	BNE  fewer110
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2950,13 +1918,13 @@ full173:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded311
+	BLE   folded111
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other312
+	BNE   other112
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold313:
+fold113:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -2985,12 +1953,12 @@ fold313:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold313
-	B     folded311
+	BNE   fold113
+	B     folded111
 
-other312:
+other112:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold315:
+fold115:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	FMOVQ 16(R1), F11
@@ -3010,10 +1978,10 @@ fold315:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold315
-	B     folded311
+	BNE   fold115
+	B     folded111
 
-folded311:
+folded111:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
@@ -3040,18 +2008,18 @@ folded311:
 	FMOVQ F7, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted316
+	BEQ   unwanted116
 	MOVD  db+32(FP), R1
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 
-unwanted316:
+unwanted116:
 	RET
 
-fewer310:
+fewer110:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer317
+	BNE  fewer117
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3077,13 +2045,13 @@ fewer310:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded318
+	BLE   folded118
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other319
+	BNE   other119
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold320:
+fold120:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
@@ -3109,12 +2077,12 @@ fold320:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold320
-	B     folded318
+	BNE   fold120
+	B     folded118
 
-other319:
+other119:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold322:
+fold122:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	FMOVQ 16(R1), F9
@@ -3131,10 +2099,10 @@ fold322:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold322
-	B     folded318
+	BNE   fold122
+	B     folded118
 
-folded318:
+folded118:
 	VMOVI $0, V11.B16
 	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
@@ -3156,18 +2124,18 @@ folded318:
 	FMOVQ F5, 16(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted323
+	BEQ   unwanted123
 	MOVD  db+32(FP), R1
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 
-unwanted323:
+unwanted123:
 	RET
 
-fewer317:
+fewer117:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer324
+	BNE  fewer124
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3190,13 +2158,13 @@ fewer317:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded325
+	BLE   folded125
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other326
+	BNE   other126
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold327:
+fold127:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
@@ -3219,12 +2187,12 @@ fold327:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold327
-	B     folded325
+	BNE   fold127
+	B     folded125
 
-other326:
+other126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold329:
+fold129:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	FMOVQ 16(R1), F7
@@ -3238,10 +2206,10 @@ fold329:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold329
-	B     folded325
+	BNE   fold129
+	B     folded125
 
-folded325:
+folded125:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -3258,18 +2226,18 @@ folded325:
 	FMOVQ F3, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted330
+	BEQ   unwanted130
 	MOVD  db+32(FP), R1
 	FMOVQ F4, 0(R1)
 	FMOVQ F5, 16(R1)
 
-unwanted330:
+unwanted130:
 	RET
 
-fewer324:
+fewer124:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer331
+	BNE  fewer131
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3288,13 +2256,13 @@ fewer324:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded332
+	BLE   folded132
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other333
+	BNE   other133
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold334:
+fold134:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -3314,12 +2282,12 @@ fold334:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold334
-	B     folded332
+	BNE   fold134
+	B     folded132
 
-other333:
+other133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold336:
+fold136:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	FMOVQ 16(R1), F5
@@ -3330,10 +2298,10 @@ fold336:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold336
-	B     folded332
+	BNE   fold136
+	B     folded132
 
-folded332:
+folded132:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -3344,15 +2312,15 @@ folded332:
 	FMOVQ F1, 16(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted337
+	BEQ   unwanted137
 	MOVD  db+32(FP), R1
 	FMOVQ F2, 0(R1)
 	FMOVQ F3, 16(R1)
 
-unwanted337:
+unwanted137:
 	RET
 
-fewer331:
+fewer131:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVD dwinit+16(FP), R1
 
@@ -3368,13 +2336,13 @@ fewer331:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded339
+	BLE   folded139
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other340
+	BNE   other140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold341:
+fold141:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -3391,12 +2359,12 @@ fold341:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold341
-	B     folded339
+	BNE   fold141
+	B     folded139
 
-other340:
+other140:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold343:
+fold143:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	FMOVQ 16(R1), F3
@@ -3404,30 +2372,30 @@ fold343:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold343
-	B     folded339
+	BNE   fold143
+	B     folded139
 
-folded339:
+folded139:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted344
+	BEQ   unwanted144
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 
-unwanted344:
+unwanted144:
 	RET
 
-narrower174:
+narrower73:
 	CMP  $4, R0
-	BEQ  full345
+	BEQ  full146
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer347
+	BNE  fewer147
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3436,72 +2404,72 @@ narrower174:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one348
+	BEQ   one148
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved349
+	BEQ   moved149
 	ADD   $8, R1, R6
 	VLD1  (R6), V0.S[2]
-	B     moved349
+	B     moved149
 
-one348:
+one148:
 	FMOVS 0(R1), F0
 
-moved349:
+moved149:
 	TST   $2, R0
-	BEQ   one350
+	BEQ   one150
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved351
+	BEQ   moved151
 	ADD   $8, R3, R6
 	VLD1  (R6), V1.S[2]
-	B     moved351
+	B     moved151
 
-one350:
+one150:
 	FMOVS 0(R3), F1
 
-moved351:
+moved151:
 	TST   $2, R0
-	BEQ   one352
+	BEQ   one152
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved353
+	BEQ   moved153
 	ADD   $8, R4, R6
 	VLD1  (R6), V2.S[2]
-	B     moved353
+	B     moved153
 
-one352:
+one152:
 	FMOVS 0(R4), F2
 
-moved353:
+moved153:
 	TST   $2, R0
-	BEQ   one354
+	BEQ   one154
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved355
+	BEQ   moved155
 	ADD   $8, R5, R6
 	VLD1  (R6), V3.S[2]
-	B     moved355
+	B     moved155
 
-one354:
+one154:
 	FMOVS 0(R5), F3
 
-moved355:
+moved155:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one356
+	BEQ   one156
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved357
+	BEQ   moved157
 	ADD   $8, R1, R3
 	VLD1  (R3), V4.S[2]
-	B     moved357
+	B     moved157
 
-one356:
+one156:
 	FMOVS 0(R1), F4
 
-moved357:
+moved157:
 	MOVD dy+48(FP), R1
 	MOVD lddy+56(FP), R2
 	MOVD y+64(FP), R3
@@ -3510,39 +2478,39 @@ moved357:
 	MOVD ldx+88(FP), R6
 	MOVD n+112(FP), R7
 	CMP  $0, R7
-	BLE  folded358
+	BLE  folded158
 	MOVD act+120(FP), R8
 	CMP  $1, R8
-	BNE  other359
+	BNE  other159
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold360:
+fold160:
 	TST   $2, R0
-	BEQ   one361
+	BEQ   one161
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved362
+	BEQ   moved162
 	ADD   $8, R1, R8
 	VLD1  (R8), V5.S[2]
-	B     moved362
+	B     moved162
 
-one361:
+one161:
 	FMOVS 0(R1), F5
 
-moved362:
+moved162:
 	TST   $2, R0
-	BEQ   one363
+	BEQ   one163
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved364
+	BEQ   moved164
 	ADD   $8, R3, R8
 	VLD1  (R8), V6.S[2]
-	B     moved364
+	B     moved164
 
-one363:
+one163:
 	FMOVS 0(R3), F6
 
-moved364:
+moved164:
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -3555,41 +2523,41 @@ moved364:
 	FMOVS 12(R5), F7
 	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
 	TST   $2, R0
-	BEQ   one365
+	BEQ   one165
 	FMOVD F5, 0(R1)
 	TST   $1, R0
-	BEQ   moved366
+	BEQ   moved166
 	ADD   $8, R1, R8
 	VST1  V5.S[2], (R8)
-	B     moved366
+	B     moved166
 
-one365:
+one165:
 	FMOVS F5, 0(R1)
 
-moved366:
+moved166:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold360
-	B    folded358
+	BNE  fold160
+	B    folded158
 
-other359:
+other159:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold368:
+fold168:
 	TST   $2, R0
-	BEQ   one369
+	BEQ   one169
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved370
+	BEQ   moved170
 	ADD   $8, R1, R8
 	VLD1  (R8), V5.S[2]
-	B     moved370
+	B     moved170
 
-one369:
+one169:
 	FMOVS 0(R1), F5
 
-moved370:
+moved170:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
@@ -3602,10 +2570,10 @@ moved370:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold368
-	B     folded358
+	BNE   fold168
+	B     folded158
 
-folded358:
+folded158:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -3618,81 +2586,81 @@ folded358:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one371
+	BEQ   one171
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved372
+	BEQ   moved172
 	ADD   $8, R1, R6
 	VST1  V0.S[2], (R6)
-	B     moved372
+	B     moved172
 
-one371:
+one171:
 	FMOVS F0, 0(R1)
 
-moved372:
+moved172:
 	TST   $2, R0
-	BEQ   one373
+	BEQ   one173
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved374
+	BEQ   moved174
 	ADD   $8, R3, R6
 	VST1  V1.S[2], (R6)
-	B     moved374
+	B     moved174
 
-one373:
+one173:
 	FMOVS F1, 0(R3)
 
-moved374:
+moved174:
 	TST   $2, R0
-	BEQ   one375
+	BEQ   one175
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved376
+	BEQ   moved176
 	ADD   $8, R4, R6
 	VST1  V2.S[2], (R6)
-	B     moved376
+	B     moved176
 
-one375:
+one175:
 	FMOVS F2, 0(R4)
 
-moved376:
+moved176:
 	TST   $2, R0
-	BEQ   one377
+	BEQ   one177
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved378
+	BEQ   moved178
 	ADD   $8, R5, R6
 	VST1  V3.S[2], (R6)
-	B     moved378
+	B     moved178
 
-one377:
+one177:
 	FMOVS F3, 0(R5)
 
-moved378:
+moved178:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted379
+	BEQ   unwanted179
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one380
+	BEQ   one180
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved381
+	BEQ   moved181
 	ADD   $8, R1, R3
 	VST1  V4.S[2], (R3)
-	B     moved381
+	B     moved181
 
-one380:
+one180:
 	FMOVS F4, 0(R1)
 
-moved381:
-unwanted379:
+moved181:
+unwanted179:
 	RET
 
-fewer347:
+fewer147:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer382
+	BNE  fewer182
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3700,59 +2668,59 @@ fewer347:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one383
+	BEQ   one183
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved384
+	BEQ   moved184
 	ADD   $8, R1, R5
 	VLD1  (R5), V0.S[2]
-	B     moved384
+	B     moved184
 
-one383:
+one183:
 	FMOVS 0(R1), F0
 
-moved384:
+moved184:
 	TST   $2, R0
-	BEQ   one385
+	BEQ   one185
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved386
+	BEQ   moved186
 	ADD   $8, R3, R5
 	VLD1  (R5), V1.S[2]
-	B     moved386
+	B     moved186
 
-one385:
+one185:
 	FMOVS 0(R3), F1
 
-moved386:
+moved186:
 	TST   $2, R0
-	BEQ   one387
+	BEQ   one187
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved388
+	BEQ   moved188
 	ADD   $8, R4, R5
 	VLD1  (R5), V2.S[2]
-	B     moved388
+	B     moved188
 
-one387:
+one187:
 	FMOVS 0(R4), F2
 
-moved388:
+moved188:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one389
+	BEQ   one189
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved390
+	BEQ   moved190
 	ADD   $8, R1, R3
 	VLD1  (R3), V3.S[2]
-	B     moved390
+	B     moved190
 
-one389:
+one189:
 	FMOVS 0(R1), F3
 
-moved390:
+moved190:
 	MOVD dy+48(FP), R1
 	MOVD lddy+56(FP), R2
 	MOVD y+64(FP), R3
@@ -3761,39 +2729,39 @@ moved390:
 	MOVD ldx+88(FP), R6
 	MOVD n+112(FP), R7
 	CMP  $0, R7
-	BLE  folded391
+	BLE  folded191
 	MOVD act+120(FP), R8
 	CMP  $1, R8
-	BNE  other392
+	BNE  other192
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold393:
+fold193:
 	TST   $2, R0
-	BEQ   one394
+	BEQ   one194
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved395
+	BEQ   moved195
 	ADD   $8, R1, R8
 	VLD1  (R8), V4.S[2]
-	B     moved395
+	B     moved195
 
-one394:
+one194:
 	FMOVS 0(R1), F4
 
-moved395:
+moved195:
 	TST   $2, R0
-	BEQ   one396
+	BEQ   one196
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved397
+	BEQ   moved197
 	ADD   $8, R3, R8
 	VLD1  (R8), V5.S[2]
-	B     moved397
+	B     moved197
 
-one396:
+one196:
 	FMOVS 0(R3), F5
 
-moved397:
+moved197:
 	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
 	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
@@ -3804,41 +2772,41 @@ moved397:
 	FMOVS 8(R5), F6
 	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
 	TST   $2, R0
-	BEQ   one398
+	BEQ   one198
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved399
+	BEQ   moved199
 	ADD   $8, R1, R8
 	VST1  V4.S[2], (R8)
-	B     moved399
+	B     moved199
 
-one398:
+one198:
 	FMOVS F4, 0(R1)
 
-moved399:
+moved199:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold393
-	B    folded391
+	BNE  fold193
+	B    folded191
 
-other392:
+other192:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold401:
+fold201:
 	TST   $2, R0
-	BEQ   one402
+	BEQ   one202
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved403
+	BEQ   moved203
 	ADD   $8, R1, R8
 	VLD1  (R8), V4.S[2]
-	B     moved403
+	B     moved203
 
-one402:
+one202:
 	FMOVS 0(R1), F4
 
-moved403:
+moved203:
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
@@ -3849,10 +2817,10 @@ moved403:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold401
-	B     folded391
+	BNE   fold201
+	B     folded191
 
-folded391:
+folded191:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -3863,114 +2831,114 @@ folded391:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one404
+	BEQ   one204
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved405
+	BEQ   moved205
 	ADD   $8, R1, R5
 	VST1  V0.S[2], (R5)
-	B     moved405
+	B     moved205
 
-one404:
+one204:
 	FMOVS F0, 0(R1)
 
-moved405:
+moved205:
 	TST   $2, R0
-	BEQ   one406
+	BEQ   one206
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved407
+	BEQ   moved207
 	ADD   $8, R3, R5
 	VST1  V1.S[2], (R5)
-	B     moved407
+	B     moved207
 
-one406:
+one206:
 	FMOVS F1, 0(R3)
 
-moved407:
+moved207:
 	TST   $2, R0
-	BEQ   one408
+	BEQ   one208
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved409
+	BEQ   moved209
 	ADD   $8, R4, R5
 	VST1  V2.S[2], (R5)
-	B     moved409
+	B     moved209
 
-one408:
+one208:
 	FMOVS F2, 0(R4)
 
-moved409:
+moved209:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted410
+	BEQ   unwanted210
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one411
+	BEQ   one211
 	FMOVD F3, 0(R1)
 	TST   $1, R0
-	BEQ   moved412
+	BEQ   moved212
 	ADD   $8, R1, R3
 	VST1  V3.S[2], (R3)
-	B     moved412
+	B     moved212
 
-one411:
+one211:
 	FMOVS F3, 0(R1)
 
-moved412:
-unwanted410:
+moved212:
+unwanted210:
 	RET
 
-fewer382:
+fewer182:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer413
+	BNE  fewer213
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one414
+	BEQ   one214
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved415
+	BEQ   moved215
 	ADD   $8, R1, R4
 	VLD1  (R4), V0.S[2]
-	B     moved415
+	B     moved215
 
-one414:
+one214:
 	FMOVS 0(R1), F0
 
-moved415:
+moved215:
 	TST   $2, R0
-	BEQ   one416
+	BEQ   one216
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved417
+	BEQ   moved217
 	ADD   $8, R3, R4
 	VLD1  (R4), V1.S[2]
-	B     moved417
+	B     moved217
 
-one416:
+one216:
 	FMOVS 0(R3), F1
 
-moved417:
+moved217:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one418
+	BEQ   one218
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved419
+	BEQ   moved219
 	ADD   $8, R1, R3
 	VLD1  (R3), V2.S[2]
-	B     moved419
+	B     moved219
 
-one418:
+one218:
 	FMOVS 0(R1), F2
 
-moved419:
+moved219:
 	MOVD dy+48(FP), R1
 	MOVD lddy+56(FP), R2
 	MOVD y+64(FP), R3
@@ -3979,39 +2947,39 @@ moved419:
 	MOVD ldx+88(FP), R6
 	MOVD n+112(FP), R7
 	CMP  $0, R7
-	BLE  folded420
+	BLE  folded220
 	MOVD act+120(FP), R8
 	CMP  $1, R8
-	BNE  other421
+	BNE  other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold422:
+fold222:
 	TST   $2, R0
-	BEQ   one423
+	BEQ   one223
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved424
+	BEQ   moved224
 	ADD   $8, R1, R8
 	VLD1  (R8), V3.S[2]
-	B     moved424
+	B     moved224
 
-one423:
+one223:
 	FMOVS 0(R1), F3
 
-moved424:
+moved224:
 	TST   $2, R0
-	BEQ   one425
+	BEQ   one225
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved426
+	BEQ   moved226
 	ADD   $8, R3, R8
 	VLD1  (R8), V4.S[2]
-	B     moved426
+	B     moved226
 
-one425:
+one225:
 	FMOVS 0(R3), F4
 
-moved426:
+moved226:
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -4020,41 +2988,41 @@ moved426:
 	FMOVS 4(R5), F5
 	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
 	TST   $2, R0
-	BEQ   one427
+	BEQ   one227
 	FMOVD F3, 0(R1)
 	TST   $1, R0
-	BEQ   moved428
+	BEQ   moved228
 	ADD   $8, R1, R8
 	VST1  V3.S[2], (R8)
-	B     moved428
+	B     moved228
 
-one427:
+one227:
 	FMOVS F3, 0(R1)
 
-moved428:
+moved228:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold422
-	B    folded420
+	BNE  fold222
+	B    folded220
 
-other421:
+other221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold430:
+fold230:
 	TST   $2, R0
-	BEQ   one431
+	BEQ   one231
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved432
+	BEQ   moved232
 	ADD   $8, R1, R8
 	VLD1  (R8), V3.S[2]
-	B     moved432
+	B     moved232
 
-one431:
+one231:
 	FMOVS 0(R1), F3
 
-moved432:
+moved232:
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
@@ -4063,10 +3031,10 @@ moved432:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold430
-	B     folded420
+	BNE   fold230
+	B     folded220
 
-folded420:
+folded220:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -4075,86 +3043,86 @@ folded420:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one433
+	BEQ   one233
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved434
+	BEQ   moved234
 	ADD   $8, R1, R4
 	VST1  V0.S[2], (R4)
-	B     moved434
+	B     moved234
 
-one433:
+one233:
 	FMOVS F0, 0(R1)
 
-moved434:
+moved234:
 	TST   $2, R0
-	BEQ   one435
+	BEQ   one235
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved436
+	BEQ   moved236
 	ADD   $8, R3, R4
 	VST1  V1.S[2], (R4)
-	B     moved436
+	B     moved236
 
-one435:
+one235:
 	FMOVS F1, 0(R3)
 
-moved436:
+moved236:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted437
+	BEQ   unwanted237
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one438
+	BEQ   one238
 	FMOVD F2, 0(R1)
 	TST   $1, R0
-	BEQ   moved439
+	BEQ   moved239
 	ADD   $8, R1, R3
 	VST1  V2.S[2], (R3)
-	B     moved439
+	B     moved239
 
-one438:
+one238:
 	FMOVS F2, 0(R1)
 
-moved439:
-unwanted437:
+moved239:
+unwanted237:
 	RET
 
-fewer413:
+fewer213:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer440
+	BNE  fewer240
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
 	TST   $2, R0
-	BEQ   one441
+	BEQ   one241
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved442
+	BEQ   moved242
 	ADD   $8, R1, R3
 	VLD1  (R3), V0.S[2]
-	B     moved442
+	B     moved242
 
-one441:
+one241:
 	FMOVS 0(R1), F0
 
-moved442:
+moved242:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one443
+	BEQ   one243
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved444
+	BEQ   moved244
 	ADD   $8, R1, R3
 	VLD1  (R3), V1.S[2]
-	B     moved444
+	B     moved244
 
-one443:
+one243:
 	FMOVS 0(R1), F1
 
-moved444:
+moved244:
 	MOVD dy+48(FP), R1
 	MOVD lddy+56(FP), R2
 	MOVD y+64(FP), R3
@@ -4163,146 +3131,146 @@ moved444:
 	MOVD ldx+88(FP), R6
 	MOVD n+112(FP), R7
 	CMP  $0, R7
-	BLE  folded445
+	BLE  folded245
 	MOVD act+120(FP), R8
 	CMP  $1, R8
-	BNE  other446
+	BNE  other246
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold447:
+fold247:
 	TST   $2, R0
-	BEQ   one448
+	BEQ   one248
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved449
+	BEQ   moved249
 	ADD   $8, R1, R8
 	VLD1  (R8), V2.S[2]
-	B     moved449
+	B     moved249
 
-one448:
+one248:
 	FMOVS 0(R1), F2
 
-moved449:
+moved249:
 	TST   $2, R0
-	BEQ   one450
+	BEQ   one250
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved451
+	BEQ   moved251
 	ADD   $8, R3, R8
 	VLD1  (R8), V3.S[2]
-	B     moved451
+	B     moved251
 
-one450:
+one250:
 	FMOVS 0(R3), F3
 
-moved451:
+moved251:
 	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
 	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
 	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
 	TST   $2, R0
-	BEQ   one452
+	BEQ   one252
 	FMOVD F2, 0(R1)
 	TST   $1, R0
-	BEQ   moved453
+	BEQ   moved253
 	ADD   $8, R1, R8
 	VST1  V2.S[2], (R8)
-	B     moved453
+	B     moved253
 
-one452:
+one252:
 	FMOVS F2, 0(R1)
 
-moved453:
+moved253:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold447
-	B    folded445
+	BNE  fold247
+	B    folded245
 
-other446:
+other246:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold455:
+fold255:
 	TST   $2, R0
-	BEQ   one456
+	BEQ   one256
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved457
+	BEQ   moved257
 	ADD   $8, R1, R8
 	VLD1  (R8), V2.S[2]
-	B     moved457
+	B     moved257
 
-one456:
+one256:
 	FMOVS 0(R1), F2
 
-moved457:
+moved257:
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
 	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold455
-	B     folded445
+	BNE   fold255
+	B     folded245
 
-folded445:
+folded245:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	MOVD  dw+0(FP), R1
 	TST   $2, R0
-	BEQ   one458
+	BEQ   one258
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved459
+	BEQ   moved259
 	ADD   $8, R1, R3
 	VST1  V0.S[2], (R3)
-	B     moved459
+	B     moved259
 
-one458:
+one258:
 	FMOVS F0, 0(R1)
 
-moved459:
+moved259:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted460
+	BEQ   unwanted260
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one461
+	BEQ   one261
 	FMOVD F1, 0(R1)
 	TST   $1, R0
-	BEQ   moved462
+	BEQ   moved262
 	ADD   $8, R1, R3
 	VST1  V1.S[2], (R3)
-	B     moved462
+	B     moved262
 
-one461:
+one261:
 	FMOVS F1, 0(R1)
 
-moved462:
-unwanted460:
+moved262:
+unwanted260:
 	RET
 
-fewer440:
+fewer240:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVD dwinit+16(FP), R1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one464
+	BEQ   one264
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved465
+	BEQ   moved265
 	ADD   $8, R1, R3
 	VLD1  (R3), V0.S[2]
-	B     moved465
+	B     moved265
 
-one464:
+one264:
 	FMOVS 0(R1), F0
 
-moved465:
+moved265:
 	MOVD dy+48(FP), R1
 	MOVD lddy+56(FP), R2
 	MOVD y+64(FP), R3
@@ -4311,113 +3279,113 @@ moved465:
 	MOVD ldx+88(FP), R6
 	MOVD n+112(FP), R7
 	CMP  $0, R7
-	BLE  folded466
+	BLE  folded266
 	MOVD act+120(FP), R8
 	CMP  $1, R8
-	BNE  other467
+	BNE  other267
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold468:
+fold268:
 	TST   $2, R0
-	BEQ   one469
+	BEQ   one269
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved470
+	BEQ   moved270
 	ADD   $8, R1, R8
 	VLD1  (R8), V1.S[2]
-	B     moved470
+	B     moved270
 
-one469:
+one269:
 	FMOVS 0(R1), F1
 
-moved470:
+moved270:
 	TST   $2, R0
-	BEQ   one471
+	BEQ   one271
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved472
+	BEQ   moved272
 	ADD   $8, R3, R8
 	VLD1  (R8), V2.S[2]
-	B     moved472
+	B     moved272
 
-one471:
+one271:
 	FMOVS 0(R3), F2
 
-moved472:
+moved272:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R0
-	BEQ   one473
+	BEQ   one273
 	FMOVD F1, 0(R1)
 	TST   $1, R0
-	BEQ   moved474
+	BEQ   moved274
 	ADD   $8, R1, R8
 	VST1  V1.S[2], (R8)
-	B     moved474
+	B     moved274
 
-one473:
+one273:
 	FMOVS F1, 0(R1)
 
-moved474:
+moved274:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold468
-	B    folded466
+	BNE  fold268
+	B    folded266
 
-other467:
+other267:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold476:
+fold276:
 	TST   $2, R0
-	BEQ   one477
+	BEQ   one277
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved478
+	BEQ   moved278
 	ADD   $8, R1, R8
 	VLD1  (R8), V1.S[2]
-	B     moved478
+	B     moved278
 
-one477:
+one277:
 	FMOVS 0(R1), F1
 
-moved478:
+moved278:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold476
-	B    folded466
+	BNE  fold276
+	B    folded266
 
-folded466:
+folded266:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted479
+	BEQ   unwanted279
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one480
+	BEQ   one280
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved481
+	BEQ   moved281
 	ADD   $8, R1, R3
 	VST1  V0.S[2], (R3)
-	B     moved481
+	B     moved281
 
-one480:
+one280:
 	FMOVS F0, 0(R1)
 
-moved481:
-unwanted479:
+moved281:
+unwanted279:
 	RET
 
-full345:
+full146:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer482
+	BNE  fewer282
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4441,13 +3409,13 @@ full345:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded483
+	BLE   folded283
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other484
+	BNE   other284
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold485:
+fold285:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -4466,12 +3434,12 @@ fold485:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold485
-	B     folded483
+	BNE   fold285
+	B     folded283
 
-other484:
+other284:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold487:
+fold287:
 	FMOVQ 0(R1), F5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
@@ -4485,10 +3453,10 @@ fold487:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold487
-	B     folded483
+	BNE   fold287
+	B     folded283
 
-folded483:
+folded283:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -4506,17 +3474,17 @@ folded483:
 	FMOVQ F3, 0(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted488
+	BEQ   unwanted288
 	MOVD  db+32(FP), R1
 	FMOVQ F4, 0(R1)
 
-unwanted488:
+unwanted288:
 	RET
 
-fewer482:
+fewer282:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer489
+	BNE  fewer289
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4538,13 +3506,13 @@ fewer482:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded490
+	BLE   folded290
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other491
+	BNE   other291
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold492:
+fold292:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
 	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
@@ -4561,12 +3529,12 @@ fold492:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold492
-	B     folded490
+	BNE   fold292
+	B     folded290
 
-other491:
+other291:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold494:
+fold294:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
@@ -4578,10 +3546,10 @@ fold494:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold494
-	B     folded490
+	BNE   fold294
+	B     folded290
 
-folded490:
+folded290:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -4596,17 +3564,17 @@ folded490:
 	FMOVQ F2, 0(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted495
+	BEQ   unwanted295
 	MOVD  db+32(FP), R1
 	FMOVQ F3, 0(R1)
 
-unwanted495:
+unwanted295:
 	RET
 
-fewer489:
+fewer289:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer496
+	BNE  fewer296
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4626,13 +3594,13 @@ fewer489:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded497
+	BLE   folded297
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other498
+	BNE   other298
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold499:
+fold299:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -4647,12 +3615,12 @@ fold499:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold499
-	B     folded497
+	BNE   fold299
+	B     folded297
 
-other498:
+other298:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold501:
+fold301:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
@@ -4662,10 +3630,10 @@ fold501:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold501
-	B     folded497
+	BNE   fold301
+	B     folded297
 
-folded497:
+folded297:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -4677,17 +3645,17 @@ folded497:
 	FMOVQ F1, 0(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted502
+	BEQ   unwanted302
 	MOVD  db+32(FP), R1
 	FMOVQ F2, 0(R1)
 
-unwanted502:
+unwanted302:
 	RET
 
-fewer496:
+fewer296:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer503
+	BNE  fewer303
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4704,13 +3672,13 @@ fewer496:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded504
+	BLE   folded304
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other505
+	BNE   other305
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold506:
+fold306:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
 	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
@@ -4723,12 +3691,12 @@ fold506:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold506
-	B     folded504
+	BNE   fold306
+	B     folded304
 
-other505:
+other305:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold508:
+fold308:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
@@ -4736,10 +3704,10 @@ fold508:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold508
-	B     folded504
+	BNE   fold308
+	B     folded304
 
-folded504:
+folded304:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4747,14 +3715,14 @@ folded504:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted509
+	BEQ   unwanted309
 	MOVD  db+32(FP), R1
 	FMOVQ F1, 0(R1)
 
-unwanted509:
+unwanted309:
 	RET
 
-fewer503:
+fewer303:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVD dwinit+16(FP), R1
 
@@ -4769,13 +3737,13 @@ fewer503:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded511
+	BLE   folded311
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other512
+	BNE   other312
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold513:
+fold313:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -4786,40 +3754,43 @@ fold513:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold513
-	B     folded511
+	BNE   fold313
+	B     folded311
 
-other512:
+other312:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold515:
+fold315:
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold515
-	B     folded511
+	BNE   fold315
+	B     folded311
 
-folded511:
+folded311:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted516
+	BEQ   unwanted316
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 
-unwanted516:
+unwanted316:
 	RET
 
 // func gradNEONF64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 TEXT ·gradNEONF64(SB), NOSPLIT, $0-128
 	MOVD cols+104(FP), R0
 	CMP  $4, R0
-	BLE  narrower2
+	BLE  narrower1
 	CMP  $6, R0
-	BEQ  full1
+	BEQ  full2
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer3
@@ -4830,24 +3801,31 @@ TEXT ·gradNEONF64(SB), NOSPLIT, $0-128
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R6), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R7), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVD 32(R4), F8
+	FMOVQ 32(R8), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	FMOVD 32(R5), F11
+	FMOVQ 32(R9), F11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F12
 	FMOVQ 16(R1), F13
-	FMOVD 32(R1), F14
+	FMOVQ 32(R3), F14
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -4873,8 +3851,10 @@ fold6:
 	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
 	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
-	FMOVD 32(R1), F17
-	FMOVD 32(R3), F18
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F17
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F18
 	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
 	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
 	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
@@ -4896,7 +3876,8 @@ fold6:
 	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
 	FMOVQ F15, 0(R1)
 	FMOVQ F16, 16(R1)
-	FMOVD F17, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F17, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -4911,7 +3892,8 @@ fold8:
 	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
 	FMOVQ 16(R1), F16
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
-	FMOVD 32(R1), F17
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F17
 	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
 	FMOVD 0(R5), F19
 	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
@@ -4957,25 +3939,32 @@ folded4:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R6)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R7)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVD F8, 32(R4)
+	FMOVQ F8, 32(R8)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	FMOVD F11, 32(R5)
+	FMOVQ F11, 32(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted9
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	FMOVD F14, 32(R1)
+	FMOVQ F14, 32(R3)
 
 unwanted9:
 	RET
@@ -4990,21 +3979,27 @@ fewer3:
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R5), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R6), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVD 32(R4), F8
+	FMOVQ 32(R7), F8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F9
 	FMOVQ 16(R1), F10
-	FMOVD 32(R1), F11
+	FMOVQ 32(R3), F11
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -5030,8 +4025,10 @@ fold13:
 	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
 	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
 	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
-	FMOVD 32(R1), F14
-	FMOVD 32(R3), F15
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F14
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F15
 	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
 	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
@@ -5049,7 +4046,8 @@ fold13:
 	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	FMOVD F14, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F14, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -5064,7 +4062,8 @@ fold15:
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	FMOVQ 16(R1), F13
 	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
-	FMOVD 32(R1), F14
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F14
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	FMOVD 0(R5), F16
 	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
@@ -5102,22 +4101,28 @@ folded11:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R5)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R6)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVD F8, 32(R4)
+	FMOVQ F8, 32(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted16
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
-	FMOVD F11, 32(R1)
+	FMOVQ F11, 32(R3)
 
 unwanted16:
 	RET
@@ -5131,18 +4136,23 @@ fewer10:
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R4), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVD 32(R3), F5
+	FMOVQ 32(R5), F5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F6
 	FMOVQ 16(R1), F7
-	FMOVD 32(R1), F8
+	FMOVQ 32(R3), F8
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -5168,8 +4178,10 @@ fold20:
 	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
-	FMOVD 32(R1), F11
-	FMOVD 32(R3), F12
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F11
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F12
 	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
@@ -5183,7 +4195,8 @@ fold20:
 	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
-	FMOVD F11, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F11, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -5198,7 +4211,8 @@ fold22:
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	FMOVQ 16(R1), F10
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
-	FMOVD 32(R1), F11
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F11
 	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
 	FMOVD 0(R5), F13
 	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
@@ -5228,19 +4242,24 @@ folded18:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R4)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVD F5, 32(R3)
+	FMOVQ F5, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted23
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
-	FMOVD F8, 32(R1)
+	FMOVQ F8, 32(R3)
 
 unwanted23:
 	RET
@@ -5252,15 +4271,19 @@ fewer17:
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R3), F2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	FMOVD 32(R1), F5
+	FMOVQ 32(R3), F5
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -5286,8 +4309,10 @@ fold27:
 	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	FMOVD 32(R1), F8
-	FMOVD 32(R3), F9
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F8
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F9
 	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
@@ -5297,7 +4322,8 @@ fold27:
 	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
-	FMOVD F8, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F8, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -5312,7 +4338,8 @@ fold29:
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	FMOVQ 16(R1), F7
 	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	FMOVD 32(R1), F8
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F8
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	FMOVD 0(R5), F10
 	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
@@ -5333,16 +4360,20 @@ folded25:
 	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
 	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted30
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
-	FMOVD F5, 32(R1)
+	FMOVQ F5, 32(R3)
 
 unwanted30:
 	RET
@@ -5350,12 +4381,16 @@ unwanted30:
 fewer24:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R3), F2
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -5381,14 +4416,17 @@ fold34:
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	FMOVD 32(R1), F5
-	FMOVD 32(R3), F6
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F5
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
-	FMOVD F5, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F5, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -5403,7 +4441,8 @@ fold36:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ 16(R1), F4
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	FMOVD 32(R1), F5
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F5
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
 	ADD   R2, R1
 	ADD   R6, R5
@@ -5417,18 +4456,22 @@ folded32:
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted37
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R3)
 
 unwanted37:
 	RET
 
-full1:
+full2:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer38
@@ -6037,11 +5080,14 @@ folded67:
 unwanted72:
 	RET
 
-narrower2:
+narrower1:
 	CMP  $2, R0
-	BLE  narrower74
+	BLE  narrower73
 	CMP  $4, R0
-	BEQ  full73
+	BEQ  full74
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer75
@@ -6052,19 +5098,26 @@ narrower2:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R6), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R7), F3
 	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
+	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
-	FMOVD 16(R5), F7
+	FMOVQ 16(R9), F7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F8
-	FMOVD 16(R1), F9
+	FMOVQ 16(R3), F9
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -6085,8 +5138,10 @@ fold78:
 	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	FMOVD 16(R1), F11
-	FMOVD 16(R3), F12
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F11
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F12
 	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
@@ -6103,7 +5158,8 @@ fold78:
 	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
 	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
 	FMOVQ F10, 0(R1)
-	FMOVD F11, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F11, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -6116,7 +5172,8 @@ other77:
 fold80:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	FMOVD 16(R1), F11
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F11
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
 	FMOVD 0(R5), F13
 	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
@@ -6153,20 +5210,27 @@ folded76:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R6)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
+	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
-	FMOVD F7, 16(R5)
+	FMOVQ F7, 16(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted81
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F8, 0(R1)
-	FMOVD F9, 16(R1)
+	FMOVQ F9, 16(R3)
 
 unwanted81:
 	RET
@@ -6181,17 +5245,23 @@ fewer75:
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R5), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
-	FMOVD 16(R4), F5
+	FMOVQ 16(R7), F5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F6
-	FMOVD 16(R1), F7
+	FMOVQ 16(R3), F7
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -6212,8 +5282,10 @@ fold85:
 	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
 	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVD 16(R1), F9
-	FMOVD 16(R3), F10
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F9
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F10
 	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
 	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
@@ -6227,7 +5299,8 @@ fold85:
 	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
 	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
 	FMOVQ F8, 0(R1)
-	FMOVD F9, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F9, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -6240,7 +5313,8 @@ other84:
 fold87:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVD 16(R1), F9
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F9
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	FMOVD 0(R5), F11
 	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
@@ -6271,18 +5345,24 @@ folded83:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
-	FMOVD F5, 16(R4)
+	FMOVQ F5, 16(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted88
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F6, 0(R1)
-	FMOVD F7, 16(R1)
+	FMOVQ F7, 16(R3)
 
 unwanted88:
 	RET
@@ -6296,15 +5376,20 @@ fewer82:
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
-	FMOVD 16(R3), F3
+	FMOVQ 16(R5), F3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F4
-	FMOVD 16(R1), F5
+	FMOVQ 16(R3), F5
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -6325,8 +5410,10 @@ fold92:
 	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	FMOVD 16(R1), F7
-	FMOVD 16(R3), F8
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F7
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F8
 	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
@@ -6337,7 +5424,8 @@ fold92:
 	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
 	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
 	FMOVQ F6, 0(R1)
-	FMOVD F7, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F7, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -6350,7 +5438,8 @@ other91:
 fold94:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	FMOVD 16(R1), F7
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F7
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	FMOVD 0(R5), F9
 	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
@@ -6375,16 +5464,21 @@ folded90:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
-	FMOVD F3, 16(R3)
+	FMOVQ F3, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted95
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F4, 0(R1)
-	FMOVD F5, 16(R1)
+	FMOVQ F5, 16(R3)
 
 unwanted95:
 	RET
@@ -6396,13 +5490,17 @@ fewer89:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R3), F1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F2
-	FMOVD 16(R1), F3
+	FMOVQ 16(R3), F3
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -6423,8 +5521,10 @@ fold99:
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVD 16(R1), F5
-	FMOVD 16(R3), F6
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F5
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
@@ -6432,7 +5532,8 @@ fold99:
 	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
 	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
 	FMOVQ F4, 0(R1)
-	FMOVD F5, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F5, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -6445,7 +5546,8 @@ other98:
 fold101:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVD 16(R1), F5
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F5
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	FMOVD 0(R5), F7
 	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
@@ -6463,14 +5565,18 @@ folded97:
 	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
 	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted102
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F2, 0(R1)
-	FMOVD F3, 16(R1)
+	FMOVQ F3, 16(R3)
 
 unwanted102:
 	RET
@@ -6478,11 +5584,15 @@ unwanted102:
 fewer96:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R3), F1
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -6503,13 +5613,16 @@ fold106:
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	FMOVD 16(R1), F3
-	FMOVD 16(R3), F4
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F3
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F4
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	FMOVQ F2, 0(R1)
-	FMOVD F3, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F3, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -6522,7 +5635,8 @@ other105:
 fold108:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	FMOVD 16(R1), F3
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F3
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	ADD   R2, R1
 	ADD   R6, R5
@@ -6535,17 +5649,21 @@ folded104:
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted109
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R3)
 
 unwanted109:
 	RET
 
-full73:
+full74:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer110
@@ -7049,9 +6167,9 @@ folded139:
 unwanted144:
 	RET
 
-narrower74:
+narrower73:
 	CMP  $2, R0
-	BEQ  full145
+	BEQ  full146
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer147
@@ -7450,7 +6568,7 @@ folded176:
 unwanted181:
 	RET
 
-full145:
+full146:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer182
@@ -7853,44 +6971,28 @@ unwanted216:
 TEXT ·columnNEONF32(SB), NOSPLIT, $0-128
 	MOVD cols+104(FP), R0
 	CMP  $8, R0
-	BLE  narrower2
+	BLE  narrower1
 	CMP  $12, R0
-	BEQ  full1
+	BEQ  full2
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	TST   $2, R0
-	BEQ   one3
-	FMOVD 32(R1), F2
-	TST   $1, R0
-	BEQ   moved4
-	ADD   $40, R1, R3
-	VLD1  (R3), V2.S[2]
-	B     moved4
+	FMOVQ 32(R3), F2
 
-one3:
-	FMOVS 32(R1), F2
-
-moved4:
 	// acc[i,j] = w[i,j], 1×3 vectors
 	MOVD  w+96(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	TST   $2, R0
-	BEQ   one5
-	FMOVD 32(R1), F5
-	TST   $1, R0
-	BEQ   moved6
-	ADD   $40, R1, R3
-	VLD1  (R3), V5.S[2]
-	B     moved6
-
-one5:
-	FMOVS 32(R1), F5
-
-moved6:
+	FMOVQ 32(R3), F5
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V6.S4]
 	MOVD  dx+0(FP), R1
@@ -7903,24 +7005,84 @@ moved6:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded7
+	BLE   folded3
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other8
+	BNE   other4
 	CMP   $0, R1
-	BEQ   without9
+	BEQ   without5
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V9.B16
+
+fold6:
+	VLD1R (R3), [V7.S4]
+	VLD1R (R5), [V8.S4]
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	VMOVI $0, V9.B16
+	FMOVS F7, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ 0(R7), F8
+	VFMLA V7.S4, V8.S4, V0.S4
+	WORD  $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ 16(R7), F8
+	VFMLA V7.S4, V8.S4, V1.S4
+	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	FMOVQ F8, 16(R1)
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
+	VFMLA V7.S4, V8.S4, V2.S4
+	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold6
+	B     folded3
+
+without5:
+	// the same without dx
+	VMOVI $0, V9.B16
+
+fold7:
+	VLD1R (R3), [V7.S4]
+	VLD1R (R5), [V8.S4]
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	VMOVI $0, V9.B16
+	FMOVS F7, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ 0(R7), F8
+	VFMLA V7.S4, V8.S4, V0.S4
+	FMOVQ 16(R7), F8
+	VFMLA V7.S4, V8.S4, V1.S4
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
+	VFMLA V7.S4, V8.S4, V2.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold7
+	B     folded3
+
+other4:
+	CMP $0, R1
+	BEQ without9
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V9.B16
 
 fold10:
 	VLD1R (R3), [V7.S4]
-	VLD1R (R5), [V8.S4]
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
-	FMOVS F7, 0(R3)
-	ADD   R6, R5
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
 	VFMLA V7.S4, V8.S4, V0.S4
@@ -7932,198 +7094,62 @@ fold10:
 	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	FMOVQ F8, 16(R1)
-	TST   $2, R0
-	BEQ   one11
-	FMOVD 32(R7), F8
-	TST   $1, R0
-	BEQ   moved12
-	ADD   $40, R7, R10
-	VLD1  (R10), V8.S[2]
-	B     moved12
-
-one11:
-	FMOVS 32(R7), F8
-
-moved12:
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	TST   $2, R0
-	BEQ   one13
-	FMOVD F8, 32(R1)
-	TST   $1, R0
-	BEQ   moved14
-	ADD   $40, R1, R10
-	VST1  V8.S[2], (R10)
-	B     moved14
-
-one13:
-	FMOVS F8, 32(R1)
-
-moved14:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R8, R7
-	SUBS $1, R9
-	BNE  fold10
-	B    folded7
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold10
+	B     folded3
 
 without9:
 	// the same without dx
 	VMOVI $0, V9.B16
 
-fold15:
+fold11:
 	VLD1R (R3), [V7.S4]
-	VLD1R (R5), [V8.S4]
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
-	FMOVS F7, 0(R3)
-	ADD   R6, R5
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
 	VFMLA V7.S4, V8.S4, V0.S4
 	FMOVQ 16(R7), F8
 	VFMLA V7.S4, V8.S4, V1.S4
-	TST   $2, R0
-	BEQ   one16
-	FMOVD 32(R7), F8
-	TST   $1, R0
-	BEQ   moved17
-	ADD   $40, R7, R10
-	VLD1  (R10), V8.S[2]
-	B     moved17
-
-one16:
-	FMOVS 32(R7), F8
-
-moved17:
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold15
-	B     folded7
+	BNE   fold11
+	B     folded3
 
-other8:
-	CMP $0, R1
-	BEQ without19
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
-fold20:
-	VLD1R (R3), [V7.S4]
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVQ 0(R7), F8
-	VFMLA V7.S4, V8.S4, V0.S4
-	WORD  $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	FMOVQ F8, 0(R1)
-	FMOVQ 16(R7), F8
-	VFMLA V7.S4, V8.S4, V1.S4
-	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	FMOVQ F8, 16(R1)
-	TST   $2, R0
-	BEQ   one21
-	FMOVD 32(R7), F8
-	TST   $1, R0
-	BEQ   moved22
-	ADD   $40, R7, R10
-	VLD1  (R10), V8.S[2]
-	B     moved22
-
-one21:
-	FMOVS 32(R7), F8
-
-moved22:
-	VFMLA V7.S4, V8.S4, V2.S4
-	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	TST   $2, R0
-	BEQ   one23
-	FMOVD F8, 32(R1)
-	TST   $1, R0
-	BEQ   moved24
-	ADD   $40, R1, R10
-	VST1  V8.S[2], (R10)
-	B     moved24
-
-one23:
-	FMOVS F8, 32(R1)
-
-moved24:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R8, R7
-	SUBS $1, R9
-	BNE  fold20
-	B    folded7
-
-without19:
-	// the same without dx
-	VMOVI $0, V9.B16
-
-fold25:
-	VLD1R (R3), [V7.S4]
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVQ 0(R7), F8
-	VFMLA V7.S4, V8.S4, V0.S4
-	FMOVQ 16(R7), F8
-	VFMLA V7.S4, V8.S4, V1.S4
-	TST   $2, R0
-	BEQ   one26
-	FMOVD 32(R7), F8
-	TST   $1, R0
-	BEQ   moved27
-	ADD   $40, R7, R10
-	VLD1  (R10), V8.S[2]
-	B     moved27
-
-one26:
-	FMOVS 32(R7), F8
-
-moved27:
-	VFMLA V7.S4, V8.S4, V2.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold25
-	B     folded7
-
-folded7:
+folded3:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	TST   $2, R0
-	BEQ   one28
-	FMOVD F2, 32(R1)
-	TST   $1, R0
-	BEQ   moved29
-	ADD   $40, R1, R3
-	VST1  V2.S[2], (R3)
-	B     moved29
-
-one28:
-	FMOVS F2, 32(R1)
-
-moved29:
+	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted30
+	BEQ   unwanted12
 	MOVD  db+32(FP), R1
 	FMOVS F6, 0(R1)
 
-unwanted30:
+unwanted12:
 	RET
 
-full1:
+full2:
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVQ 0(R1), F0
@@ -8147,17 +7173,17 @@ full1:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded31
+	BLE   folded13
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other32
+	BNE   other14
 	CMP   $0, R1
-	BEQ   without33
+	BEQ   without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V9.B16
 
-fold34:
+fold16:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
@@ -8185,14 +7211,14 @@ fold34:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold34
-	B     folded31
+	BNE   fold16
+	B     folded13
 
-without33:
+without15:
 	// the same without dx
 	VMOVI $0, V9.B16
 
-fold35:
+fold17:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
@@ -8210,17 +7236,17 @@ fold35:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold35
-	B     folded31
+	BNE   fold17
+	B     folded13
 
-other32:
+other14:
 	CMP $0, R1
-	BEQ without37
+	BEQ without19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V9.B16
 
-fold38:
+fold20:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
@@ -8242,14 +7268,14 @@ fold38:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold38
-	B     folded31
+	BNE   fold20
+	B     folded13
 
-without37:
+without19:
 	// the same without dx
 	VMOVI $0, V9.B16
 
-fold39:
+fold21:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
@@ -8261,10 +7287,10 @@ fold39:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold39
-	B     folded31
+	BNE   fold21
+	B     folded13
 
-folded31:
+folded13:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -8276,51 +7302,35 @@ folded31:
 	FMOVQ F2, 32(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted40
+	BEQ   unwanted22
 	MOVD  db+32(FP), R1
 	FMOVS F6, 0(R1)
 
-unwanted40:
+unwanted22:
 	RET
 
-narrower2:
-	CMP $4, R0
-	BLE narrower42
-	CMP $8, R0
-	BEQ full41
+narrower1:
+	CMP  $4, R0
+	BLE  narrower23
+	CMP  $8, R0
+	BEQ  full24
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one43
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved44
-	ADD   $24, R1, R3
-	VLD1  (R3), V1.S[2]
-	B     moved44
+	FMOVQ 16(R3), F1
 
-one43:
-	FMOVS 16(R1), F1
-
-moved44:
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVD  w+96(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F2
-	TST   $2, R0
-	BEQ   one45
-	FMOVD 16(R1), F3
-	TST   $1, R0
-	BEQ   moved46
-	ADD   $24, R1, R3
-	VLD1  (R3), V3.S[2]
-	B     moved46
-
-one45:
-	FMOVS 16(R1), F3
-
-moved46:
+	FMOVQ 16(R3), F3
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.S4]
 	MOVD  dx+0(FP), R1
@@ -8333,17 +7343,17 @@ moved46:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded47
+	BLE   folded25
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other48
+	BNE   other26
 	CMP   $0, R1
-	BEQ   without49
+	BEQ   without27
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V7.B16
 
-fold50:
+fold28:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -8357,47 +7367,25 @@ fold50:
 	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ F6, 0(R1)
-	TST   $2, R0
-	BEQ   one51
-	FMOVD 16(R7), F6
-	TST   $1, R0
-	BEQ   moved52
-	ADD   $24, R7, R10
-	VLD1  (R10), V6.S[2]
-	B     moved52
-
-one51:
-	FMOVS 16(R7), F6
-
-moved52:
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	TST   $2, R0
-	BEQ   one53
-	FMOVD F6, 16(R1)
-	TST   $1, R0
-	BEQ   moved54
-	ADD   $24, R1, R10
-	VST1  V6.S[2], (R10)
-	B     moved54
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold28
+	B     folded25
 
-one53:
-	FMOVS F6, 16(R1)
-
-moved54:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R8, R7
-	SUBS $1, R9
-	BNE  fold50
-	B    folded47
-
-without49:
+without27:
 	// the same without dx
 	VMOVI $0, V7.B16
 
-fold55:
+fold29:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -8408,34 +7396,23 @@ fold55:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
 	VFMLA V5.S4, V6.S4, V0.S4
-	TST   $2, R0
-	BEQ   one56
-	FMOVD 16(R7), F6
-	TST   $1, R0
-	BEQ   moved57
-	ADD   $24, R7, R10
-	VLD1  (R10), V6.S[2]
-	B     moved57
-
-one56:
-	FMOVS 16(R7), F6
-
-moved57:
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold55
-	B     folded47
+	BNE   fold29
+	B     folded25
 
-other48:
+other26:
 	CMP $0, R1
-	BEQ without59
+	BEQ without31
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V7.B16
 
-fold60:
+fold32:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
@@ -8443,101 +7420,58 @@ fold60:
 	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ F6, 0(R1)
-	TST   $2, R0
-	BEQ   one61
-	FMOVD 16(R7), F6
-	TST   $1, R0
-	BEQ   moved62
-	ADD   $24, R7, R10
-	VLD1  (R10), V6.S[2]
-	B     moved62
-
-one61:
-	FMOVS 16(R7), F6
-
-moved62:
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	TST   $2, R0
-	BEQ   one63
-	FMOVD F6, 16(R1)
-	TST   $1, R0
-	BEQ   moved64
-	ADD   $24, R1, R10
-	VST1  V6.S[2], (R10)
-	B     moved64
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold32
+	B     folded25
 
-one63:
-	FMOVS F6, 16(R1)
-
-moved64:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R8, R7
-	SUBS $1, R9
-	BNE  fold60
-	B    folded47
-
-without59:
+without31:
 	// the same without dx
 	VMOVI $0, V7.B16
 
-fold65:
+fold33:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
 	VFMLA V5.S4, V6.S4, V0.S4
-	TST   $2, R0
-	BEQ   one66
-	FMOVD 16(R7), F6
-	TST   $1, R0
-	BEQ   moved67
-	ADD   $24, R7, R10
-	VLD1  (R10), V6.S[2]
-	B     moved67
-
-one66:
-	FMOVS 16(R7), F6
-
-moved67:
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold65
-	B     folded47
+	BNE   fold33
+	B     folded25
 
-folded47:
+folded25:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	TST   $2, R0
-	BEQ   one68
-	FMOVD F1, 16(R1)
-	TST   $1, R0
-	BEQ   moved69
-	ADD   $24, R1, R3
-	VST1  V1.S[2], (R3)
-	B     moved69
-
-one68:
-	FMOVS F1, 16(R1)
-
-moved69:
+	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted70
+	BEQ   unwanted34
 	MOVD  db+32(FP), R1
 	FMOVS F4, 0(R1)
 
-unwanted70:
+unwanted34:
 	RET
 
-full41:
+full24:
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVQ 0(R1), F0
@@ -8559,17 +7493,17 @@ full41:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded71
+	BLE   folded35
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other72
+	BNE   other36
 	CMP   $0, R1
-	BEQ   without73
+	BEQ   without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V7.B16
 
-fold74:
+fold38:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -8592,14 +7526,14 @@ fold74:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold74
-	B     folded71
+	BNE   fold38
+	B     folded35
 
-without73:
+without37:
 	// the same without dx
 	VMOVI $0, V7.B16
 
-fold75:
+fold39:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -8615,17 +7549,17 @@ fold75:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold75
-	B     folded71
+	BNE   fold39
+	B     folded35
 
-other72:
+other36:
 	CMP $0, R1
-	BEQ without77
+	BEQ without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V7.B16
 
-fold78:
+fold42:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
@@ -8642,14 +7576,14 @@ fold78:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold78
-	B     folded71
+	BNE   fold42
+	B     folded35
 
-without77:
+without41:
 	// the same without dx
 	VMOVI $0, V7.B16
 
-fold79:
+fold43:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
@@ -8659,10 +7593,10 @@ fold79:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold79
-	B     folded71
+	BNE   fold43
+	B     folded35
 
-folded71:
+folded35:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -8672,47 +7606,47 @@ folded71:
 	FMOVQ F1, 16(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted80
+	BEQ   unwanted44
 	MOVD  db+32(FP), R1
 	FMOVS F4, 0(R1)
 
-unwanted80:
+unwanted44:
 	RET
 
-narrower42:
+narrower23:
 	CMP $4, R0
-	BEQ full81
+	BEQ full46
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one47
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved48
 	ADD   $8, R1, R3
 	VLD1  (R3), V0.S[2]
-	B     moved84
+	B     moved48
 
-one83:
+one47:
 	FMOVS 0(R1), F0
 
-moved84:
+moved48:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVD  w+96(FP), R1
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one49
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved50
 	ADD   $8, R1, R3
 	VLD1  (R3), V1.S[2]
-	B     moved86
+	B     moved50
 
-one85:
+one49:
 	FMOVS 0(R1), F1
 
-moved86:
+moved50:
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V2.S4]
 	MOVD  dx+0(FP), R1
@@ -8725,17 +7659,17 @@ moved86:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded87
+	BLE   folded51
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other88
+	BNE   other52
 	CMP   $0, R1
-	BEQ   without89
+	BEQ   without53
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V5.B16
 
-fold90:
+fold54:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -8745,46 +7679,46 @@ fold90:
 	ADD   R6, R5
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	TST   $2, R0
-	BEQ   one91
+	BEQ   one55
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved92
+	BEQ   moved56
 	ADD   $8, R7, R10
 	VLD1  (R10), V4.S[2]
-	B     moved92
+	B     moved56
 
-one91:
+one55:
 	FMOVS 0(R7), F4
 
-moved92:
+moved56:
 	VFMLA V3.S4, V4.S4, V0.S4
 	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	TST   $2, R0
-	BEQ   one93
+	BEQ   one57
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved94
+	BEQ   moved58
 	ADD   $8, R1, R10
 	VST1  V4.S[2], (R10)
-	B     moved94
+	B     moved58
 
-one93:
+one57:
 	FMOVS F4, 0(R1)
 
-moved94:
+moved58:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R8, R7
 	SUBS $1, R9
-	BNE  fold90
-	B    folded87
+	BNE  fold54
+	B    folded51
 
-without89:
+without53:
 	// the same without dx
 	VMOVI $0, V5.B16
 
-fold95:
+fold59:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -8794,126 +7728,126 @@ fold95:
 	ADD   R6, R5
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	TST   $2, R0
-	BEQ   one96
+	BEQ   one60
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved97
+	BEQ   moved61
 	ADD   $8, R7, R10
 	VLD1  (R10), V4.S[2]
-	B     moved97
+	B     moved61
 
-one96:
+one60:
 	FMOVS 0(R7), F4
 
-moved97:
+moved61:
 	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold95
-	B     folded87
+	BNE   fold59
+	B     folded51
 
-other88:
+other52:
 	CMP $0, R1
-	BEQ without99
+	BEQ without63
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V5.B16
 
-fold100:
+fold64:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	TST   $2, R0
-	BEQ   one101
+	BEQ   one65
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved102
+	BEQ   moved66
 	ADD   $8, R7, R10
 	VLD1  (R10), V4.S[2]
-	B     moved102
+	B     moved66
 
-one101:
+one65:
 	FMOVS 0(R7), F4
 
-moved102:
+moved66:
 	VFMLA V3.S4, V4.S4, V0.S4
 	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	TST   $2, R0
-	BEQ   one103
+	BEQ   one67
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved104
+	BEQ   moved68
 	ADD   $8, R1, R10
 	VST1  V4.S[2], (R10)
-	B     moved104
+	B     moved68
 
-one103:
+one67:
 	FMOVS F4, 0(R1)
 
-moved104:
+moved68:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R8, R7
 	SUBS $1, R9
-	BNE  fold100
-	B    folded87
+	BNE  fold64
+	B    folded51
 
-without99:
+without63:
 	// the same without dx
 	VMOVI $0, V5.B16
 
-fold105:
+fold69:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	TST   $2, R0
-	BEQ   one106
+	BEQ   one70
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved107
+	BEQ   moved71
 	ADD   $8, R7, R10
 	VLD1  (R10), V4.S[2]
-	B     moved107
+	B     moved71
 
-one106:
+one70:
 	FMOVS 0(R7), F4
 
-moved107:
+moved71:
 	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold105
-	B     folded87
+	BNE   fold69
+	B     folded51
 
-folded87:
+folded51:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	MOVD  dw+16(FP), R1
 	TST   $2, R0
-	BEQ   one108
+	BEQ   one72
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved109
+	BEQ   moved73
 	ADD   $8, R1, R3
 	VST1  V0.S[2], (R3)
-	B     moved109
+	B     moved73
 
-one108:
+one72:
 	FMOVS F0, 0(R1)
 
-moved109:
+moved73:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted110
+	BEQ   unwanted74
 	MOVD  db+32(FP), R1
 	FMOVS F2, 0(R1)
 
-unwanted110:
+unwanted74:
 	RET
 
-full81:
+full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVQ 0(R1), F0
@@ -8933,17 +7867,17 @@ full81:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded111
+	BLE   folded75
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other112
+	BNE   other76
 	CMP   $0, R1
-	BEQ   without113
+	BEQ   without77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V5.B16
 
-fold114:
+fold78:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -8961,14 +7895,14 @@ fold114:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold114
-	B     folded111
+	BNE   fold78
+	B     folded75
 
-without113:
+without77:
 	// the same without dx
 	VMOVI $0, V5.B16
 
-fold115:
+fold79:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -8982,17 +7916,17 @@ fold115:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold115
-	B     folded111
+	BNE   fold79
+	B     folded75
 
-other112:
+other76:
 	CMP $0, R1
-	BEQ without117
+	BEQ without81
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V5.B16
 
-fold118:
+fold82:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVQ 0(R7), F4
@@ -9004,14 +7938,14 @@ fold118:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold118
-	B     folded111
+	BNE   fold82
+	B     folded75
 
-without117:
+without81:
 	// the same without dx
 	VMOVI $0, V5.B16
 
-fold119:
+fold83:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVQ 0(R7), F4
@@ -9019,10 +7953,10 @@ fold119:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold119
-	B     folded111
+	BNE   fold83
+	B     folded75
 
-folded111:
+folded75:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
@@ -9030,32 +7964,39 @@ folded111:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted120
+	BEQ   unwanted84
 	MOVD  db+32(FP), R1
 	FMOVS F2, 0(R1)
 
-unwanted120:
+unwanted84:
 	RET
 
 // func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 TEXT ·columnNEONF64(SB), NOSPLIT, $0-128
 	MOVD cols+104(FP), R0
 	CMP  $4, R0
-	BLE  narrower2
+	BLE  narrower1
 	CMP  $6, R0
-	BEQ  full1
+	BEQ  full2
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVD 32(R1), F2
+	FMOVQ 32(R3), F2
 
 	// acc[i,j] = w[i,j], 1×3 vectors
 	MOVD  w+96(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	FMOVD 32(R1), F5
+	FMOVQ 32(R3), F5
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V6.D2]
 	MOVD  dx+0(FP), R1
@@ -9097,11 +8038,13 @@ fold6:
 	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	FMOVQ F8, 16(R1)
-	FMOVD 32(R7), F8
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.D2, V8.D2, V2.D2
 	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVD F8, 32(R1)
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -9126,7 +8069,8 @@ fold7:
 	VFMLA V7.D2, V8.D2, V0.D2
 	FMOVQ 16(R7), F8
 	VFMLA V7.D2, V8.D2, V1.D2
-	FMOVD 32(R7), F8
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.D2, V8.D2, V2.D2
 	ADD   R4, R3
 	ADD   R8, R7
@@ -9154,11 +8098,13 @@ fold10:
 	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	FMOVQ F8, 16(R1)
-	FMOVD 32(R7), F8
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.D2, V8.D2, V2.D2
 	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVD F8, 32(R1)
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -9177,7 +8123,8 @@ fold11:
 	VFMLA V7.D2, V8.D2, V0.D2
 	FMOVQ 16(R7), F8
 	VFMLA V7.D2, V8.D2, V1.D2
-	FMOVD 32(R7), F8
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.D2, V8.D2, V2.D2
 	ADD   R4, R3
 	ADD   R8, R7
@@ -9192,9 +8139,11 @@ folded3:
 	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVD F2, 32(R1)
+	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted12
@@ -9204,7 +8153,7 @@ folded3:
 unwanted12:
 	RET
 
-full1:
+full2:
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVQ 0(R1), F0
@@ -9364,21 +8313,28 @@ folded13:
 unwanted22:
 	RET
 
-narrower2:
-	CMP $2, R0
-	BLE narrower24
-	CMP $4, R0
-	BEQ full23
+narrower1:
+	CMP  $2, R0
+	BLE  narrower23
+	CMP  $4, R0
+	BEQ  full24
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
+	FMOVQ 16(R3), F1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVD  w+96(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F2
-	FMOVD 16(R1), F3
+	FMOVQ 16(R3), F3
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.D2]
 	MOVD  dx+0(FP), R1
@@ -9415,11 +8371,13 @@ fold28:
 	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	FMOVQ F6, 0(R1)
-	FMOVD 16(R7), F6
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.D2, V6.D2, V1.D2
 	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVD F6, 16(R1)
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -9442,7 +8400,8 @@ fold29:
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVQ 0(R7), F6
 	VFMLA V5.D2, V6.D2, V0.D2
-	FMOVD 16(R7), F6
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.D2, V6.D2, V1.D2
 	ADD   R4, R3
 	ADD   R8, R7
@@ -9465,11 +8424,13 @@ fold32:
 	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	FMOVQ F6, 0(R1)
-	FMOVD 16(R7), F6
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.D2, V6.D2, V1.D2
 	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVD F6, 16(R1)
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -9486,7 +8447,8 @@ fold33:
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVQ 0(R7), F6
 	VFMLA V5.D2, V6.D2, V0.D2
-	FMOVD 16(R7), F6
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.D2, V6.D2, V1.D2
 	ADD   R4, R3
 	ADD   R8, R7
@@ -9500,8 +8462,10 @@ folded25:
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
 	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVD F1, 16(R1)
+	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted34
@@ -9511,7 +8475,7 @@ folded25:
 unwanted34:
 	RET
 
-full23:
+full24:
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVQ 0(R1), F0
@@ -9653,9 +8617,9 @@ folded35:
 unwanted44:
 	RET
 
-narrower24:
+narrower23:
 	CMP $2, R0
-	BEQ full45
+	BEQ full46
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
@@ -9780,7 +8744,7 @@ folded47:
 unwanted56:
 	RET
 
-full45:
+full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVQ 0(R1), F0
