@@ -295,3 +295,89 @@ func sweepTile(m Machine, r int, w width, off Int) {
 	c.free(m)
 	m.FreeInts(p, ld)
 }
+
+// thinTerms is how many terms the sums of thin may have.
+const thinTerms = 2
+
+// thin is panel for many rows of few terms: the rows of b and the bias stay in
+// registers.
+func thin(m Machine) {
+	m.Func("thin", sig(m, "func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
+		"c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of p; a zero is +0.",
+		"The rows of c, a and b are ldc, lda and ldb bytes apart. n is 1 or 2, cols at",
+		"least 1 and at most a panel's.")
+	cols, n := m.Int(), m.Int()
+	m.Arg(cols, "cols")
+	m.Arg(n, "n")
+	for terms := thinTerms; terms >= 1; terms-- {
+		fewer := m.NewLabel("fewer")
+		if terms > 1 {
+			m.JumpIf(n, NotEqual, terms, fewer)
+		}
+		m.FreeInts(n)
+		byWidth(m, cols, func(w width) { thinPanel(m, w, terms) })
+		n = m.Int()
+		m.Label(fewer)
+	}
+}
+
+func thinPanel(m Machine, w width, terms int) {
+	size := m.Spec().Float.Size
+	bias := loadTile(m, 1, w, "bias", "")[0]
+	b := loadTile(m, terms, w, "b", "ldb")
+	c, ldc, a, lda, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(c, "c")
+	m.Arg(ldc, "ldc")
+	m.Arg(a, "a")
+	m.Arg(lda, "lda")
+	m.Arg(left, "rows")
+	m.Arg(act, "act")
+	x, zero := m.VecsOf(terms), m.Vec()
+	acc := m.VecsOf(w.vecs)
+	m.Zero(zero)
+	row := func(relu bool) {
+		for p, v := range x {
+			m.Scalars(v, At(a, p*size), 1)
+		}
+		for q, v := range acc {
+			m.Move(v, bias[q])
+			for p := range x {
+				m.FMAScalar(v, b[p][q], x[p], 0)
+			}
+		}
+		for _, v := range acc {
+			m.AddVec(v, v, zero)
+			if relu {
+				m.ReLU(v, zero)
+			}
+		}
+		for q, v := range acc {
+			w.store(m, q, At(c, 0), v)
+		}
+		m.Add(c, ldc)
+		m.Add(a, lda)
+	}
+	linear := m.NewLabel("linear")
+	m.JumpIf(act, NotEqual, relu, linear)
+	for _, relu := range []bool{true, false} {
+		m.Comment("c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))")
+		loop := m.NewLabel("row")
+		m.Label(loop)
+		row(relu)
+		m.LoopDown(left, loop)
+		m.Return()
+		if relu {
+			m.Label(linear)
+		}
+	}
+	m.FreeInts(c, ldc, a, lda, left, act)
+	m.FreeVecs(x...)
+	m.FreeVecs(acc...)
+	m.FreeVecs(zero)
+	m.FreeVecs(bias...)
+	for _, row := range b {
+		m.FreeVecs(row...)
+	}
+}

@@ -146,6 +146,7 @@ type Machine interface {
 
 	// Arithmetic, every result rounded once.
 	Zero(v Vec)
+	Move(d, s Vec)                  // d = s
 	AddVec(d, a, b Vec)             // d = a + b
 	SubVec(d, a, b Vec)             // d = a − b
 	MulVec(d, a, b Vec)             // d = a·b

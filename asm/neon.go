@@ -279,6 +279,7 @@ func (m *neon) StoreArray(name string, i int, v Vec) {
 }
 
 func (m *neon) Zero(v Vec)         { m.op("VMOVI", m.imm(0), m.b16(v)) }
+func (m *neon) Move(d, s Vec)      { m.op("VORR", m.b16(s), m.b16(s), m.b16(d)) }
 func (m *neon) AddVec(d, a, b Vec) { m.word(words.fadd, d, a, b) }
 func (m *neon) SubVec(d, a, b Vec) { m.word(words.fsub, d, a, b) }
 func (m *neon) MulVec(d, a, b Vec) { m.word(words.fmul, d, a, b) }

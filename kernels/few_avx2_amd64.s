@@ -10413,3 +10413,1951 @@ done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
+
+// func thinAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
+	MOVQ   cols+64(FP), AX
+	MOVQ   n+72(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer1
+	CMPQ   AX, $0x10
+	JLE    narrower2
+	CMPQ   AX, $0x18
+	JE     full3
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(DX), Y5
+	VMOVUPS (BX)(CX*1), Y6
+	VMOVUPS 32(BX)(CX*1), Y7
+	VMOVUPS 64(DX)(CX*1), Y8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
+	CMPQ    R8, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS 4(DX), Y10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y9, Y3, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y9, Y4, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VMOVAPS      Y2, Y14
+	VFMADD231PS  Y9, Y5, Y14
+	VFMADD231PS  Y10, Y8, Y14
+	VADDPS       Y11, Y12, Y12
+	VMAXPS       Y12, Y11, Y12
+	VADDPS       Y11, Y13, Y13
+	VMAXPS       Y13, Y11, Y13
+	VADDPS       Y11, Y14, Y14
+	VMAXPS       Y14, Y11, Y14
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)
+	VMOVUPS      Y14, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS 4(DX), Y10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y9, Y3, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y9, Y4, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VMOVAPS      Y2, Y14
+	VFMADD231PS  Y9, Y5, Y14
+	VFMADD231PS  Y10, Y8, Y14
+	VADDPS       Y11, Y12, Y12
+	VADDPS       Y11, Y13, Y13
+	VADDPS       Y11, Y14, Y14
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)
+	VMOVUPS      Y14, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full3:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(BX), Y5
+	VMOVUPS (BX)(CX*1), Y6
+	VMOVUPS 32(BX)(CX*1), Y7
+	VMOVUPS 64(BX)(CX*1), Y8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
+	CMPQ    R8, $0x01
+	JNE     linear7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS 4(DX), Y10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y9, Y3, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y9, Y4, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VMOVAPS      Y2, Y14
+	VFMADD231PS  Y9, Y5, Y14
+	VFMADD231PS  Y10, Y8, Y14
+	VADDPS       Y11, Y12, Y12
+	VMAXPS       Y12, Y11, Y12
+	VADDPS       Y11, Y13, Y13
+	VMAXPS       Y13, Y11, Y13
+	VADDPS       Y11, Y14, Y14
+	VMAXPS       Y14, Y11, Y14
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)
+	VMOVUPS      Y14, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row8
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear7:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS 4(DX), Y10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y9, Y3, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y9, Y4, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VMOVAPS      Y2, Y14
+	VFMADD231PS  Y9, Y5, Y14
+	VFMADD231PS  Y10, Y8, Y14
+	VADDPS       Y11, Y12, Y12
+	VADDPS       Y11, Y13, Y13
+	VADDPS       Y11, Y14, Y14
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)
+	VMOVUPS      Y14, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower2:
+	CMPQ   AX, $0x08
+	JLE    narrower10
+	CMPQ   AX, $0x10
+	JE     full11
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	VMOVUPS (BX)(CX*1), Y4
+	VMOVUPS 32(DX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VMAXPS       Y9, Y8, Y9
+	VADDPS       Y8, Y10, Y10
+	VMAXPS       Y10, Y8, Y10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full11:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	VMOVUPS (BX)(CX*1), Y4
+	VMOVUPS 32(BX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VMAXPS       Y9, Y8, Y9
+	VADDPS       Y8, Y10, Y10
+	VMAXPS       Y10, Y8, Y10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row16
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row17
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower10:
+	CMPQ    AX, $0x08
+	JE      full19
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ       bias+16(FP), BX
+	VMASKMOVPS (BX), Y0, Y1
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ       b+40(FP), BX
+	MOVQ       ldb+48(FP), CX
+	VMASKMOVPS (BX), Y0, Y2
+	VMASKMOVPS (BX)(CX*1), Y0, Y3
+	MOVQ       c+0(FP), BX
+	MOVQ       ldc+8(FP), CX
+	MOVQ       a+24(FP), DX
+	MOVQ       lda+32(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+	VXORPS     Y6, Y6, Y6
+	CMPQ       R8, $0x01
+	JNE        linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	VBROADCASTSS (DX), Y4
+	VBROADCASTSS 4(DX), Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y2, Y7
+	VFMADD231PS  Y5, Y3, Y7
+	VADDPS       Y6, Y7, Y7
+	VMAXPS       Y7, Y6, Y7
+	TESTQ        $0x00000004, AX
+	JZ           low23
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low24
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low25
+	VMOVSS       X7, 24(BX)
+
+low25:
+	JMP stored22
+
+low24:
+	TESTQ  $0x00000001, AX
+	JZ     low26
+	VMOVSS X7, 16(BX)
+
+low26:
+	JMP stored22
+
+low23:
+	TESTQ     $0x00000002, AX
+	JZ        low27
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low28
+	VMOVSS    X7, 8(BX)
+
+low28:
+	JMP stored22
+
+low27:
+	TESTQ  $0x00000001, AX
+	JZ     low29
+	VMOVSS X7, (BX)
+
+low29:
+stored22:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row21
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	VBROADCASTSS (DX), Y4
+	VBROADCASTSS 4(DX), Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y2, Y7
+	VFMADD231PS  Y5, Y3, Y7
+	VADDPS       Y6, Y7, Y7
+	TESTQ        $0x00000004, AX
+	JZ           low32
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low33
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low34
+	VMOVSS       X7, 24(BX)
+
+low34:
+	JMP stored31
+
+low33:
+	TESTQ  $0x00000001, AX
+	JZ     low35
+	VMOVSS X7, 16(BX)
+
+low35:
+	JMP stored31
+
+low32:
+	TESTQ     $0x00000002, AX
+	JZ        low36
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low37
+	VMOVSS    X7, 8(BX)
+
+low37:
+	JMP stored31
+
+low36:
+	TESTQ  $0x00000001, AX
+	JZ     low38
+	VMOVSS X7, (BX)
+
+low38:
+stored31:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row30
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+full19:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VMOVUPS      Y6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer1:
+	CMPQ   AX, $0x10
+	JLE    narrower43
+	CMPQ   AX, $0x18
+	JE     full44
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(DX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear45
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VMAXPS       Y8, Y7, Y8
+	VADDPS       Y7, Y9, Y9
+	VMAXPS       Y9, Y7, Y9
+	VADDPS       Y7, Y10, Y10
+	VMAXPS       Y10, Y7, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row46
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear45:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row47:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y10, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row47
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full44:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(BX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear48
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VMAXPS       Y8, Y7, Y8
+	VADDPS       Y7, Y9, Y9
+	VMAXPS       Y9, Y7, Y9
+	VADDPS       Y7, Y10, Y10
+	VMAXPS       Y10, Y7, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      Y10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear48:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row50:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y10, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      Y10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row50
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower43:
+	CMPQ   AX, $0x08
+	JLE    narrower51
+	CMPQ   AX, $0x10
+	JE     full52
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear53
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row54:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VADDPS       Y5, Y7, Y7
+	VMAXPS       Y7, Y5, Y7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row54
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear53:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row55:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row55
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full52:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear56
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VADDPS       Y5, Y7, Y7
+	VMAXPS       Y7, Y5, Y7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear56:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row58:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row58
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower51:
+	CMPQ    AX, $0x08
+	JE      full60
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ       bias+16(FP), BX
+	VMASKMOVPS (BX), Y0, Y1
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ       b+40(FP), BX
+	VMASKMOVPS (BX), Y0, Y2
+	MOVQ       c+0(FP), BX
+	MOVQ       ldc+8(FP), CX
+	MOVQ       a+24(FP), DX
+	MOVQ       lda+32(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+	VXORPS     Y4, Y4, Y4
+	CMPQ       R8, $0x01
+	JNE        linear61
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row62:
+	VBROADCASTSS (DX), Y3
+	VMOVAPS      Y1, Y5
+	VFMADD231PS  Y3, Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMAXPS       Y5, Y4, Y5
+	TESTQ        $0x00000004, AX
+	JZ           low64
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low65
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low66
+	VMOVSS       X5, 24(BX)
+
+low66:
+	JMP stored63
+
+low65:
+	TESTQ  $0x00000001, AX
+	JZ     low67
+	VMOVSS X5, 16(BX)
+
+low67:
+	JMP stored63
+
+low64:
+	TESTQ     $0x00000002, AX
+	JZ        low68
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low69
+	VMOVSS    X5, 8(BX)
+
+low69:
+	JMP stored63
+
+low68:
+	TESTQ  $0x00000001, AX
+	JZ     low70
+	VMOVSS X5, (BX)
+
+low70:
+stored63:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row62
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear61:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row71:
+	VBROADCASTSS (DX), Y3
+	VMOVAPS      Y1, Y5
+	VFMADD231PS  Y3, Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	TESTQ        $0x00000004, AX
+	JZ           low73
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low74
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low75
+	VMOVSS       X5, 24(BX)
+
+low75:
+	JMP stored72
+
+low74:
+	TESTQ  $0x00000001, AX
+	JZ     low76
+	VMOVSS X5, 16(BX)
+
+low76:
+	JMP stored72
+
+low73:
+	TESTQ     $0x00000002, AX
+	JZ        low77
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low78
+	VMOVSS    X5, 8(BX)
+
+low78:
+	JMP stored72
+
+low77:
+	TESTQ  $0x00000001, AX
+	JZ     low79
+	VMOVSS X5, (BX)
+
+low79:
+stored72:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row71
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+full60:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Y1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y3, Y3, Y3
+	CMPQ    R8, $0x01
+	JNE     linear80
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row81:
+	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y2, Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMAXPS       Y4, Y3, Y4
+	VMOVUPS      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row81
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear80:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row82:
+	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y2, Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row82
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func thinAVX2F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
+	MOVQ   cols+64(FP), AX
+	MOVQ   n+72(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer1
+	CMPQ   AX, $0x08
+	JLE    narrower2
+	CMPQ   AX, $0x0c
+	JE     full3
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(DX), Y5
+	VMOVUPD (BX)(CX*1), Y6
+	VMOVUPD 32(BX)(CX*1), Y7
+	VMOVUPD 64(DX)(CX*1), Y8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
+	CMPQ    R8, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSD (DX), Y9
+	VBROADCASTSD 8(DX), Y10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y9, Y3, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y9, Y4, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VMOVAPD      Y2, Y14
+	VFMADD231PD  Y9, Y5, Y14
+	VFMADD231PD  Y10, Y8, Y14
+	VADDPD       Y11, Y12, Y12
+	VMAXPD       Y12, Y11, Y12
+	VADDPD       Y11, Y13, Y13
+	VMAXPD       Y13, Y11, Y13
+	VADDPD       Y11, Y14, Y14
+	VMAXPD       Y14, Y11, Y14
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)
+	VMOVUPD      Y14, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSD (DX), Y9
+	VBROADCASTSD 8(DX), Y10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y9, Y3, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y9, Y4, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VMOVAPD      Y2, Y14
+	VFMADD231PD  Y9, Y5, Y14
+	VFMADD231PD  Y10, Y8, Y14
+	VADDPD       Y11, Y12, Y12
+	VADDPD       Y11, Y13, Y13
+	VADDPD       Y11, Y14, Y14
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)
+	VMOVUPD      Y14, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full3:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(BX), Y5
+	VMOVUPD (BX)(CX*1), Y6
+	VMOVUPD 32(BX)(CX*1), Y7
+	VMOVUPD 64(BX)(CX*1), Y8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
+	CMPQ    R8, $0x01
+	JNE     linear7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	VBROADCASTSD (DX), Y9
+	VBROADCASTSD 8(DX), Y10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y9, Y3, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y9, Y4, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VMOVAPD      Y2, Y14
+	VFMADD231PD  Y9, Y5, Y14
+	VFMADD231PD  Y10, Y8, Y14
+	VADDPD       Y11, Y12, Y12
+	VMAXPD       Y12, Y11, Y12
+	VADDPD       Y11, Y13, Y13
+	VMAXPD       Y13, Y11, Y13
+	VADDPD       Y11, Y14, Y14
+	VMAXPD       Y14, Y11, Y14
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)
+	VMOVUPD      Y14, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row8
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear7:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSD (DX), Y9
+	VBROADCASTSD 8(DX), Y10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y9, Y3, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y9, Y4, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VMOVAPD      Y2, Y14
+	VFMADD231PD  Y9, Y5, Y14
+	VFMADD231PD  Y10, Y8, Y14
+	VADDPD       Y11, Y12, Y12
+	VADDPD       Y11, Y13, Y13
+	VADDPD       Y11, Y14, Y14
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)
+	VMOVUPD      Y14, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower2:
+	CMPQ   AX, $0x04
+	JLE    narrower10
+	CMPQ   AX, $0x08
+	JE     full11
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	VMOVUPD (BX)(CX*1), Y4
+	VMOVUPD 32(DX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VMAXPD       Y9, Y8, Y9
+	VADDPD       Y8, Y10, Y10
+	VMAXPD       Y10, Y8, Y10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VADDPD       Y8, Y10, Y10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full11:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(BX), Y3
+	VMOVUPD (BX)(CX*1), Y4
+	VMOVUPD 32(BX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VMAXPD       Y9, Y8, Y9
+	VADDPD       Y8, Y10, Y10
+	VMAXPD       Y10, Y8, Y10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row16
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VADDPD       Y8, Y10, Y10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row17
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower10:
+	CMPQ    AX, $0x04
+	JE      full19
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ       bias+16(FP), BX
+	VMASKMOVPD (BX), Y0, Y1
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ       b+40(FP), BX
+	MOVQ       ldb+48(FP), CX
+	VMASKMOVPD (BX), Y0, Y2
+	VMASKMOVPD (BX)(CX*1), Y0, Y3
+	MOVQ       c+0(FP), BX
+	MOVQ       ldc+8(FP), CX
+	MOVQ       a+24(FP), DX
+	MOVQ       lda+32(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+	VXORPS     Y6, Y6, Y6
+	CMPQ       R8, $0x01
+	JNE        linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	VBROADCASTSD (DX), Y4
+	VBROADCASTSD 8(DX), Y5
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y2, Y7
+	VFMADD231PD  Y5, Y3, Y7
+	VADDPD       Y6, Y7, Y7
+	VMAXPD       Y7, Y6, Y7
+	TESTQ        $0x00000002, AX
+	JZ           low23
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low24
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+
+low24:
+	JMP stored22
+
+low23:
+	TESTQ     $0x00000001, AX
+	JZ        low25
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+
+low25:
+stored22:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row21
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row26:
+	VBROADCASTSD (DX), Y4
+	VBROADCASTSD 8(DX), Y5
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y2, Y7
+	VFMADD231PD  Y5, Y3, Y7
+	VADDPD       Y6, Y7, Y7
+	TESTQ        $0x00000002, AX
+	JZ           low28
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low29
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+
+low29:
+	JMP stored27
+
+low28:
+	TESTQ     $0x00000001, AX
+	JZ        low30
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+
+low30:
+stored27:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row26
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+full19:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear31
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD 8(DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y3, Y1, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VMOVUPD      Y6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row32
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear31:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD 8(DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y3, Y1, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VADDPD       Y5, Y6, Y6
+	VMOVUPD      Y6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row33
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer1:
+	CMPQ   AX, $0x08
+	JLE    narrower35
+	CMPQ   AX, $0x0c
+	JE     full36
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(DX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear37
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row38:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VMAXPD       Y8, Y7, Y8
+	VADDPD       Y7, Y9, Y9
+	VMAXPD       Y9, Y7, Y9
+	VADDPD       Y7, Y10, Y10
+	VMAXPD       Y10, Y7, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row38
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear37:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row39:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VADDPD       Y7, Y9, Y9
+	VADDPD       Y7, Y10, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row39
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full36:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(BX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear40
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VMAXPD       Y8, Y7, Y8
+	VADDPD       Y7, Y9, Y9
+	VMAXPD       Y9, Y7, Y9
+	VADDPD       Y7, Y10, Y10
+	VMAXPD       Y10, Y7, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      Y10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear40:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row42:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VADDPD       Y7, Y9, Y9
+	VADDPD       Y7, Y10, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      Y10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row42
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower35:
+	CMPQ   AX, $0x04
+	JLE    narrower43
+	CMPQ   AX, $0x08
+	JE     full44
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear45
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VADDPD       Y5, Y7, Y7
+	VMAXPD       Y7, Y5, Y7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row46
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear45:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row47:
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VADDPD       Y5, Y7, Y7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row47
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full44:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(BX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear48
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VADDPD       Y5, Y7, Y7
+	VMAXPD       Y7, Y5, Y7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear48:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row50:
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VADDPD       Y5, Y7, Y7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row50
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower43:
+	CMPQ    AX, $0x04
+	JE      full52
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ       bias+16(FP), BX
+	VMASKMOVPD (BX), Y0, Y1
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ       b+40(FP), BX
+	VMASKMOVPD (BX), Y0, Y2
+	MOVQ       c+0(FP), BX
+	MOVQ       ldc+8(FP), CX
+	MOVQ       a+24(FP), DX
+	MOVQ       lda+32(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+	VXORPS     Y4, Y4, Y4
+	CMPQ       R8, $0x01
+	JNE        linear53
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row54:
+	VBROADCASTSD (DX), Y3
+	VMOVAPD      Y1, Y5
+	VFMADD231PD  Y3, Y2, Y5
+	VADDPD       Y4, Y5, Y5
+	VMAXPD       Y5, Y4, Y5
+	TESTQ        $0x00000002, AX
+	JZ           low56
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low57
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+
+low57:
+	JMP stored55
+
+low56:
+	TESTQ     $0x00000001, AX
+	JZ        low58
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+
+low58:
+stored55:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row54
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear53:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row59:
+	VBROADCASTSD (DX), Y3
+	VMOVAPD      Y1, Y5
+	VFMADD231PD  Y3, Y2, Y5
+	VADDPD       Y4, Y5, Y5
+	TESTQ        $0x00000002, AX
+	JZ           low61
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low62
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+
+low62:
+	JMP stored60
+
+low61:
+	TESTQ     $0x00000001, AX
+	JZ        low63
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+
+low63:
+stored60:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row59
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+full52:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Y1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y3, Y3, Y3
+	CMPQ    R8, $0x01
+	JNE     linear64
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row65:
+	VBROADCASTSD (DX), Y2
+	VMOVAPD      Y0, Y4
+	VFMADD231PD  Y2, Y1, Y4
+	VADDPD       Y3, Y4, Y4
+	VMAXPD       Y4, Y3, Y4
+	VMOVUPD      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row65
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear64:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row66:
+	VBROADCASTSD (DX), Y2
+	VMOVAPD      Y0, Y4
+	VFMADD231PD  Y2, Y1, Y4
+	VADDPD       Y3, Y4, Y4
+	VMOVUPD      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row66
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET

@@ -24785,3 +24785,2243 @@ done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
+
+// func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
+	MOVQ   cols+64(FP), AX
+	MOVQ   n+72(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer1
+	CMPQ   AX, $0x20
+	JLE    narrower2
+	CMPQ   AX, $0x30
+	JE     full3
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), Z5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(DX)(CX*1), Z8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       Z11, Z14, Z14
+	VMAXPS       Z14, Z11, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       Z11, Z14, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full3:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(BX), Z5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(BX)(CX*1), Z8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       Z11, Z14, Z14
+	VMAXPS       Z14, Z11, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row8
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear7:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       Z11, Z14, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower2:
+	CMPQ   AX, $0x10
+	JLE    narrower10
+	CMPQ   AX, $0x20
+	JE     full11
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), Z3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(DX)(CX*1), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full11:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(BX)(CX*1), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row16
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row17
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower10:
+	CMPQ  AX, $0x10
+	JE    full19
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ      bias+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ      b+40(FP), BX
+	MOVQ      ldb+48(FP), CX
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVUPS.Z (BX)(CX*1), K1, Z2
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+	VPXORD    Z5, Z5, Z5
+	CMPQ      R8, $0x01
+	JNE       linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	VBROADCASTSS  (DX), Z3
+	VBROADCASTSS  4(DX), Z4
+	VMOVAPS       Z0, Z6
+	VFMADD231PS   Z3, Z1, Z6
+	VFMADD231PS   Z4, Z2, Z6
+	VADDPS        Z5, Z6, Z6
+	VMAXPS        Z6, Z5, Z6
+	TESTQ         $0x00000008, AX
+	JZ            low23
+	VMOVUPS       Y6, (BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low24
+	VMOVUPS       X6, 32(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low25
+	VMOVSD        X6, 48(BX)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low26
+	VMOVSS        X6, 56(BX)
+
+low26:
+	JMP stored22
+
+low25:
+	TESTQ  $0x00000001, AX
+	JZ     low27
+	VMOVSS X6, 48(BX)
+
+low27:
+	JMP stored22
+
+low24:
+	TESTQ     $0x00000002, AX
+	JZ        low28
+	VMOVSD    X6, 32(BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low29
+	VMOVSS    X6, 40(BX)
+
+low29:
+	JMP stored22
+
+low28:
+	TESTQ  $0x00000001, AX
+	JZ     low30
+	VMOVSS X6, 32(BX)
+
+low30:
+	JMP stored22
+
+low23:
+	TESTQ        $0x00000004, AX
+	JZ           low31
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low32
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low33
+	VMOVSS       X6, 24(BX)
+
+low33:
+	JMP stored22
+
+low32:
+	TESTQ  $0x00000001, AX
+	JZ     low34
+	VMOVSS X6, 16(BX)
+
+low34:
+	JMP stored22
+
+low31:
+	TESTQ     $0x00000002, AX
+	JZ        low35
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low36
+	VMOVSS    X6, 8(BX)
+
+low36:
+	JMP stored22
+
+low35:
+	TESTQ  $0x00000001, AX
+	JZ     low37
+	VMOVSS X6, (BX)
+
+low37:
+stored22:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row21
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row38:
+	VBROADCASTSS  (DX), Z3
+	VBROADCASTSS  4(DX), Z4
+	VMOVAPS       Z0, Z6
+	VFMADD231PS   Z3, Z1, Z6
+	VFMADD231PS   Z4, Z2, Z6
+	VADDPS        Z5, Z6, Z6
+	TESTQ         $0x00000008, AX
+	JZ            low40
+	VMOVUPS       Y6, (BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low41
+	VMOVUPS       X6, 32(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low42
+	VMOVSD        X6, 48(BX)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low43
+	VMOVSS        X6, 56(BX)
+
+low43:
+	JMP stored39
+
+low42:
+	TESTQ  $0x00000001, AX
+	JZ     low44
+	VMOVSS X6, 48(BX)
+
+low44:
+	JMP stored39
+
+low41:
+	TESTQ     $0x00000002, AX
+	JZ        low45
+	VMOVSD    X6, 32(BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low46
+	VMOVSS    X6, 40(BX)
+
+low46:
+	JMP stored39
+
+low45:
+	TESTQ  $0x00000001, AX
+	JZ     low47
+	VMOVSS X6, 32(BX)
+
+low47:
+	JMP stored39
+
+low40:
+	TESTQ        $0x00000004, AX
+	JZ           low48
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low49
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low50
+	VMOVSS       X6, 24(BX)
+
+low50:
+	JMP stored39
+
+low49:
+	TESTQ  $0x00000001, AX
+	JZ     low51
+	VMOVSS X6, 16(BX)
+
+low51:
+	JMP stored39
+
+low48:
+	TESTQ     $0x00000002, AX
+	JZ        low52
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low53
+	VMOVSS    X6, 8(BX)
+
+low53:
+	JMP stored39
+
+low52:
+	TESTQ  $0x00000001, AX
+	JZ     low54
+	VMOVSS X6, (BX)
+
+low54:
+stored39:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row38
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+full19:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear55
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VMOVUPS      Z6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row56
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear55:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer1:
+	CMPQ   AX, $0x20
+	JLE    narrower59
+	CMPQ   AX, $0x30
+	JE     full60
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Z2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear61
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row62:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       Z7, Z10, Z10
+	VMAXPS       Z10, Z7, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row62
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear61:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row63:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       Z7, Z10, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row63
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full60:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(BX), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear64
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row65:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       Z7, Z10, Z10
+	VMAXPS       Z10, Z7, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z10, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row65
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear64:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row66:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       Z7, Z10, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z10, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row66
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower59:
+	CMPQ   AX, $0x10
+	JLE    narrower67
+	CMPQ   AX, $0x20
+	JE     full68
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear69
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row70:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row70
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear69:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row71:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row71
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full68:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear72
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row73:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row73
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear72:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row74:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row74
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower67:
+	CMPQ  AX, $0x10
+	JE    full76
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ      bias+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ      b+40(FP), BX
+	VMOVUPS.Z (BX), K1, Z1
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+	VPXORD    Z3, Z3, Z3
+	CMPQ      R8, $0x01
+	JNE       linear77
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row78:
+	VBROADCASTSS  (DX), Z2
+	VMOVAPS       Z0, Z4
+	VFMADD231PS   Z2, Z1, Z4
+	VADDPS        Z3, Z4, Z4
+	VMAXPS        Z4, Z3, Z4
+	TESTQ         $0x00000008, AX
+	JZ            low80
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low81
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low82
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low83
+	VMOVSS        X4, 56(BX)
+
+low83:
+	JMP stored79
+
+low82:
+	TESTQ  $0x00000001, AX
+	JZ     low84
+	VMOVSS X4, 48(BX)
+
+low84:
+	JMP stored79
+
+low81:
+	TESTQ     $0x00000002, AX
+	JZ        low85
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low86
+	VMOVSS    X4, 40(BX)
+
+low86:
+	JMP stored79
+
+low85:
+	TESTQ  $0x00000001, AX
+	JZ     low87
+	VMOVSS X4, 32(BX)
+
+low87:
+	JMP stored79
+
+low80:
+	TESTQ        $0x00000004, AX
+	JZ           low88
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low89
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low90
+	VMOVSS       X4, 24(BX)
+
+low90:
+	JMP stored79
+
+low89:
+	TESTQ  $0x00000001, AX
+	JZ     low91
+	VMOVSS X4, 16(BX)
+
+low91:
+	JMP stored79
+
+low88:
+	TESTQ     $0x00000002, AX
+	JZ        low92
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low93
+	VMOVSS    X4, 8(BX)
+
+low93:
+	JMP stored79
+
+low92:
+	TESTQ  $0x00000001, AX
+	JZ     low94
+	VMOVSS X4, (BX)
+
+low94:
+stored79:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row78
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear77:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row95:
+	VBROADCASTSS  (DX), Z2
+	VMOVAPS       Z0, Z4
+	VFMADD231PS   Z2, Z1, Z4
+	VADDPS        Z3, Z4, Z4
+	TESTQ         $0x00000008, AX
+	JZ            low97
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low98
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low99
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low100
+	VMOVSS        X4, 56(BX)
+
+low100:
+	JMP stored96
+
+low99:
+	TESTQ  $0x00000001, AX
+	JZ     low101
+	VMOVSS X4, 48(BX)
+
+low101:
+	JMP stored96
+
+low98:
+	TESTQ     $0x00000002, AX
+	JZ        low102
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low103
+	VMOVSS    X4, 40(BX)
+
+low103:
+	JMP stored96
+
+low102:
+	TESTQ  $0x00000001, AX
+	JZ     low104
+	VMOVSS X4, 32(BX)
+
+low104:
+	JMP stored96
+
+low97:
+	TESTQ        $0x00000004, AX
+	JZ           low105
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low106
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low107
+	VMOVSS       X4, 24(BX)
+
+low107:
+	JMP stored96
+
+low106:
+	TESTQ  $0x00000001, AX
+	JZ     low108
+	VMOVSS X4, 16(BX)
+
+low108:
+	JMP stored96
+
+low105:
+	TESTQ     $0x00000002, AX
+	JZ        low109
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low110
+	VMOVSS    X4, 8(BX)
+
+low110:
+	JMP stored96
+
+low109:
+	TESTQ  $0x00000001, AX
+	JZ     low111
+	VMOVSS X4, (BX)
+
+low111:
+stored96:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row95
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+full76:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Z1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
+	CMPQ    R8, $0x01
+	JNE     linear112
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row113:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMAXPS       Z4, Z3, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row113
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear112:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row114:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row114
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
+	MOVQ   cols+64(FP), AX
+	MOVQ   n+72(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer1
+	CMPQ   AX, $0x10
+	JLE    narrower2
+	CMPQ   AX, $0x18
+	JE     full3
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Z5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(DX)(CX*1), Z8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       Z11, Z14, Z14
+	VMAXPD       Z14, Z11, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       Z11, Z14, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full3:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(BX), Z5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(BX)(CX*1), Z8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       Z11, Z14, Z14
+	VMAXPD       Z14, Z11, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row8
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear7:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       Z11, Z14, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower2:
+	CMPQ   AX, $0x08
+	JLE    narrower10
+	CMPQ   AX, $0x10
+	JE     full11
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), Z3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(DX)(CX*1), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full11:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(BX), Z3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(BX)(CX*1), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row16
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row17
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower10:
+	CMPQ  AX, $0x08
+	JE    full19
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ      bias+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ      b+40(FP), BX
+	MOVQ      ldb+48(FP), CX
+	VMOVUPD.Z (BX), K1, Z1
+	VMOVUPD.Z (BX)(CX*1), K1, Z2
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+	VPXORD    Z5, Z5, Z5
+	CMPQ      R8, $0x01
+	JNE       linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	VBROADCASTSD  (DX), Z3
+	VBROADCASTSD  8(DX), Z4
+	VMOVAPD       Z0, Z6
+	VFMADD231PD   Z3, Z1, Z6
+	VFMADD231PD   Z4, Z2, Z6
+	VADDPD        Z5, Z6, Z6
+	VMAXPD        Z6, Z5, Z6
+	TESTQ         $0x00000004, AX
+	JZ            low23
+	VMOVUPS       Y6, (BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low24
+	VMOVUPS       X6, 32(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low25
+	VMOVSD        X6, 48(BX)
+	VUNPCKHPD     X6, X6, X6
+
+low25:
+	JMP stored22
+
+low24:
+	TESTQ     $0x00000001, AX
+	JZ        low26
+	VMOVSD    X6, 32(BX)
+	VUNPCKHPD X6, X6, X6
+
+low26:
+	JMP stored22
+
+low23:
+	TESTQ        $0x00000002, AX
+	JZ           low27
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low28
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+
+low28:
+	JMP stored22
+
+low27:
+	TESTQ     $0x00000001, AX
+	JZ        low29
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+
+low29:
+stored22:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row21
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	VBROADCASTSD  (DX), Z3
+	VBROADCASTSD  8(DX), Z4
+	VMOVAPD       Z0, Z6
+	VFMADD231PD   Z3, Z1, Z6
+	VFMADD231PD   Z4, Z2, Z6
+	VADDPD        Z5, Z6, Z6
+	TESTQ         $0x00000004, AX
+	JZ            low32
+	VMOVUPS       Y6, (BX)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low33
+	VMOVUPS       X6, 32(BX)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low34
+	VMOVSD        X6, 48(BX)
+	VUNPCKHPD     X6, X6, X6
+
+low34:
+	JMP stored31
+
+low33:
+	TESTQ     $0x00000001, AX
+	JZ        low35
+	VMOVSD    X6, 32(BX)
+	VUNPCKHPD X6, X6, X6
+
+low35:
+	JMP stored31
+
+low32:
+	TESTQ        $0x00000002, AX
+	JZ           low36
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low37
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+
+low37:
+	JMP stored31
+
+low36:
+	TESTQ     $0x00000001, AX
+	JZ        low38
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+
+low38:
+stored31:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row30
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+full19:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD 8(DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z3, Z1, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VMOVUPD      Z6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD 8(DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z3, Z1, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VADDPD       Z5, Z6, Z6
+	VMOVUPD      Z6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer1:
+	CMPQ   AX, $0x10
+	JLE    narrower43
+	CMPQ   AX, $0x18
+	JE     full44
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Z2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear45
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Z10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row46
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear45:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row47:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Z10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row47
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full44:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(BX), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear48
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Z10, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear48:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row50:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Z10, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row50
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower43:
+	CMPQ   AX, $0x08
+	JLE    narrower51
+	CMPQ   AX, $0x10
+	JE     full52
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear53
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row54:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row54
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear53:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row55:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row55
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+full52:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(BX), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear56
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear56:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row58:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row58
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower51:
+	CMPQ  AX, $0x08
+	JE    full60
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ      bias+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ      b+40(FP), BX
+	VMOVUPD.Z (BX), K1, Z1
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+	VPXORD    Z3, Z3, Z3
+	CMPQ      R8, $0x01
+	JNE       linear61
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row62:
+	VBROADCASTSD  (DX), Z2
+	VMOVAPD       Z0, Z4
+	VFMADD231PD   Z2, Z1, Z4
+	VADDPD        Z3, Z4, Z4
+	VMAXPD        Z4, Z3, Z4
+	TESTQ         $0x00000004, AX
+	JZ            low64
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low65
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low66
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+
+low66:
+	JMP stored63
+
+low65:
+	TESTQ     $0x00000001, AX
+	JZ        low67
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+
+low67:
+	JMP stored63
+
+low64:
+	TESTQ        $0x00000002, AX
+	JZ           low68
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low69
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+
+low69:
+	JMP stored63
+
+low68:
+	TESTQ     $0x00000001, AX
+	JZ        low70
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low70:
+stored63:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row62
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear61:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row71:
+	VBROADCASTSD  (DX), Z2
+	VMOVAPD       Z0, Z4
+	VFMADD231PD   Z2, Z1, Z4
+	VADDPD        Z3, Z4, Z4
+	TESTQ         $0x00000004, AX
+	JZ            low73
+	VMOVUPS       Y4, (BX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low74
+	VMOVUPS       X4, 32(BX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low75
+	VMOVSD        X4, 48(BX)
+	VUNPCKHPD     X4, X4, X4
+
+low75:
+	JMP stored72
+
+low74:
+	TESTQ     $0x00000001, AX
+	JZ        low76
+	VMOVSD    X4, 32(BX)
+	VUNPCKHPD X4, X4, X4
+
+low76:
+	JMP stored72
+
+low73:
+	TESTQ        $0x00000002, AX
+	JZ           low77
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low78
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+
+low78:
+	JMP stored72
+
+low77:
+	TESTQ     $0x00000001, AX
+	JZ        low79
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low79:
+stored72:
+	ADDQ   CX, BX
+	ADDQ   SI, DX
+	DECQ   DI
+	JNZ    row71
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+full60:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Z1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
+	CMPQ    R8, $0x01
+	JNE     linear80
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row81:
+	VBROADCASTSD (DX), Z2
+	VMOVAPD      Z0, Z4
+	VFMADD231PD  Z2, Z1, Z4
+	VADDPD       Z3, Z4, Z4
+	VMAXPD       Z4, Z3, Z4
+	VMOVUPD      Z4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row81
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear80:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row82:
+	VBROADCASTSD (DX), Z2
+	VMOVAPD      Z0, Z4
+	VFMADD231PD  Z2, Z1, Z4
+	VADDPD       Z3, Z4, Z4
+	VMOVUPD      Z4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row82
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET

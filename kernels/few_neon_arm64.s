@@ -21361,3 +21361,1735 @@ done253:
 fewer249:
 done3:
 	RET
+
+// func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
+	MOVD cols+64(FP), R0
+	MOVD n+72(FP), R1
+	CMP  $2, R1
+	BNE  fewer1
+	CMP  $8, R0
+	BLE  narrower2
+	CMP  $12, R0
+	BEQ  full3
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R5), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
+	CMP   $1, R6
+	BNE   linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	FMOVS 0(R3), F9
+	FMOVS 4(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F14, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row5
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	FMOVS 0(R3), F9
+	FMOVS 4(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F14, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row6
+	RET
+
+full3:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
+	CMP   $1, R6
+	BNE   linear7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	FMOVS 0(R3), F9
+	FMOVS 4(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row8
+	RET
+
+linear7:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	FMOVS 0(R3), F9
+	FMOVS 4(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row9
+	RET
+
+narrower2:
+	CMP  $4, R0
+	BLE  narrower10
+	CMP  $8, R0
+	BEQ  full11
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R5), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
+	CMP   $1, R6
+	BNE   linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	FMOVS 0(R3), F6
+	FMOVS 4(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row13
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	FMOVS 0(R3), F6
+	FMOVS 4(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row14
+	RET
+
+full11:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
+	CMP   $1, R6
+	BNE   linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	FMOVS 0(R3), F6
+	FMOVS 4(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row16
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	FMOVS 0(R3), F6
+	FMOVS 4(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row17
+	RET
+
+narrower10:
+	CMP $4, R0
+	BEQ full19
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	TST   $2, R0
+	BEQ   one20
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved21
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R1), F0
+
+moved21:
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	TST   $2, R0
+	BEQ   one22
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved23
+	ADD   $8, R1, R4
+	VLD1  (R4), V1.S[2]
+	B     moved23
+
+one22:
+	FMOVS 0(R1), F1
+
+moved23:
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R3), F2
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R3, R4
+	VLD1  (R4), V2.S[2]
+	B     moved25
+
+one24:
+	FMOVS 0(R3), F2
+
+moved25:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear26
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row27:
+	FMOVS 0(R3), F3
+	FMOVS 4(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	TST   $2, R0
+	BEQ   one28
+	FMOVD F6, 0(R1)
+	TST   $1, R0
+	BEQ   moved29
+	ADD   $8, R1, R7
+	VST1  V6.S[2], (R7)
+	B     moved29
+
+one28:
+	FMOVS F6, 0(R1)
+
+moved29:
+	ADD  R2, R1
+	ADD  R4, R3
+	SUBS $1, R5
+	BNE  row27
+	RET
+
+linear26:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	FMOVS 0(R3), F3
+	FMOVS 4(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	TST   $2, R0
+	BEQ   one31
+	FMOVD F6, 0(R1)
+	TST   $1, R0
+	BEQ   moved32
+	ADD   $8, R1, R7
+	VST1  V6.S[2], (R7)
+	B     moved32
+
+one31:
+	FMOVS F6, 0(R1)
+
+moved32:
+	ADD  R2, R1
+	ADD  R4, R3
+	SUBS $1, R5
+	BNE  row30
+	RET
+
+full19:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear33
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row34:
+	FMOVS 0(R3), F3
+	FMOVS 4(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row34
+	RET
+
+linear33:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row35:
+	FMOVS 0(R3), F3
+	FMOVS 4(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row35
+	RET
+
+fewer1:
+	CMP  $8, R0
+	BLE  narrower37
+	CMP  $12, R0
+	BEQ  full38
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
+	CMP   $1, R6
+	BNE   linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row40
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row41
+	RET
+
+full38:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
+	CMP   $1, R6
+	BNE   linear42
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row43:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	FMOVQ F10, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row43
+	RET
+
+linear42:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row44:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	FMOVQ F10, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row44
+	RET
+
+narrower37:
+	CMP  $4, R0
+	BLE  narrower45
+	CMP  $8, R0
+	BEQ  full46
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R3), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear47
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F7, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row48
+	RET
+
+linear47:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F7, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row49
+	RET
+
+full46:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear50
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row51:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row51
+	RET
+
+linear50:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row52:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row52
+	RET
+
+narrower45:
+	CMP $4, R0
+	BEQ full54
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	TST   $2, R0
+	BEQ   one55
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved56
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved56
+
+one55:
+	FMOVS 0(R1), F0
+
+moved56:
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVD  b+40(FP), R1
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved58
+
+one57:
+	FMOVS 0(R1), F1
+
+moved58:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear59
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row60:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
+	TST   $2, R0
+	BEQ   one61
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $8, R1, R7
+	VST1  V4.S[2], (R7)
+	B     moved62
+
+one61:
+	FMOVS F4, 0(R1)
+
+moved62:
+	ADD  R2, R1
+	ADD  R4, R3
+	SUBS $1, R5
+	BNE  row60
+	RET
+
+linear59:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row63:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	TST   $2, R0
+	BEQ   one64
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved65
+	ADD   $8, R1, R7
+	VST1  V4.S[2], (R7)
+	B     moved65
+
+one64:
+	FMOVS F4, 0(R1)
+
+moved65:
+	ADD  R2, R1
+	ADD  R4, R3
+	SUBS $1, R5
+	BNE  row63
+	RET
+
+full54:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F1
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear66
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row67:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row67
+	RET
+
+linear66:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row68:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row68
+	RET
+
+// func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
+	MOVD cols+64(FP), R0
+	MOVD n+72(FP), R1
+	CMP  $2, R1
+	BNE  fewer1
+	CMP  $4, R0
+	BLE  narrower2
+	CMP  $6, R0
+	BEQ  full3
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R5), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
+	CMP   $1, R6
+	BNE   linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	FMOVD 0(R3), F9
+	FMOVD 8(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F14, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row5
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	FMOVD 0(R3), F9
+	FMOVD 8(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F14, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row6
+	RET
+
+full3:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
+	CMP   $1, R6
+	BNE   linear7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	FMOVD 0(R3), F9
+	FMOVD 8(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row8
+	RET
+
+linear7:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	FMOVD 0(R3), F9
+	FMOVD 8(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row9
+	RET
+
+narrower2:
+	CMP  $2, R0
+	BLE  narrower10
+	CMP  $4, R0
+	BEQ  full11
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R5), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
+	CMP   $1, R6
+	BNE   linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	FMOVD 0(R3), F6
+	FMOVD 8(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row13
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	FMOVD 0(R3), F6
+	FMOVD 8(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row14
+	RET
+
+full11:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
+	CMP   $1, R6
+	BNE   linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	FMOVD 0(R3), F6
+	FMOVD 8(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row16
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	FMOVD 0(R3), F6
+	FMOVD 8(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row17
+	RET
+
+narrower10:
+	CMP $2, R0
+	BEQ full19
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	FMOVD 0(R3), F3
+	FMOVD 8(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+	FMOVD F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row21
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row22:
+	FMOVD 0(R3), F3
+	FMOVD 8(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	FMOVD F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row22
+	RET
+
+full19:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear23
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	FMOVD 0(R3), F3
+	FMOVD 8(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row24
+	RET
+
+linear23:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	FMOVD 0(R3), F3
+	FMOVD 8(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row25
+	RET
+
+fewer1:
+	CMP  $4, R0
+	BLE  narrower27
+	CMP  $6, R0
+	BEQ  full28
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
+	CMP   $1, R6
+	BNE   linear29
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	FMOVD 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
+	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row30
+	RET
+
+linear29:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row31:
+	FMOVD 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row31
+	RET
+
+full28:
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
+	CMP   $1, R6
+	BNE   linear32
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	FMOVD 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
+	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	FMOVQ F10, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row33
+	RET
+
+linear32:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row34:
+	FMOVD 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	FMOVQ F10, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row34
+	RET
+
+narrower27:
+	CMP  $2, R0
+	BLE  narrower35
+	CMP  $4, R0
+	BEQ  full36
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R3), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear37
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row38:
+	FMOVD 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
+	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F7, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row38
+	RET
+
+linear37:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row39:
+	FMOVD 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F7, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row39
+	RET
+
+full36:
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear40
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	FMOVD 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
+	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row41
+	RET
+
+linear40:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row42:
+	FMOVD 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row42
+	RET
+
+narrower35:
+	CMP $2, R0
+	BEQ full44
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVD  b+40(FP), R1
+	FMOVD 0(R1), F1
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear45
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	WORD  $0x4e63f484 // fmax v4.2d, v4.2d, v3.2d
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row46
+	RET
+
+linear45:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row47:
+	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row47
+	RET
+
+full44:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F1
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear48
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	WORD  $0x4e63f484 // fmax v4.2d, v4.2d, v3.2d
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row49
+	RET
+
+linear48:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row50:
+	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row50
+	RET

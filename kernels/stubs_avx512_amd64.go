@@ -136,6 +136,24 @@ func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *f
 //go:noescape
 func sweepAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
+//
+// Each sum is one chain of fused multiply-adds in order of p; a zero is +0.
+// The rows of c, a and b are ldc, lda and ldb bytes apart. n is 1 or 2, cols at
+// least 1 and at most a panel's.
+//
+//go:noescape
+func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
+
+// c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
+//
+// Each sum is one chain of fused multiply-adds in order of p; a zero is +0.
+// The rows of c, a and b are ldc, lda and ldb bytes apart. n is 1 or 2, cols at
+// least 1 and at most a panel's.
+//
+//go:noescape
+func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
 // The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a
@@ -200,6 +218,7 @@ var avx512F32 = tiles[float32]{
 	column:    columnAVX512F32,
 	input:     inputAVX512F32,
 	sweep:     sweepAVX512F32,
+	thin:      thinAVX512F32,
 	transpose: transposeAVX512F32,
 	mse:       mseAVX512F32,
 	sgd:       sgdAVX512F32,
@@ -219,6 +238,7 @@ var avx512F64 = tiles[float64]{
 	column:    columnAVX512F64,
 	input:     inputAVX512F64,
 	sweep:     sweepAVX512F64,
+	thin:      thinAVX512F64,
 	transpose: transposeAVX512F64,
 	mse:       mseAVX512F64,
 	sgd:       sgdAVX512F64,

@@ -25,6 +25,7 @@ type tiles[T Float] struct {
 	column    func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
 	input     func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
 	sweep     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	thin      func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	mse       func(lane [lanes]T, grad, pred, target *T, n int, c T) [lanes]T
 	sgd       func(w, dw *T, rate T, n int)
@@ -50,6 +51,7 @@ const (
 
 	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
 	rowBlock  = 256 // rows of that block, for the second-level cache
+	thinTerms = 2   // of a sum that thin computes, at the most
 	fewTerms  = 8   // of a sum, so that its operands stay in the first-level cache
 	maxWide   = 128 // columns of a wide tile of float64, half of one of float32
 )
@@ -107,6 +109,10 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
+	if 0 < x.Cols && x.Cols <= thinTerms {
+		t.forwardThin(y, x, w, b, act)
+		return
+	}
 	few := y.Rows % t.panelRows
 	if few > 2 {
 		few = 0
@@ -123,6 +129,20 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.multiply(&p, 0, y.Rows-few, w, k, false)
 		if few > 0 {
 			t.sweepRows(&p, y.Rows-few, y.Rows, w.at(k, 0), w.pitch())
+		}
+	}
+}
+
+// forwardThin is forward for layers with one or two inputs.
+func (t *tiles[T]) forwardThin(y, x, w *Mat[T], b []T, act Activation) {
+	for j := 0; j < y.Cols; j += t.panelCols {
+		bias := zero[T]()
+		if b != nil {
+			bias = &b[j]
+		}
+		for i := 0; i < y.Rows; i += maxRun {
+			t.thin(y.at(i, j), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, j), w.pitch(),
+				min(maxRun, y.Rows-i), min(t.panelCols, y.Cols-j), x.Cols, int(act))
 		}
 	}
 }
