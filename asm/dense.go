@@ -19,81 +19,67 @@ func sig(m Machine, s string) string {
 	return strings.ReplaceAll(s, "T", m.Spec().Float.Go)
 }
 
-// A width is a number of vectors side by side. If the elements do not fill
-// them, a single vector is a part, and of several the last begins early: it
-// has the elements that the others lack, and again some that they have.
+// A width is a number of vectors side by side, of which the first bytes are
+// used. If the elements do not fill them, the last one begins early: it has
+// the elements that the others lack, and again some that they have.
 type width struct {
-	vecs int
-	part *Part
-	back *Int // how many bytes early, a number below 0
-}
-
-// extra is how many vector registers the part occupies.
-func (w width) extra(s Spec) int {
-	if w.part == nil {
-		return 0
-	}
-	return s.PartVecs
+	vecs, bytes int
+	back        *Int // how many bytes early, a number below 0
 }
 
 // at is the memory of vector q of the row that begins at a, which has no index.
-func (w width) at(m Machine, q int, a Addr) Addr {
-	a = a.Plus(q * m.Spec().VecBytes)
+func (w width) at(q int, a Addr) Addr {
+	a = a.Plus(q * w.bytes)
 	if w.back != nil && q == w.vecs-1 {
 		a.Index, a.Scale = *w.back, 1
 	}
 	return a
 }
 
-func (w width) load(m Machine, q int, v Vec, a Addr) {
-	if a = w.at(m, q, a); w.part != nil && q == w.vecs-1 {
-		m.LoadPart(v, a, *w.part)
-	} else {
-		m.Load(v, a)
-	}
-}
+func (w width) load(m Machine, q int, v Vec, a Addr) { m.LoadFirst(v, w.at(q, a), w.bytes) }
 
-func (w width) store(m Machine, q int, a Addr, v Vec) {
-	if a = w.at(m, q, a); w.part != nil && q == w.vecs-1 {
-		m.StorePart(a, v, *w.part)
-	} else {
-		m.Store(a, v)
-	}
-}
+func (w width) store(m Machine, q int, a Addr, v Vec) { m.StoreFirst(w.at(q, a), v, w.bytes) }
 
 // byWidth emits body for every width that cols, a positive number of elements
 // known at run time, can have. It destroys cols.
 func byWidth(m Machine, cols Int, body func(width)) {
 	s := m.Spec()
-	for v := s.MaxCols; v >= 1; v-- {
+	for v := s.MaxCols; v > 1; v-- {
 		narrower := m.NewLabel("narrower")
-		if v > 1 {
-			m.JumpIf(cols, AtMost, (v-1)*s.Lanes(), narrower)
-		}
-		fullOrNot(m, v, cols, body)
-		if v > 1 {
-			m.Label(narrower)
-		}
+		m.JumpIf(cols, AtMost, (v-1)*s.Lanes(), narrower)
+		vectors(m, v, cols, body)
+		m.Label(narrower)
 	}
+	vectors(m, 1, cols, body)
 }
 
-// fullOrNot emits body for cols that fill v vectors and for cols that do not.
-// Neither may fall through to what follows. It destroys cols.
-func fullOrNot(m Machine, v int, cols Int, body func(width)) {
+// vectors emits body for cols that fill the last of v vectors, or do not. It
+// must not fall through to what follows. It destroys cols.
+func vectors(m Machine, v int, cols Int, body func(width)) {
 	s := m.Spec()
-	full := m.NewLabel("full")
-	m.JumpIf(cols, Equal, v*s.Lanes(), full)
-	if v == 1 {
-		part := m.MakePart(cols)
-		body(width{vecs: v, part: &part})
-		m.FreePart(part)
-	} else {
-		m.MulConst(cols, cols, s.Float.Size)
-		m.AddConst(cols, -v*s.VecBytes)
-		body(width{vecs: v, back: &cols})
+	fewer := m.NewLabel("fewer")
+	m.JumpIf(cols, NotEqual, v*s.Lanes(), fewer)
+	body(width{vecs: v, bytes: s.VecBytes})
+	m.Label(fewer)
+	if v > 1 {
+		early(m, v, s.VecBytes, cols, body)
+		return
 	}
-	m.Label(full)
-	body(width{vecs: v})
+	// Less than a vector is twice a half, a quarter … of it.
+	for count := s.Lanes() / 2; count > 1; count /= 2 {
+		fewer := m.NewLabel("fewer")
+		m.JumpIf(cols, Less, count, fewer)
+		early(m, 2, count*s.Float.Size, cols, body)
+		m.Label(fewer)
+	}
+	body(width{vecs: 1, bytes: s.Float.Size})
+}
+
+// early emits body for cols that need v vectors but may not fill them.
+func early(m Machine, v, bytes int, cols Int, body func(width)) {
+	m.MulConst(cols, cols, m.Spec().Float.Size)
+	m.AddConst(cols, -v*bytes)
+	body(width{vecs: v, bytes: bytes, back: &cols})
 }
 
 // tileRows are the rows of a tile in memory.
@@ -200,7 +186,7 @@ func panel(m Machine) {
 // panelRows is how many rows a tile has: as many accumulators as fit beside
 // rows of b and a register for a.
 func panelRows(s Spec, w width) int {
-	return min((s.Vecs-s.Scalars*w.vecs-1-w.extra(s))/w.vecs, s.MaxRows)
+	return min((s.Vecs-s.Scalars*w.vecs-1)/w.vecs, s.MaxRows)
 }
 
 func panelTile(m Machine, r int, w width) {
@@ -443,10 +429,10 @@ func foldChains(m Machine, acc [][]Vec, x Rows) {
 	m.Arg(w, "w")
 	m.Arg(n, "n")
 	wk, xk := m.Vec(), m.Vec()
-	inBlocks(m, n, len(acc[0]), func(q int, part width) {
-		part.load(m, q, wk, At(w, 0))
+	inBlocks(m, n, len(acc[0]), func(q int, p piece) {
+		p.load(m, q, wk, At(w, 0))
 		for i := range acc {
-			part.load(m, q, xk, x.At[i])
+			p.load(m, q, xk, x.At[i])
 			m.FMA(acc[i][q], xk, wk)
 		}
 	}, func(bytes int) {
@@ -458,17 +444,38 @@ func foldChains(m Machine, acc [][]Vec, x Rows) {
 	m.FreeRows(x)
 }
 
+// A piece of a block is a vector or a part of one.
+type piece struct{ part *Part }
+
+func (p piece) load(m Machine, q int, v Vec, a Addr) {
+	a = a.Plus(q * m.Spec().VecBytes)
+	if p.part != nil {
+		m.LoadPart(v, a, *p.part)
+	} else {
+		m.Load(v, a)
+	}
+}
+
+func (p piece) store(m Machine, q int, a Addr, v Vec) {
+	a = a.Plus(q * m.Spec().VecBytes)
+	if p.part != nil {
+		m.StorePart(a, v, *p.part)
+	} else {
+		m.Store(a, v)
+	}
+}
+
 // inBlocks runs over n elements in blocks of vecs vectors: body handles the
 // q-th vector of a block, step moves on by a block's bytes. In the last block
 // vectors may be missing and one may be a part.
-func inBlocks(m Machine, n Int, vecs int, body func(q int, w width), step func(bytes int)) {
+func inBlocks(m Machine, n Int, vecs int, body func(q int, w piece), step func(bytes int)) {
 	s := m.Spec()
 	block := vecs * s.Lanes()
 	loop, tail, end := m.NewLabel("block"), m.NewLabel("tail"), m.NewLabel("end")
 	m.JumpIf(n, Less, block, tail)
 	m.Label(loop)
 	for q := range vecs {
-		body(q, width{vecs: vecs})
+		body(q, piece{})
 	}
 	step(vecs * s.VecBytes)
 	m.AddConst(n, -block)
@@ -480,7 +487,7 @@ func inBlocks(m Machine, n Int, vecs int, body func(q int, w width), step func(b
 		part := m.NewLabel("part")
 		if q < vecs-1 {
 			m.JumpIf(n, Less, (q+1)*s.Lanes(), part)
-			body(q, width{vecs: vecs})
+			body(q, piece{})
 			over := m.NewLabel("over")
 			m.Jump(over)
 			m.Label(part)
@@ -493,9 +500,9 @@ func inBlocks(m Machine, n Int, vecs int, body func(q int, w width), step func(b
 	m.Label(end)
 }
 
-func lastPart(m Machine, n Int, q int, end string, body func(q int, w width)) {
+func lastPart(m Machine, n Int, q int, end string, body func(q int, w piece)) {
 	p := m.MakePart(n)
-	body(q, width{vecs: q + 1, part: &p})
+	body(q, piece{&p})
 	m.FreePart(p)
 	m.Jump(end)
 }

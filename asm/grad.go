@@ -39,7 +39,7 @@ func byDerivative(m Machine, end string, body func(derivative)) {
 // gradRows is how many rows of dw grad can compute: as many as fit at every
 // width beside dz, db, a row of y and an element of x.
 func gradRows(s Spec) int {
-	return min((s.Vecs-2*s.MaxCols-2-s.PartVecs)/s.MaxCols, 4)
+	return min((s.Vecs-2*s.MaxCols-2)/s.MaxCols, 4)
 }
 
 func grad(m Machine) {

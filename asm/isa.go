@@ -121,10 +121,14 @@ type Machine interface {
 	Step(r Rows, by Int)
 	StepConst(r Rows, by int)
 
-	// Vectors in memory. The Part verbs touch no byte behind the part;
-	// LoadPart sets the other lanes to +0, StorePart may destroy v.
+	// Vectors in memory. LoadFirst and StoreFirst move the first bytes of a
+	// vector, a power of two; an Addr with an index and the scale 1 will do.
+	// The Part verbs touch no byte behind the part; StorePart may destroy v.
+	// LoadFirst and LoadPart set the other lanes to +0.
 	Load(v Vec, a Addr)
 	Store(a Addr, v Vec)
+	LoadFirst(v Vec, a Addr, bytes int)
+	StoreFirst(a Addr, v Vec, bytes int)
 	MakePart(count Int) Part
 	FreePart(p Part)
 	LoadPart(v Vec, a Addr, p Part)

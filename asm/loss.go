@@ -22,7 +22,7 @@ func mse(m Machine) {
 	m.Arg(n, "n")
 	m.SplatArg(c, "c")
 	body := func(wantGrad bool) {
-		inBlocks(m, n, vecs, func(q int, w width) {
+		inBlocks(m, n, vecs, func(q int, w piece) {
 			w.load(m, q, d, At(p, 0))
 			w.load(m, q, dt, At(t, 0))
 			m.SubVec(d, d, dt)

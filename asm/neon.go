@@ -187,13 +187,19 @@ func (m *neon) StepConst(r Rows, by int) {
 	}
 }
 
-func (m *neon) Load(v Vec, a Addr) {
-	m.unindexed(a, func(a Addr) { m.op("FMOVQ", m.mem(a), m.f(v)) })
+func (m *neon) Load(v Vec, a Addr)  { m.LoadFirst(v, a, 16) }
+func (m *neon) Store(a Addr, v Vec) { m.StoreFirst(a, v, 16) }
+
+func (m *neon) LoadFirst(v Vec, a Addr, bytes int) {
+	m.unindexed(a, func(a Addr) { m.op(moves[bytes], m.mem(a), m.f(v)) })
 }
 
-func (m *neon) Store(a Addr, v Vec) {
-	m.unindexed(a, func(a Addr) { m.op("FMOVQ", m.f(v), m.mem(a)) })
+func (m *neon) StoreFirst(a Addr, v Vec, bytes int) {
+	m.unindexed(a, func(a Addr) { m.op(moves[bytes], m.f(v), m.mem(a)) })
 }
+
+// moves are the opcodes that load and store so many bytes.
+var moves = map[int]string{4: "FMOVS", 8: "FMOVD", 16: "FMOVQ"}
 
 // unindexed calls f with a in the form that loads and stores have, without an
 // index; the only scale is 1.
@@ -249,8 +255,7 @@ func (m *neon) LoadOne(v Vec, a Addr) { m.op(m.move(), m.mem(a), m.f(v)) }
 
 // Scalars: two elements are a D or a Q.
 func (m *neon) Scalars(v Vec, a Addr, n int) {
-	op := map[int]string{4: "FMOVS", 8: "FMOVD", 16: "FMOVQ"}[n*m.spec.Float.Size]
-	m.op(op, m.mem(a), m.f(v))
+	m.op(moves[n*m.spec.Float.Size], m.mem(a), m.f(v))
 }
 
 func (m *neon) Splat(v Vec, a Addr) {

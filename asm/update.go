@@ -11,7 +11,7 @@ func sgd(m Machine) {
 	m.Arg(g, "dw")
 	m.SplatArg(rate, "rate")
 	m.Arg(n, "n")
-	inBlocks(m, n, 4, func(q int, part width) {
+	inBlocks(m, n, 4, func(q int, part piece) {
 		part.load(m, q, gv, At(g, 0))
 		part.load(m, q, wv, At(w, 0))
 		m.FMA(wv, gv, rate)

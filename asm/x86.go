@@ -217,8 +217,30 @@ func (m *x86) StepConst(r Rows, by int) {
 	}
 }
 
-func (m *x86) Load(v Vec, a Addr)  { pick(m, m.VMOVUPS, m.VMOVUPD)(m.mem(a), m.vec(v)) }
-func (m *x86) Store(a Addr, v Vec) { pick(m, m.VMOVUPS, m.VMOVUPD)(m.vec(v), m.mem(a)) }
+func (m *x86) Load(v Vec, a Addr)  { m.LoadFirst(v, a, m.spec.VecBytes) }
+func (m *x86) Store(a Addr, v Vec) { m.StoreFirst(a, v, m.spec.VecBytes) }
+
+func (m *x86) LoadFirst(v Vec, a Addr, bytes int) {
+	m.first(bytes)(m.mem(a), m.low(v, max(bytes, 16)))
+}
+
+func (m *x86) StoreFirst(a Addr, v Vec, bytes int) {
+	m.first(bytes)(m.low(v, max(bytes, 16)), m.mem(a))
+}
+
+// first is the move of that many bytes.
+func (m *x86) first(bytes int) func(...operand.Op) {
+	switch bytes {
+	case 4:
+		return m.VMOVSS
+	case 8:
+		return m.VMOVSD
+	}
+	if m.spec.Float == F32 {
+		return m.VMOVUPS
+	}
+	return m.VMOVUPD
+}
 
 // StorePart stores the lanes in exact pieces, by the bits of the count. A
 // masked store would be slower, AVX-512's as well, and keep later loads

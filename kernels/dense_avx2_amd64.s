@@ -17,37 +17,32 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·panelAVX2F32(SB), NOSPLIT, $0-104
-	MOVQ   cols+80(FP), AX
-	CMPQ   AX, $0x10
-	JLE    narrower1
-	CMPQ   AX, $0x18
-	JE     full2
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x60, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x04
-	JLT    rest4
+	MOVQ cols+80(FP), AX
+	CMPQ AX, $0x10
+	JLE  narrower1
+	CMPQ AX, $0x18
+	JNE  fewer2
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x04
+	JLT  rest4
 
 tile3:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(SI), Y2
+	VMOVUPS 64(BX), Y2
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
-	VMOVUPS 64(SI)(CX*1), Y5
+	VMOVUPS 64(BX)(CX*1), Y5
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
-	VMOVUPS 64(SI)(CX*2), Y8
+	VMOVUPS 64(BX)(CX*2), Y8
 	VMOVUPS (BX)(DX*1), Y9
 	VMOVUPS 32(BX)(DX*1), Y10
-	VMOVUPS 64(SI)(DI*1), Y11
+	VMOVUPS 64(BX)(DX*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded6
@@ -62,7 +57,7 @@ tile3:
 fold7:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
-	VMOVUPS      64(SI)(AX*1), Y15
+	VMOVUPS      64(SI), Y15
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y12, Y13, Y0
@@ -119,21 +114,18 @@ linear8:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(SI)
+	VMOVUPS Y2, 64(BX)
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
-	VMOVUPS Y5, 64(SI)(CX*1)
+	VMOVUPS Y5, 64(BX)(CX*1)
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
-	VMOVUPS Y8, 64(SI)(CX*2)
+	VMOVUPS Y8, 64(BX)(CX*2)
 	VMOVUPS Y9, (BX)(DX*1)
 	VMOVUPS Y10, 32(BX)(DX*1)
-	VMOVUPS Y11, 64(SI)(DI*1)
+	VMOVUPS Y11, 64(BX)(DX*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x04, CX, CX
@@ -162,17 +154,15 @@ rest4:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(DX), Y2
+	VMOVUPS 64(BX), Y2
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
-	VMOVUPS 64(DX)(CX*1), Y5
+	VMOVUPS 64(BX)(CX*1), Y5
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
-	VMOVUPS 64(DX)(CX*2), Y8
+	VMOVUPS 64(BX)(CX*2), Y8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded10
@@ -186,7 +176,7 @@ rest4:
 fold11:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
-	VMOVUPS      64(SI)(AX*1), Y12
+	VMOVUPS      64(SI), Y12
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  Y9, Y10, Y0
@@ -232,17 +222,15 @@ folded10:
 linear12:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y2, 64(BX)
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
-	VMOVUPS Y5, 64(DX)(CX*1)
+	VMOVUPS Y5, 64(BX)(CX*1)
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
-	VMOVUPS Y8, 64(DX)(CX*2)
+	VMOVUPS Y8, 64(BX)(CX*2)
 	JMP     done5
 
 fewer9:
@@ -252,14 +240,12 @@ fewer9:
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(DX), Y2
+	VMOVUPS 64(BX), Y2
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
-	VMOVUPS 64(DX)(CX*1), Y5
+	VMOVUPS 64(BX)(CX*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded14
@@ -273,7 +259,7 @@ fewer9:
 fold15:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
-	VMOVUPS      64(SI)(AX*1), Y9
+	VMOVUPS      64(SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y0
@@ -309,14 +295,12 @@ folded14:
 linear16:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y2, 64(BX)
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
-	VMOVUPS Y5, 64(DX)(CX*1)
+	VMOVUPS Y5, 64(BX)(CX*1)
 	JMP     done5
 
 fewer13:
@@ -325,11 +309,9 @@ fewer13:
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(DX), Y2
+	VMOVUPS 64(BX), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded18
@@ -343,7 +325,7 @@ fewer13:
 fold19:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
-	VMOVUPS      64(SI)(AX*1), Y6
+	VMOVUPS      64(SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y3, Y4, Y0
@@ -368,11 +350,9 @@ folded18:
 
 linear20:
 	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y2, 64(BX)
 	JMP     done5
 
 fewer17:
@@ -381,28 +361,33 @@ done5:
 	VZEROUPPER
 	RET
 
-full2:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x04
-	JLT  rest22
+fewer2:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x04
+	JLT    rest22
 
 tile21:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
+	VMOVUPS 64(SI), Y2
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
-	VMOVUPS 64(BX)(CX*1), Y5
+	VMOVUPS 64(SI)(CX*1), Y5
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
-	VMOVUPS 64(BX)(CX*2), Y8
+	VMOVUPS 64(SI)(CX*2), Y8
 	VMOVUPS (BX)(DX*1), Y9
 	VMOVUPS 32(BX)(DX*1), Y10
-	VMOVUPS 64(BX)(DX*1), Y11
+	VMOVUPS 64(SI)(DI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded24
@@ -417,7 +402,7 @@ tile21:
 fold25:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
-	VMOVUPS      64(SI), Y15
+	VMOVUPS      64(SI)(AX*1), Y15
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y12, Y13, Y0
@@ -474,18 +459,21 @@ linear26:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y2, 64(SI)
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
-	VMOVUPS Y5, 64(BX)(CX*1)
+	VMOVUPS Y5, 64(SI)(CX*1)
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
-	VMOVUPS Y8, 64(BX)(CX*2)
+	VMOVUPS Y8, 64(SI)(CX*2)
 	VMOVUPS Y9, (BX)(DX*1)
 	VMOVUPS Y10, 32(BX)(DX*1)
-	VMOVUPS Y11, 64(BX)(DX*1)
+	VMOVUPS Y11, 64(SI)(DI*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x04, CX, CX
@@ -514,15 +502,17 @@ rest22:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
+	VMOVUPS 64(DX), Y2
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
-	VMOVUPS 64(BX)(CX*1), Y5
+	VMOVUPS 64(DX)(CX*1), Y5
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
-	VMOVUPS 64(BX)(CX*2), Y8
+	VMOVUPS 64(DX)(CX*2), Y8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded28
@@ -536,7 +526,7 @@ rest22:
 fold29:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
-	VMOVUPS      64(SI), Y12
+	VMOVUPS      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  Y9, Y10, Y0
@@ -582,15 +572,17 @@ folded28:
 linear30:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y2, 64(DX)
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
-	VMOVUPS Y5, 64(BX)(CX*1)
+	VMOVUPS Y5, 64(DX)(CX*1)
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
-	VMOVUPS Y8, 64(BX)(CX*2)
+	VMOVUPS Y8, 64(DX)(CX*2)
 	JMP     done23
 
 fewer27:
@@ -600,12 +592,14 @@ fewer27:
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
+	VMOVUPS 64(DX), Y2
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
-	VMOVUPS 64(BX)(CX*1), Y5
+	VMOVUPS 64(DX)(CX*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded32
@@ -619,7 +613,7 @@ fewer27:
 fold33:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
-	VMOVUPS      64(SI), Y9
+	VMOVUPS      64(SI)(AX*1), Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y0
@@ -655,12 +649,14 @@ folded32:
 linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y2, 64(DX)
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
-	VMOVUPS Y5, 64(BX)(CX*1)
+	VMOVUPS Y5, 64(DX)(CX*1)
 	JMP     done23
 
 fewer31:
@@ -669,9 +665,11 @@ fewer31:
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
+	VMOVUPS 64(DX), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded36
@@ -685,7 +683,7 @@ fewer31:
 fold37:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
-	VMOVUPS      64(SI), Y6
+	VMOVUPS      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y3, Y4, Y0
@@ -710,9 +708,11 @@ folded36:
 
 linear38:
 	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y2, 64(DX)
 	JMP     done23
 
 fewer35:
@@ -722,15 +722,13 @@ done23:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x08
-	JLE    narrower39
-	CMPQ   AX, $0x10
-	JE     full40
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x06
-	JLT    rest42
+	CMPQ AX, $0x08
+	JLE  narrower39
+	CMPQ AX, $0x10
+	JNE  fewer40
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x06
+	JLT  rest42
 
 tile41:
 	// acc[i,j] = init[i,j], 6×2 vectors
@@ -738,22 +736,18 @@ tile41:
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
 	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(DI), Y1
+	VMOVUPS 32(BX), Y1
 	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DI)(CX*1), Y3
+	VMOVUPS 32(BX)(CX*1), Y3
 	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DI)(CX*2), Y5
+	VMOVUPS 32(BX)(CX*2), Y5
 	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(DI)(R8*1), Y7
+	VMOVUPS 32(BX)(DX*1), Y7
 	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(DI)(CX*4), Y9
+	VMOVUPS 32(BX)(CX*4), Y9
 	VMOVUPS (BX)(SI*1), Y10
-	VMOVUPS 32(DI)(R9*1), Y11
+	VMOVUPS 32(BX)(SI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded44
@@ -768,7 +762,7 @@ tile41:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold45:
 	VMOVUPS      (SI), Y13
-	VMOVUPS      32(SI)(AX*1), Y14
+	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y12, Y13, Y0
@@ -824,6 +818,502 @@ folded44:
 	VMAXPS Y11, Y12, Y11
 
 linear46:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(BX)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(BX)(DX*1)
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(BX)(CX*4)
+	VMOVUPS Y10, (BX)(SI*1)
+	VMOVUPS Y11, 32(BX)(SI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x06, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x06
+	JGE     tile41
+
+rest42:
+	CMPQ BX, $0x05
+	JNE  fewer47
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(BX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(BX)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(BX)(DX*1), Y7
+	VMOVUPS (BX)(CX*4), Y8
+	VMOVUPS 32(BX)(CX*4), Y9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded48
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold49:
+	VMOVUPS      (SI), Y11
+	VMOVUPS      32(SI), Y12
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y11, Y0
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y10, Y11, Y2
+	VFMADD231PS  Y10, Y12, Y3
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y10, Y11, Y4
+	VFMADD231PS  Y10, Y12, Y5
+	VBROADCASTSS (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y11, Y6
+	VFMADD231PS  Y10, Y12, Y7
+	VBROADCASTSS (BX)(CX*4), Y10
+	VFMADD231PS  Y10, Y11, Y8
+	VFMADD231PS  Y10, Y12, Y9
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold49
+
+folded48:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	VADDPS Y10, Y8, Y8
+	VADDPS Y10, Y9, Y9
+	CMPQ   BX, $0x01
+	JNE    linear50
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+linear50:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(BX)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(BX)(DX*1)
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(BX)(CX*4)
+	JMP     done43
+
+fewer47:
+	CMPQ BX, $0x04
+	JNE  fewer51
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(BX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(BX)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(BX)(DX*1), Y7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded52
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold53:
+	VMOVUPS      (SI), Y9
+	VMOVUPS      32(SI), Y10
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VFMADD231PS  Y8, Y10, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold53
+
+folded52:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear54
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+linear54:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(BX)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(BX)(DX*1)
+	JMP     done43
+
+fewer51:
+	CMPQ BX, $0x03
+	JNE  fewer55
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(BX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(BX)(CX*2), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded56
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold57:
+	VMOVUPS      (SI), Y7
+	VMOVUPS      32(SI), Y8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y0
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (BX)(CX*2), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	VFMADD231PS  Y6, Y8, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold57
+
+folded56:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear58
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+linear58:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(BX)(CX*2)
+	JMP     done43
+
+fewer55:
+	CMPQ BX, $0x02
+	JNE  fewer59
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(BX)(CX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded60
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold61:
+	VMOVUPS      (SI), Y5
+	VMOVUPS      32(SI), Y6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold61
+
+folded60:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear62
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear62:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(BX)(CX*1)
+	JMP     done43
+
+fewer59:
+	CMPQ BX, $0x01
+	JNE  fewer63
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded64
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold65:
+	VMOVUPS      (SI), Y3
+	VMOVUPS      32(SI), Y4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold65
+
+folded64:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear66
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+linear66:
+	MOVQ    c+0(FP), BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	JMP     done43
+
+fewer63:
+done43:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer40:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x06
+	JLT    rest68
+
+tile67:
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(DI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(DI)(R8*1), Y7
+	VMOVUPS (BX)(CX*4), Y8
+	VMOVUPS 32(DI)(CX*4), Y9
+	VMOVUPS (BX)(SI*1), Y10
+	VMOVUPS 32(DI)(R9*1), Y11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded70
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold71:
+	VMOVUPS      (SI), Y13
+	VMOVUPS      32(SI)(AX*1), Y14
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y4
+	VFMADD231PS  Y12, Y14, Y5
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y13, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VBROADCASTSS (BX)(CX*4), Y12
+	VFMADD231PS  Y12, Y13, Y8
+	VFMADD231PS  Y12, Y14, Y9
+	VBROADCASTSS (BX)(R10*1), Y12
+	VFMADD231PS  Y12, Y13, Y10
+	VFMADD231PS  Y12, Y14, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold71
+
+folded70:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
+	VADDPS Y12, Y9, Y9
+	VADDPS Y12, Y10, Y10
+	VADDPS Y12, Y11, Y11
+	CMPQ   BX, $0x01
+	JNE    linear72
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -863,11 +1353,11 @@ linear46:
 	SUBQ    $0x06, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x06
-	JGE     tile41
+	JGE     tile67
 
-rest42:
+rest68:
 	CMPQ BX, $0x05
-	JNE  fewer47
+	JNE  fewer73
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -888,517 +1378,6 @@ rest42:
 	VMOVUPS 32(SI)(CX*4), Y9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded48
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
-	VMOVUPS      (SI), Y11
-	VMOVUPS      32(SI)(AX*1), Y12
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y10
-	VFMADD231PS  Y10, Y11, Y0
-	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (BX)(CX*1), Y10
-	VFMADD231PS  Y10, Y11, Y2
-	VFMADD231PS  Y10, Y12, Y3
-	VBROADCASTSS (BX)(CX*2), Y10
-	VFMADD231PS  Y10, Y11, Y4
-	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS (BX)(R9*1), Y10
-	VFMADD231PS  Y10, Y11, Y6
-	VFMADD231PS  Y10, Y12, Y7
-	VBROADCASTSS (BX)(CX*4), Y10
-	VFMADD231PS  Y10, Y11, Y8
-	VFMADD231PS  Y10, Y12, Y9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold49
-
-folded48:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y0, Y0
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
-	VADDPS Y10, Y8, Y8
-	VADDPS Y10, Y9, Y9
-	CMPQ   BX, $0x01
-	JNE    linear50
-	VMAXPS Y0, Y10, Y0
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
-	VMAXPS Y8, Y10, Y8
-	VMAXPS Y9, Y10, Y9
-
-linear50:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(SI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(SI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(SI)(DI*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(SI)(CX*4)
-	JMP     done43
-
-fewer47:
-	CMPQ BX, $0x04
-	JNE  fewer51
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(SI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(SI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(SI)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded52
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
-	VMOVUPS      (SI), Y9
-	VMOVUPS      32(SI)(AX*1), Y10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y0
-	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VFMADD231PS  Y8, Y10, Y3
-	VBROADCASTSS (BX)(CX*2), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VFMADD231PS  Y8, Y10, Y5
-	VBROADCASTSS (BX)(R9*1), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VFMADD231PS  Y8, Y10, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold53
-
-folded52:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear54
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-	VMAXPS Y7, Y8, Y7
-
-linear54:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(SI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(SI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(SI)(DI*1)
-	JMP     done43
-
-fewer51:
-	CMPQ BX, $0x03
-	JNE  fewer55
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded56
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
-	VMOVUPS      (SI), Y7
-	VMOVUPS      32(SI)(AX*1), Y8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y6
-	VFMADD231PS  Y6, Y7, Y0
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (BX)(CX*1), Y6
-	VFMADD231PS  Y6, Y7, Y2
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (BX)(CX*2), Y6
-	VFMADD231PS  Y6, Y7, Y4
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold57
-
-folded56:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	VADDPS Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear58
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-	VMAXPS Y5, Y6, Y5
-
-linear58:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DX)(CX*2)
-	JMP     done43
-
-fewer55:
-	CMPQ BX, $0x02
-	JNE  fewer59
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded60
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI)(AX*1), Y6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (BX)(CX*1), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold61
-
-folded60:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear62
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
-
-linear62:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	JMP     done43
-
-fewer59:
-	CMPQ BX, $0x01
-	JNE  fewer63
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded64
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
-	VMOVUPS      (SI), Y3
-	VMOVUPS      32(SI)(AX*1), Y4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold65
-
-folded64:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear66
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
-
-linear66:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	JMP     done43
-
-fewer63:
-done43:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full40:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x06
-	JLT  rest68
-
-tile67:
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(BX)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(BX)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(BX)(DX*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(BX)(CX*4), Y9
-	VMOVUPS (BX)(SI*1), Y10
-	VMOVUPS 32(BX)(SI*1), Y11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded70
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
-	VMOVUPS      (SI), Y13
-	VMOVUPS      32(SI), Y14
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y12
-	VFMADD231PS  Y12, Y13, Y0
-	VFMADD231PS  Y12, Y14, Y1
-	VBROADCASTSS (BX)(CX*1), Y12
-	VFMADD231PS  Y12, Y13, Y2
-	VFMADD231PS  Y12, Y14, Y3
-	VBROADCASTSS (BX)(CX*2), Y12
-	VFMADD231PS  Y12, Y13, Y4
-	VFMADD231PS  Y12, Y14, Y5
-	VBROADCASTSS (BX)(R9*1), Y12
-	VFMADD231PS  Y12, Y13, Y6
-	VFMADD231PS  Y12, Y14, Y7
-	VBROADCASTSS (BX)(CX*4), Y12
-	VFMADD231PS  Y12, Y13, Y8
-	VFMADD231PS  Y12, Y14, Y9
-	VBROADCASTSS (BX)(R10*1), Y12
-	VFMADD231PS  Y12, Y13, Y10
-	VFMADD231PS  Y12, Y14, Y11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold71
-
-folded70:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y12, Y12, Y12
-	VADDPS Y12, Y0, Y0
-	VADDPS Y12, Y1, Y1
-	VADDPS Y12, Y2, Y2
-	VADDPS Y12, Y3, Y3
-	VADDPS Y12, Y4, Y4
-	VADDPS Y12, Y5, Y5
-	VADDPS Y12, Y6, Y6
-	VADDPS Y12, Y7, Y7
-	VADDPS Y12, Y8, Y8
-	VADDPS Y12, Y9, Y9
-	VADDPS Y12, Y10, Y10
-	VADDPS Y12, Y11, Y11
-	CMPQ   BX, $0x01
-	JNE    linear72
-	VMAXPS Y0, Y12, Y0
-	VMAXPS Y1, Y12, Y1
-	VMAXPS Y2, Y12, Y2
-	VMAXPS Y3, Y12, Y3
-	VMAXPS Y4, Y12, Y4
-	VMAXPS Y5, Y12, Y5
-	VMAXPS Y6, Y12, Y6
-	VMAXPS Y7, Y12, Y7
-	VMAXPS Y8, Y12, Y8
-	VMAXPS Y9, Y12, Y9
-	VMAXPS Y10, Y12, Y10
-	VMAXPS Y11, Y12, Y11
-
-linear72:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(BX)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(BX)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(BX)(DX*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(BX)(CX*4)
-	VMOVUPS Y10, (BX)(SI*1)
-	VMOVUPS Y11, 32(BX)(SI*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x06, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x06
-	JGE     tile67
-
-rest68:
-	CMPQ BX, $0x05
-	JNE  fewer73
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(BX)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(BX)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(BX)(DX*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(BX)(CX*4), Y9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
 	JLE     folded74
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
@@ -1410,7 +1389,7 @@ rest68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold75:
 	VMOVUPS      (SI), Y11
-	VMOVUPS      32(SI), Y12
+	VMOVUPS      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y10, Y11, Y0
@@ -1462,16 +1441,19 @@ linear76:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
 	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
 	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
 	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(BX)(CX*4)
+	VMOVUPS Y9, 32(SI)(CX*4)
 	JMP     done69
 
 fewer73:
@@ -1482,14 +1464,17 @@ fewer73:
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(SI), Y1
 	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(BX)(CX*1), Y3
+	VMOVUPS 32(SI)(CX*1), Y3
 	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(BX)(CX*2), Y5
+	VMOVUPS 32(SI)(CX*2), Y5
 	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(BX)(DX*1), Y7
+	VMOVUPS 32(SI)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded78
@@ -1503,7 +1488,7 @@ fewer73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold79:
 	VMOVUPS      (SI), Y9
-	VMOVUPS      32(SI), Y10
+	VMOVUPS      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y8, Y9, Y0
@@ -1548,14 +1533,17 @@ linear80:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
 	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
 	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
 	JMP     done69
 
 fewer77:
@@ -1565,12 +1553,14 @@ fewer77:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(BX)(CX*1), Y3
+	VMOVUPS 32(DX)(CX*1), Y3
 	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(BX)(CX*2), Y5
+	VMOVUPS 32(DX)(CX*2), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded82
@@ -1583,7 +1573,7 @@ fewer77:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold83:
 	VMOVUPS      (SI), Y7
-	VMOVUPS      32(SI), Y8
+	VMOVUPS      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y0
@@ -1620,12 +1610,14 @@ folded82:
 linear84:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
 	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(BX)(CX*2)
+	VMOVUPS Y5, 32(DX)(CX*2)
 	JMP     done69
 
 fewer81:
@@ -1635,10 +1627,12 @@ fewer81:
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(BX)(CX*1), Y3
+	VMOVUPS 32(DX)(CX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded86
@@ -1651,7 +1645,7 @@ fewer81:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold87:
 	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI), Y6
+	VMOVUPS      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y4, Y5, Y0
@@ -1681,10 +1675,12 @@ folded86:
 linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
 	JMP     done69
 
 fewer85:
@@ -1693,8 +1689,10 @@ fewer85:
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded90
@@ -1707,7 +1705,7 @@ fewer85:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold91:
 	VMOVUPS      (SI), Y3
-	VMOVUPS      32(SI), Y4
+	VMOVUPS      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y2
 	VFMADD231PS  Y2, Y3, Y0
@@ -1729,8 +1727,10 @@ folded90:
 
 linear92:
 	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(DX)
 	JMP     done69
 
 fewer89:
@@ -1740,2051 +1740,13 @@ done69:
 	RET
 
 narrower39:
-	CMPQ    AX, $0x08
-	JE      full94
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+72(FP), BX
-	CMPQ    BX, $0x08
-	JLT     rest96
-
-tile95:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	LEAQ       (DX)(CX*4), DI
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	VMASKMOVPS (BX)(CX*4), Y0, Y5
-	VMASKMOVPS (BX)(SI*1), Y0, Y6
-	VMASKMOVPS (BX)(DX*2), Y0, Y7
-	VMASKMOVPS (BX)(DI*1), Y0, Y8
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded98
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-	LEAQ       (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
-	VMASKMOVPS   (SI), Y0, Y10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y9
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (BX)(CX*1), Y9
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS (BX)(CX*2), Y9
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (BX)(R9*1), Y9
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS (BX)(CX*4), Y9
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (BX)(R10*1), Y9
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS (BX)(R9*2), Y9
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS (BX)(R11*1), Y9
-	VFMADD231PS  Y9, Y10, Y8
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold99
-
-folded98:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	VADDPS Y9, Y7, Y7
-	VADDPS Y9, Y8, Y8
-	CMPQ   BX, $0x01
-	JNE    linear100
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-	VMAXPS Y7, Y9, Y7
-	VMAXPS Y8, Y9, Y8
-
-linear100:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	LEAQ         (DX)(CX*4), DI
-	TESTQ        $0x00000004, AX
-	JZ           low102
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low103
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low104
-	VMOVSS       X1, 24(BX)
-
-low104:
-	JMP stored101
-
-low103:
-	TESTQ  $0x00000001, AX
-	JZ     low105
-	VMOVSS X1, 16(BX)
-
-low105:
-	JMP stored101
-
-low102:
-	TESTQ     $0x00000002, AX
-	JZ        low106
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low107
-	VMOVSS    X1, 8(BX)
-
-low107:
-	JMP stored101
-
-low106:
-	TESTQ  $0x00000001, AX
-	JZ     low108
-	VMOVSS X1, (BX)
-
-low108:
-stored101:
-	TESTQ        $0x00000004, AX
-	JZ           low110
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low111
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low112
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low112:
-	JMP stored109
-
-low111:
-	TESTQ  $0x00000001, AX
-	JZ     low113
-	VMOVSS X2, 16(BX)(CX*1)
-
-low113:
-	JMP stored109
-
-low110:
-	TESTQ     $0x00000002, AX
-	JZ        low114
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low115
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low115:
-	JMP stored109
-
-low114:
-	TESTQ  $0x00000001, AX
-	JZ     low116
-	VMOVSS X2, (BX)(CX*1)
-
-low116:
-stored109:
-	TESTQ        $0x00000004, AX
-	JZ           low118
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low119
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low120
-	VMOVSS       X3, 24(BX)(CX*2)
-
-low120:
-	JMP stored117
-
-low119:
-	TESTQ  $0x00000001, AX
-	JZ     low121
-	VMOVSS X3, 16(BX)(CX*2)
-
-low121:
-	JMP stored117
-
-low118:
-	TESTQ     $0x00000002, AX
-	JZ        low122
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low123
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low123:
-	JMP stored117
-
-low122:
-	TESTQ  $0x00000001, AX
-	JZ     low124
-	VMOVSS X3, (BX)(CX*2)
-
-low124:
-stored117:
-	TESTQ        $0x00000004, AX
-	JZ           low126
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low127
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low128
-	VMOVSS       X4, 24(BX)(DX*1)
-
-low128:
-	JMP stored125
-
-low127:
-	TESTQ  $0x00000001, AX
-	JZ     low129
-	VMOVSS X4, 16(BX)(DX*1)
-
-low129:
-	JMP stored125
-
-low126:
-	TESTQ     $0x00000002, AX
-	JZ        low130
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low131
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low131:
-	JMP stored125
-
-low130:
-	TESTQ  $0x00000001, AX
-	JZ     low132
-	VMOVSS X4, (BX)(DX*1)
-
-low132:
-stored125:
-	TESTQ        $0x00000004, AX
-	JZ           low134
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low135
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low136
-	VMOVSS       X5, 24(BX)(CX*4)
-
-low136:
-	JMP stored133
-
-low135:
-	TESTQ  $0x00000001, AX
-	JZ     low137
-	VMOVSS X5, 16(BX)(CX*4)
-
-low137:
-	JMP stored133
-
-low134:
-	TESTQ     $0x00000002, AX
-	JZ        low138
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low139
-	VMOVSS    X5, 8(BX)(CX*4)
-
-low139:
-	JMP stored133
-
-low138:
-	TESTQ  $0x00000001, AX
-	JZ     low140
-	VMOVSS X5, (BX)(CX*4)
-
-low140:
-stored133:
-	TESTQ        $0x00000004, AX
-	JZ           low142
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low143
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low144
-	VMOVSS       X6, 24(BX)(SI*1)
-
-low144:
-	JMP stored141
-
-low143:
-	TESTQ  $0x00000001, AX
-	JZ     low145
-	VMOVSS X6, 16(BX)(SI*1)
-
-low145:
-	JMP stored141
-
-low142:
-	TESTQ     $0x00000002, AX
-	JZ        low146
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low147
-	VMOVSS    X6, 8(BX)(SI*1)
-
-low147:
-	JMP stored141
-
-low146:
-	TESTQ  $0x00000001, AX
-	JZ     low148
-	VMOVSS X6, (BX)(SI*1)
-
-low148:
-stored141:
-	TESTQ        $0x00000004, AX
-	JZ           low150
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low151
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low152
-	VMOVSS       X7, 24(BX)(DX*2)
-
-low152:
-	JMP stored149
-
-low151:
-	TESTQ  $0x00000001, AX
-	JZ     low153
-	VMOVSS X7, 16(BX)(DX*2)
-
-low153:
-	JMP stored149
-
-low150:
-	TESTQ     $0x00000002, AX
-	JZ        low154
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low155
-	VMOVSS    X7, 8(BX)(DX*2)
-
-low155:
-	JMP stored149
-
-low154:
-	TESTQ  $0x00000001, AX
-	JZ     low156
-	VMOVSS X7, (BX)(DX*2)
-
-low156:
-stored149:
-	TESTQ        $0x00000004, AX
-	JZ           low158
-	VMOVUPS      X8, (BX)(DI*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low159
-	VMOVSD       X8, 16(BX)(DI*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low160
-	VMOVSS       X8, 24(BX)(DI*1)
-
-low160:
-	JMP stored157
-
-low159:
-	TESTQ  $0x00000001, AX
-	JZ     low161
-	VMOVSS X8, 16(BX)(DI*1)
-
-low161:
-	JMP stored157
-
-low158:
-	TESTQ     $0x00000002, AX
-	JZ        low162
-	VMOVSD    X8, (BX)(DI*1)
-	VUNPCKHPD X8, X8, X8
-	TESTQ     $0x00000001, AX
-	JZ        low163
-	VMOVSS    X8, 8(BX)(DI*1)
-
-low163:
-	JMP stored157
-
-low162:
-	TESTQ  $0x00000001, AX
-	JZ     low164
-	VMOVSS X8, (BX)(DI*1)
-
-low164:
-stored157:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile95
-
-rest96:
-	CMPQ BX, $0x07
-	JNE  fewer165
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	VMASKMOVPS (BX)(CX*4), Y0, Y5
-	VMASKMOVPS (BX)(SI*1), Y0, Y6
-	VMASKMOVPS (BX)(DX*2), Y0, Y7
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded166
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
-	VMASKMOVPS   (SI), Y0, Y9
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (BX)(CX*2), Y8
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (BX)(R9*1), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (BX)(CX*4), Y8
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (BX)(R10*1), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (BX)(R9*2), Y8
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold167
-
-folded166:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear168
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-	VMAXPS Y7, Y8, Y7
-
-linear168:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	TESTQ        $0x00000004, AX
-	JZ           low170
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low171
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low172
-	VMOVSS       X1, 24(BX)
-
-low172:
-	JMP stored169
-
-low171:
-	TESTQ  $0x00000001, AX
-	JZ     low173
-	VMOVSS X1, 16(BX)
-
-low173:
-	JMP stored169
-
-low170:
-	TESTQ     $0x00000002, AX
-	JZ        low174
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low175
-	VMOVSS    X1, 8(BX)
-
-low175:
-	JMP stored169
-
-low174:
-	TESTQ  $0x00000001, AX
-	JZ     low176
-	VMOVSS X1, (BX)
-
-low176:
-stored169:
-	TESTQ        $0x00000004, AX
-	JZ           low178
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low179
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low180
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low180:
-	JMP stored177
-
-low179:
-	TESTQ  $0x00000001, AX
-	JZ     low181
-	VMOVSS X2, 16(BX)(CX*1)
-
-low181:
-	JMP stored177
-
-low178:
-	TESTQ     $0x00000002, AX
-	JZ        low182
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low183
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low183:
-	JMP stored177
-
-low182:
-	TESTQ  $0x00000001, AX
-	JZ     low184
-	VMOVSS X2, (BX)(CX*1)
-
-low184:
-stored177:
-	TESTQ        $0x00000004, AX
-	JZ           low186
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low187
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low188
-	VMOVSS       X3, 24(BX)(CX*2)
-
-low188:
-	JMP stored185
-
-low187:
-	TESTQ  $0x00000001, AX
-	JZ     low189
-	VMOVSS X3, 16(BX)(CX*2)
-
-low189:
-	JMP stored185
-
-low186:
-	TESTQ     $0x00000002, AX
-	JZ        low190
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low191
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low191:
-	JMP stored185
-
-low190:
-	TESTQ  $0x00000001, AX
-	JZ     low192
-	VMOVSS X3, (BX)(CX*2)
-
-low192:
-stored185:
-	TESTQ        $0x00000004, AX
-	JZ           low194
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low195
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low196
-	VMOVSS       X4, 24(BX)(DX*1)
-
-low196:
-	JMP stored193
-
-low195:
-	TESTQ  $0x00000001, AX
-	JZ     low197
-	VMOVSS X4, 16(BX)(DX*1)
-
-low197:
-	JMP stored193
-
-low194:
-	TESTQ     $0x00000002, AX
-	JZ        low198
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low199
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low199:
-	JMP stored193
-
-low198:
-	TESTQ  $0x00000001, AX
-	JZ     low200
-	VMOVSS X4, (BX)(DX*1)
-
-low200:
-stored193:
-	TESTQ        $0x00000004, AX
-	JZ           low202
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low203
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low204
-	VMOVSS       X5, 24(BX)(CX*4)
-
-low204:
-	JMP stored201
-
-low203:
-	TESTQ  $0x00000001, AX
-	JZ     low205
-	VMOVSS X5, 16(BX)(CX*4)
-
-low205:
-	JMP stored201
-
-low202:
-	TESTQ     $0x00000002, AX
-	JZ        low206
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low207
-	VMOVSS    X5, 8(BX)(CX*4)
-
-low207:
-	JMP stored201
-
-low206:
-	TESTQ  $0x00000001, AX
-	JZ     low208
-	VMOVSS X5, (BX)(CX*4)
-
-low208:
-stored201:
-	TESTQ        $0x00000004, AX
-	JZ           low210
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low211
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low212
-	VMOVSS       X6, 24(BX)(SI*1)
-
-low212:
-	JMP stored209
-
-low211:
-	TESTQ  $0x00000001, AX
-	JZ     low213
-	VMOVSS X6, 16(BX)(SI*1)
-
-low213:
-	JMP stored209
-
-low210:
-	TESTQ     $0x00000002, AX
-	JZ        low214
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low215
-	VMOVSS    X6, 8(BX)(SI*1)
-
-low215:
-	JMP stored209
-
-low214:
-	TESTQ  $0x00000001, AX
-	JZ     low216
-	VMOVSS X6, (BX)(SI*1)
-
-low216:
-stored209:
-	TESTQ        $0x00000004, AX
-	JZ           low218
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low219
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low220
-	VMOVSS       X7, 24(BX)(DX*2)
-
-low220:
-	JMP stored217
-
-low219:
-	TESTQ  $0x00000001, AX
-	JZ     low221
-	VMOVSS X7, 16(BX)(DX*2)
-
-low221:
-	JMP stored217
-
-low218:
-	TESTQ     $0x00000002, AX
-	JZ        low222
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low223
-	VMOVSS    X7, 8(BX)(DX*2)
-
-low223:
-	JMP stored217
-
-low222:
-	TESTQ  $0x00000001, AX
-	JZ     low224
-	VMOVSS X7, (BX)(DX*2)
-
-low224:
-stored217:
-	JMP done97
-
-fewer165:
-	CMPQ BX, $0x06
-	JNE  fewer225
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	VMASKMOVPS (BX)(CX*4), Y0, Y5
-	VMASKMOVPS (BX)(SI*1), Y0, Y6
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded226
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold227:
-	VMASKMOVPS   (SI), Y0, Y8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y7
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (BX)(CX*1), Y7
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (BX)(CX*2), Y7
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (BX)(R9*1), Y7
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (BX)(CX*4), Y7
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (BX)(R10*1), Y7
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold227
-
-folded226:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
-	VADDPS Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear228
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
-	VMAXPS Y6, Y7, Y6
-
-linear228:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	TESTQ        $0x00000004, AX
-	JZ           low230
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low231
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low232
-	VMOVSS       X1, 24(BX)
-
-low232:
-	JMP stored229
-
-low231:
-	TESTQ  $0x00000001, AX
-	JZ     low233
-	VMOVSS X1, 16(BX)
-
-low233:
-	JMP stored229
-
-low230:
-	TESTQ     $0x00000002, AX
-	JZ        low234
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low235
-	VMOVSS    X1, 8(BX)
-
-low235:
-	JMP stored229
-
-low234:
-	TESTQ  $0x00000001, AX
-	JZ     low236
-	VMOVSS X1, (BX)
-
-low236:
-stored229:
-	TESTQ        $0x00000004, AX
-	JZ           low238
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low239
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low240
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low240:
-	JMP stored237
-
-low239:
-	TESTQ  $0x00000001, AX
-	JZ     low241
-	VMOVSS X2, 16(BX)(CX*1)
-
-low241:
-	JMP stored237
-
-low238:
-	TESTQ     $0x00000002, AX
-	JZ        low242
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low243
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low243:
-	JMP stored237
-
-low242:
-	TESTQ  $0x00000001, AX
-	JZ     low244
-	VMOVSS X2, (BX)(CX*1)
-
-low244:
-stored237:
-	TESTQ        $0x00000004, AX
-	JZ           low246
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low247
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low248
-	VMOVSS       X3, 24(BX)(CX*2)
-
-low248:
-	JMP stored245
-
-low247:
-	TESTQ  $0x00000001, AX
-	JZ     low249
-	VMOVSS X3, 16(BX)(CX*2)
-
-low249:
-	JMP stored245
-
-low246:
-	TESTQ     $0x00000002, AX
-	JZ        low250
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low251
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low251:
-	JMP stored245
-
-low250:
-	TESTQ  $0x00000001, AX
-	JZ     low252
-	VMOVSS X3, (BX)(CX*2)
-
-low252:
-stored245:
-	TESTQ        $0x00000004, AX
-	JZ           low254
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low255
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low256
-	VMOVSS       X4, 24(BX)(DX*1)
-
-low256:
-	JMP stored253
-
-low255:
-	TESTQ  $0x00000001, AX
-	JZ     low257
-	VMOVSS X4, 16(BX)(DX*1)
-
-low257:
-	JMP stored253
-
-low254:
-	TESTQ     $0x00000002, AX
-	JZ        low258
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low259
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low259:
-	JMP stored253
-
-low258:
-	TESTQ  $0x00000001, AX
-	JZ     low260
-	VMOVSS X4, (BX)(DX*1)
-
-low260:
-stored253:
-	TESTQ        $0x00000004, AX
-	JZ           low262
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low263
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low264
-	VMOVSS       X5, 24(BX)(CX*4)
-
-low264:
-	JMP stored261
-
-low263:
-	TESTQ  $0x00000001, AX
-	JZ     low265
-	VMOVSS X5, 16(BX)(CX*4)
-
-low265:
-	JMP stored261
-
-low262:
-	TESTQ     $0x00000002, AX
-	JZ        low266
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low267
-	VMOVSS    X5, 8(BX)(CX*4)
-
-low267:
-	JMP stored261
-
-low266:
-	TESTQ  $0x00000001, AX
-	JZ     low268
-	VMOVSS X5, (BX)(CX*4)
-
-low268:
-stored261:
-	TESTQ        $0x00000004, AX
-	JZ           low270
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low271
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low272
-	VMOVSS       X6, 24(BX)(SI*1)
-
-low272:
-	JMP stored269
-
-low271:
-	TESTQ  $0x00000001, AX
-	JZ     low273
-	VMOVSS X6, 16(BX)(SI*1)
-
-low273:
-	JMP stored269
-
-low270:
-	TESTQ     $0x00000002, AX
-	JZ        low274
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low275
-	VMOVSS    X6, 8(BX)(SI*1)
-
-low275:
-	JMP stored269
-
-low274:
-	TESTQ  $0x00000001, AX
-	JZ     low276
-	VMOVSS X6, (BX)(SI*1)
-
-low276:
-stored269:
-	JMP done97
-
-fewer225:
-	CMPQ BX, $0x05
-	JNE  fewer277
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	VMASKMOVPS (BX)(CX*4), Y0, Y5
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded278
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold279:
-	VMASKMOVPS   (SI), Y0, Y7
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y6
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (BX)(CX*1), Y6
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (BX)(CX*2), Y6
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (BX)(R9*1), Y6
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (BX)(CX*4), Y6
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold279
-
-folded278:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	VADDPS Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear280
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-	VMAXPS Y5, Y6, Y5
-
-linear280:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	TESTQ        $0x00000004, AX
-	JZ           low282
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low283
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low284
-	VMOVSS       X1, 24(BX)
-
-low284:
-	JMP stored281
-
-low283:
-	TESTQ  $0x00000001, AX
-	JZ     low285
-	VMOVSS X1, 16(BX)
-
-low285:
-	JMP stored281
-
-low282:
-	TESTQ     $0x00000002, AX
-	JZ        low286
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low287
-	VMOVSS    X1, 8(BX)
-
-low287:
-	JMP stored281
-
-low286:
-	TESTQ  $0x00000001, AX
-	JZ     low288
-	VMOVSS X1, (BX)
-
-low288:
-stored281:
-	TESTQ        $0x00000004, AX
-	JZ           low290
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low291
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low292
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low292:
-	JMP stored289
-
-low291:
-	TESTQ  $0x00000001, AX
-	JZ     low293
-	VMOVSS X2, 16(BX)(CX*1)
-
-low293:
-	JMP stored289
-
-low290:
-	TESTQ     $0x00000002, AX
-	JZ        low294
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low295
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low295:
-	JMP stored289
-
-low294:
-	TESTQ  $0x00000001, AX
-	JZ     low296
-	VMOVSS X2, (BX)(CX*1)
-
-low296:
-stored289:
-	TESTQ        $0x00000004, AX
-	JZ           low298
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low299
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low300
-	VMOVSS       X3, 24(BX)(CX*2)
-
-low300:
-	JMP stored297
-
-low299:
-	TESTQ  $0x00000001, AX
-	JZ     low301
-	VMOVSS X3, 16(BX)(CX*2)
-
-low301:
-	JMP stored297
-
-low298:
-	TESTQ     $0x00000002, AX
-	JZ        low302
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low303
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low303:
-	JMP stored297
-
-low302:
-	TESTQ  $0x00000001, AX
-	JZ     low304
-	VMOVSS X3, (BX)(CX*2)
-
-low304:
-stored297:
-	TESTQ        $0x00000004, AX
-	JZ           low306
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low307
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low308
-	VMOVSS       X4, 24(BX)(DX*1)
-
-low308:
-	JMP stored305
-
-low307:
-	TESTQ  $0x00000001, AX
-	JZ     low309
-	VMOVSS X4, 16(BX)(DX*1)
-
-low309:
-	JMP stored305
-
-low306:
-	TESTQ     $0x00000002, AX
-	JZ        low310
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low311
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low311:
-	JMP stored305
-
-low310:
-	TESTQ  $0x00000001, AX
-	JZ     low312
-	VMOVSS X4, (BX)(DX*1)
-
-low312:
-stored305:
-	TESTQ        $0x00000004, AX
-	JZ           low314
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low315
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low316
-	VMOVSS       X5, 24(BX)(CX*4)
-
-low316:
-	JMP stored313
-
-low315:
-	TESTQ  $0x00000001, AX
-	JZ     low317
-	VMOVSS X5, 16(BX)(CX*4)
-
-low317:
-	JMP stored313
-
-low314:
-	TESTQ     $0x00000002, AX
-	JZ        low318
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low319
-	VMOVSS    X5, 8(BX)(CX*4)
-
-low319:
-	JMP stored313
-
-low318:
-	TESTQ  $0x00000001, AX
-	JZ     low320
-	VMOVSS X5, (BX)(CX*4)
-
-low320:
-stored313:
-	JMP done97
-
-fewer277:
-	CMPQ BX, $0x04
-	JNE  fewer321
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded322
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold323:
-	VMASKMOVPS   (SI), Y0, Y6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y5
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (BX)(CX*1), Y5
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (BX)(CX*2), Y5
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (BX)(R9*1), Y5
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold323
-
-folded322:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	VADDPS Y5, Y4, Y4
-	CMPQ   BX, $0x01
-	JNE    linear324
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-	VMAXPS Y4, Y5, Y4
-
-linear324:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	TESTQ        $0x00000004, AX
-	JZ           low326
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low327
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low328
-	VMOVSS       X1, 24(BX)
-
-low328:
-	JMP stored325
-
-low327:
-	TESTQ  $0x00000001, AX
-	JZ     low329
-	VMOVSS X1, 16(BX)
-
-low329:
-	JMP stored325
-
-low326:
-	TESTQ     $0x00000002, AX
-	JZ        low330
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low331
-	VMOVSS    X1, 8(BX)
-
-low331:
-	JMP stored325
-
-low330:
-	TESTQ  $0x00000001, AX
-	JZ     low332
-	VMOVSS X1, (BX)
-
-low332:
-stored325:
-	TESTQ        $0x00000004, AX
-	JZ           low334
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low335
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low336
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low336:
-	JMP stored333
-
-low335:
-	TESTQ  $0x00000001, AX
-	JZ     low337
-	VMOVSS X2, 16(BX)(CX*1)
-
-low337:
-	JMP stored333
-
-low334:
-	TESTQ     $0x00000002, AX
-	JZ        low338
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low339
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low339:
-	JMP stored333
-
-low338:
-	TESTQ  $0x00000001, AX
-	JZ     low340
-	VMOVSS X2, (BX)(CX*1)
-
-low340:
-stored333:
-	TESTQ        $0x00000004, AX
-	JZ           low342
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low343
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low344
-	VMOVSS       X3, 24(BX)(CX*2)
-
-low344:
-	JMP stored341
-
-low343:
-	TESTQ  $0x00000001, AX
-	JZ     low345
-	VMOVSS X3, 16(BX)(CX*2)
-
-low345:
-	JMP stored341
-
-low342:
-	TESTQ     $0x00000002, AX
-	JZ        low346
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low347
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low347:
-	JMP stored341
-
-low346:
-	TESTQ  $0x00000001, AX
-	JZ     low348
-	VMOVSS X3, (BX)(CX*2)
-
-low348:
-stored341:
-	TESTQ        $0x00000004, AX
-	JZ           low350
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low351
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low352
-	VMOVSS       X4, 24(BX)(DX*1)
-
-low352:
-	JMP stored349
-
-low351:
-	TESTQ  $0x00000001, AX
-	JZ     low353
-	VMOVSS X4, 16(BX)(DX*1)
-
-low353:
-	JMP stored349
-
-low350:
-	TESTQ     $0x00000002, AX
-	JZ        low354
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low355
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low355:
-	JMP stored349
-
-low354:
-	TESTQ  $0x00000001, AX
-	JZ     low356
-	VMOVSS X4, (BX)(DX*1)
-
-low356:
-stored349:
-	JMP done97
-
-fewer321:
-	CMPQ BX, $0x03
-	JNE  fewer357
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded358
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold359:
-	VMASKMOVPS   (SI), Y0, Y5
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (BX)(CX*1), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (BX)(CX*2), Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold359
-
-folded358:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear360
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
-
-linear360:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	TESTQ        $0x00000004, AX
-	JZ           low362
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low363
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low364
-	VMOVSS       X1, 24(BX)
-
-low364:
-	JMP stored361
-
-low363:
-	TESTQ  $0x00000001, AX
-	JZ     low365
-	VMOVSS X1, 16(BX)
-
-low365:
-	JMP stored361
-
-low362:
-	TESTQ     $0x00000002, AX
-	JZ        low366
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low367
-	VMOVSS    X1, 8(BX)
-
-low367:
-	JMP stored361
-
-low366:
-	TESTQ  $0x00000001, AX
-	JZ     low368
-	VMOVSS X1, (BX)
-
-low368:
-stored361:
-	TESTQ        $0x00000004, AX
-	JZ           low370
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low371
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low372
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low372:
-	JMP stored369
-
-low371:
-	TESTQ  $0x00000001, AX
-	JZ     low373
-	VMOVSS X2, 16(BX)(CX*1)
-
-low373:
-	JMP stored369
-
-low370:
-	TESTQ     $0x00000002, AX
-	JZ        low374
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low375
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low375:
-	JMP stored369
-
-low374:
-	TESTQ  $0x00000001, AX
-	JZ     low376
-	VMOVSS X2, (BX)(CX*1)
-
-low376:
-stored369:
-	TESTQ        $0x00000004, AX
-	JZ           low378
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low379
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low380
-	VMOVSS       X3, 24(BX)(CX*2)
-
-low380:
-	JMP stored377
-
-low379:
-	TESTQ  $0x00000001, AX
-	JZ     low381
-	VMOVSS X3, 16(BX)(CX*2)
-
-low381:
-	JMP stored377
-
-low378:
-	TESTQ     $0x00000002, AX
-	JZ        low382
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low383
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low383:
-	JMP stored377
-
-low382:
-	TESTQ  $0x00000001, AX
-	JZ     low384
-	VMOVSS X3, (BX)(CX*2)
-
-low384:
-stored377:
-	JMP done97
-
-fewer357:
-	CMPQ BX, $0x02
-	JNE  fewer385
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded386
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold387:
-	VMASKMOVPS   (SI), Y0, Y4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y3
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (BX)(CX*1), Y3
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold387
-
-folded386:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y1, Y1
-	VADDPS Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear388
-	VMAXPS Y1, Y3, Y1
-	VMAXPS Y2, Y3, Y2
-
-linear388:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	TESTQ        $0x00000004, AX
-	JZ           low390
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low391
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low392
-	VMOVSS       X1, 24(BX)
-
-low392:
-	JMP stored389
-
-low391:
-	TESTQ  $0x00000001, AX
-	JZ     low393
-	VMOVSS X1, 16(BX)
-
-low393:
-	JMP stored389
-
-low390:
-	TESTQ     $0x00000002, AX
-	JZ        low394
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low395
-	VMOVSS    X1, 8(BX)
-
-low395:
-	JMP stored389
-
-low394:
-	TESTQ  $0x00000001, AX
-	JZ     low396
-	VMOVSS X1, (BX)
-
-low396:
-stored389:
-	TESTQ        $0x00000004, AX
-	JZ           low398
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low399
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low400
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low400:
-	JMP stored397
-
-low399:
-	TESTQ  $0x00000001, AX
-	JZ     low401
-	VMOVSS X2, 16(BX)(CX*1)
-
-low401:
-	JMP stored397
-
-low398:
-	TESTQ     $0x00000002, AX
-	JZ        low402
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low403
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low403:
-	JMP stored397
-
-low402:
-	TESTQ  $0x00000001, AX
-	JZ     low404
-	VMOVSS X2, (BX)(CX*1)
-
-low404:
-stored397:
-	JMP done97
-
-fewer385:
-	CMPQ BX, $0x01
-	JNE  fewer405
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ       init+16(FP), BX
-	VMASKMOVPS (BX), Y0, Y1
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded406
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold407:
-	VMASKMOVPS   (SI), Y0, Y3
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold407
-
-folded406:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear408
-	VMAXPS Y1, Y2, Y1
-
-linear408:
-	MOVQ         c+0(FP), BX
-	TESTQ        $0x00000004, AX
-	JZ           low410
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low411
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low412
-	VMOVSS       X1, 24(BX)
-
-low412:
-	JMP stored409
-
-low411:
-	TESTQ  $0x00000001, AX
-	JZ     low413
-	VMOVSS X1, 16(BX)
-
-low413:
-	JMP stored409
-
-low410:
-	TESTQ     $0x00000002, AX
-	JZ        low414
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low415
-	VMOVSS    X1, 8(BX)
-
-low415:
-	JMP stored409
-
-low414:
-	TESTQ  $0x00000001, AX
-	JZ     low416
-	VMOVSS X1, (BX)
-
-low416:
-stored409:
-	JMP done97
-
-fewer405:
-done97:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full94:
+	CMPQ AX, $0x08
+	JNE  fewer93
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest418
+	JLT  rest95
 
-tile417:
+tile94:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3801,7 +1763,7 @@ tile417:
 	VMOVUPS (BX)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded420
+	JLE     folded97
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3812,7 +1774,7 @@ tile417:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold421:
+fold98:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
@@ -3833,9 +1795,9 @@ fold421:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold421
+	JNZ          fold98
 
-folded420:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -3848,7 +1810,7 @@ folded420:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear422
+	JNE    linear99
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -3858,7 +1820,7 @@ folded420:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear422:
+linear99:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3891,11 +1853,11 @@ linear422:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile417
+	JGE     tile94
 
-rest418:
+rest95:
 	CMPQ BX, $0x07
-	JNE  fewer423
+	JNE  fewer100
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -3911,7 +1873,7 @@ rest418:
 	VMOVUPS (BX)(DX*2), Y6
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded424
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3921,7 +1883,7 @@ rest418:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold425:
+fold102:
 	VMOVUPS      (SI), Y8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y7
@@ -3940,9 +1902,9 @@ fold425:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold425
+	JNZ          fold102
 
-folded424:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -3954,7 +1916,7 @@ folded424:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear426
+	JNE    linear103
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -3963,7 +1925,7 @@ folded424:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear426:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3975,11 +1937,11 @@ linear426:
 	VMOVUPS Y4, (BX)(CX*4)
 	VMOVUPS Y5, (BX)(SI*1)
 	VMOVUPS Y6, (BX)(DX*2)
-	JMP     done419
+	JMP     done96
 
-fewer423:
+fewer100:
 	CMPQ BX, $0x06
-	JNE  fewer427
+	JNE  fewer104
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -3994,7 +1956,7 @@ fewer423:
 	VMOVUPS (BX)(SI*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded428
+	JLE     folded105
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4004,7 +1966,7 @@ fewer423:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold429:
+fold106:
 	VMOVUPS      (SI), Y7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
@@ -4021,9 +1983,9 @@ fold429:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold429
+	JNZ          fold106
 
-folded428:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -4034,7 +1996,7 @@ folded428:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear430
+	JNE    linear107
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -4042,7 +2004,7 @@ folded428:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear430:
+linear107:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4053,11 +2015,11 @@ linear430:
 	VMOVUPS Y3, (BX)(DX*1)
 	VMOVUPS Y4, (BX)(CX*4)
 	VMOVUPS Y5, (BX)(SI*1)
-	JMP     done419
+	JMP     done96
 
-fewer427:
+fewer104:
 	CMPQ BX, $0x05
-	JNE  fewer431
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4070,7 +2032,7 @@ fewer427:
 	VMOVUPS (BX)(CX*4), Y4
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded432
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4079,7 +2041,7 @@ fewer427:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold433:
+fold110:
 	VMOVUPS      (SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y5
@@ -4094,9 +2056,9 @@ fold433:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold433
+	JNZ          fold110
 
-folded432:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -4106,14 +2068,14 @@ folded432:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear434
+	JNE    linear111
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear434:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4122,11 +2084,11 @@ linear434:
 	VMOVUPS Y2, (BX)(CX*2)
 	VMOVUPS Y3, (BX)(DX*1)
 	VMOVUPS Y4, (BX)(CX*4)
-	JMP     done419
+	JMP     done96
 
-fewer431:
+fewer108:
 	CMPQ BX, $0x04
-	JNE  fewer435
+	JNE  fewer112
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4138,7 +2100,7 @@ fewer431:
 	VMOVUPS (BX)(DX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded436
+	JLE     folded113
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4147,7 +2109,7 @@ fewer431:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold437:
+fold114:
 	VMOVUPS      (SI), Y5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y4
@@ -4160,9 +2122,9 @@ fold437:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold437
+	JNZ          fold114
 
-folded436:
+folded113:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -4171,13 +2133,13 @@ folded436:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear438
+	JNE    linear115
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear438:
+linear115:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4185,11 +2147,11 @@ linear438:
 	VMOVUPS Y1, (BX)(CX*1)
 	VMOVUPS Y2, (BX)(CX*2)
 	VMOVUPS Y3, (BX)(DX*1)
-	JMP     done419
+	JMP     done96
 
-fewer435:
+fewer112:
 	CMPQ BX, $0x03
-	JNE  fewer439
+	JNE  fewer116
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4199,7 +2161,7 @@ fewer435:
 	VMOVUPS (BX)(CX*2), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded440
+	JLE     folded117
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4207,7 +2169,7 @@ fewer435:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold441:
+fold118:
 	VMOVUPS      (SI), Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
@@ -4218,9 +2180,9 @@ fold441:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold441
+	JNZ          fold118
 
-folded440:
+folded117:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -4228,22 +2190,22 @@ folded440:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear442
+	JNE    linear119
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear442:
+linear119:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
 	VMOVUPS Y2, (BX)(CX*2)
-	JMP     done419
+	JMP     done96
 
-fewer439:
+fewer116:
 	CMPQ BX, $0x02
-	JNE  fewer443
+	JNE  fewer120
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4252,7 +2214,7 @@ fewer439:
 	VMOVUPS (BX)(CX*1), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded444
+	JLE     folded121
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4260,7 +2222,7 @@ fewer439:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold445:
+fold122:
 	VMOVUPS      (SI), Y3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y2
@@ -4269,36 +2231,36 @@ fold445:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold445
+	JNZ          fold122
 
-folded444:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear446
+	JNE    linear123
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear446:
+linear123:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
-	JMP     done419
+	JMP     done96
 
-fewer443:
+fewer120:
 	CMPQ BX, $0x01
-	JNE  fewer447
+	JNE  fewer124
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded448
+	JLE     folded125
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4306,31 +2268,1639 @@ fewer443:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold449:
+fold126:
 	VMOVUPS      (SI), Y2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y1
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold449
+	JNZ          fold126
 
-folded448:
+folded125:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear450
+	JNE    linear127
 	VMAXPS Y0, Y1, Y0
 
-linear450:
+linear127:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
-	JMP     done419
+	JMP     done96
 
-fewer447:
-done419:
+fewer124:
+done96:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer93:
+	CMPQ   AX, $0x04
+	JLT    fewer128
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x06
+	JLT    rest130
+
+tile129:
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(DI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(DI)(R8*1), X7
+	VMOVUPS (BX)(CX*4), X8
+	VMOVUPS 16(DI)(CX*4), X9
+	VMOVUPS (BX)(SI*1), X10
+	VMOVUPS 16(DI)(R9*1), X11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded132
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold133:
+	VMOVUPS      (SI), X13
+	VMOVUPS      16(SI)(AX*1), X14
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y4
+	VFMADD231PS  Y12, Y14, Y5
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y13, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VBROADCASTSS (BX)(CX*4), Y12
+	VFMADD231PS  Y12, Y13, Y8
+	VFMADD231PS  Y12, Y14, Y9
+	VBROADCASTSS (BX)(R10*1), Y12
+	VFMADD231PS  Y12, Y13, Y10
+	VFMADD231PS  Y12, Y14, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold133
+
+folded132:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
+	VADDPS Y12, Y9, Y9
+	VADDPS Y12, Y10, Y10
+	VADDPS Y12, Y11, Y11
+	CMPQ   BX, $0x01
+	JNE    linear134
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+linear134:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(DI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(DI)(R8*1)
+	VMOVUPS X8, (BX)(CX*4)
+	VMOVUPS X9, 16(DI)(CX*4)
+	VMOVUPS X10, (BX)(SI*1)
+	VMOVUPS X11, 16(DI)(R9*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x06, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x06
+	JGE     tile129
+
+rest130:
+	CMPQ BX, $0x05
+	JNE  fewer135
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(SI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(SI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(SI)(DI*1), X7
+	VMOVUPS (BX)(CX*4), X8
+	VMOVUPS 16(SI)(CX*4), X9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded136
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold137:
+	VMOVUPS      (SI), X11
+	VMOVUPS      16(SI)(AX*1), X12
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y11, Y0
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y10, Y11, Y2
+	VFMADD231PS  Y10, Y12, Y3
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y10, Y11, Y4
+	VFMADD231PS  Y10, Y12, Y5
+	VBROADCASTSS (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y11, Y6
+	VFMADD231PS  Y10, Y12, Y7
+	VBROADCASTSS (BX)(CX*4), Y10
+	VFMADD231PS  Y10, Y11, Y8
+	VFMADD231PS  Y10, Y12, Y9
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold137
+
+folded136:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	VADDPS Y10, Y8, Y8
+	VADDPS Y10, Y9, Y9
+	CMPQ   BX, $0x01
+	JNE    linear138
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+linear138:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(SI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(SI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(SI)(DI*1)
+	VMOVUPS X8, (BX)(CX*4)
+	VMOVUPS X9, 16(SI)(CX*4)
+	JMP     done131
+
+fewer135:
+	CMPQ BX, $0x04
+	JNE  fewer139
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(SI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(SI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(SI)(DI*1), X7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded140
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold141:
+	VMOVUPS      (SI), X9
+	VMOVUPS      16(SI)(AX*1), X10
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VFMADD231PS  Y8, Y10, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold141
+
+folded140:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear142
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+linear142:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(SI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(SI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(SI)(DI*1)
+	JMP     done131
+
+fewer139:
+	CMPQ BX, $0x03
+	JNE  fewer143
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(DX)(CX*2), X5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded144
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold145:
+	VMOVUPS      (SI), X7
+	VMOVUPS      16(SI)(AX*1), X8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y0
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (BX)(CX*2), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	VFMADD231PS  Y6, Y8, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold145
+
+folded144:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear146
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+linear146:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(DX)(CX*2)
+	JMP     done131
+
+fewer143:
+	CMPQ BX, $0x02
+	JNE  fewer147
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded148
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold149:
+	VMOVUPS      (SI), X5
+	VMOVUPS      16(SI)(AX*1), X6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold149
+
+folded148:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear150
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear150:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	JMP     done131
+
+fewer147:
+	CMPQ BX, $0x01
+	JNE  fewer151
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded152
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold153:
+	VMOVUPS      (SI), X3
+	VMOVUPS      16(SI)(AX*1), X4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold153
+
+folded152:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear154
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+linear154:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	JMP     done131
+
+fewer151:
+done131:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer128:
+	CMPQ   AX, $0x02
+	JLT    fewer155
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x06
+	JLT    rest157
+
+tile156:
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   BX, DI
+	ADDQ   AX, DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (CX)(CX*4), R9
+	VMOVSD (BX), X0
+	VMOVSD 8(DI), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(DI)(CX*1), X3
+	VMOVSD (BX)(CX*2), X4
+	VMOVSD 8(DI)(CX*2), X5
+	VMOVSD (BX)(DX*1), X6
+	VMOVSD 8(DI)(R8*1), X7
+	VMOVSD (BX)(CX*4), X8
+	VMOVSD 8(DI)(CX*4), X9
+	VMOVSD (BX)(SI*1), X10
+	VMOVSD 8(DI)(R9*1), X11
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded159
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold160:
+	VMOVSD       (SI), X13
+	VMOVSD       8(SI)(AX*1), X14
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y4
+	VFMADD231PS  Y12, Y14, Y5
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y13, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VBROADCASTSS (BX)(CX*4), Y12
+	VFMADD231PS  Y12, Y13, Y8
+	VFMADD231PS  Y12, Y14, Y9
+	VBROADCASTSS (BX)(R10*1), Y12
+	VFMADD231PS  Y12, Y13, Y10
+	VFMADD231PS  Y12, Y14, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold160
+
+folded159:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
+	VADDPS Y12, Y9, Y9
+	VADDPS Y12, Y10, Y10
+	VADDPS Y12, Y11, Y11
+	CMPQ   BX, $0x01
+	JNE    linear161
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+linear161:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   BX, DI
+	ADDQ   AX, DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (CX)(CX*4), R9
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DI)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(DI)(CX*1)
+	VMOVSD X4, (BX)(CX*2)
+	VMOVSD X5, 8(DI)(CX*2)
+	VMOVSD X6, (BX)(DX*1)
+	VMOVSD X7, 8(DI)(R8*1)
+	VMOVSD X8, (BX)(CX*4)
+	VMOVSD X9, 8(DI)(CX*4)
+	VMOVSD X10, (BX)(SI*1)
+	VMOVSD X11, 8(DI)(R9*1)
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x06, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x06, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x06, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   $0x06, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x06
+	JGE    tile156
+
+rest157:
+	CMPQ BX, $0x05
+	JNE  fewer162
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   BX, SI
+	ADDQ   AX, SI
+	LEAQ   (CX)(CX*2), DI
+	VMOVSD (BX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(SI)(CX*1), X3
+	VMOVSD (BX)(CX*2), X4
+	VMOVSD 8(SI)(CX*2), X5
+	VMOVSD (BX)(DX*1), X6
+	VMOVSD 8(SI)(DI*1), X7
+	VMOVSD (BX)(CX*4), X8
+	VMOVSD 8(SI)(CX*4), X9
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded163
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold164:
+	VMOVSD       (SI), X11
+	VMOVSD       8(SI)(AX*1), X12
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y11, Y0
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y10, Y11, Y2
+	VFMADD231PS  Y10, Y12, Y3
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y10, Y11, Y4
+	VFMADD231PS  Y10, Y12, Y5
+	VBROADCASTSS (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y11, Y6
+	VFMADD231PS  Y10, Y12, Y7
+	VBROADCASTSS (BX)(CX*4), Y10
+	VFMADD231PS  Y10, Y11, Y8
+	VFMADD231PS  Y10, Y12, Y9
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold164
+
+folded163:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	VADDPS Y10, Y8, Y8
+	VADDPS Y10, Y9, Y9
+	CMPQ   BX, $0x01
+	JNE    linear165
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+linear165:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   BX, SI
+	ADDQ   AX, SI
+	LEAQ   (CX)(CX*2), DI
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(SI)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(SI)(CX*1)
+	VMOVSD X4, (BX)(CX*2)
+	VMOVSD X5, 8(SI)(CX*2)
+	VMOVSD X6, (BX)(DX*1)
+	VMOVSD X7, 8(SI)(DI*1)
+	VMOVSD X8, (BX)(CX*4)
+	VMOVSD X9, 8(SI)(CX*4)
+	JMP    done158
+
+fewer162:
+	CMPQ BX, $0x04
+	JNE  fewer166
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   BX, SI
+	ADDQ   AX, SI
+	LEAQ   (CX)(CX*2), DI
+	VMOVSD (BX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(SI)(CX*1), X3
+	VMOVSD (BX)(CX*2), X4
+	VMOVSD 8(SI)(CX*2), X5
+	VMOVSD (BX)(DX*1), X6
+	VMOVSD 8(SI)(DI*1), X7
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded167
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold168:
+	VMOVSD       (SI), X9
+	VMOVSD       8(SI)(AX*1), X10
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VFMADD231PS  Y8, Y10, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold168
+
+folded167:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear169
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+linear169:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   BX, SI
+	ADDQ   AX, SI
+	LEAQ   (CX)(CX*2), DI
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(SI)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(SI)(CX*1)
+	VMOVSD X4, (BX)(CX*2)
+	VMOVSD X5, 8(SI)(CX*2)
+	VMOVSD X6, (BX)(DX*1)
+	VMOVSD X7, 8(SI)(DI*1)
+	JMP    done158
+
+fewer166:
+	CMPQ BX, $0x03
+	JNE  fewer170
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(DX)(CX*1), X3
+	VMOVSD (BX)(CX*2), X4
+	VMOVSD 8(DX)(CX*2), X5
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded171
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold172:
+	VMOVSD       (SI), X7
+	VMOVSD       8(SI)(AX*1), X8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y0
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (BX)(CX*2), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	VFMADD231PS  Y6, Y8, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold172
+
+folded171:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear173
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+linear173:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(DX)(CX*1)
+	VMOVSD X4, (BX)(CX*2)
+	VMOVSD X5, 8(DX)(CX*2)
+	JMP    done158
+
+fewer170:
+	CMPQ BX, $0x02
+	JNE  fewer174
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(DX)(CX*1), X3
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded175
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold176:
+	VMOVSD       (SI), X5
+	VMOVSD       8(SI)(AX*1), X6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold176
+
+folded175:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear177
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear177:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(DX)(CX*1)
+	JMP    done158
+
+fewer174:
+	CMPQ BX, $0x01
+	JNE  fewer178
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded179
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold180:
+	VMOVSD       (SI), X3
+	VMOVSD       8(SI)(AX*1), X4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold180
+
+folded179:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear181
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+linear181:
+	MOVQ   c+0(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	JMP    done158
+
+fewer178:
+done158:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer155:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest183
+
+tile182:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	LEAQ   (DX)(CX*4), DI
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	VMOVSS (BX)(CX*2), X2
+	VMOVSS (BX)(DX*1), X3
+	VMOVSS (BX)(CX*4), X4
+	VMOVSS (BX)(SI*1), X5
+	VMOVSS (BX)(DX*2), X6
+	VMOVSS (BX)(DI*1), X7
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded185
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+	LEAQ   (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold186:
+	VMOVSS       (SI), X9
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (BX)(CX*4), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (BX)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (BX)(R9*2), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (BX)(R11*1), Y8
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold186
+
+folded185:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear187
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+linear187:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	LEAQ   (DX)(CX*4), DI
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X6, (BX)(DX*2)
+	VMOVSS X7, (BX)(DI*1)
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x08
+	JGE    tile182
+
+rest183:
+	CMPQ BX, $0x07
+	JNE  fewer188
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	VMOVSS (BX)(CX*2), X2
+	VMOVSS (BX)(DX*1), X3
+	VMOVSS (BX)(CX*4), X4
+	VMOVSS (BX)(SI*1), X5
+	VMOVSS (BX)(DX*2), X6
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded189
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold190:
+	VMOVSS       (SI), X8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y7
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (BX)(CX*1), Y7
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(CX*2), Y7
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (BX)(R9*1), Y7
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (BX)(CX*4), Y7
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (BX)(R10*1), Y7
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (BX)(R9*2), Y7
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold190
+
+folded189:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VADDPS Y7, Y4, Y4
+	VADDPS Y7, Y5, Y5
+	VADDPS Y7, Y6, Y6
+	CMPQ   BX, $0x01
+	JNE    linear191
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+
+linear191:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X6, (BX)(DX*2)
+	JMP    done184
+
+fewer188:
+	CMPQ BX, $0x06
+	JNE  fewer192
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	VMOVSS (BX)(CX*2), X2
+	VMOVSS (BX)(DX*1), X3
+	VMOVSS (BX)(CX*4), X4
+	VMOVSS (BX)(SI*1), X5
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded193
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold194:
+	VMOVSS       (SI), X7
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (BX)(CX*2), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (BX)(R9*1), Y6
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (BX)(CX*4), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (BX)(R10*1), Y6
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold194
+
+folded193:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear195
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+linear195:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X5, (BX)(SI*1)
+	JMP    done184
+
+fewer192:
+	CMPQ BX, $0x05
+	JNE  fewer196
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	VMOVSS (BX)(CX*2), X2
+	VMOVSS (BX)(DX*1), X3
+	VMOVSS (BX)(CX*4), X4
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded197
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold198:
+	VMOVSS       (SI), X6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y5
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (BX)(CX*1), Y5
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(CX*2), Y5
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (BX)(R9*1), Y5
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (BX)(CX*4), Y5
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold198
+
+folded197:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	VADDPS Y5, Y4, Y4
+	CMPQ   BX, $0x01
+	JNE    linear199
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+	VMAXPS Y4, Y5, Y4
+
+linear199:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X3, (BX)(DX*1)
+	VMOVSS X4, (BX)(CX*4)
+	JMP    done184
+
+fewer196:
+	CMPQ BX, $0x04
+	JNE  fewer200
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	VMOVSS (BX)(CX*2), X2
+	VMOVSS (BX)(DX*1), X3
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded201
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold202:
+	VMOVSS       (SI), X5
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (BX)(CX*2), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (BX)(R9*1), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold202
+
+folded201:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear203
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear203:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X3, (BX)(DX*1)
+	JMP    done184
+
+fewer200:
+	CMPQ BX, $0x03
+	JNE  fewer204
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	VMOVSS (BX)(CX*2), X2
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded205
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold206:
+	VMOVSS       (SI), X4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y3
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (BX)(CX*1), Y3
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(CX*2), Y3
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold206
+
+folded205:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VADDPS Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear207
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+linear207:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X2, (BX)(CX*2)
+	JMP    done184
+
+fewer204:
+	CMPQ BX, $0x02
+	JNE  fewer208
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded209
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold210:
+	VMOVSS       (SI), X3
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (BX)(CX*1), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold210
+
+folded209:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear211
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+linear211:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	JMP    done184
+
+fewer208:
+	CMPQ BX, $0x01
+	JNE  fewer212
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ   init+16(FP), BX
+	VMOVSS (BX), X0
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded213
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold214:
+	VMOVSS       (SI), X2
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold214
+
+folded213:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y1, Y1, Y1
+	VADDPS Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear215
+	VMAXPS Y0, Y1, Y0
+
+linear215:
+	MOVQ   c+0(FP), BX
+	VMOVSS X0, (BX)
+	JMP    done184
+
+fewer212:
+done184:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4338,37 +3908,32 @@ done419:
 // func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·panelAVX2F64(SB), NOSPLIT, $0-104
-	MOVQ   cols+80(FP), AX
-	CMPQ   AX, $0x08
-	JLE    narrower1
-	CMPQ   AX, $0x0c
-	JE     full2
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x60, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x04
-	JLT    rest4
+	MOVQ cols+80(FP), AX
+	CMPQ AX, $0x08
+	JLE  narrower1
+	CMPQ AX, $0x0c
+	JNE  fewer2
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x04
+	JLT  rest4
 
 tile3:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(SI), Y2
+	VMOVUPD 64(BX), Y2
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(SI)(CX*1), Y5
+	VMOVUPD 64(BX)(CX*1), Y5
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
-	VMOVUPD 64(SI)(CX*2), Y8
+	VMOVUPD 64(BX)(CX*2), Y8
 	VMOVUPD (BX)(DX*1), Y9
 	VMOVUPD 32(BX)(DX*1), Y10
-	VMOVUPD 64(SI)(DI*1), Y11
+	VMOVUPD 64(BX)(DX*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded6
@@ -4383,7 +3948,7 @@ tile3:
 fold7:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
-	VMOVUPD      64(SI)(AX*1), Y15
+	VMOVUPD      64(SI), Y15
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y12
 	VFMADD231PD  Y12, Y13, Y0
@@ -4440,21 +4005,18 @@ linear8:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(SI)
+	VMOVUPD Y2, 64(BX)
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(SI)(CX*1)
+	VMOVUPD Y5, 64(BX)(CX*1)
 	VMOVUPD Y6, (BX)(CX*2)
 	VMOVUPD Y7, 32(BX)(CX*2)
-	VMOVUPD Y8, 64(SI)(CX*2)
+	VMOVUPD Y8, 64(BX)(CX*2)
 	VMOVUPD Y9, (BX)(DX*1)
 	VMOVUPD Y10, 32(BX)(DX*1)
-	VMOVUPD Y11, 64(SI)(DI*1)
+	VMOVUPD Y11, 64(BX)(DX*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x04, CX, CX
@@ -4483,17 +4045,15 @@ rest4:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(DX), Y2
+	VMOVUPD 64(BX), Y2
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(DX)(CX*1), Y5
+	VMOVUPD 64(BX)(CX*1), Y5
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
-	VMOVUPD 64(DX)(CX*2), Y8
+	VMOVUPD 64(BX)(CX*2), Y8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded10
@@ -4507,7 +4067,7 @@ rest4:
 fold11:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
-	VMOVUPD      64(SI)(AX*1), Y12
+	VMOVUPD      64(SI), Y12
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y9
 	VFMADD231PD  Y9, Y10, Y0
@@ -4553,17 +4113,15 @@ folded10:
 linear12:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(DX)
+	VMOVUPD Y2, 64(BX)
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(DX)(CX*1)
+	VMOVUPD Y5, 64(BX)(CX*1)
 	VMOVUPD Y6, (BX)(CX*2)
 	VMOVUPD Y7, 32(BX)(CX*2)
-	VMOVUPD Y8, 64(DX)(CX*2)
+	VMOVUPD Y8, 64(BX)(CX*2)
 	JMP     done5
 
 fewer9:
@@ -4573,14 +4131,12 @@ fewer9:
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(DX), Y2
+	VMOVUPD 64(BX), Y2
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(DX)(CX*1), Y5
+	VMOVUPD 64(BX)(CX*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded14
@@ -4594,7 +4150,7 @@ fewer9:
 fold15:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
-	VMOVUPD      64(SI)(AX*1), Y9
+	VMOVUPD      64(SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
@@ -4630,14 +4186,12 @@ folded14:
 linear16:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(DX)
+	VMOVUPD Y2, 64(BX)
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(DX)(CX*1)
+	VMOVUPD Y5, 64(BX)(CX*1)
 	JMP     done5
 
 fewer13:
@@ -4646,11 +4200,9 @@ fewer13:
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(DX), Y2
+	VMOVUPD 64(BX), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded18
@@ -4664,7 +4216,7 @@ fewer13:
 fold19:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
-	VMOVUPD      64(SI)(AX*1), Y6
+	VMOVUPD      64(SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y4, Y0
@@ -4689,11 +4241,9 @@ folded18:
 
 linear20:
 	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(DX)
+	VMOVUPD Y2, 64(BX)
 	JMP     done5
 
 fewer17:
@@ -4702,28 +4252,33 @@ done5:
 	VZEROUPPER
 	RET
 
-full2:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x04
-	JLT  rest22
+fewer2:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x04
+	JLT    rest22
 
 tile21:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
+	VMOVUPD 64(SI), Y2
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(BX)(CX*1), Y5
+	VMOVUPD 64(SI)(CX*1), Y5
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
-	VMOVUPD 64(BX)(CX*2), Y8
+	VMOVUPD 64(SI)(CX*2), Y8
 	VMOVUPD (BX)(DX*1), Y9
 	VMOVUPD 32(BX)(DX*1), Y10
-	VMOVUPD 64(BX)(DX*1), Y11
+	VMOVUPD 64(SI)(DI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded24
@@ -4738,7 +4293,7 @@ tile21:
 fold25:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
-	VMOVUPD      64(SI), Y15
+	VMOVUPD      64(SI)(AX*1), Y15
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y12
 	VFMADD231PD  Y12, Y13, Y0
@@ -4795,18 +4350,21 @@ linear26:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y2, 64(SI)
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(BX)(CX*1)
+	VMOVUPD Y5, 64(SI)(CX*1)
 	VMOVUPD Y6, (BX)(CX*2)
 	VMOVUPD Y7, 32(BX)(CX*2)
-	VMOVUPD Y8, 64(BX)(CX*2)
+	VMOVUPD Y8, 64(SI)(CX*2)
 	VMOVUPD Y9, (BX)(DX*1)
 	VMOVUPD Y10, 32(BX)(DX*1)
-	VMOVUPD Y11, 64(BX)(DX*1)
+	VMOVUPD Y11, 64(SI)(DI*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x04, CX, CX
@@ -4835,15 +4393,17 @@ rest22:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
+	VMOVUPD 64(DX), Y2
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(BX)(CX*1), Y5
+	VMOVUPD 64(DX)(CX*1), Y5
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
-	VMOVUPD 64(BX)(CX*2), Y8
+	VMOVUPD 64(DX)(CX*2), Y8
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded28
@@ -4857,7 +4417,7 @@ rest22:
 fold29:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
-	VMOVUPD      64(SI), Y12
+	VMOVUPD      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y9
 	VFMADD231PD  Y9, Y10, Y0
@@ -4903,15 +4463,17 @@ folded28:
 linear30:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y2, 64(DX)
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(BX)(CX*1)
+	VMOVUPD Y5, 64(DX)(CX*1)
 	VMOVUPD Y6, (BX)(CX*2)
 	VMOVUPD Y7, 32(BX)(CX*2)
-	VMOVUPD Y8, 64(BX)(CX*2)
+	VMOVUPD Y8, 64(DX)(CX*2)
 	JMP     done23
 
 fewer27:
@@ -4921,12 +4483,14 @@ fewer27:
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
+	VMOVUPD 64(DX), Y2
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(BX)(CX*1), Y5
+	VMOVUPD 64(DX)(CX*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded32
@@ -4940,7 +4504,7 @@ fewer27:
 fold33:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
-	VMOVUPD      64(SI), Y9
+	VMOVUPD      64(SI)(AX*1), Y9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
@@ -4976,12 +4540,14 @@ folded32:
 linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y2, 64(DX)
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(BX)(CX*1)
+	VMOVUPD Y5, 64(DX)(CX*1)
 	JMP     done23
 
 fewer31:
@@ -4990,9 +4556,11 @@ fewer31:
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
+	VMOVUPD 64(DX), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded36
@@ -5006,7 +4574,7 @@ fewer31:
 fold37:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
-	VMOVUPD      64(SI), Y6
+	VMOVUPD      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y4, Y0
@@ -5031,9 +4599,11 @@ folded36:
 
 linear38:
 	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y2, 64(DX)
 	JMP     done23
 
 fewer35:
@@ -5043,15 +4613,13 @@ done23:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x04
-	JLE    narrower39
-	CMPQ   AX, $0x08
-	JE     full40
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x06
-	JLT    rest42
+	CMPQ AX, $0x04
+	JLE  narrower39
+	CMPQ AX, $0x08
+	JNE  fewer40
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x06
+	JLT  rest42
 
 tile41:
 	// acc[i,j] = init[i,j], 6×2 vectors
@@ -5059,22 +4627,18 @@ tile41:
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
 	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(DI), Y1
+	VMOVUPD 32(BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DI)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DI)(CX*2), Y5
+	VMOVUPD 32(BX)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
+	VMOVUPD 32(BX)(DX*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(DI)(CX*4), Y9
+	VMOVUPD 32(BX)(CX*4), Y9
 	VMOVUPD (BX)(SI*1), Y10
-	VMOVUPD 32(DI)(R9*1), Y11
+	VMOVUPD 32(BX)(SI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded44
@@ -5089,7 +4653,7 @@ tile41:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold45:
 	VMOVUPD      (SI), Y13
-	VMOVUPD      32(SI)(AX*1), Y14
+	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y12
 	VFMADD231PD  Y12, Y13, Y0
@@ -5149,22 +4713,18 @@ linear46:
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
 	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DI)(CX*1)
+	VMOVUPD Y3, 32(BX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DI)(CX*2)
+	VMOVUPD Y5, 32(BX)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
+	VMOVUPD Y7, 32(BX)(DX*1)
 	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(DI)(CX*4)
+	VMOVUPD Y9, 32(BX)(CX*4)
 	VMOVUPD Y10, (BX)(SI*1)
-	VMOVUPD Y11, 32(DI)(R9*1)
+	VMOVUPD Y11, 32(BX)(SI*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x06, CX, CX
@@ -5194,19 +4754,16 @@ rest42:
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(SI), Y1
+	VMOVUPD 32(BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(SI)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(SI)(CX*2), Y5
+	VMOVUPD 32(BX)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(SI)(DI*1), Y7
+	VMOVUPD 32(BX)(DX*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(SI)(CX*4), Y9
+	VMOVUPD 32(BX)(CX*4), Y9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded48
@@ -5220,7 +4777,7 @@ rest42:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold49:
 	VMOVUPD      (SI), Y11
-	VMOVUPD      32(SI)(AX*1), Y12
+	VMOVUPD      32(SI), Y12
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y10
 	VFMADD231PD  Y10, Y11, Y0
@@ -5272,19 +4829,16 @@ linear50:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y3, 32(BX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y5, 32(BX)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(SI)(DI*1)
+	VMOVUPD Y7, 32(BX)(DX*1)
 	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(SI)(CX*4)
+	VMOVUPD Y9, 32(BX)(CX*4)
 	JMP     done43
 
 fewer47:
@@ -5295,17 +4849,14 @@ fewer47:
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(SI), Y1
+	VMOVUPD 32(BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(SI)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(SI)(CX*2), Y5
+	VMOVUPD 32(BX)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(SI)(DI*1), Y7
+	VMOVUPD 32(BX)(DX*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded52
@@ -5319,7 +4870,7 @@ fewer47:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold53:
 	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI)(AX*1), Y10
+	VMOVUPD      32(SI), Y10
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
 	VFMADD231PD  Y8, Y9, Y0
@@ -5364,17 +4915,14 @@ linear54:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y3, 32(BX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y5, 32(BX)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(SI)(DI*1)
+	VMOVUPD Y7, 32(BX)(DX*1)
 	JMP     done43
 
 fewer51:
@@ -5384,14 +4932,12 @@ fewer51:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
+	VMOVUPD 32(BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DX)(CX*2), Y5
+	VMOVUPD 32(BX)(CX*2), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded56
@@ -5404,7 +4950,7 @@ fewer51:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold57:
 	VMOVUPD      (SI), Y7
-	VMOVUPD      32(SI)(AX*1), Y8
+	VMOVUPD      32(SI), Y8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
@@ -5441,14 +4987,12 @@ folded56:
 linear58:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
+	VMOVUPD Y3, 32(BX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DX)(CX*2)
+	VMOVUPD Y5, 32(BX)(CX*2)
 	JMP     done43
 
 fewer55:
@@ -5458,12 +5002,10 @@ fewer55:
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
+	VMOVUPD 32(BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded60
@@ -5476,7 +5018,7 @@ fewer55:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold61:
 	VMOVUPD      (SI), Y5
-	VMOVUPD      32(SI)(AX*1), Y6
+	VMOVUPD      32(SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y5, Y0
@@ -5506,12 +5048,10 @@ folded60:
 linear62:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
+	VMOVUPD Y3, 32(BX)(CX*1)
 	JMP     done43
 
 fewer59:
@@ -5520,10 +5060,8 @@ fewer59:
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
+	VMOVUPD 32(BX), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded64
@@ -5536,7 +5074,7 @@ fewer59:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold65:
 	VMOVUPD      (SI), Y3
-	VMOVUPD      32(SI)(AX*1), Y4
+	VMOVUPD      32(SI), Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
 	VFMADD231PD  Y2, Y3, Y0
@@ -5558,10 +5096,8 @@ folded64:
 
 linear66:
 	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y1, 32(BX)
 	JMP     done43
 
 fewer63:
@@ -5570,10 +5106,12 @@ done43:
 	VZEROUPPER
 	RET
 
-full40:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x06
-	JLT  rest68
+fewer40:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x06
+	JLT    rest68
 
 tile67:
 	// acc[i,j] = init[i,j], 6×2 vectors
@@ -5581,18 +5119,22 @@ tile67:
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
 	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DI), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(BX)(CX*1), Y3
+	VMOVUPD 32(DI)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(BX)(CX*2), Y5
+	VMOVUPD 32(DI)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(BX)(DX*1), Y7
+	VMOVUPD 32(DI)(R8*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(BX)(CX*4), Y9
+	VMOVUPD 32(DI)(CX*4), Y9
 	VMOVUPD (BX)(SI*1), Y10
-	VMOVUPD 32(BX)(SI*1), Y11
+	VMOVUPD 32(DI)(R9*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded70
@@ -5607,7 +5149,7 @@ tile67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold71:
 	VMOVUPD      (SI), Y13
-	VMOVUPD      32(SI), Y14
+	VMOVUPD      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y12
 	VFMADD231PD  Y12, Y13, Y0
@@ -5667,18 +5209,22 @@ linear72:
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
 	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(DI)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(BX)(CX*1)
+	VMOVUPD Y3, 32(DI)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(BX)(CX*2)
+	VMOVUPD Y5, 32(DI)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(BX)(DX*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
 	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(BX)(CX*4)
+	VMOVUPD Y9, 32(DI)(CX*4)
 	VMOVUPD Y10, (BX)(SI*1)
-	VMOVUPD Y11, 32(BX)(SI*1)
+	VMOVUPD Y11, 32(DI)(R9*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x06, CX, CX
@@ -5708,16 +5254,19 @@ rest68:
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(SI), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(BX)(CX*1), Y3
+	VMOVUPD 32(SI)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(BX)(CX*2), Y5
+	VMOVUPD 32(SI)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(BX)(DX*1), Y7
+	VMOVUPD 32(SI)(DI*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(BX)(CX*4), Y9
+	VMOVUPD 32(SI)(CX*4), Y9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded74
@@ -5731,7 +5280,7 @@ rest68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold75:
 	VMOVUPD      (SI), Y11
-	VMOVUPD      32(SI), Y12
+	VMOVUPD      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y10
 	VFMADD231PD  Y10, Y11, Y0
@@ -5783,16 +5332,19 @@ linear76:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(SI)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
 	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(BX)(CX*4)
+	VMOVUPD Y9, 32(SI)(CX*4)
 	JMP     done69
 
 fewer73:
@@ -5803,14 +5355,17 @@ fewer73:
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(SI), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(BX)(CX*1), Y3
+	VMOVUPD 32(SI)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(BX)(CX*2), Y5
+	VMOVUPD 32(SI)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(BX)(DX*1), Y7
+	VMOVUPD 32(SI)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded78
@@ -5824,7 +5379,7 @@ fewer73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold79:
 	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI), Y10
+	VMOVUPD      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
 	VFMADD231PD  Y8, Y9, Y0
@@ -5869,14 +5424,17 @@ linear80:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(SI)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
 	JMP     done69
 
 fewer77:
@@ -5886,12 +5444,14 @@ fewer77:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(BX)(CX*1), Y3
+	VMOVUPD 32(DX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(BX)(CX*2), Y5
+	VMOVUPD 32(DX)(CX*2), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded82
@@ -5904,7 +5464,7 @@ fewer77:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold83:
 	VMOVUPD      (SI), Y7
-	VMOVUPD      32(SI), Y8
+	VMOVUPD      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
@@ -5941,12 +5501,14 @@ folded82:
 linear84:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(DX)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(BX)(CX*2)
+	VMOVUPD Y5, 32(DX)(CX*2)
 	JMP     done69
 
 fewer81:
@@ -5956,10 +5518,12 @@ fewer81:
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y1
 	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(BX)(CX*1), Y3
+	VMOVUPD 32(DX)(CX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded86
@@ -5972,7 +5536,7 @@ fewer81:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold87:
 	VMOVUPD      (SI), Y5
-	VMOVUPD      32(SI), Y6
+	VMOVUPD      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y5, Y0
@@ -6002,10 +5566,12 @@ folded86:
 linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(DX)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
 	JMP     done69
 
 fewer85:
@@ -6014,8 +5580,10 @@ fewer85:
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded90
@@ -6028,7 +5596,7 @@ fewer85:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold91:
 	VMOVUPD      (SI), Y3
-	VMOVUPD      32(SI), Y4
+	VMOVUPD      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
 	VFMADD231PD  Y2, Y3, Y0
@@ -6050,8 +5618,10 @@ folded90:
 
 linear92:
 	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(DX)
 	JMP     done69
 
 fewer89:
@@ -6061,1259 +5631,13 @@ done69:
 	RET
 
 narrower39:
-	CMPQ    AX, $0x04
-	JE      full94
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+72(FP), BX
-	CMPQ    BX, $0x08
-	JLT     rest96
-
-tile95:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	LEAQ       (DX)(CX*4), DI
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	VMASKMOVPD (BX)(SI*1), Y0, Y6
-	VMASKMOVPD (BX)(DX*2), Y0, Y7
-	VMASKMOVPD (BX)(DI*1), Y0, Y8
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded98
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-	LEAQ       (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
-	VMASKMOVPD   (SI), Y0, Y10
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y9
-	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (BX)(CX*1), Y9
-	VFMADD231PD  Y9, Y10, Y2
-	VBROADCASTSD (BX)(CX*2), Y9
-	VFMADD231PD  Y9, Y10, Y3
-	VBROADCASTSD (BX)(R9*1), Y9
-	VFMADD231PD  Y9, Y10, Y4
-	VBROADCASTSD (BX)(CX*4), Y9
-	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD (BX)(R10*1), Y9
-	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD (BX)(R9*2), Y9
-	VFMADD231PD  Y9, Y10, Y7
-	VBROADCASTSD (BX)(R11*1), Y9
-	VFMADD231PD  Y9, Y10, Y8
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold99
-
-folded98:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	VADDPD Y9, Y7, Y7
-	VADDPD Y9, Y8, Y8
-	CMPQ   BX, $0x01
-	JNE    linear100
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-	VMAXPD Y6, Y9, Y6
-	VMAXPD Y7, Y9, Y7
-	VMAXPD Y8, Y9, Y8
-
-linear100:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	LEAQ         (DX)(CX*4), DI
-	TESTQ        $0x00000002, AX
-	JZ           low102
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low103
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low103:
-	JMP stored101
-
-low102:
-	TESTQ     $0x00000001, AX
-	JZ        low104
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low104:
-stored101:
-	TESTQ        $0x00000002, AX
-	JZ           low106
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low107
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low107:
-	JMP stored105
-
-low106:
-	TESTQ     $0x00000001, AX
-	JZ        low108
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low108:
-stored105:
-	TESTQ        $0x00000002, AX
-	JZ           low110
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low111
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low111:
-	JMP stored109
-
-low110:
-	TESTQ     $0x00000001, AX
-	JZ        low112
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low112:
-stored109:
-	TESTQ        $0x00000002, AX
-	JZ           low114
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low115
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low115:
-	JMP stored113
-
-low114:
-	TESTQ     $0x00000001, AX
-	JZ        low116
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low116:
-stored113:
-	TESTQ        $0x00000002, AX
-	JZ           low118
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low119
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low119:
-	JMP stored117
-
-low118:
-	TESTQ     $0x00000001, AX
-	JZ        low120
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low120:
-stored117:
-	TESTQ        $0x00000002, AX
-	JZ           low122
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low123
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-
-low123:
-	JMP stored121
-
-low122:
-	TESTQ     $0x00000001, AX
-	JZ        low124
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-
-low124:
-stored121:
-	TESTQ        $0x00000002, AX
-	JZ           low126
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low127
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-
-low127:
-	JMP stored125
-
-low126:
-	TESTQ     $0x00000001, AX
-	JZ        low128
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-
-low128:
-stored125:
-	TESTQ        $0x00000002, AX
-	JZ           low130
-	VMOVUPS      X8, (BX)(DI*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low131
-	VMOVSD       X8, 16(BX)(DI*1)
-	VUNPCKHPD    X8, X8, X8
-
-low131:
-	JMP stored129
-
-low130:
-	TESTQ     $0x00000001, AX
-	JZ        low132
-	VMOVSD    X8, (BX)(DI*1)
-	VUNPCKHPD X8, X8, X8
-
-low132:
-stored129:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile95
-
-rest96:
-	CMPQ BX, $0x07
-	JNE  fewer133
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	VMASKMOVPD (BX)(SI*1), Y0, Y6
-	VMASKMOVPD (BX)(DX*2), Y0, Y7
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded134
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
-	VMASKMOVPD   (SI), Y0, Y9
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y8
-	VFMADD231PD  Y8, Y9, Y1
-	VBROADCASTSD (BX)(CX*1), Y8
-	VFMADD231PD  Y8, Y9, Y2
-	VBROADCASTSD (BX)(CX*2), Y8
-	VFMADD231PD  Y8, Y9, Y3
-	VBROADCASTSD (BX)(R9*1), Y8
-	VFMADD231PD  Y8, Y9, Y4
-	VBROADCASTSD (BX)(CX*4), Y8
-	VFMADD231PD  Y8, Y9, Y5
-	VBROADCASTSD (BX)(R10*1), Y8
-	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD (BX)(R9*2), Y8
-	VFMADD231PD  Y8, Y9, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold135
-
-folded134:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	VADDPD Y8, Y6, Y6
-	VADDPD Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear136
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-	VMAXPD Y6, Y8, Y6
-	VMAXPD Y7, Y8, Y7
-
-linear136:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	TESTQ        $0x00000002, AX
-	JZ           low138
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low139
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low139:
-	JMP stored137
-
-low138:
-	TESTQ     $0x00000001, AX
-	JZ        low140
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low140:
-stored137:
-	TESTQ        $0x00000002, AX
-	JZ           low142
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low143
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low143:
-	JMP stored141
-
-low142:
-	TESTQ     $0x00000001, AX
-	JZ        low144
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low144:
-stored141:
-	TESTQ        $0x00000002, AX
-	JZ           low146
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low147
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low147:
-	JMP stored145
-
-low146:
-	TESTQ     $0x00000001, AX
-	JZ        low148
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low148:
-stored145:
-	TESTQ        $0x00000002, AX
-	JZ           low150
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low151
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low151:
-	JMP stored149
-
-low150:
-	TESTQ     $0x00000001, AX
-	JZ        low152
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low152:
-stored149:
-	TESTQ        $0x00000002, AX
-	JZ           low154
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low155
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low155:
-	JMP stored153
-
-low154:
-	TESTQ     $0x00000001, AX
-	JZ        low156
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low156:
-stored153:
-	TESTQ        $0x00000002, AX
-	JZ           low158
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low159
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-
-low159:
-	JMP stored157
-
-low158:
-	TESTQ     $0x00000001, AX
-	JZ        low160
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-
-low160:
-stored157:
-	TESTQ        $0x00000002, AX
-	JZ           low162
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low163
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-
-low163:
-	JMP stored161
-
-low162:
-	TESTQ     $0x00000001, AX
-	JZ        low164
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-
-low164:
-stored161:
-	JMP done97
-
-fewer133:
-	CMPQ BX, $0x06
-	JNE  fewer165
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	VMASKMOVPD (BX)(SI*1), Y0, Y6
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded166
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
-	VMASKMOVPD   (SI), Y0, Y8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y7
-	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (BX)(CX*1), Y7
-	VFMADD231PD  Y7, Y8, Y2
-	VBROADCASTSD (BX)(CX*2), Y7
-	VFMADD231PD  Y7, Y8, Y3
-	VBROADCASTSD (BX)(R9*1), Y7
-	VFMADD231PD  Y7, Y8, Y4
-	VBROADCASTSD (BX)(CX*4), Y7
-	VFMADD231PD  Y7, Y8, Y5
-	VBROADCASTSD (BX)(R10*1), Y7
-	VFMADD231PD  Y7, Y8, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold167
-
-folded166:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	VADDPD Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear168
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
-	VMAXPD Y6, Y7, Y6
-
-linear168:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	TESTQ        $0x00000002, AX
-	JZ           low170
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low171
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low171:
-	JMP stored169
-
-low170:
-	TESTQ     $0x00000001, AX
-	JZ        low172
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low172:
-stored169:
-	TESTQ        $0x00000002, AX
-	JZ           low174
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low175
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low175:
-	JMP stored173
-
-low174:
-	TESTQ     $0x00000001, AX
-	JZ        low176
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low176:
-stored173:
-	TESTQ        $0x00000002, AX
-	JZ           low178
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low179
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low179:
-	JMP stored177
-
-low178:
-	TESTQ     $0x00000001, AX
-	JZ        low180
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low180:
-stored177:
-	TESTQ        $0x00000002, AX
-	JZ           low182
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low183
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low183:
-	JMP stored181
-
-low182:
-	TESTQ     $0x00000001, AX
-	JZ        low184
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low184:
-stored181:
-	TESTQ        $0x00000002, AX
-	JZ           low186
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low187
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low187:
-	JMP stored185
-
-low186:
-	TESTQ     $0x00000001, AX
-	JZ        low188
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low188:
-stored185:
-	TESTQ        $0x00000002, AX
-	JZ           low190
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low191
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-
-low191:
-	JMP stored189
-
-low190:
-	TESTQ     $0x00000001, AX
-	JZ        low192
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-
-low192:
-stored189:
-	JMP done97
-
-fewer165:
-	CMPQ BX, $0x05
-	JNE  fewer193
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded194
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
-	VMASKMOVPD   (SI), Y0, Y7
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD (BX)(CX*1), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD (BX)(CX*2), Y6
-	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD (BX)(R9*1), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	VBROADCASTSD (BX)(CX*4), Y6
-	VFMADD231PD  Y6, Y7, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold195
-
-folded194:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	VADDPD Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear196
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-	VMAXPD Y5, Y6, Y5
-
-linear196:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	TESTQ        $0x00000002, AX
-	JZ           low198
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low199
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low199:
-	JMP stored197
-
-low198:
-	TESTQ     $0x00000001, AX
-	JZ        low200
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low200:
-stored197:
-	TESTQ        $0x00000002, AX
-	JZ           low202
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low203
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low203:
-	JMP stored201
-
-low202:
-	TESTQ     $0x00000001, AX
-	JZ        low204
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low204:
-stored201:
-	TESTQ        $0x00000002, AX
-	JZ           low206
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low207
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low207:
-	JMP stored205
-
-low206:
-	TESTQ     $0x00000001, AX
-	JZ        low208
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low208:
-stored205:
-	TESTQ        $0x00000002, AX
-	JZ           low210
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low211
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low211:
-	JMP stored209
-
-low210:
-	TESTQ     $0x00000001, AX
-	JZ        low212
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low212:
-stored209:
-	TESTQ        $0x00000002, AX
-	JZ           low214
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low215
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low215:
-	JMP stored213
-
-low214:
-	TESTQ     $0x00000001, AX
-	JZ        low216
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low216:
-stored213:
-	JMP done97
-
-fewer193:
-	CMPQ BX, $0x04
-	JNE  fewer217
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded218
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold219:
-	VMASKMOVPD   (SI), Y0, Y6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y5
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (BX)(CX*1), Y5
-	VFMADD231PD  Y5, Y6, Y2
-	VBROADCASTSD (BX)(CX*2), Y5
-	VFMADD231PD  Y5, Y6, Y3
-	VBROADCASTSD (BX)(R9*1), Y5
-	VFMADD231PD  Y5, Y6, Y4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold219
-
-folded218:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	VADDPD Y5, Y4, Y4
-	CMPQ   BX, $0x01
-	JNE    linear220
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-	VMAXPD Y4, Y5, Y4
-
-linear220:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	TESTQ        $0x00000002, AX
-	JZ           low222
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low223
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low223:
-	JMP stored221
-
-low222:
-	TESTQ     $0x00000001, AX
-	JZ        low224
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low224:
-stored221:
-	TESTQ        $0x00000002, AX
-	JZ           low226
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low227
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low227:
-	JMP stored225
-
-low226:
-	TESTQ     $0x00000001, AX
-	JZ        low228
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low228:
-stored225:
-	TESTQ        $0x00000002, AX
-	JZ           low230
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low231
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low231:
-	JMP stored229
-
-low230:
-	TESTQ     $0x00000001, AX
-	JZ        low232
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low232:
-stored229:
-	TESTQ        $0x00000002, AX
-	JZ           low234
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low235
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low235:
-	JMP stored233
-
-low234:
-	TESTQ     $0x00000001, AX
-	JZ        low236
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low236:
-stored233:
-	JMP done97
-
-fewer217:
-	CMPQ BX, $0x03
-	JNE  fewer237
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded238
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold239:
-	VMASKMOVPD   (SI), Y0, Y5
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y4
-	VFMADD231PD  Y4, Y5, Y1
-	VBROADCASTSD (BX)(CX*1), Y4
-	VFMADD231PD  Y4, Y5, Y2
-	VBROADCASTSD (BX)(CX*2), Y4
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold239
-
-folded238:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear240
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
-
-linear240:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	TESTQ        $0x00000002, AX
-	JZ           low242
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low243
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low243:
-	JMP stored241
-
-low242:
-	TESTQ     $0x00000001, AX
-	JZ        low244
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low244:
-stored241:
-	TESTQ        $0x00000002, AX
-	JZ           low246
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low247
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low247:
-	JMP stored245
-
-low246:
-	TESTQ     $0x00000001, AX
-	JZ        low248
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low248:
-stored245:
-	TESTQ        $0x00000002, AX
-	JZ           low250
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low251
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low251:
-	JMP stored249
-
-low250:
-	TESTQ     $0x00000001, AX
-	JZ        low252
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low252:
-stored249:
-	JMP done97
-
-fewer237:
-	CMPQ BX, $0x02
-	JNE  fewer253
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded254
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold255:
-	VMASKMOVPD   (SI), Y0, Y4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y3
-	VFMADD231PD  Y3, Y4, Y1
-	VBROADCASTSD (BX)(CX*1), Y3
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold255
-
-folded254:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear256
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
-
-linear256:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	TESTQ        $0x00000002, AX
-	JZ           low258
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low259
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low259:
-	JMP stored257
-
-low258:
-	TESTQ     $0x00000001, AX
-	JZ        low260
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low260:
-stored257:
-	TESTQ        $0x00000002, AX
-	JZ           low262
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low263
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low263:
-	JMP stored261
-
-low262:
-	TESTQ     $0x00000001, AX
-	JZ        low264
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low264:
-stored261:
-	JMP done97
-
-fewer253:
-	CMPQ BX, $0x01
-	JNE  fewer265
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ       init+16(FP), BX
-	VMASKMOVPD (BX), Y0, Y1
-	MOVQ       n+88(FP), R8
-	TESTQ      R8, R8
-	JLE        folded266
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold267:
-	VMASKMOVPD   (SI), Y0, Y3
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y2
-	VFMADD231PD  Y2, Y3, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold267
-
-folded266:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear268
-	VMAXPD Y1, Y2, Y1
-
-linear268:
-	MOVQ         c+0(FP), BX
-	TESTQ        $0x00000002, AX
-	JZ           low270
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low271
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low271:
-	JMP stored269
-
-low270:
-	TESTQ     $0x00000001, AX
-	JZ        low272
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low272:
-stored269:
-	JMP done97
-
-fewer265:
-done97:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full94:
+	CMPQ AX, $0x04
+	JNE  fewer93
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest274
+	JLT  rest95
 
-tile273:
+tile94:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -7330,7 +5654,7 @@ tile273:
 	VMOVUPD (BX)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded276
+	JLE     folded97
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7341,7 +5665,7 @@ tile273:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold277:
+fold98:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
@@ -7362,9 +5686,9 @@ fold277:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold277
+	JNZ          fold98
 
-folded276:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -7377,7 +5701,7 @@ folded276:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear278
+	JNE    linear99
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -7387,7 +5711,7 @@ folded276:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear278:
+linear99:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7420,11 +5744,11 @@ linear278:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile273
+	JGE     tile94
 
-rest274:
+rest95:
 	CMPQ BX, $0x07
-	JNE  fewer279
+	JNE  fewer100
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7440,7 +5764,7 @@ rest274:
 	VMOVUPD (BX)(DX*2), Y6
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded280
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7450,7 +5774,7 @@ rest274:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold281:
+fold102:
 	VMOVUPD      (SI), Y8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y7
@@ -7469,9 +5793,9 @@ fold281:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold281
+	JNZ          fold102
 
-folded280:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -7483,7 +5807,7 @@ folded280:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear282
+	JNE    linear103
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -7492,7 +5816,7 @@ folded280:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear282:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7504,11 +5828,11 @@ linear282:
 	VMOVUPD Y4, (BX)(CX*4)
 	VMOVUPD Y5, (BX)(SI*1)
 	VMOVUPD Y6, (BX)(DX*2)
-	JMP     done275
+	JMP     done96
 
-fewer279:
+fewer100:
 	CMPQ BX, $0x06
-	JNE  fewer283
+	JNE  fewer104
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7523,7 +5847,7 @@ fewer279:
 	VMOVUPD (BX)(SI*1), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded284
+	JLE     folded105
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7533,7 +5857,7 @@ fewer279:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold285:
+fold106:
 	VMOVUPD      (SI), Y7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
@@ -7550,9 +5874,9 @@ fold285:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold285
+	JNZ          fold106
 
-folded284:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -7563,7 +5887,7 @@ folded284:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear286
+	JNE    linear107
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -7571,7 +5895,7 @@ folded284:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear286:
+linear107:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7582,11 +5906,11 @@ linear286:
 	VMOVUPD Y3, (BX)(DX*1)
 	VMOVUPD Y4, (BX)(CX*4)
 	VMOVUPD Y5, (BX)(SI*1)
-	JMP     done275
+	JMP     done96
 
-fewer283:
+fewer104:
 	CMPQ BX, $0x05
-	JNE  fewer287
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7599,7 +5923,7 @@ fewer283:
 	VMOVUPD (BX)(CX*4), Y4
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded288
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7608,7 +5932,7 @@ fewer283:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold289:
+fold110:
 	VMOVUPD      (SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y5
@@ -7623,9 +5947,9 @@ fold289:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold289
+	JNZ          fold110
 
-folded288:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -7635,14 +5959,14 @@ folded288:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear290
+	JNE    linear111
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear290:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7651,11 +5975,11 @@ linear290:
 	VMOVUPD Y2, (BX)(CX*2)
 	VMOVUPD Y3, (BX)(DX*1)
 	VMOVUPD Y4, (BX)(CX*4)
-	JMP     done275
+	JMP     done96
 
-fewer287:
+fewer108:
 	CMPQ BX, $0x04
-	JNE  fewer291
+	JNE  fewer112
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7667,7 +5991,7 @@ fewer287:
 	VMOVUPD (BX)(DX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded292
+	JLE     folded113
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7676,7 +6000,7 @@ fewer287:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold293:
+fold114:
 	VMOVUPD      (SI), Y5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y4
@@ -7689,9 +6013,9 @@ fold293:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold293
+	JNZ          fold114
 
-folded292:
+folded113:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -7700,13 +6024,13 @@ folded292:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear294
+	JNE    linear115
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear294:
+linear115:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7714,11 +6038,11 @@ linear294:
 	VMOVUPD Y1, (BX)(CX*1)
 	VMOVUPD Y2, (BX)(CX*2)
 	VMOVUPD Y3, (BX)(DX*1)
-	JMP     done275
+	JMP     done96
 
-fewer291:
+fewer112:
 	CMPQ BX, $0x03
-	JNE  fewer295
+	JNE  fewer116
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7728,7 +6052,7 @@ fewer291:
 	VMOVUPD (BX)(CX*2), Y2
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded296
+	JLE     folded117
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7736,7 +6060,7 @@ fewer291:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold297:
+fold118:
 	VMOVUPD      (SI), Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
@@ -7747,9 +6071,9 @@ fold297:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold297
+	JNZ          fold118
 
-folded296:
+folded117:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -7757,22 +6081,22 @@ folded296:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear298
+	JNE    linear119
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear298:
+linear119:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
 	VMOVUPD Y2, (BX)(CX*2)
-	JMP     done275
+	JMP     done96
 
-fewer295:
+fewer116:
 	CMPQ BX, $0x02
-	JNE  fewer299
+	JNE  fewer120
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7781,7 +6105,7 @@ fewer295:
 	VMOVUPD (BX)(CX*1), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded300
+	JLE     folded121
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7789,7 +6113,7 @@ fewer295:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold301:
+fold122:
 	VMOVUPD      (SI), Y3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
@@ -7798,36 +6122,36 @@ fold301:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold301
+	JNZ          fold122
 
-folded300:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear302
+	JNE    linear123
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear302:
+linear123:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
-	JMP     done275
+	JMP     done96
 
-fewer299:
+fewer120:
 	CMPQ BX, $0x01
-	JNE  fewer303
+	JNE  fewer124
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded304
+	JLE     folded125
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7835,31 +6159,1113 @@ fewer299:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold305:
+fold126:
 	VMOVUPD      (SI), Y2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y1
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold305
+	JNZ          fold126
 
-folded304:
+folded125:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear306
+	JNE    linear127
 	VMAXPD Y0, Y1, Y0
 
-linear306:
+linear127:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
-	JMP     done275
+	JMP     done96
 
-fewer303:
-done275:
+fewer124:
+done96:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer93:
+	CMPQ   AX, $0x02
+	JLT    fewer128
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x06
+	JLT    rest130
+
+tile129:
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(DI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(DI)(R8*1), X7
+	VMOVUPD (BX)(CX*4), X8
+	VMOVUPD 16(DI)(CX*4), X9
+	VMOVUPD (BX)(SI*1), X10
+	VMOVUPD 16(DI)(R9*1), X11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded132
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold133:
+	VMOVUPD      (SI), X13
+	VMOVUPD      16(SI)(AX*1), X14
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y12
+	VFMADD231PD  Y12, Y13, Y0
+	VFMADD231PD  Y12, Y14, Y1
+	VBROADCASTSD (BX)(CX*1), Y12
+	VFMADD231PD  Y12, Y13, Y2
+	VFMADD231PD  Y12, Y14, Y3
+	VBROADCASTSD (BX)(CX*2), Y12
+	VFMADD231PD  Y12, Y13, Y4
+	VFMADD231PD  Y12, Y14, Y5
+	VBROADCASTSD (BX)(R9*1), Y12
+	VFMADD231PD  Y12, Y13, Y6
+	VFMADD231PD  Y12, Y14, Y7
+	VBROADCASTSD (BX)(CX*4), Y12
+	VFMADD231PD  Y12, Y13, Y8
+	VFMADD231PD  Y12, Y14, Y9
+	VBROADCASTSD (BX)(R10*1), Y12
+	VFMADD231PD  Y12, Y13, Y10
+	VFMADD231PD  Y12, Y14, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold133
+
+folded132:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	VADDPD Y12, Y8, Y8
+	VADDPD Y12, Y9, Y9
+	VADDPD Y12, Y10, Y10
+	VADDPD Y12, Y11, Y11
+	CMPQ   BX, $0x01
+	JNE    linear134
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+	VMAXPD Y9, Y12, Y9
+	VMAXPD Y10, Y12, Y10
+	VMAXPD Y11, Y12, Y11
+
+linear134:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(DI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(DI)(R8*1)
+	VMOVUPD X8, (BX)(CX*4)
+	VMOVUPD X9, 16(DI)(CX*4)
+	VMOVUPD X10, (BX)(SI*1)
+	VMOVUPD X11, 16(DI)(R9*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x06, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x06, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x06
+	JGE     tile129
+
+rest130:
+	CMPQ BX, $0x05
+	JNE  fewer135
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(SI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(SI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(SI)(DI*1), X7
+	VMOVUPD (BX)(CX*4), X8
+	VMOVUPD 16(SI)(CX*4), X9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded136
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold137:
+	VMOVUPD      (SI), X11
+	VMOVUPD      16(SI)(AX*1), X12
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y10
+	VFMADD231PD  Y10, Y11, Y0
+	VFMADD231PD  Y10, Y12, Y1
+	VBROADCASTSD (BX)(CX*1), Y10
+	VFMADD231PD  Y10, Y11, Y2
+	VFMADD231PD  Y10, Y12, Y3
+	VBROADCASTSD (BX)(CX*2), Y10
+	VFMADD231PD  Y10, Y11, Y4
+	VFMADD231PD  Y10, Y12, Y5
+	VBROADCASTSD (BX)(R9*1), Y10
+	VFMADD231PD  Y10, Y11, Y6
+	VFMADD231PD  Y10, Y12, Y7
+	VBROADCASTSD (BX)(CX*4), Y10
+	VFMADD231PD  Y10, Y11, Y8
+	VFMADD231PD  Y10, Y12, Y9
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold137
+
+folded136:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	VADDPD Y10, Y8, Y8
+	VADDPD Y10, Y9, Y9
+	CMPQ   BX, $0x01
+	JNE    linear138
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+	VMAXPD Y8, Y10, Y8
+	VMAXPD Y9, Y10, Y9
+
+linear138:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(SI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(SI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(SI)(DI*1)
+	VMOVUPD X8, (BX)(CX*4)
+	VMOVUPD X9, 16(SI)(CX*4)
+	JMP     done131
+
+fewer135:
+	CMPQ BX, $0x04
+	JNE  fewer139
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(SI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(SI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(SI)(DI*1), X7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded140
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold141:
+	VMOVUPD      (SI), X9
+	VMOVUPD      16(SI)(AX*1), X10
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y8
+	VFMADD231PD  Y8, Y9, Y0
+	VFMADD231PD  Y8, Y10, Y1
+	VBROADCASTSD (BX)(CX*1), Y8
+	VFMADD231PD  Y8, Y9, Y2
+	VFMADD231PD  Y8, Y10, Y3
+	VBROADCASTSD (BX)(CX*2), Y8
+	VFMADD231PD  Y8, Y9, Y4
+	VFMADD231PD  Y8, Y10, Y5
+	VBROADCASTSD (BX)(R9*1), Y8
+	VFMADD231PD  Y8, Y9, Y6
+	VFMADD231PD  Y8, Y10, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold141
+
+folded140:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear142
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+linear142:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(SI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(SI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(SI)(DI*1)
+	JMP     done131
+
+fewer139:
+	CMPQ BX, $0x03
+	JNE  fewer143
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(DX)(CX*2), X5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded144
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold145:
+	VMOVUPD      (SI), X7
+	VMOVUPD      16(SI)(AX*1), X8
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y7, Y0
+	VFMADD231PD  Y6, Y8, Y1
+	VBROADCASTSD (BX)(CX*1), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VFMADD231PD  Y6, Y8, Y3
+	VBROADCASTSD (BX)(CX*2), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	VFMADD231PD  Y6, Y8, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold145
+
+folded144:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear146
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+linear146:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(DX)(CX*2)
+	JMP     done131
+
+fewer143:
+	CMPQ BX, $0x02
+	JNE  fewer147
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded148
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold149:
+	VMOVUPD      (SI), X5
+	VMOVUPD      16(SI)(AX*1), X6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y5, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (BX)(CX*1), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	VFMADD231PD  Y4, Y6, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold149
+
+folded148:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear150
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear150:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	JMP     done131
+
+fewer147:
+	CMPQ BX, $0x01
+	JNE  fewer151
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded152
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold153:
+	VMOVUPD      (SI), X3
+	VMOVUPD      16(SI)(AX*1), X4
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y2
+	VFMADD231PD  Y2, Y3, Y0
+	VFMADD231PD  Y2, Y4, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold153
+
+folded152:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear154
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+linear154:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	JMP     done131
+
+fewer151:
+done131:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer128:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest156
+
+tile155:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	LEAQ   (DX)(CX*4), DI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	VMOVSD (BX)(DX*2), X6
+	VMOVSD (BX)(DI*1), X7
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded158
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+	LEAQ   (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold159:
+	VMOVSD       (SI), X9
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y8
+	VFMADD231PD  Y8, Y9, Y0
+	VBROADCASTSD (BX)(CX*1), Y8
+	VFMADD231PD  Y8, Y9, Y1
+	VBROADCASTSD (BX)(CX*2), Y8
+	VFMADD231PD  Y8, Y9, Y2
+	VBROADCASTSD (BX)(R9*1), Y8
+	VFMADD231PD  Y8, Y9, Y3
+	VBROADCASTSD (BX)(CX*4), Y8
+	VFMADD231PD  Y8, Y9, Y4
+	VBROADCASTSD (BX)(R10*1), Y8
+	VFMADD231PD  Y8, Y9, Y5
+	VBROADCASTSD (BX)(R9*2), Y8
+	VFMADD231PD  Y8, Y9, Y6
+	VBROADCASTSD (BX)(R11*1), Y8
+	VFMADD231PD  Y8, Y9, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold159
+
+folded158:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear160
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+linear160:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	LEAQ   (DX)(CX*4), DI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	VMOVSD X6, (BX)(DX*2)
+	VMOVSD X7, (BX)(DI*1)
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x08
+	JGE    tile155
+
+rest156:
+	CMPQ BX, $0x07
+	JNE  fewer161
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	VMOVSD (BX)(DX*2), X6
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded162
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold163:
+	VMOVSD       (SI), X8
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y7
+	VFMADD231PD  Y7, Y8, Y0
+	VBROADCASTSD (BX)(CX*1), Y7
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD (BX)(CX*2), Y7
+	VFMADD231PD  Y7, Y8, Y2
+	VBROADCASTSD (BX)(R9*1), Y7
+	VFMADD231PD  Y7, Y8, Y3
+	VBROADCASTSD (BX)(CX*4), Y7
+	VFMADD231PD  Y7, Y8, Y4
+	VBROADCASTSD (BX)(R10*1), Y7
+	VFMADD231PD  Y7, Y8, Y5
+	VBROADCASTSD (BX)(R9*2), Y7
+	VFMADD231PD  Y7, Y8, Y6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold163
+
+folded162:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y0, Y0
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	VADDPD Y7, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y7, Y6, Y6
+	CMPQ   BX, $0x01
+	JNE    linear164
+	VMAXPD Y0, Y7, Y0
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
+	VMAXPD Y6, Y7, Y6
+
+linear164:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	VMOVSD X6, (BX)(DX*2)
+	JMP    done157
+
+fewer161:
+	CMPQ BX, $0x06
+	JNE  fewer165
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded166
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold167:
+	VMOVSD       (SI), X7
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y7, Y0
+	VBROADCASTSD (BX)(CX*1), Y6
+	VFMADD231PD  Y6, Y7, Y1
+	VBROADCASTSD (BX)(CX*2), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VBROADCASTSD (BX)(R9*1), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD (BX)(CX*4), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	VBROADCASTSD (BX)(R10*1), Y6
+	VFMADD231PD  Y6, Y7, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold167
+
+folded166:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear168
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+linear168:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	JMP    done157
+
+fewer165:
+	CMPQ BX, $0x05
+	JNE  fewer169
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded170
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold171:
+	VMOVSD       (SI), X6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y5
+	VFMADD231PD  Y5, Y6, Y0
+	VBROADCASTSD (BX)(CX*1), Y5
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD (BX)(CX*2), Y5
+	VFMADD231PD  Y5, Y6, Y2
+	VBROADCASTSD (BX)(R9*1), Y5
+	VFMADD231PD  Y5, Y6, Y3
+	VBROADCASTSD (BX)(CX*4), Y5
+	VFMADD231PD  Y5, Y6, Y4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold171
+
+folded170:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	VADDPD Y5, Y4, Y4
+	CMPQ   BX, $0x01
+	JNE    linear172
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+	VMAXPD Y4, Y5, Y4
+
+linear172:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	JMP    done157
+
+fewer169:
+	CMPQ BX, $0x04
+	JNE  fewer173
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded174
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold175:
+	VMOVSD       (SI), X5
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y5, Y0
+	VBROADCASTSD (BX)(CX*1), Y4
+	VFMADD231PD  Y4, Y5, Y1
+	VBROADCASTSD (BX)(CX*2), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	VBROADCASTSD (BX)(R9*1), Y4
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold175
+
+folded174:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear176
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear176:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	JMP    done157
+
+fewer173:
+	CMPQ BX, $0x03
+	JNE  fewer177
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded178
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold179:
+	VMOVSD       (SI), X4
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD (BX)(CX*1), Y3
+	VFMADD231PD  Y3, Y4, Y1
+	VBROADCASTSD (BX)(CX*2), Y3
+	VFMADD231PD  Y3, Y4, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold179
+
+folded178:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VADDPD Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear180
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+linear180:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	JMP    done157
+
+fewer177:
+	CMPQ BX, $0x02
+	JNE  fewer181
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded182
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold183:
+	VMOVSD       (SI), X3
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y2
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD (BX)(CX*1), Y2
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold183
+
+folded182:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear184
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+linear184:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	JMP    done157
+
+fewer181:
+	CMPQ BX, $0x01
+	JNE  fewer185
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ   init+16(FP), BX
+	VMOVSD (BX), X0
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded186
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold187:
+	VMOVSD       (SI), X2
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold187
+
+folded186:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y1, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear188
+	VMAXPD Y0, Y1, Y0
+
+linear188:
+	MOVQ   c+0(FP), BX
+	VMOVSD X0, (BX)
+	JMP    done157
+
+fewer185:
+done157:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

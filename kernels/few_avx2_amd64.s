@@ -3265,35 +3265,29 @@ linear17:
 	SUBQ    $0x08, BX
 
 last6:
-	CMPQ    BX, $0x09
-	JGE     wider18
-	CMPQ    BX, $0x08
-	JE      full19
-	MOVQ    BX, CX
-	ANDQ    $0x07, CX
-	IMUL3Q  $0x04, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
+	CMPQ BX, $0x09
+	JGE  wider18
+	CMPQ BX, $0x08
+	JNE  fewer19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none20
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	LEAQ       (DX)(DX*2), SI
-	VMASKMOVPS (CX), Y0, Y1
-	VMASKMOVPS (CX)(DX*1), Y0, Y2
-	VMASKMOVPS (CX)(DX*2), Y0, Y3
-	VMASKMOVPS (CX)(SI*1), Y0, Y4
-	JMP        ready21
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none20
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(SI*1), Y3
+	JMP     ready21
 
 none20:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 
 ready21:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -3309,244 +3303,6 @@ ready21:
 	ADDQ  AX, DI
 
 fold22:
-	VBROADCASTSS (CX), Y5
-	VBROADCASTSS (CX)(DX*1), Y6
-	VBROADCASTSS (CX)(DX*2), Y7
-	VBROADCASTSS (CX)(R10*1), Y8
-	VMASKMOVPS   (DI), Y0, Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold22
-
-folded23:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear24
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-
-linear24:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	LEAQ         (DX)(DX*2), SI
-	TESTQ        $0x00000004, BX
-	JZ           low26
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low27
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low28
-	VMOVSS       X1, 24(CX)
-
-low28:
-	JMP stored25
-
-low27:
-	TESTQ  $0x00000001, BX
-	JZ     low29
-	VMOVSS X1, 16(CX)
-
-low29:
-	JMP stored25
-
-low26:
-	TESTQ     $0x00000002, BX
-	JZ        low30
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low31
-	VMOVSS    X1, 8(CX)
-
-low31:
-	JMP stored25
-
-low30:
-	TESTQ  $0x00000001, BX
-	JZ     low32
-	VMOVSS X1, (CX)
-
-low32:
-stored25:
-	TESTQ        $0x00000004, BX
-	JZ           low34
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low35
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low36
-	VMOVSS       X2, 24(CX)(DX*1)
-
-low36:
-	JMP stored33
-
-low35:
-	TESTQ  $0x00000001, BX
-	JZ     low37
-	VMOVSS X2, 16(CX)(DX*1)
-
-low37:
-	JMP stored33
-
-low34:
-	TESTQ     $0x00000002, BX
-	JZ        low38
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low39
-	VMOVSS    X2, 8(CX)(DX*1)
-
-low39:
-	JMP stored33
-
-low38:
-	TESTQ  $0x00000001, BX
-	JZ     low40
-	VMOVSS X2, (CX)(DX*1)
-
-low40:
-stored33:
-	TESTQ        $0x00000004, BX
-	JZ           low42
-	VMOVUPS      X3, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low43
-	VMOVSD       X3, 16(CX)(DX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low44
-	VMOVSS       X3, 24(CX)(DX*2)
-
-low44:
-	JMP stored41
-
-low43:
-	TESTQ  $0x00000001, BX
-	JZ     low45
-	VMOVSS X3, 16(CX)(DX*2)
-
-low45:
-	JMP stored41
-
-low42:
-	TESTQ     $0x00000002, BX
-	JZ        low46
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low47
-	VMOVSS    X3, 8(CX)(DX*2)
-
-low47:
-	JMP stored41
-
-low46:
-	TESTQ  $0x00000001, BX
-	JZ     low48
-	VMOVSS X3, (CX)(DX*2)
-
-low48:
-stored41:
-	TESTQ        $0x00000004, BX
-	JZ           low50
-	VMOVUPS      X4, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, BX
-	JZ           low51
-	VMOVSD       X4, 16(CX)(SI*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low52
-	VMOVSS       X4, 24(CX)(SI*1)
-
-low52:
-	JMP stored49
-
-low51:
-	TESTQ  $0x00000001, BX
-	JZ     low53
-	VMOVSS X4, 16(CX)(SI*1)
-
-low53:
-	JMP stored49
-
-low50:
-	TESTQ     $0x00000002, BX
-	JZ        low54
-	VMOVSD    X4, (CX)(SI*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, BX
-	JZ        low55
-	VMOVSS    X4, 8(CX)(SI*1)
-
-low55:
-	JMP stored49
-
-low54:
-	TESTQ  $0x00000001, BX
-	JZ     low56
-	VMOVSS X4, (CX)(SI*1)
-
-low56:
-stored49:
-	JMP done7
-
-full19:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none57
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	VMOVUPS (CX)(SI*1), Y3
-	JMP     ready58
-
-none57:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready58:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded60
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold59:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -3559,9 +3315,9 @@ fold59:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold59
+	JNZ          fold22
 
-folded60:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -3570,13 +3326,13 @@ folded60:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear61
+	JNE    linear24
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear61:
+linear24:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3587,33 +3343,33 @@ linear61:
 	VMOVUPS Y3, (CX)(SI*1)
 	JMP     done7
 
-wider18:
-	CMPQ   BX, $0x10
-	JE     full62
+fewer19:
+	CMPQ   BX, $0x04
+	JLT    fewer25
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
+	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none63
+	JE      none26
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(DI)(DX*1), Y3
-	VMOVUPS (CX)(DX*2), Y4
-	VMOVUPS 32(DI)(DX*2), Y5
-	VMOVUPS (CX)(SI*1), Y6
-	VMOVUPS 32(DI)(R8*1), Y7
-	JMP     ready64
+	VMOVUPS (CX), X0
+	VMOVUPS 16(DI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(DI)(DX*1), X3
+	VMOVUPS (CX)(DX*2), X4
+	VMOVUPS 16(DI)(DX*2), X5
+	VMOVUPS (CX)(SI*1), X6
+	VMOVUPS 16(DI)(R8*1), X7
+	JMP     ready27
 
-none63:
+none26:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3623,11 +3379,11 @@ none63:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready64:
+ready27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded66
+	JLE   folded29
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3636,17 +3392,17 @@ ready64:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold65:
+fold28:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
 	VBROADCASTSS (CX)(R10*1), Y11
-	VMOVUPS      (DI), Y12
+	VMOVUPS      (DI), X12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(DI)(BX*1), Y12
+	VMOVUPS      16(DI)(BX*1), X12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -3654,9 +3410,9 @@ fold65:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold65
+	JNZ          fold28
 
-folded66:
+folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3669,7 +3425,7 @@ folded66:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear67
+	JNE    linear30
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3679,7 +3435,7 @@ folded66:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear67:
+linear30:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3687,21 +3443,208 @@ linear67:
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(DI)(DX*1)
-	VMOVUPS Y4, (CX)(DX*2)
-	VMOVUPS Y5, 32(DI)(DX*2)
-	VMOVUPS Y6, (CX)(SI*1)
-	VMOVUPS Y7, 32(DI)(R8*1)
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(DI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(DI)(DX*1)
+	VMOVUPS X4, (CX)(DX*2)
+	VMOVUPS X5, 16(DI)(DX*2)
+	VMOVUPS X6, (CX)(SI*1)
+	VMOVUPS X7, 16(DI)(R8*1)
 	JMP     done7
 
-full62:
+fewer25:
+	CMPQ   BX, $0x02
+	JLT    fewer31
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none32
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	MOVQ   CX, DI
+	ADDQ   BX, DI
+	LEAQ   (DX)(DX*2), R8
+	VMOVSD (CX), X0
+	VMOVSD 8(DI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(DI)(DX*1), X3
+	VMOVSD (CX)(DX*2), X4
+	VMOVSD 8(DI)(DX*2), X5
+	VMOVSD (CX)(SI*1), X6
+	VMOVSD 8(DI)(R8*1), X7
+	JMP    ready33
+
+none32:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready33:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded35
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold34:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VBROADCASTSS (CX)(DX*2), Y10
+	VBROADCASTSS (CX)(R10*1), Y11
+	VMOVSD       (DI), X12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y2
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y6
+	VMOVSD       8(DI)(BX*1), X12
+	VFMADD231PS  Y8, Y12, Y1
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold34
+
+folded35:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear36
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+
+linear36:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	MOVQ   CX, DI
+	ADDQ   BX, DI
+	LEAQ   (DX)(DX*2), R8
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(DI)
+	VMOVSD X2, (CX)(DX*1)
+	VMOVSD X3, 8(DI)(DX*1)
+	VMOVSD X4, (CX)(DX*2)
+	VMOVSD X5, 8(DI)(DX*2)
+	VMOVSD X6, (CX)(SI*1)
+	VMOVSD X7, 8(DI)(R8*1)
+	JMP    done7
+
+fewer31:
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none37
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSS (CX), X0
+	VMOVSS (CX)(DX*1), X1
+	VMOVSS (CX)(DX*2), X2
+	VMOVSS (CX)(SI*1), X3
+	JMP    ready38
+
+none37:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready38:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded40
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold39:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VBROADCASTSS (CX)(DX*2), Y6
+	VBROADCASTSS (CX)(R10*1), Y7
+	VMOVSS       (DI), X8
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y5, Y8, Y1
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold39
+
+folded40:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear41
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+
+linear41:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)(DX*1)
+	VMOVSS X2, (CX)(DX*2)
+	VMOVSS X3, (CX)(SI*1)
+	JMP    done7
+
+wider18:
+	CMPQ BX, $0x10
+	JNE  fewer42
+
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none68
+	JE      none43
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3713,9 +3656,9 @@ full62:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready69
+	JMP     ready44
 
-none68:
+none43:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3725,11 +3668,11 @@ none68:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready69:
+ready44:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded71
+	JLE   folded46
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3738,7 +3681,7 @@ ready69:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold70:
+fold45:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -3756,9 +3699,9 @@ fold70:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold70
+	JNZ          fold45
 
-folded71:
+folded46:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3771,7 +3714,7 @@ folded71:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear72
+	JNE    linear47
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3781,7 +3724,7 @@ folded71:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear72:
+linear47:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3794,6 +3737,114 @@ linear72:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	VMOVUPS Y6, (CX)(SI*1)
 	VMOVUPS Y7, 32(CX)(SI*1)
+	JMP     done7
+
+fewer42:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none48
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(DI)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(DI)(DX*2), Y5
+	VMOVUPS (CX)(SI*1), Y6
+	VMOVUPS 32(DI)(R8*1), Y7
+	JMP     ready49
+
+none48:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready49:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded51
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold50:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VBROADCASTSS (CX)(DX*2), Y10
+	VBROADCASTSS (CX)(R10*1), Y11
+	VMOVUPS      (DI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y2
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y6
+	VMOVUPS      32(DI)(BX*1), Y12
+	VFMADD231PS  Y8, Y12, Y1
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold50
+
+folded51:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear52
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+
+linear52:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(DI)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(DI)(DX*2)
+	VMOVUPS Y6, (CX)(SI*1)
+	VMOVUPS Y7, 32(DI)(R8*1)
 
 done7:
 	MOVQ   c+0(FP), AX
@@ -3819,19 +3870,19 @@ done7:
 
 rest2:
 	CMPQ AX, $0x03
-	JNE  fewer73
+	JNE  fewer53
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more74:
+more54:
 	CMPQ BX, $0x18
-	JLT  fewer75
+	JLT  fewer55
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none78
+	JE      none58
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -3840,9 +3891,9 @@ more74:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready79
+	JMP     ready59
 
-none78:
+none58:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3850,11 +3901,11 @@ none78:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready79:
+ready59:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded81
+	JLE   folded61
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3862,7 +3913,7 @@ ready79:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold80:
+fold60:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -3877,9 +3928,9 @@ fold80:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
+	JNZ          fold60
 
-folded81:
+folded61:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -3890,7 +3941,7 @@ folded81:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear82
+	JNE    linear62
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -3898,7 +3949,7 @@ folded81:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear82:
+linear62:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3910,33 +3961,33 @@ linear82:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
-	JMP     more74
+	JMP     more54
 
-fewer75:
+fewer55:
 	CMPQ BX, $0x10
-	JLE  last76
+	JLE  last56
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none83
+	JE      none63
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready84
+	JMP     ready64
 
-none83:
+none63:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready84:
+ready64:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded86
+	JLE   folded66
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3944,7 +3995,7 @@ ready84:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold85:
+fold65:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VBROADCASTSS (CX)(DX*2), Y5
@@ -3955,9 +4006,9 @@ fold85:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold85
+	JNZ          fold65
 
-folded86:
+folded66:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -3965,12 +4016,12 @@ folded86:
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear87
+	JNE    linear67
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 
-linear87:
+linear67:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3980,226 +4031,33 @@ linear87:
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, BX
 
-last76:
-	CMPQ    BX, $0x09
-	JGE     wider88
-	CMPQ    BX, $0x08
-	JE      full89
-	MOVQ    BX, CX
-	ANDQ    $0x07, CX
-	IMUL3Q  $0x04, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
+last56:
+	CMPQ BX, $0x09
+	JGE  wider68
+	CMPQ BX, $0x08
+	JNE  fewer69
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none90
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPS (CX), Y0, Y1
-	VMASKMOVPS (CX)(DX*1), Y0, Y2
-	VMASKMOVPS (CX)(DX*2), Y0, Y3
-	JMP        ready91
-
-none90:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready91:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded93
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold92:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VBROADCASTSS (CX)(DX*2), Y6
-	VMASKMOVPS   (DI), Y0, Y7
-	VFMADD231PS  Y4, Y7, Y1
-	VFMADD231PS  Y5, Y7, Y2
-	VFMADD231PS  Y6, Y7, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold92
-
-folded93:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear94
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-
-linear94:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000004, BX
-	JZ           low96
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low97
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low98
-	VMOVSS       X1, 24(CX)
-
-low98:
-	JMP stored95
-
-low97:
-	TESTQ  $0x00000001, BX
-	JZ     low99
-	VMOVSS X1, 16(CX)
-
-low99:
-	JMP stored95
-
-low96:
-	TESTQ     $0x00000002, BX
-	JZ        low100
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low101
-	VMOVSS    X1, 8(CX)
-
-low101:
-	JMP stored95
-
-low100:
-	TESTQ  $0x00000001, BX
-	JZ     low102
-	VMOVSS X1, (CX)
-
-low102:
-stored95:
-	TESTQ        $0x00000004, BX
-	JZ           low104
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low105
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low106
-	VMOVSS       X2, 24(CX)(DX*1)
-
-low106:
-	JMP stored103
-
-low105:
-	TESTQ  $0x00000001, BX
-	JZ     low107
-	VMOVSS X2, 16(CX)(DX*1)
-
-low107:
-	JMP stored103
-
-low104:
-	TESTQ     $0x00000002, BX
-	JZ        low108
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low109
-	VMOVSS    X2, 8(CX)(DX*1)
-
-low109:
-	JMP stored103
-
-low108:
-	TESTQ  $0x00000001, BX
-	JZ     low110
-	VMOVSS X2, (CX)(DX*1)
-
-low110:
-stored103:
-	TESTQ        $0x00000004, BX
-	JZ           low112
-	VMOVUPS      X3, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low113
-	VMOVSD       X3, 16(CX)(DX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low114
-	VMOVSS       X3, 24(CX)(DX*2)
-
-low114:
-	JMP stored111
-
-low113:
-	TESTQ  $0x00000001, BX
-	JZ     low115
-	VMOVSS X3, 16(CX)(DX*2)
-
-low115:
-	JMP stored111
-
-low112:
-	TESTQ     $0x00000002, BX
-	JZ        low116
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low117
-	VMOVSS    X3, 8(CX)(DX*2)
-
-low117:
-	JMP stored111
-
-low116:
-	TESTQ  $0x00000001, BX
-	JZ     low118
-	VMOVSS X3, (CX)(DX*2)
-
-low118:
-stored111:
-	JMP done77
-
-full89:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none119
+	JE      none70
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready120
+	JMP     ready71
 
-none119:
+none70:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready120:
+ready71:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded122
+	JLE   folded73
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4207,7 +4065,7 @@ ready120:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold121:
+fold72:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VBROADCASTSS (CX)(DX*2), Y5
@@ -4218,9 +4076,9 @@ fold121:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold121
+	JNZ          fold72
 
-folded122:
+folded73:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -4228,30 +4086,362 @@ folded122:
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear123
+	JNE    linear74
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 
-linear123:
+linear74:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (CX)(DX*1)
 	VMOVUPS Y2, (CX)(DX*2)
-	JMP     done77
+	JMP     done57
 
-wider88:
-	CMPQ   BX, $0x10
-	JE     full124
+fewer69:
+	CMPQ   BX, $0x04
+	JLT    fewer75
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none76
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(SI)(DX*1), X3
+	VMOVUPS (CX)(DX*2), X4
+	VMOVUPS 16(SI)(DX*2), X5
+	JMP     ready77
+
+none76:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready77:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded79
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold78:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VBROADCASTSS (CX)(DX*2), Y8
+	VMOVUPS      (DI), X9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      16(DI)(BX*1), X9
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+
+folded79:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear80
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+
+linear80:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(SI)(DX*1)
+	VMOVUPS X4, (CX)(DX*2)
+	VMOVUPS X5, 16(SI)(DX*2)
+	JMP     done57
+
+fewer75:
+	CMPQ   BX, $0x02
+	JLT    fewer81
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none82
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(SI)(DX*1), X3
+	VMOVSD (CX)(DX*2), X4
+	VMOVSD 8(SI)(DX*2), X5
+	JMP    ready83
+
+none82:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready83:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded85
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold84:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VBROADCASTSS (CX)(DX*2), Y8
+	VMOVSD       (DI), X9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVSD       8(DI)(BX*1), X9
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold84
+
+folded85:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear86
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+
+linear86:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(SI)
+	VMOVSD X2, (CX)(DX*1)
+	VMOVSD X3, 8(SI)(DX*1)
+	VMOVSD X4, (CX)(DX*2)
+	VMOVSD X5, 8(SI)(DX*2)
+	JMP    done57
+
+fewer81:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none87
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSS (CX), X0
+	VMOVSS (CX)(DX*1), X1
+	VMOVSS (CX)(DX*2), X2
+	JMP    ready88
+
+none87:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready88:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded90
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold89:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VBROADCASTSS (CX)(DX*2), Y5
+	VMOVSS       (DI), X6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold89
+
+folded90:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear91
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+
+linear91:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)(DX*1)
+	VMOVSS X2, (CX)(DX*2)
+	JMP    done57
+
+wider68:
+	CMPQ BX, $0x10
+	JNE  fewer92
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none93
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(CX)(DX*2), Y5
+	JMP     ready94
+
+none93:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready94:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded96
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold95:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VBROADCASTSS (CX)(DX*2), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold95
+
+folded96:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear97
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+
+linear97:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(CX)(DX*2)
+	JMP     done57
+
+fewer92:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none125
+	JE      none98
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4262,9 +4452,9 @@ wider88:
 	VMOVUPS 32(SI)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(SI)(DX*2), Y5
-	JMP     ready126
+	JMP     ready99
 
-none125:
+none98:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4272,11 +4462,11 @@ none125:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready126:
+ready99:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded128
+	JLE   folded101
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4284,7 +4474,7 @@ ready126:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold127:
+fold100:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -4299,9 +4489,9 @@ fold127:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
+	JNZ          fold100
 
-folded128:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -4312,7 +4502,7 @@ folded128:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear129
+	JNE    linear102
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -4320,7 +4510,7 @@ folded128:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear129:
+linear102:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4332,108 +4522,25 @@ linear129:
 	VMOVUPS Y3, 32(SI)(DX*1)
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(SI)(DX*2)
-	JMP     done77
 
-full124:
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none130
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(CX)(DX*1), Y3
-	VMOVUPS (CX)(DX*2), Y4
-	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready131
-
-none130:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready131:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded133
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold132:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VBROADCASTSS (CX)(DX*2), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold132
-
-folded133:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear134
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-
-linear134:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(CX)(DX*1)
-	VMOVUPS Y4, (CX)(DX*2)
-	VMOVUPS Y5, 32(CX)(DX*2)
-
-done77:
+done57:
 	JMP done3
 
-fewer73:
+fewer53:
 	CMPQ AX, $0x02
-	JNE  fewer135
+	JNE  fewer103
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more136:
+more104:
 	CMPQ BX, $0x30
-	JLT  fewer137
+	JLT  fewer105
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none140
+	JE      none108
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -4444,9 +4551,9 @@ more136:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready141
+	JMP     ready109
 
-none140:
+none108:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4456,11 +4563,11 @@ none140:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready141:
+ready109:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded143
+	JLE   folded111
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4468,7 +4575,7 @@ ready141:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold142:
+fold110:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -4486,9 +4593,9 @@ fold142:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold142
+	JNZ          fold110
 
-folded143:
+folded111:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -4501,7 +4608,7 @@ folded143:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear144
+	JNE    linear112
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -4511,7 +4618,7 @@ folded143:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear144:
+linear112:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4525,35 +4632,35 @@ linear144:
 	VMOVUPS Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
-	JMP     more136
+	JMP     more104
 
-fewer137:
+fewer105:
 	CMPQ BX, $0x20
-	JLE  last138
+	JLE  last106
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none145
+	JE      none113
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready146
+	JMP     ready114
 
-none145:
+none113:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready146:
+ready114:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded148
+	JLE   folded116
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4561,7 +4668,7 @@ ready146:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold147:
+fold115:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -4573,9 +4680,9 @@ fold147:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold147
+	JNZ          fold115
 
-folded148:
+folded116:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -4584,13 +4691,13 @@ folded148:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear149
+	JNE    linear117
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear149:
+linear117:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4601,178 +4708,33 @@ linear149:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
 
-last138:
-	CMPQ    BX, $0x11
-	JGE     wider150
-	CMPQ    BX, $0x09
-	JGE     wider151
-	CMPQ    BX, $0x08
-	JE      full152
-	MOVQ    BX, CX
-	ANDQ    $0x07, CX
-	IMUL3Q  $0x04, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
+last106:
+	CMPQ BX, $0x11
+	JGE  wider118
+	CMPQ BX, $0x09
+	JGE  wider119
+	CMPQ BX, $0x08
+	JNE  fewer120
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none153
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPS (CX), Y0, Y1
-	VMASKMOVPS (CX)(DX*1), Y0, Y2
-	JMP        ready154
-
-none153:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready154:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded156
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold155:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VMASKMOVPS   (DI), Y0, Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VFMADD231PS  Y4, Y5, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold155
-
-folded156:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear157
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-
-linear157:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000004, BX
-	JZ           low159
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low160
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low161
-	VMOVSS       X1, 24(CX)
-
-low161:
-	JMP stored158
-
-low160:
-	TESTQ  $0x00000001, BX
-	JZ     low162
-	VMOVSS X1, 16(CX)
-
-low162:
-	JMP stored158
-
-low159:
-	TESTQ     $0x00000002, BX
-	JZ        low163
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low164
-	VMOVSS    X1, 8(CX)
-
-low164:
-	JMP stored158
-
-low163:
-	TESTQ  $0x00000001, BX
-	JZ     low165
-	VMOVSS X1, (CX)
-
-low165:
-stored158:
-	TESTQ        $0x00000004, BX
-	JZ           low167
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low168
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low169
-	VMOVSS       X2, 24(CX)(DX*1)
-
-low169:
-	JMP stored166
-
-low168:
-	TESTQ  $0x00000001, BX
-	JZ     low170
-	VMOVSS X2, 16(CX)(DX*1)
-
-low170:
-	JMP stored166
-
-low167:
-	TESTQ     $0x00000002, BX
-	JZ        low171
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low172
-	VMOVSS    X2, 8(CX)(DX*1)
-
-low172:
-	JMP stored166
-
-low171:
-	TESTQ  $0x00000001, BX
-	JZ     low173
-	VMOVSS X2, (CX)(DX*1)
-
-low173:
-stored166:
-	JMP done139
-
-full152:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none174
+	JE      none121
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
-	JMP     ready175
+	JMP     ready122
 
-none174:
+none121:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready175:
+ready122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded177
+	JLE   folded124
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4780,7 +4742,7 @@ ready175:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold176:
+fold123:
 	VBROADCASTSS (CX), Y2
 	VBROADCASTSS (CX)(DX*1), Y3
 	VMOVUPS      (DI), Y4
@@ -4789,37 +4751,323 @@ fold176:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold176
+	JNZ          fold123
 
-folded177:
+folded124:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear178
+	JNE    linear125
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 
-linear178:
+linear125:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (CX)(DX*1)
-	JMP     done139
+	JMP     done107
 
-wider151:
-	CMPQ   BX, $0x10
-	JE     full179
+fewer120:
+	CMPQ   BX, $0x04
+	JLT    fewer126
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none127
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(SI)(DX*1), X3
+	JMP     ready128
+
+none127:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready128:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded130
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold129:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVUPS      (DI), X6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      16(DI)(BX*1), X6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold129
+
+folded130:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear131
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+
+linear131:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(SI)(DX*1)
+	JMP     done107
+
+fewer126:
+	CMPQ   BX, $0x02
+	JLT    fewer132
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none133
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(SI)(DX*1), X3
+	JMP    ready134
+
+none133:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready134:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded136
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold135:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVSD       (DI), X6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVSD       8(DI)(BX*1), X6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold135
+
+folded136:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear137
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+
+linear137:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(SI)
+	VMOVSD X2, (CX)(DX*1)
+	VMOVSD X3, 8(SI)(DX*1)
+	JMP    done107
+
+fewer132:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none138
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSS (CX), X0
+	VMOVSS (CX)(DX*1), X1
+	JMP    ready139
+
+none138:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready139:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded141
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold140:
+	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (CX)(DX*1), Y3
+	VMOVSS       (DI), X4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold140
+
+folded141:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear142
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+
+linear142:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)(DX*1)
+	JMP    done107
+
+wider119:
+	CMPQ BX, $0x10
+	JNE  fewer143
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none144
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
+	JMP     ready145
+
+none144:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready145:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded147
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold146:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      32(DI), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold146
+
+folded147:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear148
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+
+linear148:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	JMP     done107
+
+fewer143:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none180
+	JE      none149
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4828,19 +5076,19 @@ wider151:
 	VMOVUPS 32(SI), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(SI)(DX*1), Y3
-	JMP     ready181
+	JMP     ready150
 
-none180:
+none149:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready181:
+ready150:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded183
+	JLE   folded152
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4848,7 +5096,7 @@ ready181:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold182:
+fold151:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -4860,9 +5108,9 @@ fold182:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold182
+	JNZ          fold151
 
-folded183:
+folded152:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -4871,13 +5119,13 @@ folded183:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear184
+	JNE    linear153
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear184:
+linear153:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4887,177 +5135,18 @@ linear184:
 	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y2, (CX)(DX*1)
 	VMOVUPS Y3, 32(SI)(DX*1)
-	JMP     done139
+	JMP     done107
 
-full179:
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none185
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready186
-
-none185:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready186:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded188
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold187:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold187
-
-folded188:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear189
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-
-linear189:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(CX)(DX*1)
-	JMP     done139
-
-wider150:
-	CMPQ   BX, $0x19
-	JGE    wider190
-	CMPQ   BX, $0x18
-	JE     full191
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x60, BX
+wider118:
+	CMPQ BX, $0x19
+	JGE  wider154
+	CMPQ BX, $0x18
+	JNE  fewer155
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none192
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS (CX)(DX*1), Y3
-	VMOVUPS 32(CX)(DX*1), Y4
-	VMOVUPS 64(SI)(DX*1), Y5
-	JMP     ready193
-
-none192:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready193:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded195
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold194:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VMOVUPS      (DI), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y3
-	VMOVUPS      32(DI), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VFMADD231PS  Y7, Y8, Y4
-	VMOVUPS      64(DI)(BX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold194
-
-folded195:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear196
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-
-linear196:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(SI)
-	VMOVUPS Y3, (CX)(DX*1)
-	VMOVUPS Y4, 32(CX)(DX*1)
-	VMOVUPS Y5, 64(SI)(DX*1)
-	JMP     done139
-
-full191:
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none197
+	JE      none156
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -5066,9 +5155,9 @@ full191:
 	VMOVUPS (CX)(DX*1), Y3
 	VMOVUPS 32(CX)(DX*1), Y4
 	VMOVUPS 64(CX)(DX*1), Y5
-	JMP     ready198
+	JMP     ready157
 
-none197:
+none156:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5076,11 +5165,11 @@ none197:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready198:
+ready157:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded200
+	JLE   folded159
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5088,7 +5177,7 @@ ready198:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold199:
+fold158:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VMOVUPS      (DI), Y8
@@ -5103,9 +5192,9 @@ fold199:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold199
+	JNZ          fold158
 
-folded200:
+folded159:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -5116,7 +5205,7 @@ folded200:
 	VADDPS Y8, Y4, Y4
 	VADDPS Y8, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear201
+	JNE    linear160
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -5124,7 +5213,7 @@ folded200:
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
 
-linear201:
+linear160:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5134,18 +5223,205 @@ linear201:
 	VMOVUPS Y3, (CX)(DX*1)
 	VMOVUPS Y4, 32(CX)(DX*1)
 	VMOVUPS Y5, 64(CX)(DX*1)
-	JMP     done139
+	JMP     done107
 
-wider190:
-	CMPQ   BX, $0x20
-	JE     full202
+fewer155:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none161
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS (CX)(DX*1), Y3
+	VMOVUPS 32(CX)(DX*1), Y4
+	VMOVUPS 64(SI)(DX*1), Y5
+	JMP     ready162
+
+none161:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready162:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded164
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold163:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y3
+	VMOVUPS      32(DI), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      64(DI)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold163
+
+folded164:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear165
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+
+linear165:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(SI)
+	VMOVUPS Y3, (CX)(DX*1)
+	VMOVUPS Y4, 32(CX)(DX*1)
+	VMOVUPS Y5, 64(SI)(DX*1)
+	JMP     done107
+
+wider154:
+	CMPQ BX, $0x20
+	JNE  fewer166
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none167
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS (CX)(DX*1), Y4
+	VMOVUPS 32(CX)(DX*1), Y5
+	VMOVUPS 64(CX)(DX*1), Y6
+	VMOVUPS 96(CX)(DX*1), Y7
+	JMP     ready168
+
+none167:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready168:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded170
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold169:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VMOVUPS      (DI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y4
+	VMOVUPS      32(DI), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      64(DI), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y6
+	VMOVUPS      96(DI), Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold169
+
+folded170:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear171
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+
+linear171:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, (CX)(DX*1)
+	VMOVUPS Y5, 32(CX)(DX*1)
+	VMOVUPS Y6, 64(CX)(DX*1)
+	VMOVUPS Y7, 96(CX)(DX*1)
+	JMP     done107
+
+fewer166:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none203
+	JE      none172
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5158,9 +5434,9 @@ wider190:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(SI)(DX*1), Y7
-	JMP     ready204
+	JMP     ready173
 
-none203:
+none172:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5170,11 +5446,11 @@ none203:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready204:
+ready173:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded206
+	JLE   folded175
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5182,7 +5458,7 @@ ready204:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold205:
+fold174:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -5200,9 +5476,9 @@ fold205:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold205
+	JNZ          fold174
 
-folded206:
+folded175:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -5215,7 +5491,7 @@ folded206:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear207
+	JNE    linear176
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -5225,7 +5501,7 @@ folded206:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear207:
+linear176:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5239,121 +5515,25 @@ linear207:
 	VMOVUPS Y5, 32(CX)(DX*1)
 	VMOVUPS Y6, 64(CX)(DX*1)
 	VMOVUPS Y7, 96(SI)(DX*1)
-	JMP     done139
 
-full202:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none208
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS (CX)(DX*1), Y4
-	VMOVUPS 32(CX)(DX*1), Y5
-	VMOVUPS 64(CX)(DX*1), Y6
-	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready209
-
-none208:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready209:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded211
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold210:
-	VBROADCASTSS (CX), Y8
-	VBROADCASTSS (CX)(DX*1), Y9
-	VMOVUPS      (DI), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DI), Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      64(DI), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      96(DI), Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold210
-
-folded211:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y0, Y0
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear212
-	VMAXPS Y0, Y10, Y0
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
-
-linear212:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, (CX)(DX*1)
-	VMOVUPS Y5, 32(CX)(DX*1)
-	VMOVUPS Y6, 64(CX)(DX*1)
-	VMOVUPS Y7, 96(CX)(DX*1)
-
-done139:
+done107:
 	JMP done3
 
-fewer135:
+fewer103:
 	CMPQ AX, $0x01
-	JNE  fewer213
+	JNE  fewer177
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more214:
+more178:
 	CMPQ BX, $0x60
-	JLT  fewer215
+	JLT  fewer179
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none218
+	JE      none182
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -5364,9 +5544,9 @@ more214:
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(CX), Y7
-	JMP     ready219
+	JMP     ready183
 
-none218:
+none182:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5376,11 +5556,11 @@ none218:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready219:
+ready183:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded221
+	JLE   folded185
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5388,7 +5568,7 @@ ready219:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold220:
+fold184:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -5409,9 +5589,9 @@ fold220:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold220
+	JNZ          fold184
 
-folded221:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -5424,7 +5604,7 @@ folded221:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear222
+	JNE    linear186
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -5434,7 +5614,7 @@ folded221:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear222:
+linear186:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5448,35 +5628,35 @@ linear222:
 	VMOVUPS Y7, 224(CX)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
-	JMP     more214
+	JMP     more178
 
-fewer215:
+fewer179:
 	CMPQ BX, $0x40
-	JLE  last216
+	JLE  last180
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none223
+	JE      none187
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
-	JMP     ready224
+	JMP     ready188
 
-none223:
+none187:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready224:
+ready188:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded226
+	JLE   folded190
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5484,7 +5664,7 @@ ready224:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold225:
+fold189:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -5497,9 +5677,9 @@ fold225:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold225
+	JNZ          fold189
 
-folded226:
+folded190:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -5508,13 +5688,13 @@ folded226:
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear227
+	JNE    linear191
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear227:
+linear191:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5525,130 +5705,33 @@ linear227:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last216:
-	CMPQ    BX, $0x21
-	JGE     wider228
-	CMPQ    BX, $0x11
-	JGE     wider229
-	CMPQ    BX, $0x09
-	JGE     wider230
-	CMPQ    BX, $0x08
-	JE      full231
-	MOVQ    BX, CX
-	ANDQ    $0x07, CX
-	IMUL3Q  $0x04, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
+last180:
+	CMPQ BX, $0x21
+	JGE  wider192
+	CMPQ BX, $0x11
+	JGE  wider193
+	CMPQ BX, $0x09
+	JGE  wider194
+	CMPQ BX, $0x08
+	JNE  fewer195
 
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none232
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPS (CX), Y0, Y1
-	JMP        ready233
-
-none232:
-	VXORPS Y1, Y1, Y1
-
-ready233:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded235
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold234:
-	VBROADCASTSS (CX), Y2
-	VMASKMOVPS   (DI), Y0, Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold234
-
-folded235:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear236
-	VMAXPS Y1, Y3, Y1
-
-linear236:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000004, BX
-	JZ           low238
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low239
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low240
-	VMOVSS       X1, 24(CX)
-
-low240:
-	JMP stored237
-
-low239:
-	TESTQ  $0x00000001, BX
-	JZ     low241
-	VMOVSS X1, 16(CX)
-
-low241:
-	JMP stored237
-
-low238:
-	TESTQ     $0x00000002, BX
-	JZ        low242
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low243
-	VMOVSS    X1, 8(CX)
-
-low243:
-	JMP stored237
-
-low242:
-	TESTQ  $0x00000001, BX
-	JZ     low244
-	VMOVSS X1, (CX)
-
-low244:
-stored237:
-	JMP done217
-
-full231:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none245
+	JE      none196
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
-	JMP     ready246
+	JMP     ready197
 
-none245:
+none196:
 	VXORPS Y0, Y0, Y0
 
-ready246:
+ready197:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded248
+	JLE   folded199
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5656,58 +5739,58 @@ ready246:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold247:
+fold198:
 	VBROADCASTSS (CX), Y1
 	VMOVUPS      (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold247
+	JNZ          fold198
 
-folded248:
+folded199:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	CMPQ   CX, $0x01
-	JNE    linear249
+	JNE    linear200
 	VMAXPS Y0, Y2, Y0
 
-linear249:
+linear200:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
-	JMP     done217
+	JMP     done181
 
-wider230:
-	CMPQ   BX, $0x10
-	JE     full250
+fewer195:
+	CMPQ   BX, $0x04
+	JLT    fewer201
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
+	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none251
+	JE      none202
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	JMP     ready252
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	JMP     ready203
 
-none251:
+none202:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready252:
+ready203:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded254
+	JLE   folded205
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5715,58 +5798,65 @@ ready252:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold253:
+fold204:
 	VBROADCASTSS (CX), Y2
-	VMOVUPS      (DI), Y3
+	VMOVUPS      (DI), X3
 	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      32(DI)(BX*1), Y3
+	VMOVUPS      16(DI)(BX*1), X3
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold253
+	JNZ          fold204
 
-folded254:
+folded205:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear255
+	JNE    linear206
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
-linear255:
+linear206:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(SI)
-	JMP     done217
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(SI)
+	JMP     done181
 
-full250:
+fewer201:
+	CMPQ   BX, $0x02
+	JLT    fewer207
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none256
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	JMP     ready257
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none208
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	JMP    ready209
 
-none256:
+none208:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready257:
+ready209:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded259
+	JLE   folded211
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5774,7 +5864,119 @@ ready257:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold258:
+fold210:
+	VBROADCASTSS (CX), Y2
+	VMOVSD       (DI), X3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVSD       8(DI)(BX*1), X3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold210
+
+folded211:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear212
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+
+linear212:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(SI)
+	JMP    done181
+
+fewer207:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none213
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSS (CX), X0
+	JMP    ready214
+
+none213:
+	VXORPS Y0, Y0, Y0
+
+ready214:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded216
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold215:
+	VBROADCASTSS (CX), Y1
+	VMOVSS       (DI), X2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold215
+
+folded216:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	CMPQ   CX, $0x01
+	JNE    linear217
+	VMAXPS Y0, Y2, Y0
+
+linear217:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSS X0, (CX)
+	JMP    done181
+
+wider194:
+	CMPQ BX, $0x10
+	JNE  fewer218
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none219
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	JMP     ready220
+
+none219:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready220:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded222
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold221:
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -5783,58 +5985,52 @@ fold258:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold258
+	JNZ          fold221
 
-folded259:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear260
+	JNE    linear223
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
-linear260:
+linear223:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	JMP     done217
+	JMP     done181
 
-wider229:
-	CMPQ   BX, $0x19
-	JGE    wider261
-	CMPQ   BX, $0x18
-	JE     full262
+fewer218:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x60, BX
+	SUBQ   $0x40, BX
 
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none263
+	JE      none224
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(SI), Y2
-	JMP     ready264
+	VMOVUPS 32(SI), Y1
+	JMP     ready225
 
-none263:
+none224:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
 
-ready264:
+ready225:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded266
+	JLE   folded227
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5842,65 +6038,65 @@ ready264:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold265:
-	VBROADCASTSS (CX), Y3
-	VMOVUPS      (DI), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VMOVUPS      32(DI), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      64(DI)(BX*1), Y4
-	VFMADD231PS  Y3, Y4, Y2
+fold226:
+	VBROADCASTSS (CX), Y2
+	VMOVUPS      (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DI)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold265
+	JNZ          fold226
 
-folded266:
+folded227:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear267
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
+	JNE    linear228
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
 
-linear267:
+linear228:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(SI)
-	JMP     done217
+	VMOVUPS Y1, 32(SI)
+	JMP     done181
 
-full262:
+wider193:
+	CMPQ BX, $0x19
+	JGE  wider229
+	CMPQ BX, $0x18
+	JNE  fewer230
+
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none268
+	JE      none231
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
-	JMP     ready269
+	JMP     ready232
 
-none268:
+none231:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready269:
+ready232:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded271
+	JLE   folded234
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5908,7 +6104,7 @@ ready269:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold270:
+fold233:
 	VBROADCASTSS (CX), Y3
 	VMOVUPS      (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -5919,9 +6115,9 @@ fold270:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold270
+	JNZ          fold233
 
-folded271:
+folded234:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
@@ -5929,30 +6125,173 @@ folded271:
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear272
+	JNE    linear235
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 
-linear272:
+linear235:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
-	JMP     done217
+	JMP     done181
 
-wider261:
-	CMPQ   BX, $0x20
-	JE     full273
+fewer230:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none236
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(SI), Y2
+	JMP     ready237
+
+none236:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready237:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded239
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold238:
+	VBROADCASTSS (CX), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMOVUPS      32(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      64(DI)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold238
+
+folded239:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear240
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+
+linear240:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(SI)
+	JMP     done181
+
+wider229:
+	CMPQ BX, $0x20
+	JNE  fewer241
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none242
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     ready243
+
+none242:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready243:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded245
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold244:
+	VBROADCASTSS (CX), Y4
+	VMOVUPS      (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold244
+
+folded245:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear246
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+
+linear246:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	JMP     done181
+
+fewer241:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none274
+	JE      none247
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5961,19 +6300,19 @@ wider261:
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(SI), Y3
-	JMP     ready275
+	JMP     ready248
 
-none274:
+none247:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready275:
+ready248:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded277
+	JLE   folded250
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5981,7 +6320,7 @@ ready275:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold276:
+fold249:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -5994,9 +6333,9 @@ fold276:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold276
+	JNZ          fold249
 
-folded277:
+folded250:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -6005,13 +6344,13 @@ folded277:
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear278
+	JNE    linear251
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear278:
+linear251:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6021,175 +6360,20 @@ linear278:
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(SI)
-	JMP     done217
+	JMP     done181
 
-full273:
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none279
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	JMP     ready280
-
-none279:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready280:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded282
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold281:
-	VBROADCASTSS (CX), Y4
-	VMOVUPS      (DI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(DI), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(DI), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(DI), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold281
-
-folded282:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear283
-	VMAXPS Y0, Y5, Y0
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-
-linear283:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	JMP     done217
-
-wider228:
-	CMPQ   BX, $0x31
-	JGE    wider284
-	CMPQ   BX, $0x29
-	JGE    wider285
-	CMPQ   BX, $0x28
-	JE     full286
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000a0, BX
+wider192:
+	CMPQ BX, $0x31
+	JGE  wider252
+	CMPQ BX, $0x29
+	JGE  wider253
+	CMPQ BX, $0x28
+	JNE  fewer254
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none287
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(SI), Y4
-	JMP     ready288
-
-none287:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready288:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded290
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold289:
-	VBROADCASTSS (CX), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMOVUPS      64(DI), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      96(DI), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(DI)(BX*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold289
-
-folded290:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear291
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-
-linear291:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(SI)
-	JMP     done217
-
-full286:
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none292
+	JE      none255
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -6197,20 +6381,20 @@ full286:
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
-	JMP     ready293
+	JMP     ready256
 
-none292:
+none255:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready293:
+ready256:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded295
+	JLE   folded258
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6218,7 +6402,7 @@ ready293:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold294:
+fold257:
 	VBROADCASTSS (CX), Y5
 	VMOVUPS      (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -6233,9 +6417,9 @@ fold294:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold294
+	JNZ          fold257
 
-folded295:
+folded258:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -6245,14 +6429,14 @@ folded295:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear296
+	JNE    linear259
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 
-linear296:
+linear259:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6261,18 +6445,16 @@ linear296:
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
 	VMOVUPS Y4, 128(CX)
-	JMP     done217
+	JMP     done181
 
-wider285:
-	CMPQ   BX, $0x30
-	JE     full297
+fewer254:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000c0, BX
+	SUBQ   $0x000000a0, BX
 
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none298
+	JE      none260
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6281,23 +6463,21 @@ wider285:
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(SI), Y5
-	JMP     ready299
+	VMOVUPS 128(SI), Y4
+	JMP     ready261
 
-none298:
+none260:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
 
-ready299:
+ready261:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded301
+	JLE   folded263
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6305,45 +6485,41 @@ ready299:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold300:
-	VBROADCASTSS (CX), Y6
-	VMOVUPS      (DI), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VMOVUPS      32(DI), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMOVUPS      64(DI), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      96(DI), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      128(DI), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VMOVUPS      160(DI)(BX*1), Y7
-	VFMADD231PS  Y6, Y7, Y5
+fold262:
+	VBROADCASTSS (CX), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(DI), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VMOVUPS      64(DI), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      96(DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(DI)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold300
+	JNZ          fold262
 
-folded301:
+folded263:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y0, Y0
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear302
-	VMAXPS Y0, Y7, Y0
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
+	JNE    linear264
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
 
-linear302:
+linear264:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6353,15 +6529,17 @@ linear302:
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(SI)
-	JMP     done217
+	VMOVUPS Y4, 128(SI)
+	JMP     done181
 
-full297:
+wider253:
+	CMPQ BX, $0x30
+	JNE  fewer265
+
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none303
+	JE      none266
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -6370,9 +6548,9 @@ full297:
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(CX), Y5
-	JMP     ready304
+	JMP     ready267
 
-none303:
+none266:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6380,11 +6558,11 @@ none303:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready304:
+ready267:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded306
+	JLE   folded269
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6392,7 +6570,7 @@ ready304:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold305:
+fold268:
 	VBROADCASTSS (CX), Y6
 	VMOVUPS      (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -6409,9 +6587,9 @@ fold305:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold305
+	JNZ          fold268
 
-folded306:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -6422,7 +6600,7 @@ folded306:
 	VADDPS Y7, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear307
+	JNE    linear270
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -6430,7 +6608,7 @@ folded306:
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
 
-linear307:
+linear270:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6440,20 +6618,16 @@ linear307:
 	VMOVUPS Y3, 96(CX)
 	VMOVUPS Y4, 128(CX)
 	VMOVUPS Y5, 160(CX)
-	JMP     done217
+	JMP     done181
 
-wider284:
-	CMPQ   BX, $0x39
-	JGE    wider308
-	CMPQ   BX, $0x38
-	JE     full309
+fewer265:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000e0, BX
+	SUBQ   $0x000000c0, BX
 
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none310
+	JE      none271
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6463,24 +6637,22 @@ wider284:
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(SI), Y6
-	JMP     ready311
+	VMOVUPS 160(SI), Y5
+	JMP     ready272
 
-none310:
+none271:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
 
-ready311:
+ready272:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded313
+	JLE   folded274
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6488,49 +6660,45 @@ ready311:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold312:
-	VBROADCASTSS (CX), Y7
-	VMOVUPS      (DI), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMOVUPS      32(DI), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMOVUPS      64(DI), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMOVUPS      96(DI), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VMOVUPS      128(DI), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VMOVUPS      160(DI), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(DI)(BX*1), Y8
-	VFMADD231PS  Y7, Y8, Y6
+fold273:
+	VBROADCASTSS (CX), Y6
+	VMOVUPS      (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VMOVUPS      32(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VMOVUPS      64(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      96(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      128(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      160(DI)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold312
+	JNZ          fold273
 
-folded313:
+folded274:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VADDPS Y7, Y4, Y4
+	VADDPS Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear314
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
+	JNE    linear275
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
 
-linear314:
+linear275:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6541,15 +6709,19 @@ linear314:
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
 	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(SI)
-	JMP     done217
+	VMOVUPS Y5, 160(SI)
+	JMP     done181
 
-full309:
+wider252:
+	CMPQ BX, $0x39
+	JGE  wider276
+	CMPQ BX, $0x38
+	JNE  fewer277
+
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none315
+	JE      none278
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -6559,9 +6731,9 @@ full309:
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
-	JMP     ready316
+	JMP     ready279
 
-none315:
+none278:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6570,11 +6742,11 @@ none315:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready316:
+ready279:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded318
+	JLE   folded281
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6582,7 +6754,7 @@ ready316:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold317:
+fold280:
 	VBROADCASTSS (CX), Y7
 	VMOVUPS      (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -6601,9 +6773,9 @@ fold317:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold317
+	JNZ          fold280
 
-folded318:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -6615,7 +6787,7 @@ folded318:
 	VADDPS Y8, Y5, Y5
 	VADDPS Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear319
+	JNE    linear282
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -6624,7 +6796,7 @@ folded318:
 	VMAXPS Y5, Y8, Y5
 	VMAXPS Y6, Y8, Y6
 
-linear319:
+linear282:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6635,18 +6807,217 @@ linear319:
 	VMOVUPS Y4, 128(CX)
 	VMOVUPS Y5, 160(CX)
 	VMOVUPS Y6, 192(CX)
-	JMP     done217
+	JMP     done181
 
-wider308:
-	CMPQ   BX, $0x40
-	JE     full320
+fewer277:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000e0, BX
+
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none283
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(SI), Y6
+	JMP     ready284
+
+none283:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready284:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded286
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold285:
+	VBROADCASTSS (CX), Y7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(DI), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(DI), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMOVUPS      96(DI), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VMOVUPS      128(DI), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      160(DI), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      192(DI)(BX*1), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold285
+
+folded286:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	CMPQ   CX, $0x01
+	JNE    linear287
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+
+linear287:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(SI)
+	JMP     done181
+
+wider276:
+	CMPQ BX, $0x40
+	JNE  fewer288
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none289
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(CX), Y7
+	JMP     ready290
+
+none289:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready290:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded292
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold291:
+	VBROADCASTSS (CX), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VMOVUPS      64(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VMOVUPS      96(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMOVUPS      128(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      160(DI), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMOVUPS      192(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VMOVUPS      224(DI), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold291
+
+folded292:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear293
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+
+linear293:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(CX)
+	JMP     done181
+
+fewer288:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none321
+	JE      none294
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6659,9 +7030,9 @@ wider308:
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(SI), Y7
-	JMP     ready322
+	JMP     ready295
 
-none321:
+none294:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6671,11 +7042,11 @@ none321:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready322:
+ready295:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded324
+	JLE   folded297
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6683,7 +7054,7 @@ ready322:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold323:
+fold296:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -6704,9 +7075,9 @@ fold323:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold323
+	JNZ          fold296
 
-folded324:
+folded297:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -6719,7 +7090,7 @@ folded324:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear325
+	JNE    linear298
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -6729,7 +7100,7 @@ folded324:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear325:
+linear298:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6743,110 +7114,11 @@ linear325:
 	VMOVUPS Y5, 160(CX)
 	VMOVUPS Y6, 192(CX)
 	VMOVUPS Y7, 224(SI)
-	JMP     done217
 
-full320:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none326
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	VMOVUPS 224(CX), Y7
-	JMP     ready327
-
-none326:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready327:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded329
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold328:
-	VBROADCASTSS (CX), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      64(DI), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      96(DI), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      128(DI), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      160(DI), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      192(DI), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      224(DI), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold328
-
-folded329:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	VADDPS Y9, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear330
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-	VMAXPS Y7, Y9, Y7
-
-linear330:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-
-done217:
+done181:
 	JMP done3
 
-fewer213:
+fewer177:
 done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -7047,35 +7319,29 @@ linear17:
 	SUBQ    $0x04, BX
 
 last6:
-	CMPQ    BX, $0x05
-	JGE     wider18
-	CMPQ    BX, $0x04
-	JE      full19
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
+	CMPQ BX, $0x05
+	JGE  wider18
+	CMPQ BX, $0x04
+	JNE  fewer19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none20
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	LEAQ       (DX)(DX*2), SI
-	VMASKMOVPD (CX), Y0, Y1
-	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	VMASKMOVPD (CX)(DX*2), Y0, Y3
-	VMASKMOVPD (CX)(SI*1), Y0, Y4
-	JMP        ready21
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none20
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VMOVUPD (CX)(SI*1), Y3
+	JMP     ready21
 
 none20:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 
 ready21:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -7091,156 +7357,6 @@ ready21:
 	ADDQ  AX, DI
 
 fold22:
-	VBROADCASTSD (CX), Y5
-	VBROADCASTSD (CX)(DX*1), Y6
-	VBROADCASTSD (CX)(DX*2), Y7
-	VBROADCASTSD (CX)(R10*1), Y8
-	VMASKMOVPD   (DI), Y0, Y9
-	VFMADD231PD  Y5, Y9, Y1
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold22
-
-folded23:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear24
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-
-linear24:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	LEAQ         (DX)(DX*2), SI
-	TESTQ        $0x00000002, BX
-	JZ           low26
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low27
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low27:
-	JMP stored25
-
-low26:
-	TESTQ     $0x00000001, BX
-	JZ        low28
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low28:
-stored25:
-	TESTQ        $0x00000002, BX
-	JZ           low30
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low31
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low31:
-	JMP stored29
-
-low30:
-	TESTQ     $0x00000001, BX
-	JZ        low32
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-
-low32:
-stored29:
-	TESTQ        $0x00000002, BX
-	JZ           low34
-	VMOVUPS      X3, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low35
-	VMOVSD       X3, 16(CX)(DX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low35:
-	JMP stored33
-
-low34:
-	TESTQ     $0x00000001, BX
-	JZ        low36
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-
-low36:
-stored33:
-	TESTQ        $0x00000002, BX
-	JZ           low38
-	VMOVUPS      X4, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low39
-	VMOVSD       X4, 16(CX)(SI*1)
-	VUNPCKHPD    X4, X4, X4
-
-low39:
-	JMP stored37
-
-low38:
-	TESTQ     $0x00000001, BX
-	JZ        low40
-	VMOVSD    X4, (CX)(SI*1)
-	VUNPCKHPD X4, X4, X4
-
-low40:
-stored37:
-	JMP done7
-
-full19:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none41
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	VMOVUPD (CX)(DX*2), Y2
-	VMOVUPD (CX)(SI*1), Y3
-	JMP     ready42
-
-none41:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready42:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded44
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold43:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VBROADCASTSD (CX)(DX*2), Y6
@@ -7253,9 +7369,9 @@ fold43:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold43
+	JNZ          fold22
 
-folded44:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -7264,13 +7380,13 @@ folded44:
 	VADDPD Y8, Y2, Y2
 	VADDPD Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear45
+	JNE    linear24
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
 
-linear45:
+linear24:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7281,33 +7397,33 @@ linear45:
 	VMOVUPD Y3, (CX)(SI*1)
 	JMP     done7
 
-wider18:
-	CMPQ   BX, $0x08
-	JE     full46
+fewer19:
+	CMPQ   BX, $0x02
+	JLT    fewer25
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
+	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none47
+	JE      none26
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(DI)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(DI)(DX*2), Y5
-	VMOVUPD (CX)(SI*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
-	JMP     ready48
+	VMOVUPD (CX), X0
+	VMOVUPD 16(DI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(DI)(DX*1), X3
+	VMOVUPD (CX)(DX*2), X4
+	VMOVUPD 16(DI)(DX*2), X5
+	VMOVUPD (CX)(SI*1), X6
+	VMOVUPD 16(DI)(R8*1), X7
+	JMP     ready27
 
-none47:
+none26:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7317,11 +7433,11 @@ none47:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready48:
+ready27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded50
+	JLE   folded29
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7330,17 +7446,17 @@ ready48:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold49:
+fold28:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
 	VBROADCASTSD (CX)(R10*1), Y11
-	VMOVUPD      (DI), Y12
+	VMOVUPD      (DI), X12
 	VFMADD231PD  Y8, Y12, Y0
 	VFMADD231PD  Y9, Y12, Y2
 	VFMADD231PD  Y10, Y12, Y4
 	VFMADD231PD  Y11, Y12, Y6
-	VMOVUPD      32(DI)(BX*1), Y12
+	VMOVUPD      16(DI)(BX*1), X12
 	VFMADD231PD  Y8, Y12, Y1
 	VFMADD231PD  Y9, Y12, Y3
 	VFMADD231PD  Y10, Y12, Y5
@@ -7348,9 +7464,9 @@ fold49:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold49
+	JNZ          fold28
 
-folded50:
+folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7363,7 +7479,7 @@ folded50:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear51
+	JNE    linear30
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7373,7 +7489,7 @@ folded50:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear51:
+linear30:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7381,21 +7497,98 @@ linear51:
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(DI)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(DI)(DX*2)
-	VMOVUPD Y6, (CX)(SI*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, 16(DI)
+	VMOVUPD X2, (CX)(DX*1)
+	VMOVUPD X3, 16(DI)(DX*1)
+	VMOVUPD X4, (CX)(DX*2)
+	VMOVUPD X5, 16(DI)(DX*2)
+	VMOVUPD X6, (CX)(SI*1)
+	VMOVUPD X7, 16(DI)(R8*1)
 	JMP     done7
 
-full46:
+fewer25:
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none31
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	VMOVSD (CX)(DX*2), X2
+	VMOVSD (CX)(SI*1), X3
+	JMP    ready32
+
+none31:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready32:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded34
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold33:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VBROADCASTSD (CX)(DX*2), Y6
+	VBROADCASTSD (CX)(R10*1), Y7
+	VMOVSD       (DI), X8
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold33
+
+folded34:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear35
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+
+linear35:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	VMOVSD X3, (CX)(SI*1)
+	JMP    done7
+
+wider18:
+	CMPQ BX, $0x08
+	JNE  fewer36
+
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none52
+	JE      none37
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7407,9 +7600,9 @@ full46:
 	VMOVUPD 32(CX)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready53
+	JMP     ready38
 
-none52:
+none37:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7419,11 +7612,11 @@ none52:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready53:
+ready38:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded55
+	JLE   folded40
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7432,7 +7625,7 @@ ready53:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold54:
+fold39:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -7450,9 +7643,9 @@ fold54:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold54
+	JNZ          fold39
 
-folded55:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7465,7 +7658,7 @@ folded55:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear56
+	JNE    linear41
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7475,7 +7668,7 @@ folded55:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear56:
+linear41:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7488,6 +7681,114 @@ linear56:
 	VMOVUPD Y5, 32(CX)(DX*2)
 	VMOVUPD Y6, (CX)(SI*1)
 	VMOVUPD Y7, 32(CX)(SI*1)
+	JMP     done7
+
+fewer36:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none42
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(DI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(DI)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(DI)(R8*1), Y7
+	JMP     ready43
+
+none42:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready43:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded45
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold44:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VBROADCASTSD (CX)(DX*2), Y10
+	VBROADCASTSD (CX)(R10*1), Y11
+	VMOVUPD      (DI), Y12
+	VFMADD231PD  Y8, Y12, Y0
+	VFMADD231PD  Y9, Y12, Y2
+	VFMADD231PD  Y10, Y12, Y4
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPD      32(DI)(BX*1), Y12
+	VFMADD231PD  Y8, Y12, Y1
+	VFMADD231PD  Y9, Y12, Y3
+	VFMADD231PD  Y10, Y12, Y5
+	VFMADD231PD  Y11, Y12, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold44
+
+folded45:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear46
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+
+linear46:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(DI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(DI)(DX*2)
+	VMOVUPD Y6, (CX)(SI*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
 
 done7:
 	MOVQ   c+0(FP), AX
@@ -7513,19 +7814,19 @@ done7:
 
 rest2:
 	CMPQ AX, $0x03
-	JNE  fewer57
+	JNE  fewer47
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more58:
+more48:
 	CMPQ BX, $0x0c
-	JLT  fewer59
+	JLT  fewer49
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none62
+	JE      none52
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -7534,9 +7835,9 @@ more58:
 	VMOVUPD 32(CX)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready63
+	JMP     ready53
 
-none62:
+none52:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7544,11 +7845,11 @@ none62:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready63:
+ready53:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded65
+	JLE   folded55
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7556,7 +7857,7 @@ ready63:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold64:
+fold54:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -7571,9 +7872,9 @@ fold64:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold64
+	JNZ          fold54
 
-folded65:
+folded55:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7584,7 +7885,7 @@ folded65:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear66
+	JNE    linear56
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -7592,7 +7893,7 @@ folded65:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear66:
+linear56:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7604,33 +7905,33 @@ linear66:
 	VMOVUPD Y5, 32(CX)(DX*2)
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
-	JMP     more58
+	JMP     more48
 
-fewer59:
+fewer49:
 	CMPQ BX, $0x08
-	JLE  last60
+	JLE  last50
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none67
+	JE      none57
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready68
+	JMP     ready58
 
-none67:
+none57:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready68:
+ready58:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded70
+	JLE   folded60
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7638,7 +7939,7 @@ ready68:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold69:
+fold59:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VBROADCASTSD (CX)(DX*2), Y5
@@ -7649,9 +7950,9 @@ fold69:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold69
+	JNZ          fold59
 
-folded70:
+folded60:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -7659,12 +7960,12 @@ folded70:
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear71
+	JNE    linear61
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 
-linear71:
+linear61:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7674,160 +7975,33 @@ linear71:
 	ADDQ    $0x20, AX
 	SUBQ    $0x04, BX
 
-last60:
-	CMPQ    BX, $0x05
-	JGE     wider72
-	CMPQ    BX, $0x04
-	JE      full73
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
+last50:
+	CMPQ BX, $0x05
+	JGE  wider62
+	CMPQ BX, $0x04
+	JNE  fewer63
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none74
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPD (CX), Y0, Y1
-	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	VMASKMOVPD (CX)(DX*2), Y0, Y3
-	JMP        ready75
-
-none74:
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready75:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded77
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold76:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VBROADCASTSD (CX)(DX*2), Y6
-	VMASKMOVPD   (DI), Y0, Y7
-	VFMADD231PD  Y4, Y7, Y1
-	VFMADD231PD  Y5, Y7, Y2
-	VFMADD231PD  Y6, Y7, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold76
-
-folded77:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear78
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-
-linear78:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000002, BX
-	JZ           low80
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low81
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low81:
-	JMP stored79
-
-low80:
-	TESTQ     $0x00000001, BX
-	JZ        low82
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low82:
-stored79:
-	TESTQ        $0x00000002, BX
-	JZ           low84
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low85
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low85:
-	JMP stored83
-
-low84:
-	TESTQ     $0x00000001, BX
-	JZ        low86
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
-
-low86:
-stored83:
-	TESTQ        $0x00000002, BX
-	JZ           low88
-	VMOVUPS      X3, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low89
-	VMOVSD       X3, 16(CX)(DX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low89:
-	JMP stored87
-
-low88:
-	TESTQ     $0x00000001, BX
-	JZ        low90
-	VMOVSD    X3, (CX)(DX*2)
-	VUNPCKHPD X3, X3, X3
-
-low90:
-stored87:
-	JMP done61
-
-full73:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none91
+	JE      none64
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready92
+	JMP     ready65
 
-none91:
+none64:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready92:
+ready65:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded94
+	JLE   folded67
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7835,7 +8009,7 @@ ready92:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold93:
+fold66:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VBROADCASTSD (CX)(DX*2), Y5
@@ -7846,9 +8020,9 @@ fold93:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold93
+	JNZ          fold66
 
-folded94:
+folded67:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -7856,30 +8030,270 @@ folded94:
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear95
+	JNE    linear68
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 
-linear95:
+linear68:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, (CX)(DX*1)
 	VMOVUPD Y2, (CX)(DX*2)
-	JMP     done61
+	JMP     done51
 
-wider72:
-	CMPQ   BX, $0x08
-	JE     full96
+fewer63:
+	CMPQ   BX, $0x02
+	JLT    fewer69
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none70
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(SI)(DX*1), X3
+	VMOVUPD (CX)(DX*2), X4
+	VMOVUPD 16(SI)(DX*2), X5
+	JMP     ready71
+
+none70:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready71:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded73
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold72:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VBROADCASTSD (CX)(DX*2), Y8
+	VMOVUPD      (DI), X9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      16(DI)(BX*1), X9
+	VFMADD231PD  Y6, Y9, Y1
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold72
+
+folded73:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear74
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+
+linear74:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (CX)(DX*1)
+	VMOVUPD X3, 16(SI)(DX*1)
+	VMOVUPD X4, (CX)(DX*2)
+	VMOVUPD X5, 16(SI)(DX*2)
+	JMP     done51
+
+fewer69:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none75
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	VMOVSD (CX)(DX*2), X2
+	JMP    ready76
+
+none75:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready76:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded78
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold77:
+	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (CX)(DX*1), Y4
+	VBROADCASTSD (CX)(DX*2), Y5
+	VMOVSD       (DI), X6
+	VFMADD231PD  Y3, Y6, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold77
+
+folded78:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear79
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+
+linear79:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	JMP    done51
+
+wider62:
+	CMPQ BX, $0x08
+	JNE  fewer80
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none81
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(CX)(DX*2), Y5
+	JMP     ready82
+
+none81:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready82:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded84
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold83:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VBROADCASTSD (CX)(DX*2), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      32(DI), Y9
+	VFMADD231PD  Y6, Y9, Y1
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold83
+
+folded84:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear85
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+
+linear85:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(CX)(DX*2)
+	JMP     done51
+
+fewer80:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none97
+	JE      none86
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7890,9 +8304,9 @@ wider72:
 	VMOVUPD 32(SI)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(SI)(DX*2), Y5
-	JMP     ready98
+	JMP     ready87
 
-none97:
+none86:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7900,11 +8314,11 @@ none97:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready98:
+ready87:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded100
+	JLE   folded89
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7912,7 +8326,7 @@ ready98:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold99:
+fold88:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -7927,9 +8341,9 @@ fold99:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold99
+	JNZ          fold88
 
-folded100:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7940,7 +8354,7 @@ folded100:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear101
+	JNE    linear90
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -7948,7 +8362,7 @@ folded100:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear101:
+linear90:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7960,108 +8374,25 @@ linear101:
 	VMOVUPD Y3, 32(SI)(DX*1)
 	VMOVUPD Y4, (CX)(DX*2)
 	VMOVUPD Y5, 32(SI)(DX*2)
-	JMP     done61
 
-full96:
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none102
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready103
-
-none102:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready103:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded105
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold104:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VBROADCASTSD (CX)(DX*2), Y8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y6, Y9, Y0
-	VFMADD231PD  Y7, Y9, Y2
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      32(DI), Y9
-	VFMADD231PD  Y6, Y9, Y1
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold104
-
-folded105:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y0, Y0
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear106
-	VMAXPD Y0, Y9, Y0
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-
-linear106:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(CX)(DX*2)
-
-done61:
+done51:
 	JMP done3
 
-fewer57:
+fewer47:
 	CMPQ AX, $0x02
-	JNE  fewer107
+	JNE  fewer91
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more108:
+more92:
 	CMPQ BX, $0x18
-	JLT  fewer109
+	JLT  fewer93
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none112
+	JE      none96
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -8072,9 +8403,9 @@ more108:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready113
+	JMP     ready97
 
-none112:
+none96:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8084,11 +8415,11 @@ none112:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready113:
+ready97:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded115
+	JLE   folded99
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8096,7 +8427,7 @@ ready113:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold114:
+fold98:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -8114,9 +8445,9 @@ fold114:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold114
+	JNZ          fold98
 
-folded115:
+folded99:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -8129,7 +8460,7 @@ folded115:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear116
+	JNE    linear100
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -8139,7 +8470,7 @@ folded115:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear116:
+linear100:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8153,35 +8484,35 @@ linear116:
 	VMOVUPD Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
-	JMP     more108
+	JMP     more92
 
-fewer109:
+fewer93:
 	CMPQ BX, $0x10
-	JLE  last110
+	JLE  last94
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none117
+	JE      none101
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD (CX)(DX*1), Y2
 	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready118
+	JMP     ready102
 
-none117:
+none101:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready118:
+ready102:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded120
+	JLE   folded104
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8189,7 +8520,7 @@ ready118:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold119:
+fold103:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VMOVUPD      (DI), Y6
@@ -8201,9 +8532,9 @@ fold119:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold119
+	JNZ          fold103
 
-folded120:
+folded104:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -8212,13 +8543,13 @@ folded120:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear121
+	JNE    linear105
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 
-linear121:
+linear105:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8229,39 +8560,33 @@ linear121:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
 
-last110:
-	CMPQ    BX, $0x09
-	JGE     wider122
-	CMPQ    BX, $0x05
-	JGE     wider123
-	CMPQ    BX, $0x04
-	JE      full124
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
+last94:
+	CMPQ BX, $0x09
+	JGE  wider106
+	CMPQ BX, $0x05
+	JGE  wider107
+	CMPQ BX, $0x04
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none125
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPD (CX), Y0, Y1
-	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	JMP        ready126
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none109
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	JMP     ready110
 
-none125:
+none109:
+	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
 
-ready126:
+ready110:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded128
+	JLE   folded112
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8269,88 +8594,349 @@ ready126:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold127:
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VMASKMOVPD   (DI), Y0, Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VFMADD231PD  Y4, Y5, Y2
+fold111:
+	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (CX)(DX*1), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
+	JNZ          fold111
 
-folded128:
+folded112:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear129
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
+	JNE    linear113
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
 
-linear129:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000002, BX
-	JZ           low131
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low132
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
+linear113:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	JMP     done95
 
-low132:
-	JMP stored130
+fewer108:
+	CMPQ   BX, $0x02
+	JLT    fewer114
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
 
-low131:
-	TESTQ     $0x00000001, BX
-	JZ        low133
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none115
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(SI)(DX*1), X3
+	JMP     ready116
 
-low133:
-stored130:
-	TESTQ        $0x00000002, BX
-	JZ           low135
-	VMOVUPS      X2, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low136
-	VMOVSD       X2, 16(CX)(DX*1)
-	VUNPCKHPD    X2, X2, X2
+none115:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
 
-low136:
-	JMP stored134
+ready116:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded118
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
 
-low135:
-	TESTQ     $0x00000001, BX
-	JZ        low137
-	VMOVSD    X2, (CX)(DX*1)
-	VUNPCKHPD X2, X2, X2
+fold117:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), X6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      16(DI)(BX*1), X6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold117
 
-low137:
-stored134:
-	JMP done111
+folded118:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear119
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
 
-full124:
+linear119:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (CX)(DX*1)
+	VMOVUPD X3, 16(SI)(DX*1)
+	JMP     done95
+
+fewer114:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none120
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	JMP    ready121
+
+none120:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready121:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded123
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold122:
+	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (CX)(DX*1), Y3
+	VMOVSD       (DI), X4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+
+folded123:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear124
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+
+linear124:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	JMP    done95
+
+wider107:
+	CMPQ BX, $0x08
+	JNE  fewer125
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none126
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	JMP     ready127
+
+none126:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready127:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded129
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold128:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold128
+
+folded129:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear130
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+
+linear130:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	JMP     done95
+
+fewer125:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none131
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
+	JMP     ready132
+
+none131:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready132:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded134
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold133:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI)(BX*1), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold133
+
+folded134:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear135
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+
+linear135:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	JMP     done95
+
+wider106:
+	CMPQ BX, $0x0d
+	JGE  wider136
+	CMPQ BX, $0x0c
+	JNE  fewer137
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none138
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(CX)(DX*1), Y5
 	JMP     ready139
 
 none138:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
 
 ready139:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -8365,314 +8951,6 @@ ready139:
 	ADDQ  AX, DI
 
 fold140:
-	VBROADCASTSD (CX), Y2
-	VBROADCASTSD (CX)(DX*1), Y3
-	VMOVUPD      (DI), Y4
-	VFMADD231PD  Y2, Y4, Y0
-	VFMADD231PD  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold140
-
-folded141:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear142
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-
-linear142:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	JMP     done111
-
-wider123:
-	CMPQ   BX, $0x08
-	JE     full143
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none144
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(SI)(DX*1), Y3
-	JMP     ready145
-
-none144:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready145:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded147
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold146:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      32(DI)(BX*1), Y6
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold146
-
-folded147:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear148
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-
-linear148:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(SI)(DX*1)
-	JMP     done111
-
-full143:
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none149
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready150
-
-none149:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready150:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded152
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold151:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold151
-
-folded152:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear153
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-
-linear153:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	JMP     done111
-
-wider122:
-	CMPQ   BX, $0x0d
-	JGE    wider154
-	CMPQ   BX, $0x0c
-	JE     full155
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x60, BX
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none156
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(SI), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
-	VMOVUPD 64(SI)(DX*1), Y5
-	JMP     ready157
-
-none156:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready157:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded159
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold158:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      32(DI), Y8
-	VFMADD231PD  Y6, Y8, Y1
-	VFMADD231PD  Y7, Y8, Y4
-	VMOVUPD      64(DI)(BX*1), Y8
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold158
-
-folded159:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear160
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-
-linear160:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(SI)
-	VMOVUPD Y3, (CX)(DX*1)
-	VMOVUPD Y4, 32(CX)(DX*1)
-	VMOVUPD Y5, 64(SI)(DX*1)
-	JMP     done111
-
-full155:
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none161
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
-	VMOVUPD 64(CX)(DX*1), Y5
-	JMP     ready162
-
-none161:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready162:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded164
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold163:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VMOVUPD      (DI), Y8
@@ -8687,9 +8965,9 @@ fold163:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold163
+	JNZ          fold140
 
-folded164:
+folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -8700,7 +8978,7 @@ folded164:
 	VADDPD Y8, Y4, Y4
 	VADDPD Y8, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear165
+	JNE    linear142
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -8708,7 +8986,7 @@ folded164:
 	VMAXPD Y4, Y8, Y4
 	VMAXPD Y5, Y8, Y5
 
-linear165:
+linear142:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8718,18 +8996,205 @@ linear165:
 	VMOVUPD Y3, (CX)(DX*1)
 	VMOVUPD Y4, 32(CX)(DX*1)
 	VMOVUPD Y5, 64(CX)(DX*1)
-	JMP     done111
+	JMP     done95
 
-wider154:
-	CMPQ   BX, $0x10
-	JE     full166
+fewer137:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none143
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(SI), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(SI)(DX*1), Y5
+	JMP     ready144
+
+none143:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready144:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded146
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold145:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      32(DI), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      64(DI)(BX*1), Y8
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold145
+
+folded146:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear147
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+
+linear147:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(SI)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(SI)(DX*1)
+	JMP     done95
+
+wider136:
+	CMPQ BX, $0x10
+	JNE  fewer148
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none149
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(CX)(DX*1), Y7
+	JMP     ready150
+
+none149:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready150:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded152
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold151:
+	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (CX)(DX*1), Y9
+	VMOVUPD      (DI), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y4
+	VMOVUPD      32(DI), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VFMADD231PD  Y9, Y10, Y5
+	VMOVUPD      64(DI), Y10
+	VFMADD231PD  Y8, Y10, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VMOVUPD      96(DI), Y10
+	VFMADD231PD  Y8, Y10, Y3
+	VFMADD231PD  Y9, Y10, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold151
+
+folded152:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear153
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+
+linear153:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, (CX)(DX*1)
+	VMOVUPD Y5, 32(CX)(DX*1)
+	VMOVUPD Y6, 64(CX)(DX*1)
+	VMOVUPD Y7, 96(CX)(DX*1)
+	JMP     done95
+
+fewer148:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none167
+	JE      none154
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -8742,9 +9207,9 @@ wider154:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(SI)(DX*1), Y7
-	JMP     ready168
+	JMP     ready155
 
-none167:
+none154:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8754,11 +9219,11 @@ none167:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready168:
+ready155:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded170
+	JLE   folded157
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8766,7 +9231,7 @@ ready168:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold169:
+fold156:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -8784,9 +9249,9 @@ fold169:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold169
+	JNZ          fold156
 
-folded170:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -8799,7 +9264,7 @@ folded170:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear171
+	JNE    linear158
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -8809,7 +9274,7 @@ folded170:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear171:
+linear158:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8823,121 +9288,25 @@ linear171:
 	VMOVUPD Y5, 32(CX)(DX*1)
 	VMOVUPD Y6, 64(CX)(DX*1)
 	VMOVUPD Y7, 96(SI)(DX*1)
-	JMP     done111
 
-full166:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none172
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD (CX)(DX*1), Y4
-	VMOVUPD 32(CX)(DX*1), Y5
-	VMOVUPD 64(CX)(DX*1), Y6
-	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready173
-
-none172:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready173:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded175
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold174:
-	VBROADCASTSD (CX), Y8
-	VBROADCASTSD (CX)(DX*1), Y9
-	VMOVUPD      (DI), Y10
-	VFMADD231PD  Y8, Y10, Y0
-	VFMADD231PD  Y9, Y10, Y4
-	VMOVUPD      32(DI), Y10
-	VFMADD231PD  Y8, Y10, Y1
-	VFMADD231PD  Y9, Y10, Y5
-	VMOVUPD      64(DI), Y10
-	VFMADD231PD  Y8, Y10, Y2
-	VFMADD231PD  Y9, Y10, Y6
-	VMOVUPD      96(DI), Y10
-	VFMADD231PD  Y8, Y10, Y3
-	VFMADD231PD  Y9, Y10, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold174
-
-folded175:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y0, Y0
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y10, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear176
-	VMAXPD Y0, Y10, Y0
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
-	VMAXPD Y7, Y10, Y7
-
-linear176:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	VMOVUPD Y4, (CX)(DX*1)
-	VMOVUPD Y5, 32(CX)(DX*1)
-	VMOVUPD Y6, 64(CX)(DX*1)
-	VMOVUPD Y7, 96(CX)(DX*1)
-
-done111:
+done95:
 	JMP done3
 
-fewer107:
+fewer91:
 	CMPQ AX, $0x01
-	JNE  fewer177
+	JNE  fewer159
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more178:
+more160:
 	CMPQ BX, $0x30
-	JLT  fewer179
+	JLT  fewer161
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none182
+	JE      none164
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -8948,9 +9317,9 @@ more178:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(CX), Y7
-	JMP     ready183
+	JMP     ready165
 
-none182:
+none164:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8960,11 +9329,11 @@ none182:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready183:
+ready165:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded185
+	JLE   folded167
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8972,7 +9341,7 @@ ready183:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold184:
+fold166:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -8993,9 +9362,9 @@ fold184:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold184
+	JNZ          fold166
 
-folded185:
+folded167:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -9008,7 +9377,7 @@ folded185:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear186
+	JNE    linear168
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -9018,7 +9387,7 @@ folded185:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear186:
+linear168:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9032,35 +9401,35 @@ linear186:
 	VMOVUPD Y7, 224(CX)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
-	JMP     more178
+	JMP     more160
 
-fewer179:
+fewer161:
 	CMPQ BX, $0x20
-	JLE  last180
+	JLE  last162
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none187
+	JE      none169
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
-	JMP     ready188
+	JMP     ready170
 
-none187:
+none169:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready188:
+ready170:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded190
+	JLE   folded172
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9068,7 +9437,7 @@ ready188:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold189:
+fold171:
 	VBROADCASTSD (CX), Y4
 	VMOVUPD      (DI), Y5
 	VFMADD231PD  Y4, Y5, Y0
@@ -9081,9 +9450,9 @@ fold189:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold189
+	JNZ          fold171
 
-folded190:
+folded172:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -9092,13 +9461,13 @@ folded190:
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear191
+	JNE    linear173
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 
-linear191:
+linear173:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9109,108 +9478,33 @@ linear191:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last180:
-	CMPQ    BX, $0x11
-	JGE     wider192
-	CMPQ    BX, $0x09
-	JGE     wider193
-	CMPQ    BX, $0x05
-	JGE     wider194
-	CMPQ    BX, $0x04
-	JE      full195
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y0
+last162:
+	CMPQ BX, $0x11
+	JGE  wider174
+	CMPQ BX, $0x09
+	JGE  wider175
+	CMPQ BX, $0x05
+	JGE  wider176
+	CMPQ BX, $0x04
+	JNE  fewer177
 
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ       init+16(FP), CX
-	TESTQ      CX, CX
-	JE         none196
-	ADDQ       AX, CX
-	MOVQ       ldinit+24(FP), DX
-	VMASKMOVPD (CX), Y0, Y1
-	JMP        ready197
-
-none196:
-	VXORPS Y1, Y1, Y1
-
-ready197:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded199
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold198:
-	VBROADCASTSD (CX), Y2
-	VMASKMOVPD   (DI), Y0, Y3
-	VFMADD231PD  Y2, Y3, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold198
-
-folded199:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear200
-	VMAXPD Y1, Y3, Y1
-
-linear200:
-	MOVQ         c+0(FP), CX
-	ADDQ         AX, CX
-	MOVQ         ldc+8(FP), DX
-	TESTQ        $0x00000002, BX
-	JZ           low202
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low203
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low203:
-	JMP stored201
-
-low202:
-	TESTQ     $0x00000001, BX
-	JZ        low204
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low204:
-stored201:
-	JMP done181
-
-full195:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none205
+	JE      none178
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
-	JMP     ready206
+	JMP     ready179
 
-none205:
+none178:
 	VXORPS Y0, Y0, Y0
 
-ready206:
+ready179:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded208
+	JLE   folded181
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9218,58 +9512,58 @@ ready206:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold207:
+fold180:
 	VBROADCASTSD (CX), Y1
 	VMOVUPD      (DI), Y2
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold207
+	JNZ          fold180
 
-folded208:
+folded181:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	CMPQ   CX, $0x01
-	JNE    linear209
+	JNE    linear182
 	VMAXPD Y0, Y2, Y0
 
-linear209:
+linear182:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
-	JMP     done181
+	JMP     done163
 
-wider194:
-	CMPQ   BX, $0x08
-	JE     full210
+fewer177:
+	CMPQ   BX, $0x02
+	JLT    fewer183
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
+	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none211
+	JE      none184
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	JMP     ready212
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	JMP     ready185
 
-none211:
+none184:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready212:
+ready185:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded214
+	JLE   folded187
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9277,58 +9571,56 @@ ready212:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold213:
+fold186:
 	VBROADCASTSD (CX), Y2
-	VMOVUPD      (DI), Y3
+	VMOVUPD      (DI), X3
 	VFMADD231PD  Y2, Y3, Y0
-	VMOVUPD      32(DI)(BX*1), Y3
+	VMOVUPD      16(DI)(BX*1), X3
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold213
+	JNZ          fold186
 
-folded214:
+folded187:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear215
+	JNE    linear188
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear215:
+linear188:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
-	JMP     done181
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, 16(SI)
+	JMP     done163
 
-full210:
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none216
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	JMP     ready217
+fewer183:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none189
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	JMP    ready190
 
-none216:
+none189:
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 
-ready217:
+ready190:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded219
+	JLE   folded192
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9336,7 +9628,62 @@ ready217:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold218:
+fold191:
+	VBROADCASTSD (CX), Y1
+	VMOVSD       (DI), X2
+	VFMADD231PD  Y1, Y2, Y0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold191
+
+folded192:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	CMPQ   CX, $0x01
+	JNE    linear193
+	VMAXPD Y0, Y2, Y0
+
+linear193:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	JMP    done163
+
+wider176:
+	CMPQ BX, $0x08
+	JNE  fewer194
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none195
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	JMP     ready196
+
+none195:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready196:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded198
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold197:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      (DI), Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9345,36 +9692,310 @@ fold218:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold218
+	JNZ          fold197
 
-folded219:
+folded198:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear220
+	JNE    linear199
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear220:
+linear199:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
-	JMP     done181
+	JMP     done163
 
-wider193:
-	CMPQ   BX, $0x0d
-	JGE    wider221
-	CMPQ   BX, $0x0c
-	JE     full222
+fewer194:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none200
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	JMP     ready201
+
+none200:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready201:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded203
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold202:
+	VBROADCASTSD (CX), Y2
+	VMOVUPD      (DI), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VMOVUPD      32(DI)(BX*1), Y3
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold202
+
+folded203:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear204
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+
+linear204:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	JMP     done163
+
+wider175:
+	CMPQ BX, $0x0d
+	JGE  wider205
+	CMPQ BX, $0x0c
+	JNE  fewer206
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none207
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	JMP     ready208
+
+none207:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready208:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded210
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold209:
+	VBROADCASTSD (CX), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VMOVUPD      32(DI), Y4
+	VFMADD231PD  Y3, Y4, Y1
+	VMOVUPD      64(DI), Y4
+	VFMADD231PD  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold209
+
+folded210:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear211
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+
+linear211:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	JMP     done163
+
+fewer206:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none212
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(SI), Y2
+	JMP     ready213
+
+none212:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready213:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded215
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold214:
+	VBROADCASTSD (CX), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VMOVUPD      32(DI), Y4
+	VFMADD231PD  Y3, Y4, Y1
+	VMOVUPD      64(DI)(BX*1), Y4
+	VFMADD231PD  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold214
+
+folded215:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear216
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+
+linear216:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(SI)
+	JMP     done163
+
+wider205:
+	CMPQ BX, $0x10
+	JNE  fewer217
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none218
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	JMP     ready219
+
+none218:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready219:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded221
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold220:
+	VBROADCASTSD (CX), Y4
+	VMOVUPD      (DI), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VMOVUPD      32(DI), Y5
+	VFMADD231PD  Y4, Y5, Y1
+	VMOVUPD      64(DI), Y5
+	VFMADD231PD  Y4, Y5, Y2
+	VMOVUPD      96(DI), Y5
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold220
+
+folded221:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear222
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+
+linear222:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	JMP     done163
+
+fewer217:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none223
@@ -9384,13 +10005,15 @@ wider193:
 	ADDQ    BX, SI
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(SI), Y2
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(SI), Y3
 	JMP     ready224
 
 none223:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
 
 ready224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -9405,145 +10028,6 @@ ready224:
 	ADDQ  AX, DI
 
 fold225:
-	VBROADCASTSD (CX), Y3
-	VMOVUPD      (DI), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VMOVUPD      32(DI), Y4
-	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      64(DI)(BX*1), Y4
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold225
-
-folded226:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear227
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-
-linear227:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(SI)
-	JMP     done181
-
-full222:
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none228
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	JMP     ready229
-
-none228:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready229:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded231
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold230:
-	VBROADCASTSD (CX), Y3
-	VMOVUPD      (DI), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VMOVUPD      32(DI), Y4
-	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      64(DI), Y4
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold230
-
-folded231:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear232
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-
-linear232:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	JMP     done181
-
-wider221:
-	CMPQ   BX, $0x10
-	JE     full233
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none234
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(SI), Y3
-	JMP     ready235
-
-none234:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready235:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded237
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold236:
 	VBROADCASTSD (CX), Y4
 	VMOVUPD      (DI), Y5
 	VFMADD231PD  Y4, Y5, Y0
@@ -9556,9 +10040,9 @@ fold236:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold236
+	JNZ          fold225
 
-folded237:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -9567,13 +10051,13 @@ folded237:
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear238
+	JNE    linear227
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 
-linear238:
+linear227:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9583,175 +10067,20 @@ linear238:
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(SI)
-	JMP     done181
+	JMP     done163
 
-full233:
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none239
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	JMP     ready240
-
-none239:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready240:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded242
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold241:
-	VBROADCASTSD (CX), Y4
-	VMOVUPD      (DI), Y5
-	VFMADD231PD  Y4, Y5, Y0
-	VMOVUPD      32(DI), Y5
-	VFMADD231PD  Y4, Y5, Y1
-	VMOVUPD      64(DI), Y5
-	VFMADD231PD  Y4, Y5, Y2
-	VMOVUPD      96(DI), Y5
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold241
-
-folded242:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear243
-	VMAXPD Y0, Y5, Y0
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-
-linear243:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	JMP     done181
-
-wider192:
-	CMPQ   BX, $0x19
-	JGE    wider244
-	CMPQ   BX, $0x15
-	JGE    wider245
-	CMPQ   BX, $0x14
-	JE     full246
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000a0, BX
+wider174:
+	CMPQ BX, $0x19
+	JGE  wider228
+	CMPQ BX, $0x15
+	JGE  wider229
+	CMPQ BX, $0x14
+	JNE  fewer230
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none247
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD 128(SI), Y4
-	JMP     ready248
-
-none247:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready248:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded250
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold249:
-	VBROADCASTSD (CX), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	VMOVUPD      64(DI), Y6
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      96(DI), Y6
-	VFMADD231PD  Y5, Y6, Y3
-	VMOVUPD      128(DI)(BX*1), Y6
-	VFMADD231PD  Y5, Y6, Y4
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold249
-
-folded250:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	CMPQ   CX, $0x01
-	JNE    linear251
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-
-linear251:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	VMOVUPD Y4, 128(SI)
-	JMP     done181
-
-full246:
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none252
+	JE      none231
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -9759,20 +10088,20 @@ full246:
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
-	JMP     ready253
+	JMP     ready232
 
-none252:
+none231:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready253:
+ready232:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded255
+	JLE   folded234
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9780,7 +10109,7 @@ ready253:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold254:
+fold233:
 	VBROADCASTSD (CX), Y5
 	VMOVUPD      (DI), Y6
 	VFMADD231PD  Y5, Y6, Y0
@@ -9795,9 +10124,9 @@ fold254:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold254
+	JNZ          fold233
 
-folded255:
+folded234:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -9807,14 +10136,14 @@ folded255:
 	VADDPD Y6, Y3, Y3
 	VADDPD Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear256
+	JNE    linear235
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 
-linear256:
+linear235:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9823,18 +10152,16 @@ linear256:
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(CX)
-	JMP     done181
+	JMP     done163
 
-wider245:
-	CMPQ   BX, $0x18
-	JE     full257
+fewer230:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000c0, BX
+	SUBQ   $0x000000a0, BX
 
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none258
+	JE      none236
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9843,23 +10170,21 @@ wider245:
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
-	VMOVUPD 128(CX), Y4
-	VMOVUPD 160(SI), Y5
-	JMP     ready259
+	VMOVUPD 128(SI), Y4
+	JMP     ready237
 
-none258:
+none236:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
 
-ready259:
+ready237:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded261
+	JLE   folded239
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9867,45 +10192,41 @@ ready259:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold260:
-	VBROADCASTSD (CX), Y6
-	VMOVUPD      (DI), Y7
-	VFMADD231PD  Y6, Y7, Y0
-	VMOVUPD      32(DI), Y7
-	VFMADD231PD  Y6, Y7, Y1
-	VMOVUPD      64(DI), Y7
-	VFMADD231PD  Y6, Y7, Y2
-	VMOVUPD      96(DI), Y7
-	VFMADD231PD  Y6, Y7, Y3
-	VMOVUPD      128(DI), Y7
-	VFMADD231PD  Y6, Y7, Y4
-	VMOVUPD      160(DI)(BX*1), Y7
-	VFMADD231PD  Y6, Y7, Y5
+fold238:
+	VBROADCASTSD (CX), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VMOVUPD      64(DI), Y6
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      96(DI), Y6
+	VFMADD231PD  Y5, Y6, Y3
+	VMOVUPD      128(DI)(BX*1), Y6
+	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold260
+	JNZ          fold238
 
-folded261:
+folded239:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y0, Y0
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear262
-	VMAXPD Y0, Y7, Y0
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
+	JNE    linear240
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
 
-linear262:
+linear240:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9915,15 +10236,17 @@ linear262:
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(CX)
-	VMOVUPD Y4, 128(CX)
-	VMOVUPD Y5, 160(SI)
-	JMP     done181
+	VMOVUPD Y4, 128(SI)
+	JMP     done163
 
-full257:
+wider229:
+	CMPQ BX, $0x18
+	JNE  fewer241
+
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none263
+	JE      none242
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -9932,9 +10255,9 @@ full257:
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
-	JMP     ready264
+	JMP     ready243
 
-none263:
+none242:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9942,11 +10265,11 @@ none263:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready264:
+ready243:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded266
+	JLE   folded245
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9954,7 +10277,7 @@ ready264:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold265:
+fold244:
 	VBROADCASTSD (CX), Y6
 	VMOVUPD      (DI), Y7
 	VFMADD231PD  Y6, Y7, Y0
@@ -9971,9 +10294,9 @@ fold265:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold265
+	JNZ          fold244
 
-folded266:
+folded245:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -9984,7 +10307,7 @@ folded266:
 	VADDPD Y7, Y4, Y4
 	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear267
+	JNE    linear246
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -9992,7 +10315,7 @@ folded266:
 	VMAXPD Y4, Y7, Y4
 	VMAXPD Y5, Y7, Y5
 
-linear267:
+linear246:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10002,20 +10325,16 @@ linear267:
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(CX)
-	JMP     done181
+	JMP     done163
 
-wider244:
-	CMPQ   BX, $0x1d
-	JGE    wider268
-	CMPQ   BX, $0x1c
-	JE     full269
+fewer241:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000e0, BX
+	SUBQ   $0x000000c0, BX
 
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none270
+	JE      none247
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10025,24 +10344,22 @@ wider244:
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
-	VMOVUPD 160(CX), Y5
-	VMOVUPD 192(SI), Y6
-	JMP     ready271
+	VMOVUPD 160(SI), Y5
+	JMP     ready248
 
-none270:
+none247:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
 
-ready271:
+ready248:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded273
+	JLE   folded250
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10050,49 +10367,45 @@ ready271:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold272:
-	VBROADCASTSD (CX), Y7
-	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y7, Y8, Y0
-	VMOVUPD      32(DI), Y8
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      64(DI), Y8
-	VFMADD231PD  Y7, Y8, Y2
-	VMOVUPD      96(DI), Y8
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(DI), Y8
-	VFMADD231PD  Y7, Y8, Y4
-	VMOVUPD      160(DI), Y8
-	VFMADD231PD  Y7, Y8, Y5
-	VMOVUPD      192(DI)(BX*1), Y8
-	VFMADD231PD  Y7, Y8, Y6
+fold249:
+	VBROADCASTSD (CX), Y6
+	VMOVUPD      (DI), Y7
+	VFMADD231PD  Y6, Y7, Y0
+	VMOVUPD      32(DI), Y7
+	VFMADD231PD  Y6, Y7, Y1
+	VMOVUPD      64(DI), Y7
+	VFMADD231PD  Y6, Y7, Y2
+	VMOVUPD      96(DI), Y7
+	VFMADD231PD  Y6, Y7, Y3
+	VMOVUPD      128(DI), Y7
+	VFMADD231PD  Y6, Y7, Y4
+	VMOVUPD      160(DI)(BX*1), Y7
+	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold272
+	JNZ          fold249
 
-folded273:
+folded250:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	VADDPD Y8, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y0, Y0
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	VADDPD Y7, Y4, Y4
+	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear274
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-	VMAXPD Y6, Y8, Y6
+	JNE    linear251
+	VMAXPD Y0, Y7, Y0
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
 
-linear274:
+linear251:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10103,15 +10416,19 @@ linear274:
 	VMOVUPD Y2, 64(CX)
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(CX)
-	VMOVUPD Y5, 160(CX)
-	VMOVUPD Y6, 192(SI)
-	JMP     done181
+	VMOVUPD Y5, 160(SI)
+	JMP     done163
 
-full269:
+wider228:
+	CMPQ BX, $0x1d
+	JGE  wider252
+	CMPQ BX, $0x1c
+	JNE  fewer253
+
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none275
+	JE      none254
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -10121,9 +10438,9 @@ full269:
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
-	JMP     ready276
+	JMP     ready255
 
-none275:
+none254:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10132,11 +10449,11 @@ none275:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready276:
+ready255:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded278
+	JLE   folded257
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10144,7 +10461,7 @@ ready276:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold277:
+fold256:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
 	VFMADD231PD  Y7, Y8, Y0
@@ -10163,9 +10480,9 @@ fold277:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold277
+	JNZ          fold256
 
-folded278:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -10177,7 +10494,7 @@ folded278:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear279
+	JNE    linear258
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -10186,7 +10503,7 @@ folded278:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear279:
+linear258:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10197,18 +10514,217 @@ linear279:
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(CX)
 	VMOVUPD Y6, 192(CX)
-	JMP     done181
+	JMP     done163
 
-wider268:
-	CMPQ   BX, $0x20
-	JE     full280
+fewer253:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000e0, BX
+
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none259
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	VMOVUPD 192(SI), Y6
+	JMP     ready260
+
+none259:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready260:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded262
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold261:
+	VBROADCASTSD (CX), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMOVUPD      32(DI), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      64(DI), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	VMOVUPD      96(DI), Y8
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(DI), Y8
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      160(DI), Y8
+	VFMADD231PD  Y7, Y8, Y5
+	VMOVUPD      192(DI)(BX*1), Y8
+	VFMADD231PD  Y7, Y8, Y6
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold261
+
+folded262:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	CMPQ   CX, $0x01
+	JNE    linear263
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+
+linear263:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(CX)
+	VMOVUPD Y6, 192(SI)
+	JMP     done163
+
+wider252:
+	CMPQ BX, $0x20
+	JNE  fewer264
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none265
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	VMOVUPD 192(CX), Y6
+	VMOVUPD 224(CX), Y7
+	JMP     ready266
+
+none265:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready266:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded268
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold267:
+	VBROADCASTSD (CX), Y8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Y8, Y9, Y0
+	VMOVUPD      32(DI), Y9
+	VFMADD231PD  Y8, Y9, Y1
+	VMOVUPD      64(DI), Y9
+	VFMADD231PD  Y8, Y9, Y2
+	VMOVUPD      96(DI), Y9
+	VFMADD231PD  Y8, Y9, Y3
+	VMOVUPD      128(DI), Y9
+	VFMADD231PD  Y8, Y9, Y4
+	VMOVUPD      160(DI), Y9
+	VFMADD231PD  Y8, Y9, Y5
+	VMOVUPD      192(DI), Y9
+	VFMADD231PD  Y8, Y9, Y6
+	VMOVUPD      224(DI), Y9
+	VFMADD231PD  Y8, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold267
+
+folded268:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear269
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+
+linear269:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	VMOVUPD Y5, 160(CX)
+	VMOVUPD Y6, 192(CX)
+	VMOVUPD Y7, 224(CX)
+	JMP     done163
+
+fewer264:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none281
+	JE      none270
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10221,9 +10737,9 @@ wider268:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(SI), Y7
-	JMP     ready282
+	JMP     ready271
 
-none281:
+none270:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10233,11 +10749,11 @@ none281:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready282:
+ready271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded284
+	JLE   folded273
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10245,7 +10761,7 @@ ready282:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold283:
+fold272:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -10266,9 +10782,9 @@ fold283:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold283
+	JNZ          fold272
 
-folded284:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -10281,7 +10797,7 @@ folded284:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear285
+	JNE    linear274
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -10291,7 +10807,7 @@ folded284:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear285:
+linear274:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10305,110 +10821,11 @@ linear285:
 	VMOVUPD Y5, 160(CX)
 	VMOVUPD Y6, 192(CX)
 	VMOVUPD Y7, 224(SI)
-	JMP     done181
 
-full280:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none286
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD 128(CX), Y4
-	VMOVUPD 160(CX), Y5
-	VMOVUPD 192(CX), Y6
-	VMOVUPD 224(CX), Y7
-	JMP     ready287
-
-none286:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-ready287:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded289
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold288:
-	VBROADCASTSD (CX), Y8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Y8, Y9, Y0
-	VMOVUPD      32(DI), Y9
-	VFMADD231PD  Y8, Y9, Y1
-	VMOVUPD      64(DI), Y9
-	VFMADD231PD  Y8, Y9, Y2
-	VMOVUPD      96(DI), Y9
-	VFMADD231PD  Y8, Y9, Y3
-	VMOVUPD      128(DI), Y9
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      160(DI), Y9
-	VFMADD231PD  Y8, Y9, Y5
-	VMOVUPD      192(DI), Y9
-	VFMADD231PD  Y8, Y9, Y6
-	VMOVUPD      224(DI), Y9
-	VFMADD231PD  Y8, Y9, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold288
-
-folded289:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y0, Y0
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	VADDPD Y9, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear290
-	VMAXPD Y0, Y9, Y0
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-	VMAXPD Y6, Y9, Y6
-	VMAXPD Y7, Y9, Y7
-
-linear290:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	VMOVUPD Y4, 128(CX)
-	VMOVUPD Y5, 160(CX)
-	VMOVUPD Y6, 192(CX)
-	VMOVUPD Y7, 224(CX)
-
-done181:
+done163:
 	JMP done3
 
-fewer177:
+fewer159:
 done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -10417,14 +10834,99 @@ done3:
 // func thinAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   n+72(FP), BX
-	CMPQ   BX, $0x02
-	JNE    fewer1
-	CMPQ   AX, $0x10
-	JLE    narrower2
-	CMPQ   AX, $0x18
-	JE     full3
+	MOVQ cols+64(FP), AX
+	MOVQ n+72(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer1
+	CMPQ AX, $0x10
+	JLE  narrower2
+	CMPQ AX, $0x18
+	JNE  fewer3
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(BX), Y5
+	VMOVUPS (BX)(CX*1), Y6
+	VMOVUPS 32(BX)(CX*1), Y7
+	VMOVUPS 64(BX)(CX*1), Y8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
+	CMPQ    R8, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS 4(DX), Y10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y9, Y3, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y9, Y4, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VMOVAPS      Y2, Y14
+	VFMADD231PS  Y9, Y5, Y14
+	VFMADD231PS  Y10, Y8, Y14
+	VADDPS       Y11, Y12, Y12
+	VMAXPS       Y12, Y11, Y12
+	VADDPS       Y11, Y13, Y13
+	VMAXPS       Y13, Y11, Y13
+	VADDPS       Y11, Y14, Y14
+	VMAXPS       Y14, Y11, Y14
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)
+	VMOVUPS      Y14, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS 4(DX), Y10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y9, Y3, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y9, Y4, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VMOVAPS      Y2, Y14
+	VFMADD231PS  Y9, Y5, Y14
+	VFMADD231PS  Y10, Y8, Y14
+	VADDPS       Y11, Y12, Y12
+	VADDPS       Y11, Y13, Y13
+	VADDPS       Y11, Y14, Y14
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)
+	VMOVUPS      Y14, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer3:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -10455,90 +10957,6 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
 	MOVQ    act+80(FP), R8
 	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
-	JNE     linear4
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
-	VBROADCASTSS (DX), Y9
-	VBROADCASTSS 4(DX), Y10
-	VMOVAPS      Y0, Y12
-	VFMADD231PS  Y9, Y3, Y12
-	VFMADD231PS  Y10, Y6, Y12
-	VMOVAPS      Y1, Y13
-	VFMADD231PS  Y9, Y4, Y13
-	VFMADD231PS  Y10, Y7, Y13
-	VMOVAPS      Y2, Y14
-	VFMADD231PS  Y9, Y5, Y14
-	VFMADD231PS  Y10, Y8, Y14
-	VADDPS       Y11, Y12, Y12
-	VMAXPS       Y12, Y11, Y12
-	VADDPS       Y11, Y13, Y13
-	VMAXPS       Y13, Y11, Y13
-	VADDPS       Y11, Y14, Y14
-	VMAXPS       Y14, Y11, Y14
-	VMOVUPS      Y12, (BX)
-	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      Y14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	VBROADCASTSS (DX), Y9
-	VBROADCASTSS 4(DX), Y10
-	VMOVAPS      Y0, Y12
-	VFMADD231PS  Y9, Y3, Y12
-	VFMADD231PS  Y10, Y6, Y12
-	VMOVAPS      Y1, Y13
-	VFMADD231PS  Y9, Y4, Y13
-	VFMADD231PS  Y10, Y7, Y13
-	VMOVAPS      Y2, Y14
-	VFMADD231PS  Y9, Y5, Y14
-	VFMADD231PS  Y10, Y8, Y14
-	VADDPS       Y11, Y12, Y12
-	VADDPS       Y11, Y13, Y13
-	VADDPS       Y11, Y14, Y14
-	VMOVUPS      Y12, (BX)
-	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      Y14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row6
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full3:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
-	VMOVUPS (BX), Y3
-	VMOVUPS 32(BX), Y4
-	VMOVUPS 64(BX), Y5
-	VMOVUPS (BX)(CX*1), Y6
-	VMOVUPS 32(BX)(CX*1), Y7
-	VMOVUPS 64(BX)(CX*1), Y8
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VXORPS  Y11, Y11, Y11
-	CMPQ    R8, $0x01
 	JNE     linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10562,7 +10980,7 @@ row8:
 	VMAXPS       Y14, Y11, Y14
 	VMOVUPS      Y12, (BX)
 	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      Y14, 64(BX)
+	VMOVUPS      Y14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -10590,7 +11008,7 @@ row9:
 	VADDPS       Y11, Y14, Y14
 	VMOVUPS      Y12, (BX)
 	VMOVUPS      Y13, 32(BX)
-	VMOVUPS      Y14, 64(BX)
+	VMOVUPS      Y14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -10600,10 +11018,81 @@ row9:
 	RET
 
 narrower2:
-	CMPQ   AX, $0x08
-	JLE    narrower10
-	CMPQ   AX, $0x10
-	JE     full11
+	CMPQ AX, $0x08
+	JLE  narrower10
+	CMPQ AX, $0x10
+	JNE  fewer11
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	VMOVUPS (BX)(CX*1), Y4
+	VMOVUPS 32(BX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VMAXPS       Y9, Y8, Y9
+	VADDPS       Y8, Y10, Y10
+	VMAXPS       Y10, Y8, Y10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer11:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -10631,76 +11120,6 @@ narrower2:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear12
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
-	VMOVAPS      Y0, Y9
-	VFMADD231PS  Y6, Y2, Y9
-	VFMADD231PS  Y7, Y4, Y9
-	VMOVAPS      Y1, Y10
-	VFMADD231PS  Y6, Y3, Y10
-	VFMADD231PS  Y7, Y5, Y10
-	VADDPS       Y8, Y9, Y9
-	VMAXPS       Y9, Y8, Y9
-	VADDPS       Y8, Y10, Y10
-	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row13
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear12:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
-	VBROADCASTSS (DX), Y6
-	VBROADCASTSS 4(DX), Y7
-	VMOVAPS      Y0, Y9
-	VFMADD231PS  Y6, Y2, Y9
-	VFMADD231PS  Y7, Y4, Y9
-	VMOVAPS      Y1, Y10
-	VFMADD231PS  Y6, Y3, Y10
-	VFMADD231PS  Y7, Y5, Y10
-	VADDPS       Y8, Y9, Y9
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row14
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full11:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(BX), Y3
-	VMOVUPS (BX)(CX*1), Y4
-	VMOVUPS 32(BX)(CX*1), Y5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
 	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -10718,7 +11137,7 @@ row16:
 	VADDPS       Y8, Y10, Y10
 	VMAXPS       Y10, Y8, Y10
 	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)
+	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -10741,7 +11160,7 @@ row17:
 	VADDPS       Y8, Y9, Y9
 	VADDPS       Y8, Y10, Y10
 	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)
+	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -10751,153 +11170,9 @@ row17:
 	RET
 
 narrower10:
-	CMPQ    AX, $0x08
-	JE      full19
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
+	CMPQ AX, $0x08
+	JNE  fewer18
 
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ       bias+16(FP), BX
-	VMASKMOVPS (BX), Y0, Y1
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ       b+40(FP), BX
-	MOVQ       ldb+48(FP), CX
-	VMASKMOVPS (BX), Y0, Y2
-	VMASKMOVPS (BX)(CX*1), Y0, Y3
-	MOVQ       c+0(FP), BX
-	MOVQ       ldc+8(FP), CX
-	MOVQ       a+24(FP), DX
-	MOVQ       lda+32(FP), SI
-	MOVQ       rows+56(FP), DI
-	MOVQ       act+80(FP), R8
-	VXORPS     Y6, Y6, Y6
-	CMPQ       R8, $0x01
-	JNE        linear20
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
-	VBROADCASTSS (DX), Y4
-	VBROADCASTSS 4(DX), Y5
-	VMOVAPS      Y1, Y7
-	VFMADD231PS  Y4, Y2, Y7
-	VFMADD231PS  Y5, Y3, Y7
-	VADDPS       Y6, Y7, Y7
-	VMAXPS       Y7, Y6, Y7
-	TESTQ        $0x00000004, AX
-	JZ           low23
-	VMOVUPS      X7, (BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low24
-	VMOVSD       X7, 16(BX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low25
-	VMOVSS       X7, 24(BX)
-
-low25:
-	JMP stored22
-
-low24:
-	TESTQ  $0x00000001, AX
-	JZ     low26
-	VMOVSS X7, 16(BX)
-
-low26:
-	JMP stored22
-
-low23:
-	TESTQ     $0x00000002, AX
-	JZ        low27
-	VMOVSD    X7, (BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low28
-	VMOVSS    X7, 8(BX)
-
-low28:
-	JMP stored22
-
-low27:
-	TESTQ  $0x00000001, AX
-	JZ     low29
-	VMOVSS X7, (BX)
-
-low29:
-stored22:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row21
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear20:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
-	VBROADCASTSS (DX), Y4
-	VBROADCASTSS 4(DX), Y5
-	VMOVAPS      Y1, Y7
-	VFMADD231PS  Y4, Y2, Y7
-	VFMADD231PS  Y5, Y3, Y7
-	VADDPS       Y6, Y7, Y7
-	TESTQ        $0x00000004, AX
-	JZ           low32
-	VMOVUPS      X7, (BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low33
-	VMOVSD       X7, 16(BX)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low34
-	VMOVSS       X7, 24(BX)
-
-low34:
-	JMP stored31
-
-low33:
-	TESTQ  $0x00000001, AX
-	JZ     low35
-	VMOVSS X7, 16(BX)
-
-low35:
-	JMP stored31
-
-low32:
-	TESTQ     $0x00000002, AX
-	JZ        low36
-	VMOVSD    X7, (BX)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low37
-	VMOVSS    X7, 8(BX)
-
-low37:
-	JMP stored31
-
-low36:
-	TESTQ  $0x00000001, AX
-	JZ     low38
-	VMOVSS X7, (BX)
-
-low38:
-stored31:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row30
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full19:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Y0
@@ -10915,10 +11190,10 @@ full19:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear39
+	JNE     linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row20:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
 	VMOVAPS      Y0, Y6
@@ -10930,14 +11205,14 @@ row40:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row40
+	JNZ          row20
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
+linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row21:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
 	VMOVAPS      Y0, Y6
@@ -10948,16 +11223,303 @@ row41:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row41
+	JNZ          row21
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer18:
+	CMPQ   AX, $0x04
+	JLT    fewer22
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X2
+	VMOVUPS 16(DX), X3
+	VMOVUPS (BX)(CX*1), X4
+	VMOVUPS 16(DX)(CX*1), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear23
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VMAXPS       Y9, Y8, Y9
+	VADDPS       Y8, Y10, Y10
+	VMAXPS       Y10, Y8, Y10
+	VMOVUPS      X9, (BX)
+	VMOVUPS      X10, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row24
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear23:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      X9, (BX)
+	VMOVUPS      X10, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row25
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer22:
+	CMPQ   AX, $0x02
+	JLT    fewer26
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ   bias+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   ldb+48(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X2
+	VMOVSD 8(DX), X3
+	VMOVSD (BX)(CX*1), X4
+	VMOVSD 8(DX)(CX*1), X5
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VXORPS Y8, Y8, Y8
+	CMPQ   R8, $0x01
+	JNE    linear27
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row28:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VMAXPS       Y9, Y8, Y9
+	VADDPS       Y8, Y10, Y10
+	VMAXPS       Y10, Y8, Y10
+	VMOVSD       X9, (BX)
+	VMOVSD       X10, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row28
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear27:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
+	VMOVSD       X9, (BX)
+	VMOVSD       X10, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row29
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer26:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   ldb+48(FP), CX
+	VMOVSS (BX), X1
+	VMOVSS (BX)(CX*1), X2
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VXORPS Y5, Y5, Y5
+	CMPQ   R8, $0x01
+	JNE    linear30
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row31:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VMOVSS       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row31
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear30:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVSS       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row32
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
-	CMPQ   AX, $0x10
-	JLE    narrower43
-	CMPQ   AX, $0x18
-	JE     full44
+	CMPQ AX, $0x10
+	JLE  narrower34
+	CMPQ AX, $0x18
+	JNE  fewer35
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(BX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear36
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row37:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VMAXPS       Y8, Y7, Y8
+	VADDPS       Y7, Y9, Y9
+	VMAXPS       Y9, Y7, Y9
+	VADDPS       Y7, Y10, Y10
+	VMAXPS       Y10, Y7, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      Y10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row37
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear36:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row38:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y10, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      Y10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row38
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer35:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -10984,10 +11546,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear45
+	JNE     linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row40:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11004,6 +11566,96 @@ row46:
 	VMOVUPS      Y8, (BX)
 	VMOVUPS      Y9, 32(BX)
 	VMOVUPS      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y10, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower34:
+	CMPQ AX, $0x08
+	JLE  narrower42
+	CMPQ AX, $0x10
+	JNE  fewer43
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear44
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row45:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VADDPS       Y5, Y7, Y7
+	VMAXPS       Y7, Y5, Y7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row45
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear44:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -11012,107 +11664,7 @@ row46:
 	VZEROUPPER
 	RET
 
-linear45:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
-	VBROADCASTSS (DX), Y6
-	VMOVAPS      Y0, Y8
-	VFMADD231PS  Y6, Y3, Y8
-	VMOVAPS      Y1, Y9
-	VFMADD231PS  Y6, Y4, Y9
-	VMOVAPS      Y2, Y10
-	VFMADD231PS  Y6, Y5, Y10
-	VADDPS       Y7, Y8, Y8
-	VADDPS       Y7, Y9, Y9
-	VADDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      Y10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row47
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full44:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
-	VMOVUPS (BX), Y3
-	VMOVUPS 32(BX), Y4
-	VMOVUPS 64(BX), Y5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
-	CMPQ    R8, $0x01
-	JNE     linear48
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
-	VBROADCASTSS (DX), Y6
-	VMOVAPS      Y0, Y8
-	VFMADD231PS  Y6, Y3, Y8
-	VMOVAPS      Y1, Y9
-	VFMADD231PS  Y6, Y4, Y9
-	VMOVAPS      Y2, Y10
-	VFMADD231PS  Y6, Y5, Y10
-	VADDPS       Y7, Y8, Y8
-	VMAXPS       Y8, Y7, Y8
-	VADDPS       Y7, Y9, Y9
-	VMAXPS       Y9, Y7, Y9
-	VADDPS       Y7, Y10, Y10
-	VMAXPS       Y10, Y7, Y10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      Y10, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row49
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear48:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
-	VBROADCASTSS (DX), Y6
-	VMOVAPS      Y0, Y8
-	VFMADD231PS  Y6, Y3, Y8
-	VMOVAPS      Y1, Y9
-	VFMADD231PS  Y6, Y4, Y9
-	VMOVAPS      Y2, Y10
-	VFMADD231PS  Y6, Y5, Y10
-	VADDPS       Y7, Y8, Y8
-	VADDPS       Y7, Y9, Y9
-	VADDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)
-	VMOVUPS      Y10, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row50
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower43:
-	CMPQ   AX, $0x08
-	JLE    narrower51
-	CMPQ   AX, $0x10
-	JE     full52
+fewer43:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -11137,10 +11689,10 @@ narrower43:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear53
+	JNE     linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
+row48:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11155,14 +11707,14 @@ row54:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row54
+	JNZ          row48
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear53:
+linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
+row49:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11175,214 +11727,15 @@ row55:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row55
+	JNZ          row49
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-full52:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+narrower42:
+	CMPQ AX, $0x08
+	JNE  fewer50
 
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(BX), Y3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
-	JNE     linear56
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
-	VBROADCASTSS (DX), Y4
-	VMOVAPS      Y0, Y6
-	VFMADD231PS  Y4, Y2, Y6
-	VMOVAPS      Y1, Y7
-	VFMADD231PS  Y4, Y3, Y7
-	VADDPS       Y5, Y6, Y6
-	VMAXPS       Y6, Y5, Y6
-	VADDPS       Y5, Y7, Y7
-	VMAXPS       Y7, Y5, Y7
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row57
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear56:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
-	VBROADCASTSS (DX), Y4
-	VMOVAPS      Y0, Y6
-	VFMADD231PS  Y4, Y2, Y6
-	VMOVAPS      Y1, Y7
-	VFMADD231PS  Y4, Y3, Y7
-	VADDPS       Y5, Y6, Y6
-	VADDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row58
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower51:
-	CMPQ    AX, $0x08
-	JE      full60
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ       bias+16(FP), BX
-	VMASKMOVPS (BX), Y0, Y1
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ       b+40(FP), BX
-	VMASKMOVPS (BX), Y0, Y2
-	MOVQ       c+0(FP), BX
-	MOVQ       ldc+8(FP), CX
-	MOVQ       a+24(FP), DX
-	MOVQ       lda+32(FP), SI
-	MOVQ       rows+56(FP), DI
-	MOVQ       act+80(FP), R8
-	VXORPS     Y4, Y4, Y4
-	CMPQ       R8, $0x01
-	JNE        linear61
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
-	VBROADCASTSS (DX), Y3
-	VMOVAPS      Y1, Y5
-	VFMADD231PS  Y3, Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMAXPS       Y5, Y4, Y5
-	TESTQ        $0x00000004, AX
-	JZ           low64
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low65
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low66
-	VMOVSS       X5, 24(BX)
-
-low66:
-	JMP stored63
-
-low65:
-	TESTQ  $0x00000001, AX
-	JZ     low67
-	VMOVSS X5, 16(BX)
-
-low67:
-	JMP stored63
-
-low64:
-	TESTQ     $0x00000002, AX
-	JZ        low68
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low69
-	VMOVSS    X5, 8(BX)
-
-low69:
-	JMP stored63
-
-low68:
-	TESTQ  $0x00000001, AX
-	JZ     low70
-	VMOVSS X5, (BX)
-
-low70:
-stored63:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row62
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear61:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
-	VBROADCASTSS (DX), Y3
-	VMOVAPS      Y1, Y5
-	VFMADD231PS  Y3, Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	TESTQ        $0x00000004, AX
-	JZ           low73
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low74
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low75
-	VMOVSS       X5, 24(BX)
-
-low75:
-	JMP stored72
-
-low74:
-	TESTQ  $0x00000001, AX
-	JZ     low76
-	VMOVSS X5, 16(BX)
-
-low76:
-	JMP stored72
-
-low73:
-	TESTQ     $0x00000002, AX
-	JZ        low77
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low78
-	VMOVSS    X5, 8(BX)
-
-low78:
-	JMP stored72
-
-low77:
-	TESTQ  $0x00000001, AX
-	JZ     low79
-	VMOVSS X5, (BX)
-
-low79:
-stored72:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row71
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full60:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Y0
@@ -11398,10 +11751,10 @@ full60:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
-	JNE     linear80
+	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
+row52:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -11411,14 +11764,14 @@ row81:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row81
+	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear80:
+linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row82:
+row53:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -11427,7 +11780,197 @@ row82:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row82
+	JNZ          row53
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer50:
+	CMPQ   AX, $0x04
+	JLT    fewer54
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X2
+	VMOVUPS 16(DX), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear55
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VADDPS       Y5, Y7, Y7
+	VMAXPS       Y7, Y5, Y7
+	VMOVUPS      X6, (BX)
+	VMOVUPS      X7, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row56
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear55:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+	VMOVUPS      X6, (BX)
+	VMOVUPS      X7, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer54:
+	CMPQ   AX, $0x02
+	JLT    fewer58
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ   bias+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X2
+	VMOVSD 8(DX), X3
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VXORPS Y5, Y5, Y5
+	CMPQ   R8, $0x01
+	JNE    linear59
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row60:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VADDPS       Y5, Y7, Y7
+	VMAXPS       Y7, Y5, Y7
+	VMOVSD       X6, (BX)
+	VMOVSD       X7, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row60
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear59:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row61:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+	VMOVSD       X6, (BX)
+	VMOVSD       X7, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row61
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer58:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ   b+40(FP), BX
+	VMOVSS (BX), X1
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VXORPS Y3, Y3, Y3
+	CMPQ   R8, $0x01
+	JNE    linear62
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row63:
+	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y2, Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMAXPS       Y4, Y3, Y4
+	VMOVSS       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row63
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear62:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row64:
+	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y2, Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMOVSS       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11435,14 +11978,99 @@ row82:
 // func thinAVX2F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   n+72(FP), BX
-	CMPQ   BX, $0x02
-	JNE    fewer1
-	CMPQ   AX, $0x08
-	JLE    narrower2
-	CMPQ   AX, $0x0c
-	JE     full3
+	MOVQ cols+64(FP), AX
+	MOVQ n+72(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer1
+	CMPQ AX, $0x08
+	JLE  narrower2
+	CMPQ AX, $0x0c
+	JNE  fewer3
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(BX), Y5
+	VMOVUPD (BX)(CX*1), Y6
+	VMOVUPD 32(BX)(CX*1), Y7
+	VMOVUPD 64(BX)(CX*1), Y8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
+	CMPQ    R8, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSD (DX), Y9
+	VBROADCASTSD 8(DX), Y10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y9, Y3, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y9, Y4, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VMOVAPD      Y2, Y14
+	VFMADD231PD  Y9, Y5, Y14
+	VFMADD231PD  Y10, Y8, Y14
+	VADDPD       Y11, Y12, Y12
+	VMAXPD       Y12, Y11, Y12
+	VADDPD       Y11, Y13, Y13
+	VMAXPD       Y13, Y11, Y13
+	VADDPD       Y11, Y14, Y14
+	VMAXPD       Y14, Y11, Y14
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)
+	VMOVUPD      Y14, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSD (DX), Y9
+	VBROADCASTSD 8(DX), Y10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y9, Y3, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y9, Y4, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VMOVAPD      Y2, Y14
+	VFMADD231PD  Y9, Y5, Y14
+	VFMADD231PD  Y10, Y8, Y14
+	VADDPD       Y11, Y12, Y12
+	VADDPD       Y11, Y13, Y13
+	VADDPD       Y11, Y14, Y14
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)
+	VMOVUPD      Y14, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer3:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -11473,90 +12101,6 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
 	MOVQ    act+80(FP), R8
 	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
-	JNE     linear4
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
-	VBROADCASTSD (DX), Y9
-	VBROADCASTSD 8(DX), Y10
-	VMOVAPD      Y0, Y12
-	VFMADD231PD  Y9, Y3, Y12
-	VFMADD231PD  Y10, Y6, Y12
-	VMOVAPD      Y1, Y13
-	VFMADD231PD  Y9, Y4, Y13
-	VFMADD231PD  Y10, Y7, Y13
-	VMOVAPD      Y2, Y14
-	VFMADD231PD  Y9, Y5, Y14
-	VFMADD231PD  Y10, Y8, Y14
-	VADDPD       Y11, Y12, Y12
-	VMAXPD       Y12, Y11, Y12
-	VADDPD       Y11, Y13, Y13
-	VMAXPD       Y13, Y11, Y13
-	VADDPD       Y11, Y14, Y14
-	VMAXPD       Y14, Y11, Y14
-	VMOVUPD      Y12, (BX)
-	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      Y14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	VBROADCASTSD (DX), Y9
-	VBROADCASTSD 8(DX), Y10
-	VMOVAPD      Y0, Y12
-	VFMADD231PD  Y9, Y3, Y12
-	VFMADD231PD  Y10, Y6, Y12
-	VMOVAPD      Y1, Y13
-	VFMADD231PD  Y9, Y4, Y13
-	VFMADD231PD  Y10, Y7, Y13
-	VMOVAPD      Y2, Y14
-	VFMADD231PD  Y9, Y5, Y14
-	VFMADD231PD  Y10, Y8, Y14
-	VADDPD       Y11, Y12, Y12
-	VADDPD       Y11, Y13, Y13
-	VADDPD       Y11, Y14, Y14
-	VMOVUPD      Y12, (BX)
-	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      Y14, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row6
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full3:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
-
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
-	VMOVUPD (BX), Y3
-	VMOVUPD 32(BX), Y4
-	VMOVUPD 64(BX), Y5
-	VMOVUPD (BX)(CX*1), Y6
-	VMOVUPD 32(BX)(CX*1), Y7
-	VMOVUPD 64(BX)(CX*1), Y8
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VXORPS  Y11, Y11, Y11
-	CMPQ    R8, $0x01
 	JNE     linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -11580,7 +12124,7 @@ row8:
 	VMAXPD       Y14, Y11, Y14
 	VMOVUPD      Y12, (BX)
 	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      Y14, 64(BX)
+	VMOVUPD      Y14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -11608,7 +12152,7 @@ row9:
 	VADDPD       Y11, Y14, Y14
 	VMOVUPD      Y12, (BX)
 	VMOVUPD      Y13, 32(BX)
-	VMOVUPD      Y14, 64(BX)
+	VMOVUPD      Y14, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -11618,10 +12162,81 @@ row9:
 	RET
 
 narrower2:
-	CMPQ   AX, $0x04
-	JLE    narrower10
-	CMPQ   AX, $0x08
-	JE     full11
+	CMPQ AX, $0x04
+	JLE  narrower10
+	CMPQ AX, $0x08
+	JNE  fewer11
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(BX), Y3
+	VMOVUPD (BX)(CX*1), Y4
+	VMOVUPD 32(BX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VMAXPD       Y9, Y8, Y9
+	VADDPD       Y8, Y10, Y10
+	VMAXPD       Y10, Y8, Y10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VADDPD       Y8, Y10, Y10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer11:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -11649,76 +12264,6 @@ narrower2:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear12
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
-	VMOVAPD      Y0, Y9
-	VFMADD231PD  Y6, Y2, Y9
-	VFMADD231PD  Y7, Y4, Y9
-	VMOVAPD      Y1, Y10
-	VFMADD231PD  Y6, Y3, Y10
-	VFMADD231PD  Y7, Y5, Y10
-	VADDPD       Y8, Y9, Y9
-	VMAXPD       Y9, Y8, Y9
-	VADDPD       Y8, Y10, Y10
-	VMAXPD       Y10, Y8, Y10
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row13
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear12:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
-	VBROADCASTSD (DX), Y6
-	VBROADCASTSD 8(DX), Y7
-	VMOVAPD      Y0, Y9
-	VFMADD231PD  Y6, Y2, Y9
-	VFMADD231PD  Y7, Y4, Y9
-	VMOVAPD      Y1, Y10
-	VFMADD231PD  Y6, Y3, Y10
-	VFMADD231PD  Y7, Y5, Y10
-	VADDPD       Y8, Y9, Y9
-	VADDPD       Y8, Y10, Y10
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row14
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full11:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(BX), Y3
-	VMOVUPD (BX)(CX*1), Y4
-	VMOVUPD 32(BX)(CX*1), Y5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
-	CMPQ    R8, $0x01
 	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -11736,7 +12281,7 @@ row16:
 	VADDPD       Y8, Y10, Y10
 	VMAXPD       Y10, Y8, Y10
 	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)
+	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -11759,7 +12304,7 @@ row17:
 	VADDPD       Y8, Y9, Y9
 	VADDPD       Y8, Y10, Y10
 	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)
+	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -11769,109 +12314,9 @@ row17:
 	RET
 
 narrower10:
-	CMPQ    AX, $0x04
-	JE      full19
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
+	CMPQ AX, $0x04
+	JNE  fewer18
 
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ       bias+16(FP), BX
-	VMASKMOVPD (BX), Y0, Y1
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ       b+40(FP), BX
-	MOVQ       ldb+48(FP), CX
-	VMASKMOVPD (BX), Y0, Y2
-	VMASKMOVPD (BX)(CX*1), Y0, Y3
-	MOVQ       c+0(FP), BX
-	MOVQ       ldc+8(FP), CX
-	MOVQ       a+24(FP), DX
-	MOVQ       lda+32(FP), SI
-	MOVQ       rows+56(FP), DI
-	MOVQ       act+80(FP), R8
-	VXORPS     Y6, Y6, Y6
-	CMPQ       R8, $0x01
-	JNE        linear20
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
-	VBROADCASTSD (DX), Y4
-	VBROADCASTSD 8(DX), Y5
-	VMOVAPD      Y1, Y7
-	VFMADD231PD  Y4, Y2, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VADDPD       Y6, Y7, Y7
-	VMAXPD       Y7, Y6, Y7
-	TESTQ        $0x00000002, AX
-	JZ           low23
-	VMOVUPS      X7, (BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low24
-	VMOVSD       X7, 16(BX)
-	VUNPCKHPD    X7, X7, X7
-
-low24:
-	JMP stored22
-
-low23:
-	TESTQ     $0x00000001, AX
-	JZ        low25
-	VMOVSD    X7, (BX)
-	VUNPCKHPD X7, X7, X7
-
-low25:
-stored22:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row21
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear20:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row26:
-	VBROADCASTSD (DX), Y4
-	VBROADCASTSD 8(DX), Y5
-	VMOVAPD      Y1, Y7
-	VFMADD231PD  Y4, Y2, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VADDPD       Y6, Y7, Y7
-	TESTQ        $0x00000002, AX
-	JZ           low28
-	VMOVUPS      X7, (BX)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low29
-	VMOVSD       X7, 16(BX)
-	VUNPCKHPD    X7, X7, X7
-
-low29:
-	JMP stored27
-
-low28:
-	TESTQ     $0x00000001, AX
-	JZ        low30
-	VMOVSD    X7, (BX)
-	VUNPCKHPD X7, X7, X7
-
-low30:
-stored27:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row26
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full19:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Y0
@@ -11889,10 +12334,10 @@ full19:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear31
+	JNE     linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row20:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
 	VMOVAPD      Y0, Y6
@@ -11904,14 +12349,14 @@ row32:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row32
+	JNZ          row20
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear31:
+linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row21:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
 	VMOVAPD      Y0, Y6
@@ -11922,16 +12367,224 @@ row33:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row33
+	JNZ          row21
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer18:
+	CMPQ   AX, $0x02
+	JLT    fewer22
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X2
+	VMOVUPD 16(DX), X3
+	VMOVUPD (BX)(CX*1), X4
+	VMOVUPD 16(DX)(CX*1), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear23
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VMAXPD       Y9, Y8, Y9
+	VADDPD       Y8, Y10, Y10
+	VMAXPD       Y10, Y8, Y10
+	VMOVUPD      X9, (BX)
+	VMOVUPD      X10, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row24
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear23:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VADDPD       Y8, Y10, Y10
+	VMOVUPD      X9, (BX)
+	VMOVUPD      X10, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row25
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer22:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   ldb+48(FP), CX
+	VMOVSD (BX), X1
+	VMOVSD (BX)(CX*1), X2
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VXORPS Y5, Y5, Y5
+	CMPQ   R8, $0x01
+	JNE    linear26
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row27:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD 8(DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y3, Y1, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VMOVSD       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row27
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear26:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row28:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD 8(DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y3, Y1, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VADDPD       Y5, Y6, Y6
+	VMOVSD       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row28
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
-	CMPQ   AX, $0x08
-	JLE    narrower35
-	CMPQ   AX, $0x0c
-	JE     full36
+	CMPQ AX, $0x08
+	JLE  narrower30
+	CMPQ AX, $0x0c
+	JNE  fewer31
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(BX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear32
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VMAXPD       Y8, Y7, Y8
+	VADDPD       Y7, Y9, Y9
+	VMAXPD       Y9, Y7, Y9
+	VADDPD       Y7, Y10, Y10
+	VMAXPD       Y10, Y7, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      Y10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row33
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear32:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row34:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VADDPD       Y7, Y9, Y9
+	VADDPD       Y7, Y10, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      Y10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row34
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer31:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -11958,10 +12611,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear37
+	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
+row36:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -11981,14 +12634,14 @@ row38:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row38
+	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear37:
+linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row39:
+row37:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -12005,51 +12658,49 @@ row39:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row39
+	JNZ          row37
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-full36:
-	// acc[i,j] = bias[i,j], 1×3 vectors
+narrower30:
+	CMPQ AX, $0x04
+	JLE  narrower38
+	CMPQ AX, $0x08
+	JNE  fewer39
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
 
-	// acc[i,j] = b[i,j], 1×3 vectors
+	// acc[i,j] = b[i,j], 1×2 vectors
 	MOVQ    b+40(FP), BX
-	VMOVUPD (BX), Y3
-	VMOVUPD 32(BX), Y4
-	VMOVUPD 64(BX), Y5
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(BX), Y3
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear40
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row41:
-	VBROADCASTSD (DX), Y6
-	VMOVAPD      Y0, Y8
-	VFMADD231PD  Y6, Y3, Y8
-	VMOVAPD      Y1, Y9
-	VFMADD231PD  Y6, Y4, Y9
-	VMOVAPD      Y2, Y10
-	VFMADD231PD  Y6, Y5, Y10
-	VADDPD       Y7, Y8, Y8
-	VMAXPD       Y8, Y7, Y8
-	VADDPD       Y7, Y9, Y9
-	VMAXPD       Y9, Y7, Y9
-	VADDPD       Y7, Y10, Y10
-	VMAXPD       Y10, Y7, Y10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      Y10, 64(BX)
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VADDPD       Y5, Y7, Y7
+	VMAXPD       Y7, Y5, Y7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -12061,19 +12712,15 @@ row41:
 linear40:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row42:
-	VBROADCASTSD (DX), Y6
-	VMOVAPD      Y0, Y8
-	VFMADD231PD  Y6, Y3, Y8
-	VMOVAPD      Y1, Y9
-	VFMADD231PD  Y6, Y4, Y9
-	VMOVAPD      Y2, Y10
-	VFMADD231PD  Y6, Y5, Y10
-	VADDPD       Y7, Y8, Y8
-	VADDPD       Y7, Y9, Y9
-	VADDPD       Y7, Y10, Y10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      Y10, 64(BX)
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VADDPD       Y5, Y7, Y7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -12082,11 +12729,7 @@ row42:
 	VZEROUPPER
 	RET
 
-narrower35:
-	CMPQ   AX, $0x04
-	JLE    narrower43
-	CMPQ   AX, $0x08
-	JE     full44
+fewer39:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -12111,10 +12754,10 @@ narrower35:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear45
+	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row44:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -12129,14 +12772,14 @@ row46:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row46
+	JNZ          row44
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear45:
+linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
+row45:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -12149,170 +12792,15 @@ row47:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row47
+	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-full44:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+narrower38:
+	CMPQ AX, $0x04
+	JNE  fewer46
 
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(BX), Y3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
-	CMPQ    R8, $0x01
-	JNE     linear48
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
-	VBROADCASTSD (DX), Y4
-	VMOVAPD      Y0, Y6
-	VFMADD231PD  Y4, Y2, Y6
-	VMOVAPD      Y1, Y7
-	VFMADD231PD  Y4, Y3, Y7
-	VADDPD       Y5, Y6, Y6
-	VMAXPD       Y6, Y5, Y6
-	VADDPD       Y5, Y7, Y7
-	VMAXPD       Y7, Y5, Y7
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row49
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear48:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
-	VBROADCASTSD (DX), Y4
-	VMOVAPD      Y0, Y6
-	VFMADD231PD  Y4, Y2, Y6
-	VMOVAPD      Y1, Y7
-	VFMADD231PD  Y4, Y3, Y7
-	VADDPD       Y5, Y6, Y6
-	VADDPD       Y5, Y7, Y7
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row50
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower43:
-	CMPQ    AX, $0x04
-	JE      full52
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ       bias+16(FP), BX
-	VMASKMOVPD (BX), Y0, Y1
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ       b+40(FP), BX
-	VMASKMOVPD (BX), Y0, Y2
-	MOVQ       c+0(FP), BX
-	MOVQ       ldc+8(FP), CX
-	MOVQ       a+24(FP), DX
-	MOVQ       lda+32(FP), SI
-	MOVQ       rows+56(FP), DI
-	MOVQ       act+80(FP), R8
-	VXORPS     Y4, Y4, Y4
-	CMPQ       R8, $0x01
-	JNE        linear53
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
-	VBROADCASTSD (DX), Y3
-	VMOVAPD      Y1, Y5
-	VFMADD231PD  Y3, Y2, Y5
-	VADDPD       Y4, Y5, Y5
-	VMAXPD       Y5, Y4, Y5
-	TESTQ        $0x00000002, AX
-	JZ           low56
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low57
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low57:
-	JMP stored55
-
-low56:
-	TESTQ     $0x00000001, AX
-	JZ        low58
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-
-low58:
-stored55:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row54
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear53:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row59:
-	VBROADCASTSD (DX), Y3
-	VMOVAPD      Y1, Y5
-	VFMADD231PD  Y3, Y2, Y5
-	VADDPD       Y4, Y5, Y5
-	TESTQ        $0x00000002, AX
-	JZ           low61
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low62
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low62:
-	JMP stored60
-
-low61:
-	TESTQ     $0x00000001, AX
-	JZ        low63
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-
-low63:
-stored60:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row59
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full52:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Y0
@@ -12328,10 +12816,10 @@ full52:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
-	JNE     linear64
+	JNE     linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row48:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -12341,14 +12829,14 @@ row65:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row65
+	JNZ          row48
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear64:
+linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row66:
+row49:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -12357,7 +12845,127 @@ row66:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row66
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer46:
+	CMPQ   AX, $0x02
+	JLT    fewer50
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X2
+	VMOVUPD 16(DX), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear51
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row52:
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VADDPD       Y5, Y7, Y7
+	VMAXPD       Y7, Y5, Y7
+	VMOVUPD      X6, (BX)
+	VMOVUPD      X7, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row52
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear51:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row53:
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VADDPD       Y5, Y7, Y7
+	VMOVUPD      X6, (BX)
+	VMOVUPD      X7, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row53
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer50:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ   b+40(FP), BX
+	VMOVSD (BX), X1
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VXORPS Y3, Y3, Y3
+	CMPQ   R8, $0x01
+	JNE    linear54
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row55:
+	VBROADCASTSD (DX), Y2
+	VMOVAPD      Y0, Y4
+	VFMADD231PD  Y2, Y1, Y4
+	VADDPD       Y3, Y4, Y4
+	VMAXPD       Y4, Y3, Y4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row55
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear54:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	VBROADCASTSD (DX), Y2
+	VMOVAPD      Y0, Y4
+	VFMADD231PD  Y2, Y1, Y4
+	VADDPD       Y3, Y4, Y4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row56
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

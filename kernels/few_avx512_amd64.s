@@ -6927,7 +6927,7 @@ done55:
 	RET
 
 // func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·sweepAVX512F32(SB), NOSPLIT, $0-104
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x04
@@ -7196,30 +7196,25 @@ linear17:
 	SUBQ    $0x20, BX
 
 last6:
-	CMPQ  BX, $0x21
-	JGE   wider18
-	CMPQ  BX, $0x11
-	JGE   wider19
-	CMPQ  BX, $0x10
-	JE    full20
-	MOVQ  BX, DX
-	ANDQ  $0x0f, DX
-	MOVL  $0x0000ffff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
+	CMPQ BX, $0x21
+	JGE  wider18
+	CMPQ BX, $0x11
+	JGE  wider19
+	CMPQ BX, $0x10
+	JNE  fewer20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none21
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z (CX)(DX*1), K1, Z1
-	VMOVUPS.Z (CX)(DX*2), K1, Z2
-	VMOVUPS.Z (CX)(SI*1), K1, Z3
-	JMP       ready22
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none21
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VMOVUPS (CX)(SI*1), Z3
+	JMP     ready22
 
 none21:
 	VPXORD Z0, Z0, Z0
@@ -7245,7 +7240,7 @@ fold23:
 	VBROADCASTSS (CX)(DX*1), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
 	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z4, Z8, Z0
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
@@ -7271,436 +7266,6 @@ folded24:
 	VMAXPS Z3, Z8, Z3
 
 linear25:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	TESTQ         $0x00000008, BX
-	JZ            low27
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, BX
-	JZ            low28
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, BX
-	JZ            low29
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low30
-	VMOVSS        X0, 56(CX)
-
-low30:
-	JMP stored26
-
-low29:
-	TESTQ  $0x00000001, BX
-	JZ     low31
-	VMOVSS X0, 48(CX)
-
-low31:
-	JMP stored26
-
-low28:
-	TESTQ     $0x00000002, BX
-	JZ        low32
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low33
-	VMOVSS    X0, 40(CX)
-
-low33:
-	JMP stored26
-
-low32:
-	TESTQ  $0x00000001, BX
-	JZ     low34
-	VMOVSS X0, 32(CX)
-
-low34:
-	JMP stored26
-
-low27:
-	TESTQ        $0x00000004, BX
-	JZ           low35
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, BX
-	JZ           low36
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low37
-	VMOVSS       X0, 24(CX)
-
-low37:
-	JMP stored26
-
-low36:
-	TESTQ  $0x00000001, BX
-	JZ     low38
-	VMOVSS X0, 16(CX)
-
-low38:
-	JMP stored26
-
-low35:
-	TESTQ     $0x00000002, BX
-	JZ        low39
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low40
-	VMOVSS    X0, 8(CX)
-
-low40:
-	JMP stored26
-
-low39:
-	TESTQ  $0x00000001, BX
-	JZ     low41
-	VMOVSS X0, (CX)
-
-low41:
-stored26:
-	TESTQ         $0x00000008, BX
-	JZ            low43
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low44
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low45
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low46
-	VMOVSS        X1, 56(CX)(DX*1)
-
-low46:
-	JMP stored42
-
-low45:
-	TESTQ  $0x00000001, BX
-	JZ     low47
-	VMOVSS X1, 48(CX)(DX*1)
-
-low47:
-	JMP stored42
-
-low44:
-	TESTQ     $0x00000002, BX
-	JZ        low48
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low49
-	VMOVSS    X1, 40(CX)(DX*1)
-
-low49:
-	JMP stored42
-
-low48:
-	TESTQ  $0x00000001, BX
-	JZ     low50
-	VMOVSS X1, 32(CX)(DX*1)
-
-low50:
-	JMP stored42
-
-low43:
-	TESTQ        $0x00000004, BX
-	JZ           low51
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low52
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low53
-	VMOVSS       X1, 24(CX)(DX*1)
-
-low53:
-	JMP stored42
-
-low52:
-	TESTQ  $0x00000001, BX
-	JZ     low54
-	VMOVSS X1, 16(CX)(DX*1)
-
-low54:
-	JMP stored42
-
-low51:
-	TESTQ     $0x00000002, BX
-	JZ        low55
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low56
-	VMOVSS    X1, 8(CX)(DX*1)
-
-low56:
-	JMP stored42
-
-low55:
-	TESTQ  $0x00000001, BX
-	JZ     low57
-	VMOVSS X1, (CX)(DX*1)
-
-low57:
-stored42:
-	TESTQ         $0x00000008, BX
-	JZ            low59
-	VMOVUPS       Y2, (CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, BX
-	JZ            low60
-	VMOVUPS       X2, 32(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, BX
-	JZ            low61
-	VMOVSD        X2, 48(CX)(DX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low62
-	VMOVSS        X2, 56(CX)(DX*2)
-
-low62:
-	JMP stored58
-
-low61:
-	TESTQ  $0x00000001, BX
-	JZ     low63
-	VMOVSS X2, 48(CX)(DX*2)
-
-low63:
-	JMP stored58
-
-low60:
-	TESTQ     $0x00000002, BX
-	JZ        low64
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low65
-	VMOVSS    X2, 40(CX)(DX*2)
-
-low65:
-	JMP stored58
-
-low64:
-	TESTQ  $0x00000001, BX
-	JZ     low66
-	VMOVSS X2, 32(CX)(DX*2)
-
-low66:
-	JMP stored58
-
-low59:
-	TESTQ        $0x00000004, BX
-	JZ           low67
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low68
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low69
-	VMOVSS       X2, 24(CX)(DX*2)
-
-low69:
-	JMP stored58
-
-low68:
-	TESTQ  $0x00000001, BX
-	JZ     low70
-	VMOVSS X2, 16(CX)(DX*2)
-
-low70:
-	JMP stored58
-
-low67:
-	TESTQ     $0x00000002, BX
-	JZ        low71
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low72
-	VMOVSS    X2, 8(CX)(DX*2)
-
-low72:
-	JMP stored58
-
-low71:
-	TESTQ  $0x00000001, BX
-	JZ     low73
-	VMOVSS X2, (CX)(DX*2)
-
-low73:
-stored58:
-	TESTQ         $0x00000008, BX
-	JZ            low75
-	VMOVUPS       Y3, (CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, BX
-	JZ            low76
-	VMOVUPS       X3, 32(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, BX
-	JZ            low77
-	VMOVSD        X3, 48(CX)(SI*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low78
-	VMOVSS        X3, 56(CX)(SI*1)
-
-low78:
-	JMP stored74
-
-low77:
-	TESTQ  $0x00000001, BX
-	JZ     low79
-	VMOVSS X3, 48(CX)(SI*1)
-
-low79:
-	JMP stored74
-
-low76:
-	TESTQ     $0x00000002, BX
-	JZ        low80
-	VMOVSD    X3, 32(CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low81
-	VMOVSS    X3, 40(CX)(SI*1)
-
-low81:
-	JMP stored74
-
-low80:
-	TESTQ  $0x00000001, BX
-	JZ     low82
-	VMOVSS X3, 32(CX)(SI*1)
-
-low82:
-	JMP stored74
-
-low75:
-	TESTQ        $0x00000004, BX
-	JZ           low83
-	VMOVUPS      X3, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, BX
-	JZ           low84
-	VMOVSD       X3, 16(CX)(SI*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low85
-	VMOVSS       X3, 24(CX)(SI*1)
-
-low85:
-	JMP stored74
-
-low84:
-	TESTQ  $0x00000001, BX
-	JZ     low86
-	VMOVSS X3, 16(CX)(SI*1)
-
-low86:
-	JMP stored74
-
-low83:
-	TESTQ     $0x00000002, BX
-	JZ        low87
-	VMOVSD    X3, (CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, BX
-	JZ        low88
-	VMOVSS    X3, 8(CX)(SI*1)
-
-low88:
-	JMP stored74
-
-low87:
-	TESTQ  $0x00000001, BX
-	JZ     low89
-	VMOVSS X3, (CX)(SI*1)
-
-low89:
-stored74:
-	JMP done7
-
-full20:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none90
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(DX*1), Z1
-	VMOVUPS (CX)(DX*2), Z2
-	VMOVUPS (CX)(SI*1), Z3
-	JMP     ready91
-
-none90:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready91:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded93
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold92:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VBROADCASTSS (CX)(DX*2), Z6
-	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVUPS      (DI), Z8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z5, Z8, Z1
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold92
-
-folded93:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear94
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-
-linear94:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7711,33 +7276,33 @@ linear94:
 	VMOVUPS Z3, (CX)(SI*1)
 	JMP     done7
 
-wider19:
-	CMPQ   BX, $0x20
-	JE     full95
+fewer20:
+	CMPQ   BX, $0x08
+	JLT    fewer26
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000080, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none96
+	JE      none27
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(DI)(DX*1), Z3
-	VMOVUPS (CX)(DX*2), Z4
-	VMOVUPS 64(DI)(DX*2), Z5
-	VMOVUPS (CX)(SI*1), Z6
-	VMOVUPS 64(DI)(R8*1), Z7
-	JMP     ready97
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(DI)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(DI)(DX*2), Y5
+	VMOVUPS (CX)(SI*1), Y6
+	VMOVUPS 32(DI)(R8*1), Y7
+	JMP     ready28
 
-none96:
+none27:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7747,11 +7312,11 @@ none96:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready97:
+ready28:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded99
+	JLE   folded30
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7760,17 +7325,17 @@ ready97:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold98:
+fold29:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
 	VBROADCASTSS (CX)(R10*1), Z11
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (DI), Y12
 	VFMADD231PS  Z8, Z12, Z0
 	VFMADD231PS  Z9, Z12, Z2
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      64(DI)(BX*1), Z12
+	VMOVUPS      32(DI)(BX*1), Y12
 	VFMADD231PS  Z8, Z12, Z1
 	VFMADD231PS  Z9, Z12, Z3
 	VFMADD231PS  Z10, Z12, Z5
@@ -7778,9 +7343,9 @@ fold98:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold98
+	JNZ          fold29
 
-folded99:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7793,7 +7358,7 @@ folded99:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear100
+	JNE    linear31
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7803,7 +7368,7 @@ folded99:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear100:
+linear31:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7811,21 +7376,318 @@ linear100:
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, (CX)(DX*1)
-	VMOVUPS Z3, 64(DI)(DX*1)
-	VMOVUPS Z4, (CX)(DX*2)
-	VMOVUPS Z5, 64(DI)(DX*2)
-	VMOVUPS Z6, (CX)(SI*1)
-	VMOVUPS Z7, 64(DI)(R8*1)
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(DI)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(DI)(DX*2)
+	VMOVUPS Y6, (CX)(SI*1)
+	VMOVUPS Y7, 32(DI)(R8*1)
 	JMP     done7
 
-full95:
+fewer26:
+	CMPQ   BX, $0x04
+	JLT    fewer32
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none101
+	JE      none33
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS (CX), X0
+	VMOVUPS 16(DI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(DI)(DX*1), X3
+	VMOVUPS (CX)(DX*2), X4
+	VMOVUPS 16(DI)(DX*2), X5
+	VMOVUPS (CX)(SI*1), X6
+	VMOVUPS 16(DI)(R8*1), X7
+	JMP     ready34
+
+none33:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready34:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded36
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold35:
+	VBROADCASTSS (CX), Z8
+	VBROADCASTSS (CX)(DX*1), Z9
+	VBROADCASTSS (CX)(DX*2), Z10
+	VBROADCASTSS (CX)(R10*1), Z11
+	VMOVUPS      (DI), X12
+	VFMADD231PS  Z8, Z12, Z0
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      16(DI)(BX*1), X12
+	VFMADD231PS  Z8, Z12, Z1
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z5
+	VFMADD231PS  Z11, Z12, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold35
+
+folded36:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear37
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+
+linear37:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(DI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(DI)(DX*1)
+	VMOVUPS X4, (CX)(DX*2)
+	VMOVUPS X5, 16(DI)(DX*2)
+	VMOVUPS X6, (CX)(SI*1)
+	VMOVUPS X7, 16(DI)(R8*1)
+	JMP     done7
+
+fewer32:
+	CMPQ   BX, $0x02
+	JLT    fewer38
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none39
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	MOVQ   CX, DI
+	ADDQ   BX, DI
+	LEAQ   (DX)(DX*2), R8
+	VMOVSD (CX), X0
+	VMOVSD 8(DI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(DI)(DX*1), X3
+	VMOVSD (CX)(DX*2), X4
+	VMOVSD 8(DI)(DX*2), X5
+	VMOVSD (CX)(SI*1), X6
+	VMOVSD 8(DI)(R8*1), X7
+	JMP    ready40
+
+none39:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready40:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded42
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold41:
+	VBROADCASTSS (CX), Z8
+	VBROADCASTSS (CX)(DX*1), Z9
+	VBROADCASTSS (CX)(DX*2), Z10
+	VBROADCASTSS (CX)(R10*1), Z11
+	VMOVSD       (DI), X12
+	VFMADD231PS  Z8, Z12, Z0
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVSD       8(DI)(BX*1), X12
+	VFMADD231PS  Z8, Z12, Z1
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z5
+	VFMADD231PS  Z11, Z12, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold41
+
+folded42:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear43
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+
+linear43:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	MOVQ   CX, DI
+	ADDQ   BX, DI
+	LEAQ   (DX)(DX*2), R8
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(DI)
+	VMOVSD X2, (CX)(DX*1)
+	VMOVSD X3, 8(DI)(DX*1)
+	VMOVSD X4, (CX)(DX*2)
+	VMOVSD X5, 8(DI)(DX*2)
+	VMOVSD X6, (CX)(SI*1)
+	VMOVSD X7, 8(DI)(R8*1)
+	JMP    done7
+
+fewer38:
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none44
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSS (CX), X0
+	VMOVSS (CX)(DX*1), X1
+	VMOVSS (CX)(DX*2), X2
+	VMOVSS (CX)(SI*1), X3
+	JMP    ready45
+
+none44:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready45:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded47
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold46:
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VBROADCASTSS (CX)(DX*2), Z6
+	VBROADCASTSS (CX)(R10*1), Z7
+	VMOVSS       (DI), X8
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z5, Z8, Z1
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold46
+
+folded47:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear48
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+
+linear48:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)(DX*1)
+	VMOVSS X2, (CX)(DX*2)
+	VMOVSS X3, (CX)(SI*1)
+	JMP    done7
+
+wider19:
+	CMPQ BX, $0x20
+	JNE  fewer49
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none50
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7837,9 +7699,9 @@ full95:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready102
+	JMP     ready51
 
-none101:
+none50:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7849,11 +7711,11 @@ none101:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready102:
+ready51:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded104
+	JLE   folded53
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7862,7 +7724,7 @@ ready102:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold103:
+fold52:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7880,9 +7742,9 @@ fold103:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold103
+	JNZ          fold52
 
-folded104:
+folded53:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7895,7 +7757,7 @@ folded104:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear105
+	JNE    linear54
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7905,7 +7767,7 @@ folded104:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear105:
+linear54:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7920,18 +7782,14 @@ linear105:
 	VMOVUPS Z7, 64(CX)(SI*1)
 	JMP     done7
 
-wider18:
-	CMPQ   BX, $0x31
-	JGE    wider106
-	CMPQ   BX, $0x30
-	JE     full107
+fewer49:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000c0, BX
+	SUBQ   $0x00000080, BX
 
-	// acc[i,j] = init[i,j], 4×3 vectors, or +0
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none108
+	JE      none55
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7939,20 +7797,16 @@ wider18:
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
 	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS (CX)(DX*1), Z3
-	VMOVUPS 64(CX)(DX*1), Z4
-	VMOVUPS 128(DI)(DX*1), Z5
-	VMOVUPS (CX)(DX*2), Z6
-	VMOVUPS 64(CX)(DX*2), Z7
-	VMOVUPS 128(DI)(DX*2), Z8
-	VMOVUPS (CX)(SI*1), Z9
-	VMOVUPS 64(CX)(SI*1), Z10
-	VMOVUPS 128(DI)(R8*1), Z11
-	JMP     ready109
+	VMOVUPS 64(DI), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(DI)(DX*1), Z3
+	VMOVUPS (CX)(DX*2), Z4
+	VMOVUPS 64(DI)(DX*2), Z5
+	VMOVUPS (CX)(SI*1), Z6
+	VMOVUPS 64(DI)(R8*1), Z7
+	JMP     ready56
 
-none108:
+none55:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7961,16 +7815,12 @@ none108:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 
-ready109:
+ready56:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded111
+	JLE   folded58
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7979,63 +7829,50 @@ ready109:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold110:
-	VBROADCASTSS (CX), Z12
-	VBROADCASTSS (CX)(DX*1), Z13
-	VBROADCASTSS (CX)(DX*2), Z14
-	VBROADCASTSS (CX)(R10*1), Z15
-	VMOVUPS      (DI), Z16
-	VFMADD231PS  Z12, Z16, Z0
-	VFMADD231PS  Z13, Z16, Z3
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z9
-	VMOVUPS      64(DI), Z16
-	VFMADD231PS  Z12, Z16, Z1
-	VFMADD231PS  Z13, Z16, Z4
-	VFMADD231PS  Z14, Z16, Z7
-	VFMADD231PS  Z15, Z16, Z10
-	VMOVUPS      128(DI)(BX*1), Z16
-	VFMADD231PS  Z12, Z16, Z2
-	VFMADD231PS  Z13, Z16, Z5
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z11
+fold57:
+	VBROADCASTSS (CX), Z8
+	VBROADCASTSS (CX)(DX*1), Z9
+	VBROADCASTSS (CX)(DX*2), Z10
+	VBROADCASTSS (CX)(R10*1), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z8, Z12, Z0
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      64(DI)(BX*1), Z12
+	VFMADD231PS  Z8, Z12, Z1
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z5
+	VFMADD231PS  Z11, Z12, Z7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold110
+	JNZ          fold57
 
-folded111:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear112
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
+	JNE    linear59
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
 
-linear112:
+linear59:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8044,24 +7881,25 @@ linear112:
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, (CX)(DX*1)
-	VMOVUPS Z4, 64(CX)(DX*1)
-	VMOVUPS Z5, 128(DI)(DX*1)
-	VMOVUPS Z6, (CX)(DX*2)
-	VMOVUPS Z7, 64(CX)(DX*2)
-	VMOVUPS Z8, 128(DI)(DX*2)
-	VMOVUPS Z9, (CX)(SI*1)
-	VMOVUPS Z10, 64(CX)(SI*1)
-	VMOVUPS Z11, 128(DI)(R8*1)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, 64(DI)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, 64(DI)(DX*2)
+	VMOVUPS Z6, (CX)(SI*1)
+	VMOVUPS Z7, 64(DI)(R8*1)
 	JMP     done7
 
-full107:
+wider18:
+	CMPQ BX, $0x31
+	JGE  wider60
+	CMPQ BX, $0x30
+	JNE  fewer61
+
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none113
+	JE      none62
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8077,9 +7915,9 @@ full107:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(CX)(SI*1), Z11
-	JMP     ready114
+	JMP     ready63
 
-none113:
+none62:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8093,11 +7931,11 @@ none113:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready114:
+ready63:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded116
+	JLE   folded65
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8106,7 +7944,7 @@ ready114:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold115:
+fold64:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -8129,9 +7967,9 @@ fold115:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
+	JNZ          fold64
 
-folded116:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -8148,7 +7986,7 @@ folded116:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear117
+	JNE    linear66
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -8162,7 +8000,7 @@ folded116:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear117:
+linear66:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8181,16 +8019,14 @@ linear117:
 	VMOVUPS Z11, 128(CX)(SI*1)
 	JMP     done7
 
-wider106:
-	CMPQ   BX, $0x40
-	JE     full118
+fewer61:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000100, BX
+	SUBQ   $0x000000c0, BX
 
-	// acc[i,j] = init[i,j], 4×4 vectors, or +0
+	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none119
+	JE      none67
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8199,23 +8035,19 @@ wider106:
 	LEAQ    (DX)(DX*2), R8
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(DI), Z3
-	VMOVUPS (CX)(DX*1), Z4
-	VMOVUPS 64(CX)(DX*1), Z5
-	VMOVUPS 128(CX)(DX*1), Z6
-	VMOVUPS 192(DI)(DX*1), Z7
-	VMOVUPS (CX)(DX*2), Z8
-	VMOVUPS 64(CX)(DX*2), Z9
-	VMOVUPS 128(CX)(DX*2), Z10
-	VMOVUPS 192(DI)(DX*2), Z11
-	VMOVUPS (CX)(SI*1), Z12
-	VMOVUPS 64(CX)(SI*1), Z13
-	VMOVUPS 128(CX)(SI*1), Z14
-	VMOVUPS 192(DI)(R8*1), Z15
-	JMP     ready120
+	VMOVUPS 128(DI), Z2
+	VMOVUPS (CX)(DX*1), Z3
+	VMOVUPS 64(CX)(DX*1), Z4
+	VMOVUPS 128(DI)(DX*1), Z5
+	VMOVUPS (CX)(DX*2), Z6
+	VMOVUPS 64(CX)(DX*2), Z7
+	VMOVUPS 128(DI)(DX*2), Z8
+	VMOVUPS (CX)(SI*1), Z9
+	VMOVUPS 64(CX)(SI*1), Z10
+	VMOVUPS 128(DI)(R8*1), Z11
+	JMP     ready68
 
-none119:
+none67:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8228,16 +8060,12 @@ none119:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
 
-ready120:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded122
+	JLE   folded70
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8246,76 +8074,63 @@ ready120:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold121:
-	VBROADCASTSS (CX), Z16
-	VBROADCASTSS (CX)(DX*1), Z17
-	VBROADCASTSS (CX)(DX*2), Z18
-	VBROADCASTSS (CX)(R10*1), Z19
-	VMOVUPS      (DI), Z20
-	VFMADD231PS  Z16, Z20, Z0
-	VFMADD231PS  Z17, Z20, Z4
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z12
-	VMOVUPS      64(DI), Z20
-	VFMADD231PS  Z16, Z20, Z1
-	VFMADD231PS  Z17, Z20, Z5
-	VFMADD231PS  Z18, Z20, Z9
-	VFMADD231PS  Z19, Z20, Z13
-	VMOVUPS      128(DI), Z20
-	VFMADD231PS  Z16, Z20, Z2
-	VFMADD231PS  Z17, Z20, Z6
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z14
-	VMOVUPS      192(DI)(BX*1), Z20
-	VFMADD231PS  Z16, Z20, Z3
-	VFMADD231PS  Z17, Z20, Z7
-	VFMADD231PS  Z18, Z20, Z11
-	VFMADD231PS  Z19, Z20, Z15
+fold69:
+	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (CX)(DX*1), Z13
+	VBROADCASTSS (CX)(DX*2), Z14
+	VBROADCASTSS (CX)(R10*1), Z15
+	VMOVUPS      (DI), Z16
+	VFMADD231PS  Z12, Z16, Z0
+	VFMADD231PS  Z13, Z16, Z3
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z9
+	VMOVUPS      64(DI), Z16
+	VFMADD231PS  Z12, Z16, Z1
+	VFMADD231PS  Z13, Z16, Z4
+	VFMADD231PS  Z14, Z16, Z7
+	VFMADD231PS  Z15, Z16, Z10
+	VMOVUPS      128(DI)(BX*1), Z16
+	VFMADD231PS  Z12, Z16, Z2
+	VFMADD231PS  Z13, Z16, Z5
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold121
+	JNZ          fold69
 
-folded122:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z20, Z20, Z20
-	VADDPS Z20, Z0, Z0
-	VADDPS Z20, Z1, Z1
-	VADDPS Z20, Z2, Z2
-	VADDPS Z20, Z3, Z3
-	VADDPS Z20, Z4, Z4
-	VADDPS Z20, Z5, Z5
-	VADDPS Z20, Z6, Z6
-	VADDPS Z20, Z7, Z7
-	VADDPS Z20, Z8, Z8
-	VADDPS Z20, Z9, Z9
-	VADDPS Z20, Z10, Z10
-	VADDPS Z20, Z11, Z11
-	VADDPS Z20, Z12, Z12
-	VADDPS Z20, Z13, Z13
-	VADDPS Z20, Z14, Z14
-	VADDPS Z20, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VADDPS Z16, Z0, Z0
+	VADDPS Z16, Z1, Z1
+	VADDPS Z16, Z2, Z2
+	VADDPS Z16, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z16, Z5, Z5
+	VADDPS Z16, Z6, Z6
+	VADDPS Z16, Z7, Z7
+	VADDPS Z16, Z8, Z8
+	VADDPS Z16, Z9, Z9
+	VADDPS Z16, Z10, Z10
+	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear123
-	VMAXPS Z0, Z20, Z0
-	VMAXPS Z1, Z20, Z1
-	VMAXPS Z2, Z20, Z2
-	VMAXPS Z3, Z20, Z3
-	VMAXPS Z4, Z20, Z4
-	VMAXPS Z5, Z20, Z5
-	VMAXPS Z6, Z20, Z6
-	VMAXPS Z7, Z20, Z7
-	VMAXPS Z8, Z20, Z8
-	VMAXPS Z9, Z20, Z9
-	VMAXPS Z10, Z20, Z10
-	VMAXPS Z11, Z20, Z11
-	VMAXPS Z12, Z20, Z12
-	VMAXPS Z13, Z20, Z13
-	VMAXPS Z14, Z20, Z14
-	VMAXPS Z15, Z20, Z15
+	JNE    linear71
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
 
-linear123:
+linear71:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8325,27 +8140,26 @@ linear123:
 	LEAQ    (DX)(DX*2), R8
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(DI)
-	VMOVUPS Z4, (CX)(DX*1)
-	VMOVUPS Z5, 64(CX)(DX*1)
-	VMOVUPS Z6, 128(CX)(DX*1)
-	VMOVUPS Z7, 192(DI)(DX*1)
-	VMOVUPS Z8, (CX)(DX*2)
-	VMOVUPS Z9, 64(CX)(DX*2)
-	VMOVUPS Z10, 128(CX)(DX*2)
-	VMOVUPS Z11, 192(DI)(DX*2)
-	VMOVUPS Z12, (CX)(SI*1)
-	VMOVUPS Z13, 64(CX)(SI*1)
-	VMOVUPS Z14, 128(CX)(SI*1)
-	VMOVUPS Z15, 192(DI)(R8*1)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, 128(DI)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, 128(DI)(DX*2)
+	VMOVUPS Z9, (CX)(SI*1)
+	VMOVUPS Z10, 64(CX)(SI*1)
+	VMOVUPS Z11, 128(DI)(R8*1)
 	JMP     done7
 
-full118:
+wider60:
+	CMPQ BX, $0x40
+	JNE  fewer72
+
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none124
+	JE      none73
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8365,9 +8179,9 @@ full118:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready125
+	JMP     ready74
 
-none124:
+none73:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8385,11 +8199,11 @@ none124:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready125:
+ready74:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded127
+	JLE   folded76
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8398,7 +8212,7 @@ ready125:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold126:
+fold75:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -8426,9 +8240,9 @@ fold126:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold126
+	JNZ          fold75
 
-folded127:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -8449,7 +8263,7 @@ folded127:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear128
+	JNE    linear77
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -8467,7 +8281,7 @@ folded127:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear128:
+linear77:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8488,6 +8302,164 @@ linear128:
 	VMOVUPS Z13, 64(CX)(SI*1)
 	VMOVUPS Z14, 128(CX)(SI*1)
 	VMOVUPS Z15, 192(CX)(SI*1)
+	JMP     done7
+
+fewer72:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
+
+	// acc[i,j] = init[i,j], 4×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none78
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (CX)(DX*1), Z4
+	VMOVUPS 64(CX)(DX*1), Z5
+	VMOVUPS 128(CX)(DX*1), Z6
+	VMOVUPS 192(DI)(DX*1), Z7
+	VMOVUPS (CX)(DX*2), Z8
+	VMOVUPS 64(CX)(DX*2), Z9
+	VMOVUPS 128(CX)(DX*2), Z10
+	VMOVUPS 192(DI)(DX*2), Z11
+	VMOVUPS (CX)(SI*1), Z12
+	VMOVUPS 64(CX)(SI*1), Z13
+	VMOVUPS 128(CX)(SI*1), Z14
+	VMOVUPS 192(DI)(R8*1), Z15
+	JMP     ready79
+
+none78:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+ready79:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded81
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold80:
+	VBROADCASTSS (CX), Z16
+	VBROADCASTSS (CX)(DX*1), Z17
+	VBROADCASTSS (CX)(DX*2), Z18
+	VBROADCASTSS (CX)(R10*1), Z19
+	VMOVUPS      (DI), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z4
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z12
+	VMOVUPS      64(DI), Z20
+	VFMADD231PS  Z16, Z20, Z1
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z9
+	VFMADD231PS  Z19, Z20, Z13
+	VMOVUPS      128(DI), Z20
+	VFMADD231PS  Z16, Z20, Z2
+	VFMADD231PS  Z17, Z20, Z6
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z14
+	VMOVUPS      192(DI)(BX*1), Z20
+	VFMADD231PS  Z16, Z20, Z3
+	VFMADD231PS  Z17, Z20, Z7
+	VFMADD231PS  Z18, Z20, Z11
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold80
+
+folded81:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z20, Z20, Z20
+	VADDPS Z20, Z0, Z0
+	VADDPS Z20, Z1, Z1
+	VADDPS Z20, Z2, Z2
+	VADDPS Z20, Z3, Z3
+	VADDPS Z20, Z4, Z4
+	VADDPS Z20, Z5, Z5
+	VADDPS Z20, Z6, Z6
+	VADDPS Z20, Z7, Z7
+	VADDPS Z20, Z8, Z8
+	VADDPS Z20, Z9, Z9
+	VADDPS Z20, Z10, Z10
+	VADDPS Z20, Z11, Z11
+	VADDPS Z20, Z12, Z12
+	VADDPS Z20, Z13, Z13
+	VADDPS Z20, Z14, Z14
+	VADDPS Z20, Z15, Z15
+	CMPQ   CX, $0x01
+	JNE    linear82
+	VMAXPS Z0, Z20, Z0
+	VMAXPS Z1, Z20, Z1
+	VMAXPS Z2, Z20, Z2
+	VMAXPS Z3, Z20, Z3
+	VMAXPS Z4, Z20, Z4
+	VMAXPS Z5, Z20, Z5
+	VMAXPS Z6, Z20, Z6
+	VMAXPS Z7, Z20, Z7
+	VMAXPS Z8, Z20, Z8
+	VMAXPS Z9, Z20, Z9
+	VMAXPS Z10, Z20, Z10
+	VMAXPS Z11, Z20, Z11
+	VMAXPS Z12, Z20, Z12
+	VMAXPS Z13, Z20, Z13
+	VMAXPS Z14, Z20, Z14
+	VMAXPS Z15, Z20, Z15
+
+linear82:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, 192(DI)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Z11, 192(DI)(DX*2)
+	VMOVUPS Z12, (CX)(SI*1)
+	VMOVUPS Z13, 64(CX)(SI*1)
+	VMOVUPS Z14, 128(CX)(SI*1)
+	VMOVUPS Z15, 192(DI)(R8*1)
 
 done7:
 	MOVQ   c+0(FP), AX
@@ -8513,19 +8485,19 @@ done7:
 
 rest2:
 	CMPQ AX, $0x03
-	JNE  fewer129
+	JNE  fewer83
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 5 vectors of columns, while at least half as many more are left
-more130:
+more84:
 	CMPQ BX, $0x70
-	JLT  fewer131
+	JLT  fewer85
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none134
+	JE      none88
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -8543,9 +8515,9 @@ more130:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready135
+	JMP     ready89
 
-none134:
+none88:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8562,11 +8534,11 @@ none134:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready135:
+ready89:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded137
+	JLE   folded91
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8574,7 +8546,7 @@ ready135:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold136:
+fold90:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -8601,9 +8573,9 @@ fold136:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold136
+	JNZ          fold90
 
-folded137:
+folded91:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -8623,7 +8595,7 @@ folded137:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear138
+	JNE    linear92
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -8640,7 +8612,7 @@ folded137:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear138:
+linear92:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8661,16 +8633,16 @@ linear138:
 	VMOVUPS Z14, 256(CX)(DX*2)
 	ADDQ    $0x00000140, AX
 	SUBQ    $0x50, BX
-	JMP     more130
+	JMP     more84
 
-fewer131:
+fewer85:
 	CMPQ BX, $0x50
-	JLE  last132
+	JLE  last86
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none139
+	JE      none93
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -8679,9 +8651,9 @@ fewer131:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready140
+	JMP     ready94
 
-none139:
+none93:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8689,11 +8661,11 @@ none139:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready140:
+ready94:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded142
+	JLE   folded96
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8701,7 +8673,7 @@ ready140:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold141:
+fold95:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -8716,9 +8688,9 @@ fold141:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold141
+	JNZ          fold95
 
-folded142:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -8729,7 +8701,7 @@ folded142:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear143
+	JNE    linear97
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -8737,7 +8709,7 @@ folded142:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear143:
+linear97:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8750,373 +8722,37 @@ linear143:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last132:
-	CMPQ  BX, $0x31
-	JGE   wider144
-	CMPQ  BX, $0x21
-	JGE   wider145
-	CMPQ  BX, $0x11
-	JGE   wider146
-	CMPQ  BX, $0x10
-	JE    full147
-	MOVQ  BX, DX
-	ANDQ  $0x0f, DX
-	MOVL  $0x0000ffff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
+last86:
+	CMPQ BX, $0x31
+	JGE  wider98
+	CMPQ BX, $0x21
+	JGE  wider99
+	CMPQ BX, $0x11
+	JGE  wider100
+	CMPQ BX, $0x10
+	JNE  fewer101
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none148
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z (CX)(DX*1), K1, Z1
-	VMOVUPS.Z (CX)(DX*2), K1, Z2
-	JMP       ready149
-
-none148:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready149:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded151
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold150:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS.Z    (DI), K1, Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold150
-
-folded151:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear152
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-
-linear152:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000008, BX
-	JZ            low154
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, BX
-	JZ            low155
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, BX
-	JZ            low156
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low157
-	VMOVSS        X0, 56(CX)
-
-low157:
-	JMP stored153
-
-low156:
-	TESTQ  $0x00000001, BX
-	JZ     low158
-	VMOVSS X0, 48(CX)
-
-low158:
-	JMP stored153
-
-low155:
-	TESTQ     $0x00000002, BX
-	JZ        low159
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low160
-	VMOVSS    X0, 40(CX)
-
-low160:
-	JMP stored153
-
-low159:
-	TESTQ  $0x00000001, BX
-	JZ     low161
-	VMOVSS X0, 32(CX)
-
-low161:
-	JMP stored153
-
-low154:
-	TESTQ        $0x00000004, BX
-	JZ           low162
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, BX
-	JZ           low163
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low164
-	VMOVSS       X0, 24(CX)
-
-low164:
-	JMP stored153
-
-low163:
-	TESTQ  $0x00000001, BX
-	JZ     low165
-	VMOVSS X0, 16(CX)
-
-low165:
-	JMP stored153
-
-low162:
-	TESTQ     $0x00000002, BX
-	JZ        low166
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low167
-	VMOVSS    X0, 8(CX)
-
-low167:
-	JMP stored153
-
-low166:
-	TESTQ  $0x00000001, BX
-	JZ     low168
-	VMOVSS X0, (CX)
-
-low168:
-stored153:
-	TESTQ         $0x00000008, BX
-	JZ            low170
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low171
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low172
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low173
-	VMOVSS        X1, 56(CX)(DX*1)
-
-low173:
-	JMP stored169
-
-low172:
-	TESTQ  $0x00000001, BX
-	JZ     low174
-	VMOVSS X1, 48(CX)(DX*1)
-
-low174:
-	JMP stored169
-
-low171:
-	TESTQ     $0x00000002, BX
-	JZ        low175
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low176
-	VMOVSS    X1, 40(CX)(DX*1)
-
-low176:
-	JMP stored169
-
-low175:
-	TESTQ  $0x00000001, BX
-	JZ     low177
-	VMOVSS X1, 32(CX)(DX*1)
-
-low177:
-	JMP stored169
-
-low170:
-	TESTQ        $0x00000004, BX
-	JZ           low178
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low179
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low180
-	VMOVSS       X1, 24(CX)(DX*1)
-
-low180:
-	JMP stored169
-
-low179:
-	TESTQ  $0x00000001, BX
-	JZ     low181
-	VMOVSS X1, 16(CX)(DX*1)
-
-low181:
-	JMP stored169
-
-low178:
-	TESTQ     $0x00000002, BX
-	JZ        low182
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low183
-	VMOVSS    X1, 8(CX)(DX*1)
-
-low183:
-	JMP stored169
-
-low182:
-	TESTQ  $0x00000001, BX
-	JZ     low184
-	VMOVSS X1, (CX)(DX*1)
-
-low184:
-stored169:
-	TESTQ         $0x00000008, BX
-	JZ            low186
-	VMOVUPS       Y2, (CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, BX
-	JZ            low187
-	VMOVUPS       X2, 32(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, BX
-	JZ            low188
-	VMOVSD        X2, 48(CX)(DX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low189
-	VMOVSS        X2, 56(CX)(DX*2)
-
-low189:
-	JMP stored185
-
-low188:
-	TESTQ  $0x00000001, BX
-	JZ     low190
-	VMOVSS X2, 48(CX)(DX*2)
-
-low190:
-	JMP stored185
-
-low187:
-	TESTQ     $0x00000002, BX
-	JZ        low191
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low192
-	VMOVSS    X2, 40(CX)(DX*2)
-
-low192:
-	JMP stored185
-
-low191:
-	TESTQ  $0x00000001, BX
-	JZ     low193
-	VMOVSS X2, 32(CX)(DX*2)
-
-low193:
-	JMP stored185
-
-low186:
-	TESTQ        $0x00000004, BX
-	JZ           low194
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low195
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low196
-	VMOVSS       X2, 24(CX)(DX*2)
-
-low196:
-	JMP stored185
-
-low195:
-	TESTQ  $0x00000001, BX
-	JZ     low197
-	VMOVSS X2, 16(CX)(DX*2)
-
-low197:
-	JMP stored185
-
-low194:
-	TESTQ     $0x00000002, BX
-	JZ        low198
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low199
-	VMOVSS    X2, 8(CX)(DX*2)
-
-low199:
-	JMP stored185
-
-low198:
-	TESTQ  $0x00000001, BX
-	JZ     low200
-	VMOVSS X2, (CX)(DX*2)
-
-low200:
-stored185:
-	JMP done133
-
-full147:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none201
+	JE      none102
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
-	JMP     ready202
+	JMP     ready103
 
-none201:
+none102:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready202:
+ready103:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded204
+	JLE   folded105
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9124,7 +8760,7 @@ ready202:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold203:
+fold104:
 	VBROADCASTSS (CX), Z3
 	VBROADCASTSS (CX)(DX*1), Z4
 	VBROADCASTSS (CX)(DX*2), Z5
@@ -9135,9 +8771,9 @@ fold203:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold203
+	JNZ          fold104
 
-folded204:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -9145,30 +8781,454 @@ folded204:
 	VADDPS Z6, Z1, Z1
 	VADDPS Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear205
+	JNE    linear106
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 
-linear205:
+linear106:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, (CX)(DX*1)
 	VMOVUPS Z2, (CX)(DX*2)
-	JMP     done133
+	JMP     done87
 
-wider146:
-	CMPQ   BX, $0x20
-	JE     full206
+fewer101:
+	CMPQ   BX, $0x08
+	JLT    fewer107
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none108
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(SI)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(SI)(DX*2), Y5
+	JMP     ready109
+
+none108:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready109:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded111
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold110:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      32(DI)(BX*1), Y9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold110
+
+folded111:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear112
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear112:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(SI)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(SI)(DX*2)
+	JMP     done87
+
+fewer107:
+	CMPQ   BX, $0x04
+	JLT    fewer113
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none114
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(SI)(DX*1), X3
+	VMOVUPS (CX)(DX*2), X4
+	VMOVUPS 16(SI)(DX*2), X5
+	JMP     ready115
+
+none114:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready115:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded117
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold116:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVUPS      (DI), X9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      16(DI)(BX*1), X9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold116
+
+folded117:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear118
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear118:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(SI)(DX*1)
+	VMOVUPS X4, (CX)(DX*2)
+	VMOVUPS X5, 16(SI)(DX*2)
+	JMP     done87
+
+fewer113:
+	CMPQ   BX, $0x02
+	JLT    fewer119
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none120
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(SI)(DX*1), X3
+	VMOVSD (CX)(DX*2), X4
+	VMOVSD 8(SI)(DX*2), X5
+	JMP    ready121
+
+none120:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready121:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded123
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold122:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVSD       (DI), X9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVSD       8(DI)(BX*1), X9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+
+folded123:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear124
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear124:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(SI)
+	VMOVSD X2, (CX)(DX*1)
+	VMOVSD X3, 8(SI)(DX*1)
+	VMOVSD X4, (CX)(DX*2)
+	VMOVSD X5, 8(SI)(DX*2)
+	JMP    done87
+
+fewer119:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none125
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSS (CX), X0
+	VMOVSS (CX)(DX*1), X1
+	VMOVSS (CX)(DX*2), X2
+	JMP    ready126
+
+none125:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready126:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded128
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold127:
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS (CX)(DX*1), Z4
+	VBROADCASTSS (CX)(DX*2), Z5
+	VMOVSS       (DI), X6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold127
+
+folded128:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear129
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+
+linear129:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)(DX*1)
+	VMOVSS X2, (CX)(DX*2)
+	JMP    done87
+
+wider100:
+	CMPQ BX, $0x20
+	JNE  fewer130
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none131
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(CX)(DX*1), Z3
+	VMOVUPS (CX)(DX*2), Z4
+	VMOVUPS 64(CX)(DX*2), Z5
+	JMP     ready132
+
+none131:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready132:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded134
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold133:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVUPS      (DI), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      64(DI), Z9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold133
+
+folded134:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear135
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear135:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, 64(CX)(DX*2)
+	JMP     done87
+
+fewer130:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none207
+	JE      none136
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9179,9 +9239,9 @@ wider146:
 	VMOVUPS 64(SI)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(SI)(DX*2), Z5
-	JMP     ready208
+	JMP     ready137
 
-none207:
+none136:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9189,11 +9249,11 @@ none207:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready208:
+ready137:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded210
+	JLE   folded139
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9201,7 +9261,7 @@ ready208:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold209:
+fold138:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -9216,9 +9276,9 @@ fold209:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold209
+	JNZ          fold138
 
-folded210:
+folded139:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -9229,7 +9289,7 @@ folded210:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear211
+	JNE    linear140
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -9237,7 +9297,7 @@ folded210:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear211:
+linear140:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9249,207 +9309,16 @@ linear211:
 	VMOVUPS Z3, 64(SI)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
 	VMOVUPS Z5, 64(SI)(DX*2)
-	JMP     done133
+	JMP     done87
 
-full206:
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none212
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(CX)(DX*1), Z3
-	VMOVUPS (CX)(DX*2), Z4
-	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready213
-
-none212:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready213:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded215
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold214:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), Z9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      64(DI), Z9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold214
-
-folded215:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear216
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-
-linear216:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(DX*1)
-	VMOVUPS Z3, 64(CX)(DX*1)
-	VMOVUPS Z4, (CX)(DX*2)
-	VMOVUPS Z5, 64(CX)(DX*2)
-	JMP     done133
-
-wider145:
-	CMPQ   BX, $0x30
-	JE     full217
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000c0, BX
+wider99:
+	CMPQ BX, $0x30
+	JNE  fewer141
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none218
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS (CX)(DX*1), Z3
-	VMOVUPS 64(CX)(DX*1), Z4
-	VMOVUPS 128(SI)(DX*1), Z5
-	VMOVUPS (CX)(DX*2), Z6
-	VMOVUPS 64(CX)(DX*2), Z7
-	VMOVUPS 128(SI)(DX*2), Z8
-	JMP     ready219
-
-none218:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-
-ready219:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded221
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold220:
-	VBROADCASTSS (CX), Z9
-	VBROADCASTSS (CX)(DX*1), Z10
-	VBROADCASTSS (CX)(DX*2), Z11
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z9, Z12, Z0
-	VFMADD231PS  Z10, Z12, Z3
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      64(DI), Z12
-	VFMADD231PS  Z9, Z12, Z1
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z7
-	VMOVUPS      128(DI)(BX*1), Z12
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z5
-	VFMADD231PS  Z11, Z12, Z8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold220
-
-folded221:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	CMPQ   CX, $0x01
-	JNE    linear222
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-
-linear222:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(SI)
-	VMOVUPS Z3, (CX)(DX*1)
-	VMOVUPS Z4, 64(CX)(DX*1)
-	VMOVUPS Z5, 128(SI)(DX*1)
-	VMOVUPS Z6, (CX)(DX*2)
-	VMOVUPS Z7, 64(CX)(DX*2)
-	VMOVUPS Z8, 128(SI)(DX*2)
-	JMP     done133
-
-full217:
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none223
+	JE      none142
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -9461,9 +9330,9 @@ full217:
 	VMOVUPS (CX)(DX*2), Z6
 	VMOVUPS 64(CX)(DX*2), Z7
 	VMOVUPS 128(CX)(DX*2), Z8
-	JMP     ready224
+	JMP     ready143
 
-none223:
+none142:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9474,11 +9343,11 @@ none223:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready224:
+ready143:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded226
+	JLE   folded145
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9486,7 +9355,7 @@ ready224:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold225:
+fold144:
 	VBROADCASTSS (CX), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
@@ -9505,9 +9374,9 @@ fold225:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold225
+	JNZ          fold144
 
-folded226:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -9521,7 +9390,7 @@ folded226:
 	VADDPS Z12, Z7, Z7
 	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear227
+	JNE    linear146
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -9532,7 +9401,7 @@ folded226:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 
-linear227:
+linear146:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9545,39 +9414,32 @@ linear227:
 	VMOVUPS Z6, (CX)(DX*2)
 	VMOVUPS Z7, 64(CX)(DX*2)
 	VMOVUPS Z8, 128(CX)(DX*2)
-	JMP     done133
+	JMP     done87
 
-wider144:
-	CMPQ   BX, $0x41
-	JGE    wider228
-	CMPQ   BX, $0x40
-	JE     full229
+fewer141:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000100, BX
+	SUBQ   $0x000000c0, BX
 
-	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none230
+	JE      none147
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(SI), Z3
-	VMOVUPS (CX)(DX*1), Z4
-	VMOVUPS 64(CX)(DX*1), Z5
-	VMOVUPS 128(CX)(DX*1), Z6
-	VMOVUPS 192(SI)(DX*1), Z7
-	VMOVUPS (CX)(DX*2), Z8
-	VMOVUPS 64(CX)(DX*2), Z9
-	VMOVUPS 128(CX)(DX*2), Z10
-	VMOVUPS 192(SI)(DX*2), Z11
-	JMP     ready231
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (CX)(DX*1), Z3
+	VMOVUPS 64(CX)(DX*1), Z4
+	VMOVUPS 128(SI)(DX*1), Z5
+	VMOVUPS (CX)(DX*2), Z6
+	VMOVUPS 64(CX)(DX*2), Z7
+	VMOVUPS 128(SI)(DX*2), Z8
+	JMP     ready148
 
-none230:
+none147:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9587,15 +9449,12 @@ none230:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 
-ready231:
+ready148:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded233
+	JLE   folded150
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9603,63 +9462,53 @@ ready231:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold232:
-	VBROADCASTSS (CX), Z12
-	VBROADCASTSS (CX)(DX*1), Z13
-	VBROADCASTSS (CX)(DX*2), Z14
-	VMOVUPS      (DI), Z15
-	VFMADD231PS  Z12, Z15, Z0
-	VFMADD231PS  Z13, Z15, Z4
-	VFMADD231PS  Z14, Z15, Z8
-	VMOVUPS      64(DI), Z15
-	VFMADD231PS  Z12, Z15, Z1
-	VFMADD231PS  Z13, Z15, Z5
-	VFMADD231PS  Z14, Z15, Z9
-	VMOVUPS      128(DI), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z6
-	VFMADD231PS  Z14, Z15, Z10
-	VMOVUPS      192(DI)(BX*1), Z15
-	VFMADD231PS  Z12, Z15, Z3
-	VFMADD231PS  Z13, Z15, Z7
-	VFMADD231PS  Z14, Z15, Z11
+fold149:
+	VBROADCASTSS (CX), Z9
+	VBROADCASTSS (CX)(DX*1), Z10
+	VBROADCASTSS (CX)(DX*2), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z3
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      64(DI), Z12
+	VFMADD231PS  Z9, Z12, Z1
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z7
+	VMOVUPS      128(DI)(BX*1), Z12
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z5
+	VFMADD231PS  Z11, Z12, Z8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold232
+	JNZ          fold149
 
-folded233:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z15, Z15, Z15
-	VADDPS Z15, Z0, Z0
-	VADDPS Z15, Z1, Z1
-	VADDPS Z15, Z2, Z2
-	VADDPS Z15, Z3, Z3
-	VADDPS Z15, Z4, Z4
-	VADDPS Z15, Z5, Z5
-	VADDPS Z15, Z6, Z6
-	VADDPS Z15, Z7, Z7
-	VADDPS Z15, Z8, Z8
-	VADDPS Z15, Z9, Z9
-	VADDPS Z15, Z10, Z10
-	VADDPS Z15, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear234
-	VMAXPS Z0, Z15, Z0
-	VMAXPS Z1, Z15, Z1
-	VMAXPS Z2, Z15, Z2
-	VMAXPS Z3, Z15, Z3
-	VMAXPS Z4, Z15, Z4
-	VMAXPS Z5, Z15, Z5
-	VMAXPS Z6, Z15, Z6
-	VMAXPS Z7, Z15, Z7
-	VMAXPS Z8, Z15, Z8
-	VMAXPS Z9, Z15, Z9
-	VMAXPS Z10, Z15, Z10
-	VMAXPS Z11, Z15, Z11
+	JNE    linear151
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
 
-linear234:
+linear151:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9667,23 +9516,25 @@ linear234:
 	ADDQ    BX, SI
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(SI)
-	VMOVUPS Z4, (CX)(DX*1)
-	VMOVUPS Z5, 64(CX)(DX*1)
-	VMOVUPS Z6, 128(CX)(DX*1)
-	VMOVUPS Z7, 192(SI)(DX*1)
-	VMOVUPS Z8, (CX)(DX*2)
-	VMOVUPS Z9, 64(CX)(DX*2)
-	VMOVUPS Z10, 128(CX)(DX*2)
-	VMOVUPS Z11, 192(SI)(DX*2)
-	JMP     done133
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, 128(SI)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, 128(SI)(DX*2)
+	JMP     done87
 
-full229:
+wider98:
+	CMPQ BX, $0x41
+	JGE  wider152
+	CMPQ BX, $0x40
+	JNE  fewer153
+
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none235
+	JE      none154
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -9698,9 +9549,9 @@ full229:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(CX)(DX*2), Z11
-	JMP     ready236
+	JMP     ready155
 
-none235:
+none154:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9714,11 +9565,11 @@ none235:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready236:
+ready155:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded238
+	JLE   folded157
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9726,7 +9577,7 @@ ready236:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold237:
+fold156:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -9749,9 +9600,9 @@ fold237:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold237
+	JNZ          fold156
 
-folded238:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -9768,7 +9619,7 @@ folded238:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear239
+	JNE    linear158
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -9782,7 +9633,7 @@ folded238:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear239:
+linear158:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9798,18 +9649,287 @@ linear239:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(CX)(DX*2)
-	JMP     done133
+	JMP     done87
 
-wider228:
-	CMPQ   BX, $0x50
-	JE     full240
+fewer153:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none159
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(SI), Z3
+	VMOVUPS (CX)(DX*1), Z4
+	VMOVUPS 64(CX)(DX*1), Z5
+	VMOVUPS 128(CX)(DX*1), Z6
+	VMOVUPS 192(SI)(DX*1), Z7
+	VMOVUPS (CX)(DX*2), Z8
+	VMOVUPS 64(CX)(DX*2), Z9
+	VMOVUPS 128(CX)(DX*2), Z10
+	VMOVUPS 192(SI)(DX*2), Z11
+	JMP     ready160
+
+none159:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+ready160:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded162
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold161:
+	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (CX)(DX*1), Z13
+	VBROADCASTSS (CX)(DX*2), Z14
+	VMOVUPS      (DI), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z8
+	VMOVUPS      64(DI), Z15
+	VFMADD231PS  Z12, Z15, Z1
+	VFMADD231PS  Z13, Z15, Z5
+	VFMADD231PS  Z14, Z15, Z9
+	VMOVUPS      128(DI), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z6
+	VFMADD231PS  Z14, Z15, Z10
+	VMOVUPS      192(DI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold161
+
+folded162:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z15, Z15, Z15
+	VADDPS Z15, Z0, Z0
+	VADDPS Z15, Z1, Z1
+	VADDPS Z15, Z2, Z2
+	VADDPS Z15, Z3, Z3
+	VADDPS Z15, Z4, Z4
+	VADDPS Z15, Z5, Z5
+	VADDPS Z15, Z6, Z6
+	VADDPS Z15, Z7, Z7
+	VADDPS Z15, Z8, Z8
+	VADDPS Z15, Z9, Z9
+	VADDPS Z15, Z10, Z10
+	VADDPS Z15, Z11, Z11
+	CMPQ   CX, $0x01
+	JNE    linear163
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+
+linear163:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(SI)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, 192(SI)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Z11, 192(SI)(DX*2)
+	JMP     done87
+
+wider152:
+	CMPQ BX, $0x50
+	JNE  fewer164
+
+	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none165
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS (CX)(DX*1), Z5
+	VMOVUPS 64(CX)(DX*1), Z6
+	VMOVUPS 128(CX)(DX*1), Z7
+	VMOVUPS 192(CX)(DX*1), Z8
+	VMOVUPS 256(CX)(DX*1), Z9
+	VMOVUPS (CX)(DX*2), Z10
+	VMOVUPS 64(CX)(DX*2), Z11
+	VMOVUPS 128(CX)(DX*2), Z12
+	VMOVUPS 192(CX)(DX*2), Z13
+	VMOVUPS 256(CX)(DX*2), Z14
+	JMP     ready166
+
+none165:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+
+ready166:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded168
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold167:
+	VBROADCASTSS (CX), Z15
+	VBROADCASTSS (CX)(DX*1), Z16
+	VBROADCASTSS (CX)(DX*2), Z17
+	VMOVUPS      (DI), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z5
+	VFMADD231PS  Z17, Z18, Z10
+	VMOVUPS      64(DI), Z18
+	VFMADD231PS  Z15, Z18, Z1
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z11
+	VMOVUPS      128(DI), Z18
+	VFMADD231PS  Z15, Z18, Z2
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z12
+	VMOVUPS      192(DI), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      256(DI), Z18
+	VFMADD231PS  Z15, Z18, Z4
+	VFMADD231PS  Z16, Z18, Z9
+	VFMADD231PS  Z17, Z18, Z14
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold167
+
+folded168:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z18, Z18, Z18
+	VADDPS Z18, Z0, Z0
+	VADDPS Z18, Z1, Z1
+	VADDPS Z18, Z2, Z2
+	VADDPS Z18, Z3, Z3
+	VADDPS Z18, Z4, Z4
+	VADDPS Z18, Z5, Z5
+	VADDPS Z18, Z6, Z6
+	VADDPS Z18, Z7, Z7
+	VADDPS Z18, Z8, Z8
+	VADDPS Z18, Z9, Z9
+	VADDPS Z18, Z10, Z10
+	VADDPS Z18, Z11, Z11
+	VADDPS Z18, Z12, Z12
+	VADDPS Z18, Z13, Z13
+	VADDPS Z18, Z14, Z14
+	CMPQ   CX, $0x01
+	JNE    linear169
+	VMAXPS Z0, Z18, Z0
+	VMAXPS Z1, Z18, Z1
+	VMAXPS Z2, Z18, Z2
+	VMAXPS Z3, Z18, Z3
+	VMAXPS Z4, Z18, Z4
+	VMAXPS Z5, Z18, Z5
+	VMAXPS Z6, Z18, Z6
+	VMAXPS Z7, Z18, Z7
+	VMAXPS Z8, Z18, Z8
+	VMAXPS Z9, Z18, Z9
+	VMAXPS Z10, Z18, Z10
+	VMAXPS Z11, Z18, Z11
+	VMAXPS Z12, Z18, Z12
+	VMAXPS Z13, Z18, Z13
+	VMAXPS Z14, Z18, Z14
+
+linear169:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Z9, 256(CX)(DX*1)
+	VMOVUPS Z10, (CX)(DX*2)
+	VMOVUPS Z11, 64(CX)(DX*2)
+	VMOVUPS Z12, 128(CX)(DX*2)
+	VMOVUPS Z13, 192(CX)(DX*2)
+	VMOVUPS Z14, 256(CX)(DX*2)
+	JMP     done87
+
+fewer164:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none241
+	JE      none170
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9829,9 +9949,9 @@ wider228:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(SI)(DX*2), Z14
-	JMP     ready242
+	JMP     ready171
 
-none241:
+none170:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9848,11 +9968,11 @@ none241:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready242:
+ready171:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded244
+	JLE   folded173
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9860,7 +9980,7 @@ ready242:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold243:
+fold172:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -9887,9 +10007,9 @@ fold243:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold243
+	JNZ          fold172
 
-folded244:
+folded173:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -9909,7 +10029,7 @@ folded244:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear245
+	JNE    linear174
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -9926,7 +10046,7 @@ folded244:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear245:
+linear174:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9947,165 +10067,25 @@ linear245:
 	VMOVUPS Z12, 128(CX)(DX*2)
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(SI)(DX*2)
-	JMP     done133
 
-full240:
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none246
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS (CX)(DX*1), Z5
-	VMOVUPS 64(CX)(DX*1), Z6
-	VMOVUPS 128(CX)(DX*1), Z7
-	VMOVUPS 192(CX)(DX*1), Z8
-	VMOVUPS 256(CX)(DX*1), Z9
-	VMOVUPS (CX)(DX*2), Z10
-	VMOVUPS 64(CX)(DX*2), Z11
-	VMOVUPS 128(CX)(DX*2), Z12
-	VMOVUPS 192(CX)(DX*2), Z13
-	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready247
-
-none246:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-
-ready247:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded249
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold248:
-	VBROADCASTSS (CX), Z15
-	VBROADCASTSS (CX)(DX*1), Z16
-	VBROADCASTSS (CX)(DX*2), Z17
-	VMOVUPS      (DI), Z18
-	VFMADD231PS  Z15, Z18, Z0
-	VFMADD231PS  Z16, Z18, Z5
-	VFMADD231PS  Z17, Z18, Z10
-	VMOVUPS      64(DI), Z18
-	VFMADD231PS  Z15, Z18, Z1
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z11
-	VMOVUPS      128(DI), Z18
-	VFMADD231PS  Z15, Z18, Z2
-	VFMADD231PS  Z16, Z18, Z7
-	VFMADD231PS  Z17, Z18, Z12
-	VMOVUPS      192(DI), Z18
-	VFMADD231PS  Z15, Z18, Z3
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z13
-	VMOVUPS      256(DI), Z18
-	VFMADD231PS  Z15, Z18, Z4
-	VFMADD231PS  Z16, Z18, Z9
-	VFMADD231PS  Z17, Z18, Z14
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold248
-
-folded249:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPS Z18, Z0, Z0
-	VADDPS Z18, Z1, Z1
-	VADDPS Z18, Z2, Z2
-	VADDPS Z18, Z3, Z3
-	VADDPS Z18, Z4, Z4
-	VADDPS Z18, Z5, Z5
-	VADDPS Z18, Z6, Z6
-	VADDPS Z18, Z7, Z7
-	VADDPS Z18, Z8, Z8
-	VADDPS Z18, Z9, Z9
-	VADDPS Z18, Z10, Z10
-	VADDPS Z18, Z11, Z11
-	VADDPS Z18, Z12, Z12
-	VADDPS Z18, Z13, Z13
-	VADDPS Z18, Z14, Z14
-	CMPQ   CX, $0x01
-	JNE    linear250
-	VMAXPS Z0, Z18, Z0
-	VMAXPS Z1, Z18, Z1
-	VMAXPS Z2, Z18, Z2
-	VMAXPS Z3, Z18, Z3
-	VMAXPS Z4, Z18, Z4
-	VMAXPS Z5, Z18, Z5
-	VMAXPS Z6, Z18, Z6
-	VMAXPS Z7, Z18, Z7
-	VMAXPS Z8, Z18, Z8
-	VMAXPS Z9, Z18, Z9
-	VMAXPS Z10, Z18, Z10
-	VMAXPS Z11, Z18, Z11
-	VMAXPS Z12, Z18, Z12
-	VMAXPS Z13, Z18, Z13
-	VMAXPS Z14, Z18, Z14
-
-linear250:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, (CX)(DX*1)
-	VMOVUPS Z6, 64(CX)(DX*1)
-	VMOVUPS Z7, 128(CX)(DX*1)
-	VMOVUPS Z8, 192(CX)(DX*1)
-	VMOVUPS Z9, 256(CX)(DX*1)
-	VMOVUPS Z10, (CX)(DX*2)
-	VMOVUPS Z11, 64(CX)(DX*2)
-	VMOVUPS Z12, 128(CX)(DX*2)
-	VMOVUPS Z13, 192(CX)(DX*2)
-	VMOVUPS Z14, 256(CX)(DX*2)
-
-done133:
+done87:
 	JMP done3
 
-fewer129:
+fewer83:
 	CMPQ AX, $0x02
-	JNE  fewer251
+	JNE  fewer175
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more252:
+more176:
 	CMPQ BX, $0x000000c0
-	JLT  fewer253
+	JLT  fewer177
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none256
+	JE      none180
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -10124,9 +10104,9 @@ more252:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready257
+	JMP     ready181
 
-none256:
+none180:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10144,11 +10124,11 @@ none256:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready257:
+ready181:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded259
+	JLE   folded183
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10156,7 +10136,7 @@ ready257:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold258:
+fold182:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -10186,9 +10166,9 @@ fold258:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold258
+	JNZ          fold182
 
-folded259:
+folded183:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -10209,7 +10189,7 @@ folded259:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear260
+	JNE    linear184
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -10227,7 +10207,7 @@ folded259:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear260:
+linear184:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10249,16 +10229,16 @@ linear260:
 	VMOVUPS Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
-	JMP     more252
+	JMP     more176
 
-fewer253:
+fewer177:
 	CMPQ BX, $0x00000080
-	JLE  last254
+	JLE  last178
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none261
+	JE      none185
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -10269,9 +10249,9 @@ fewer253:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready262
+	JMP     ready186
 
-none261:
+none185:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10281,11 +10261,11 @@ none261:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready262:
+ready186:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded264
+	JLE   folded188
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10293,7 +10273,7 @@ ready262:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold263:
+fold187:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -10311,9 +10291,9 @@ fold263:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold263
+	JNZ          fold187
 
-folded264:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -10326,7 +10306,7 @@ folded264:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear265
+	JNE    linear189
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -10336,7 +10316,7 @@ folded264:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear265:
+linear189:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10351,275 +10331,35 @@ linear265:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
 
-last254:
-	CMPQ  BX, $0x41
-	JGE   wider266
-	CMPQ  BX, $0x21
-	JGE   wider267
-	CMPQ  BX, $0x11
-	JGE   wider268
-	CMPQ  BX, $0x10
-	JE    full269
-	MOVQ  BX, DX
-	ANDQ  $0x0f, DX
-	MOVL  $0x0000ffff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
+last178:
+	CMPQ BX, $0x41
+	JGE  wider190
+	CMPQ BX, $0x21
+	JGE  wider191
+	CMPQ BX, $0x11
+	JGE  wider192
+	CMPQ BX, $0x10
+	JNE  fewer193
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none270
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z (CX)(DX*1), K1, Z1
-	JMP       ready271
-
-none270:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready271:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded273
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold272:
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVUPS.Z    (DI), K1, Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold272
-
-folded273:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear274
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-
-linear274:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000008, BX
-	JZ            low276
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, BX
-	JZ            low277
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, BX
-	JZ            low278
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low279
-	VMOVSS        X0, 56(CX)
-
-low279:
-	JMP stored275
-
-low278:
-	TESTQ  $0x00000001, BX
-	JZ     low280
-	VMOVSS X0, 48(CX)
-
-low280:
-	JMP stored275
-
-low277:
-	TESTQ     $0x00000002, BX
-	JZ        low281
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low282
-	VMOVSS    X0, 40(CX)
-
-low282:
-	JMP stored275
-
-low281:
-	TESTQ  $0x00000001, BX
-	JZ     low283
-	VMOVSS X0, 32(CX)
-
-low283:
-	JMP stored275
-
-low276:
-	TESTQ        $0x00000004, BX
-	JZ           low284
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, BX
-	JZ           low285
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low286
-	VMOVSS       X0, 24(CX)
-
-low286:
-	JMP stored275
-
-low285:
-	TESTQ  $0x00000001, BX
-	JZ     low287
-	VMOVSS X0, 16(CX)
-
-low287:
-	JMP stored275
-
-low284:
-	TESTQ     $0x00000002, BX
-	JZ        low288
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low289
-	VMOVSS    X0, 8(CX)
-
-low289:
-	JMP stored275
-
-low288:
-	TESTQ  $0x00000001, BX
-	JZ     low290
-	VMOVSS X0, (CX)
-
-low290:
-stored275:
-	TESTQ         $0x00000008, BX
-	JZ            low292
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, BX
-	JZ            low293
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, BX
-	JZ            low294
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low295
-	VMOVSS        X1, 56(CX)(DX*1)
-
-low295:
-	JMP stored291
-
-low294:
-	TESTQ  $0x00000001, BX
-	JZ     low296
-	VMOVSS X1, 48(CX)(DX*1)
-
-low296:
-	JMP stored291
-
-low293:
-	TESTQ     $0x00000002, BX
-	JZ        low297
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low298
-	VMOVSS    X1, 40(CX)(DX*1)
-
-low298:
-	JMP stored291
-
-low297:
-	TESTQ  $0x00000001, BX
-	JZ     low299
-	VMOVSS X1, 32(CX)(DX*1)
-
-low299:
-	JMP stored291
-
-low292:
-	TESTQ        $0x00000004, BX
-	JZ           low300
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, BX
-	JZ           low301
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low302
-	VMOVSS       X1, 24(CX)(DX*1)
-
-low302:
-	JMP stored291
-
-low301:
-	TESTQ  $0x00000001, BX
-	JZ     low303
-	VMOVSS X1, 16(CX)(DX*1)
-
-low303:
-	JMP stored291
-
-low300:
-	TESTQ     $0x00000002, BX
-	JZ        low304
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low305
-	VMOVSS    X1, 8(CX)(DX*1)
-
-low305:
-	JMP stored291
-
-low304:
-	TESTQ  $0x00000001, BX
-	JZ     low306
-	VMOVSS X1, (CX)(DX*1)
-
-low306:
-stored291:
-	JMP done255
-
-full269:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none307
+	JE      none194
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
-	JMP     ready308
+	JMP     ready195
 
-none307:
+none194:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready308:
+ready195:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded310
+	JLE   folded197
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10627,7 +10367,7 @@ ready308:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold309:
+fold196:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VMOVUPS      (DI), Z4
@@ -10636,58 +10376,58 @@ fold309:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold309
+	JNZ          fold196
 
-folded310:
+folded197:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear311
+	JNE    linear198
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear311:
+linear198:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, (CX)(DX*1)
-	JMP     done255
+	JMP     done179
 
-wider268:
-	CMPQ   BX, $0x20
-	JE     full312
+fewer193:
+	CMPQ   BX, $0x08
+	JLT    fewer199
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000080, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none313
+	JE      none200
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(SI)(DX*1), Z3
-	JMP     ready314
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(SI)(DX*1), Y3
+	JMP     ready201
 
-none313:
+none200:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready314:
+ready201:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded316
+	JLE   folded203
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10695,21 +10435,21 @@ ready314:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold315:
+fold202:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
-	VMOVUPS      (DI), Z6
+	VMOVUPS      (DI), Y6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z2
-	VMOVUPS      64(DI)(BX*1), Z6
+	VMOVUPS      32(DI)(BX*1), Y6
 	VFMADD231PS  Z4, Z6, Z1
 	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold315
+	JNZ          fold202
 
-folded316:
+folded203:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -10718,48 +10458,55 @@ folded316:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear317
+	JNE    linear204
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear317:
+linear204:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, (CX)(DX*1)
-	VMOVUPS Z3, 64(SI)(DX*1)
-	JMP     done255
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(SI)(DX*1)
+	JMP     done179
 
-full312:
+fewer199:
+	CMPQ   BX, $0x04
+	JLT    fewer205
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none318
+	JE      none206
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(CX)(DX*1), Z3
-	JMP     ready319
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(SI)(DX*1), X3
+	JMP     ready207
 
-none318:
+none206:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready319:
+ready207:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded321
+	JLE   folded209
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10767,7 +10514,218 @@ ready319:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold320:
+fold208:
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VMOVUPS      (DI), X6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z2
+	VMOVUPS      16(DI)(BX*1), X6
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold208
+
+folded209:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear210
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+
+linear210:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(SI)(DX*1)
+	JMP     done179
+
+fewer205:
+	CMPQ   BX, $0x02
+	JLT    fewer211
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none212
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(SI)(DX*1), X3
+	JMP    ready213
+
+none212:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready213:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded215
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold214:
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VMOVSD       (DI), X6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z2
+	VMOVSD       8(DI)(BX*1), X6
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold214
+
+folded215:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear216
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+
+linear216:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(SI)
+	VMOVSD X2, (CX)(DX*1)
+	VMOVSD X3, 8(SI)(DX*1)
+	JMP    done179
+
+fewer211:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none217
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSS (CX), X0
+	VMOVSS (CX)(DX*1), X1
+	JMP    ready218
+
+none217:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready218:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded220
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold219:
+	VBROADCASTSS (CX), Z2
+	VBROADCASTSS (CX)(DX*1), Z3
+	VMOVSS       (DI), X4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold219
+
+folded220:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear221
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+
+linear221:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)(DX*1)
+	JMP    done179
+
+wider192:
+	CMPQ BX, $0x20
+	JNE  fewer222
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none223
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(CX)(DX*1), Z3
+	JMP     ready224
+
+none223:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready224:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded226
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold225:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -10779,9 +10737,9 @@ fold320:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold320
+	JNZ          fold225
 
-folded321:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -10790,13 +10748,13 @@ folded321:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear322
+	JNE    linear227
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear322:
+linear227:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10804,45 +10762,37 @@ linear322:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(CX)(DX*1)
-	JMP     done255
+	JMP     done179
 
-wider267:
-	CMPQ   BX, $0x31
-	JGE    wider323
-	CMPQ   BX, $0x30
-	JE     full324
+fewer222:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000c0, BX
+	SUBQ   $0x00000080, BX
 
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none325
+	JE      none228
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS (CX)(DX*1), Z3
-	VMOVUPS 64(CX)(DX*1), Z4
-	VMOVUPS 128(SI)(DX*1), Z5
-	JMP     ready326
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(SI)(DX*1), Z3
+	JMP     ready229
 
-none325:
+none228:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
 
-ready326:
+ready229:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded328
+	JLE   folded231
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10850,61 +10800,57 @@ ready326:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold327:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VMOVUPS      (DI), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z3
-	VMOVUPS      64(DI), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VFMADD231PS  Z7, Z8, Z4
-	VMOVUPS      128(DI)(BX*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z5
+fold230:
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VMOVUPS      (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z2
+	VMOVUPS      64(DI)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold327
+	JNZ          fold230
 
-folded328:
+folded231:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear329
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
+	JNE    linear232
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
 
-linear329:
+linear232:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(SI)
-	VMOVUPS Z3, (CX)(DX*1)
-	VMOVUPS Z4, 64(CX)(DX*1)
-	VMOVUPS Z5, 128(SI)(DX*1)
-	JMP     done255
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, 64(SI)(DX*1)
+	JMP     done179
 
-full324:
+wider191:
+	CMPQ BX, $0x31
+	JGE  wider233
+	CMPQ BX, $0x30
+	JNE  fewer234
+
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none330
+	JE      none235
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -10913,9 +10859,9 @@ full324:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(CX)(DX*1), Z5
-	JMP     ready331
+	JMP     ready236
 
-none330:
+none235:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10923,11 +10869,11 @@ none330:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready331:
+ready236:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded333
+	JLE   folded238
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10935,7 +10881,7 @@ ready331:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold332:
+fold237:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -10950,9 +10896,9 @@ fold332:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold332
+	JNZ          fold237
 
-folded333:
+folded238:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -10963,7 +10909,7 @@ folded333:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear334
+	JNE    linear239
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -10971,7 +10917,7 @@ folded333:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear334:
+linear239:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10981,18 +10927,205 @@ linear334:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(CX)(DX*1)
-	JMP     done255
+	JMP     done179
 
-wider323:
-	CMPQ   BX, $0x40
-	JE     full335
+fewer234:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none240
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (CX)(DX*1), Z3
+	VMOVUPS 64(CX)(DX*1), Z4
+	VMOVUPS 128(SI)(DX*1), Z5
+	JMP     ready241
+
+none240:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready241:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded243
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold242:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VMOVUPS      (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z3
+	VMOVUPS      64(DI), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VFMADD231PS  Z7, Z8, Z4
+	VMOVUPS      128(DI)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold242
+
+folded243:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear244
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+
+linear244:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, 128(SI)(DX*1)
+	JMP     done179
+
+wider233:
+	CMPQ BX, $0x40
+	JNE  fewer245
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none246
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS (CX)(DX*1), Z4
+	VMOVUPS 64(CX)(DX*1), Z5
+	VMOVUPS 128(CX)(DX*1), Z6
+	VMOVUPS 192(CX)(DX*1), Z7
+	JMP     ready247
+
+none246:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready247:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded249
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold248:
+	VBROADCASTSS (CX), Z8
+	VBROADCASTSS (CX)(DX*1), Z9
+	VMOVUPS      (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z4
+	VMOVUPS      64(DI), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      128(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z6
+	VMOVUPS      192(DI), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold248
+
+folded249:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z10, Z10, Z10
+	VADDPS Z10, Z0, Z0
+	VADDPS Z10, Z1, Z1
+	VADDPS Z10, Z2, Z2
+	VADDPS Z10, Z3, Z3
+	VADDPS Z10, Z4, Z4
+	VADDPS Z10, Z5, Z5
+	VADDPS Z10, Z6, Z6
+	VADDPS Z10, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear250
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+
+linear250:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, 192(CX)(DX*1)
+	JMP     done179
+
+fewer245:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none336
+	JE      none251
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11005,9 +11138,9 @@ wider323:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(SI)(DX*1), Z7
-	JMP     ready337
+	JMP     ready252
 
-none336:
+none251:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11017,11 +11150,11 @@ none336:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready337:
+ready252:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded339
+	JLE   folded254
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11029,7 +11162,7 @@ ready337:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold338:
+fold253:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -11047,9 +11180,9 @@ fold338:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold338
+	JNZ          fold253
 
-folded339:
+folded254:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -11062,7 +11195,7 @@ folded339:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear340
+	JNE    linear255
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -11072,7 +11205,7 @@ folded339:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear340:
+linear255:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11086,231 +11219,20 @@ linear340:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(SI)(DX*1)
-	JMP     done255
+	JMP     done179
 
-full335:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none341
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS (CX)(DX*1), Z4
-	VMOVUPS 64(CX)(DX*1), Z5
-	VMOVUPS 128(CX)(DX*1), Z6
-	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready342
-
-none341:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-
-ready342:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded344
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold343:
-	VBROADCASTSS (CX), Z8
-	VBROADCASTSS (CX)(DX*1), Z9
-	VMOVUPS      (DI), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z4
-	VMOVUPS      64(DI), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VFMADD231PS  Z9, Z10, Z5
-	VMOVUPS      128(DI), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z6
-	VMOVUPS      192(DI), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold343
-
-folded344:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z10, Z10, Z10
-	VADDPS Z10, Z0, Z0
-	VADDPS Z10, Z1, Z1
-	VADDPS Z10, Z2, Z2
-	VADDPS Z10, Z3, Z3
-	VADDPS Z10, Z4, Z4
-	VADDPS Z10, Z5, Z5
-	VADDPS Z10, Z6, Z6
-	VADDPS Z10, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear345
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-
-linear345:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, (CX)(DX*1)
-	VMOVUPS Z5, 64(CX)(DX*1)
-	VMOVUPS Z6, 128(CX)(DX*1)
-	VMOVUPS Z7, 192(CX)(DX*1)
-	JMP     done255
-
-wider266:
-	CMPQ   BX, $0x61
-	JGE    wider346
-	CMPQ   BX, $0x51
-	JGE    wider347
-	CMPQ   BX, $0x50
-	JE     full348
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000140, BX
+wider190:
+	CMPQ BX, $0x61
+	JGE  wider256
+	CMPQ BX, $0x51
+	JGE  wider257
+	CMPQ BX, $0x50
+	JNE  fewer258
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none349
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(SI), Z4
-	VMOVUPS (CX)(DX*1), Z5
-	VMOVUPS 64(CX)(DX*1), Z6
-	VMOVUPS 128(CX)(DX*1), Z7
-	VMOVUPS 192(CX)(DX*1), Z8
-	VMOVUPS 256(SI)(DX*1), Z9
-	JMP     ready350
-
-none349:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-
-ready350:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded352
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold351:
-	VBROADCASTSS (CX), Z10
-	VBROADCASTSS (CX)(DX*1), Z11
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z5
-	VMOVUPS      64(DI), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      128(DI), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z7
-	VMOVUPS      192(DI), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VFMADD231PS  Z11, Z12, Z8
-	VMOVUPS      256(DI)(BX*1), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold351
-
-folded352:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
-	CMPQ   CX, $0x01
-	JNE    linear353
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-
-linear353:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(SI)
-	VMOVUPS Z5, (CX)(DX*1)
-	VMOVUPS Z6, 64(CX)(DX*1)
-	VMOVUPS Z7, 128(CX)(DX*1)
-	VMOVUPS Z8, 192(CX)(DX*1)
-	VMOVUPS Z9, 256(SI)(DX*1)
-	JMP     done255
-
-full348:
-	// acc[i,j] = init[i,j], 2×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none354
+	JE      none259
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11323,9 +11245,9 @@ full348:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(CX)(DX*1), Z9
-	JMP     ready355
+	JMP     ready260
 
-none354:
+none259:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11337,11 +11259,11 @@ none354:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready355:
+ready260:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded357
+	JLE   folded262
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11349,7 +11271,7 @@ ready355:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold356:
+fold261:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -11370,9 +11292,9 @@ fold356:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold356
+	JNZ          fold261
 
-folded357:
+folded262:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -11387,7 +11309,7 @@ folded357:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear358
+	JNE    linear263
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -11399,7 +11321,7 @@ folded357:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear358:
+linear263:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11413,18 +11335,16 @@ linear358:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(CX)(DX*1)
-	JMP     done255
+	JMP     done179
 
-wider347:
-	CMPQ   BX, $0x60
-	JE     full359
+fewer258:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000180, BX
+	SUBQ   $0x00000140, BX
 
-	// acc[i,j] = init[i,j], 2×6 vectors, or +0
+	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none360
+	JE      none264
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11433,17 +11353,15 @@ wider347:
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(SI), Z5
-	VMOVUPS (CX)(DX*1), Z6
-	VMOVUPS 64(CX)(DX*1), Z7
-	VMOVUPS 128(CX)(DX*1), Z8
-	VMOVUPS 192(CX)(DX*1), Z9
-	VMOVUPS 256(CX)(DX*1), Z10
-	VMOVUPS 320(SI)(DX*1), Z11
-	JMP     ready361
+	VMOVUPS 256(SI), Z4
+	VMOVUPS (CX)(DX*1), Z5
+	VMOVUPS 64(CX)(DX*1), Z6
+	VMOVUPS 128(CX)(DX*1), Z7
+	VMOVUPS 192(CX)(DX*1), Z8
+	VMOVUPS 256(SI)(DX*1), Z9
+	JMP     ready265
 
-none360:
+none264:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11454,14 +11372,12 @@ none360:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 
-ready361:
+ready265:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded363
+	JLE   folded267
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11469,64 +11385,57 @@ ready361:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold362:
-	VBROADCASTSS (CX), Z12
-	VBROADCASTSS (CX)(DX*1), Z13
-	VMOVUPS      (DI), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z6
-	VMOVUPS      64(DI), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VFMADD231PS  Z13, Z14, Z7
-	VMOVUPS      128(DI), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z8
-	VMOVUPS      192(DI), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VFMADD231PS  Z13, Z14, Z9
-	VMOVUPS      256(DI), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z10
-	VMOVUPS      320(DI)(BX*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VFMADD231PS  Z13, Z14, Z11
+fold266:
+	VBROADCASTSS (CX), Z10
+	VBROADCASTSS (CX)(DX*1), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z5
+	VMOVUPS      64(DI), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      128(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z7
+	VMOVUPS      192(DI), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VFMADD231PS  Z11, Z12, Z8
+	VMOVUPS      256(DI)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold362
+	JNZ          fold266
 
-folded363:
+folded267:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z14, Z14, Z14
-	VADDPS Z14, Z0, Z0
-	VADDPS Z14, Z1, Z1
-	VADDPS Z14, Z2, Z2
-	VADDPS Z14, Z3, Z3
-	VADDPS Z14, Z4, Z4
-	VADDPS Z14, Z5, Z5
-	VADDPS Z14, Z6, Z6
-	VADDPS Z14, Z7, Z7
-	VADDPS Z14, Z8, Z8
-	VADDPS Z14, Z9, Z9
-	VADDPS Z14, Z10, Z10
-	VADDPS Z14, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear364
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
+	JNE    linear268
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
 
-linear364:
+linear268:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11536,21 +11445,22 @@ linear364:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(SI)
-	VMOVUPS Z6, (CX)(DX*1)
-	VMOVUPS Z7, 64(CX)(DX*1)
-	VMOVUPS Z8, 128(CX)(DX*1)
-	VMOVUPS Z9, 192(CX)(DX*1)
-	VMOVUPS Z10, 256(CX)(DX*1)
-	VMOVUPS Z11, 320(SI)(DX*1)
-	JMP     done255
+	VMOVUPS Z4, 256(SI)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Z9, 256(SI)(DX*1)
+	JMP     done179
 
-full359:
+wider257:
+	CMPQ BX, $0x60
+	JNE  fewer269
+
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none365
+	JE      none270
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11565,9 +11475,9 @@ full359:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(CX)(DX*1), Z11
-	JMP     ready366
+	JMP     ready271
 
-none365:
+none270:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11581,11 +11491,11 @@ none365:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready366:
+ready271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded368
+	JLE   folded273
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11593,7 +11503,7 @@ ready366:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold367:
+fold272:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -11617,9 +11527,9 @@ fold367:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold367
+	JNZ          fold272
 
-folded368:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -11636,7 +11546,7 @@ folded368:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear369
+	JNE    linear274
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -11650,7 +11560,7 @@ folded368:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear369:
+linear274:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11666,20 +11576,16 @@ linear369:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(CX)(DX*1)
-	JMP     done255
+	JMP     done179
 
-wider346:
-	CMPQ   BX, $0x71
-	JGE    wider370
-	CMPQ   BX, $0x70
-	JE     full371
+fewer269:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000001c0, BX
+	SUBQ   $0x00000180, BX
 
-	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none372
+	JE      none275
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11689,18 +11595,16 @@ wider346:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(SI), Z6
-	VMOVUPS (CX)(DX*1), Z7
-	VMOVUPS 64(CX)(DX*1), Z8
-	VMOVUPS 128(CX)(DX*1), Z9
-	VMOVUPS 192(CX)(DX*1), Z10
-	VMOVUPS 256(CX)(DX*1), Z11
-	VMOVUPS 320(CX)(DX*1), Z12
-	VMOVUPS 384(SI)(DX*1), Z13
-	JMP     ready373
+	VMOVUPS 320(SI), Z5
+	VMOVUPS (CX)(DX*1), Z6
+	VMOVUPS 64(CX)(DX*1), Z7
+	VMOVUPS 128(CX)(DX*1), Z8
+	VMOVUPS 192(CX)(DX*1), Z9
+	VMOVUPS 256(CX)(DX*1), Z10
+	VMOVUPS 320(SI)(DX*1), Z11
+	JMP     ready276
 
-none372:
+none275:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11713,14 +11617,12 @@ none372:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
 
-ready373:
+ready276:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded375
+	JLE   folded278
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11728,71 +11630,64 @@ ready373:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold374:
-	VBROADCASTSS (CX), Z14
-	VBROADCASTSS (CX)(DX*1), Z15
-	VMOVUPS      (DI), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z7
-	VMOVUPS      64(DI), Z16
-	VFMADD231PS  Z14, Z16, Z1
-	VFMADD231PS  Z15, Z16, Z8
-	VMOVUPS      128(DI), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z9
-	VMOVUPS      192(DI), Z16
-	VFMADD231PS  Z14, Z16, Z3
-	VFMADD231PS  Z15, Z16, Z10
-	VMOVUPS      256(DI), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z11
-	VMOVUPS      320(DI), Z16
-	VFMADD231PS  Z14, Z16, Z5
-	VFMADD231PS  Z15, Z16, Z12
-	VMOVUPS      384(DI)(BX*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z13
+fold277:
+	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (CX)(DX*1), Z13
+	VMOVUPS      (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z6
+	VMOVUPS      64(DI), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VFMADD231PS  Z13, Z14, Z7
+	VMOVUPS      128(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z8
+	VMOVUPS      192(DI), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VFMADD231PS  Z13, Z14, Z9
+	VMOVUPS      256(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z10
+	VMOVUPS      320(DI)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VFMADD231PS  Z13, Z14, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold374
+	JNZ          fold277
 
-folded375:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
-	VADDPS Z16, Z12, Z12
-	VADDPS Z16, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VADDPS Z14, Z0, Z0
+	VADDPS Z14, Z1, Z1
+	VADDPS Z14, Z2, Z2
+	VADDPS Z14, Z3, Z3
+	VADDPS Z14, Z4, Z4
+	VADDPS Z14, Z5, Z5
+	VADDPS Z14, Z6, Z6
+	VADDPS Z14, Z7, Z7
+	VADDPS Z14, Z8, Z8
+	VADDPS Z14, Z9, Z9
+	VADDPS Z14, Z10, Z10
+	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear376
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
+	JNE    linear279
+	VMAXPS Z0, Z14, Z0
+	VMAXPS Z1, Z14, Z1
+	VMAXPS Z2, Z14, Z2
+	VMAXPS Z3, Z14, Z3
+	VMAXPS Z4, Z14, Z4
+	VMAXPS Z5, Z14, Z5
+	VMAXPS Z6, Z14, Z6
+	VMAXPS Z7, Z14, Z7
+	VMAXPS Z8, Z14, Z8
+	VMAXPS Z9, Z14, Z9
+	VMAXPS Z10, Z14, Z10
+	VMAXPS Z11, Z14, Z11
 
-linear376:
+linear279:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11803,22 +11698,25 @@ linear376:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(CX)
-	VMOVUPS Z6, 384(SI)
-	VMOVUPS Z7, (CX)(DX*1)
-	VMOVUPS Z8, 64(CX)(DX*1)
-	VMOVUPS Z9, 128(CX)(DX*1)
-	VMOVUPS Z10, 192(CX)(DX*1)
-	VMOVUPS Z11, 256(CX)(DX*1)
-	VMOVUPS Z12, 320(CX)(DX*1)
-	VMOVUPS Z13, 384(SI)(DX*1)
-	JMP     done255
+	VMOVUPS Z5, 320(SI)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Z11, 320(SI)(DX*1)
+	JMP     done179
 
-full371:
+wider256:
+	CMPQ BX, $0x71
+	JGE  wider280
+	CMPQ BX, $0x70
+	JNE  fewer281
+
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none377
+	JE      none282
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11835,9 +11733,9 @@ full371:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(CX)(DX*1), Z13
-	JMP     ready378
+	JMP     ready283
 
-none377:
+none282:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11853,11 +11751,11 @@ none377:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready378:
+ready283:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded380
+	JLE   folded285
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11865,7 +11763,7 @@ ready378:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold379:
+fold284:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -11892,9 +11790,9 @@ fold379:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold379
+	JNZ          fold284
 
-folded380:
+folded285:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -11913,7 +11811,7 @@ folded380:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear381
+	JNE    linear286
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -11929,7 +11827,7 @@ folded380:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear381:
+linear286:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11947,18 +11845,309 @@ linear381:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(CX)(DX*1)
-	JMP     done255
+	JMP     done179
 
-wider370:
-	CMPQ   BX, $0x00000080
-	JE     full382
+fewer281:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000001c0, BX
+
+	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none287
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(SI), Z6
+	VMOVUPS (CX)(DX*1), Z7
+	VMOVUPS 64(CX)(DX*1), Z8
+	VMOVUPS 128(CX)(DX*1), Z9
+	VMOVUPS 192(CX)(DX*1), Z10
+	VMOVUPS 256(CX)(DX*1), Z11
+	VMOVUPS 320(CX)(DX*1), Z12
+	VMOVUPS 384(SI)(DX*1), Z13
+	JMP     ready288
+
+none287:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+
+ready288:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded290
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold289:
+	VBROADCASTSS (CX), Z14
+	VBROADCASTSS (CX)(DX*1), Z15
+	VMOVUPS      (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z7
+	VMOVUPS      64(DI), Z16
+	VFMADD231PS  Z14, Z16, Z1
+	VFMADD231PS  Z15, Z16, Z8
+	VMOVUPS      128(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z9
+	VMOVUPS      192(DI), Z16
+	VFMADD231PS  Z14, Z16, Z3
+	VFMADD231PS  Z15, Z16, Z10
+	VMOVUPS      256(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z11
+	VMOVUPS      320(DI), Z16
+	VFMADD231PS  Z14, Z16, Z5
+	VFMADD231PS  Z15, Z16, Z12
+	VMOVUPS      384(DI)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold289
+
+folded290:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z16, Z16, Z16
+	VADDPS Z16, Z0, Z0
+	VADDPS Z16, Z1, Z1
+	VADDPS Z16, Z2, Z2
+	VADDPS Z16, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z16, Z5, Z5
+	VADDPS Z16, Z6, Z6
+	VADDPS Z16, Z7, Z7
+	VADDPS Z16, Z8, Z8
+	VADDPS Z16, Z9, Z9
+	VADDPS Z16, Z10, Z10
+	VADDPS Z16, Z11, Z11
+	VADDPS Z16, Z12, Z12
+	VADDPS Z16, Z13, Z13
+	CMPQ   CX, $0x01
+	JNE    linear291
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+	VMAXPS Z12, Z16, Z12
+	VMAXPS Z13, Z16, Z13
+
+linear291:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(SI)
+	VMOVUPS Z7, (CX)(DX*1)
+	VMOVUPS Z8, 64(CX)(DX*1)
+	VMOVUPS Z9, 128(CX)(DX*1)
+	VMOVUPS Z10, 192(CX)(DX*1)
+	VMOVUPS Z11, 256(CX)(DX*1)
+	VMOVUPS Z12, 320(CX)(DX*1)
+	VMOVUPS Z13, 384(SI)(DX*1)
+	JMP     done179
+
+wider280:
+	CMPQ BX, $0x00000080
+	JNE  fewer292
+
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none293
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS (CX)(DX*1), Z8
+	VMOVUPS 64(CX)(DX*1), Z9
+	VMOVUPS 128(CX)(DX*1), Z10
+	VMOVUPS 192(CX)(DX*1), Z11
+	VMOVUPS 256(CX)(DX*1), Z12
+	VMOVUPS 320(CX)(DX*1), Z13
+	VMOVUPS 384(CX)(DX*1), Z14
+	VMOVUPS 448(CX)(DX*1), Z15
+	JMP     ready294
+
+none293:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+ready294:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded296
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold295:
+	VBROADCASTSS (CX), Z16
+	VBROADCASTSS (CX)(DX*1), Z17
+	VMOVUPS      (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z8
+	VMOVUPS      64(DI), Z18
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z9
+	VMOVUPS      128(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z10
+	VMOVUPS      192(DI), Z18
+	VFMADD231PS  Z16, Z18, Z3
+	VFMADD231PS  Z17, Z18, Z11
+	VMOVUPS      256(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z12
+	VMOVUPS      320(DI), Z18
+	VFMADD231PS  Z16, Z18, Z5
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      384(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z14
+	VMOVUPS      448(DI), Z18
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold295
+
+folded296:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z18, Z18, Z18
+	VADDPS Z18, Z0, Z0
+	VADDPS Z18, Z1, Z1
+	VADDPS Z18, Z2, Z2
+	VADDPS Z18, Z3, Z3
+	VADDPS Z18, Z4, Z4
+	VADDPS Z18, Z5, Z5
+	VADDPS Z18, Z6, Z6
+	VADDPS Z18, Z7, Z7
+	VADDPS Z18, Z8, Z8
+	VADDPS Z18, Z9, Z9
+	VADDPS Z18, Z10, Z10
+	VADDPS Z18, Z11, Z11
+	VADDPS Z18, Z12, Z12
+	VADDPS Z18, Z13, Z13
+	VADDPS Z18, Z14, Z14
+	VADDPS Z18, Z15, Z15
+	CMPQ   CX, $0x01
+	JNE    linear297
+	VMAXPS Z0, Z18, Z0
+	VMAXPS Z1, Z18, Z1
+	VMAXPS Z2, Z18, Z2
+	VMAXPS Z3, Z18, Z3
+	VMAXPS Z4, Z18, Z4
+	VMAXPS Z5, Z18, Z5
+	VMAXPS Z6, Z18, Z6
+	VMAXPS Z7, Z18, Z7
+	VMAXPS Z8, Z18, Z8
+	VMAXPS Z9, Z18, Z9
+	VMAXPS Z10, Z18, Z10
+	VMAXPS Z11, Z18, Z11
+	VMAXPS Z12, Z18, Z12
+	VMAXPS Z13, Z18, Z13
+	VMAXPS Z14, Z18, Z14
+	VMAXPS Z15, Z18, Z15
+
+linear297:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Z15, 448(CX)(DX*1)
+	JMP     done179
+
+fewer292:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none383
+	JE      none298
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11979,9 +12168,9 @@ wider370:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(SI)(DX*1), Z15
-	JMP     ready384
+	JMP     ready299
 
-none383:
+none298:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11999,11 +12188,11 @@ none383:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready384:
+ready299:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded386
+	JLE   folded301
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12011,7 +12200,7 @@ ready384:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold385:
+fold300:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -12041,9 +12230,9 @@ fold385:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold385
+	JNZ          fold300
 
-folded386:
+folded301:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -12064,7 +12253,7 @@ folded386:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear387
+	JNE    linear302
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -12082,7 +12271,7 @@ folded386:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear387:
+linear302:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12104,173 +12293,25 @@ linear387:
 	VMOVUPS Z13, 320(CX)(DX*1)
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(SI)(DX*1)
-	JMP     done255
 
-full382:
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none388
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS (CX)(DX*1), Z8
-	VMOVUPS 64(CX)(DX*1), Z9
-	VMOVUPS 128(CX)(DX*1), Z10
-	VMOVUPS 192(CX)(DX*1), Z11
-	VMOVUPS 256(CX)(DX*1), Z12
-	VMOVUPS 320(CX)(DX*1), Z13
-	VMOVUPS 384(CX)(DX*1), Z14
-	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready389
-
-none388:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready389:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded391
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold390:
-	VBROADCASTSS (CX), Z16
-	VBROADCASTSS (CX)(DX*1), Z17
-	VMOVUPS      (DI), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z8
-	VMOVUPS      64(DI), Z18
-	VFMADD231PS  Z16, Z18, Z1
-	VFMADD231PS  Z17, Z18, Z9
-	VMOVUPS      128(DI), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z10
-	VMOVUPS      192(DI), Z18
-	VFMADD231PS  Z16, Z18, Z3
-	VFMADD231PS  Z17, Z18, Z11
-	VMOVUPS      256(DI), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z12
-	VMOVUPS      320(DI), Z18
-	VFMADD231PS  Z16, Z18, Z5
-	VFMADD231PS  Z17, Z18, Z13
-	VMOVUPS      384(DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z14
-	VMOVUPS      448(DI), Z18
-	VFMADD231PS  Z16, Z18, Z7
-	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold390
-
-folded391:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPS Z18, Z0, Z0
-	VADDPS Z18, Z1, Z1
-	VADDPS Z18, Z2, Z2
-	VADDPS Z18, Z3, Z3
-	VADDPS Z18, Z4, Z4
-	VADDPS Z18, Z5, Z5
-	VADDPS Z18, Z6, Z6
-	VADDPS Z18, Z7, Z7
-	VADDPS Z18, Z8, Z8
-	VADDPS Z18, Z9, Z9
-	VADDPS Z18, Z10, Z10
-	VADDPS Z18, Z11, Z11
-	VADDPS Z18, Z12, Z12
-	VADDPS Z18, Z13, Z13
-	VADDPS Z18, Z14, Z14
-	VADDPS Z18, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear392
-	VMAXPS Z0, Z18, Z0
-	VMAXPS Z1, Z18, Z1
-	VMAXPS Z2, Z18, Z2
-	VMAXPS Z3, Z18, Z3
-	VMAXPS Z4, Z18, Z4
-	VMAXPS Z5, Z18, Z5
-	VMAXPS Z6, Z18, Z6
-	VMAXPS Z7, Z18, Z7
-	VMAXPS Z8, Z18, Z8
-	VMAXPS Z9, Z18, Z9
-	VMAXPS Z10, Z18, Z10
-	VMAXPS Z11, Z18, Z11
-	VMAXPS Z12, Z18, Z12
-	VMAXPS Z13, Z18, Z13
-	VMAXPS Z14, Z18, Z14
-	VMAXPS Z15, Z18, Z15
-
-linear392:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(CX)
-	VMOVUPS Z6, 384(CX)
-	VMOVUPS Z7, 448(CX)
-	VMOVUPS Z8, (CX)(DX*1)
-	VMOVUPS Z9, 64(CX)(DX*1)
-	VMOVUPS Z10, 128(CX)(DX*1)
-	VMOVUPS Z11, 192(CX)(DX*1)
-	VMOVUPS Z12, 256(CX)(DX*1)
-	VMOVUPS Z13, 320(CX)(DX*1)
-	VMOVUPS Z14, 384(CX)(DX*1)
-	VMOVUPS Z15, 448(CX)(DX*1)
-
-done255:
+done179:
 	JMP done3
 
-fewer251:
+fewer175:
 	CMPQ AX, $0x01
-	JNE  fewer393
+	JNE  fewer303
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more394:
+more304:
 	CMPQ BX, $0x00000180
-	JLT  fewer395
+	JLT  fewer305
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none398
+	JE      none308
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -12289,9 +12330,9 @@ more394:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready399
+	JMP     ready309
 
-none398:
+none308:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12309,11 +12350,11 @@ none398:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready399:
+ready309:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded401
+	JLE   folded311
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12321,7 +12362,7 @@ ready399:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold400:
+fold310:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -12358,9 +12399,9 @@ fold400:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold400
+	JNZ          fold310
 
-folded401:
+folded311:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -12381,7 +12422,7 @@ folded401:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear402
+	JNE    linear312
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -12399,7 +12440,7 @@ folded401:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear402:
+linear312:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12421,16 +12462,16 @@ linear402:
 	VMOVUPS Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000100, BX
-	JMP     more394
+	JMP     more304
 
-fewer395:
+fewer305:
 	CMPQ BX, $0x00000100
-	JLE  last396
+	JLE  last306
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none403
+	JE      none313
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -12441,9 +12482,9 @@ fewer395:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready404
+	JMP     ready314
 
-none403:
+none313:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12453,11 +12494,11 @@ none403:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready404:
+ready314:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded406
+	JLE   folded316
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12465,7 +12506,7 @@ ready404:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold405:
+fold315:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -12486,9 +12527,9 @@ fold405:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold405
+	JNZ          fold315
 
-folded406:
+folded316:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -12501,7 +12542,7 @@ folded406:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear407
+	JNE    linear317
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -12511,7 +12552,7 @@ folded406:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear407:
+linear317:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12526,179 +12567,35 @@ linear407:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
 
-last396:
-	CMPQ  BX, $0x00000081
-	JGE   wider408
-	CMPQ  BX, $0x41
-	JGE   wider409
-	CMPQ  BX, $0x21
-	JGE   wider410
-	CMPQ  BX, $0x11
-	JGE   wider411
-	CMPQ  BX, $0x10
-	JE    full412
-	MOVQ  BX, DX
-	ANDQ  $0x0f, DX
-	MOVL  $0x0000ffff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
+last306:
+	CMPQ BX, $0x00000081
+	JGE  wider318
+	CMPQ BX, $0x41
+	JGE  wider319
+	CMPQ BX, $0x21
+	JGE  wider320
+	CMPQ BX, $0x11
+	JGE  wider321
+	CMPQ BX, $0x10
+	JNE  fewer322
 
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none413
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPS.Z (CX), K1, Z0
-	JMP       ready414
-
-none413:
-	VPXORD Z0, Z0, Z0
-
-ready414:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded416
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold415:
-	VBROADCASTSS (CX), Z1
-	VMOVUPS.Z    (DI), K1, Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold415
-
-folded416:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear417
-	VMAXPS Z0, Z2, Z0
-
-linear417:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000008, BX
-	JZ            low419
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, BX
-	JZ            low420
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, BX
-	JZ            low421
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low422
-	VMOVSS        X0, 56(CX)
-
-low422:
-	JMP stored418
-
-low421:
-	TESTQ  $0x00000001, BX
-	JZ     low423
-	VMOVSS X0, 48(CX)
-
-low423:
-	JMP stored418
-
-low420:
-	TESTQ     $0x00000002, BX
-	JZ        low424
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low425
-	VMOVSS    X0, 40(CX)
-
-low425:
-	JMP stored418
-
-low424:
-	TESTQ  $0x00000001, BX
-	JZ     low426
-	VMOVSS X0, 32(CX)
-
-low426:
-	JMP stored418
-
-low419:
-	TESTQ        $0x00000004, BX
-	JZ           low427
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, BX
-	JZ           low428
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low429
-	VMOVSS       X0, 24(CX)
-
-low429:
-	JMP stored418
-
-low428:
-	TESTQ  $0x00000001, BX
-	JZ     low430
-	VMOVSS X0, 16(CX)
-
-low430:
-	JMP stored418
-
-low427:
-	TESTQ     $0x00000002, BX
-	JZ        low431
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, BX
-	JZ        low432
-	VMOVSS    X0, 8(CX)
-
-low432:
-	JMP stored418
-
-low431:
-	TESTQ  $0x00000001, BX
-	JZ     low433
-	VMOVSS X0, (CX)
-
-low433:
-stored418:
-	JMP done397
-
-full412:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none434
+	JE      none323
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
-	JMP     ready435
+	JMP     ready324
 
-none434:
+none323:
 	VPXORD Z0, Z0, Z0
 
-ready435:
+ready324:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded437
+	JLE   folded326
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12706,58 +12603,58 @@ ready435:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold436:
+fold325:
 	VBROADCASTSS (CX), Z1
 	VMOVUPS      (DI), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold436
+	JNZ          fold325
 
-folded437:
+folded326:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear438
+	JNE    linear327
 	VMAXPS Z0, Z2, Z0
 
-linear438:
+linear327:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
-	JMP     done397
+	JMP     done307
 
-wider411:
-	CMPQ   BX, $0x20
-	JE     full439
+fewer322:
+	CMPQ   BX, $0x08
+	JLT    fewer328
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000080, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none440
+	JE      none329
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(SI), Z1
-	JMP     ready441
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	JMP     ready330
 
-none440:
+none329:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready441:
+ready330:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded443
+	JLE   folded332
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12765,58 +12662,65 @@ ready441:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold442:
+fold331:
 	VBROADCASTSS (CX), Z2
-	VMOVUPS      (DI), Z3
+	VMOVUPS      (DI), Y3
 	VFMADD231PS  Z2, Z3, Z0
-	VMOVUPS      64(DI)(BX*1), Z3
+	VMOVUPS      32(DI)(BX*1), Y3
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold442
+	JNZ          fold331
 
-folded443:
+folded332:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear444
+	JNE    linear333
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear444:
+linear333:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(SI)
-	JMP     done397
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	JMP     done307
 
-full439:
+fewer328:
+	CMPQ   BX, $0x04
+	JLT    fewer334
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none445
+	JE      none335
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	JMP     ready446
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	JMP     ready336
 
-none445:
+none335:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready446:
+ready336:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded448
+	JLE   folded338
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12824,7 +12728,185 @@ ready446:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold447:
+fold337:
+	VBROADCASTSS (CX), Z2
+	VMOVUPS      (DI), X3
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      16(DI)(BX*1), X3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold337
+
+folded338:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear339
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+
+linear339:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(SI)
+	JMP     done307
+
+fewer334:
+	CMPQ   BX, $0x02
+	JLT    fewer340
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none341
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	JMP    ready342
+
+none341:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready342:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded344
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold343:
+	VBROADCASTSS (CX), Z2
+	VMOVSD       (DI), X3
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVSD       8(DI)(BX*1), X3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold343
+
+folded344:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear345
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+
+linear345:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(SI)
+	JMP    done307
+
+fewer340:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none346
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSS (CX), X0
+	JMP    ready347
+
+none346:
+	VPXORD Z0, Z0, Z0
+
+ready347:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded349
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold348:
+	VBROADCASTSS (CX), Z1
+	VMOVSS       (DI), X2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold348
+
+folded349:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear350
+	VMAXPS Z0, Z2, Z0
+
+linear350:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSS X0, (CX)
+	JMP    done307
+
+wider321:
+	CMPQ BX, $0x20
+	JNE  fewer351
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none352
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	JMP     ready353
+
+none352:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready353:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded355
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold354:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -12833,58 +12915,52 @@ fold447:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold447
+	JNZ          fold354
 
-folded448:
+folded355:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear449
+	JNE    linear356
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear449:
+linear356:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	JMP     done397
+	JMP     done307
 
-wider410:
-	CMPQ   BX, $0x31
-	JGE    wider450
-	CMPQ   BX, $0x30
-	JE     full451
+fewer351:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000c0, BX
+	SUBQ   $0x00000080, BX
 
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none452
+	JE      none357
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(SI), Z2
-	JMP     ready453
+	VMOVUPS 64(SI), Z1
+	JMP     ready358
 
-none452:
+none357:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
 
-ready453:
+ready358:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded455
+	JLE   folded360
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12892,65 +12968,65 @@ ready453:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold454:
-	VBROADCASTSS (CX), Z3
-	VMOVUPS      (DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VMOVUPS      64(DI), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(DI)(BX*1), Z4
-	VFMADD231PS  Z3, Z4, Z2
+fold359:
+	VBROADCASTSS (CX), Z2
+	VMOVUPS      (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      64(DI)(BX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold454
+	JNZ          fold359
 
-folded455:
+folded360:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear456
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
+	JNE    linear361
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
 
-linear456:
+linear361:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(SI)
-	JMP     done397
+	VMOVUPS Z1, 64(SI)
+	JMP     done307
 
-full451:
+wider320:
+	CMPQ BX, $0x31
+	JGE  wider362
+	CMPQ BX, $0x30
+	JNE  fewer363
+
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none457
+	JE      none364
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
-	JMP     ready458
+	JMP     ready365
 
-none457:
+none364:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready458:
+ready365:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded460
+	JLE   folded367
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12958,7 +13034,7 @@ ready458:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold459:
+fold366:
 	VBROADCASTSS (CX), Z3
 	VMOVUPS      (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -12969,9 +13045,9 @@ fold459:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold459
+	JNZ          fold366
 
-folded460:
+folded367:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -12979,51 +13055,47 @@ folded460:
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear461
+	JNE    linear368
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 
-linear461:
+linear368:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
-	JMP     done397
+	JMP     done307
 
-wider450:
-	CMPQ   BX, $0x40
-	JE     full462
+fewer363:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000100, BX
+	SUBQ   $0x000000c0, BX
 
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none463
+	JE      none369
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(SI), Z3
-	JMP     ready464
+	VMOVUPS 128(SI), Z2
+	JMP     ready370
 
-none463:
+none369:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
 
-ready464:
+ready370:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded466
+	JLE   folded372
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13031,37 +13103,33 @@ ready464:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold465:
-	VBROADCASTSS (CX), Z4
-	VMOVUPS      (DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VMOVUPS      64(DI), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VMOVUPS      128(DI), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VMOVUPS      192(DI)(BX*1), Z5
-	VFMADD231PS  Z4, Z5, Z3
+fold371:
+	VBROADCASTSS (CX), Z3
+	VMOVUPS      (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VMOVUPS      64(DI), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      128(DI)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold465
+	JNZ          fold371
 
-folded466:
+folded372:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z5, Z5, Z5
-	VADDPS Z5, Z0, Z0
-	VADDPS Z5, Z1, Z1
-	VADDPS Z5, Z2, Z2
-	VADDPS Z5, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear467
-	VMAXPS Z0, Z5, Z0
-	VMAXPS Z1, Z5, Z1
-	VMAXPS Z2, Z5, Z2
-	VMAXPS Z3, Z5, Z3
+	JNE    linear373
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
 
-linear467:
+linear373:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13069,34 +13137,36 @@ linear467:
 	ADDQ    BX, SI
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(SI)
-	JMP     done397
+	VMOVUPS Z2, 128(SI)
+	JMP     done307
 
-full462:
+wider362:
+	CMPQ BX, $0x40
+	JNE  fewer374
+
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none468
+	JE      none375
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
-	JMP     ready469
+	JMP     ready376
 
-none468:
+none375:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready469:
+ready376:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded471
+	JLE   folded378
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13104,7 +13174,7 @@ ready469:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold470:
+fold377:
 	VBROADCASTSS (CX), Z4
 	VMOVUPS      (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -13117,9 +13187,9 @@ fold470:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold470
+	JNZ          fold377
 
-folded471:
+folded378:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -13128,13 +13198,13 @@ folded471:
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear472
+	JNE    linear379
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 
-linear472:
+linear379:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13142,22 +13212,16 @@ linear472:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
-	JMP     done397
+	JMP     done307
 
-wider409:
-	CMPQ   BX, $0x61
-	JGE    wider473
-	CMPQ   BX, $0x51
-	JGE    wider474
-	CMPQ   BX, $0x50
-	JE     full475
+fewer374:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000140, BX
+	SUBQ   $0x00000100, BX
 
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none476
+	JE      none380
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13165,22 +13229,20 @@ wider409:
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(SI), Z4
-	JMP     ready477
+	VMOVUPS 192(SI), Z3
+	JMP     ready381
 
-none476:
+none380:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
 
-ready477:
+ready381:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded479
+	JLE   folded383
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13188,41 +13250,37 @@ ready477:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold478:
-	VBROADCASTSS (CX), Z5
-	VMOVUPS      (DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(DI), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VMOVUPS      128(DI), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VMOVUPS      192(DI), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      256(DI)(BX*1), Z6
-	VFMADD231PS  Z5, Z6, Z4
+fold382:
+	VBROADCASTSS (CX), Z4
+	VMOVUPS      (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      64(DI), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      128(DI), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      192(DI)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold478
+	JNZ          fold382
 
-folded479:
+folded383:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z5, Z2, Z2
+	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear480
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
+	JNE    linear384
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
 
-linear480:
+linear384:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13231,15 +13289,21 @@ linear480:
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(SI)
-	JMP     done397
+	VMOVUPS Z3, 192(SI)
+	JMP     done307
 
-full475:
+wider319:
+	CMPQ BX, $0x61
+	JGE  wider385
+	CMPQ BX, $0x51
+	JGE  wider386
+	CMPQ BX, $0x50
+	JNE  fewer387
+
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none481
+	JE      none388
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13247,20 +13311,20 @@ full475:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
-	JMP     ready482
+	JMP     ready389
 
-none481:
+none388:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready482:
+ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded484
+	JLE   folded391
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13268,7 +13332,7 @@ ready482:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold483:
+fold390:
 	VBROADCASTSS (CX), Z5
 	VMOVUPS      (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -13283,9 +13347,9 @@ fold483:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold483
+	JNZ          fold390
 
-folded484:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -13295,14 +13359,14 @@ folded484:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear485
+	JNE    linear392
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-linear485:
+linear392:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13311,18 +13375,16 @@ linear485:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
-	JMP     done397
+	JMP     done307
 
-wider474:
-	CMPQ   BX, $0x60
-	JE     full486
+fewer387:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000180, BX
+	SUBQ   $0x00000140, BX
 
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none487
+	JE      none393
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13331,23 +13393,21 @@ wider474:
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(SI), Z5
-	JMP     ready488
+	VMOVUPS 256(SI), Z4
+	JMP     ready394
 
-none487:
+none393:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
 
-ready488:
+ready394:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded490
+	JLE   folded396
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13355,45 +13415,41 @@ ready488:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold489:
-	VBROADCASTSS (CX), Z6
-	VMOVUPS      (DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VMOVUPS      64(DI), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VMOVUPS      128(DI), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VMOVUPS      192(DI), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VMOVUPS      256(DI), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VMOVUPS      320(DI)(BX*1), Z7
-	VFMADD231PS  Z6, Z7, Z5
+fold395:
+	VBROADCASTSS (CX), Z5
+	VMOVUPS      (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(DI), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VMOVUPS      128(DI), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VMOVUPS      192(DI), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      256(DI)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold489
+	JNZ          fold395
 
-folded490:
+folded396:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z7, Z7, Z7
-	VADDPS Z7, Z0, Z0
-	VADDPS Z7, Z1, Z1
-	VADDPS Z7, Z2, Z2
-	VADDPS Z7, Z3, Z3
-	VADDPS Z7, Z4, Z4
-	VADDPS Z7, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear491
-	VMAXPS Z0, Z7, Z0
-	VMAXPS Z1, Z7, Z1
-	VMAXPS Z2, Z7, Z2
-	VMAXPS Z3, Z7, Z3
-	VMAXPS Z4, Z7, Z4
-	VMAXPS Z5, Z7, Z5
+	JNE    linear397
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
 
-linear491:
+linear397:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13403,15 +13459,17 @@ linear491:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(SI)
-	JMP     done397
+	VMOVUPS Z4, 256(SI)
+	JMP     done307
 
-full486:
+wider386:
+	CMPQ BX, $0x60
+	JNE  fewer398
+
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none492
+	JE      none399
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13420,9 +13478,9 @@ full486:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
-	JMP     ready493
+	JMP     ready400
 
-none492:
+none399:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13430,11 +13488,11 @@ none492:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready493:
+ready400:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded495
+	JLE   folded402
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13442,7 +13500,7 @@ ready493:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold494:
+fold401:
 	VBROADCASTSS (CX), Z6
 	VMOVUPS      (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -13459,9 +13517,9 @@ fold494:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold494
+	JNZ          fold401
 
-folded495:
+folded402:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -13472,7 +13530,7 @@ folded495:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear496
+	JNE    linear403
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -13480,7 +13538,7 @@ folded495:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-linear496:
+linear403:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13490,20 +13548,16 @@ linear496:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
-	JMP     done397
+	JMP     done307
 
-wider473:
-	CMPQ   BX, $0x71
-	JGE    wider497
-	CMPQ   BX, $0x70
-	JE     full498
+fewer398:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000001c0, BX
+	SUBQ   $0x00000180, BX
 
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none499
+	JE      none404
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13513,24 +13567,22 @@ wider473:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(SI), Z6
-	JMP     ready500
+	VMOVUPS 320(SI), Z5
+	JMP     ready405
 
-none499:
+none404:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
 
-ready500:
+ready405:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded502
+	JLE   folded407
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13538,49 +13590,45 @@ ready500:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold501:
-	VBROADCASTSS (CX), Z7
-	VMOVUPS      (DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMOVUPS      64(DI), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS      128(DI), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VMOVUPS      192(DI), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VMOVUPS      256(DI), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VMOVUPS      320(DI), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      384(DI)(BX*1), Z8
-	VFMADD231PS  Z7, Z8, Z6
+fold406:
+	VBROADCASTSS (CX), Z6
+	VMOVUPS      (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VMOVUPS      64(DI), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VMOVUPS      128(DI), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VMOVUPS      192(DI), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VMOVUPS      256(DI), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VMOVUPS      320(DI)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold501
+	JNZ          fold406
 
-folded502:
+folded407:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	VADDPS Z7, Z4, Z4
+	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear503
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
+	JNE    linear408
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
 
-linear503:
+linear408:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13591,15 +13639,19 @@ linear503:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(CX)
-	VMOVUPS Z6, 384(SI)
-	JMP     done397
+	VMOVUPS Z5, 320(SI)
+	JMP     done307
 
-full498:
+wider385:
+	CMPQ BX, $0x71
+	JGE  wider409
+	CMPQ BX, $0x70
+	JNE  fewer410
+
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none504
+	JE      none411
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13609,9 +13661,9 @@ full498:
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
-	JMP     ready505
+	JMP     ready412
 
-none504:
+none411:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13620,11 +13672,11 @@ none504:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready505:
+ready412:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded507
+	JLE   folded414
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13632,7 +13684,7 @@ ready505:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold506:
+fold413:
 	VBROADCASTSS (CX), Z7
 	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -13651,9 +13703,9 @@ fold506:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold506
+	JNZ          fold413
 
-folded507:
+folded414:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -13665,7 +13717,7 @@ folded507:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear508
+	JNE    linear415
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -13674,7 +13726,7 @@ folded507:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-linear508:
+linear415:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13685,18 +13737,217 @@ linear508:
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
-	JMP     done397
+	JMP     done307
 
-wider497:
-	CMPQ   BX, $0x00000080
-	JE     full509
+fewer410:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000001c0, BX
+
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none416
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(SI), Z6
+	JMP     ready417
+
+none416:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+ready417:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded419
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold418:
+	VBROADCASTSS (CX), Z7
+	VMOVUPS      (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(DI), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(DI), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VMOVUPS      192(DI), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VMOVUPS      256(DI), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VMOVUPS      320(DI), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      384(DI)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold418
+
+folded419:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	VADDPS Z8, Z6, Z6
+	CMPQ   CX, $0x01
+	JNE    linear420
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+
+linear420:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(SI)
+	JMP     done307
+
+wider409:
+	CMPQ BX, $0x00000080
+	JNE  fewer421
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none422
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	JMP     ready423
+
+none422:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready423:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded425
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold424:
+	VBROADCASTSS (CX), Z8
+	VMOVUPS      (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VMOVUPS      64(DI), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VMOVUPS      128(DI), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VMOVUPS      192(DI), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VMOVUPS      256(DI), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      320(DI), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VMOVUPS      384(DI), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VMOVUPS      448(DI), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold424
+
+folded425:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	VADDPS Z9, Z6, Z6
+	VADDPS Z9, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear426
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+
+linear426:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	JMP     done307
+
+fewer421:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none510
+	JE      none427
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13709,9 +13960,9 @@ wider497:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(SI), Z7
-	JMP     ready511
+	JMP     ready428
 
-none510:
+none427:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13721,11 +13972,11 @@ none510:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready511:
+ready428:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded513
+	JLE   folded430
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13733,7 +13984,7 @@ ready511:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold512:
+fold429:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -13754,9 +14005,9 @@ fold512:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold512
+	JNZ          fold429
 
-folded513:
+folded430:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -13769,7 +14020,7 @@ folded513:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear514
+	JNE    linear431
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -13779,7 +14030,7 @@ folded513:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear514:
+linear431:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13793,233 +14044,22 @@ linear514:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(SI)
-	JMP     done397
+	JMP     done307
 
-full509:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none515
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	JMP     ready516
-
-none515:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-
-ready516:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded518
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold517:
-	VBROADCASTSS (CX), Z8
-	VMOVUPS      (DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VMOVUPS      64(DI), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VMOVUPS      128(DI), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VMOVUPS      192(DI), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VMOVUPS      256(DI), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      320(DI), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VMOVUPS      384(DI), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VMOVUPS      448(DI), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold517
-
-folded518:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	VADDPS Z9, Z6, Z6
-	VADDPS Z9, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear519
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-	VMAXPS Z6, Z9, Z6
-	VMAXPS Z7, Z9, Z7
-
-linear519:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(CX)
-	VMOVUPS Z6, 384(CX)
-	VMOVUPS Z7, 448(CX)
-	JMP     done397
-
-wider408:
-	CMPQ   BX, $0x000000c1
-	JGE    wider520
-	CMPQ   BX, $0x000000a1
-	JGE    wider521
-	CMPQ   BX, $0x00000091
-	JGE    wider522
-	CMPQ   BX, $0x00000090
-	JE     full523
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000240, BX
+wider318:
+	CMPQ BX, $0x000000c1
+	JGE  wider432
+	CMPQ BX, $0x000000a1
+	JGE  wider433
+	CMPQ BX, $0x00000091
+	JGE  wider434
+	CMPQ BX, $0x00000090
+	JNE  fewer435
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none524
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(SI), Z8
-	JMP     ready525
-
-none524:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-
-ready525:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded527
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold526:
-	VBROADCASTSS (CX), Z9
-	VMOVUPS      (DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VMOVUPS      64(DI), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VMOVUPS      128(DI), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VMOVUPS      192(DI), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VMOVUPS      256(DI), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VMOVUPS      320(DI), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VMOVUPS      384(DI), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VMOVUPS      448(DI), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      512(DI)(BX*1), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold526
-
-folded527:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z10, Z10, Z10
-	VADDPS Z10, Z0, Z0
-	VADDPS Z10, Z1, Z1
-	VADDPS Z10, Z2, Z2
-	VADDPS Z10, Z3, Z3
-	VADDPS Z10, Z4, Z4
-	VADDPS Z10, Z5, Z5
-	VADDPS Z10, Z6, Z6
-	VADDPS Z10, Z7, Z7
-	VADDPS Z10, Z8, Z8
-	CMPQ   CX, $0x01
-	JNE    linear528
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-	VMAXPS Z8, Z10, Z8
-
-linear528:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(CX)
-	VMOVUPS Z6, 384(CX)
-	VMOVUPS Z7, 448(CX)
-	VMOVUPS Z8, 512(SI)
-	JMP     done397
-
-full523:
-	// acc[i,j] = init[i,j], 1×9 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none529
+	JE      none436
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14031,9 +14071,9 @@ full523:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
-	JMP     ready530
+	JMP     ready437
 
-none529:
+none436:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14044,11 +14084,11 @@ none529:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready530:
+ready437:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded532
+	JLE   folded439
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14056,7 +14096,7 @@ ready530:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold531:
+fold438:
 	VBROADCASTSS (CX), Z9
 	VMOVUPS      (DI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -14079,9 +14119,9 @@ fold531:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold531
+	JNZ          fold438
 
-folded532:
+folded439:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -14095,7 +14135,7 @@ folded532:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear533
+	JNE    linear440
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -14106,7 +14146,7 @@ folded532:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-linear533:
+linear440:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14119,18 +14159,16 @@ linear533:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
-	JMP     done397
+	JMP     done307
 
-wider522:
-	CMPQ   BX, $0x000000a0
-	JE     full534
+fewer435:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000280, BX
+	SUBQ   $0x00000240, BX
 
-	// acc[i,j] = init[i,j], 1×10 vectors, or +0
+	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none535
+	JE      none441
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14143,11 +14181,10 @@ wider522:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(CX), Z8
-	VMOVUPS 576(SI), Z9
-	JMP     ready536
+	VMOVUPS 512(SI), Z8
+	JMP     ready442
 
-none535:
+none441:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14157,13 +14194,12 @@ none535:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
 
-ready536:
+ready442:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded538
+	JLE   folded444
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14171,61 +14207,57 @@ ready536:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold537:
-	VBROADCASTSS (CX), Z10
-	VMOVUPS      (DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VMOVUPS      64(DI), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VMOVUPS      128(DI), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VMOVUPS      192(DI), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VMOVUPS      256(DI), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VMOVUPS      320(DI), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VMOVUPS      384(DI), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VMOVUPS      448(DI), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VMOVUPS      512(DI), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VMOVUPS      576(DI)(BX*1), Z11
-	VFMADD231PS  Z10, Z11, Z9
+fold443:
+	VBROADCASTSS (CX), Z9
+	VMOVUPS      (DI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VMOVUPS      64(DI), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      128(DI), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VMOVUPS      192(DI), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      256(DI), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VMOVUPS      320(DI), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      384(DI), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VMOVUPS      448(DI), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      512(DI)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold537
+	JNZ          fold443
 
-folded538:
+folded444:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z11, Z11, Z11
-	VADDPS Z11, Z0, Z0
-	VADDPS Z11, Z1, Z1
-	VADDPS Z11, Z2, Z2
-	VADDPS Z11, Z3, Z3
-	VADDPS Z11, Z4, Z4
-	VADDPS Z11, Z5, Z5
-	VADDPS Z11, Z6, Z6
-	VADDPS Z11, Z7, Z7
-	VADDPS Z11, Z8, Z8
-	VADDPS Z11, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VADDPS Z10, Z0, Z0
+	VADDPS Z10, Z1, Z1
+	VADDPS Z10, Z2, Z2
+	VADDPS Z10, Z3, Z3
+	VADDPS Z10, Z4, Z4
+	VADDPS Z10, Z5, Z5
+	VADDPS Z10, Z6, Z6
+	VADDPS Z10, Z7, Z7
+	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear539
-	VMAXPS Z0, Z11, Z0
-	VMAXPS Z1, Z11, Z1
-	VMAXPS Z2, Z11, Z2
-	VMAXPS Z3, Z11, Z3
-	VMAXPS Z4, Z11, Z4
-	VMAXPS Z5, Z11, Z5
-	VMAXPS Z6, Z11, Z6
-	VMAXPS Z7, Z11, Z7
-	VMAXPS Z8, Z11, Z8
-	VMAXPS Z9, Z11, Z9
+	JNE    linear445
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+	VMAXPS Z8, Z10, Z8
 
-linear539:
+linear445:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14239,15 +14271,17 @@ linear539:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
-	VMOVUPS Z8, 512(CX)
-	VMOVUPS Z9, 576(SI)
-	JMP     done397
+	VMOVUPS Z8, 512(SI)
+	JMP     done307
 
-full534:
+wider434:
+	CMPQ BX, $0x000000a0
+	JNE  fewer446
+
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none540
+	JE      none447
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14260,9 +14294,9 @@ full534:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
-	JMP     ready541
+	JMP     ready448
 
-none540:
+none447:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14274,11 +14308,11 @@ none540:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready541:
+ready448:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded543
+	JLE   folded450
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14286,7 +14320,7 @@ ready541:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold542:
+fold449:
 	VBROADCASTSS (CX), Z10
 	VMOVUPS      (DI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -14311,9 +14345,9 @@ fold542:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold542
+	JNZ          fold449
 
-folded543:
+folded450:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -14328,7 +14362,7 @@ folded543:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear544
+	JNE    linear451
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
 	VMAXPS Z2, Z11, Z2
@@ -14340,7 +14374,7 @@ folded543:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-linear544:
+linear451:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14354,20 +14388,16 @@ linear544:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
-	JMP     done397
+	JMP     done307
 
-wider521:
-	CMPQ   BX, $0x000000b1
-	JGE    wider545
-	CMPQ   BX, $0x000000b0
-	JE     full546
+fewer446:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000002c0, BX
+	SUBQ   $0x00000280, BX
 
-	// acc[i,j] = init[i,j], 1×11 vectors, or +0
+	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none547
+	JE      none452
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14381,11 +14411,10 @@ wider521:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
-	VMOVUPS 576(CX), Z9
-	VMOVUPS 640(SI), Z10
-	JMP     ready548
+	VMOVUPS 576(SI), Z9
+	JMP     ready453
 
-none547:
+none452:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14396,13 +14425,12 @@ none547:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
 
-ready548:
+ready453:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded550
+	JLE   folded455
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14410,65 +14438,61 @@ ready548:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold549:
-	VBROADCASTSS (CX), Z11
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VMOVUPS      64(DI), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VMOVUPS      128(DI), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VMOVUPS      192(DI), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VMOVUPS      256(DI), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VMOVUPS      320(DI), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VMOVUPS      384(DI), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      448(DI), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VMOVUPS      512(DI), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VMOVUPS      576(DI), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      640(DI)(BX*1), Z12
-	VFMADD231PS  Z11, Z12, Z10
+fold454:
+	VBROADCASTSS (CX), Z10
+	VMOVUPS      (DI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VMOVUPS      64(DI), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VMOVUPS      128(DI), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VMOVUPS      192(DI), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VMOVUPS      256(DI), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VMOVUPS      320(DI), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VMOVUPS      384(DI), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VMOVUPS      448(DI), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VMOVUPS      512(DI), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VMOVUPS      576(DI)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z9
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold549
+	JNZ          fold454
 
-folded550:
+folded455:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
-	VADDPS Z12, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VADDPS Z11, Z0, Z0
+	VADDPS Z11, Z1, Z1
+	VADDPS Z11, Z2, Z2
+	VADDPS Z11, Z3, Z3
+	VADDPS Z11, Z4, Z4
+	VADDPS Z11, Z5, Z5
+	VADDPS Z11, Z6, Z6
+	VADDPS Z11, Z7, Z7
+	VADDPS Z11, Z8, Z8
+	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear551
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
+	JNE    linear456
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+	VMAXPS Z8, Z11, Z8
+	VMAXPS Z9, Z11, Z9
 
-linear551:
+linear456:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14483,15 +14507,19 @@ linear551:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
-	VMOVUPS Z9, 576(CX)
-	VMOVUPS Z10, 640(SI)
-	JMP     done397
+	VMOVUPS Z9, 576(SI)
+	JMP     done307
 
-full546:
+wider433:
+	CMPQ BX, $0x000000b1
+	JGE  wider457
+	CMPQ BX, $0x000000b0
+	JNE  fewer458
+
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none552
+	JE      none459
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14505,9 +14533,9 @@ full546:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
-	JMP     ready553
+	JMP     ready460
 
-none552:
+none459:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14520,11 +14548,11 @@ none552:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready553:
+ready460:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded555
+	JLE   folded462
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14532,7 +14560,7 @@ ready553:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold554:
+fold461:
 	VBROADCASTSS (CX), Z11
 	VMOVUPS      (DI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -14559,9 +14587,9 @@ fold554:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold554
+	JNZ          fold461
 
-folded555:
+folded462:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -14577,7 +14605,7 @@ folded555:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear556
+	JNE    linear463
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -14590,7 +14618,7 @@ folded555:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-linear556:
+linear463:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14605,18 +14633,16 @@ linear556:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
-	JMP     done397
+	JMP     done307
 
-wider545:
-	CMPQ   BX, $0x000000c0
-	JE     full557
+fewer458:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000300, BX
+	SUBQ   $0x000002c0, BX
 
-	// acc[i,j] = init[i,j], 1×12 vectors, or +0
+	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none558
+	JE      none464
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14631,11 +14657,10 @@ wider545:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
-	VMOVUPS 640(CX), Z10
-	VMOVUPS 704(SI), Z11
-	JMP     ready559
+	VMOVUPS 640(SI), Z10
+	JMP     ready465
 
-none558:
+none464:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14647,13 +14672,12 @@ none558:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 
-ready559:
+ready465:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded561
+	JLE   folded467
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14661,69 +14685,65 @@ ready559:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold560:
-	VBROADCASTSS (CX), Z12
-	VMOVUPS      (DI), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VMOVUPS      64(DI), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VMOVUPS      128(DI), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VMOVUPS      192(DI), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VMOVUPS      256(DI), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VMOVUPS      320(DI), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VMOVUPS      384(DI), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VMOVUPS      448(DI), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VMOVUPS      512(DI), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VMOVUPS      576(DI), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VMOVUPS      640(DI), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VMOVUPS      704(DI)(BX*1), Z13
-	VFMADD231PS  Z12, Z13, Z11
+fold466:
+	VBROADCASTSS (CX), Z11
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VMOVUPS      64(DI), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VMOVUPS      128(DI), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VMOVUPS      192(DI), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VMOVUPS      256(DI), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VMOVUPS      320(DI), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VMOVUPS      384(DI), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      448(DI), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VMOVUPS      512(DI), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VMOVUPS      576(DI), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      640(DI)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold560
+	JNZ          fold466
 
-folded561:
+folded467:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z13, Z13, Z13
-	VADDPS Z13, Z0, Z0
-	VADDPS Z13, Z1, Z1
-	VADDPS Z13, Z2, Z2
-	VADDPS Z13, Z3, Z3
-	VADDPS Z13, Z4, Z4
-	VADDPS Z13, Z5, Z5
-	VADDPS Z13, Z6, Z6
-	VADDPS Z13, Z7, Z7
-	VADDPS Z13, Z8, Z8
-	VADDPS Z13, Z9, Z9
-	VADDPS Z13, Z10, Z10
-	VADDPS Z13, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
+	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear562
-	VMAXPS Z0, Z13, Z0
-	VMAXPS Z1, Z13, Z1
-	VMAXPS Z2, Z13, Z2
-	VMAXPS Z3, Z13, Z3
-	VMAXPS Z4, Z13, Z4
-	VMAXPS Z5, Z13, Z5
-	VMAXPS Z6, Z13, Z6
-	VMAXPS Z7, Z13, Z7
-	VMAXPS Z8, Z13, Z8
-	VMAXPS Z9, Z13, Z9
-	VMAXPS Z10, Z13, Z10
-	VMAXPS Z11, Z13, Z11
+	JNE    linear468
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
 
-linear562:
+linear468:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14739,15 +14759,17 @@ linear562:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
-	VMOVUPS Z10, 640(CX)
-	VMOVUPS Z11, 704(SI)
-	JMP     done397
+	VMOVUPS Z10, 640(SI)
+	JMP     done307
 
-full557:
+wider457:
+	CMPQ BX, $0x000000c0
+	JNE  fewer469
+
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none563
+	JE      none470
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14762,9 +14784,9 @@ full557:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
-	JMP     ready564
+	JMP     ready471
 
-none563:
+none470:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14778,11 +14800,11 @@ none563:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready564:
+ready471:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded566
+	JLE   folded473
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14790,7 +14812,7 @@ ready564:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold565:
+fold472:
 	VBROADCASTSS (CX), Z12
 	VMOVUPS      (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -14819,9 +14841,9 @@ fold565:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold565
+	JNZ          fold472
 
-folded566:
+folded473:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -14838,7 +14860,7 @@ folded566:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear567
+	JNE    linear474
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -14852,7 +14874,7 @@ folded566:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-linear567:
+linear474:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14868,22 +14890,16 @@ linear567:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
-	JMP     done397
+	JMP     done307
 
-wider520:
-	CMPQ   BX, $0x000000e1
-	JGE    wider568
-	CMPQ   BX, $0x000000d1
-	JGE    wider569
-	CMPQ   BX, $0x000000d0
-	JE     full570
+fewer469:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000340, BX
+	SUBQ   $0x00000300, BX
 
-	// acc[i,j] = init[i,j], 1×13 vectors, or +0
+	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none571
+	JE      none475
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14899,11 +14915,10 @@ wider520:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
-	VMOVUPS 704(CX), Z11
-	VMOVUPS 768(SI), Z12
-	JMP     ready572
+	VMOVUPS 704(SI), Z11
+	JMP     ready476
 
-none571:
+none475:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14916,13 +14931,12 @@ none571:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
 
-ready572:
+ready476:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded574
+	JLE   folded478
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14930,73 +14944,69 @@ ready572:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold573:
-	VBROADCASTSS (CX), Z13
-	VMOVUPS      (DI), Z14
-	VFMADD231PS  Z13, Z14, Z0
-	VMOVUPS      64(DI), Z14
-	VFMADD231PS  Z13, Z14, Z1
-	VMOVUPS      128(DI), Z14
-	VFMADD231PS  Z13, Z14, Z2
-	VMOVUPS      192(DI), Z14
-	VFMADD231PS  Z13, Z14, Z3
-	VMOVUPS      256(DI), Z14
-	VFMADD231PS  Z13, Z14, Z4
-	VMOVUPS      320(DI), Z14
-	VFMADD231PS  Z13, Z14, Z5
-	VMOVUPS      384(DI), Z14
-	VFMADD231PS  Z13, Z14, Z6
-	VMOVUPS      448(DI), Z14
-	VFMADD231PS  Z13, Z14, Z7
-	VMOVUPS      512(DI), Z14
-	VFMADD231PS  Z13, Z14, Z8
-	VMOVUPS      576(DI), Z14
-	VFMADD231PS  Z13, Z14, Z9
-	VMOVUPS      640(DI), Z14
-	VFMADD231PS  Z13, Z14, Z10
-	VMOVUPS      704(DI), Z14
-	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      768(DI)(BX*1), Z14
-	VFMADD231PS  Z13, Z14, Z12
+fold477:
+	VBROADCASTSS (CX), Z12
+	VMOVUPS      (DI), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VMOVUPS      64(DI), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VMOVUPS      128(DI), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VMOVUPS      192(DI), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VMOVUPS      256(DI), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VMOVUPS      320(DI), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VMOVUPS      384(DI), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VMOVUPS      448(DI), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VMOVUPS      512(DI), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VMOVUPS      576(DI), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VMOVUPS      640(DI), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VMOVUPS      704(DI)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold573
+	JNZ          fold477
 
-folded574:
+folded478:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z14, Z14, Z14
-	VADDPS Z14, Z0, Z0
-	VADDPS Z14, Z1, Z1
-	VADDPS Z14, Z2, Z2
-	VADDPS Z14, Z3, Z3
-	VADDPS Z14, Z4, Z4
-	VADDPS Z14, Z5, Z5
-	VADDPS Z14, Z6, Z6
-	VADDPS Z14, Z7, Z7
-	VADDPS Z14, Z8, Z8
-	VADDPS Z14, Z9, Z9
-	VADDPS Z14, Z10, Z10
-	VADDPS Z14, Z11, Z11
-	VADDPS Z14, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VADDPS Z13, Z0, Z0
+	VADDPS Z13, Z1, Z1
+	VADDPS Z13, Z2, Z2
+	VADDPS Z13, Z3, Z3
+	VADDPS Z13, Z4, Z4
+	VADDPS Z13, Z5, Z5
+	VADDPS Z13, Z6, Z6
+	VADDPS Z13, Z7, Z7
+	VADDPS Z13, Z8, Z8
+	VADDPS Z13, Z9, Z9
+	VADDPS Z13, Z10, Z10
+	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear575
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
-	VMAXPS Z12, Z14, Z12
+	JNE    linear479
+	VMAXPS Z0, Z13, Z0
+	VMAXPS Z1, Z13, Z1
+	VMAXPS Z2, Z13, Z2
+	VMAXPS Z3, Z13, Z3
+	VMAXPS Z4, Z13, Z4
+	VMAXPS Z5, Z13, Z5
+	VMAXPS Z6, Z13, Z6
+	VMAXPS Z7, Z13, Z7
+	VMAXPS Z8, Z13, Z8
+	VMAXPS Z9, Z13, Z9
+	VMAXPS Z10, Z13, Z10
+	VMAXPS Z11, Z13, Z11
 
-linear575:
+linear479:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15013,15 +15023,21 @@ linear575:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
-	VMOVUPS Z11, 704(CX)
-	VMOVUPS Z12, 768(SI)
-	JMP     done397
+	VMOVUPS Z11, 704(SI)
+	JMP     done307
 
-full570:
+wider432:
+	CMPQ BX, $0x000000e1
+	JGE  wider480
+	CMPQ BX, $0x000000d1
+	JGE  wider481
+	CMPQ BX, $0x000000d0
+	JNE  fewer482
+
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none576
+	JE      none483
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15037,9 +15053,9 @@ full570:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
-	JMP     ready577
+	JMP     ready484
 
-none576:
+none483:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15054,11 +15070,11 @@ none576:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready577:
+ready484:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded579
+	JLE   folded486
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15066,7 +15082,7 @@ ready577:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold578:
+fold485:
 	VBROADCASTSS (CX), Z13
 	VMOVUPS      (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -15097,9 +15113,9 @@ fold578:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold578
+	JNZ          fold485
 
-folded579:
+folded486:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -15117,7 +15133,7 @@ folded579:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear580
+	JNE    linear487
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -15132,7 +15148,7 @@ folded579:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 
-linear580:
+linear487:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15149,18 +15165,16 @@ linear580:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
-	JMP     done397
+	JMP     done307
 
-wider569:
-	CMPQ   BX, $0x000000e0
-	JE     full581
+fewer482:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000380, BX
+	SUBQ   $0x00000340, BX
 
-	// acc[i,j] = init[i,j], 1×14 vectors, or +0
+	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none582
+	JE      none488
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15177,11 +15191,10 @@ wider569:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
-	VMOVUPS 768(CX), Z12
-	VMOVUPS 832(SI), Z13
-	JMP     ready583
+	VMOVUPS 768(SI), Z12
+	JMP     ready489
 
-none582:
+none488:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15195,13 +15208,12 @@ none582:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
 
-ready583:
+ready489:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded585
+	JLE   folded491
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15209,77 +15221,73 @@ ready583:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold584:
-	VBROADCASTSS (CX), Z14
-	VMOVUPS      (DI), Z15
-	VFMADD231PS  Z14, Z15, Z0
-	VMOVUPS      64(DI), Z15
-	VFMADD231PS  Z14, Z15, Z1
-	VMOVUPS      128(DI), Z15
-	VFMADD231PS  Z14, Z15, Z2
-	VMOVUPS      192(DI), Z15
-	VFMADD231PS  Z14, Z15, Z3
-	VMOVUPS      256(DI), Z15
-	VFMADD231PS  Z14, Z15, Z4
-	VMOVUPS      320(DI), Z15
-	VFMADD231PS  Z14, Z15, Z5
-	VMOVUPS      384(DI), Z15
-	VFMADD231PS  Z14, Z15, Z6
-	VMOVUPS      448(DI), Z15
-	VFMADD231PS  Z14, Z15, Z7
-	VMOVUPS      512(DI), Z15
-	VFMADD231PS  Z14, Z15, Z8
-	VMOVUPS      576(DI), Z15
-	VFMADD231PS  Z14, Z15, Z9
-	VMOVUPS      640(DI), Z15
-	VFMADD231PS  Z14, Z15, Z10
-	VMOVUPS      704(DI), Z15
-	VFMADD231PS  Z14, Z15, Z11
-	VMOVUPS      768(DI), Z15
-	VFMADD231PS  Z14, Z15, Z12
-	VMOVUPS      832(DI)(BX*1), Z15
-	VFMADD231PS  Z14, Z15, Z13
+fold490:
+	VBROADCASTSS (CX), Z13
+	VMOVUPS      (DI), Z14
+	VFMADD231PS  Z13, Z14, Z0
+	VMOVUPS      64(DI), Z14
+	VFMADD231PS  Z13, Z14, Z1
+	VMOVUPS      128(DI), Z14
+	VFMADD231PS  Z13, Z14, Z2
+	VMOVUPS      192(DI), Z14
+	VFMADD231PS  Z13, Z14, Z3
+	VMOVUPS      256(DI), Z14
+	VFMADD231PS  Z13, Z14, Z4
+	VMOVUPS      320(DI), Z14
+	VFMADD231PS  Z13, Z14, Z5
+	VMOVUPS      384(DI), Z14
+	VFMADD231PS  Z13, Z14, Z6
+	VMOVUPS      448(DI), Z14
+	VFMADD231PS  Z13, Z14, Z7
+	VMOVUPS      512(DI), Z14
+	VFMADD231PS  Z13, Z14, Z8
+	VMOVUPS      576(DI), Z14
+	VFMADD231PS  Z13, Z14, Z9
+	VMOVUPS      640(DI), Z14
+	VFMADD231PS  Z13, Z14, Z10
+	VMOVUPS      704(DI), Z14
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      768(DI)(BX*1), Z14
+	VFMADD231PS  Z13, Z14, Z12
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold584
+	JNZ          fold490
 
-folded585:
+folded491:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z15, Z15, Z15
-	VADDPS Z15, Z0, Z0
-	VADDPS Z15, Z1, Z1
-	VADDPS Z15, Z2, Z2
-	VADDPS Z15, Z3, Z3
-	VADDPS Z15, Z4, Z4
-	VADDPS Z15, Z5, Z5
-	VADDPS Z15, Z6, Z6
-	VADDPS Z15, Z7, Z7
-	VADDPS Z15, Z8, Z8
-	VADDPS Z15, Z9, Z9
-	VADDPS Z15, Z10, Z10
-	VADDPS Z15, Z11, Z11
-	VADDPS Z15, Z12, Z12
-	VADDPS Z15, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VADDPS Z14, Z0, Z0
+	VADDPS Z14, Z1, Z1
+	VADDPS Z14, Z2, Z2
+	VADDPS Z14, Z3, Z3
+	VADDPS Z14, Z4, Z4
+	VADDPS Z14, Z5, Z5
+	VADDPS Z14, Z6, Z6
+	VADDPS Z14, Z7, Z7
+	VADDPS Z14, Z8, Z8
+	VADDPS Z14, Z9, Z9
+	VADDPS Z14, Z10, Z10
+	VADDPS Z14, Z11, Z11
+	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear586
-	VMAXPS Z0, Z15, Z0
-	VMAXPS Z1, Z15, Z1
-	VMAXPS Z2, Z15, Z2
-	VMAXPS Z3, Z15, Z3
-	VMAXPS Z4, Z15, Z4
-	VMAXPS Z5, Z15, Z5
-	VMAXPS Z6, Z15, Z6
-	VMAXPS Z7, Z15, Z7
-	VMAXPS Z8, Z15, Z8
-	VMAXPS Z9, Z15, Z9
-	VMAXPS Z10, Z15, Z10
-	VMAXPS Z11, Z15, Z11
-	VMAXPS Z12, Z15, Z12
-	VMAXPS Z13, Z15, Z13
+	JNE    linear492
+	VMAXPS Z0, Z14, Z0
+	VMAXPS Z1, Z14, Z1
+	VMAXPS Z2, Z14, Z2
+	VMAXPS Z3, Z14, Z3
+	VMAXPS Z4, Z14, Z4
+	VMAXPS Z5, Z14, Z5
+	VMAXPS Z6, Z14, Z6
+	VMAXPS Z7, Z14, Z7
+	VMAXPS Z8, Z14, Z8
+	VMAXPS Z9, Z14, Z9
+	VMAXPS Z10, Z14, Z10
+	VMAXPS Z11, Z14, Z11
+	VMAXPS Z12, Z14, Z12
 
-linear586:
+linear492:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15297,15 +15305,17 @@ linear586:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
-	VMOVUPS Z12, 768(CX)
-	VMOVUPS Z13, 832(SI)
-	JMP     done397
+	VMOVUPS Z12, 768(SI)
+	JMP     done307
 
-full581:
+wider481:
+	CMPQ BX, $0x000000e0
+	JNE  fewer493
+
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none587
+	JE      none494
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15322,9 +15332,9 @@ full581:
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
-	JMP     ready588
+	JMP     ready495
 
-none587:
+none494:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15340,11 +15350,11 @@ none587:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready588:
+ready495:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded590
+	JLE   folded497
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15352,7 +15362,7 @@ ready588:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold589:
+fold496:
 	VBROADCASTSS (CX), Z14
 	VMOVUPS      (DI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -15385,9 +15395,9 @@ fold589:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold589
+	JNZ          fold496
 
-folded590:
+folded497:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -15406,7 +15416,7 @@ folded590:
 	VADDPS Z15, Z12, Z12
 	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear591
+	JNE    linear498
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -15422,7 +15432,7 @@ folded590:
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
 
-linear591:
+linear498:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15440,20 +15450,16 @@ linear591:
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
-	JMP     done397
+	JMP     done307
 
-wider568:
-	CMPQ   BX, $0x000000f1
-	JGE    wider592
-	CMPQ   BX, $0x000000f0
-	JE     full593
+fewer493:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000003c0, BX
+	SUBQ   $0x00000380, BX
 
-	// acc[i,j] = init[i,j], 1×15 vectors, or +0
+	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none594
+	JE      none499
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15471,11 +15477,10 @@ wider568:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
-	VMOVUPS 832(CX), Z13
-	VMOVUPS 896(SI), Z14
-	JMP     ready595
+	VMOVUPS 832(SI), Z13
+	JMP     ready500
 
-none594:
+none499:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15490,13 +15495,12 @@ none594:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
 
-ready595:
+ready500:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded597
+	JLE   folded502
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15504,81 +15508,77 @@ ready595:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold596:
-	VBROADCASTSS (CX), Z15
-	VMOVUPS      (DI), Z16
-	VFMADD231PS  Z15, Z16, Z0
-	VMOVUPS      64(DI), Z16
-	VFMADD231PS  Z15, Z16, Z1
-	VMOVUPS      128(DI), Z16
-	VFMADD231PS  Z15, Z16, Z2
-	VMOVUPS      192(DI), Z16
-	VFMADD231PS  Z15, Z16, Z3
-	VMOVUPS      256(DI), Z16
-	VFMADD231PS  Z15, Z16, Z4
-	VMOVUPS      320(DI), Z16
-	VFMADD231PS  Z15, Z16, Z5
-	VMOVUPS      384(DI), Z16
-	VFMADD231PS  Z15, Z16, Z6
-	VMOVUPS      448(DI), Z16
-	VFMADD231PS  Z15, Z16, Z7
-	VMOVUPS      512(DI), Z16
-	VFMADD231PS  Z15, Z16, Z8
-	VMOVUPS      576(DI), Z16
-	VFMADD231PS  Z15, Z16, Z9
-	VMOVUPS      640(DI), Z16
-	VFMADD231PS  Z15, Z16, Z10
-	VMOVUPS      704(DI), Z16
-	VFMADD231PS  Z15, Z16, Z11
-	VMOVUPS      768(DI), Z16
-	VFMADD231PS  Z15, Z16, Z12
-	VMOVUPS      832(DI), Z16
-	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      896(DI)(BX*1), Z16
-	VFMADD231PS  Z15, Z16, Z14
+fold501:
+	VBROADCASTSS (CX), Z14
+	VMOVUPS      (DI), Z15
+	VFMADD231PS  Z14, Z15, Z0
+	VMOVUPS      64(DI), Z15
+	VFMADD231PS  Z14, Z15, Z1
+	VMOVUPS      128(DI), Z15
+	VFMADD231PS  Z14, Z15, Z2
+	VMOVUPS      192(DI), Z15
+	VFMADD231PS  Z14, Z15, Z3
+	VMOVUPS      256(DI), Z15
+	VFMADD231PS  Z14, Z15, Z4
+	VMOVUPS      320(DI), Z15
+	VFMADD231PS  Z14, Z15, Z5
+	VMOVUPS      384(DI), Z15
+	VFMADD231PS  Z14, Z15, Z6
+	VMOVUPS      448(DI), Z15
+	VFMADD231PS  Z14, Z15, Z7
+	VMOVUPS      512(DI), Z15
+	VFMADD231PS  Z14, Z15, Z8
+	VMOVUPS      576(DI), Z15
+	VFMADD231PS  Z14, Z15, Z9
+	VMOVUPS      640(DI), Z15
+	VFMADD231PS  Z14, Z15, Z10
+	VMOVUPS      704(DI), Z15
+	VFMADD231PS  Z14, Z15, Z11
+	VMOVUPS      768(DI), Z15
+	VFMADD231PS  Z14, Z15, Z12
+	VMOVUPS      832(DI)(BX*1), Z15
+	VFMADD231PS  Z14, Z15, Z13
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold596
+	JNZ          fold501
 
-folded597:
+folded502:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
-	VADDPS Z16, Z12, Z12
-	VADDPS Z16, Z13, Z13
-	VADDPS Z16, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VADDPS Z15, Z0, Z0
+	VADDPS Z15, Z1, Z1
+	VADDPS Z15, Z2, Z2
+	VADDPS Z15, Z3, Z3
+	VADDPS Z15, Z4, Z4
+	VADDPS Z15, Z5, Z5
+	VADDPS Z15, Z6, Z6
+	VADDPS Z15, Z7, Z7
+	VADDPS Z15, Z8, Z8
+	VADDPS Z15, Z9, Z9
+	VADDPS Z15, Z10, Z10
+	VADDPS Z15, Z11, Z11
+	VADDPS Z15, Z12, Z12
+	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear598
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
-	VMAXPS Z14, Z16, Z14
+	JNE    linear503
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+	VMAXPS Z12, Z15, Z12
+	VMAXPS Z13, Z15, Z13
 
-linear598:
+linear503:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15597,15 +15597,19 @@ linear598:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
-	VMOVUPS Z13, 832(CX)
-	VMOVUPS Z14, 896(SI)
-	JMP     done397
+	VMOVUPS Z13, 832(SI)
+	JMP     done307
 
-full593:
+wider480:
+	CMPQ BX, $0x000000f1
+	JGE  wider504
+	CMPQ BX, $0x000000f0
+	JNE  fewer505
+
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none599
+	JE      none506
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15623,9 +15627,9 @@ full593:
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
-	JMP     ready600
+	JMP     ready507
 
-none599:
+none506:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15642,11 +15646,11 @@ none599:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready600:
+ready507:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded602
+	JLE   folded509
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15654,7 +15658,7 @@ ready600:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold601:
+fold508:
 	VBROADCASTSS (CX), Z15
 	VMOVUPS      (DI), Z16
 	VFMADD231PS  Z15, Z16, Z0
@@ -15689,9 +15693,9 @@ fold601:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold601
+	JNZ          fold508
 
-folded602:
+folded509:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -15711,7 +15715,7 @@ folded602:
 	VADDPS Z16, Z13, Z13
 	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear603
+	JNE    linear510
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -15728,7 +15732,7 @@ folded602:
 	VMAXPS Z13, Z16, Z13
 	VMAXPS Z14, Z16, Z14
 
-linear603:
+linear510:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15747,18 +15751,329 @@ linear603:
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
-	JMP     done397
+	JMP     done307
 
-wider592:
-	CMPQ   BX, $0x00000100
-	JE     full604
+fewer505:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000003c0, BX
+
+	// acc[i,j] = init[i,j], 1×15 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none511
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+	VMOVUPS 768(CX), Z12
+	VMOVUPS 832(CX), Z13
+	VMOVUPS 896(SI), Z14
+	JMP     ready512
+
+none511:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+
+ready512:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded514
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold513:
+	VBROADCASTSS (CX), Z15
+	VMOVUPS      (DI), Z16
+	VFMADD231PS  Z15, Z16, Z0
+	VMOVUPS      64(DI), Z16
+	VFMADD231PS  Z15, Z16, Z1
+	VMOVUPS      128(DI), Z16
+	VFMADD231PS  Z15, Z16, Z2
+	VMOVUPS      192(DI), Z16
+	VFMADD231PS  Z15, Z16, Z3
+	VMOVUPS      256(DI), Z16
+	VFMADD231PS  Z15, Z16, Z4
+	VMOVUPS      320(DI), Z16
+	VFMADD231PS  Z15, Z16, Z5
+	VMOVUPS      384(DI), Z16
+	VFMADD231PS  Z15, Z16, Z6
+	VMOVUPS      448(DI), Z16
+	VFMADD231PS  Z15, Z16, Z7
+	VMOVUPS      512(DI), Z16
+	VFMADD231PS  Z15, Z16, Z8
+	VMOVUPS      576(DI), Z16
+	VFMADD231PS  Z15, Z16, Z9
+	VMOVUPS      640(DI), Z16
+	VFMADD231PS  Z15, Z16, Z10
+	VMOVUPS      704(DI), Z16
+	VFMADD231PS  Z15, Z16, Z11
+	VMOVUPS      768(DI), Z16
+	VFMADD231PS  Z15, Z16, Z12
+	VMOVUPS      832(DI), Z16
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      896(DI)(BX*1), Z16
+	VFMADD231PS  Z15, Z16, Z14
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold513
+
+folded514:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z16, Z16, Z16
+	VADDPS Z16, Z0, Z0
+	VADDPS Z16, Z1, Z1
+	VADDPS Z16, Z2, Z2
+	VADDPS Z16, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z16, Z5, Z5
+	VADDPS Z16, Z6, Z6
+	VADDPS Z16, Z7, Z7
+	VADDPS Z16, Z8, Z8
+	VADDPS Z16, Z9, Z9
+	VADDPS Z16, Z10, Z10
+	VADDPS Z16, Z11, Z11
+	VADDPS Z16, Z12, Z12
+	VADDPS Z16, Z13, Z13
+	VADDPS Z16, Z14, Z14
+	CMPQ   CX, $0x01
+	JNE    linear515
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+	VMAXPS Z12, Z16, Z12
+	VMAXPS Z13, Z16, Z13
+	VMAXPS Z14, Z16, Z14
+
+linear515:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(CX)
+	VMOVUPS Z11, 704(CX)
+	VMOVUPS Z12, 768(CX)
+	VMOVUPS Z13, 832(CX)
+	VMOVUPS Z14, 896(SI)
+	JMP     done307
+
+wider504:
+	CMPQ BX, $0x00000100
+	JNE  fewer516
+
+	// acc[i,j] = init[i,j], 1×16 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none517
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+	VMOVUPS 768(CX), Z12
+	VMOVUPS 832(CX), Z13
+	VMOVUPS 896(CX), Z14
+	VMOVUPS 960(CX), Z15
+	JMP     ready518
+
+none517:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+ready518:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded520
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold519:
+	VBROADCASTSS (CX), Z16
+	VMOVUPS      (DI), Z17
+	VFMADD231PS  Z16, Z17, Z0
+	VMOVUPS      64(DI), Z17
+	VFMADD231PS  Z16, Z17, Z1
+	VMOVUPS      128(DI), Z17
+	VFMADD231PS  Z16, Z17, Z2
+	VMOVUPS      192(DI), Z17
+	VFMADD231PS  Z16, Z17, Z3
+	VMOVUPS      256(DI), Z17
+	VFMADD231PS  Z16, Z17, Z4
+	VMOVUPS      320(DI), Z17
+	VFMADD231PS  Z16, Z17, Z5
+	VMOVUPS      384(DI), Z17
+	VFMADD231PS  Z16, Z17, Z6
+	VMOVUPS      448(DI), Z17
+	VFMADD231PS  Z16, Z17, Z7
+	VMOVUPS      512(DI), Z17
+	VFMADD231PS  Z16, Z17, Z8
+	VMOVUPS      576(DI), Z17
+	VFMADD231PS  Z16, Z17, Z9
+	VMOVUPS      640(DI), Z17
+	VFMADD231PS  Z16, Z17, Z10
+	VMOVUPS      704(DI), Z17
+	VFMADD231PS  Z16, Z17, Z11
+	VMOVUPS      768(DI), Z17
+	VFMADD231PS  Z16, Z17, Z12
+	VMOVUPS      832(DI), Z17
+	VFMADD231PS  Z16, Z17, Z13
+	VMOVUPS      896(DI), Z17
+	VFMADD231PS  Z16, Z17, Z14
+	VMOVUPS      960(DI), Z17
+	VFMADD231PS  Z16, Z17, Z15
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold519
+
+folded520:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z17, Z17, Z17
+	VADDPS Z17, Z0, Z0
+	VADDPS Z17, Z1, Z1
+	VADDPS Z17, Z2, Z2
+	VADDPS Z17, Z3, Z3
+	VADDPS Z17, Z4, Z4
+	VADDPS Z17, Z5, Z5
+	VADDPS Z17, Z6, Z6
+	VADDPS Z17, Z7, Z7
+	VADDPS Z17, Z8, Z8
+	VADDPS Z17, Z9, Z9
+	VADDPS Z17, Z10, Z10
+	VADDPS Z17, Z11, Z11
+	VADDPS Z17, Z12, Z12
+	VADDPS Z17, Z13, Z13
+	VADDPS Z17, Z14, Z14
+	VADDPS Z17, Z15, Z15
+	CMPQ   CX, $0x01
+	JNE    linear521
+	VMAXPS Z0, Z17, Z0
+	VMAXPS Z1, Z17, Z1
+	VMAXPS Z2, Z17, Z2
+	VMAXPS Z3, Z17, Z3
+	VMAXPS Z4, Z17, Z4
+	VMAXPS Z5, Z17, Z5
+	VMAXPS Z6, Z17, Z6
+	VMAXPS Z7, Z17, Z7
+	VMAXPS Z8, Z17, Z8
+	VMAXPS Z9, Z17, Z9
+	VMAXPS Z10, Z17, Z10
+	VMAXPS Z11, Z17, Z11
+	VMAXPS Z12, Z17, Z12
+	VMAXPS Z13, Z17, Z13
+	VMAXPS Z14, Z17, Z14
+	VMAXPS Z15, Z17, Z15
+
+linear521:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(CX)
+	VMOVUPS Z11, 704(CX)
+	VMOVUPS Z12, 768(CX)
+	VMOVUPS Z13, 832(CX)
+	VMOVUPS Z14, 896(CX)
+	VMOVUPS Z15, 960(CX)
+	JMP     done307
+
+fewer516:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000400, BX
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none605
+	JE      none522
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15779,9 +16094,9 @@ wider592:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(SI), Z15
-	JMP     ready606
+	JMP     ready523
 
-none605:
+none522:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15799,11 +16114,11 @@ none605:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready606:
+ready523:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded608
+	JLE   folded525
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15811,7 +16126,7 @@ ready606:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold607:
+fold524:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -15848,9 +16163,9 @@ fold607:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold607
+	JNZ          fold524
 
-folded608:
+folded525:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -15871,7 +16186,7 @@ folded608:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear609
+	JNE    linear526
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -15889,7 +16204,7 @@ folded608:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear609:
+linear526:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15911,173 +16226,18 @@ linear609:
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(SI)
-	JMP     done397
 
-full604:
-	// acc[i,j] = init[i,j], 1×16 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none610
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(CX), Z8
-	VMOVUPS 576(CX), Z9
-	VMOVUPS 640(CX), Z10
-	VMOVUPS 704(CX), Z11
-	VMOVUPS 768(CX), Z12
-	VMOVUPS 832(CX), Z13
-	VMOVUPS 896(CX), Z14
-	VMOVUPS 960(CX), Z15
-	JMP     ready611
-
-none610:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready611:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded613
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold612:
-	VBROADCASTSS (CX), Z16
-	VMOVUPS      (DI), Z17
-	VFMADD231PS  Z16, Z17, Z0
-	VMOVUPS      64(DI), Z17
-	VFMADD231PS  Z16, Z17, Z1
-	VMOVUPS      128(DI), Z17
-	VFMADD231PS  Z16, Z17, Z2
-	VMOVUPS      192(DI), Z17
-	VFMADD231PS  Z16, Z17, Z3
-	VMOVUPS      256(DI), Z17
-	VFMADD231PS  Z16, Z17, Z4
-	VMOVUPS      320(DI), Z17
-	VFMADD231PS  Z16, Z17, Z5
-	VMOVUPS      384(DI), Z17
-	VFMADD231PS  Z16, Z17, Z6
-	VMOVUPS      448(DI), Z17
-	VFMADD231PS  Z16, Z17, Z7
-	VMOVUPS      512(DI), Z17
-	VFMADD231PS  Z16, Z17, Z8
-	VMOVUPS      576(DI), Z17
-	VFMADD231PS  Z16, Z17, Z9
-	VMOVUPS      640(DI), Z17
-	VFMADD231PS  Z16, Z17, Z10
-	VMOVUPS      704(DI), Z17
-	VFMADD231PS  Z16, Z17, Z11
-	VMOVUPS      768(DI), Z17
-	VFMADD231PS  Z16, Z17, Z12
-	VMOVUPS      832(DI), Z17
-	VFMADD231PS  Z16, Z17, Z13
-	VMOVUPS      896(DI), Z17
-	VFMADD231PS  Z16, Z17, Z14
-	VMOVUPS      960(DI), Z17
-	VFMADD231PS  Z16, Z17, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold612
-
-folded613:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z17, Z17, Z17
-	VADDPS Z17, Z0, Z0
-	VADDPS Z17, Z1, Z1
-	VADDPS Z17, Z2, Z2
-	VADDPS Z17, Z3, Z3
-	VADDPS Z17, Z4, Z4
-	VADDPS Z17, Z5, Z5
-	VADDPS Z17, Z6, Z6
-	VADDPS Z17, Z7, Z7
-	VADDPS Z17, Z8, Z8
-	VADDPS Z17, Z9, Z9
-	VADDPS Z17, Z10, Z10
-	VADDPS Z17, Z11, Z11
-	VADDPS Z17, Z12, Z12
-	VADDPS Z17, Z13, Z13
-	VADDPS Z17, Z14, Z14
-	VADDPS Z17, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear614
-	VMAXPS Z0, Z17, Z0
-	VMAXPS Z1, Z17, Z1
-	VMAXPS Z2, Z17, Z2
-	VMAXPS Z3, Z17, Z3
-	VMAXPS Z4, Z17, Z4
-	VMAXPS Z5, Z17, Z5
-	VMAXPS Z6, Z17, Z6
-	VMAXPS Z7, Z17, Z7
-	VMAXPS Z8, Z17, Z8
-	VMAXPS Z9, Z17, Z9
-	VMAXPS Z10, Z17, Z10
-	VMAXPS Z11, Z17, Z11
-	VMAXPS Z12, Z17, Z12
-	VMAXPS Z13, Z17, Z13
-	VMAXPS Z14, Z17, Z14
-	VMAXPS Z15, Z17, Z15
-
-linear614:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(CX)
-	VMOVUPS Z6, 384(CX)
-	VMOVUPS Z7, 448(CX)
-	VMOVUPS Z8, 512(CX)
-	VMOVUPS Z9, 576(CX)
-	VMOVUPS Z10, 640(CX)
-	VMOVUPS Z11, 704(CX)
-	VMOVUPS Z12, 768(CX)
-	VMOVUPS Z13, 832(CX)
-	VMOVUPS Z14, 896(CX)
-	VMOVUPS Z15, 960(CX)
-
-done397:
+done307:
 	JMP done3
 
-fewer393:
+fewer303:
 done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func sweepAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·sweepAVX512F64(SB), NOSPLIT, $0-104
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x04
@@ -16346,30 +16506,25 @@ linear17:
 	SUBQ    $0x10, BX
 
 last6:
-	CMPQ  BX, $0x11
-	JGE   wider18
-	CMPQ  BX, $0x09
-	JGE   wider19
-	CMPQ  BX, $0x08
-	JE    full20
-	MOVQ  BX, DX
-	ANDQ  $0x07, DX
-	MOVL  $0x000000ff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
+	CMPQ BX, $0x11
+	JGE  wider18
+	CMPQ BX, $0x09
+	JGE  wider19
+	CMPQ BX, $0x08
+	JNE  fewer20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none21
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	LEAQ      (DX)(DX*2), SI
-	VMOVUPD.Z (CX), K1, Z0
-	VMOVUPD.Z (CX)(DX*1), K1, Z1
-	VMOVUPD.Z (CX)(DX*2), K1, Z2
-	VMOVUPD.Z (CX)(SI*1), K1, Z3
-	JMP       ready22
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none21
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Z0
+	VMOVUPD (CX)(DX*1), Z1
+	VMOVUPD (CX)(DX*2), Z2
+	VMOVUPD (CX)(SI*1), Z3
+	JMP     ready22
 
 none21:
 	VPXORD Z0, Z0, Z0
@@ -16395,7 +16550,7 @@ fold23:
 	VBROADCASTSD (CX)(DX*1), Z5
 	VBROADCASTSD (CX)(DX*2), Z6
 	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVUPD.Z    (DI), K1, Z8
+	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z4, Z8, Z0
 	VFMADD231PD  Z5, Z8, Z1
 	VFMADD231PD  Z6, Z8, Z2
@@ -16421,260 +16576,6 @@ folded24:
 	VMAXPD Z3, Z8, Z3
 
 linear25:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	LEAQ          (DX)(DX*2), SI
-	TESTQ         $0x00000004, BX
-	JZ            low27
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, BX
-	JZ            low28
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low29
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-
-low29:
-	JMP stored26
-
-low28:
-	TESTQ     $0x00000001, BX
-	JZ        low30
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-
-low30:
-	JMP stored26
-
-low27:
-	TESTQ        $0x00000002, BX
-	JZ           low31
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low32
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low32:
-	JMP stored26
-
-low31:
-	TESTQ     $0x00000001, BX
-	JZ        low33
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low33:
-stored26:
-	TESTQ         $0x00000004, BX
-	JZ            low35
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low36
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low37
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low37:
-	JMP stored34
-
-low36:
-	TESTQ     $0x00000001, BX
-	JZ        low38
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low38:
-	JMP stored34
-
-low35:
-	TESTQ        $0x00000002, BX
-	JZ           low39
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low40
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low40:
-	JMP stored34
-
-low39:
-	TESTQ     $0x00000001, BX
-	JZ        low41
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low41:
-stored34:
-	TESTQ         $0x00000004, BX
-	JZ            low43
-	VMOVUPS       Y2, (CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, BX
-	JZ            low44
-	VMOVUPS       X2, 32(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low45
-	VMOVSD        X2, 48(CX)(DX*2)
-	VUNPCKHPD     X2, X2, X2
-
-low45:
-	JMP stored42
-
-low44:
-	TESTQ     $0x00000001, BX
-	JZ        low46
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low46:
-	JMP stored42
-
-low43:
-	TESTQ        $0x00000002, BX
-	JZ           low47
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low48
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-
-low48:
-	JMP stored42
-
-low47:
-	TESTQ     $0x00000001, BX
-	JZ        low49
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low49:
-stored42:
-	TESTQ         $0x00000004, BX
-	JZ            low51
-	VMOVUPS       Y3, (CX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, BX
-	JZ            low52
-	VMOVUPS       X3, 32(CX)(SI*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, BX
-	JZ            low53
-	VMOVSD        X3, 48(CX)(SI*1)
-	VUNPCKHPD     X3, X3, X3
-
-low53:
-	JMP stored50
-
-low52:
-	TESTQ     $0x00000001, BX
-	JZ        low54
-	VMOVSD    X3, 32(CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-
-low54:
-	JMP stored50
-
-low51:
-	TESTQ        $0x00000002, BX
-	JZ           low55
-	VMOVUPS      X3, (CX)(SI*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low56
-	VMOVSD       X3, 16(CX)(SI*1)
-	VUNPCKHPD    X3, X3, X3
-
-low56:
-	JMP stored50
-
-low55:
-	TESTQ     $0x00000001, BX
-	JZ        low57
-	VMOVSD    X3, (CX)(SI*1)
-	VUNPCKHPD X3, X3, X3
-
-low57:
-stored50:
-	JMP done7
-
-full20:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none58
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Z0
-	VMOVUPD (CX)(DX*1), Z1
-	VMOVUPD (CX)(DX*2), Z2
-	VMOVUPD (CX)(SI*1), Z3
-	JMP     ready59
-
-none58:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready59:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded61
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold60:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VBROADCASTSD (CX)(DX*2), Z6
-	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVUPD      (DI), Z8
-	VFMADD231PD  Z4, Z8, Z0
-	VFMADD231PD  Z5, Z8, Z1
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold60
-
-folded61:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear62
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-
-linear62:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16685,33 +16586,33 @@ linear62:
 	VMOVUPD Z3, (CX)(SI*1)
 	JMP     done7
 
-wider19:
-	CMPQ   BX, $0x10
-	JE     full63
+fewer20:
+	CMPQ   BX, $0x04
+	JLT    fewer26
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none64
+	JE      none27
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(DI), Z1
-	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(DI)(DX*1), Z3
-	VMOVUPD (CX)(DX*2), Z4
-	VMOVUPD 64(DI)(DX*2), Z5
-	VMOVUPD (CX)(SI*1), Z6
-	VMOVUPD 64(DI)(R8*1), Z7
-	JMP     ready65
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(DI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(DI)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(DI)(R8*1), Y7
+	JMP     ready28
 
-none64:
+none27:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16721,11 +16622,11 @@ none64:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready65:
+ready28:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded67
+	JLE   folded30
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16734,17 +16635,17 @@ ready65:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold66:
+fold29:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
 	VBROADCASTSD (CX)(R10*1), Z11
-	VMOVUPD      (DI), Z12
+	VMOVUPD      (DI), Y12
 	VFMADD231PD  Z8, Z12, Z0
 	VFMADD231PD  Z9, Z12, Z2
 	VFMADD231PD  Z10, Z12, Z4
 	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      64(DI)(BX*1), Z12
+	VMOVUPD      32(DI)(BX*1), Y12
 	VFMADD231PD  Z8, Z12, Z1
 	VFMADD231PD  Z9, Z12, Z3
 	VFMADD231PD  Z10, Z12, Z5
@@ -16752,9 +16653,9 @@ fold66:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold66
+	JNZ          fold29
 
-folded67:
+folded30:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16767,7 +16668,7 @@ folded67:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear68
+	JNE    linear31
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16777,7 +16678,7 @@ folded67:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear68:
+linear31:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16785,21 +16686,208 @@ linear68:
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(DI)
-	VMOVUPD Z2, (CX)(DX*1)
-	VMOVUPD Z3, 64(DI)(DX*1)
-	VMOVUPD Z4, (CX)(DX*2)
-	VMOVUPD Z5, 64(DI)(DX*2)
-	VMOVUPD Z6, (CX)(SI*1)
-	VMOVUPD Z7, 64(DI)(R8*1)
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(DI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(DI)(DX*2)
+	VMOVUPD Y6, (CX)(SI*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
 	JMP     done7
 
-full63:
+fewer26:
+	CMPQ   BX, $0x02
+	JLT    fewer32
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none69
+	JE      none33
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), X0
+	VMOVUPD 16(DI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(DI)(DX*1), X3
+	VMOVUPD (CX)(DX*2), X4
+	VMOVUPD 16(DI)(DX*2), X5
+	VMOVUPD (CX)(SI*1), X6
+	VMOVUPD 16(DI)(R8*1), X7
+	JMP     ready34
+
+none33:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready34:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded36
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold35:
+	VBROADCASTSD (CX), Z8
+	VBROADCASTSD (CX)(DX*1), Z9
+	VBROADCASTSD (CX)(DX*2), Z10
+	VBROADCASTSD (CX)(R10*1), Z11
+	VMOVUPD      (DI), X12
+	VFMADD231PD  Z8, Z12, Z0
+	VFMADD231PD  Z9, Z12, Z2
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      16(DI)(BX*1), X12
+	VFMADD231PD  Z8, Z12, Z1
+	VFMADD231PD  Z9, Z12, Z3
+	VFMADD231PD  Z10, Z12, Z5
+	VFMADD231PD  Z11, Z12, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold35
+
+folded36:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear37
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+
+linear37:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, 16(DI)
+	VMOVUPD X2, (CX)(DX*1)
+	VMOVUPD X3, 16(DI)(DX*1)
+	VMOVUPD X4, (CX)(DX*2)
+	VMOVUPD X5, 16(DI)(DX*2)
+	VMOVUPD X6, (CX)(SI*1)
+	VMOVUPD X7, 16(DI)(R8*1)
+	JMP     done7
+
+fewer32:
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none38
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	VMOVSD (CX)(DX*2), X2
+	VMOVSD (CX)(SI*1), X3
+	JMP    ready39
+
+none38:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready39:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded41
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold40:
+	VBROADCASTSD (CX), Z4
+	VBROADCASTSD (CX)(DX*1), Z5
+	VBROADCASTSD (CX)(DX*2), Z6
+	VBROADCASTSD (CX)(R10*1), Z7
+	VMOVSD       (DI), X8
+	VFMADD231PD  Z4, Z8, Z0
+	VFMADD231PD  Z5, Z8, Z1
+	VFMADD231PD  Z6, Z8, Z2
+	VFMADD231PD  Z7, Z8, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold40
+
+folded41:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear42
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+
+linear42:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	VMOVSD X3, (CX)(SI*1)
+	JMP    done7
+
+wider19:
+	CMPQ BX, $0x10
+	JNE  fewer43
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none44
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16811,9 +16899,9 @@ full63:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready70
+	JMP     ready45
 
-none69:
+none44:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16823,11 +16911,11 @@ none69:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready70:
+ready45:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded72
+	JLE   folded47
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16836,7 +16924,7 @@ ready70:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold71:
+fold46:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -16854,9 +16942,9 @@ fold71:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold71
+	JNZ          fold46
 
-folded72:
+folded47:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16869,7 +16957,7 @@ folded72:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear73
+	JNE    linear48
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16879,7 +16967,7 @@ folded72:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear73:
+linear48:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16894,18 +16982,14 @@ linear73:
 	VMOVUPD Z7, 64(CX)(SI*1)
 	JMP     done7
 
-wider18:
-	CMPQ   BX, $0x19
-	JGE    wider74
-	CMPQ   BX, $0x18
-	JE     full75
+fewer43:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000c0, BX
+	SUBQ   $0x00000080, BX
 
-	// acc[i,j] = init[i,j], 4×3 vectors, or +0
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none76
+	JE      none49
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16913,20 +16997,16 @@ wider18:
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
 	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(DI), Z2
-	VMOVUPD (CX)(DX*1), Z3
-	VMOVUPD 64(CX)(DX*1), Z4
-	VMOVUPD 128(DI)(DX*1), Z5
-	VMOVUPD (CX)(DX*2), Z6
-	VMOVUPD 64(CX)(DX*2), Z7
-	VMOVUPD 128(DI)(DX*2), Z8
-	VMOVUPD (CX)(SI*1), Z9
-	VMOVUPD 64(CX)(SI*1), Z10
-	VMOVUPD 128(DI)(R8*1), Z11
-	JMP     ready77
+	VMOVUPD 64(DI), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(DI)(DX*1), Z3
+	VMOVUPD (CX)(DX*2), Z4
+	VMOVUPD 64(DI)(DX*2), Z5
+	VMOVUPD (CX)(SI*1), Z6
+	VMOVUPD 64(DI)(R8*1), Z7
+	JMP     ready50
 
-none76:
+none49:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16935,16 +17015,12 @@ none76:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 
-ready77:
+ready50:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded79
+	JLE   folded52
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16953,63 +17029,50 @@ ready77:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold78:
-	VBROADCASTSD (CX), Z12
-	VBROADCASTSD (CX)(DX*1), Z13
-	VBROADCASTSD (CX)(DX*2), Z14
-	VBROADCASTSD (CX)(R10*1), Z15
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z12, Z16, Z0
-	VFMADD231PD  Z13, Z16, Z3
-	VFMADD231PD  Z14, Z16, Z6
-	VFMADD231PD  Z15, Z16, Z9
-	VMOVUPD      64(DI), Z16
-	VFMADD231PD  Z12, Z16, Z1
-	VFMADD231PD  Z13, Z16, Z4
-	VFMADD231PD  Z14, Z16, Z7
-	VFMADD231PD  Z15, Z16, Z10
-	VMOVUPD      128(DI)(BX*1), Z16
-	VFMADD231PD  Z12, Z16, Z2
-	VFMADD231PD  Z13, Z16, Z5
-	VFMADD231PD  Z14, Z16, Z8
-	VFMADD231PD  Z15, Z16, Z11
+fold51:
+	VBROADCASTSD (CX), Z8
+	VBROADCASTSD (CX)(DX*1), Z9
+	VBROADCASTSD (CX)(DX*2), Z10
+	VBROADCASTSD (CX)(R10*1), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z8, Z12, Z0
+	VFMADD231PD  Z9, Z12, Z2
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      64(DI)(BX*1), Z12
+	VFMADD231PD  Z8, Z12, Z1
+	VFMADD231PD  Z9, Z12, Z3
+	VFMADD231PD  Z10, Z12, Z5
+	VFMADD231PD  Z11, Z12, Z7
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold78
+	JNZ          fold51
 
-folded79:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear80
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
+	JNE    linear53
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
 
-linear80:
+linear53:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17018,24 +17081,25 @@ linear80:
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
 	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(DI)
-	VMOVUPD Z3, (CX)(DX*1)
-	VMOVUPD Z4, 64(CX)(DX*1)
-	VMOVUPD Z5, 128(DI)(DX*1)
-	VMOVUPD Z6, (CX)(DX*2)
-	VMOVUPD Z7, 64(CX)(DX*2)
-	VMOVUPD Z8, 128(DI)(DX*2)
-	VMOVUPD Z9, (CX)(SI*1)
-	VMOVUPD Z10, 64(CX)(SI*1)
-	VMOVUPD Z11, 128(DI)(R8*1)
+	VMOVUPD Z1, 64(DI)
+	VMOVUPD Z2, (CX)(DX*1)
+	VMOVUPD Z3, 64(DI)(DX*1)
+	VMOVUPD Z4, (CX)(DX*2)
+	VMOVUPD Z5, 64(DI)(DX*2)
+	VMOVUPD Z6, (CX)(SI*1)
+	VMOVUPD Z7, 64(DI)(R8*1)
 	JMP     done7
 
-full75:
+wider18:
+	CMPQ BX, $0x19
+	JGE  wider54
+	CMPQ BX, $0x18
+	JNE  fewer55
+
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none81
+	JE      none56
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17051,9 +17115,9 @@ full75:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(CX)(SI*1), Z11
-	JMP     ready82
+	JMP     ready57
 
-none81:
+none56:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17067,11 +17131,11 @@ none81:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready82:
+ready57:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded84
+	JLE   folded59
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17080,7 +17144,7 @@ ready82:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold83:
+fold58:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -17103,9 +17167,9 @@ fold83:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold83
+	JNZ          fold58
 
-folded84:
+folded59:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -17122,7 +17186,7 @@ folded84:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear85
+	JNE    linear60
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -17136,7 +17200,7 @@ folded84:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear85:
+linear60:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17155,16 +17219,14 @@ linear85:
 	VMOVUPD Z11, 128(CX)(SI*1)
 	JMP     done7
 
-wider74:
-	CMPQ   BX, $0x20
-	JE     full86
+fewer55:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000100, BX
+	SUBQ   $0x000000c0, BX
 
-	// acc[i,j] = init[i,j], 4×4 vectors, or +0
+	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none87
+	JE      none61
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17173,23 +17235,19 @@ wider74:
 	LEAQ    (DX)(DX*2), R8
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(DI), Z3
-	VMOVUPD (CX)(DX*1), Z4
-	VMOVUPD 64(CX)(DX*1), Z5
-	VMOVUPD 128(CX)(DX*1), Z6
-	VMOVUPD 192(DI)(DX*1), Z7
-	VMOVUPD (CX)(DX*2), Z8
-	VMOVUPD 64(CX)(DX*2), Z9
-	VMOVUPD 128(CX)(DX*2), Z10
-	VMOVUPD 192(DI)(DX*2), Z11
-	VMOVUPD (CX)(SI*1), Z12
-	VMOVUPD 64(CX)(SI*1), Z13
-	VMOVUPD 128(CX)(SI*1), Z14
-	VMOVUPD 192(DI)(R8*1), Z15
-	JMP     ready88
+	VMOVUPD 128(DI), Z2
+	VMOVUPD (CX)(DX*1), Z3
+	VMOVUPD 64(CX)(DX*1), Z4
+	VMOVUPD 128(DI)(DX*1), Z5
+	VMOVUPD (CX)(DX*2), Z6
+	VMOVUPD 64(CX)(DX*2), Z7
+	VMOVUPD 128(DI)(DX*2), Z8
+	VMOVUPD (CX)(SI*1), Z9
+	VMOVUPD 64(CX)(SI*1), Z10
+	VMOVUPD 128(DI)(R8*1), Z11
+	JMP     ready62
 
-none87:
+none61:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17202,16 +17260,12 @@ none87:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
 
-ready88:
+ready62:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded90
+	JLE   folded64
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17220,76 +17274,63 @@ ready88:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold89:
-	VBROADCASTSD (CX), Z16
-	VBROADCASTSD (CX)(DX*1), Z17
-	VBROADCASTSD (CX)(DX*2), Z18
-	VBROADCASTSD (CX)(R10*1), Z19
-	VMOVUPD      (DI), Z20
-	VFMADD231PD  Z16, Z20, Z0
-	VFMADD231PD  Z17, Z20, Z4
-	VFMADD231PD  Z18, Z20, Z8
-	VFMADD231PD  Z19, Z20, Z12
-	VMOVUPD      64(DI), Z20
-	VFMADD231PD  Z16, Z20, Z1
-	VFMADD231PD  Z17, Z20, Z5
-	VFMADD231PD  Z18, Z20, Z9
-	VFMADD231PD  Z19, Z20, Z13
-	VMOVUPD      128(DI), Z20
-	VFMADD231PD  Z16, Z20, Z2
-	VFMADD231PD  Z17, Z20, Z6
-	VFMADD231PD  Z18, Z20, Z10
-	VFMADD231PD  Z19, Z20, Z14
-	VMOVUPD      192(DI)(BX*1), Z20
-	VFMADD231PD  Z16, Z20, Z3
-	VFMADD231PD  Z17, Z20, Z7
-	VFMADD231PD  Z18, Z20, Z11
-	VFMADD231PD  Z19, Z20, Z15
+fold63:
+	VBROADCASTSD (CX), Z12
+	VBROADCASTSD (CX)(DX*1), Z13
+	VBROADCASTSD (CX)(DX*2), Z14
+	VBROADCASTSD (CX)(R10*1), Z15
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z12, Z16, Z0
+	VFMADD231PD  Z13, Z16, Z3
+	VFMADD231PD  Z14, Z16, Z6
+	VFMADD231PD  Z15, Z16, Z9
+	VMOVUPD      64(DI), Z16
+	VFMADD231PD  Z12, Z16, Z1
+	VFMADD231PD  Z13, Z16, Z4
+	VFMADD231PD  Z14, Z16, Z7
+	VFMADD231PD  Z15, Z16, Z10
+	VMOVUPD      128(DI)(BX*1), Z16
+	VFMADD231PD  Z12, Z16, Z2
+	VFMADD231PD  Z13, Z16, Z5
+	VFMADD231PD  Z14, Z16, Z8
+	VFMADD231PD  Z15, Z16, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold89
+	JNZ          fold63
 
-folded90:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z20, Z20, Z20
-	VADDPD Z20, Z0, Z0
-	VADDPD Z20, Z1, Z1
-	VADDPD Z20, Z2, Z2
-	VADDPD Z20, Z3, Z3
-	VADDPD Z20, Z4, Z4
-	VADDPD Z20, Z5, Z5
-	VADDPD Z20, Z6, Z6
-	VADDPD Z20, Z7, Z7
-	VADDPD Z20, Z8, Z8
-	VADDPD Z20, Z9, Z9
-	VADDPD Z20, Z10, Z10
-	VADDPD Z20, Z11, Z11
-	VADDPD Z20, Z12, Z12
-	VADDPD Z20, Z13, Z13
-	VADDPD Z20, Z14, Z14
-	VADDPD Z20, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VADDPD Z16, Z0, Z0
+	VADDPD Z16, Z1, Z1
+	VADDPD Z16, Z2, Z2
+	VADDPD Z16, Z3, Z3
+	VADDPD Z16, Z4, Z4
+	VADDPD Z16, Z5, Z5
+	VADDPD Z16, Z6, Z6
+	VADDPD Z16, Z7, Z7
+	VADDPD Z16, Z8, Z8
+	VADDPD Z16, Z9, Z9
+	VADDPD Z16, Z10, Z10
+	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear91
-	VMAXPD Z0, Z20, Z0
-	VMAXPD Z1, Z20, Z1
-	VMAXPD Z2, Z20, Z2
-	VMAXPD Z3, Z20, Z3
-	VMAXPD Z4, Z20, Z4
-	VMAXPD Z5, Z20, Z5
-	VMAXPD Z6, Z20, Z6
-	VMAXPD Z7, Z20, Z7
-	VMAXPD Z8, Z20, Z8
-	VMAXPD Z9, Z20, Z9
-	VMAXPD Z10, Z20, Z10
-	VMAXPD Z11, Z20, Z11
-	VMAXPD Z12, Z20, Z12
-	VMAXPD Z13, Z20, Z13
-	VMAXPD Z14, Z20, Z14
-	VMAXPD Z15, Z20, Z15
+	JNE    linear65
+	VMAXPD Z0, Z16, Z0
+	VMAXPD Z1, Z16, Z1
+	VMAXPD Z2, Z16, Z2
+	VMAXPD Z3, Z16, Z3
+	VMAXPD Z4, Z16, Z4
+	VMAXPD Z5, Z16, Z5
+	VMAXPD Z6, Z16, Z6
+	VMAXPD Z7, Z16, Z7
+	VMAXPD Z8, Z16, Z8
+	VMAXPD Z9, Z16, Z9
+	VMAXPD Z10, Z16, Z10
+	VMAXPD Z11, Z16, Z11
 
-linear91:
+linear65:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17299,27 +17340,26 @@ linear91:
 	LEAQ    (DX)(DX*2), R8
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(DI)
-	VMOVUPD Z4, (CX)(DX*1)
-	VMOVUPD Z5, 64(CX)(DX*1)
-	VMOVUPD Z6, 128(CX)(DX*1)
-	VMOVUPD Z7, 192(DI)(DX*1)
-	VMOVUPD Z8, (CX)(DX*2)
-	VMOVUPD Z9, 64(CX)(DX*2)
-	VMOVUPD Z10, 128(CX)(DX*2)
-	VMOVUPD Z11, 192(DI)(DX*2)
-	VMOVUPD Z12, (CX)(SI*1)
-	VMOVUPD Z13, 64(CX)(SI*1)
-	VMOVUPD Z14, 128(CX)(SI*1)
-	VMOVUPD Z15, 192(DI)(R8*1)
+	VMOVUPD Z2, 128(DI)
+	VMOVUPD Z3, (CX)(DX*1)
+	VMOVUPD Z4, 64(CX)(DX*1)
+	VMOVUPD Z5, 128(DI)(DX*1)
+	VMOVUPD Z6, (CX)(DX*2)
+	VMOVUPD Z7, 64(CX)(DX*2)
+	VMOVUPD Z8, 128(DI)(DX*2)
+	VMOVUPD Z9, (CX)(SI*1)
+	VMOVUPD Z10, 64(CX)(SI*1)
+	VMOVUPD Z11, 128(DI)(R8*1)
 	JMP     done7
 
-full86:
+wider54:
+	CMPQ BX, $0x20
+	JNE  fewer66
+
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none92
+	JE      none67
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17339,9 +17379,9 @@ full86:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready93
+	JMP     ready68
 
-none92:
+none67:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17359,11 +17399,11 @@ none92:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready93:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded95
+	JLE   folded70
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17372,7 +17412,7 @@ ready93:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold94:
+fold69:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -17400,9 +17440,9 @@ fold94:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold94
+	JNZ          fold69
 
-folded95:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -17423,7 +17463,7 @@ folded95:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear96
+	JNE    linear71
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -17441,7 +17481,7 @@ folded95:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear96:
+linear71:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17462,6 +17502,164 @@ linear96:
 	VMOVUPD Z13, 64(CX)(SI*1)
 	VMOVUPD Z14, 128(CX)(SI*1)
 	VMOVUPD Z15, 192(CX)(SI*1)
+	JMP     done7
+
+fewer66:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000100, BX
+
+	// acc[i,j] = init[i,j], 4×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none72
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(DI), Z3
+	VMOVUPD (CX)(DX*1), Z4
+	VMOVUPD 64(CX)(DX*1), Z5
+	VMOVUPD 128(CX)(DX*1), Z6
+	VMOVUPD 192(DI)(DX*1), Z7
+	VMOVUPD (CX)(DX*2), Z8
+	VMOVUPD 64(CX)(DX*2), Z9
+	VMOVUPD 128(CX)(DX*2), Z10
+	VMOVUPD 192(DI)(DX*2), Z11
+	VMOVUPD (CX)(SI*1), Z12
+	VMOVUPD 64(CX)(SI*1), Z13
+	VMOVUPD 128(CX)(SI*1), Z14
+	VMOVUPD 192(DI)(R8*1), Z15
+	JMP     ready73
+
+none72:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+ready73:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded75
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold74:
+	VBROADCASTSD (CX), Z16
+	VBROADCASTSD (CX)(DX*1), Z17
+	VBROADCASTSD (CX)(DX*2), Z18
+	VBROADCASTSD (CX)(R10*1), Z19
+	VMOVUPD      (DI), Z20
+	VFMADD231PD  Z16, Z20, Z0
+	VFMADD231PD  Z17, Z20, Z4
+	VFMADD231PD  Z18, Z20, Z8
+	VFMADD231PD  Z19, Z20, Z12
+	VMOVUPD      64(DI), Z20
+	VFMADD231PD  Z16, Z20, Z1
+	VFMADD231PD  Z17, Z20, Z5
+	VFMADD231PD  Z18, Z20, Z9
+	VFMADD231PD  Z19, Z20, Z13
+	VMOVUPD      128(DI), Z20
+	VFMADD231PD  Z16, Z20, Z2
+	VFMADD231PD  Z17, Z20, Z6
+	VFMADD231PD  Z18, Z20, Z10
+	VFMADD231PD  Z19, Z20, Z14
+	VMOVUPD      192(DI)(BX*1), Z20
+	VFMADD231PD  Z16, Z20, Z3
+	VFMADD231PD  Z17, Z20, Z7
+	VFMADD231PD  Z18, Z20, Z11
+	VFMADD231PD  Z19, Z20, Z15
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold74
+
+folded75:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z20, Z20, Z20
+	VADDPD Z20, Z0, Z0
+	VADDPD Z20, Z1, Z1
+	VADDPD Z20, Z2, Z2
+	VADDPD Z20, Z3, Z3
+	VADDPD Z20, Z4, Z4
+	VADDPD Z20, Z5, Z5
+	VADDPD Z20, Z6, Z6
+	VADDPD Z20, Z7, Z7
+	VADDPD Z20, Z8, Z8
+	VADDPD Z20, Z9, Z9
+	VADDPD Z20, Z10, Z10
+	VADDPD Z20, Z11, Z11
+	VADDPD Z20, Z12, Z12
+	VADDPD Z20, Z13, Z13
+	VADDPD Z20, Z14, Z14
+	VADDPD Z20, Z15, Z15
+	CMPQ   CX, $0x01
+	JNE    linear76
+	VMAXPD Z0, Z20, Z0
+	VMAXPD Z1, Z20, Z1
+	VMAXPD Z2, Z20, Z2
+	VMAXPD Z3, Z20, Z3
+	VMAXPD Z4, Z20, Z4
+	VMAXPD Z5, Z20, Z5
+	VMAXPD Z6, Z20, Z6
+	VMAXPD Z7, Z20, Z7
+	VMAXPD Z8, Z20, Z8
+	VMAXPD Z9, Z20, Z9
+	VMAXPD Z10, Z20, Z10
+	VMAXPD Z11, Z20, Z11
+	VMAXPD Z12, Z20, Z12
+	VMAXPD Z13, Z20, Z13
+	VMAXPD Z14, Z20, Z14
+	VMAXPD Z15, Z20, Z15
+
+linear76:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(DI)
+	VMOVUPD Z4, (CX)(DX*1)
+	VMOVUPD Z5, 64(CX)(DX*1)
+	VMOVUPD Z6, 128(CX)(DX*1)
+	VMOVUPD Z7, 192(DI)(DX*1)
+	VMOVUPD Z8, (CX)(DX*2)
+	VMOVUPD Z9, 64(CX)(DX*2)
+	VMOVUPD Z10, 128(CX)(DX*2)
+	VMOVUPD Z11, 192(DI)(DX*2)
+	VMOVUPD Z12, (CX)(SI*1)
+	VMOVUPD Z13, 64(CX)(SI*1)
+	VMOVUPD Z14, 128(CX)(SI*1)
+	VMOVUPD Z15, 192(DI)(R8*1)
 
 done7:
 	MOVQ   c+0(FP), AX
@@ -17487,19 +17685,19 @@ done7:
 
 rest2:
 	CMPQ AX, $0x03
-	JNE  fewer97
+	JNE  fewer77
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 5 vectors of columns, while at least half as many more are left
-more98:
+more78:
 	CMPQ BX, $0x38
-	JLT  fewer99
+	JLT  fewer79
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none102
+	JE      none82
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -17517,9 +17715,9 @@ more98:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready103
+	JMP     ready83
 
-none102:
+none82:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17536,11 +17734,11 @@ none102:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready103:
+ready83:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded105
+	JLE   folded85
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17548,7 +17746,7 @@ ready103:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold104:
+fold84:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -17575,9 +17773,9 @@ fold104:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold104
+	JNZ          fold84
 
-folded105:
+folded85:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -17597,7 +17795,7 @@ folded105:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear106
+	JNE    linear86
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -17614,7 +17812,7 @@ folded105:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear106:
+linear86:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17635,16 +17833,16 @@ linear106:
 	VMOVUPD Z14, 256(CX)(DX*2)
 	ADDQ    $0x00000140, AX
 	SUBQ    $0x28, BX
-	JMP     more98
+	JMP     more78
 
-fewer99:
+fewer79:
 	CMPQ BX, $0x28
-	JLE  last100
+	JLE  last80
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none107
+	JE      none87
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -17653,9 +17851,9 @@ fewer99:
 	VMOVUPD 64(CX)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready108
+	JMP     ready88
 
-none107:
+none87:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17663,11 +17861,11 @@ none107:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready108:
+ready88:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded110
+	JLE   folded90
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17675,7 +17873,7 @@ ready108:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold109:
+fold89:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -17690,9 +17888,9 @@ fold109:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold109
+	JNZ          fold89
 
-folded110:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -17703,7 +17901,7 @@ folded110:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear111
+	JNE    linear91
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -17711,7 +17909,7 @@ folded110:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear111:
+linear91:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17724,241 +17922,37 @@ linear111:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last100:
-	CMPQ  BX, $0x19
-	JGE   wider112
-	CMPQ  BX, $0x11
-	JGE   wider113
-	CMPQ  BX, $0x09
-	JGE   wider114
-	CMPQ  BX, $0x08
-	JE    full115
-	MOVQ  BX, DX
-	ANDQ  $0x07, DX
-	MOVL  $0x000000ff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
+last80:
+	CMPQ BX, $0x19
+	JGE  wider92
+	CMPQ BX, $0x11
+	JGE  wider93
+	CMPQ BX, $0x09
+	JGE  wider94
+	CMPQ BX, $0x08
+	JNE  fewer95
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none116
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD.Z (CX), K1, Z0
-	VMOVUPD.Z (CX)(DX*1), K1, Z1
-	VMOVUPD.Z (CX)(DX*2), K1, Z2
-	JMP       ready117
-
-none116:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready117:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded119
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold118:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD.Z    (DI), K1, Z6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold118
-
-folded119:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear120
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-
-linear120:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000004, BX
-	JZ            low122
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, BX
-	JZ            low123
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low124
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-
-low124:
-	JMP stored121
-
-low123:
-	TESTQ     $0x00000001, BX
-	JZ        low125
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-
-low125:
-	JMP stored121
-
-low122:
-	TESTQ        $0x00000002, BX
-	JZ           low126
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low127
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low127:
-	JMP stored121
-
-low126:
-	TESTQ     $0x00000001, BX
-	JZ        low128
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low128:
-stored121:
-	TESTQ         $0x00000004, BX
-	JZ            low130
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low131
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low132
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low132:
-	JMP stored129
-
-low131:
-	TESTQ     $0x00000001, BX
-	JZ        low133
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low133:
-	JMP stored129
-
-low130:
-	TESTQ        $0x00000002, BX
-	JZ           low134
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low135
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low135:
-	JMP stored129
-
-low134:
-	TESTQ     $0x00000001, BX
-	JZ        low136
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low136:
-stored129:
-	TESTQ         $0x00000004, BX
-	JZ            low138
-	VMOVUPS       Y2, (CX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, BX
-	JZ            low139
-	VMOVUPS       X2, 32(CX)(DX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, BX
-	JZ            low140
-	VMOVSD        X2, 48(CX)(DX*2)
-	VUNPCKHPD     X2, X2, X2
-
-low140:
-	JMP stored137
-
-low139:
-	TESTQ     $0x00000001, BX
-	JZ        low141
-	VMOVSD    X2, 32(CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low141:
-	JMP stored137
-
-low138:
-	TESTQ        $0x00000002, BX
-	JZ           low142
-	VMOVUPS      X2, (CX)(DX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low143
-	VMOVSD       X2, 16(CX)(DX*2)
-	VUNPCKHPD    X2, X2, X2
-
-low143:
-	JMP stored137
-
-low142:
-	TESTQ     $0x00000001, BX
-	JZ        low144
-	VMOVSD    X2, (CX)(DX*2)
-	VUNPCKHPD X2, X2, X2
-
-low144:
-stored137:
-	JMP done101
-
-full115:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none145
+	JE      none96
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD (CX)(DX*1), Z1
 	VMOVUPD (CX)(DX*2), Z2
-	JMP     ready146
+	JMP     ready97
 
-none145:
+none96:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready146:
+ready97:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded148
+	JLE   folded99
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17966,7 +17960,7 @@ ready146:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold147:
+fold98:
 	VBROADCASTSD (CX), Z3
 	VBROADCASTSD (CX)(DX*1), Z4
 	VBROADCASTSD (CX)(DX*2), Z5
@@ -17977,9 +17971,9 @@ fold147:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold147
+	JNZ          fold98
 
-folded148:
+folded99:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -17987,30 +17981,362 @@ folded148:
 	VADDPD Z6, Z1, Z1
 	VADDPD Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear149
+	JNE    linear100
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 
-linear149:
+linear100:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, (CX)(DX*1)
 	VMOVUPD Z2, (CX)(DX*2)
-	JMP     done101
+	JMP     done81
 
-wider114:
-	CMPQ   BX, $0x10
-	JE     full150
+fewer95:
+	CMPQ   BX, $0x04
+	JLT    fewer101
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none102
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(SI)(DX*2), Y5
+	JMP     ready103
+
+none102:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready103:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded105
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold104:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VBROADCASTSD (CX)(DX*2), Z8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z2
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      32(DI)(BX*1), Y9
+	VFMADD231PD  Z6, Z9, Z1
+	VFMADD231PD  Z7, Z9, Z3
+	VFMADD231PD  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold104
+
+folded105:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear106
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+
+linear106:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(SI)(DX*2)
+	JMP     done81
+
+fewer101:
+	CMPQ   BX, $0x02
+	JLT    fewer107
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none108
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(SI)(DX*1), X3
+	VMOVUPD (CX)(DX*2), X4
+	VMOVUPD 16(SI)(DX*2), X5
+	JMP     ready109
+
+none108:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready109:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded111
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold110:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VBROADCASTSD (CX)(DX*2), Z8
+	VMOVUPD      (DI), X9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z2
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      16(DI)(BX*1), X9
+	VFMADD231PD  Z6, Z9, Z1
+	VFMADD231PD  Z7, Z9, Z3
+	VFMADD231PD  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold110
+
+folded111:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear112
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+
+linear112:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (CX)(DX*1)
+	VMOVUPD X3, 16(SI)(DX*1)
+	VMOVUPD X4, (CX)(DX*2)
+	VMOVUPD X5, 16(SI)(DX*2)
+	JMP     done81
+
+fewer107:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none113
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	VMOVSD (CX)(DX*2), X2
+	JMP    ready114
+
+none113:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready114:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded116
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold115:
+	VBROADCASTSD (CX), Z3
+	VBROADCASTSD (CX)(DX*1), Z4
+	VBROADCASTSD (CX)(DX*2), Z5
+	VMOVSD       (DI), X6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold115
+
+folded116:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear117
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+
+linear117:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	JMP    done81
+
+wider94:
+	CMPQ BX, $0x10
+	JNE  fewer118
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none119
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(CX)(DX*1), Z3
+	VMOVUPD (CX)(DX*2), Z4
+	VMOVUPD 64(CX)(DX*2), Z5
+	JMP     ready120
+
+none119:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready120:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded122
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold121:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VBROADCASTSD (CX)(DX*2), Z8
+	VMOVUPD      (DI), Z9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z2
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      64(DI), Z9
+	VFMADD231PD  Z6, Z9, Z1
+	VFMADD231PD  Z7, Z9, Z3
+	VFMADD231PD  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold121
+
+folded122:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear123
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+
+linear123:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, (CX)(DX*1)
+	VMOVUPD Z3, 64(CX)(DX*1)
+	VMOVUPD Z4, (CX)(DX*2)
+	VMOVUPD Z5, 64(CX)(DX*2)
+	JMP     done81
+
+fewer118:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none151
+	JE      none124
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -18021,9 +18347,9 @@ wider114:
 	VMOVUPD 64(SI)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(SI)(DX*2), Z5
-	JMP     ready152
+	JMP     ready125
 
-none151:
+none124:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18031,11 +18357,11 @@ none151:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready152:
+ready125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded154
+	JLE   folded127
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18043,7 +18369,7 @@ ready152:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold153:
+fold126:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -18058,9 +18384,9 @@ fold153:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold153
+	JNZ          fold126
 
-folded154:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -18071,7 +18397,7 @@ folded154:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear155
+	JNE    linear128
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -18079,7 +18405,7 @@ folded154:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear155:
+linear128:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18091,207 +18417,16 @@ linear155:
 	VMOVUPD Z3, 64(SI)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
 	VMOVUPD Z5, 64(SI)(DX*2)
-	JMP     done101
+	JMP     done81
 
-full150:
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none156
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(CX)(DX*1), Z3
-	VMOVUPD (CX)(DX*2), Z4
-	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready157
-
-none156:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready157:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded159
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold158:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VBROADCASTSD (CX)(DX*2), Z8
-	VMOVUPD      (DI), Z9
-	VFMADD231PD  Z6, Z9, Z0
-	VFMADD231PD  Z7, Z9, Z2
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      64(DI), Z9
-	VFMADD231PD  Z6, Z9, Z1
-	VFMADD231PD  Z7, Z9, Z3
-	VFMADD231PD  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold158
-
-folded159:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear160
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
-
-linear160:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, (CX)(DX*1)
-	VMOVUPD Z3, 64(CX)(DX*1)
-	VMOVUPD Z4, (CX)(DX*2)
-	VMOVUPD Z5, 64(CX)(DX*2)
-	JMP     done101
-
-wider113:
-	CMPQ   BX, $0x18
-	JE     full161
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000c0, BX
+wider93:
+	CMPQ BX, $0x18
+	JNE  fewer129
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none162
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(SI), Z2
-	VMOVUPD (CX)(DX*1), Z3
-	VMOVUPD 64(CX)(DX*1), Z4
-	VMOVUPD 128(SI)(DX*1), Z5
-	VMOVUPD (CX)(DX*2), Z6
-	VMOVUPD 64(CX)(DX*2), Z7
-	VMOVUPD 128(SI)(DX*2), Z8
-	JMP     ready163
-
-none162:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-
-ready163:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded165
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold164:
-	VBROADCASTSD (CX), Z9
-	VBROADCASTSD (CX)(DX*1), Z10
-	VBROADCASTSD (CX)(DX*2), Z11
-	VMOVUPD      (DI), Z12
-	VFMADD231PD  Z9, Z12, Z0
-	VFMADD231PD  Z10, Z12, Z3
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      64(DI), Z12
-	VFMADD231PD  Z9, Z12, Z1
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z7
-	VMOVUPD      128(DI)(BX*1), Z12
-	VFMADD231PD  Z9, Z12, Z2
-	VFMADD231PD  Z10, Z12, Z5
-	VFMADD231PD  Z11, Z12, Z8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold164
-
-folded165:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	CMPQ   CX, $0x01
-	JNE    linear166
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-
-linear166:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(SI)
-	VMOVUPD Z3, (CX)(DX*1)
-	VMOVUPD Z4, 64(CX)(DX*1)
-	VMOVUPD Z5, 128(SI)(DX*1)
-	VMOVUPD Z6, (CX)(DX*2)
-	VMOVUPD Z7, 64(CX)(DX*2)
-	VMOVUPD Z8, 128(SI)(DX*2)
-	JMP     done101
-
-full161:
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none167
+	JE      none130
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -18303,9 +18438,9 @@ full161:
 	VMOVUPD (CX)(DX*2), Z6
 	VMOVUPD 64(CX)(DX*2), Z7
 	VMOVUPD 128(CX)(DX*2), Z8
-	JMP     ready168
+	JMP     ready131
 
-none167:
+none130:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18316,11 +18451,11 @@ none167:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready168:
+ready131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded170
+	JLE   folded133
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18328,7 +18463,7 @@ ready168:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold169:
+fold132:
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD (CX)(DX*1), Z10
 	VBROADCASTSD (CX)(DX*2), Z11
@@ -18347,9 +18482,9 @@ fold169:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold169
+	JNZ          fold132
 
-folded170:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -18363,7 +18498,7 @@ folded170:
 	VADDPD Z12, Z7, Z7
 	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear171
+	JNE    linear134
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -18374,7 +18509,7 @@ folded170:
 	VMAXPD Z7, Z12, Z7
 	VMAXPD Z8, Z12, Z8
 
-linear171:
+linear134:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18387,39 +18522,32 @@ linear171:
 	VMOVUPD Z6, (CX)(DX*2)
 	VMOVUPD Z7, 64(CX)(DX*2)
 	VMOVUPD Z8, 128(CX)(DX*2)
-	JMP     done101
+	JMP     done81
 
-wider112:
-	CMPQ   BX, $0x21
-	JGE    wider172
-	CMPQ   BX, $0x20
-	JE     full173
+fewer129:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000100, BX
+	SUBQ   $0x000000c0, BX
 
-	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none174
+	JE      none135
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(SI), Z3
-	VMOVUPD (CX)(DX*1), Z4
-	VMOVUPD 64(CX)(DX*1), Z5
-	VMOVUPD 128(CX)(DX*1), Z6
-	VMOVUPD 192(SI)(DX*1), Z7
-	VMOVUPD (CX)(DX*2), Z8
-	VMOVUPD 64(CX)(DX*2), Z9
-	VMOVUPD 128(CX)(DX*2), Z10
-	VMOVUPD 192(SI)(DX*2), Z11
-	JMP     ready175
+	VMOVUPD 128(SI), Z2
+	VMOVUPD (CX)(DX*1), Z3
+	VMOVUPD 64(CX)(DX*1), Z4
+	VMOVUPD 128(SI)(DX*1), Z5
+	VMOVUPD (CX)(DX*2), Z6
+	VMOVUPD 64(CX)(DX*2), Z7
+	VMOVUPD 128(SI)(DX*2), Z8
+	JMP     ready136
 
-none174:
+none135:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18429,15 +18557,12 @@ none174:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 
-ready175:
+ready136:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded177
+	JLE   folded138
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18445,63 +18570,53 @@ ready175:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold176:
-	VBROADCASTSD (CX), Z12
-	VBROADCASTSD (CX)(DX*1), Z13
-	VBROADCASTSD (CX)(DX*2), Z14
-	VMOVUPD      (DI), Z15
-	VFMADD231PD  Z12, Z15, Z0
-	VFMADD231PD  Z13, Z15, Z4
-	VFMADD231PD  Z14, Z15, Z8
-	VMOVUPD      64(DI), Z15
-	VFMADD231PD  Z12, Z15, Z1
-	VFMADD231PD  Z13, Z15, Z5
-	VFMADD231PD  Z14, Z15, Z9
-	VMOVUPD      128(DI), Z15
-	VFMADD231PD  Z12, Z15, Z2
-	VFMADD231PD  Z13, Z15, Z6
-	VFMADD231PD  Z14, Z15, Z10
-	VMOVUPD      192(DI)(BX*1), Z15
-	VFMADD231PD  Z12, Z15, Z3
-	VFMADD231PD  Z13, Z15, Z7
-	VFMADD231PD  Z14, Z15, Z11
+fold137:
+	VBROADCASTSD (CX), Z9
+	VBROADCASTSD (CX)(DX*1), Z10
+	VBROADCASTSD (CX)(DX*2), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z9, Z12, Z0
+	VFMADD231PD  Z10, Z12, Z3
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      64(DI), Z12
+	VFMADD231PD  Z9, Z12, Z1
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z7
+	VMOVUPD      128(DI)(BX*1), Z12
+	VFMADD231PD  Z9, Z12, Z2
+	VFMADD231PD  Z10, Z12, Z5
+	VFMADD231PD  Z11, Z12, Z8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold176
+	JNZ          fold137
 
-folded177:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z15, Z15, Z15
-	VADDPD Z15, Z0, Z0
-	VADDPD Z15, Z1, Z1
-	VADDPD Z15, Z2, Z2
-	VADDPD Z15, Z3, Z3
-	VADDPD Z15, Z4, Z4
-	VADDPD Z15, Z5, Z5
-	VADDPD Z15, Z6, Z6
-	VADDPD Z15, Z7, Z7
-	VADDPD Z15, Z8, Z8
-	VADDPD Z15, Z9, Z9
-	VADDPD Z15, Z10, Z10
-	VADDPD Z15, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear178
-	VMAXPD Z0, Z15, Z0
-	VMAXPD Z1, Z15, Z1
-	VMAXPD Z2, Z15, Z2
-	VMAXPD Z3, Z15, Z3
-	VMAXPD Z4, Z15, Z4
-	VMAXPD Z5, Z15, Z5
-	VMAXPD Z6, Z15, Z6
-	VMAXPD Z7, Z15, Z7
-	VMAXPD Z8, Z15, Z8
-	VMAXPD Z9, Z15, Z9
-	VMAXPD Z10, Z15, Z10
-	VMAXPD Z11, Z15, Z11
+	JNE    linear139
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
 
-linear178:
+linear139:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18509,23 +18624,25 @@ linear178:
 	ADDQ    BX, SI
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(SI)
-	VMOVUPD Z4, (CX)(DX*1)
-	VMOVUPD Z5, 64(CX)(DX*1)
-	VMOVUPD Z6, 128(CX)(DX*1)
-	VMOVUPD Z7, 192(SI)(DX*1)
-	VMOVUPD Z8, (CX)(DX*2)
-	VMOVUPD Z9, 64(CX)(DX*2)
-	VMOVUPD Z10, 128(CX)(DX*2)
-	VMOVUPD Z11, 192(SI)(DX*2)
-	JMP     done101
+	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z3, (CX)(DX*1)
+	VMOVUPD Z4, 64(CX)(DX*1)
+	VMOVUPD Z5, 128(SI)(DX*1)
+	VMOVUPD Z6, (CX)(DX*2)
+	VMOVUPD Z7, 64(CX)(DX*2)
+	VMOVUPD Z8, 128(SI)(DX*2)
+	JMP     done81
 
-full173:
+wider92:
+	CMPQ BX, $0x21
+	JGE  wider140
+	CMPQ BX, $0x20
+	JNE  fewer141
+
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none179
+	JE      none142
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -18540,9 +18657,9 @@ full173:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(CX)(DX*2), Z11
-	JMP     ready180
+	JMP     ready143
 
-none179:
+none142:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18556,11 +18673,11 @@ none179:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready180:
+ready143:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded182
+	JLE   folded145
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18568,7 +18685,7 @@ ready180:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold181:
+fold144:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -18591,9 +18708,9 @@ fold181:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold181
+	JNZ          fold144
 
-folded182:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -18610,7 +18727,7 @@ folded182:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear183
+	JNE    linear146
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -18624,7 +18741,7 @@ folded182:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear183:
+linear146:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18640,18 +18757,287 @@ linear183:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(CX)(DX*2)
-	JMP     done101
+	JMP     done81
 
-wider172:
-	CMPQ   BX, $0x28
-	JE     full184
+fewer141:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000100, BX
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none147
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(SI), Z3
+	VMOVUPD (CX)(DX*1), Z4
+	VMOVUPD 64(CX)(DX*1), Z5
+	VMOVUPD 128(CX)(DX*1), Z6
+	VMOVUPD 192(SI)(DX*1), Z7
+	VMOVUPD (CX)(DX*2), Z8
+	VMOVUPD 64(CX)(DX*2), Z9
+	VMOVUPD 128(CX)(DX*2), Z10
+	VMOVUPD 192(SI)(DX*2), Z11
+	JMP     ready148
+
+none147:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+ready148:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded150
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold149:
+	VBROADCASTSD (CX), Z12
+	VBROADCASTSD (CX)(DX*1), Z13
+	VBROADCASTSD (CX)(DX*2), Z14
+	VMOVUPD      (DI), Z15
+	VFMADD231PD  Z12, Z15, Z0
+	VFMADD231PD  Z13, Z15, Z4
+	VFMADD231PD  Z14, Z15, Z8
+	VMOVUPD      64(DI), Z15
+	VFMADD231PD  Z12, Z15, Z1
+	VFMADD231PD  Z13, Z15, Z5
+	VFMADD231PD  Z14, Z15, Z9
+	VMOVUPD      128(DI), Z15
+	VFMADD231PD  Z12, Z15, Z2
+	VFMADD231PD  Z13, Z15, Z6
+	VFMADD231PD  Z14, Z15, Z10
+	VMOVUPD      192(DI)(BX*1), Z15
+	VFMADD231PD  Z12, Z15, Z3
+	VFMADD231PD  Z13, Z15, Z7
+	VFMADD231PD  Z14, Z15, Z11
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold149
+
+folded150:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z15, Z15, Z15
+	VADDPD Z15, Z0, Z0
+	VADDPD Z15, Z1, Z1
+	VADDPD Z15, Z2, Z2
+	VADDPD Z15, Z3, Z3
+	VADDPD Z15, Z4, Z4
+	VADDPD Z15, Z5, Z5
+	VADDPD Z15, Z6, Z6
+	VADDPD Z15, Z7, Z7
+	VADDPD Z15, Z8, Z8
+	VADDPD Z15, Z9, Z9
+	VADDPD Z15, Z10, Z10
+	VADDPD Z15, Z11, Z11
+	CMPQ   CX, $0x01
+	JNE    linear151
+	VMAXPD Z0, Z15, Z0
+	VMAXPD Z1, Z15, Z1
+	VMAXPD Z2, Z15, Z2
+	VMAXPD Z3, Z15, Z3
+	VMAXPD Z4, Z15, Z4
+	VMAXPD Z5, Z15, Z5
+	VMAXPD Z6, Z15, Z6
+	VMAXPD Z7, Z15, Z7
+	VMAXPD Z8, Z15, Z8
+	VMAXPD Z9, Z15, Z9
+	VMAXPD Z10, Z15, Z10
+	VMAXPD Z11, Z15, Z11
+
+linear151:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(SI)
+	VMOVUPD Z4, (CX)(DX*1)
+	VMOVUPD Z5, 64(CX)(DX*1)
+	VMOVUPD Z6, 128(CX)(DX*1)
+	VMOVUPD Z7, 192(SI)(DX*1)
+	VMOVUPD Z8, (CX)(DX*2)
+	VMOVUPD Z9, 64(CX)(DX*2)
+	VMOVUPD Z10, 128(CX)(DX*2)
+	VMOVUPD Z11, 192(SI)(DX*2)
+	JMP     done81
+
+wider140:
+	CMPQ BX, $0x28
+	JNE  fewer152
+
+	// acc[i,j] = init[i,j], 3×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none153
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD (CX)(DX*1), Z5
+	VMOVUPD 64(CX)(DX*1), Z6
+	VMOVUPD 128(CX)(DX*1), Z7
+	VMOVUPD 192(CX)(DX*1), Z8
+	VMOVUPD 256(CX)(DX*1), Z9
+	VMOVUPD (CX)(DX*2), Z10
+	VMOVUPD 64(CX)(DX*2), Z11
+	VMOVUPD 128(CX)(DX*2), Z12
+	VMOVUPD 192(CX)(DX*2), Z13
+	VMOVUPD 256(CX)(DX*2), Z14
+	JMP     ready154
+
+none153:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+
+ready154:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded156
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold155:
+	VBROADCASTSD (CX), Z15
+	VBROADCASTSD (CX)(DX*1), Z16
+	VBROADCASTSD (CX)(DX*2), Z17
+	VMOVUPD      (DI), Z18
+	VFMADD231PD  Z15, Z18, Z0
+	VFMADD231PD  Z16, Z18, Z5
+	VFMADD231PD  Z17, Z18, Z10
+	VMOVUPD      64(DI), Z18
+	VFMADD231PD  Z15, Z18, Z1
+	VFMADD231PD  Z16, Z18, Z6
+	VFMADD231PD  Z17, Z18, Z11
+	VMOVUPD      128(DI), Z18
+	VFMADD231PD  Z15, Z18, Z2
+	VFMADD231PD  Z16, Z18, Z7
+	VFMADD231PD  Z17, Z18, Z12
+	VMOVUPD      192(DI), Z18
+	VFMADD231PD  Z15, Z18, Z3
+	VFMADD231PD  Z16, Z18, Z8
+	VFMADD231PD  Z17, Z18, Z13
+	VMOVUPD      256(DI), Z18
+	VFMADD231PD  Z15, Z18, Z4
+	VFMADD231PD  Z16, Z18, Z9
+	VFMADD231PD  Z17, Z18, Z14
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold155
+
+folded156:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z18, Z18, Z18
+	VADDPD Z18, Z0, Z0
+	VADDPD Z18, Z1, Z1
+	VADDPD Z18, Z2, Z2
+	VADDPD Z18, Z3, Z3
+	VADDPD Z18, Z4, Z4
+	VADDPD Z18, Z5, Z5
+	VADDPD Z18, Z6, Z6
+	VADDPD Z18, Z7, Z7
+	VADDPD Z18, Z8, Z8
+	VADDPD Z18, Z9, Z9
+	VADDPD Z18, Z10, Z10
+	VADDPD Z18, Z11, Z11
+	VADDPD Z18, Z12, Z12
+	VADDPD Z18, Z13, Z13
+	VADDPD Z18, Z14, Z14
+	CMPQ   CX, $0x01
+	JNE    linear157
+	VMAXPD Z0, Z18, Z0
+	VMAXPD Z1, Z18, Z1
+	VMAXPD Z2, Z18, Z2
+	VMAXPD Z3, Z18, Z3
+	VMAXPD Z4, Z18, Z4
+	VMAXPD Z5, Z18, Z5
+	VMAXPD Z6, Z18, Z6
+	VMAXPD Z7, Z18, Z7
+	VMAXPD Z8, Z18, Z8
+	VMAXPD Z9, Z18, Z9
+	VMAXPD Z10, Z18, Z10
+	VMAXPD Z11, Z18, Z11
+	VMAXPD Z12, Z18, Z12
+	VMAXPD Z13, Z18, Z13
+	VMAXPD Z14, Z18, Z14
+
+linear157:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, (CX)(DX*1)
+	VMOVUPD Z6, 64(CX)(DX*1)
+	VMOVUPD Z7, 128(CX)(DX*1)
+	VMOVUPD Z8, 192(CX)(DX*1)
+	VMOVUPD Z9, 256(CX)(DX*1)
+	VMOVUPD Z10, (CX)(DX*2)
+	VMOVUPD Z11, 64(CX)(DX*2)
+	VMOVUPD Z12, 128(CX)(DX*2)
+	VMOVUPD Z13, 192(CX)(DX*2)
+	VMOVUPD Z14, 256(CX)(DX*2)
+	JMP     done81
+
+fewer152:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none185
+	JE      none158
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -18671,9 +19057,9 @@ wider172:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(SI)(DX*2), Z14
-	JMP     ready186
+	JMP     ready159
 
-none185:
+none158:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18690,11 +19076,11 @@ none185:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready186:
+ready159:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded188
+	JLE   folded161
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18702,7 +19088,7 @@ ready186:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold187:
+fold160:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -18729,9 +19115,9 @@ fold187:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold187
+	JNZ          fold160
 
-folded188:
+folded161:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -18751,7 +19137,7 @@ folded188:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear189
+	JNE    linear162
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -18768,7 +19154,7 @@ folded188:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear189:
+linear162:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18789,165 +19175,25 @@ linear189:
 	VMOVUPD Z12, 128(CX)(DX*2)
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(SI)(DX*2)
-	JMP     done101
 
-full184:
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none190
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(CX), Z4
-	VMOVUPD (CX)(DX*1), Z5
-	VMOVUPD 64(CX)(DX*1), Z6
-	VMOVUPD 128(CX)(DX*1), Z7
-	VMOVUPD 192(CX)(DX*1), Z8
-	VMOVUPD 256(CX)(DX*1), Z9
-	VMOVUPD (CX)(DX*2), Z10
-	VMOVUPD 64(CX)(DX*2), Z11
-	VMOVUPD 128(CX)(DX*2), Z12
-	VMOVUPD 192(CX)(DX*2), Z13
-	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready191
-
-none190:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-
-ready191:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded193
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold192:
-	VBROADCASTSD (CX), Z15
-	VBROADCASTSD (CX)(DX*1), Z16
-	VBROADCASTSD (CX)(DX*2), Z17
-	VMOVUPD      (DI), Z18
-	VFMADD231PD  Z15, Z18, Z0
-	VFMADD231PD  Z16, Z18, Z5
-	VFMADD231PD  Z17, Z18, Z10
-	VMOVUPD      64(DI), Z18
-	VFMADD231PD  Z15, Z18, Z1
-	VFMADD231PD  Z16, Z18, Z6
-	VFMADD231PD  Z17, Z18, Z11
-	VMOVUPD      128(DI), Z18
-	VFMADD231PD  Z15, Z18, Z2
-	VFMADD231PD  Z16, Z18, Z7
-	VFMADD231PD  Z17, Z18, Z12
-	VMOVUPD      192(DI), Z18
-	VFMADD231PD  Z15, Z18, Z3
-	VFMADD231PD  Z16, Z18, Z8
-	VFMADD231PD  Z17, Z18, Z13
-	VMOVUPD      256(DI), Z18
-	VFMADD231PD  Z15, Z18, Z4
-	VFMADD231PD  Z16, Z18, Z9
-	VFMADD231PD  Z17, Z18, Z14
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold192
-
-folded193:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPD Z18, Z0, Z0
-	VADDPD Z18, Z1, Z1
-	VADDPD Z18, Z2, Z2
-	VADDPD Z18, Z3, Z3
-	VADDPD Z18, Z4, Z4
-	VADDPD Z18, Z5, Z5
-	VADDPD Z18, Z6, Z6
-	VADDPD Z18, Z7, Z7
-	VADDPD Z18, Z8, Z8
-	VADDPD Z18, Z9, Z9
-	VADDPD Z18, Z10, Z10
-	VADDPD Z18, Z11, Z11
-	VADDPD Z18, Z12, Z12
-	VADDPD Z18, Z13, Z13
-	VADDPD Z18, Z14, Z14
-	CMPQ   CX, $0x01
-	JNE    linear194
-	VMAXPD Z0, Z18, Z0
-	VMAXPD Z1, Z18, Z1
-	VMAXPD Z2, Z18, Z2
-	VMAXPD Z3, Z18, Z3
-	VMAXPD Z4, Z18, Z4
-	VMAXPD Z5, Z18, Z5
-	VMAXPD Z6, Z18, Z6
-	VMAXPD Z7, Z18, Z7
-	VMAXPD Z8, Z18, Z8
-	VMAXPD Z9, Z18, Z9
-	VMAXPD Z10, Z18, Z10
-	VMAXPD Z11, Z18, Z11
-	VMAXPD Z12, Z18, Z12
-	VMAXPD Z13, Z18, Z13
-	VMAXPD Z14, Z18, Z14
-
-linear194:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, (CX)(DX*1)
-	VMOVUPD Z6, 64(CX)(DX*1)
-	VMOVUPD Z7, 128(CX)(DX*1)
-	VMOVUPD Z8, 192(CX)(DX*1)
-	VMOVUPD Z9, 256(CX)(DX*1)
-	VMOVUPD Z10, (CX)(DX*2)
-	VMOVUPD Z11, 64(CX)(DX*2)
-	VMOVUPD Z12, 128(CX)(DX*2)
-	VMOVUPD Z13, 192(CX)(DX*2)
-	VMOVUPD Z14, 256(CX)(DX*2)
-
-done101:
+done81:
 	JMP done3
 
-fewer97:
+fewer77:
 	CMPQ AX, $0x02
-	JNE  fewer195
+	JNE  fewer163
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more196:
+more164:
 	CMPQ BX, $0x60
-	JLT  fewer197
+	JLT  fewer165
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none200
+	JE      none168
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -18966,9 +19212,9 @@ more196:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready201
+	JMP     ready169
 
-none200:
+none168:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18986,11 +19232,11 @@ none200:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready201:
+ready169:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded203
+	JLE   folded171
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18998,7 +19244,7 @@ ready201:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold202:
+fold170:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -19028,9 +19274,9 @@ fold202:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
+	JNZ          fold170
 
-folded203:
+folded171:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -19051,7 +19297,7 @@ folded203:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear204
+	JNE    linear172
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -19069,7 +19315,7 @@ folded203:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear204:
+linear172:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19091,16 +19337,16 @@ linear204:
 	VMOVUPD Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
-	JMP     more196
+	JMP     more164
 
-fewer197:
+fewer165:
 	CMPQ BX, $0x40
-	JLE  last198
+	JLE  last166
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none205
+	JE      none173
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -19111,9 +19357,9 @@ fewer197:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready206
+	JMP     ready174
 
-none205:
+none173:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19123,11 +19369,11 @@ none205:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready206:
+ready174:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded208
+	JLE   folded176
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19135,7 +19381,7 @@ ready206:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold207:
+fold175:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -19153,9 +19399,9 @@ fold207:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold207
+	JNZ          fold175
 
-folded208:
+folded176:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -19168,7 +19414,7 @@ folded208:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear209
+	JNE    linear177
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -19178,7 +19424,7 @@ folded208:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear209:
+linear177:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19193,187 +19439,35 @@ linear209:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
 
-last198:
-	CMPQ  BX, $0x21
-	JGE   wider210
-	CMPQ  BX, $0x11
-	JGE   wider211
-	CMPQ  BX, $0x09
-	JGE   wider212
-	CMPQ  BX, $0x08
-	JE    full213
-	MOVQ  BX, DX
-	ANDQ  $0x07, DX
-	MOVL  $0x000000ff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
+last166:
+	CMPQ BX, $0x21
+	JGE  wider178
+	CMPQ BX, $0x11
+	JGE  wider179
+	CMPQ BX, $0x09
+	JGE  wider180
+	CMPQ BX, $0x08
+	JNE  fewer181
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none214
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD.Z (CX), K1, Z0
-	VMOVUPD.Z (CX)(DX*1), K1, Z1
-	JMP       ready215
-
-none214:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready215:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded217
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold216:
-	VBROADCASTSD (CX), Z2
-	VBROADCASTSD (CX)(DX*1), Z3
-	VMOVUPD.Z    (DI), K1, Z4
-	VFMADD231PD  Z2, Z4, Z0
-	VFMADD231PD  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold216
-
-folded217:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear218
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-
-linear218:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000004, BX
-	JZ            low220
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, BX
-	JZ            low221
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low222
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-
-low222:
-	JMP stored219
-
-low221:
-	TESTQ     $0x00000001, BX
-	JZ        low223
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-
-low223:
-	JMP stored219
-
-low220:
-	TESTQ        $0x00000002, BX
-	JZ           low224
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low225
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low225:
-	JMP stored219
-
-low224:
-	TESTQ     $0x00000001, BX
-	JZ        low226
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low226:
-stored219:
-	TESTQ         $0x00000004, BX
-	JZ            low228
-	VMOVUPS       Y1, (CX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, BX
-	JZ            low229
-	VMOVUPS       X1, 32(CX)(DX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, BX
-	JZ            low230
-	VMOVSD        X1, 48(CX)(DX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low230:
-	JMP stored227
-
-low229:
-	TESTQ     $0x00000001, BX
-	JZ        low231
-	VMOVSD    X1, 32(CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low231:
-	JMP stored227
-
-low228:
-	TESTQ        $0x00000002, BX
-	JZ           low232
-	VMOVUPS      X1, (CX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, BX
-	JZ           low233
-	VMOVSD       X1, 16(CX)(DX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low233:
-	JMP stored227
-
-low232:
-	TESTQ     $0x00000001, BX
-	JZ        low234
-	VMOVSD    X1, (CX)(DX*1)
-	VUNPCKHPD X1, X1, X1
-
-low234:
-stored227:
-	JMP done199
-
-full213:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none235
+	JE      none182
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD (CX)(DX*1), Z1
-	JMP     ready236
+	JMP     ready183
 
-none235:
+none182:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready236:
+ready183:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded238
+	JLE   folded185
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19381,7 +19475,7 @@ ready236:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold237:
+fold184:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVUPD      (DI), Z4
@@ -19390,58 +19484,58 @@ fold237:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold237
+	JNZ          fold184
 
-folded238:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear239
+	JNE    linear186
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear239:
+linear186:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, (CX)(DX*1)
-	JMP     done199
+	JMP     done167
 
-wider212:
-	CMPQ   BX, $0x10
-	JE     full240
+fewer181:
+	CMPQ   BX, $0x04
+	JLT    fewer187
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none241
+	JE      none188
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(SI), Z1
-	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(SI)(DX*1), Z3
-	JMP     ready242
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
+	JMP     ready189
 
-none241:
+none188:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready242:
+ready189:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded244
+	JLE   folded191
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19449,21 +19543,21 @@ ready242:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold243:
+fold190:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
-	VMOVUPD      (DI), Z6
+	VMOVUPD      (DI), Y6
 	VFMADD231PD  Z4, Z6, Z0
 	VFMADD231PD  Z5, Z6, Z2
-	VMOVUPD      64(DI)(BX*1), Z6
+	VMOVUPD      32(DI)(BX*1), Y6
 	VFMADD231PD  Z4, Z6, Z1
 	VFMADD231PD  Z5, Z6, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold243
+	JNZ          fold190
 
-folded244:
+folded191:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -19472,48 +19566,55 @@ folded244:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear245
+	JNE    linear192
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear245:
+linear192:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(SI)
-	VMOVUPD Z2, (CX)(DX*1)
-	VMOVUPD Z3, 64(SI)(DX*1)
-	JMP     done199
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	JMP     done167
 
-full240:
+fewer187:
+	CMPQ   BX, $0x02
+	JLT    fewer193
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none246
+	JE      none194
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD (CX)(DX*1), Z2
-	VMOVUPD 64(CX)(DX*1), Z3
-	JMP     ready247
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(SI)(DX*1), X3
+	JMP     ready195
 
-none246:
+none194:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready247:
+ready195:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded249
+	JLE   folded197
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19521,7 +19622,139 @@ ready247:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold248:
+fold196:
+	VBROADCASTSD (CX), Z4
+	VBROADCASTSD (CX)(DX*1), Z5
+	VMOVUPD      (DI), X6
+	VFMADD231PD  Z4, Z6, Z0
+	VFMADD231PD  Z5, Z6, Z2
+	VMOVUPD      16(DI)(BX*1), X6
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold196
+
+folded197:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear198
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+
+linear198:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (CX)(DX*1)
+	VMOVUPD X3, 16(SI)(DX*1)
+	JMP     done167
+
+fewer193:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none199
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	JMP    ready200
+
+none199:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready200:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded202
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold201:
+	VBROADCASTSD (CX), Z2
+	VBROADCASTSD (CX)(DX*1), Z3
+	VMOVSD       (DI), X4
+	VFMADD231PD  Z2, Z4, Z0
+	VFMADD231PD  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold201
+
+folded202:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear203
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+
+linear203:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	JMP    done167
+
+wider180:
+	CMPQ BX, $0x10
+	JNE  fewer204
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none205
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(CX)(DX*1), Z3
+	JMP     ready206
+
+none205:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready206:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded208
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold207:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Z6
@@ -19533,9 +19766,9 @@ fold248:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold248
+	JNZ          fold207
 
-folded249:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -19544,13 +19777,13 @@ folded249:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear250
+	JNE    linear209
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear250:
+linear209:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19558,45 +19791,37 @@ linear250:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(CX)(DX*1)
-	JMP     done199
+	JMP     done167
 
-wider211:
-	CMPQ   BX, $0x19
-	JGE    wider251
-	CMPQ   BX, $0x18
-	JE     full252
+fewer204:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000c0, BX
+	SUBQ   $0x00000080, BX
 
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none253
+	JE      none210
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(SI), Z2
-	VMOVUPD (CX)(DX*1), Z3
-	VMOVUPD 64(CX)(DX*1), Z4
-	VMOVUPD 128(SI)(DX*1), Z5
-	JMP     ready254
+	VMOVUPD 64(SI), Z1
+	VMOVUPD (CX)(DX*1), Z2
+	VMOVUPD 64(SI)(DX*1), Z3
+	JMP     ready211
 
-none253:
+none210:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
 
-ready254:
+ready211:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded256
+	JLE   folded213
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19604,61 +19829,57 @@ ready254:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold255:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VMOVUPD      (DI), Z8
-	VFMADD231PD  Z6, Z8, Z0
-	VFMADD231PD  Z7, Z8, Z3
-	VMOVUPD      64(DI), Z8
-	VFMADD231PD  Z6, Z8, Z1
-	VFMADD231PD  Z7, Z8, Z4
-	VMOVUPD      128(DI)(BX*1), Z8
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z5
+fold212:
+	VBROADCASTSD (CX), Z4
+	VBROADCASTSD (CX)(DX*1), Z5
+	VMOVUPD      (DI), Z6
+	VFMADD231PD  Z4, Z6, Z0
+	VFMADD231PD  Z5, Z6, Z2
+	VMOVUPD      64(DI)(BX*1), Z6
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold255
+	JNZ          fold212
 
-folded256:
+folded213:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear257
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
+	JNE    linear214
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
 
-linear257:
+linear214:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(SI)
-	VMOVUPD Z3, (CX)(DX*1)
-	VMOVUPD Z4, 64(CX)(DX*1)
-	VMOVUPD Z5, 128(SI)(DX*1)
-	JMP     done199
+	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z2, (CX)(DX*1)
+	VMOVUPD Z3, 64(SI)(DX*1)
+	JMP     done167
 
-full252:
+wider179:
+	CMPQ BX, $0x19
+	JGE  wider215
+	CMPQ BX, $0x18
+	JNE  fewer216
+
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none258
+	JE      none217
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -19667,9 +19888,9 @@ full252:
 	VMOVUPD (CX)(DX*1), Z3
 	VMOVUPD 64(CX)(DX*1), Z4
 	VMOVUPD 128(CX)(DX*1), Z5
-	JMP     ready259
+	JMP     ready218
 
-none258:
+none217:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19677,11 +19898,11 @@ none258:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready259:
+ready218:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded261
+	JLE   folded220
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19689,7 +19910,7 @@ ready259:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold260:
+fold219:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VMOVUPD      (DI), Z8
@@ -19704,9 +19925,9 @@ fold260:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold260
+	JNZ          fold219
 
-folded261:
+folded220:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -19717,7 +19938,7 @@ folded261:
 	VADDPD Z8, Z4, Z4
 	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear262
+	JNE    linear221
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -19725,7 +19946,7 @@ folded261:
 	VMAXPD Z4, Z8, Z4
 	VMAXPD Z5, Z8, Z5
 
-linear262:
+linear221:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19735,18 +19956,205 @@ linear262:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(CX)(DX*1)
-	JMP     done199
+	JMP     done167
 
-wider251:
-	CMPQ   BX, $0x20
-	JE     full263
+fewer216:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000c0, BX
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none222
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(SI), Z2
+	VMOVUPD (CX)(DX*1), Z3
+	VMOVUPD 64(CX)(DX*1), Z4
+	VMOVUPD 128(SI)(DX*1), Z5
+	JMP     ready223
+
+none222:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready223:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded225
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold224:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VMOVUPD      (DI), Z8
+	VFMADD231PD  Z6, Z8, Z0
+	VFMADD231PD  Z7, Z8, Z3
+	VMOVUPD      64(DI), Z8
+	VFMADD231PD  Z6, Z8, Z1
+	VFMADD231PD  Z7, Z8, Z4
+	VMOVUPD      128(DI)(BX*1), Z8
+	VFMADD231PD  Z6, Z8, Z2
+	VFMADD231PD  Z7, Z8, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold224
+
+folded225:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear226
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+
+linear226:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z3, (CX)(DX*1)
+	VMOVUPD Z4, 64(CX)(DX*1)
+	VMOVUPD Z5, 128(SI)(DX*1)
+	JMP     done167
+
+wider215:
+	CMPQ BX, $0x20
+	JNE  fewer227
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none228
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD (CX)(DX*1), Z4
+	VMOVUPD 64(CX)(DX*1), Z5
+	VMOVUPD 128(CX)(DX*1), Z6
+	VMOVUPD 192(CX)(DX*1), Z7
+	JMP     ready229
+
+none228:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready229:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded231
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold230:
+	VBROADCASTSD (CX), Z8
+	VBROADCASTSD (CX)(DX*1), Z9
+	VMOVUPD      (DI), Z10
+	VFMADD231PD  Z8, Z10, Z0
+	VFMADD231PD  Z9, Z10, Z4
+	VMOVUPD      64(DI), Z10
+	VFMADD231PD  Z8, Z10, Z1
+	VFMADD231PD  Z9, Z10, Z5
+	VMOVUPD      128(DI), Z10
+	VFMADD231PD  Z8, Z10, Z2
+	VFMADD231PD  Z9, Z10, Z6
+	VMOVUPD      192(DI), Z10
+	VFMADD231PD  Z8, Z10, Z3
+	VFMADD231PD  Z9, Z10, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold230
+
+folded231:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z10, Z10, Z10
+	VADDPD Z10, Z0, Z0
+	VADDPD Z10, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z10, Z3, Z3
+	VADDPD Z10, Z4, Z4
+	VADDPD Z10, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z10, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear232
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+
+linear232:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, (CX)(DX*1)
+	VMOVUPD Z5, 64(CX)(DX*1)
+	VMOVUPD Z6, 128(CX)(DX*1)
+	VMOVUPD Z7, 192(CX)(DX*1)
+	JMP     done167
+
+fewer227:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none264
+	JE      none233
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19759,9 +20167,9 @@ wider251:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(SI)(DX*1), Z7
-	JMP     ready265
+	JMP     ready234
 
-none264:
+none233:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19771,11 +20179,11 @@ none264:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready265:
+ready234:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded267
+	JLE   folded236
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19783,7 +20191,7 @@ ready265:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold266:
+fold235:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -19801,9 +20209,9 @@ fold266:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold266
+	JNZ          fold235
 
-folded267:
+folded236:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -19816,7 +20224,7 @@ folded267:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear268
+	JNE    linear237
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -19826,7 +20234,7 @@ folded267:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear268:
+linear237:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19840,231 +20248,20 @@ linear268:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(SI)(DX*1)
-	JMP     done199
+	JMP     done167
 
-full263:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none269
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	VMOVUPD (CX)(DX*1), Z4
-	VMOVUPD 64(CX)(DX*1), Z5
-	VMOVUPD 128(CX)(DX*1), Z6
-	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready270
-
-none269:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-
-ready270:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded272
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold271:
-	VBROADCASTSD (CX), Z8
-	VBROADCASTSD (CX)(DX*1), Z9
-	VMOVUPD      (DI), Z10
-	VFMADD231PD  Z8, Z10, Z0
-	VFMADD231PD  Z9, Z10, Z4
-	VMOVUPD      64(DI), Z10
-	VFMADD231PD  Z8, Z10, Z1
-	VFMADD231PD  Z9, Z10, Z5
-	VMOVUPD      128(DI), Z10
-	VFMADD231PD  Z8, Z10, Z2
-	VFMADD231PD  Z9, Z10, Z6
-	VMOVUPD      192(DI), Z10
-	VFMADD231PD  Z8, Z10, Z3
-	VFMADD231PD  Z9, Z10, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold271
-
-folded272:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z10, Z10, Z10
-	VADDPD Z10, Z0, Z0
-	VADDPD Z10, Z1, Z1
-	VADDPD Z10, Z2, Z2
-	VADDPD Z10, Z3, Z3
-	VADDPD Z10, Z4, Z4
-	VADDPD Z10, Z5, Z5
-	VADDPD Z10, Z6, Z6
-	VADDPD Z10, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear273
-	VMAXPD Z0, Z10, Z0
-	VMAXPD Z1, Z10, Z1
-	VMAXPD Z2, Z10, Z2
-	VMAXPD Z3, Z10, Z3
-	VMAXPD Z4, Z10, Z4
-	VMAXPD Z5, Z10, Z5
-	VMAXPD Z6, Z10, Z6
-	VMAXPD Z7, Z10, Z7
-
-linear273:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, (CX)(DX*1)
-	VMOVUPD Z5, 64(CX)(DX*1)
-	VMOVUPD Z6, 128(CX)(DX*1)
-	VMOVUPD Z7, 192(CX)(DX*1)
-	JMP     done199
-
-wider210:
-	CMPQ   BX, $0x31
-	JGE    wider274
-	CMPQ   BX, $0x29
-	JGE    wider275
-	CMPQ   BX, $0x28
-	JE     full276
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000140, BX
+wider178:
+	CMPQ BX, $0x31
+	JGE  wider238
+	CMPQ BX, $0x29
+	JGE  wider239
+	CMPQ BX, $0x28
+	JNE  fewer240
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none277
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(SI), Z4
-	VMOVUPD (CX)(DX*1), Z5
-	VMOVUPD 64(CX)(DX*1), Z6
-	VMOVUPD 128(CX)(DX*1), Z7
-	VMOVUPD 192(CX)(DX*1), Z8
-	VMOVUPD 256(SI)(DX*1), Z9
-	JMP     ready278
-
-none277:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-
-ready278:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded280
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold279:
-	VBROADCASTSD (CX), Z10
-	VBROADCASTSD (CX)(DX*1), Z11
-	VMOVUPD      (DI), Z12
-	VFMADD231PD  Z10, Z12, Z0
-	VFMADD231PD  Z11, Z12, Z5
-	VMOVUPD      64(DI), Z12
-	VFMADD231PD  Z10, Z12, Z1
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      128(DI), Z12
-	VFMADD231PD  Z10, Z12, Z2
-	VFMADD231PD  Z11, Z12, Z7
-	VMOVUPD      192(DI), Z12
-	VFMADD231PD  Z10, Z12, Z3
-	VFMADD231PD  Z11, Z12, Z8
-	VMOVUPD      256(DI)(BX*1), Z12
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z9
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold279
-
-folded280:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	VADDPD Z12, Z9, Z9
-	CMPQ   CX, $0x01
-	JNE    linear281
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
-
-linear281:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(SI)
-	VMOVUPD Z5, (CX)(DX*1)
-	VMOVUPD Z6, 64(CX)(DX*1)
-	VMOVUPD Z7, 128(CX)(DX*1)
-	VMOVUPD Z8, 192(CX)(DX*1)
-	VMOVUPD Z9, 256(SI)(DX*1)
-	JMP     done199
-
-full276:
-	// acc[i,j] = init[i,j], 2×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none282
+	JE      none241
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -20077,9 +20274,9 @@ full276:
 	VMOVUPD 128(CX)(DX*1), Z7
 	VMOVUPD 192(CX)(DX*1), Z8
 	VMOVUPD 256(CX)(DX*1), Z9
-	JMP     ready283
+	JMP     ready242
 
-none282:
+none241:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20091,11 +20288,11 @@ none282:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready283:
+ready242:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded285
+	JLE   folded244
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20103,7 +20300,7 @@ ready283:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold284:
+fold243:
 	VBROADCASTSD (CX), Z10
 	VBROADCASTSD (CX)(DX*1), Z11
 	VMOVUPD      (DI), Z12
@@ -20124,9 +20321,9 @@ fold284:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold284
+	JNZ          fold243
 
-folded285:
+folded244:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -20141,7 +20338,7 @@ folded285:
 	VADDPD Z12, Z8, Z8
 	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear286
+	JNE    linear245
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -20153,7 +20350,7 @@ folded285:
 	VMAXPD Z8, Z12, Z8
 	VMAXPD Z9, Z12, Z9
 
-linear286:
+linear245:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20167,18 +20364,16 @@ linear286:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(CX)(DX*1)
-	JMP     done199
+	JMP     done167
 
-wider275:
-	CMPQ   BX, $0x30
-	JE     full287
+fewer240:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000180, BX
+	SUBQ   $0x00000140, BX
 
-	// acc[i,j] = init[i,j], 2×6 vectors, or +0
+	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none288
+	JE      none246
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20187,17 +20382,15 @@ wider275:
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(CX), Z4
-	VMOVUPD 320(SI), Z5
-	VMOVUPD (CX)(DX*1), Z6
-	VMOVUPD 64(CX)(DX*1), Z7
-	VMOVUPD 128(CX)(DX*1), Z8
-	VMOVUPD 192(CX)(DX*1), Z9
-	VMOVUPD 256(CX)(DX*1), Z10
-	VMOVUPD 320(SI)(DX*1), Z11
-	JMP     ready289
+	VMOVUPD 256(SI), Z4
+	VMOVUPD (CX)(DX*1), Z5
+	VMOVUPD 64(CX)(DX*1), Z6
+	VMOVUPD 128(CX)(DX*1), Z7
+	VMOVUPD 192(CX)(DX*1), Z8
+	VMOVUPD 256(SI)(DX*1), Z9
+	JMP     ready247
 
-none288:
+none246:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20208,14 +20401,12 @@ none288:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 
-ready289:
+ready247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded291
+	JLE   folded249
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20223,64 +20414,57 @@ ready289:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold290:
-	VBROADCASTSD (CX), Z12
-	VBROADCASTSD (CX)(DX*1), Z13
-	VMOVUPD      (DI), Z14
-	VFMADD231PD  Z12, Z14, Z0
-	VFMADD231PD  Z13, Z14, Z6
-	VMOVUPD      64(DI), Z14
-	VFMADD231PD  Z12, Z14, Z1
-	VFMADD231PD  Z13, Z14, Z7
-	VMOVUPD      128(DI), Z14
-	VFMADD231PD  Z12, Z14, Z2
-	VFMADD231PD  Z13, Z14, Z8
-	VMOVUPD      192(DI), Z14
-	VFMADD231PD  Z12, Z14, Z3
-	VFMADD231PD  Z13, Z14, Z9
-	VMOVUPD      256(DI), Z14
-	VFMADD231PD  Z12, Z14, Z4
-	VFMADD231PD  Z13, Z14, Z10
-	VMOVUPD      320(DI)(BX*1), Z14
-	VFMADD231PD  Z12, Z14, Z5
-	VFMADD231PD  Z13, Z14, Z11
+fold248:
+	VBROADCASTSD (CX), Z10
+	VBROADCASTSD (CX)(DX*1), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z10, Z12, Z0
+	VFMADD231PD  Z11, Z12, Z5
+	VMOVUPD      64(DI), Z12
+	VFMADD231PD  Z10, Z12, Z1
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      128(DI), Z12
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z11, Z12, Z7
+	VMOVUPD      192(DI), Z12
+	VFMADD231PD  Z10, Z12, Z3
+	VFMADD231PD  Z11, Z12, Z8
+	VMOVUPD      256(DI)(BX*1), Z12
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z9
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold290
+	JNZ          fold248
 
-folded291:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z14, Z14, Z14
-	VADDPD Z14, Z0, Z0
-	VADDPD Z14, Z1, Z1
-	VADDPD Z14, Z2, Z2
-	VADDPD Z14, Z3, Z3
-	VADDPD Z14, Z4, Z4
-	VADDPD Z14, Z5, Z5
-	VADDPD Z14, Z6, Z6
-	VADDPD Z14, Z7, Z7
-	VADDPD Z14, Z8, Z8
-	VADDPD Z14, Z9, Z9
-	VADDPD Z14, Z10, Z10
-	VADDPD Z14, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear292
-	VMAXPD Z0, Z14, Z0
-	VMAXPD Z1, Z14, Z1
-	VMAXPD Z2, Z14, Z2
-	VMAXPD Z3, Z14, Z3
-	VMAXPD Z4, Z14, Z4
-	VMAXPD Z5, Z14, Z5
-	VMAXPD Z6, Z14, Z6
-	VMAXPD Z7, Z14, Z7
-	VMAXPD Z8, Z14, Z8
-	VMAXPD Z9, Z14, Z9
-	VMAXPD Z10, Z14, Z10
-	VMAXPD Z11, Z14, Z11
+	JNE    linear250
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
 
-linear292:
+linear250:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20290,21 +20474,22 @@ linear292:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, 320(SI)
-	VMOVUPD Z6, (CX)(DX*1)
-	VMOVUPD Z7, 64(CX)(DX*1)
-	VMOVUPD Z8, 128(CX)(DX*1)
-	VMOVUPD Z9, 192(CX)(DX*1)
-	VMOVUPD Z10, 256(CX)(DX*1)
-	VMOVUPD Z11, 320(SI)(DX*1)
-	JMP     done199
+	VMOVUPD Z4, 256(SI)
+	VMOVUPD Z5, (CX)(DX*1)
+	VMOVUPD Z6, 64(CX)(DX*1)
+	VMOVUPD Z7, 128(CX)(DX*1)
+	VMOVUPD Z8, 192(CX)(DX*1)
+	VMOVUPD Z9, 256(SI)(DX*1)
+	JMP     done167
 
-full287:
+wider239:
+	CMPQ BX, $0x30
+	JNE  fewer251
+
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none293
+	JE      none252
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -20319,9 +20504,9 @@ full287:
 	VMOVUPD 192(CX)(DX*1), Z9
 	VMOVUPD 256(CX)(DX*1), Z10
 	VMOVUPD 320(CX)(DX*1), Z11
-	JMP     ready294
+	JMP     ready253
 
-none293:
+none252:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20335,11 +20520,11 @@ none293:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready294:
+ready253:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded296
+	JLE   folded255
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20347,7 +20532,7 @@ ready294:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold295:
+fold254:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VMOVUPD      (DI), Z14
@@ -20371,9 +20556,9 @@ fold295:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold295
+	JNZ          fold254
 
-folded296:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -20390,7 +20575,7 @@ folded296:
 	VADDPD Z14, Z10, Z10
 	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear297
+	JNE    linear256
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -20404,7 +20589,7 @@ folded296:
 	VMAXPD Z10, Z14, Z10
 	VMAXPD Z11, Z14, Z11
 
-linear297:
+linear256:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20420,20 +20605,16 @@ linear297:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(CX)(DX*1)
-	JMP     done199
+	JMP     done167
 
-wider274:
-	CMPQ   BX, $0x39
-	JGE    wider298
-	CMPQ   BX, $0x38
-	JE     full299
+fewer251:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000001c0, BX
+	SUBQ   $0x00000180, BX
 
-	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none300
+	JE      none257
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20443,18 +20624,16 @@ wider274:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
-	VMOVUPD 320(CX), Z5
-	VMOVUPD 384(SI), Z6
-	VMOVUPD (CX)(DX*1), Z7
-	VMOVUPD 64(CX)(DX*1), Z8
-	VMOVUPD 128(CX)(DX*1), Z9
-	VMOVUPD 192(CX)(DX*1), Z10
-	VMOVUPD 256(CX)(DX*1), Z11
-	VMOVUPD 320(CX)(DX*1), Z12
-	VMOVUPD 384(SI)(DX*1), Z13
-	JMP     ready301
+	VMOVUPD 320(SI), Z5
+	VMOVUPD (CX)(DX*1), Z6
+	VMOVUPD 64(CX)(DX*1), Z7
+	VMOVUPD 128(CX)(DX*1), Z8
+	VMOVUPD 192(CX)(DX*1), Z9
+	VMOVUPD 256(CX)(DX*1), Z10
+	VMOVUPD 320(SI)(DX*1), Z11
+	JMP     ready258
 
-none300:
+none257:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20467,14 +20646,12 @@ none300:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
 
-ready301:
+ready258:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded303
+	JLE   folded260
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20482,71 +20659,64 @@ ready301:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold302:
-	VBROADCASTSD (CX), Z14
-	VBROADCASTSD (CX)(DX*1), Z15
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z14, Z16, Z0
-	VFMADD231PD  Z15, Z16, Z7
-	VMOVUPD      64(DI), Z16
-	VFMADD231PD  Z14, Z16, Z1
-	VFMADD231PD  Z15, Z16, Z8
-	VMOVUPD      128(DI), Z16
-	VFMADD231PD  Z14, Z16, Z2
-	VFMADD231PD  Z15, Z16, Z9
-	VMOVUPD      192(DI), Z16
-	VFMADD231PD  Z14, Z16, Z3
-	VFMADD231PD  Z15, Z16, Z10
-	VMOVUPD      256(DI), Z16
-	VFMADD231PD  Z14, Z16, Z4
-	VFMADD231PD  Z15, Z16, Z11
-	VMOVUPD      320(DI), Z16
-	VFMADD231PD  Z14, Z16, Z5
-	VFMADD231PD  Z15, Z16, Z12
-	VMOVUPD      384(DI)(BX*1), Z16
-	VFMADD231PD  Z14, Z16, Z6
-	VFMADD231PD  Z15, Z16, Z13
+fold259:
+	VBROADCASTSD (CX), Z12
+	VBROADCASTSD (CX)(DX*1), Z13
+	VMOVUPD      (DI), Z14
+	VFMADD231PD  Z12, Z14, Z0
+	VFMADD231PD  Z13, Z14, Z6
+	VMOVUPD      64(DI), Z14
+	VFMADD231PD  Z12, Z14, Z1
+	VFMADD231PD  Z13, Z14, Z7
+	VMOVUPD      128(DI), Z14
+	VFMADD231PD  Z12, Z14, Z2
+	VFMADD231PD  Z13, Z14, Z8
+	VMOVUPD      192(DI), Z14
+	VFMADD231PD  Z12, Z14, Z3
+	VFMADD231PD  Z13, Z14, Z9
+	VMOVUPD      256(DI), Z14
+	VFMADD231PD  Z12, Z14, Z4
+	VFMADD231PD  Z13, Z14, Z10
+	VMOVUPD      320(DI)(BX*1), Z14
+	VFMADD231PD  Z12, Z14, Z5
+	VFMADD231PD  Z13, Z14, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold302
+	JNZ          fold259
 
-folded303:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
-	VADDPD Z16, Z12, Z12
-	VADDPD Z16, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VADDPD Z14, Z0, Z0
+	VADDPD Z14, Z1, Z1
+	VADDPD Z14, Z2, Z2
+	VADDPD Z14, Z3, Z3
+	VADDPD Z14, Z4, Z4
+	VADDPD Z14, Z5, Z5
+	VADDPD Z14, Z6, Z6
+	VADDPD Z14, Z7, Z7
+	VADDPD Z14, Z8, Z8
+	VADDPD Z14, Z9, Z9
+	VADDPD Z14, Z10, Z10
+	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear304
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
-	VMAXPD Z12, Z16, Z12
-	VMAXPD Z13, Z16, Z13
+	JNE    linear261
+	VMAXPD Z0, Z14, Z0
+	VMAXPD Z1, Z14, Z1
+	VMAXPD Z2, Z14, Z2
+	VMAXPD Z3, Z14, Z3
+	VMAXPD Z4, Z14, Z4
+	VMAXPD Z5, Z14, Z5
+	VMAXPD Z6, Z14, Z6
+	VMAXPD Z7, Z14, Z7
+	VMAXPD Z8, Z14, Z8
+	VMAXPD Z9, Z14, Z9
+	VMAXPD Z10, Z14, Z10
+	VMAXPD Z11, Z14, Z11
 
-linear304:
+linear261:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20557,22 +20727,25 @@ linear304:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, 320(CX)
-	VMOVUPD Z6, 384(SI)
-	VMOVUPD Z7, (CX)(DX*1)
-	VMOVUPD Z8, 64(CX)(DX*1)
-	VMOVUPD Z9, 128(CX)(DX*1)
-	VMOVUPD Z10, 192(CX)(DX*1)
-	VMOVUPD Z11, 256(CX)(DX*1)
-	VMOVUPD Z12, 320(CX)(DX*1)
-	VMOVUPD Z13, 384(SI)(DX*1)
-	JMP     done199
+	VMOVUPD Z5, 320(SI)
+	VMOVUPD Z6, (CX)(DX*1)
+	VMOVUPD Z7, 64(CX)(DX*1)
+	VMOVUPD Z8, 128(CX)(DX*1)
+	VMOVUPD Z9, 192(CX)(DX*1)
+	VMOVUPD Z10, 256(CX)(DX*1)
+	VMOVUPD Z11, 320(SI)(DX*1)
+	JMP     done167
 
-full299:
+wider238:
+	CMPQ BX, $0x39
+	JGE  wider262
+	CMPQ BX, $0x38
+	JNE  fewer263
+
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none305
+	JE      none264
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -20589,9 +20762,9 @@ full299:
 	VMOVUPD 256(CX)(DX*1), Z11
 	VMOVUPD 320(CX)(DX*1), Z12
 	VMOVUPD 384(CX)(DX*1), Z13
-	JMP     ready306
+	JMP     ready265
 
-none305:
+none264:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20607,11 +20780,11 @@ none305:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready306:
+ready265:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded308
+	JLE   folded267
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20619,7 +20792,7 @@ ready306:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold307:
+fold266:
 	VBROADCASTSD (CX), Z14
 	VBROADCASTSD (CX)(DX*1), Z15
 	VMOVUPD      (DI), Z16
@@ -20646,9 +20819,9 @@ fold307:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold307
+	JNZ          fold266
 
-folded308:
+folded267:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -20667,7 +20840,7 @@ folded308:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear309
+	JNE    linear268
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -20683,7 +20856,7 @@ folded308:
 	VMAXPD Z12, Z16, Z12
 	VMAXPD Z13, Z16, Z13
 
-linear309:
+linear268:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20701,18 +20874,309 @@ linear309:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(CX)(DX*1)
-	JMP     done199
+	JMP     done167
 
-wider298:
-	CMPQ   BX, $0x40
-	JE     full310
+fewer263:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000001c0, BX
+
+	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none269
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(SI), Z6
+	VMOVUPD (CX)(DX*1), Z7
+	VMOVUPD 64(CX)(DX*1), Z8
+	VMOVUPD 128(CX)(DX*1), Z9
+	VMOVUPD 192(CX)(DX*1), Z10
+	VMOVUPD 256(CX)(DX*1), Z11
+	VMOVUPD 320(CX)(DX*1), Z12
+	VMOVUPD 384(SI)(DX*1), Z13
+	JMP     ready270
+
+none269:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+
+ready270:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded272
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold271:
+	VBROADCASTSD (CX), Z14
+	VBROADCASTSD (CX)(DX*1), Z15
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z14, Z16, Z0
+	VFMADD231PD  Z15, Z16, Z7
+	VMOVUPD      64(DI), Z16
+	VFMADD231PD  Z14, Z16, Z1
+	VFMADD231PD  Z15, Z16, Z8
+	VMOVUPD      128(DI), Z16
+	VFMADD231PD  Z14, Z16, Z2
+	VFMADD231PD  Z15, Z16, Z9
+	VMOVUPD      192(DI), Z16
+	VFMADD231PD  Z14, Z16, Z3
+	VFMADD231PD  Z15, Z16, Z10
+	VMOVUPD      256(DI), Z16
+	VFMADD231PD  Z14, Z16, Z4
+	VFMADD231PD  Z15, Z16, Z11
+	VMOVUPD      320(DI), Z16
+	VFMADD231PD  Z14, Z16, Z5
+	VFMADD231PD  Z15, Z16, Z12
+	VMOVUPD      384(DI)(BX*1), Z16
+	VFMADD231PD  Z14, Z16, Z6
+	VFMADD231PD  Z15, Z16, Z13
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold271
+
+folded272:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z16, Z16, Z16
+	VADDPD Z16, Z0, Z0
+	VADDPD Z16, Z1, Z1
+	VADDPD Z16, Z2, Z2
+	VADDPD Z16, Z3, Z3
+	VADDPD Z16, Z4, Z4
+	VADDPD Z16, Z5, Z5
+	VADDPD Z16, Z6, Z6
+	VADDPD Z16, Z7, Z7
+	VADDPD Z16, Z8, Z8
+	VADDPD Z16, Z9, Z9
+	VADDPD Z16, Z10, Z10
+	VADDPD Z16, Z11, Z11
+	VADDPD Z16, Z12, Z12
+	VADDPD Z16, Z13, Z13
+	CMPQ   CX, $0x01
+	JNE    linear273
+	VMAXPD Z0, Z16, Z0
+	VMAXPD Z1, Z16, Z1
+	VMAXPD Z2, Z16, Z2
+	VMAXPD Z3, Z16, Z3
+	VMAXPD Z4, Z16, Z4
+	VMAXPD Z5, Z16, Z5
+	VMAXPD Z6, Z16, Z6
+	VMAXPD Z7, Z16, Z7
+	VMAXPD Z8, Z16, Z8
+	VMAXPD Z9, Z16, Z9
+	VMAXPD Z10, Z16, Z10
+	VMAXPD Z11, Z16, Z11
+	VMAXPD Z12, Z16, Z12
+	VMAXPD Z13, Z16, Z13
+
+linear273:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(SI)
+	VMOVUPD Z7, (CX)(DX*1)
+	VMOVUPD Z8, 64(CX)(DX*1)
+	VMOVUPD Z9, 128(CX)(DX*1)
+	VMOVUPD Z10, 192(CX)(DX*1)
+	VMOVUPD Z11, 256(CX)(DX*1)
+	VMOVUPD Z12, 320(CX)(DX*1)
+	VMOVUPD Z13, 384(SI)(DX*1)
+	JMP     done167
+
+wider262:
+	CMPQ BX, $0x40
+	JNE  fewer274
+
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none275
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD (CX)(DX*1), Z8
+	VMOVUPD 64(CX)(DX*1), Z9
+	VMOVUPD 128(CX)(DX*1), Z10
+	VMOVUPD 192(CX)(DX*1), Z11
+	VMOVUPD 256(CX)(DX*1), Z12
+	VMOVUPD 320(CX)(DX*1), Z13
+	VMOVUPD 384(CX)(DX*1), Z14
+	VMOVUPD 448(CX)(DX*1), Z15
+	JMP     ready276
+
+none275:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+ready276:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded278
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold277:
+	VBROADCASTSD (CX), Z16
+	VBROADCASTSD (CX)(DX*1), Z17
+	VMOVUPD      (DI), Z18
+	VFMADD231PD  Z16, Z18, Z0
+	VFMADD231PD  Z17, Z18, Z8
+	VMOVUPD      64(DI), Z18
+	VFMADD231PD  Z16, Z18, Z1
+	VFMADD231PD  Z17, Z18, Z9
+	VMOVUPD      128(DI), Z18
+	VFMADD231PD  Z16, Z18, Z2
+	VFMADD231PD  Z17, Z18, Z10
+	VMOVUPD      192(DI), Z18
+	VFMADD231PD  Z16, Z18, Z3
+	VFMADD231PD  Z17, Z18, Z11
+	VMOVUPD      256(DI), Z18
+	VFMADD231PD  Z16, Z18, Z4
+	VFMADD231PD  Z17, Z18, Z12
+	VMOVUPD      320(DI), Z18
+	VFMADD231PD  Z16, Z18, Z5
+	VFMADD231PD  Z17, Z18, Z13
+	VMOVUPD      384(DI), Z18
+	VFMADD231PD  Z16, Z18, Z6
+	VFMADD231PD  Z17, Z18, Z14
+	VMOVUPD      448(DI), Z18
+	VFMADD231PD  Z16, Z18, Z7
+	VFMADD231PD  Z17, Z18, Z15
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold277
+
+folded278:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z18, Z18, Z18
+	VADDPD Z18, Z0, Z0
+	VADDPD Z18, Z1, Z1
+	VADDPD Z18, Z2, Z2
+	VADDPD Z18, Z3, Z3
+	VADDPD Z18, Z4, Z4
+	VADDPD Z18, Z5, Z5
+	VADDPD Z18, Z6, Z6
+	VADDPD Z18, Z7, Z7
+	VADDPD Z18, Z8, Z8
+	VADDPD Z18, Z9, Z9
+	VADDPD Z18, Z10, Z10
+	VADDPD Z18, Z11, Z11
+	VADDPD Z18, Z12, Z12
+	VADDPD Z18, Z13, Z13
+	VADDPD Z18, Z14, Z14
+	VADDPD Z18, Z15, Z15
+	CMPQ   CX, $0x01
+	JNE    linear279
+	VMAXPD Z0, Z18, Z0
+	VMAXPD Z1, Z18, Z1
+	VMAXPD Z2, Z18, Z2
+	VMAXPD Z3, Z18, Z3
+	VMAXPD Z4, Z18, Z4
+	VMAXPD Z5, Z18, Z5
+	VMAXPD Z6, Z18, Z6
+	VMAXPD Z7, Z18, Z7
+	VMAXPD Z8, Z18, Z8
+	VMAXPD Z9, Z18, Z9
+	VMAXPD Z10, Z18, Z10
+	VMAXPD Z11, Z18, Z11
+	VMAXPD Z12, Z18, Z12
+	VMAXPD Z13, Z18, Z13
+	VMAXPD Z14, Z18, Z14
+	VMAXPD Z15, Z18, Z15
+
+linear279:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, (CX)(DX*1)
+	VMOVUPD Z9, 64(CX)(DX*1)
+	VMOVUPD Z10, 128(CX)(DX*1)
+	VMOVUPD Z11, 192(CX)(DX*1)
+	VMOVUPD Z12, 256(CX)(DX*1)
+	VMOVUPD Z13, 320(CX)(DX*1)
+	VMOVUPD Z14, 384(CX)(DX*1)
+	VMOVUPD Z15, 448(CX)(DX*1)
+	JMP     done167
+
+fewer274:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none311
+	JE      none280
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20733,9 +21197,9 @@ wider298:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(SI)(DX*1), Z15
-	JMP     ready312
+	JMP     ready281
 
-none311:
+none280:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20753,11 +21217,11 @@ none311:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready312:
+ready281:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded314
+	JLE   folded283
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20765,7 +21229,7 @@ ready312:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold313:
+fold282:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -20795,9 +21259,9 @@ fold313:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold313
+	JNZ          fold282
 
-folded314:
+folded283:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -20818,7 +21282,7 @@ folded314:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear315
+	JNE    linear284
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -20836,7 +21300,7 @@ folded314:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear315:
+linear284:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20858,173 +21322,25 @@ linear315:
 	VMOVUPD Z13, 320(CX)(DX*1)
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(SI)(DX*1)
-	JMP     done199
 
-full310:
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none316
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(CX), Z4
-	VMOVUPD 320(CX), Z5
-	VMOVUPD 384(CX), Z6
-	VMOVUPD 448(CX), Z7
-	VMOVUPD (CX)(DX*1), Z8
-	VMOVUPD 64(CX)(DX*1), Z9
-	VMOVUPD 128(CX)(DX*1), Z10
-	VMOVUPD 192(CX)(DX*1), Z11
-	VMOVUPD 256(CX)(DX*1), Z12
-	VMOVUPD 320(CX)(DX*1), Z13
-	VMOVUPD 384(CX)(DX*1), Z14
-	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready317
-
-none316:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready317:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded319
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold318:
-	VBROADCASTSD (CX), Z16
-	VBROADCASTSD (CX)(DX*1), Z17
-	VMOVUPD      (DI), Z18
-	VFMADD231PD  Z16, Z18, Z0
-	VFMADD231PD  Z17, Z18, Z8
-	VMOVUPD      64(DI), Z18
-	VFMADD231PD  Z16, Z18, Z1
-	VFMADD231PD  Z17, Z18, Z9
-	VMOVUPD      128(DI), Z18
-	VFMADD231PD  Z16, Z18, Z2
-	VFMADD231PD  Z17, Z18, Z10
-	VMOVUPD      192(DI), Z18
-	VFMADD231PD  Z16, Z18, Z3
-	VFMADD231PD  Z17, Z18, Z11
-	VMOVUPD      256(DI), Z18
-	VFMADD231PD  Z16, Z18, Z4
-	VFMADD231PD  Z17, Z18, Z12
-	VMOVUPD      320(DI), Z18
-	VFMADD231PD  Z16, Z18, Z5
-	VFMADD231PD  Z17, Z18, Z13
-	VMOVUPD      384(DI), Z18
-	VFMADD231PD  Z16, Z18, Z6
-	VFMADD231PD  Z17, Z18, Z14
-	VMOVUPD      448(DI), Z18
-	VFMADD231PD  Z16, Z18, Z7
-	VFMADD231PD  Z17, Z18, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold318
-
-folded319:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z18, Z18, Z18
-	VADDPD Z18, Z0, Z0
-	VADDPD Z18, Z1, Z1
-	VADDPD Z18, Z2, Z2
-	VADDPD Z18, Z3, Z3
-	VADDPD Z18, Z4, Z4
-	VADDPD Z18, Z5, Z5
-	VADDPD Z18, Z6, Z6
-	VADDPD Z18, Z7, Z7
-	VADDPD Z18, Z8, Z8
-	VADDPD Z18, Z9, Z9
-	VADDPD Z18, Z10, Z10
-	VADDPD Z18, Z11, Z11
-	VADDPD Z18, Z12, Z12
-	VADDPD Z18, Z13, Z13
-	VADDPD Z18, Z14, Z14
-	VADDPD Z18, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear320
-	VMAXPD Z0, Z18, Z0
-	VMAXPD Z1, Z18, Z1
-	VMAXPD Z2, Z18, Z2
-	VMAXPD Z3, Z18, Z3
-	VMAXPD Z4, Z18, Z4
-	VMAXPD Z5, Z18, Z5
-	VMAXPD Z6, Z18, Z6
-	VMAXPD Z7, Z18, Z7
-	VMAXPD Z8, Z18, Z8
-	VMAXPD Z9, Z18, Z9
-	VMAXPD Z10, Z18, Z10
-	VMAXPD Z11, Z18, Z11
-	VMAXPD Z12, Z18, Z12
-	VMAXPD Z13, Z18, Z13
-	VMAXPD Z14, Z18, Z14
-	VMAXPD Z15, Z18, Z15
-
-linear320:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, 320(CX)
-	VMOVUPD Z6, 384(CX)
-	VMOVUPD Z7, 448(CX)
-	VMOVUPD Z8, (CX)(DX*1)
-	VMOVUPD Z9, 64(CX)(DX*1)
-	VMOVUPD Z10, 128(CX)(DX*1)
-	VMOVUPD Z11, 192(CX)(DX*1)
-	VMOVUPD Z12, 256(CX)(DX*1)
-	VMOVUPD Z13, 320(CX)(DX*1)
-	VMOVUPD Z14, 384(CX)(DX*1)
-	VMOVUPD Z15, 448(CX)(DX*1)
-
-done199:
+done167:
 	JMP done3
 
-fewer195:
+fewer163:
 	CMPQ AX, $0x01
-	JNE  fewer321
+	JNE  fewer285
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more322:
+more286:
 	CMPQ BX, $0x000000c0
-	JLT  fewer323
+	JLT  fewer287
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none326
+	JE      none290
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -21043,9 +21359,9 @@ more322:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(CX), Z15
-	JMP     ready327
+	JMP     ready291
 
-none326:
+none290:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21063,11 +21379,11 @@ none326:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready327:
+ready291:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded329
+	JLE   folded293
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21075,7 +21391,7 @@ ready327:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold328:
+fold292:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -21112,9 +21428,9 @@ fold328:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold328
+	JNZ          fold292
 
-folded329:
+folded293:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -21135,7 +21451,7 @@ folded329:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear330
+	JNE    linear294
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -21153,7 +21469,7 @@ folded329:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear330:
+linear294:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21175,16 +21491,16 @@ linear330:
 	VMOVUPD Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000080, BX
-	JMP     more322
+	JMP     more286
 
-fewer323:
+fewer287:
 	CMPQ BX, $0x00000080
-	JLE  last324
+	JLE  last288
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none331
+	JE      none295
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -21195,9 +21511,9 @@ fewer323:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	JMP     ready332
+	JMP     ready296
 
-none331:
+none295:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21207,11 +21523,11 @@ none331:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready332:
+ready296:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded334
+	JLE   folded298
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21219,7 +21535,7 @@ ready332:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold333:
+fold297:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -21240,9 +21556,9 @@ fold333:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold333
+	JNZ          fold297
 
-folded334:
+folded298:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -21255,7 +21571,7 @@ folded334:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear335
+	JNE    linear299
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -21265,7 +21581,7 @@ folded334:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear335:
+linear299:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21280,135 +21596,35 @@ linear335:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
 
-last324:
-	CMPQ  BX, $0x41
-	JGE   wider336
-	CMPQ  BX, $0x21
-	JGE   wider337
-	CMPQ  BX, $0x11
-	JGE   wider338
-	CMPQ  BX, $0x09
-	JGE   wider339
-	CMPQ  BX, $0x08
-	JE    full340
-	MOVQ  BX, DX
-	ANDQ  $0x07, DX
-	MOVL  $0x000000ff, CX
-	BZHIL DX, CX, CX
-	KMOVW CX, K1
+last288:
+	CMPQ BX, $0x41
+	JGE  wider300
+	CMPQ BX, $0x21
+	JGE  wider301
+	CMPQ BX, $0x11
+	JGE  wider302
+	CMPQ BX, $0x09
+	JGE  wider303
+	CMPQ BX, $0x08
+	JNE  fewer304
 
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ      init+16(FP), CX
-	TESTQ     CX, CX
-	JE        none341
-	ADDQ      AX, CX
-	MOVQ      ldinit+24(FP), DX
-	VMOVUPD.Z (CX), K1, Z0
-	JMP       ready342
-
-none341:
-	VPXORD Z0, Z0, Z0
-
-ready342:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded344
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold343:
-	VBROADCASTSD (CX), Z1
-	VMOVUPD.Z    (DI), K1, Z2
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold343
-
-folded344:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear345
-	VMAXPD Z0, Z2, Z0
-
-linear345:
-	MOVQ          c+0(FP), CX
-	ADDQ          AX, CX
-	MOVQ          ldc+8(FP), DX
-	TESTQ         $0x00000004, BX
-	JZ            low347
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, BX
-	JZ            low348
-	VMOVUPS       X0, 32(CX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, BX
-	JZ            low349
-	VMOVSD        X0, 48(CX)
-	VUNPCKHPD     X0, X0, X0
-
-low349:
-	JMP stored346
-
-low348:
-	TESTQ     $0x00000001, BX
-	JZ        low350
-	VMOVSD    X0, 32(CX)
-	VUNPCKHPD X0, X0, X0
-
-low350:
-	JMP stored346
-
-low347:
-	TESTQ        $0x00000002, BX
-	JZ           low351
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, BX
-	JZ           low352
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low352:
-	JMP stored346
-
-low351:
-	TESTQ     $0x00000001, BX
-	JZ        low353
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low353:
-stored346:
-	JMP done325
-
-full340:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none354
+	JE      none305
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
-	JMP     ready355
+	JMP     ready306
 
-none354:
+none305:
 	VPXORD Z0, Z0, Z0
 
-ready355:
+ready306:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded357
+	JLE   folded308
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21416,58 +21632,58 @@ ready355:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold356:
+fold307:
 	VBROADCASTSD (CX), Z1
 	VMOVUPD      (DI), Z2
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold356
+	JNZ          fold307
 
-folded357:
+folded308:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear358
+	JNE    linear309
 	VMAXPD Z0, Z2, Z0
 
-linear358:
+linear309:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
-	JMP     done325
+	JMP     done289
 
-wider339:
-	CMPQ   BX, $0x10
-	JE     full359
+fewer304:
+	CMPQ   BX, $0x04
+	JLT    fewer310
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none360
+	JE      none311
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(SI), Z1
-	JMP     ready361
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	JMP     ready312
 
-none360:
+none311:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready361:
+ready312:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded363
+	JLE   folded314
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21475,58 +21691,65 @@ ready361:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold362:
+fold313:
 	VBROADCASTSD (CX), Z2
-	VMOVUPD      (DI), Z3
+	VMOVUPD      (DI), Y3
 	VFMADD231PD  Z2, Z3, Z0
-	VMOVUPD      64(DI)(BX*1), Z3
+	VMOVUPD      32(DI)(BX*1), Y3
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold362
+	JNZ          fold313
 
-folded363:
+folded314:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear364
+	JNE    linear315
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear364:
+linear315:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(SI)
-	JMP     done325
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	JMP     done289
 
-full359:
+fewer310:
+	CMPQ   BX, $0x02
+	JLT    fewer316
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none365
+	JE      none317
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	JMP     ready366
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	JMP     ready318
 
-none365:
+none317:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready366:
+ready318:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded368
+	JLE   folded320
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21534,7 +21757,119 @@ ready366:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold367:
+fold319:
+	VBROADCASTSD (CX), Z2
+	VMOVUPD      (DI), X3
+	VFMADD231PD  Z2, Z3, Z0
+	VMOVUPD      16(DI)(BX*1), X3
+	VFMADD231PD  Z2, Z3, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold319
+
+folded320:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear321
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
+
+linear321:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, 16(SI)
+	JMP     done289
+
+fewer316:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none322
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	JMP    ready323
+
+none322:
+	VPXORD Z0, Z0, Z0
+
+ready323:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded325
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold324:
+	VBROADCASTSD (CX), Z1
+	VMOVSD       (DI), X2
+	VFMADD231PD  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold324
+
+folded325:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear326
+	VMAXPD Z0, Z2, Z0
+
+linear326:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	JMP    done289
+
+wider303:
+	CMPQ BX, $0x10
+	JNE  fewer327
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none328
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	JMP     ready329
+
+none328:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready329:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded331
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold330:
 	VBROADCASTSD (CX), Z2
 	VMOVUPD      (DI), Z3
 	VFMADD231PD  Z2, Z3, Z0
@@ -21543,58 +21878,52 @@ fold367:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold367
+	JNZ          fold330
 
-folded368:
+folded331:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear369
+	JNE    linear332
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear369:
+linear332:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
-	JMP     done325
+	JMP     done289
 
-wider338:
-	CMPQ   BX, $0x19
-	JGE    wider370
-	CMPQ   BX, $0x18
-	JE     full371
+fewer327:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000c0, BX
+	SUBQ   $0x00000080, BX
 
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none372
+	JE      none333
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(SI), Z2
-	JMP     ready373
+	VMOVUPD 64(SI), Z1
+	JMP     ready334
 
-none372:
+none333:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
 
-ready373:
+ready334:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded375
+	JLE   folded336
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21602,65 +21931,65 @@ ready373:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold374:
-	VBROADCASTSD (CX), Z3
-	VMOVUPD      (DI), Z4
-	VFMADD231PD  Z3, Z4, Z0
-	VMOVUPD      64(DI), Z4
-	VFMADD231PD  Z3, Z4, Z1
-	VMOVUPD      128(DI)(BX*1), Z4
-	VFMADD231PD  Z3, Z4, Z2
+fold335:
+	VBROADCASTSD (CX), Z2
+	VMOVUPD      (DI), Z3
+	VFMADD231PD  Z2, Z3, Z0
+	VMOVUPD      64(DI)(BX*1), Z3
+	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold374
+	JNZ          fold335
 
-folded375:
+folded336:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear376
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
+	JNE    linear337
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
 
-linear376:
+linear337:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(SI)
-	JMP     done325
+	VMOVUPD Z1, 64(SI)
+	JMP     done289
 
-full371:
+wider302:
+	CMPQ BX, $0x19
+	JGE  wider338
+	CMPQ BX, $0x18
+	JNE  fewer339
+
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none377
+	JE      none340
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
-	JMP     ready378
+	JMP     ready341
 
-none377:
+none340:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready378:
+ready341:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded380
+	JLE   folded343
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21668,7 +21997,7 @@ ready378:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold379:
+fold342:
 	VBROADCASTSD (CX), Z3
 	VMOVUPD      (DI), Z4
 	VFMADD231PD  Z3, Z4, Z0
@@ -21679,9 +22008,9 @@ fold379:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold379
+	JNZ          fold342
 
-folded380:
+folded343:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -21689,51 +22018,47 @@ folded380:
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear381
+	JNE    linear344
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 
-linear381:
+linear344:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
-	JMP     done325
+	JMP     done289
 
-wider370:
-	CMPQ   BX, $0x20
-	JE     full382
+fewer339:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000100, BX
+	SUBQ   $0x000000c0, BX
 
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none383
+	JE      none345
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(SI), Z3
-	JMP     ready384
+	VMOVUPD 128(SI), Z2
+	JMP     ready346
 
-none383:
+none345:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
 
-ready384:
+ready346:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded386
+	JLE   folded348
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21741,37 +22066,33 @@ ready384:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold385:
-	VBROADCASTSD (CX), Z4
-	VMOVUPD      (DI), Z5
-	VFMADD231PD  Z4, Z5, Z0
-	VMOVUPD      64(DI), Z5
-	VFMADD231PD  Z4, Z5, Z1
-	VMOVUPD      128(DI), Z5
-	VFMADD231PD  Z4, Z5, Z2
-	VMOVUPD      192(DI)(BX*1), Z5
-	VFMADD231PD  Z4, Z5, Z3
+fold347:
+	VBROADCASTSD (CX), Z3
+	VMOVUPD      (DI), Z4
+	VFMADD231PD  Z3, Z4, Z0
+	VMOVUPD      64(DI), Z4
+	VFMADD231PD  Z3, Z4, Z1
+	VMOVUPD      128(DI)(BX*1), Z4
+	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold385
+	JNZ          fold347
 
-folded386:
+folded348:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z5, Z5, Z5
-	VADDPD Z5, Z0, Z0
-	VADDPD Z5, Z1, Z1
-	VADDPD Z5, Z2, Z2
-	VADDPD Z5, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear387
-	VMAXPD Z0, Z5, Z0
-	VMAXPD Z1, Z5, Z1
-	VMAXPD Z2, Z5, Z2
-	VMAXPD Z3, Z5, Z3
+	JNE    linear349
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
 
-linear387:
+linear349:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21779,34 +22100,36 @@ linear387:
 	ADDQ    BX, SI
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(SI)
-	JMP     done325
+	VMOVUPD Z2, 128(SI)
+	JMP     done289
 
-full382:
+wider338:
+	CMPQ BX, $0x20
+	JNE  fewer350
+
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none388
+	JE      none351
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
-	JMP     ready389
+	JMP     ready352
 
-none388:
+none351:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready389:
+ready352:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded391
+	JLE   folded354
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21814,7 +22137,7 @@ ready389:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold390:
+fold353:
 	VBROADCASTSD (CX), Z4
 	VMOVUPD      (DI), Z5
 	VFMADD231PD  Z4, Z5, Z0
@@ -21827,9 +22150,9 @@ fold390:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold390
+	JNZ          fold353
 
-folded391:
+folded354:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -21838,13 +22161,13 @@ folded391:
 	VADDPD Z5, Z2, Z2
 	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear392
+	JNE    linear355
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 
-linear392:
+linear355:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21852,22 +22175,16 @@ linear392:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
-	JMP     done325
+	JMP     done289
 
-wider337:
-	CMPQ   BX, $0x31
-	JGE    wider393
-	CMPQ   BX, $0x29
-	JGE    wider394
-	CMPQ   BX, $0x28
-	JE     full395
+fewer350:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000140, BX
+	SUBQ   $0x00000100, BX
 
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none396
+	JE      none356
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -21875,22 +22192,20 @@ wider337:
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(SI), Z4
-	JMP     ready397
+	VMOVUPD 192(SI), Z3
+	JMP     ready357
 
-none396:
+none356:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
 
-ready397:
+ready357:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded399
+	JLE   folded359
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21898,41 +22213,37 @@ ready397:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold398:
-	VBROADCASTSD (CX), Z5
-	VMOVUPD      (DI), Z6
-	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD      64(DI), Z6
-	VFMADD231PD  Z5, Z6, Z1
-	VMOVUPD      128(DI), Z6
-	VFMADD231PD  Z5, Z6, Z2
-	VMOVUPD      192(DI), Z6
-	VFMADD231PD  Z5, Z6, Z3
-	VMOVUPD      256(DI)(BX*1), Z6
-	VFMADD231PD  Z5, Z6, Z4
+fold358:
+	VBROADCASTSD (CX), Z4
+	VMOVUPD      (DI), Z5
+	VFMADD231PD  Z4, Z5, Z0
+	VMOVUPD      64(DI), Z5
+	VFMADD231PD  Z4, Z5, Z1
+	VMOVUPD      128(DI), Z5
+	VFMADD231PD  Z4, Z5, Z2
+	VMOVUPD      192(DI)(BX*1), Z5
+	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold398
+	JNZ          fold358
 
-folded399:
+folded359:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	VADDPD Z6, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VADDPD Z5, Z0, Z0
+	VADDPD Z5, Z1, Z1
+	VADDPD Z5, Z2, Z2
+	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear400
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-	VMAXPD Z4, Z6, Z4
+	JNE    linear360
+	VMAXPD Z0, Z5, Z0
+	VMAXPD Z1, Z5, Z1
+	VMAXPD Z2, Z5, Z2
+	VMAXPD Z3, Z5, Z3
 
-linear400:
+linear360:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21941,15 +22252,21 @@ linear400:
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(SI)
-	JMP     done325
+	VMOVUPD Z3, 192(SI)
+	JMP     done289
 
-full395:
+wider301:
+	CMPQ BX, $0x31
+	JGE  wider361
+	CMPQ BX, $0x29
+	JGE  wider362
+	CMPQ BX, $0x28
+	JNE  fewer363
+
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none401
+	JE      none364
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -21957,20 +22274,20 @@ full395:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
-	JMP     ready402
+	JMP     ready365
 
-none401:
+none364:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready402:
+ready365:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded404
+	JLE   folded367
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21978,7 +22295,7 @@ ready402:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold403:
+fold366:
 	VBROADCASTSD (CX), Z5
 	VMOVUPD      (DI), Z6
 	VFMADD231PD  Z5, Z6, Z0
@@ -21993,9 +22310,9 @@ fold403:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold403
+	JNZ          fold366
 
-folded404:
+folded367:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -22005,14 +22322,14 @@ folded404:
 	VADDPD Z6, Z3, Z3
 	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear405
+	JNE    linear368
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 
-linear405:
+linear368:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22021,18 +22338,16 @@ linear405:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
-	JMP     done325
+	JMP     done289
 
-wider394:
-	CMPQ   BX, $0x30
-	JE     full406
+fewer363:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000180, BX
+	SUBQ   $0x00000140, BX
 
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none407
+	JE      none369
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22041,23 +22356,21 @@ wider394:
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(CX), Z4
-	VMOVUPD 320(SI), Z5
-	JMP     ready408
+	VMOVUPD 256(SI), Z4
+	JMP     ready370
 
-none407:
+none369:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
 
-ready408:
+ready370:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded410
+	JLE   folded372
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22065,45 +22378,41 @@ ready408:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold409:
-	VBROADCASTSD (CX), Z6
-	VMOVUPD      (DI), Z7
-	VFMADD231PD  Z6, Z7, Z0
-	VMOVUPD      64(DI), Z7
-	VFMADD231PD  Z6, Z7, Z1
-	VMOVUPD      128(DI), Z7
-	VFMADD231PD  Z6, Z7, Z2
-	VMOVUPD      192(DI), Z7
-	VFMADD231PD  Z6, Z7, Z3
-	VMOVUPD      256(DI), Z7
-	VFMADD231PD  Z6, Z7, Z4
-	VMOVUPD      320(DI)(BX*1), Z7
-	VFMADD231PD  Z6, Z7, Z5
+fold371:
+	VBROADCASTSD (CX), Z5
+	VMOVUPD      (DI), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(DI), Z6
+	VFMADD231PD  Z5, Z6, Z1
+	VMOVUPD      128(DI), Z6
+	VFMADD231PD  Z5, Z6, Z2
+	VMOVUPD      192(DI), Z6
+	VFMADD231PD  Z5, Z6, Z3
+	VMOVUPD      256(DI)(BX*1), Z6
+	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold409
+	JNZ          fold371
 
-folded410:
+folded372:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z7, Z7, Z7
-	VADDPD Z7, Z0, Z0
-	VADDPD Z7, Z1, Z1
-	VADDPD Z7, Z2, Z2
-	VADDPD Z7, Z3, Z3
-	VADDPD Z7, Z4, Z4
-	VADDPD Z7, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear411
-	VMAXPD Z0, Z7, Z0
-	VMAXPD Z1, Z7, Z1
-	VMAXPD Z2, Z7, Z2
-	VMAXPD Z3, Z7, Z3
-	VMAXPD Z4, Z7, Z4
-	VMAXPD Z5, Z7, Z5
+	JNE    linear373
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
 
-linear411:
+linear373:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22113,15 +22422,17 @@ linear411:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, 320(SI)
-	JMP     done325
+	VMOVUPD Z4, 256(SI)
+	JMP     done289
 
-full406:
+wider362:
+	CMPQ BX, $0x30
+	JNE  fewer374
+
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none412
+	JE      none375
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22130,9 +22441,9 @@ full406:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
-	JMP     ready413
+	JMP     ready376
 
-none412:
+none375:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22140,11 +22451,11 @@ none412:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready413:
+ready376:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded415
+	JLE   folded378
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22152,7 +22463,7 @@ ready413:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold414:
+fold377:
 	VBROADCASTSD (CX), Z6
 	VMOVUPD      (DI), Z7
 	VFMADD231PD  Z6, Z7, Z0
@@ -22169,9 +22480,9 @@ fold414:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold414
+	JNZ          fold377
 
-folded415:
+folded378:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -22182,7 +22493,7 @@ folded415:
 	VADDPD Z7, Z4, Z4
 	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear416
+	JNE    linear379
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -22190,7 +22501,7 @@ folded415:
 	VMAXPD Z4, Z7, Z4
 	VMAXPD Z5, Z7, Z5
 
-linear416:
+linear379:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22200,20 +22511,16 @@ linear416:
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
-	JMP     done325
+	JMP     done289
 
-wider393:
-	CMPQ   BX, $0x39
-	JGE    wider417
-	CMPQ   BX, $0x38
-	JE     full418
+fewer374:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000001c0, BX
+	SUBQ   $0x00000180, BX
 
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none419
+	JE      none380
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22223,24 +22530,22 @@ wider393:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
-	VMOVUPD 320(CX), Z5
-	VMOVUPD 384(SI), Z6
-	JMP     ready420
+	VMOVUPD 320(SI), Z5
+	JMP     ready381
 
-none419:
+none380:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
 
-ready420:
+ready381:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded422
+	JLE   folded383
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22248,49 +22553,45 @@ ready420:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold421:
-	VBROADCASTSD (CX), Z7
-	VMOVUPD      (DI), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMOVUPD      64(DI), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD      128(DI), Z8
-	VFMADD231PD  Z7, Z8, Z2
-	VMOVUPD      192(DI), Z8
-	VFMADD231PD  Z7, Z8, Z3
-	VMOVUPD      256(DI), Z8
-	VFMADD231PD  Z7, Z8, Z4
-	VMOVUPD      320(DI), Z8
-	VFMADD231PD  Z7, Z8, Z5
-	VMOVUPD      384(DI)(BX*1), Z8
-	VFMADD231PD  Z7, Z8, Z6
+fold382:
+	VBROADCASTSD (CX), Z6
+	VMOVUPD      (DI), Z7
+	VFMADD231PD  Z6, Z7, Z0
+	VMOVUPD      64(DI), Z7
+	VFMADD231PD  Z6, Z7, Z1
+	VMOVUPD      128(DI), Z7
+	VFMADD231PD  Z6, Z7, Z2
+	VMOVUPD      192(DI), Z7
+	VFMADD231PD  Z6, Z7, Z3
+	VMOVUPD      256(DI), Z7
+	VFMADD231PD  Z6, Z7, Z4
+	VMOVUPD      320(DI)(BX*1), Z7
+	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold421
+	JNZ          fold382
 
-folded422:
+folded383:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VADDPD Z7, Z0, Z0
+	VADDPD Z7, Z1, Z1
+	VADDPD Z7, Z2, Z2
+	VADDPD Z7, Z3, Z3
+	VADDPD Z7, Z4, Z4
+	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear423
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
+	JNE    linear384
+	VMAXPD Z0, Z7, Z0
+	VMAXPD Z1, Z7, Z1
+	VMAXPD Z2, Z7, Z2
+	VMAXPD Z3, Z7, Z3
+	VMAXPD Z4, Z7, Z4
+	VMAXPD Z5, Z7, Z5
 
-linear423:
+linear384:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22301,15 +22602,19 @@ linear423:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, 320(CX)
-	VMOVUPD Z6, 384(SI)
-	JMP     done325
+	VMOVUPD Z5, 320(SI)
+	JMP     done289
 
-full418:
+wider361:
+	CMPQ BX, $0x39
+	JGE  wider385
+	CMPQ BX, $0x38
+	JNE  fewer386
+
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none424
+	JE      none387
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22319,9 +22624,9 @@ full418:
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
-	JMP     ready425
+	JMP     ready388
 
-none424:
+none387:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22330,11 +22635,11 @@ none424:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready425:
+ready388:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded427
+	JLE   folded390
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22342,7 +22647,7 @@ ready425:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold426:
+fold389:
 	VBROADCASTSD (CX), Z7
 	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -22361,9 +22666,9 @@ fold426:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold426
+	JNZ          fold389
 
-folded427:
+folded390:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -22375,7 +22680,7 @@ folded427:
 	VADDPD Z8, Z5, Z5
 	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear428
+	JNE    linear391
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -22384,7 +22689,7 @@ folded427:
 	VMAXPD Z5, Z8, Z5
 	VMAXPD Z6, Z8, Z6
 
-linear428:
+linear391:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22395,18 +22700,217 @@ linear428:
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
-	JMP     done325
+	JMP     done289
 
-wider417:
-	CMPQ   BX, $0x40
-	JE     full429
+fewer386:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000001c0, BX
+
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none392
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(SI), Z6
+	JMP     ready393
+
+none392:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+ready393:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded395
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold394:
+	VBROADCASTSD (CX), Z7
+	VMOVUPD      (DI), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(DI), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(DI), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	VMOVUPD      192(DI), Z8
+	VFMADD231PD  Z7, Z8, Z3
+	VMOVUPD      256(DI), Z8
+	VFMADD231PD  Z7, Z8, Z4
+	VMOVUPD      320(DI), Z8
+	VFMADD231PD  Z7, Z8, Z5
+	VMOVUPD      384(DI)(BX*1), Z8
+	VFMADD231PD  Z7, Z8, Z6
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold394
+
+folded395:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
+	VADDPD Z8, Z6, Z6
+	CMPQ   CX, $0x01
+	JNE    linear396
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
+
+linear396:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(SI)
+	JMP     done289
+
+wider385:
+	CMPQ BX, $0x40
+	JNE  fewer397
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none398
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	JMP     ready399
+
+none398:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready399:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded401
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold400:
+	VBROADCASTSD (CX), Z8
+	VMOVUPD      (DI), Z9
+	VFMADD231PD  Z8, Z9, Z0
+	VMOVUPD      64(DI), Z9
+	VFMADD231PD  Z8, Z9, Z1
+	VMOVUPD      128(DI), Z9
+	VFMADD231PD  Z8, Z9, Z2
+	VMOVUPD      192(DI), Z9
+	VFMADD231PD  Z8, Z9, Z3
+	VMOVUPD      256(DI), Z9
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      320(DI), Z9
+	VFMADD231PD  Z8, Z9, Z5
+	VMOVUPD      384(DI), Z9
+	VFMADD231PD  Z8, Z9, Z6
+	VMOVUPD      448(DI), Z9
+	VFMADD231PD  Z8, Z9, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold400
+
+folded401:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	VADDPD Z9, Z6, Z6
+	VADDPD Z9, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear402
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+	VMAXPD Z6, Z9, Z6
+	VMAXPD Z7, Z9, Z7
+
+linear402:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	JMP     done289
+
+fewer397:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none430
+	JE      none403
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22419,9 +22923,9 @@ wider417:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(SI), Z7
-	JMP     ready431
+	JMP     ready404
 
-none430:
+none403:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22431,11 +22935,11 @@ none430:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready431:
+ready404:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded433
+	JLE   folded406
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22443,7 +22947,7 @@ ready431:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold432:
+fold405:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -22464,9 +22968,9 @@ fold432:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold432
+	JNZ          fold405
 
-folded433:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -22479,7 +22983,7 @@ folded433:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear434
+	JNE    linear407
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -22489,7 +22993,7 @@ folded433:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear434:
+linear407:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22503,233 +23007,22 @@ linear434:
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(SI)
-	JMP     done325
+	JMP     done289
 
-full429:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none435
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(CX), Z4
-	VMOVUPD 320(CX), Z5
-	VMOVUPD 384(CX), Z6
-	VMOVUPD 448(CX), Z7
-	JMP     ready436
-
-none435:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-
-ready436:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded438
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold437:
-	VBROADCASTSD (CX), Z8
-	VMOVUPD      (DI), Z9
-	VFMADD231PD  Z8, Z9, Z0
-	VMOVUPD      64(DI), Z9
-	VFMADD231PD  Z8, Z9, Z1
-	VMOVUPD      128(DI), Z9
-	VFMADD231PD  Z8, Z9, Z2
-	VMOVUPD      192(DI), Z9
-	VFMADD231PD  Z8, Z9, Z3
-	VMOVUPD      256(DI), Z9
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      320(DI), Z9
-	VFMADD231PD  Z8, Z9, Z5
-	VMOVUPD      384(DI), Z9
-	VFMADD231PD  Z8, Z9, Z6
-	VMOVUPD      448(DI), Z9
-	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold437
-
-folded438:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	VADDPD Z9, Z6, Z6
-	VADDPD Z9, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear439
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
-	VMAXPD Z6, Z9, Z6
-	VMAXPD Z7, Z9, Z7
-
-linear439:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, 320(CX)
-	VMOVUPD Z6, 384(CX)
-	VMOVUPD Z7, 448(CX)
-	JMP     done325
-
-wider336:
-	CMPQ   BX, $0x61
-	JGE    wider440
-	CMPQ   BX, $0x51
-	JGE    wider441
-	CMPQ   BX, $0x49
-	JGE    wider442
-	CMPQ   BX, $0x48
-	JE     full443
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000240, BX
+wider300:
+	CMPQ BX, $0x61
+	JGE  wider408
+	CMPQ BX, $0x51
+	JGE  wider409
+	CMPQ BX, $0x49
+	JGE  wider410
+	CMPQ BX, $0x48
+	JNE  fewer411
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none444
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(CX), Z4
-	VMOVUPD 320(CX), Z5
-	VMOVUPD 384(CX), Z6
-	VMOVUPD 448(CX), Z7
-	VMOVUPD 512(SI), Z8
-	JMP     ready445
-
-none444:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-
-ready445:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded447
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold446:
-	VBROADCASTSD (CX), Z9
-	VMOVUPD      (DI), Z10
-	VFMADD231PD  Z9, Z10, Z0
-	VMOVUPD      64(DI), Z10
-	VFMADD231PD  Z9, Z10, Z1
-	VMOVUPD      128(DI), Z10
-	VFMADD231PD  Z9, Z10, Z2
-	VMOVUPD      192(DI), Z10
-	VFMADD231PD  Z9, Z10, Z3
-	VMOVUPD      256(DI), Z10
-	VFMADD231PD  Z9, Z10, Z4
-	VMOVUPD      320(DI), Z10
-	VFMADD231PD  Z9, Z10, Z5
-	VMOVUPD      384(DI), Z10
-	VFMADD231PD  Z9, Z10, Z6
-	VMOVUPD      448(DI), Z10
-	VFMADD231PD  Z9, Z10, Z7
-	VMOVUPD      512(DI)(BX*1), Z10
-	VFMADD231PD  Z9, Z10, Z8
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold446
-
-folded447:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z10, Z10, Z10
-	VADDPD Z10, Z0, Z0
-	VADDPD Z10, Z1, Z1
-	VADDPD Z10, Z2, Z2
-	VADDPD Z10, Z3, Z3
-	VADDPD Z10, Z4, Z4
-	VADDPD Z10, Z5, Z5
-	VADDPD Z10, Z6, Z6
-	VADDPD Z10, Z7, Z7
-	VADDPD Z10, Z8, Z8
-	CMPQ   CX, $0x01
-	JNE    linear448
-	VMAXPD Z0, Z10, Z0
-	VMAXPD Z1, Z10, Z1
-	VMAXPD Z2, Z10, Z2
-	VMAXPD Z3, Z10, Z3
-	VMAXPD Z4, Z10, Z4
-	VMAXPD Z5, Z10, Z5
-	VMAXPD Z6, Z10, Z6
-	VMAXPD Z7, Z10, Z7
-	VMAXPD Z8, Z10, Z8
-
-linear448:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, 320(CX)
-	VMOVUPD Z6, 384(CX)
-	VMOVUPD Z7, 448(CX)
-	VMOVUPD Z8, 512(SI)
-	JMP     done325
-
-full443:
-	// acc[i,j] = init[i,j], 1×9 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none449
+	JE      none412
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22741,9 +23034,9 @@ full443:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
-	JMP     ready450
+	JMP     ready413
 
-none449:
+none412:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22754,11 +23047,11 @@ none449:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready450:
+ready413:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded452
+	JLE   folded415
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22766,7 +23059,7 @@ ready450:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold451:
+fold414:
 	VBROADCASTSD (CX), Z9
 	VMOVUPD      (DI), Z10
 	VFMADD231PD  Z9, Z10, Z0
@@ -22789,9 +23082,9 @@ fold451:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold451
+	JNZ          fold414
 
-folded452:
+folded415:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -22805,7 +23098,7 @@ folded452:
 	VADDPD Z10, Z7, Z7
 	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear453
+	JNE    linear416
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -22816,7 +23109,7 @@ folded452:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 
-linear453:
+linear416:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22829,18 +23122,16 @@ linear453:
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
-	JMP     done325
+	JMP     done289
 
-wider442:
-	CMPQ   BX, $0x50
-	JE     full454
+fewer411:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000280, BX
+	SUBQ   $0x00000240, BX
 
-	// acc[i,j] = init[i,j], 1×10 vectors, or +0
+	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none455
+	JE      none417
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22853,11 +23144,10 @@ wider442:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	VMOVUPD 512(CX), Z8
-	VMOVUPD 576(SI), Z9
-	JMP     ready456
+	VMOVUPD 512(SI), Z8
+	JMP     ready418
 
-none455:
+none417:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22867,13 +23157,12 @@ none455:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
 
-ready456:
+ready418:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded458
+	JLE   folded420
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22881,61 +23170,57 @@ ready456:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold457:
-	VBROADCASTSD (CX), Z10
-	VMOVUPD      (DI), Z11
-	VFMADD231PD  Z10, Z11, Z0
-	VMOVUPD      64(DI), Z11
-	VFMADD231PD  Z10, Z11, Z1
-	VMOVUPD      128(DI), Z11
-	VFMADD231PD  Z10, Z11, Z2
-	VMOVUPD      192(DI), Z11
-	VFMADD231PD  Z10, Z11, Z3
-	VMOVUPD      256(DI), Z11
-	VFMADD231PD  Z10, Z11, Z4
-	VMOVUPD      320(DI), Z11
-	VFMADD231PD  Z10, Z11, Z5
-	VMOVUPD      384(DI), Z11
-	VFMADD231PD  Z10, Z11, Z6
-	VMOVUPD      448(DI), Z11
-	VFMADD231PD  Z10, Z11, Z7
-	VMOVUPD      512(DI), Z11
-	VFMADD231PD  Z10, Z11, Z8
-	VMOVUPD      576(DI)(BX*1), Z11
-	VFMADD231PD  Z10, Z11, Z9
+fold419:
+	VBROADCASTSD (CX), Z9
+	VMOVUPD      (DI), Z10
+	VFMADD231PD  Z9, Z10, Z0
+	VMOVUPD      64(DI), Z10
+	VFMADD231PD  Z9, Z10, Z1
+	VMOVUPD      128(DI), Z10
+	VFMADD231PD  Z9, Z10, Z2
+	VMOVUPD      192(DI), Z10
+	VFMADD231PD  Z9, Z10, Z3
+	VMOVUPD      256(DI), Z10
+	VFMADD231PD  Z9, Z10, Z4
+	VMOVUPD      320(DI), Z10
+	VFMADD231PD  Z9, Z10, Z5
+	VMOVUPD      384(DI), Z10
+	VFMADD231PD  Z9, Z10, Z6
+	VMOVUPD      448(DI), Z10
+	VFMADD231PD  Z9, Z10, Z7
+	VMOVUPD      512(DI)(BX*1), Z10
+	VFMADD231PD  Z9, Z10, Z8
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold457
+	JNZ          fold419
 
-folded458:
+folded420:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z11, Z11, Z11
-	VADDPD Z11, Z0, Z0
-	VADDPD Z11, Z1, Z1
-	VADDPD Z11, Z2, Z2
-	VADDPD Z11, Z3, Z3
-	VADDPD Z11, Z4, Z4
-	VADDPD Z11, Z5, Z5
-	VADDPD Z11, Z6, Z6
-	VADDPD Z11, Z7, Z7
-	VADDPD Z11, Z8, Z8
-	VADDPD Z11, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VADDPD Z10, Z0, Z0
+	VADDPD Z10, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z10, Z3, Z3
+	VADDPD Z10, Z4, Z4
+	VADDPD Z10, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z10, Z7, Z7
+	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear459
-	VMAXPD Z0, Z11, Z0
-	VMAXPD Z1, Z11, Z1
-	VMAXPD Z2, Z11, Z2
-	VMAXPD Z3, Z11, Z3
-	VMAXPD Z4, Z11, Z4
-	VMAXPD Z5, Z11, Z5
-	VMAXPD Z6, Z11, Z6
-	VMAXPD Z7, Z11, Z7
-	VMAXPD Z8, Z11, Z8
-	VMAXPD Z9, Z11, Z9
+	JNE    linear421
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+	VMAXPD Z8, Z10, Z8
 
-linear459:
+linear421:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22949,15 +23234,17 @@ linear459:
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
-	VMOVUPD Z8, 512(CX)
-	VMOVUPD Z9, 576(SI)
-	JMP     done325
+	VMOVUPD Z8, 512(SI)
+	JMP     done289
 
-full454:
+wider410:
+	CMPQ BX, $0x50
+	JNE  fewer422
+
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none460
+	JE      none423
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22970,9 +23257,9 @@ full454:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
-	JMP     ready461
+	JMP     ready424
 
-none460:
+none423:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22984,11 +23271,11 @@ none460:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready461:
+ready424:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded463
+	JLE   folded426
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22996,7 +23283,7 @@ ready461:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold462:
+fold425:
 	VBROADCASTSD (CX), Z10
 	VMOVUPD      (DI), Z11
 	VFMADD231PD  Z10, Z11, Z0
@@ -23021,9 +23308,9 @@ fold462:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold462
+	JNZ          fold425
 
-folded463:
+folded426:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -23038,7 +23325,7 @@ folded463:
 	VADDPD Z11, Z8, Z8
 	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear464
+	JNE    linear427
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -23050,7 +23337,7 @@ folded463:
 	VMAXPD Z8, Z11, Z8
 	VMAXPD Z9, Z11, Z9
 
-linear464:
+linear427:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23064,20 +23351,16 @@ linear464:
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
-	JMP     done325
+	JMP     done289
 
-wider441:
-	CMPQ   BX, $0x59
-	JGE    wider465
-	CMPQ   BX, $0x58
-	JE     full466
+fewer422:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000002c0, BX
+	SUBQ   $0x00000280, BX
 
-	// acc[i,j] = init[i,j], 1×11 vectors, or +0
+	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none467
+	JE      none428
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23091,11 +23374,10 @@ wider441:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
-	VMOVUPD 576(CX), Z9
-	VMOVUPD 640(SI), Z10
-	JMP     ready468
+	VMOVUPD 576(SI), Z9
+	JMP     ready429
 
-none467:
+none428:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23106,13 +23388,12 @@ none467:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
 
-ready468:
+ready429:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded470
+	JLE   folded431
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23120,65 +23401,61 @@ ready468:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold469:
-	VBROADCASTSD (CX), Z11
-	VMOVUPD      (DI), Z12
-	VFMADD231PD  Z11, Z12, Z0
-	VMOVUPD      64(DI), Z12
-	VFMADD231PD  Z11, Z12, Z1
-	VMOVUPD      128(DI), Z12
-	VFMADD231PD  Z11, Z12, Z2
-	VMOVUPD      192(DI), Z12
-	VFMADD231PD  Z11, Z12, Z3
-	VMOVUPD      256(DI), Z12
-	VFMADD231PD  Z11, Z12, Z4
-	VMOVUPD      320(DI), Z12
-	VFMADD231PD  Z11, Z12, Z5
-	VMOVUPD      384(DI), Z12
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      448(DI), Z12
-	VFMADD231PD  Z11, Z12, Z7
-	VMOVUPD      512(DI), Z12
-	VFMADD231PD  Z11, Z12, Z8
-	VMOVUPD      576(DI), Z12
-	VFMADD231PD  Z11, Z12, Z9
-	VMOVUPD      640(DI)(BX*1), Z12
-	VFMADD231PD  Z11, Z12, Z10
+fold430:
+	VBROADCASTSD (CX), Z10
+	VMOVUPD      (DI), Z11
+	VFMADD231PD  Z10, Z11, Z0
+	VMOVUPD      64(DI), Z11
+	VFMADD231PD  Z10, Z11, Z1
+	VMOVUPD      128(DI), Z11
+	VFMADD231PD  Z10, Z11, Z2
+	VMOVUPD      192(DI), Z11
+	VFMADD231PD  Z10, Z11, Z3
+	VMOVUPD      256(DI), Z11
+	VFMADD231PD  Z10, Z11, Z4
+	VMOVUPD      320(DI), Z11
+	VFMADD231PD  Z10, Z11, Z5
+	VMOVUPD      384(DI), Z11
+	VFMADD231PD  Z10, Z11, Z6
+	VMOVUPD      448(DI), Z11
+	VFMADD231PD  Z10, Z11, Z7
+	VMOVUPD      512(DI), Z11
+	VFMADD231PD  Z10, Z11, Z8
+	VMOVUPD      576(DI)(BX*1), Z11
+	VFMADD231PD  Z10, Z11, Z9
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold469
+	JNZ          fold430
 
-folded470:
+folded431:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	VADDPD Z12, Z9, Z9
-	VADDPD Z12, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VADDPD Z11, Z0, Z0
+	VADDPD Z11, Z1, Z1
+	VADDPD Z11, Z2, Z2
+	VADDPD Z11, Z3, Z3
+	VADDPD Z11, Z4, Z4
+	VADDPD Z11, Z5, Z5
+	VADDPD Z11, Z6, Z6
+	VADDPD Z11, Z7, Z7
+	VADDPD Z11, Z8, Z8
+	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear471
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
-	VMAXPD Z10, Z12, Z10
+	JNE    linear432
+	VMAXPD Z0, Z11, Z0
+	VMAXPD Z1, Z11, Z1
+	VMAXPD Z2, Z11, Z2
+	VMAXPD Z3, Z11, Z3
+	VMAXPD Z4, Z11, Z4
+	VMAXPD Z5, Z11, Z5
+	VMAXPD Z6, Z11, Z6
+	VMAXPD Z7, Z11, Z7
+	VMAXPD Z8, Z11, Z8
+	VMAXPD Z9, Z11, Z9
 
-linear471:
+linear432:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23193,15 +23470,19 @@ linear471:
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
-	VMOVUPD Z9, 576(CX)
-	VMOVUPD Z10, 640(SI)
-	JMP     done325
+	VMOVUPD Z9, 576(SI)
+	JMP     done289
 
-full466:
+wider409:
+	CMPQ BX, $0x59
+	JGE  wider433
+	CMPQ BX, $0x58
+	JNE  fewer434
+
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none472
+	JE      none435
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23215,9 +23496,9 @@ full466:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
-	JMP     ready473
+	JMP     ready436
 
-none472:
+none435:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23230,11 +23511,11 @@ none472:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready473:
+ready436:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded475
+	JLE   folded438
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23242,7 +23523,7 @@ ready473:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold474:
+fold437:
 	VBROADCASTSD (CX), Z11
 	VMOVUPD      (DI), Z12
 	VFMADD231PD  Z11, Z12, Z0
@@ -23269,9 +23550,9 @@ fold474:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold474
+	JNZ          fold437
 
-folded475:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -23287,7 +23568,7 @@ folded475:
 	VADDPD Z12, Z9, Z9
 	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear476
+	JNE    linear439
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -23300,7 +23581,7 @@ folded475:
 	VMAXPD Z9, Z12, Z9
 	VMAXPD Z10, Z12, Z10
 
-linear476:
+linear439:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23315,18 +23596,16 @@ linear476:
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
-	JMP     done325
+	JMP     done289
 
-wider465:
-	CMPQ   BX, $0x60
-	JE     full477
+fewer434:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000300, BX
+	SUBQ   $0x000002c0, BX
 
-	// acc[i,j] = init[i,j], 1×12 vectors, or +0
+	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none478
+	JE      none440
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23341,11 +23620,10 @@ wider465:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
-	VMOVUPD 640(CX), Z10
-	VMOVUPD 704(SI), Z11
-	JMP     ready479
+	VMOVUPD 640(SI), Z10
+	JMP     ready441
 
-none478:
+none440:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23357,13 +23635,12 @@ none478:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 
-ready479:
+ready441:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded481
+	JLE   folded443
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23371,69 +23648,65 @@ ready479:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold480:
-	VBROADCASTSD (CX), Z12
-	VMOVUPD      (DI), Z13
-	VFMADD231PD  Z12, Z13, Z0
-	VMOVUPD      64(DI), Z13
-	VFMADD231PD  Z12, Z13, Z1
-	VMOVUPD      128(DI), Z13
-	VFMADD231PD  Z12, Z13, Z2
-	VMOVUPD      192(DI), Z13
-	VFMADD231PD  Z12, Z13, Z3
-	VMOVUPD      256(DI), Z13
-	VFMADD231PD  Z12, Z13, Z4
-	VMOVUPD      320(DI), Z13
-	VFMADD231PD  Z12, Z13, Z5
-	VMOVUPD      384(DI), Z13
-	VFMADD231PD  Z12, Z13, Z6
-	VMOVUPD      448(DI), Z13
-	VFMADD231PD  Z12, Z13, Z7
-	VMOVUPD      512(DI), Z13
-	VFMADD231PD  Z12, Z13, Z8
-	VMOVUPD      576(DI), Z13
-	VFMADD231PD  Z12, Z13, Z9
-	VMOVUPD      640(DI), Z13
-	VFMADD231PD  Z12, Z13, Z10
-	VMOVUPD      704(DI)(BX*1), Z13
-	VFMADD231PD  Z12, Z13, Z11
+fold442:
+	VBROADCASTSD (CX), Z11
+	VMOVUPD      (DI), Z12
+	VFMADD231PD  Z11, Z12, Z0
+	VMOVUPD      64(DI), Z12
+	VFMADD231PD  Z11, Z12, Z1
+	VMOVUPD      128(DI), Z12
+	VFMADD231PD  Z11, Z12, Z2
+	VMOVUPD      192(DI), Z12
+	VFMADD231PD  Z11, Z12, Z3
+	VMOVUPD      256(DI), Z12
+	VFMADD231PD  Z11, Z12, Z4
+	VMOVUPD      320(DI), Z12
+	VFMADD231PD  Z11, Z12, Z5
+	VMOVUPD      384(DI), Z12
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      448(DI), Z12
+	VFMADD231PD  Z11, Z12, Z7
+	VMOVUPD      512(DI), Z12
+	VFMADD231PD  Z11, Z12, Z8
+	VMOVUPD      576(DI), Z12
+	VFMADD231PD  Z11, Z12, Z9
+	VMOVUPD      640(DI)(BX*1), Z12
+	VFMADD231PD  Z11, Z12, Z10
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold480
+	JNZ          fold442
 
-folded481:
+folded443:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z13, Z13, Z13
-	VADDPD Z13, Z0, Z0
-	VADDPD Z13, Z1, Z1
-	VADDPD Z13, Z2, Z2
-	VADDPD Z13, Z3, Z3
-	VADDPD Z13, Z4, Z4
-	VADDPD Z13, Z5, Z5
-	VADDPD Z13, Z6, Z6
-	VADDPD Z13, Z7, Z7
-	VADDPD Z13, Z8, Z8
-	VADDPD Z13, Z9, Z9
-	VADDPD Z13, Z10, Z10
-	VADDPD Z13, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
+	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear482
-	VMAXPD Z0, Z13, Z0
-	VMAXPD Z1, Z13, Z1
-	VMAXPD Z2, Z13, Z2
-	VMAXPD Z3, Z13, Z3
-	VMAXPD Z4, Z13, Z4
-	VMAXPD Z5, Z13, Z5
-	VMAXPD Z6, Z13, Z6
-	VMAXPD Z7, Z13, Z7
-	VMAXPD Z8, Z13, Z8
-	VMAXPD Z9, Z13, Z9
-	VMAXPD Z10, Z13, Z10
-	VMAXPD Z11, Z13, Z11
+	JNE    linear444
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
 
-linear482:
+linear444:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23449,15 +23722,17 @@ linear482:
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
-	VMOVUPD Z10, 640(CX)
-	VMOVUPD Z11, 704(SI)
-	JMP     done325
+	VMOVUPD Z10, 640(SI)
+	JMP     done289
 
-full477:
+wider433:
+	CMPQ BX, $0x60
+	JNE  fewer445
+
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none483
+	JE      none446
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23472,9 +23747,9 @@ full477:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
-	JMP     ready484
+	JMP     ready447
 
-none483:
+none446:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23488,11 +23763,11 @@ none483:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready484:
+ready447:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded486
+	JLE   folded449
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23500,7 +23775,7 @@ ready484:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold485:
+fold448:
 	VBROADCASTSD (CX), Z12
 	VMOVUPD      (DI), Z13
 	VFMADD231PD  Z12, Z13, Z0
@@ -23529,9 +23804,9 @@ fold485:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold485
+	JNZ          fold448
 
-folded486:
+folded449:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -23548,7 +23823,7 @@ folded486:
 	VADDPD Z13, Z10, Z10
 	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear487
+	JNE    linear450
 	VMAXPD Z0, Z13, Z0
 	VMAXPD Z1, Z13, Z1
 	VMAXPD Z2, Z13, Z2
@@ -23562,7 +23837,7 @@ folded486:
 	VMAXPD Z10, Z13, Z10
 	VMAXPD Z11, Z13, Z11
 
-linear487:
+linear450:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23578,22 +23853,16 @@ linear487:
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
-	JMP     done325
+	JMP     done289
 
-wider440:
-	CMPQ   BX, $0x71
-	JGE    wider488
-	CMPQ   BX, $0x69
-	JGE    wider489
-	CMPQ   BX, $0x68
-	JE     full490
+fewer445:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000340, BX
+	SUBQ   $0x00000300, BX
 
-	// acc[i,j] = init[i,j], 1×13 vectors, or +0
+	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none491
+	JE      none451
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23609,11 +23878,10 @@ wider440:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
-	VMOVUPD 704(CX), Z11
-	VMOVUPD 768(SI), Z12
-	JMP     ready492
+	VMOVUPD 704(SI), Z11
+	JMP     ready452
 
-none491:
+none451:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23626,13 +23894,12 @@ none491:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
 
-ready492:
+ready452:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded494
+	JLE   folded454
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23640,73 +23907,69 @@ ready492:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold493:
-	VBROADCASTSD (CX), Z13
-	VMOVUPD      (DI), Z14
-	VFMADD231PD  Z13, Z14, Z0
-	VMOVUPD      64(DI), Z14
-	VFMADD231PD  Z13, Z14, Z1
-	VMOVUPD      128(DI), Z14
-	VFMADD231PD  Z13, Z14, Z2
-	VMOVUPD      192(DI), Z14
-	VFMADD231PD  Z13, Z14, Z3
-	VMOVUPD      256(DI), Z14
-	VFMADD231PD  Z13, Z14, Z4
-	VMOVUPD      320(DI), Z14
-	VFMADD231PD  Z13, Z14, Z5
-	VMOVUPD      384(DI), Z14
-	VFMADD231PD  Z13, Z14, Z6
-	VMOVUPD      448(DI), Z14
-	VFMADD231PD  Z13, Z14, Z7
-	VMOVUPD      512(DI), Z14
-	VFMADD231PD  Z13, Z14, Z8
-	VMOVUPD      576(DI), Z14
-	VFMADD231PD  Z13, Z14, Z9
-	VMOVUPD      640(DI), Z14
-	VFMADD231PD  Z13, Z14, Z10
-	VMOVUPD      704(DI), Z14
-	VFMADD231PD  Z13, Z14, Z11
-	VMOVUPD      768(DI)(BX*1), Z14
-	VFMADD231PD  Z13, Z14, Z12
+fold453:
+	VBROADCASTSD (CX), Z12
+	VMOVUPD      (DI), Z13
+	VFMADD231PD  Z12, Z13, Z0
+	VMOVUPD      64(DI), Z13
+	VFMADD231PD  Z12, Z13, Z1
+	VMOVUPD      128(DI), Z13
+	VFMADD231PD  Z12, Z13, Z2
+	VMOVUPD      192(DI), Z13
+	VFMADD231PD  Z12, Z13, Z3
+	VMOVUPD      256(DI), Z13
+	VFMADD231PD  Z12, Z13, Z4
+	VMOVUPD      320(DI), Z13
+	VFMADD231PD  Z12, Z13, Z5
+	VMOVUPD      384(DI), Z13
+	VFMADD231PD  Z12, Z13, Z6
+	VMOVUPD      448(DI), Z13
+	VFMADD231PD  Z12, Z13, Z7
+	VMOVUPD      512(DI), Z13
+	VFMADD231PD  Z12, Z13, Z8
+	VMOVUPD      576(DI), Z13
+	VFMADD231PD  Z12, Z13, Z9
+	VMOVUPD      640(DI), Z13
+	VFMADD231PD  Z12, Z13, Z10
+	VMOVUPD      704(DI)(BX*1), Z13
+	VFMADD231PD  Z12, Z13, Z11
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold493
+	JNZ          fold453
 
-folded494:
+folded454:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z14, Z14, Z14
-	VADDPD Z14, Z0, Z0
-	VADDPD Z14, Z1, Z1
-	VADDPD Z14, Z2, Z2
-	VADDPD Z14, Z3, Z3
-	VADDPD Z14, Z4, Z4
-	VADDPD Z14, Z5, Z5
-	VADDPD Z14, Z6, Z6
-	VADDPD Z14, Z7, Z7
-	VADDPD Z14, Z8, Z8
-	VADDPD Z14, Z9, Z9
-	VADDPD Z14, Z10, Z10
-	VADDPD Z14, Z11, Z11
-	VADDPD Z14, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VADDPD Z13, Z0, Z0
+	VADDPD Z13, Z1, Z1
+	VADDPD Z13, Z2, Z2
+	VADDPD Z13, Z3, Z3
+	VADDPD Z13, Z4, Z4
+	VADDPD Z13, Z5, Z5
+	VADDPD Z13, Z6, Z6
+	VADDPD Z13, Z7, Z7
+	VADDPD Z13, Z8, Z8
+	VADDPD Z13, Z9, Z9
+	VADDPD Z13, Z10, Z10
+	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear495
-	VMAXPD Z0, Z14, Z0
-	VMAXPD Z1, Z14, Z1
-	VMAXPD Z2, Z14, Z2
-	VMAXPD Z3, Z14, Z3
-	VMAXPD Z4, Z14, Z4
-	VMAXPD Z5, Z14, Z5
-	VMAXPD Z6, Z14, Z6
-	VMAXPD Z7, Z14, Z7
-	VMAXPD Z8, Z14, Z8
-	VMAXPD Z9, Z14, Z9
-	VMAXPD Z10, Z14, Z10
-	VMAXPD Z11, Z14, Z11
-	VMAXPD Z12, Z14, Z12
+	JNE    linear455
+	VMAXPD Z0, Z13, Z0
+	VMAXPD Z1, Z13, Z1
+	VMAXPD Z2, Z13, Z2
+	VMAXPD Z3, Z13, Z3
+	VMAXPD Z4, Z13, Z4
+	VMAXPD Z5, Z13, Z5
+	VMAXPD Z6, Z13, Z6
+	VMAXPD Z7, Z13, Z7
+	VMAXPD Z8, Z13, Z8
+	VMAXPD Z9, Z13, Z9
+	VMAXPD Z10, Z13, Z10
+	VMAXPD Z11, Z13, Z11
 
-linear495:
+linear455:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23723,15 +23986,21 @@ linear495:
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
-	VMOVUPD Z11, 704(CX)
-	VMOVUPD Z12, 768(SI)
-	JMP     done325
+	VMOVUPD Z11, 704(SI)
+	JMP     done289
 
-full490:
+wider408:
+	CMPQ BX, $0x71
+	JGE  wider456
+	CMPQ BX, $0x69
+	JGE  wider457
+	CMPQ BX, $0x68
+	JNE  fewer458
+
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none496
+	JE      none459
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23747,9 +24016,9 @@ full490:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
-	JMP     ready497
+	JMP     ready460
 
-none496:
+none459:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23764,11 +24033,11 @@ none496:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready497:
+ready460:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded499
+	JLE   folded462
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23776,7 +24045,7 @@ ready497:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold498:
+fold461:
 	VBROADCASTSD (CX), Z13
 	VMOVUPD      (DI), Z14
 	VFMADD231PD  Z13, Z14, Z0
@@ -23807,9 +24076,9 @@ fold498:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold498
+	JNZ          fold461
 
-folded499:
+folded462:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -23827,7 +24096,7 @@ folded499:
 	VADDPD Z14, Z11, Z11
 	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear500
+	JNE    linear463
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -23842,7 +24111,7 @@ folded499:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 
-linear500:
+linear463:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23859,18 +24128,16 @@ linear500:
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
-	JMP     done325
+	JMP     done289
 
-wider489:
-	CMPQ   BX, $0x70
-	JE     full501
+fewer458:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000380, BX
+	SUBQ   $0x00000340, BX
 
-	// acc[i,j] = init[i,j], 1×14 vectors, or +0
+	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none502
+	JE      none464
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23887,11 +24154,10 @@ wider489:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
-	VMOVUPD 768(CX), Z12
-	VMOVUPD 832(SI), Z13
-	JMP     ready503
+	VMOVUPD 768(SI), Z12
+	JMP     ready465
 
-none502:
+none464:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23905,13 +24171,12 @@ none502:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
 
-ready503:
+ready465:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded505
+	JLE   folded467
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23919,77 +24184,73 @@ ready503:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold504:
-	VBROADCASTSD (CX), Z14
-	VMOVUPD      (DI), Z15
-	VFMADD231PD  Z14, Z15, Z0
-	VMOVUPD      64(DI), Z15
-	VFMADD231PD  Z14, Z15, Z1
-	VMOVUPD      128(DI), Z15
-	VFMADD231PD  Z14, Z15, Z2
-	VMOVUPD      192(DI), Z15
-	VFMADD231PD  Z14, Z15, Z3
-	VMOVUPD      256(DI), Z15
-	VFMADD231PD  Z14, Z15, Z4
-	VMOVUPD      320(DI), Z15
-	VFMADD231PD  Z14, Z15, Z5
-	VMOVUPD      384(DI), Z15
-	VFMADD231PD  Z14, Z15, Z6
-	VMOVUPD      448(DI), Z15
-	VFMADD231PD  Z14, Z15, Z7
-	VMOVUPD      512(DI), Z15
-	VFMADD231PD  Z14, Z15, Z8
-	VMOVUPD      576(DI), Z15
-	VFMADD231PD  Z14, Z15, Z9
-	VMOVUPD      640(DI), Z15
-	VFMADD231PD  Z14, Z15, Z10
-	VMOVUPD      704(DI), Z15
-	VFMADD231PD  Z14, Z15, Z11
-	VMOVUPD      768(DI), Z15
-	VFMADD231PD  Z14, Z15, Z12
-	VMOVUPD      832(DI)(BX*1), Z15
-	VFMADD231PD  Z14, Z15, Z13
+fold466:
+	VBROADCASTSD (CX), Z13
+	VMOVUPD      (DI), Z14
+	VFMADD231PD  Z13, Z14, Z0
+	VMOVUPD      64(DI), Z14
+	VFMADD231PD  Z13, Z14, Z1
+	VMOVUPD      128(DI), Z14
+	VFMADD231PD  Z13, Z14, Z2
+	VMOVUPD      192(DI), Z14
+	VFMADD231PD  Z13, Z14, Z3
+	VMOVUPD      256(DI), Z14
+	VFMADD231PD  Z13, Z14, Z4
+	VMOVUPD      320(DI), Z14
+	VFMADD231PD  Z13, Z14, Z5
+	VMOVUPD      384(DI), Z14
+	VFMADD231PD  Z13, Z14, Z6
+	VMOVUPD      448(DI), Z14
+	VFMADD231PD  Z13, Z14, Z7
+	VMOVUPD      512(DI), Z14
+	VFMADD231PD  Z13, Z14, Z8
+	VMOVUPD      576(DI), Z14
+	VFMADD231PD  Z13, Z14, Z9
+	VMOVUPD      640(DI), Z14
+	VFMADD231PD  Z13, Z14, Z10
+	VMOVUPD      704(DI), Z14
+	VFMADD231PD  Z13, Z14, Z11
+	VMOVUPD      768(DI)(BX*1), Z14
+	VFMADD231PD  Z13, Z14, Z12
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold504
+	JNZ          fold466
 
-folded505:
+folded467:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z15, Z15, Z15
-	VADDPD Z15, Z0, Z0
-	VADDPD Z15, Z1, Z1
-	VADDPD Z15, Z2, Z2
-	VADDPD Z15, Z3, Z3
-	VADDPD Z15, Z4, Z4
-	VADDPD Z15, Z5, Z5
-	VADDPD Z15, Z6, Z6
-	VADDPD Z15, Z7, Z7
-	VADDPD Z15, Z8, Z8
-	VADDPD Z15, Z9, Z9
-	VADDPD Z15, Z10, Z10
-	VADDPD Z15, Z11, Z11
-	VADDPD Z15, Z12, Z12
-	VADDPD Z15, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VADDPD Z14, Z0, Z0
+	VADDPD Z14, Z1, Z1
+	VADDPD Z14, Z2, Z2
+	VADDPD Z14, Z3, Z3
+	VADDPD Z14, Z4, Z4
+	VADDPD Z14, Z5, Z5
+	VADDPD Z14, Z6, Z6
+	VADDPD Z14, Z7, Z7
+	VADDPD Z14, Z8, Z8
+	VADDPD Z14, Z9, Z9
+	VADDPD Z14, Z10, Z10
+	VADDPD Z14, Z11, Z11
+	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear506
-	VMAXPD Z0, Z15, Z0
-	VMAXPD Z1, Z15, Z1
-	VMAXPD Z2, Z15, Z2
-	VMAXPD Z3, Z15, Z3
-	VMAXPD Z4, Z15, Z4
-	VMAXPD Z5, Z15, Z5
-	VMAXPD Z6, Z15, Z6
-	VMAXPD Z7, Z15, Z7
-	VMAXPD Z8, Z15, Z8
-	VMAXPD Z9, Z15, Z9
-	VMAXPD Z10, Z15, Z10
-	VMAXPD Z11, Z15, Z11
-	VMAXPD Z12, Z15, Z12
-	VMAXPD Z13, Z15, Z13
+	JNE    linear468
+	VMAXPD Z0, Z14, Z0
+	VMAXPD Z1, Z14, Z1
+	VMAXPD Z2, Z14, Z2
+	VMAXPD Z3, Z14, Z3
+	VMAXPD Z4, Z14, Z4
+	VMAXPD Z5, Z14, Z5
+	VMAXPD Z6, Z14, Z6
+	VMAXPD Z7, Z14, Z7
+	VMAXPD Z8, Z14, Z8
+	VMAXPD Z9, Z14, Z9
+	VMAXPD Z10, Z14, Z10
+	VMAXPD Z11, Z14, Z11
+	VMAXPD Z12, Z14, Z12
 
-linear506:
+linear468:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24007,15 +24268,17 @@ linear506:
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
-	VMOVUPD Z12, 768(CX)
-	VMOVUPD Z13, 832(SI)
-	JMP     done325
+	VMOVUPD Z12, 768(SI)
+	JMP     done289
 
-full501:
+wider457:
+	CMPQ BX, $0x70
+	JNE  fewer469
+
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none507
+	JE      none470
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24032,9 +24295,9 @@ full501:
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
-	JMP     ready508
+	JMP     ready471
 
-none507:
+none470:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24050,11 +24313,11 @@ none507:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready508:
+ready471:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded510
+	JLE   folded473
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24062,7 +24325,7 @@ ready508:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold509:
+fold472:
 	VBROADCASTSD (CX), Z14
 	VMOVUPD      (DI), Z15
 	VFMADD231PD  Z14, Z15, Z0
@@ -24095,9 +24358,9 @@ fold509:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold509
+	JNZ          fold472
 
-folded510:
+folded473:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -24116,7 +24379,7 @@ folded510:
 	VADDPD Z15, Z12, Z12
 	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear511
+	JNE    linear474
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -24132,7 +24395,7 @@ folded510:
 	VMAXPD Z12, Z15, Z12
 	VMAXPD Z13, Z15, Z13
 
-linear511:
+linear474:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24150,20 +24413,16 @@ linear511:
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
-	JMP     done325
+	JMP     done289
 
-wider488:
-	CMPQ   BX, $0x79
-	JGE    wider512
-	CMPQ   BX, $0x78
-	JE     full513
+fewer469:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000003c0, BX
+	SUBQ   $0x00000380, BX
 
-	// acc[i,j] = init[i,j], 1×15 vectors, or +0
+	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none514
+	JE      none475
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -24181,11 +24440,10 @@ wider488:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
-	VMOVUPD 832(CX), Z13
-	VMOVUPD 896(SI), Z14
-	JMP     ready515
+	VMOVUPD 832(SI), Z13
+	JMP     ready476
 
-none514:
+none475:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24200,13 +24458,12 @@ none514:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
 
-ready515:
+ready476:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded517
+	JLE   folded478
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24214,81 +24471,77 @@ ready515:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold516:
-	VBROADCASTSD (CX), Z15
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z15, Z16, Z0
-	VMOVUPD      64(DI), Z16
-	VFMADD231PD  Z15, Z16, Z1
-	VMOVUPD      128(DI), Z16
-	VFMADD231PD  Z15, Z16, Z2
-	VMOVUPD      192(DI), Z16
-	VFMADD231PD  Z15, Z16, Z3
-	VMOVUPD      256(DI), Z16
-	VFMADD231PD  Z15, Z16, Z4
-	VMOVUPD      320(DI), Z16
-	VFMADD231PD  Z15, Z16, Z5
-	VMOVUPD      384(DI), Z16
-	VFMADD231PD  Z15, Z16, Z6
-	VMOVUPD      448(DI), Z16
-	VFMADD231PD  Z15, Z16, Z7
-	VMOVUPD      512(DI), Z16
-	VFMADD231PD  Z15, Z16, Z8
-	VMOVUPD      576(DI), Z16
-	VFMADD231PD  Z15, Z16, Z9
-	VMOVUPD      640(DI), Z16
-	VFMADD231PD  Z15, Z16, Z10
-	VMOVUPD      704(DI), Z16
-	VFMADD231PD  Z15, Z16, Z11
-	VMOVUPD      768(DI), Z16
-	VFMADD231PD  Z15, Z16, Z12
-	VMOVUPD      832(DI), Z16
-	VFMADD231PD  Z15, Z16, Z13
-	VMOVUPD      896(DI)(BX*1), Z16
-	VFMADD231PD  Z15, Z16, Z14
+fold477:
+	VBROADCASTSD (CX), Z14
+	VMOVUPD      (DI), Z15
+	VFMADD231PD  Z14, Z15, Z0
+	VMOVUPD      64(DI), Z15
+	VFMADD231PD  Z14, Z15, Z1
+	VMOVUPD      128(DI), Z15
+	VFMADD231PD  Z14, Z15, Z2
+	VMOVUPD      192(DI), Z15
+	VFMADD231PD  Z14, Z15, Z3
+	VMOVUPD      256(DI), Z15
+	VFMADD231PD  Z14, Z15, Z4
+	VMOVUPD      320(DI), Z15
+	VFMADD231PD  Z14, Z15, Z5
+	VMOVUPD      384(DI), Z15
+	VFMADD231PD  Z14, Z15, Z6
+	VMOVUPD      448(DI), Z15
+	VFMADD231PD  Z14, Z15, Z7
+	VMOVUPD      512(DI), Z15
+	VFMADD231PD  Z14, Z15, Z8
+	VMOVUPD      576(DI), Z15
+	VFMADD231PD  Z14, Z15, Z9
+	VMOVUPD      640(DI), Z15
+	VFMADD231PD  Z14, Z15, Z10
+	VMOVUPD      704(DI), Z15
+	VFMADD231PD  Z14, Z15, Z11
+	VMOVUPD      768(DI), Z15
+	VFMADD231PD  Z14, Z15, Z12
+	VMOVUPD      832(DI)(BX*1), Z15
+	VFMADD231PD  Z14, Z15, Z13
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold516
+	JNZ          fold477
 
-folded517:
+folded478:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
-	VADDPD Z16, Z12, Z12
-	VADDPD Z16, Z13, Z13
-	VADDPD Z16, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VADDPD Z15, Z0, Z0
+	VADDPD Z15, Z1, Z1
+	VADDPD Z15, Z2, Z2
+	VADDPD Z15, Z3, Z3
+	VADDPD Z15, Z4, Z4
+	VADDPD Z15, Z5, Z5
+	VADDPD Z15, Z6, Z6
+	VADDPD Z15, Z7, Z7
+	VADDPD Z15, Z8, Z8
+	VADDPD Z15, Z9, Z9
+	VADDPD Z15, Z10, Z10
+	VADDPD Z15, Z11, Z11
+	VADDPD Z15, Z12, Z12
+	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear518
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
-	VMAXPD Z12, Z16, Z12
-	VMAXPD Z13, Z16, Z13
-	VMAXPD Z14, Z16, Z14
+	JNE    linear479
+	VMAXPD Z0, Z15, Z0
+	VMAXPD Z1, Z15, Z1
+	VMAXPD Z2, Z15, Z2
+	VMAXPD Z3, Z15, Z3
+	VMAXPD Z4, Z15, Z4
+	VMAXPD Z5, Z15, Z5
+	VMAXPD Z6, Z15, Z6
+	VMAXPD Z7, Z15, Z7
+	VMAXPD Z8, Z15, Z8
+	VMAXPD Z9, Z15, Z9
+	VMAXPD Z10, Z15, Z10
+	VMAXPD Z11, Z15, Z11
+	VMAXPD Z12, Z15, Z12
+	VMAXPD Z13, Z15, Z13
 
-linear518:
+linear479:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24307,15 +24560,19 @@ linear518:
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
-	VMOVUPD Z13, 832(CX)
-	VMOVUPD Z14, 896(SI)
-	JMP     done325
+	VMOVUPD Z13, 832(SI)
+	JMP     done289
 
-full513:
+wider456:
+	CMPQ BX, $0x79
+	JGE  wider480
+	CMPQ BX, $0x78
+	JNE  fewer481
+
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none519
+	JE      none482
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24333,9 +24590,9 @@ full513:
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
-	JMP     ready520
+	JMP     ready483
 
-none519:
+none482:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24352,11 +24609,11 @@ none519:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready520:
+ready483:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded522
+	JLE   folded485
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24364,7 +24621,7 @@ ready520:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold521:
+fold484:
 	VBROADCASTSD (CX), Z15
 	VMOVUPD      (DI), Z16
 	VFMADD231PD  Z15, Z16, Z0
@@ -24399,9 +24656,9 @@ fold521:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold521
+	JNZ          fold484
 
-folded522:
+folded485:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -24421,7 +24678,7 @@ folded522:
 	VADDPD Z16, Z13, Z13
 	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear523
+	JNE    linear486
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -24438,7 +24695,7 @@ folded522:
 	VMAXPD Z13, Z16, Z13
 	VMAXPD Z14, Z16, Z14
 
-linear523:
+linear486:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24457,18 +24714,329 @@ linear523:
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(CX)
-	JMP     done325
+	JMP     done289
 
-wider512:
-	CMPQ   BX, $0x00000080
-	JE     full524
+fewer481:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000003c0, BX
+
+	// acc[i,j] = init[i,j], 1×15 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none487
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(CX), Z9
+	VMOVUPD 640(CX), Z10
+	VMOVUPD 704(CX), Z11
+	VMOVUPD 768(CX), Z12
+	VMOVUPD 832(CX), Z13
+	VMOVUPD 896(SI), Z14
+	JMP     ready488
+
+none487:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+
+ready488:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded490
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold489:
+	VBROADCASTSD (CX), Z15
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z15, Z16, Z0
+	VMOVUPD      64(DI), Z16
+	VFMADD231PD  Z15, Z16, Z1
+	VMOVUPD      128(DI), Z16
+	VFMADD231PD  Z15, Z16, Z2
+	VMOVUPD      192(DI), Z16
+	VFMADD231PD  Z15, Z16, Z3
+	VMOVUPD      256(DI), Z16
+	VFMADD231PD  Z15, Z16, Z4
+	VMOVUPD      320(DI), Z16
+	VFMADD231PD  Z15, Z16, Z5
+	VMOVUPD      384(DI), Z16
+	VFMADD231PD  Z15, Z16, Z6
+	VMOVUPD      448(DI), Z16
+	VFMADD231PD  Z15, Z16, Z7
+	VMOVUPD      512(DI), Z16
+	VFMADD231PD  Z15, Z16, Z8
+	VMOVUPD      576(DI), Z16
+	VFMADD231PD  Z15, Z16, Z9
+	VMOVUPD      640(DI), Z16
+	VFMADD231PD  Z15, Z16, Z10
+	VMOVUPD      704(DI), Z16
+	VFMADD231PD  Z15, Z16, Z11
+	VMOVUPD      768(DI), Z16
+	VFMADD231PD  Z15, Z16, Z12
+	VMOVUPD      832(DI), Z16
+	VFMADD231PD  Z15, Z16, Z13
+	VMOVUPD      896(DI)(BX*1), Z16
+	VFMADD231PD  Z15, Z16, Z14
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold489
+
+folded490:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z16, Z16, Z16
+	VADDPD Z16, Z0, Z0
+	VADDPD Z16, Z1, Z1
+	VADDPD Z16, Z2, Z2
+	VADDPD Z16, Z3, Z3
+	VADDPD Z16, Z4, Z4
+	VADDPD Z16, Z5, Z5
+	VADDPD Z16, Z6, Z6
+	VADDPD Z16, Z7, Z7
+	VADDPD Z16, Z8, Z8
+	VADDPD Z16, Z9, Z9
+	VADDPD Z16, Z10, Z10
+	VADDPD Z16, Z11, Z11
+	VADDPD Z16, Z12, Z12
+	VADDPD Z16, Z13, Z13
+	VADDPD Z16, Z14, Z14
+	CMPQ   CX, $0x01
+	JNE    linear491
+	VMAXPD Z0, Z16, Z0
+	VMAXPD Z1, Z16, Z1
+	VMAXPD Z2, Z16, Z2
+	VMAXPD Z3, Z16, Z3
+	VMAXPD Z4, Z16, Z4
+	VMAXPD Z5, Z16, Z5
+	VMAXPD Z6, Z16, Z6
+	VMAXPD Z7, Z16, Z7
+	VMAXPD Z8, Z16, Z8
+	VMAXPD Z9, Z16, Z9
+	VMAXPD Z10, Z16, Z10
+	VMAXPD Z11, Z16, Z11
+	VMAXPD Z12, Z16, Z12
+	VMAXPD Z13, Z16, Z13
+	VMAXPD Z14, Z16, Z14
+
+linear491:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(CX)
+	VMOVUPD Z10, 640(CX)
+	VMOVUPD Z11, 704(CX)
+	VMOVUPD Z12, 768(CX)
+	VMOVUPD Z13, 832(CX)
+	VMOVUPD Z14, 896(SI)
+	JMP     done289
+
+wider480:
+	CMPQ BX, $0x00000080
+	JNE  fewer492
+
+	// acc[i,j] = init[i,j], 1×16 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none493
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	VMOVUPD 256(CX), Z4
+	VMOVUPD 320(CX), Z5
+	VMOVUPD 384(CX), Z6
+	VMOVUPD 448(CX), Z7
+	VMOVUPD 512(CX), Z8
+	VMOVUPD 576(CX), Z9
+	VMOVUPD 640(CX), Z10
+	VMOVUPD 704(CX), Z11
+	VMOVUPD 768(CX), Z12
+	VMOVUPD 832(CX), Z13
+	VMOVUPD 896(CX), Z14
+	VMOVUPD 960(CX), Z15
+	JMP     ready494
+
+none493:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+ready494:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded496
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold495:
+	VBROADCASTSD (CX), Z16
+	VMOVUPD      (DI), Z17
+	VFMADD231PD  Z16, Z17, Z0
+	VMOVUPD      64(DI), Z17
+	VFMADD231PD  Z16, Z17, Z1
+	VMOVUPD      128(DI), Z17
+	VFMADD231PD  Z16, Z17, Z2
+	VMOVUPD      192(DI), Z17
+	VFMADD231PD  Z16, Z17, Z3
+	VMOVUPD      256(DI), Z17
+	VFMADD231PD  Z16, Z17, Z4
+	VMOVUPD      320(DI), Z17
+	VFMADD231PD  Z16, Z17, Z5
+	VMOVUPD      384(DI), Z17
+	VFMADD231PD  Z16, Z17, Z6
+	VMOVUPD      448(DI), Z17
+	VFMADD231PD  Z16, Z17, Z7
+	VMOVUPD      512(DI), Z17
+	VFMADD231PD  Z16, Z17, Z8
+	VMOVUPD      576(DI), Z17
+	VFMADD231PD  Z16, Z17, Z9
+	VMOVUPD      640(DI), Z17
+	VFMADD231PD  Z16, Z17, Z10
+	VMOVUPD      704(DI), Z17
+	VFMADD231PD  Z16, Z17, Z11
+	VMOVUPD      768(DI), Z17
+	VFMADD231PD  Z16, Z17, Z12
+	VMOVUPD      832(DI), Z17
+	VFMADD231PD  Z16, Z17, Z13
+	VMOVUPD      896(DI), Z17
+	VFMADD231PD  Z16, Z17, Z14
+	VMOVUPD      960(DI), Z17
+	VFMADD231PD  Z16, Z17, Z15
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold495
+
+folded496:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z17, Z17, Z17
+	VADDPD Z17, Z0, Z0
+	VADDPD Z17, Z1, Z1
+	VADDPD Z17, Z2, Z2
+	VADDPD Z17, Z3, Z3
+	VADDPD Z17, Z4, Z4
+	VADDPD Z17, Z5, Z5
+	VADDPD Z17, Z6, Z6
+	VADDPD Z17, Z7, Z7
+	VADDPD Z17, Z8, Z8
+	VADDPD Z17, Z9, Z9
+	VADDPD Z17, Z10, Z10
+	VADDPD Z17, Z11, Z11
+	VADDPD Z17, Z12, Z12
+	VADDPD Z17, Z13, Z13
+	VADDPD Z17, Z14, Z14
+	VADDPD Z17, Z15, Z15
+	CMPQ   CX, $0x01
+	JNE    linear497
+	VMAXPD Z0, Z17, Z0
+	VMAXPD Z1, Z17, Z1
+	VMAXPD Z2, Z17, Z2
+	VMAXPD Z3, Z17, Z3
+	VMAXPD Z4, Z17, Z4
+	VMAXPD Z5, Z17, Z5
+	VMAXPD Z6, Z17, Z6
+	VMAXPD Z7, Z17, Z7
+	VMAXPD Z8, Z17, Z8
+	VMAXPD Z9, Z17, Z9
+	VMAXPD Z10, Z17, Z10
+	VMAXPD Z11, Z17, Z11
+	VMAXPD Z12, Z17, Z12
+	VMAXPD Z13, Z17, Z13
+	VMAXPD Z14, Z17, Z14
+	VMAXPD Z15, Z17, Z15
+
+linear497:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	VMOVUPD Z4, 256(CX)
+	VMOVUPD Z5, 320(CX)
+	VMOVUPD Z6, 384(CX)
+	VMOVUPD Z7, 448(CX)
+	VMOVUPD Z8, 512(CX)
+	VMOVUPD Z9, 576(CX)
+	VMOVUPD Z10, 640(CX)
+	VMOVUPD Z11, 704(CX)
+	VMOVUPD Z12, 768(CX)
+	VMOVUPD Z13, 832(CX)
+	VMOVUPD Z14, 896(CX)
+	VMOVUPD Z15, 960(CX)
+	JMP     done289
+
+fewer492:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000400, BX
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none525
+	JE      none498
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -24489,9 +25057,9 @@ wider512:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(SI), Z15
-	JMP     ready526
+	JMP     ready499
 
-none525:
+none498:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24509,11 +25077,11 @@ none525:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready526:
+ready499:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded528
+	JLE   folded501
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24521,7 +25089,7 @@ ready526:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold527:
+fold500:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -24558,9 +25126,9 @@ fold527:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold527
+	JNZ          fold500
 
-folded528:
+folded501:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -24581,7 +25149,7 @@ folded528:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear529
+	JNE    linear502
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -24599,7 +25167,7 @@ folded528:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear529:
+linear502:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24621,182 +25189,112 @@ linear529:
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(CX)
 	VMOVUPD Z15, 960(SI)
-	JMP     done325
 
-full524:
-	// acc[i,j] = init[i,j], 1×16 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none530
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	VMOVUPD 256(CX), Z4
-	VMOVUPD 320(CX), Z5
-	VMOVUPD 384(CX), Z6
-	VMOVUPD 448(CX), Z7
-	VMOVUPD 512(CX), Z8
-	VMOVUPD 576(CX), Z9
-	VMOVUPD 640(CX), Z10
-	VMOVUPD 704(CX), Z11
-	VMOVUPD 768(CX), Z12
-	VMOVUPD 832(CX), Z13
-	VMOVUPD 896(CX), Z14
-	VMOVUPD 960(CX), Z15
-	JMP     ready531
-
-none530:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-ready531:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded533
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold532:
-	VBROADCASTSD (CX), Z16
-	VMOVUPD      (DI), Z17
-	VFMADD231PD  Z16, Z17, Z0
-	VMOVUPD      64(DI), Z17
-	VFMADD231PD  Z16, Z17, Z1
-	VMOVUPD      128(DI), Z17
-	VFMADD231PD  Z16, Z17, Z2
-	VMOVUPD      192(DI), Z17
-	VFMADD231PD  Z16, Z17, Z3
-	VMOVUPD      256(DI), Z17
-	VFMADD231PD  Z16, Z17, Z4
-	VMOVUPD      320(DI), Z17
-	VFMADD231PD  Z16, Z17, Z5
-	VMOVUPD      384(DI), Z17
-	VFMADD231PD  Z16, Z17, Z6
-	VMOVUPD      448(DI), Z17
-	VFMADD231PD  Z16, Z17, Z7
-	VMOVUPD      512(DI), Z17
-	VFMADD231PD  Z16, Z17, Z8
-	VMOVUPD      576(DI), Z17
-	VFMADD231PD  Z16, Z17, Z9
-	VMOVUPD      640(DI), Z17
-	VFMADD231PD  Z16, Z17, Z10
-	VMOVUPD      704(DI), Z17
-	VFMADD231PD  Z16, Z17, Z11
-	VMOVUPD      768(DI), Z17
-	VFMADD231PD  Z16, Z17, Z12
-	VMOVUPD      832(DI), Z17
-	VFMADD231PD  Z16, Z17, Z13
-	VMOVUPD      896(DI), Z17
-	VFMADD231PD  Z16, Z17, Z14
-	VMOVUPD      960(DI), Z17
-	VFMADD231PD  Z16, Z17, Z15
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold532
-
-folded533:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z17, Z17, Z17
-	VADDPD Z17, Z0, Z0
-	VADDPD Z17, Z1, Z1
-	VADDPD Z17, Z2, Z2
-	VADDPD Z17, Z3, Z3
-	VADDPD Z17, Z4, Z4
-	VADDPD Z17, Z5, Z5
-	VADDPD Z17, Z6, Z6
-	VADDPD Z17, Z7, Z7
-	VADDPD Z17, Z8, Z8
-	VADDPD Z17, Z9, Z9
-	VADDPD Z17, Z10, Z10
-	VADDPD Z17, Z11, Z11
-	VADDPD Z17, Z12, Z12
-	VADDPD Z17, Z13, Z13
-	VADDPD Z17, Z14, Z14
-	VADDPD Z17, Z15, Z15
-	CMPQ   CX, $0x01
-	JNE    linear534
-	VMAXPD Z0, Z17, Z0
-	VMAXPD Z1, Z17, Z1
-	VMAXPD Z2, Z17, Z2
-	VMAXPD Z3, Z17, Z3
-	VMAXPD Z4, Z17, Z4
-	VMAXPD Z5, Z17, Z5
-	VMAXPD Z6, Z17, Z6
-	VMAXPD Z7, Z17, Z7
-	VMAXPD Z8, Z17, Z8
-	VMAXPD Z9, Z17, Z9
-	VMAXPD Z10, Z17, Z10
-	VMAXPD Z11, Z17, Z11
-	VMAXPD Z12, Z17, Z12
-	VMAXPD Z13, Z17, Z13
-	VMAXPD Z14, Z17, Z14
-	VMAXPD Z15, Z17, Z15
-
-linear534:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	VMOVUPD Z4, 256(CX)
-	VMOVUPD Z5, 320(CX)
-	VMOVUPD Z6, 384(CX)
-	VMOVUPD Z7, 448(CX)
-	VMOVUPD Z8, 512(CX)
-	VMOVUPD Z9, 576(CX)
-	VMOVUPD Z10, 640(CX)
-	VMOVUPD Z11, 704(CX)
-	VMOVUPD Z12, 768(CX)
-	VMOVUPD Z13, 832(CX)
-	VMOVUPD Z14, 896(CX)
-	VMOVUPD Z15, 960(CX)
-
-done325:
+done289:
 	JMP done3
 
-fewer321:
+fewer285:
 done3:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   n+72(FP), BX
-	CMPQ   BX, $0x02
-	JNE    fewer1
-	CMPQ   AX, $0x20
-	JLE    narrower2
-	CMPQ   AX, $0x30
-	JE     full3
+	MOVQ cols+64(FP), AX
+	MOVQ n+72(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer1
+	CMPQ AX, $0x20
+	JLE  narrower2
+	CMPQ AX, $0x30
+	JNE  fewer3
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(BX), Z5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(BX)(CX*1), Z8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       Z11, Z14, Z14
+	VMAXPS       Z14, Z11, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       Z11, Z14, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer3:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -24827,90 +25325,6 @@ TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ    act+80(FP), R8
 	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
-	JNE     linear4
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
-	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
-	VMOVAPS      Z0, Z12
-	VFMADD231PS  Z9, Z3, Z12
-	VFMADD231PS  Z10, Z6, Z12
-	VMOVAPS      Z1, Z13
-	VFMADD231PS  Z9, Z4, Z13
-	VFMADD231PS  Z10, Z7, Z13
-	VMOVAPS      Z2, Z14
-	VFMADD231PS  Z9, Z5, Z14
-	VFMADD231PS  Z10, Z8, Z14
-	VADDPS       Z11, Z12, Z12
-	VMAXPS       Z12, Z11, Z12
-	VADDPS       Z11, Z13, Z13
-	VMAXPS       Z13, Z11, Z13
-	VADDPS       Z11, Z14, Z14
-	VMAXPS       Z14, Z11, Z14
-	VMOVUPS      Z12, (BX)
-	VMOVUPS      Z13, 64(BX)
-	VMOVUPS      Z14, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	VBROADCASTSS (DX), Z9
-	VBROADCASTSS 4(DX), Z10
-	VMOVAPS      Z0, Z12
-	VFMADD231PS  Z9, Z3, Z12
-	VFMADD231PS  Z10, Z6, Z12
-	VMOVAPS      Z1, Z13
-	VFMADD231PS  Z9, Z4, Z13
-	VFMADD231PS  Z10, Z7, Z13
-	VMOVAPS      Z2, Z14
-	VFMADD231PS  Z9, Z5, Z14
-	VFMADD231PS  Z10, Z8, Z14
-	VADDPS       Z11, Z12, Z12
-	VADDPS       Z11, Z13, Z13
-	VADDPS       Z11, Z14, Z14
-	VMOVUPS      Z12, (BX)
-	VMOVUPS      Z13, 64(BX)
-	VMOVUPS      Z14, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row6
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full3:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(BX), Z5
-	VMOVUPS (BX)(CX*1), Z6
-	VMOVUPS 64(BX)(CX*1), Z7
-	VMOVUPS 128(BX)(CX*1), Z8
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
 	JNE     linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -24934,7 +25348,7 @@ row8:
 	VMAXPS       Z14, Z11, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
-	VMOVUPS      Z14, 128(BX)
+	VMOVUPS      Z14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -24962,7 +25376,7 @@ row9:
 	VADDPS       Z11, Z14, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
-	VMOVUPS      Z14, 128(BX)
+	VMOVUPS      Z14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -24972,10 +25386,81 @@ row9:
 	RET
 
 narrower2:
-	CMPQ   AX, $0x10
-	JLE    narrower10
-	CMPQ   AX, $0x20
-	JE     full11
+	CMPQ AX, $0x10
+	JLE  narrower10
+	CMPQ AX, $0x20
+	JNE  fewer11
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(BX)(CX*1), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer11:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -25003,76 +25488,6 @@ narrower2:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear12
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
-	VMOVAPS      Z0, Z9
-	VFMADD231PS  Z6, Z2, Z9
-	VFMADD231PS  Z7, Z4, Z9
-	VMOVAPS      Z1, Z10
-	VFMADD231PS  Z6, Z3, Z10
-	VFMADD231PS  Z7, Z5, Z10
-	VADDPS       Z8, Z9, Z9
-	VMAXPS       Z9, Z8, Z9
-	VADDPS       Z8, Z10, Z10
-	VMAXPS       Z10, Z8, Z10
-	VMOVUPS      Z9, (BX)
-	VMOVUPS      Z10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row13
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear12:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
-	VBROADCASTSS (DX), Z6
-	VBROADCASTSS 4(DX), Z7
-	VMOVAPS      Z0, Z9
-	VFMADD231PS  Z6, Z2, Z9
-	VFMADD231PS  Z7, Z4, Z9
-	VMOVAPS      Z1, Z10
-	VFMADD231PS  Z6, Z3, Z10
-	VFMADD231PS  Z7, Z5, Z10
-	VADDPS       Z8, Z9, Z9
-	VADDPS       Z8, Z10, Z10
-	VMOVUPS      Z9, (BX)
-	VMOVUPS      Z10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row14
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full11:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(BX), Z3
-	VMOVUPS (BX)(CX*1), Z4
-	VMOVUPS 64(BX)(CX*1), Z5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
 	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -25090,7 +25505,7 @@ row16:
 	VADDPS       Z8, Z10, Z10
 	VMAXPS       Z10, Z8, Z10
 	VMOVUPS      Z9, (BX)
-	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -25113,7 +25528,7 @@ row17:
 	VADDPS       Z8, Z9, Z9
 	VADDPS       Z8, Z10, Z10
 	VMOVUPS      Z9, (BX)
-	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -25123,248 +25538,9 @@ row17:
 	RET
 
 narrower10:
-	CMPQ  AX, $0x10
-	JE    full19
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	CMPQ AX, $0x10
+	JNE  fewer18
 
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ      bias+16(FP), BX
-	VMOVUPS.Z (BX), K1, Z0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ      b+40(FP), BX
-	MOVQ      ldb+48(FP), CX
-	VMOVUPS.Z (BX), K1, Z1
-	VMOVUPS.Z (BX)(CX*1), K1, Z2
-	MOVQ      c+0(FP), BX
-	MOVQ      ldc+8(FP), CX
-	MOVQ      a+24(FP), DX
-	MOVQ      lda+32(FP), SI
-	MOVQ      rows+56(FP), DI
-	MOVQ      act+80(FP), R8
-	VPXORD    Z5, Z5, Z5
-	CMPQ      R8, $0x01
-	JNE       linear20
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
-	VBROADCASTSS  (DX), Z3
-	VBROADCASTSS  4(DX), Z4
-	VMOVAPS       Z0, Z6
-	VFMADD231PS   Z3, Z1, Z6
-	VFMADD231PS   Z4, Z2, Z6
-	VADDPS        Z5, Z6, Z6
-	VMAXPS        Z6, Z5, Z6
-	TESTQ         $0x00000008, AX
-	JZ            low23
-	VMOVUPS       Y6, (BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low24
-	VMOVUPS       X6, 32(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low25
-	VMOVSD        X6, 48(BX)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low26
-	VMOVSS        X6, 56(BX)
-
-low26:
-	JMP stored22
-
-low25:
-	TESTQ  $0x00000001, AX
-	JZ     low27
-	VMOVSS X6, 48(BX)
-
-low27:
-	JMP stored22
-
-low24:
-	TESTQ     $0x00000002, AX
-	JZ        low28
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low29
-	VMOVSS    X6, 40(BX)
-
-low29:
-	JMP stored22
-
-low28:
-	TESTQ  $0x00000001, AX
-	JZ     low30
-	VMOVSS X6, 32(BX)
-
-low30:
-	JMP stored22
-
-low23:
-	TESTQ        $0x00000004, AX
-	JZ           low31
-	VMOVUPS      X6, (BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low32
-	VMOVSD       X6, 16(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low33
-	VMOVSS       X6, 24(BX)
-
-low33:
-	JMP stored22
-
-low32:
-	TESTQ  $0x00000001, AX
-	JZ     low34
-	VMOVSS X6, 16(BX)
-
-low34:
-	JMP stored22
-
-low31:
-	TESTQ     $0x00000002, AX
-	JZ        low35
-	VMOVSD    X6, (BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low36
-	VMOVSS    X6, 8(BX)
-
-low36:
-	JMP stored22
-
-low35:
-	TESTQ  $0x00000001, AX
-	JZ     low37
-	VMOVSS X6, (BX)
-
-low37:
-stored22:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row21
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear20:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
-	VBROADCASTSS  (DX), Z3
-	VBROADCASTSS  4(DX), Z4
-	VMOVAPS       Z0, Z6
-	VFMADD231PS   Z3, Z1, Z6
-	VFMADD231PS   Z4, Z2, Z6
-	VADDPS        Z5, Z6, Z6
-	TESTQ         $0x00000008, AX
-	JZ            low40
-	VMOVUPS       Y6, (BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low41
-	VMOVUPS       X6, 32(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low42
-	VMOVSD        X6, 48(BX)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low43
-	VMOVSS        X6, 56(BX)
-
-low43:
-	JMP stored39
-
-low42:
-	TESTQ  $0x00000001, AX
-	JZ     low44
-	VMOVSS X6, 48(BX)
-
-low44:
-	JMP stored39
-
-low41:
-	TESTQ     $0x00000002, AX
-	JZ        low45
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low46
-	VMOVSS    X6, 40(BX)
-
-low46:
-	JMP stored39
-
-low45:
-	TESTQ  $0x00000001, AX
-	JZ     low47
-	VMOVSS X6, 32(BX)
-
-low47:
-	JMP stored39
-
-low40:
-	TESTQ        $0x00000004, AX
-	JZ           low48
-	VMOVUPS      X6, (BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low49
-	VMOVSD       X6, 16(BX)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low50
-	VMOVSS       X6, 24(BX)
-
-low50:
-	JMP stored39
-
-low49:
-	TESTQ  $0x00000001, AX
-	JZ     low51
-	VMOVSS X6, 16(BX)
-
-low51:
-	JMP stored39
-
-low48:
-	TESTQ     $0x00000002, AX
-	JZ        low52
-	VMOVSD    X6, (BX)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low53
-	VMOVSS    X6, 8(BX)
-
-low53:
-	JMP stored39
-
-low52:
-	TESTQ  $0x00000001, AX
-	JZ     low54
-	VMOVSS X6, (BX)
-
-low54:
-stored39:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row38
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full19:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Z0
@@ -25382,10 +25558,10 @@ full19:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear55
+	JNE     linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row20:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
@@ -25397,14 +25573,14 @@ row56:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row56
+	JNZ          row20
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear55:
+linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row21:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
@@ -25415,16 +25591,382 @@ row57:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row57
+	JNZ          row21
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer18:
+	CMPQ   AX, $0x08
+	JLT    fewer22
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	VMOVUPS (BX)(CX*1), Y4
+	VMOVUPS 32(DX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear23
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row24
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear23:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row25
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer22:
+	CMPQ   AX, $0x04
+	JLT    fewer26
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X2
+	VMOVUPS 16(DX), X3
+	VMOVUPS (BX)(CX*1), X4
+	VMOVUPS 16(DX)(CX*1), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear27
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row28:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
+	VMOVUPS      X9, (BX)
+	VMOVUPS      X10, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row28
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear27:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
+	VMOVUPS      X9, (BX)
+	VMOVUPS      X10, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row29
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer26:
+	CMPQ   AX, $0x02
+	JLT    fewer30
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ   bias+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   ldb+48(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X2
+	VMOVSD 8(DX), X3
+	VMOVSD (BX)(CX*1), X4
+	VMOVSD 8(DX)(CX*1), X5
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VPXORD Z8, Z8, Z8
+	CMPQ   R8, $0x01
+	JNE    linear31
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
+	VMOVSD       X9, (BX)
+	VMOVSD       X10, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row32
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear31:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
+	VMOVSD       X9, (BX)
+	VMOVSD       X10, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row33
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer30:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   ldb+48(FP), CX
+	VMOVSS (BX), X1
+	VMOVSS (BX)(CX*1), X2
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VPXORD Z5, Z5, Z5
+	CMPQ   R8, $0x01
+	JNE    linear34
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row35:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VMOVSS       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row35
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear34:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row36:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMOVSS       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
-	CMPQ   AX, $0x20
-	JLE    narrower59
-	CMPQ   AX, $0x30
-	JE     full60
+	CMPQ AX, $0x20
+	JLE  narrower38
+	CMPQ AX, $0x30
+	JNE  fewer39
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(BX), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear40
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       Z7, Z10, Z10
+	VMAXPS       Z10, Z7, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z10, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear40:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row42:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       Z7, Z10, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z10, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row42
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer39:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -25451,10 +25993,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear61
+	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
+row44:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -25474,14 +26016,14 @@ row62:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row62
+	JNZ          row44
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear61:
+linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row63:
+row45:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -25498,88 +26040,78 @@ row63:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row63
+	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-full60:
-	// acc[i,j] = bias[i,j], 1×3 vectors
+narrower38:
+	CMPQ AX, $0x10
+	JLE  narrower46
+	CMPQ AX, $0x20
+	JNE  fewer47
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
 
-	// acc[i,j] = b[i,j], 1×3 vectors
+	// acc[i,j] = b[i,j], 1×2 vectors
 	MOVQ    b+40(FP), BX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(BX), Z5
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear64
+	JNE     linear48
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
-	VBROADCASTSS (DX), Z6
-	VMOVAPS      Z0, Z8
-	VFMADD231PS  Z6, Z3, Z8
-	VMOVAPS      Z1, Z9
-	VFMADD231PS  Z6, Z4, Z9
-	VMOVAPS      Z2, Z10
-	VFMADD231PS  Z6, Z5, Z10
-	VADDPS       Z7, Z8, Z8
-	VMAXPS       Z8, Z7, Z8
-	VADDPS       Z7, Z9, Z9
-	VMAXPS       Z9, Z7, Z9
-	VADDPS       Z7, Z10, Z10
-	VMAXPS       Z10, Z7, Z10
-	VMOVUPS      Z8, (BX)
-	VMOVUPS      Z9, 64(BX)
-	VMOVUPS      Z10, 128(BX)
+row49:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row65
+	JNZ          row49
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear64:
+linear48:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row66:
-	VBROADCASTSS (DX), Z6
-	VMOVAPS      Z0, Z8
-	VFMADD231PS  Z6, Z3, Z8
-	VMOVAPS      Z1, Z9
-	VFMADD231PS  Z6, Z4, Z9
-	VMOVAPS      Z2, Z10
-	VFMADD231PS  Z6, Z5, Z10
-	VADDPS       Z7, Z8, Z8
-	VADDPS       Z7, Z9, Z9
-	VADDPS       Z7, Z10, Z10
-	VMOVUPS      Z8, (BX)
-	VMOVUPS      Z9, 64(BX)
-	VMOVUPS      Z10, 128(BX)
+row50:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row66
+	JNZ          row50
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower59:
-	CMPQ   AX, $0x10
-	JLE    narrower67
-	CMPQ   AX, $0x20
-	JE     full68
+fewer47:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -25604,10 +26136,10 @@ narrower59:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear69
+	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row70:
+row52:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -25622,14 +26154,14 @@ row70:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row70
+	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear69:
+linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
+row53:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -25642,309 +26174,15 @@ row71:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row71
+	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-full68:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
+narrower46:
+	CMPQ AX, $0x10
+	JNE  fewer54
 
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(BX), Z3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear72
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
-	VBROADCASTSS (DX), Z4
-	VMOVAPS      Z0, Z6
-	VFMADD231PS  Z4, Z2, Z6
-	VMOVAPS      Z1, Z7
-	VFMADD231PS  Z4, Z3, Z7
-	VADDPS       Z5, Z6, Z6
-	VMAXPS       Z6, Z5, Z6
-	VADDPS       Z5, Z7, Z7
-	VMAXPS       Z7, Z5, Z7
-	VMOVUPS      Z6, (BX)
-	VMOVUPS      Z7, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row73
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear72:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row74:
-	VBROADCASTSS (DX), Z4
-	VMOVAPS      Z0, Z6
-	VFMADD231PS  Z4, Z2, Z6
-	VMOVAPS      Z1, Z7
-	VFMADD231PS  Z4, Z3, Z7
-	VADDPS       Z5, Z6, Z6
-	VADDPS       Z5, Z7, Z7
-	VMOVUPS      Z6, (BX)
-	VMOVUPS      Z7, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row74
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower67:
-	CMPQ  AX, $0x10
-	JE    full76
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ      bias+16(FP), BX
-	VMOVUPS.Z (BX), K1, Z0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ      b+40(FP), BX
-	VMOVUPS.Z (BX), K1, Z1
-	MOVQ      c+0(FP), BX
-	MOVQ      ldc+8(FP), CX
-	MOVQ      a+24(FP), DX
-	MOVQ      lda+32(FP), SI
-	MOVQ      rows+56(FP), DI
-	MOVQ      act+80(FP), R8
-	VPXORD    Z3, Z3, Z3
-	CMPQ      R8, $0x01
-	JNE       linear77
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row78:
-	VBROADCASTSS  (DX), Z2
-	VMOVAPS       Z0, Z4
-	VFMADD231PS   Z2, Z1, Z4
-	VADDPS        Z3, Z4, Z4
-	VMAXPS        Z4, Z3, Z4
-	TESTQ         $0x00000008, AX
-	JZ            low80
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low81
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low82
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low83
-	VMOVSS        X4, 56(BX)
-
-low83:
-	JMP stored79
-
-low82:
-	TESTQ  $0x00000001, AX
-	JZ     low84
-	VMOVSS X4, 48(BX)
-
-low84:
-	JMP stored79
-
-low81:
-	TESTQ     $0x00000002, AX
-	JZ        low85
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low86
-	VMOVSS    X4, 40(BX)
-
-low86:
-	JMP stored79
-
-low85:
-	TESTQ  $0x00000001, AX
-	JZ     low87
-	VMOVSS X4, 32(BX)
-
-low87:
-	JMP stored79
-
-low80:
-	TESTQ        $0x00000004, AX
-	JZ           low88
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low89
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low90
-	VMOVSS       X4, 24(BX)
-
-low90:
-	JMP stored79
-
-low89:
-	TESTQ  $0x00000001, AX
-	JZ     low91
-	VMOVSS X4, 16(BX)
-
-low91:
-	JMP stored79
-
-low88:
-	TESTQ     $0x00000002, AX
-	JZ        low92
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low93
-	VMOVSS    X4, 8(BX)
-
-low93:
-	JMP stored79
-
-low92:
-	TESTQ  $0x00000001, AX
-	JZ     low94
-	VMOVSS X4, (BX)
-
-low94:
-stored79:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row78
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear77:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row95:
-	VBROADCASTSS  (DX), Z2
-	VMOVAPS       Z0, Z4
-	VFMADD231PS   Z2, Z1, Z4
-	VADDPS        Z3, Z4, Z4
-	TESTQ         $0x00000008, AX
-	JZ            low97
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low98
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low99
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low100
-	VMOVSS        X4, 56(BX)
-
-low100:
-	JMP stored96
-
-low99:
-	TESTQ  $0x00000001, AX
-	JZ     low101
-	VMOVSS X4, 48(BX)
-
-low101:
-	JMP stored96
-
-low98:
-	TESTQ     $0x00000002, AX
-	JZ        low102
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low103
-	VMOVSS    X4, 40(BX)
-
-low103:
-	JMP stored96
-
-low102:
-	TESTQ  $0x00000001, AX
-	JZ     low104
-	VMOVSS X4, 32(BX)
-
-low104:
-	JMP stored96
-
-low97:
-	TESTQ        $0x00000004, AX
-	JZ           low105
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low106
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low107
-	VMOVSS       X4, 24(BX)
-
-low107:
-	JMP stored96
-
-low106:
-	TESTQ  $0x00000001, AX
-	JZ     low108
-	VMOVSS X4, 16(BX)
-
-low108:
-	JMP stored96
-
-low105:
-	TESTQ     $0x00000002, AX
-	JZ        low109
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low110
-	VMOVSS    X4, 8(BX)
-
-low110:
-	JMP stored96
-
-low109:
-	TESTQ  $0x00000001, AX
-	JZ     low111
-	VMOVSS X4, (BX)
-
-low111:
-stored96:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row95
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full76:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Z0
@@ -25960,10 +26198,10 @@ full76:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
-	JNE     linear112
+	JNE     linear55
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row113:
+row56:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -25973,14 +26211,14 @@ row113:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row113
+	JNZ          row56
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear112:
+linear55:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row114:
+row57:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -25989,22 +26227,367 @@ row114:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row114
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer54:
+	CMPQ   AX, $0x08
+	JLT    fewer58
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear59
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row60:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row60
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear59:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row61:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row61
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer58:
+	CMPQ   AX, $0x04
+	JLT    fewer62
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X2
+	VMOVUPS 16(DX), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear63
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row64:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
+	VMOVUPS      X6, (BX)
+	VMOVUPS      X7, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row64
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear63:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row65:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
+	VMOVUPS      X6, (BX)
+	VMOVUPS      X7, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row65
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer62:
+	CMPQ   AX, $0x02
+	JLT    fewer66
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ   bias+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X2
+	VMOVSD 8(DX), X3
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VPXORD Z5, Z5, Z5
+	CMPQ   R8, $0x01
+	JNE    linear67
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row68:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
+	VMOVSD       X6, (BX)
+	VMOVSD       X7, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row68
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear67:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row69:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
+	VMOVSD       X6, (BX)
+	VMOVSD       X7, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row69
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer66:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ   b+40(FP), BX
+	VMOVSS (BX), X1
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VPXORD Z3, Z3, Z3
+	CMPQ   R8, $0x01
+	JNE    linear70
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row71:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMAXPS       Z4, Z3, Z4
+	VMOVSS       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row71
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear70:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row72:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVSS       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row72
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   n+72(FP), BX
-	CMPQ   BX, $0x02
-	JNE    fewer1
-	CMPQ   AX, $0x10
-	JLE    narrower2
-	CMPQ   AX, $0x18
-	JE     full3
+	MOVQ cols+64(FP), AX
+	MOVQ n+72(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer1
+	CMPQ AX, $0x10
+	JLE  narrower2
+	CMPQ AX, $0x18
+	JNE  fewer3
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(BX), Z5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(BX)(CX*1), Z8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       Z11, Z14, Z14
+	VMAXPD       Z14, Z11, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       Z11, Z14, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Z14, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer3:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -26035,90 +26618,6 @@ TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ    act+80(FP), R8
 	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
-	JNE     linear4
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
-	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
-	VMOVAPD      Z0, Z12
-	VFMADD231PD  Z9, Z3, Z12
-	VFMADD231PD  Z10, Z6, Z12
-	VMOVAPD      Z1, Z13
-	VFMADD231PD  Z9, Z4, Z13
-	VFMADD231PD  Z10, Z7, Z13
-	VMOVAPD      Z2, Z14
-	VFMADD231PD  Z9, Z5, Z14
-	VFMADD231PD  Z10, Z8, Z14
-	VADDPD       Z11, Z12, Z12
-	VMAXPD       Z12, Z11, Z12
-	VADDPD       Z11, Z13, Z13
-	VMAXPD       Z13, Z11, Z13
-	VADDPD       Z11, Z14, Z14
-	VMAXPD       Z14, Z11, Z14
-	VMOVUPD      Z12, (BX)
-	VMOVUPD      Z13, 64(BX)
-	VMOVUPD      Z14, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	VBROADCASTSD (DX), Z9
-	VBROADCASTSD 8(DX), Z10
-	VMOVAPD      Z0, Z12
-	VFMADD231PD  Z9, Z3, Z12
-	VFMADD231PD  Z10, Z6, Z12
-	VMOVAPD      Z1, Z13
-	VFMADD231PD  Z9, Z4, Z13
-	VFMADD231PD  Z10, Z7, Z13
-	VMOVAPD      Z2, Z14
-	VFMADD231PD  Z9, Z5, Z14
-	VFMADD231PD  Z10, Z8, Z14
-	VADDPD       Z11, Z12, Z12
-	VADDPD       Z11, Z13, Z13
-	VADDPD       Z11, Z14, Z14
-	VMOVUPD      Z12, (BX)
-	VMOVUPD      Z13, 64(BX)
-	VMOVUPD      Z14, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row6
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full3:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
-
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(BX), Z5
-	VMOVUPD (BX)(CX*1), Z6
-	VMOVUPD 64(BX)(CX*1), Z7
-	VMOVUPD 128(BX)(CX*1), Z8
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
-	CMPQ    R8, $0x01
 	JNE     linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -26142,7 +26641,7 @@ row8:
 	VMAXPD       Z14, Z11, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
-	VMOVUPD      Z14, 128(BX)
+	VMOVUPD      Z14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -26170,7 +26669,7 @@ row9:
 	VADDPD       Z11, Z14, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
-	VMOVUPD      Z14, 128(BX)
+	VMOVUPD      Z14, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -26180,10 +26679,81 @@ row9:
 	RET
 
 narrower2:
-	CMPQ   AX, $0x08
-	JLE    narrower10
-	CMPQ   AX, $0x10
-	JE     full11
+	CMPQ AX, $0x08
+	JLE  narrower10
+	CMPQ AX, $0x10
+	JNE  fewer11
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(BX), Z3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(BX)(CX*1), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer11:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -26211,76 +26781,6 @@ narrower2:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear12
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
-	VMOVAPD      Z0, Z9
-	VFMADD231PD  Z6, Z2, Z9
-	VFMADD231PD  Z7, Z4, Z9
-	VMOVAPD      Z1, Z10
-	VFMADD231PD  Z6, Z3, Z10
-	VFMADD231PD  Z7, Z5, Z10
-	VADDPD       Z8, Z9, Z9
-	VMAXPD       Z9, Z8, Z9
-	VADDPD       Z8, Z10, Z10
-	VMAXPD       Z10, Z8, Z10
-	VMOVUPD      Z9, (BX)
-	VMOVUPD      Z10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row13
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear12:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
-	VBROADCASTSD (DX), Z6
-	VBROADCASTSD 8(DX), Z7
-	VMOVAPD      Z0, Z9
-	VFMADD231PD  Z6, Z2, Z9
-	VFMADD231PD  Z7, Z4, Z9
-	VMOVAPD      Z1, Z10
-	VFMADD231PD  Z6, Z3, Z10
-	VFMADD231PD  Z7, Z5, Z10
-	VADDPD       Z8, Z9, Z9
-	VADDPD       Z8, Z10, Z10
-	VMOVUPD      Z9, (BX)
-	VMOVUPD      Z10, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row14
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full11:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    ldb+48(FP), CX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(BX), Z3
-	VMOVUPD (BX)(CX*1), Z4
-	VMOVUPD 64(BX)(CX*1), Z5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
-	CMPQ    R8, $0x01
 	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -26298,7 +26798,7 @@ row16:
 	VADDPD       Z8, Z10, Z10
 	VMAXPD       Z10, Z8, Z10
 	VMOVUPD      Z9, (BX)
-	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -26321,7 +26821,7 @@ row17:
 	VADDPD       Z8, Z9, Z9
 	VADDPD       Z8, Z10, Z10
 	VMOVUPD      Z9, (BX)
-	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -26331,160 +26831,9 @@ row17:
 	RET
 
 narrower10:
-	CMPQ  AX, $0x08
-	JE    full19
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	CMPQ AX, $0x08
+	JNE  fewer18
 
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ      bias+16(FP), BX
-	VMOVUPD.Z (BX), K1, Z0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ      b+40(FP), BX
-	MOVQ      ldb+48(FP), CX
-	VMOVUPD.Z (BX), K1, Z1
-	VMOVUPD.Z (BX)(CX*1), K1, Z2
-	MOVQ      c+0(FP), BX
-	MOVQ      ldc+8(FP), CX
-	MOVQ      a+24(FP), DX
-	MOVQ      lda+32(FP), SI
-	MOVQ      rows+56(FP), DI
-	MOVQ      act+80(FP), R8
-	VPXORD    Z5, Z5, Z5
-	CMPQ      R8, $0x01
-	JNE       linear20
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
-	VBROADCASTSD  (DX), Z3
-	VBROADCASTSD  8(DX), Z4
-	VMOVAPD       Z0, Z6
-	VFMADD231PD   Z3, Z1, Z6
-	VFMADD231PD   Z4, Z2, Z6
-	VADDPD        Z5, Z6, Z6
-	VMAXPD        Z6, Z5, Z6
-	TESTQ         $0x00000004, AX
-	JZ            low23
-	VMOVUPS       Y6, (BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000002, AX
-	JZ            low24
-	VMOVUPS       X6, 32(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low25
-	VMOVSD        X6, 48(BX)
-	VUNPCKHPD     X6, X6, X6
-
-low25:
-	JMP stored22
-
-low24:
-	TESTQ     $0x00000001, AX
-	JZ        low26
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-
-low26:
-	JMP stored22
-
-low23:
-	TESTQ        $0x00000002, AX
-	JZ           low27
-	VMOVUPS      X6, (BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low28
-	VMOVSD       X6, 16(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low28:
-	JMP stored22
-
-low27:
-	TESTQ     $0x00000001, AX
-	JZ        low29
-	VMOVSD    X6, (BX)
-	VUNPCKHPD X6, X6, X6
-
-low29:
-stored22:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row21
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear20:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
-	VBROADCASTSD  (DX), Z3
-	VBROADCASTSD  8(DX), Z4
-	VMOVAPD       Z0, Z6
-	VFMADD231PD   Z3, Z1, Z6
-	VFMADD231PD   Z4, Z2, Z6
-	VADDPD        Z5, Z6, Z6
-	TESTQ         $0x00000004, AX
-	JZ            low32
-	VMOVUPS       Y6, (BX)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000002, AX
-	JZ            low33
-	VMOVUPS       X6, 32(BX)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low34
-	VMOVSD        X6, 48(BX)
-	VUNPCKHPD     X6, X6, X6
-
-low34:
-	JMP stored31
-
-low33:
-	TESTQ     $0x00000001, AX
-	JZ        low35
-	VMOVSD    X6, 32(BX)
-	VUNPCKHPD X6, X6, X6
-
-low35:
-	JMP stored31
-
-low32:
-	TESTQ        $0x00000002, AX
-	JZ           low36
-	VMOVUPS      X6, (BX)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low37
-	VMOVSD       X6, 16(BX)
-	VUNPCKHPD    X6, X6, X6
-
-low37:
-	JMP stored31
-
-low36:
-	TESTQ     $0x00000001, AX
-	JZ        low38
-	VMOVSD    X6, (BX)
-	VUNPCKHPD X6, X6, X6
-
-low38:
-stored31:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row30
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full19:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Z0
@@ -26502,10 +26851,10 @@ full19:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear39
+	JNE     linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row20:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
@@ -26517,14 +26866,14 @@ row40:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row40
+	JNZ          row20
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
+linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row21:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
@@ -26535,16 +26884,303 @@ row41:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row41
+	JNZ          row21
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer18:
+	CMPQ   AX, $0x04
+	JLT    fewer22
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	VMOVUPD (BX)(CX*1), Y4
+	VMOVUPD 32(DX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear23
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row24
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear23:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row25
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer22:
+	CMPQ   AX, $0x02
+	JLT    fewer26
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X2
+	VMOVUPD 16(DX), X3
+	VMOVUPD (BX)(CX*1), X4
+	VMOVUPD 16(DX)(CX*1), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear27
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row28:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
+	VMOVUPD      X9, (BX)
+	VMOVUPD      X10, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row28
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear27:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
+	VMOVUPD      X9, (BX)
+	VMOVUPD      X10, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row29
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer26:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   ldb+48(FP), CX
+	VMOVSD (BX), X1
+	VMOVSD (BX)(CX*1), X2
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VPXORD Z5, Z5, Z5
+	CMPQ   R8, $0x01
+	JNE    linear30
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row31:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD 8(DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z3, Z1, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VMOVSD       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row31
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear30:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD 8(DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z3, Z1, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VADDPD       Z5, Z6, Z6
+	VMOVSD       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row32
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
-	CMPQ   AX, $0x10
-	JLE    narrower43
-	CMPQ   AX, $0x18
-	JE     full44
+	CMPQ AX, $0x10
+	JLE  narrower34
+	CMPQ AX, $0x18
+	JNE  fewer35
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(BX), Z2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(BX), Z5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear36
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row37:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Z10, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row37
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear36:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row38:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Z10, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row38
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer35:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -26571,10 +27207,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear45
+	JNE     linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row40:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -26591,6 +27227,96 @@ row46:
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Z10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower34:
+	CMPQ AX, $0x08
+	JLE  narrower42
+	CMPQ AX, $0x10
+	JNE  fewer43
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(BX), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear44
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row45:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row45
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear44:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -26599,107 +27325,7 @@ row46:
 	VZEROUPPER
 	RET
 
-linear45:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
-	VBROADCASTSD (DX), Z6
-	VMOVAPD      Z0, Z8
-	VFMADD231PD  Z6, Z3, Z8
-	VMOVAPD      Z1, Z9
-	VFMADD231PD  Z6, Z4, Z9
-	VMOVAPD      Z2, Z10
-	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VADDPD       Z7, Z9, Z9
-	VADDPD       Z7, Z10, Z10
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      Z10, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row47
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-full44:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(BX), Z5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear48
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
-	VBROADCASTSD (DX), Z6
-	VMOVAPD      Z0, Z8
-	VFMADD231PD  Z6, Z3, Z8
-	VMOVAPD      Z1, Z9
-	VFMADD231PD  Z6, Z4, Z9
-	VMOVAPD      Z2, Z10
-	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VMAXPD       Z8, Z7, Z8
-	VADDPD       Z7, Z9, Z9
-	VMAXPD       Z9, Z7, Z9
-	VADDPD       Z7, Z10, Z10
-	VMAXPD       Z10, Z7, Z10
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      Z10, 128(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row49
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear48:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
-	VBROADCASTSD (DX), Z6
-	VMOVAPD      Z0, Z8
-	VFMADD231PD  Z6, Z3, Z8
-	VMOVAPD      Z1, Z9
-	VFMADD231PD  Z6, Z4, Z9
-	VMOVAPD      Z2, Z10
-	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VADDPD       Z7, Z9, Z9
-	VADDPD       Z7, Z10, Z10
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      Z10, 128(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row50
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower43:
-	CMPQ   AX, $0x08
-	JLE    narrower51
-	CMPQ   AX, $0x10
-	JE     full52
+fewer43:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -26724,10 +27350,10 @@ narrower43:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear53
+	JNE     linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
+row48:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -26742,14 +27368,14 @@ row54:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row54
+	JNZ          row48
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear53:
+linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
+row49:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -26762,221 +27388,15 @@ row55:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row55
+	JNZ          row49
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-full52:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
+narrower42:
+	CMPQ AX, $0x08
+	JNE  fewer50
 
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+40(FP), BX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(BX), Z3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
-	CMPQ    R8, $0x01
-	JNE     linear56
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
-	VBROADCASTSD (DX), Z4
-	VMOVAPD      Z0, Z6
-	VFMADD231PD  Z4, Z2, Z6
-	VMOVAPD      Z1, Z7
-	VFMADD231PD  Z4, Z3, Z7
-	VADDPD       Z5, Z6, Z6
-	VMAXPD       Z6, Z5, Z6
-	VADDPD       Z5, Z7, Z7
-	VMAXPD       Z7, Z5, Z7
-	VMOVUPD      Z6, (BX)
-	VMOVUPD      Z7, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row57
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear56:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
-	VBROADCASTSD (DX), Z4
-	VMOVAPD      Z0, Z6
-	VFMADD231PD  Z4, Z2, Z6
-	VMOVAPD      Z1, Z7
-	VFMADD231PD  Z4, Z3, Z7
-	VADDPD       Z5, Z6, Z6
-	VADDPD       Z5, Z7, Z7
-	VMOVUPD      Z6, (BX)
-	VMOVUPD      Z7, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row58
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower51:
-	CMPQ  AX, $0x08
-	JE    full60
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ      bias+16(FP), BX
-	VMOVUPD.Z (BX), K1, Z0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ      b+40(FP), BX
-	VMOVUPD.Z (BX), K1, Z1
-	MOVQ      c+0(FP), BX
-	MOVQ      ldc+8(FP), CX
-	MOVQ      a+24(FP), DX
-	MOVQ      lda+32(FP), SI
-	MOVQ      rows+56(FP), DI
-	MOVQ      act+80(FP), R8
-	VPXORD    Z3, Z3, Z3
-	CMPQ      R8, $0x01
-	JNE       linear61
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
-	VBROADCASTSD  (DX), Z2
-	VMOVAPD       Z0, Z4
-	VFMADD231PD   Z2, Z1, Z4
-	VADDPD        Z3, Z4, Z4
-	VMAXPD        Z4, Z3, Z4
-	TESTQ         $0x00000004, AX
-	JZ            low64
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, AX
-	JZ            low65
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low66
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-
-low66:
-	JMP stored63
-
-low65:
-	TESTQ     $0x00000001, AX
-	JZ        low67
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low67:
-	JMP stored63
-
-low64:
-	TESTQ        $0x00000002, AX
-	JZ           low68
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low69
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low69:
-	JMP stored63
-
-low68:
-	TESTQ     $0x00000001, AX
-	JZ        low70
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low70:
-stored63:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row62
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear61:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
-	VBROADCASTSD  (DX), Z2
-	VMOVAPD       Z0, Z4
-	VFMADD231PD   Z2, Z1, Z4
-	VADDPD        Z3, Z4, Z4
-	TESTQ         $0x00000004, AX
-	JZ            low73
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, AX
-	JZ            low74
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low75
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-
-low75:
-	JMP stored72
-
-low74:
-	TESTQ     $0x00000001, AX
-	JZ        low76
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low76:
-	JMP stored72
-
-low73:
-	TESTQ        $0x00000002, AX
-	JZ           low77
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low78
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low78:
-	JMP stored72
-
-low77:
-	TESTQ     $0x00000001, AX
-	JZ        low79
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low79:
-stored72:
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   DI
-	JNZ    row71
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full60:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Z0
@@ -26992,10 +27412,10 @@ full60:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
-	JNE     linear80
+	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
+row52:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -27005,14 +27425,14 @@ row81:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row81
+	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear80:
+linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row82:
+row53:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -27021,7 +27441,197 @@ row82:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row82
+	JNZ          row53
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer50:
+	CMPQ   AX, $0x04
+	JLT    fewer54
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear55
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row56
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear55:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer54:
+	CMPQ   AX, $0x02
+	JLT    fewer58
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X2
+	VMOVUPD 16(DX), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear59
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row60:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
+	VMOVUPD      X6, (BX)
+	VMOVUPD      X7, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row60
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear59:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row61:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
+	VMOVUPD      X6, (BX)
+	VMOVUPD      X7, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row61
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer58:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ   b+40(FP), BX
+	VMOVSD (BX), X1
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VPXORD Z3, Z3, Z3
+	CMPQ   R8, $0x01
+	JNE    linear62
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row63:
+	VBROADCASTSD (DX), Z2
+	VMOVAPD      Z0, Z4
+	VFMADD231PD  Z2, Z1, Z4
+	VADDPD       Z3, Z4, Z4
+	VMAXPD       Z4, Z3, Z4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row63
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear62:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row64:
+	VBROADCASTSD (DX), Z2
+	VMOVAPD      Z0, Z4
+	VFMADD231PD  Z2, Z1, Z4
+	VADDPD       Z3, Z4, Z4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

@@ -4170,7 +4170,7 @@ last6:
 	CMP $5, R1
 	BGE wider19
 	CMP $4, R1
-	BEQ full20
+	BNE fewer20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -4181,59 +4181,11 @@ last6:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	TST   $2, R1
-	BEQ   one23
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved24
-	ADD   $8, R2, R7
-	VLD1  (R7), V0.S[2]
-	B     moved24
-
-one23:
-	FMOVS 0(R2), F0
-
-moved24:
-	TST   $2, R1
-	BEQ   one25
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved26
-	ADD   $8, R4, R7
-	VLD1  (R7), V1.S[2]
-	B     moved26
-
-one25:
-	FMOVS 0(R4), F1
-
-moved26:
-	TST   $2, R1
-	BEQ   one27
-	FMOVD 0(R5), F2
-	TST   $1, R1
-	BEQ   moved28
-	ADD   $8, R5, R7
-	VLD1  (R7), V2.S[2]
-	B     moved28
-
-one27:
-	FMOVS 0(R5), F2
-
-moved28:
-	TST   $2, R1
-	BEQ   one29
-	FMOVD 0(R6), F3
-	TST   $1, R1
-	BEQ   moved30
-	ADD   $8, R6, R7
-	VLD1  (R7), V3.S[2]
-	B     moved30
-
-one29:
-	FMOVS 0(R6), F3
-
-moved30:
-	B ready22
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R6), F3
+	B     ready22
 
 none21:
 	VMOVI $0, V0.B16
@@ -4245,7 +4197,7 @@ ready22:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded32
+	BLE  folded24
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4256,150 +4208,7 @@ ready22:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold31:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
-	FMOVS 0(R10), F7
-	TST   $2, R1
-	BEQ   one33
-	FMOVD 0(R5), F8
-	TST   $1, R1
-	BEQ   moved34
-	ADD   $8, R5, R11
-	VLD1  (R11), V8.S[2]
-	B     moved34
-
-one33:
-	FMOVS 0(R5), F8
-
-moved34:
-	WORD $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	WORD $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
-	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R4, R10
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold31
-
-folded32:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	CMP   $1, R2
-	BNE   linear35
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-
-linear35:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	TST   $2, R1
-	BEQ   one36
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved37
-	ADD   $8, R2, R7
-	VST1  V0.S[2], (R7)
-	B     moved37
-
-one36:
-	FMOVS F0, 0(R2)
-
-moved37:
-	TST   $2, R1
-	BEQ   one38
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved39
-	ADD   $8, R4, R7
-	VST1  V1.S[2], (R7)
-	B     moved39
-
-one38:
-	FMOVS F1, 0(R4)
-
-moved39:
-	TST   $2, R1
-	BEQ   one40
-	FMOVD F2, 0(R5)
-	TST   $1, R1
-	BEQ   moved41
-	ADD   $8, R5, R7
-	VST1  V2.S[2], (R7)
-	B     moved41
-
-one40:
-	FMOVS F2, 0(R5)
-
-moved41:
-	TST   $2, R1
-	BEQ   one42
-	FMOVD F3, 0(R6)
-	TST   $1, R1
-	BEQ   moved43
-	ADD   $8, R6, R7
-	VST1  V3.S[2], (R7)
-	B     moved43
-
-one42:
-	FMOVS F3, 0(R6)
-
-moved43:
-	B done7
-
-full20:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none44
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	FMOVQ 0(R6), F3
-	B     ready45
-
-none44:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready45:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded47
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R0, R5
-
-fold46:
+fold23:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
@@ -4415,9 +4224,9 @@ fold46:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold46
+	BNE   fold23
 
-folded47:
+folded24:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -4426,13 +4235,13 @@ folded47:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear48
+	BNE   linear25
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear48:
+linear25:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4445,9 +4254,326 @@ linear48:
 	FMOVQ F3, 0(R6)
 	B     done7
 
+fewer20:
+	CMP  $2, R1
+	BLT  fewer26
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $16, R1
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none27
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	FMOVD 0(R2), F0
+	FMOVD 8(R7), F1
+	FMOVD 0(R4), F2
+	FMOVD 8(R8), F3
+	FMOVD 0(R5), F4
+	FMOVD 8(R9), F5
+	FMOVD 0(R6), F6
+	FMOVD 8(R10), F7
+	B     ready28
+
+none27:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+ready28:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded30
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R0, R5
+
+fold29:
+	FMOVS 0(R2), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
+	FMOVS 0(R10), F11
+	FMOVD 0(R5), F12
+	WORD  $0x4f881180 // fmla v0.4s, v12.4s, v8.s[0]
+	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	ADD   R1, R5, R11
+	FMOVD 8(R11), F12
+	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
+	WORD  $0x4f891183 // fmla v3.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold29
+
+folded30:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	CMP   $1, R2
+	BNE   linear31
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+
+linear31:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	FMOVD F0, 0(R2)
+	FMOVD F1, 8(R7)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 8(R8)
+	FMOVD F4, 0(R5)
+	FMOVD F5, 8(R9)
+	FMOVD F6, 0(R6)
+	FMOVD F7, 8(R10)
+	B     done7
+
+fewer26:
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none32
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVS 0(R2), F0
+	FMOVS 0(R4), F1
+	FMOVS 0(R5), F2
+	FMOVS 0(R6), F3
+	B     ready33
+
+none32:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready33:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded35
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R0, R5
+
+fold34:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	FMOVS 0(R10), F7
+	FMOVS 0(R5), F8
+	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold34
+
+folded35:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	CMP   $1, R2
+	BNE   linear36
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+
+linear36:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVS F0, 0(R2)
+	FMOVS F1, 0(R4)
+	FMOVS F2, 0(R5)
+	FMOVS F3, 0(R6)
+	B     done7
+
 wider19:
-	CMP  $8, R1
-	BEQ  full49
+	CMP $8, R1
+	BNE fewer37
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none38
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R5), F5
+	FMOVQ 0(R6), F6
+	FMOVQ 16(R6), F7
+	B     ready39
+
+none38:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+ready39:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded41
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R0, R5
+
+fold40:
+	FMOVS 0(R2), F8
+	FMOVS 0(R8), F9
+	FMOVS 0(R9), F10
+	FMOVS 0(R10), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f881180 // fmla v0.4s, v12.4s, v8.s[0]
+	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
+	WORD  $0x4f891183 // fmla v3.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold40
+
+folded41:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	CMP   $1, R2
+	BNE   linear42
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+
+linear42:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R4)
+	FMOVQ F4, 0(R5)
+	FMOVQ F5, 16(R5)
+	FMOVQ F6, 0(R6)
+	FMOVQ F7, 16(R6)
+	B     done7
+
+fewer37:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -4455,7 +4581,7 @@ wider19:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none50
+	BEQ   none43
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4474,9 +4600,9 @@ wider19:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready51
+	B     ready44
 
-none50:
+none43:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4486,11 +4612,11 @@ none50:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready51:
+ready44:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded53
+	BLE  folded46
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4501,7 +4627,7 @@ ready51:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold52:
+fold45:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4523,9 +4649,9 @@ fold52:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold52
+	BNE   fold45
 
-folded53:
+folded46:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4538,7 +4664,7 @@ folded53:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear54
+	BNE   linear47
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4548,7 +4674,7 @@ folded53:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear54:
+linear47:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4570,11 +4696,16 @@ linear54:
 	FMOVQ F7, 16(R10)
 	B     done7
 
-full49:
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+wider18:
+	CMP $13, R1
+	BGE wider48
+	CMP $12, R1
+	BNE fewer49
+
+	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none55
+	BEQ   none50
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4582,15 +4713,19 @@ full49:
 	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
-	FMOVQ 0(R6), F6
-	FMOVQ 16(R6), F7
-	B     ready56
+	FMOVQ 32(R2), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 32(R5), F8
+	FMOVQ 0(R6), F9
+	FMOVQ 16(R6), F10
+	FMOVQ 32(R6), F11
+	B     ready51
 
-none55:
+none50:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4599,12 +4734,16 @@ none55:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
 
-ready56:
+ready51:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded58
+	BLE  folded53
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4615,53 +4754,66 @@ ready56:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold57:
-	FMOVS 0(R2), F8
-	FMOVS 0(R8), F9
-	FMOVS 0(R9), F10
-	FMOVS 0(R10), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f881180 // fmla v0.4s, v12.4s, v8.s[0]
-	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
-	WORD  $0x4f891183 // fmla v3.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+fold52:
+	FMOVS 0(R2), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	FMOVS 0(R10), F15
+	FMOVQ 0(R5), F16
+	WORD  $0x4f8c1200 // fmla v0.4s, v16.4s, v12.s[0]
+	WORD  $0x4f8d1203 // fmla v3.4s, v16.4s, v13.s[0]
+	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	FMOVQ 16(R5), F16
+	WORD  $0x4f8c1201 // fmla v1.4s, v16.4s, v12.s[0]
+	WORD  $0x4f8d1204 // fmla v4.4s, v16.4s, v13.s[0]
+	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
+	FMOVQ 32(R5), F16
+	WORD  $0x4f8c1202 // fmla v2.4s, v16.4s, v12.s[0]
+	WORD  $0x4f8d1205 // fmla v5.4s, v16.4s, v13.s[0]
+	WORD  $0x4f8e1208 // fmla v8.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold57
+	BNE   fold52
 
-folded58:
+folded53:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear59
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	BNE   linear54
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear59:
+linear54:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4670,19 +4822,19 @@ linear59:
 	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
-	FMOVQ F6, 0(R6)
-	FMOVQ F7, 16(R6)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R4)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	FMOVQ F8, 32(R5)
+	FMOVQ F9, 0(R6)
+	FMOVQ F10, 16(R6)
+	FMOVQ F11, 32(R6)
 	B     done7
 
-wider18:
-	CMP  $13, R1
-	BGE  wider60
-	CMP  $12, R1
-	BEQ  full61
+fewer49:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -4690,7 +4842,7 @@ wider18:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none62
+	BEQ   none55
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4713,9 +4865,9 @@ wider18:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready63
+	B     ready56
 
-none62:
+none55:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4729,11 +4881,11 @@ none62:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready63:
+ready56:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded65
+	BLE  folded58
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4744,7 +4896,7 @@ ready63:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold64:
+fold57:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -4771,9 +4923,9 @@ fold64:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold64
+	BNE   fold57
 
-folded65:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -4790,7 +4942,7 @@ folded65:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear66
+	BNE   linear59
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4804,7 +4956,7 @@ folded65:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear66:
+linear59:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4830,11 +4982,14 @@ linear66:
 	FMOVQ F11, 32(R10)
 	B     done7
 
-full61:
-	// acc[i,j] = init[i,j], 4×3 vectors, or +0
+wider48:
+	CMP $16, R1
+	BNE fewer60
+
+	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none67
+	BEQ   none61
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4843,18 +4998,22 @@ full61:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	FMOVQ 32(R5), F8
-	FMOVQ 0(R6), F9
-	FMOVQ 16(R6), F10
-	FMOVQ 32(R6), F11
-	B     ready68
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 32(R5), F10
+	FMOVQ 48(R5), F11
+	FMOVQ 0(R6), F12
+	FMOVQ 16(R6), F13
+	FMOVQ 32(R6), F14
+	FMOVQ 48(R6), F15
+	B     ready62
 
-none67:
+none61:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4867,12 +5026,16 @@ none67:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
 
-ready68:
+ready62:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded70
+	BLE  folded64
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4883,66 +5046,79 @@ ready68:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold69:
-	FMOVS 0(R2), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	FMOVS 0(R10), F15
-	FMOVQ 0(R5), F16
-	WORD  $0x4f8c1200 // fmla v0.4s, v16.4s, v12.s[0]
-	WORD  $0x4f8d1203 // fmla v3.4s, v16.4s, v13.s[0]
-	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
-	FMOVQ 16(R5), F16
-	WORD  $0x4f8c1201 // fmla v1.4s, v16.4s, v12.s[0]
-	WORD  $0x4f8d1204 // fmla v4.4s, v16.4s, v13.s[0]
-	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
-	FMOVQ 32(R5), F16
-	WORD  $0x4f8c1202 // fmla v2.4s, v16.4s, v12.s[0]
-	WORD  $0x4f8d1205 // fmla v5.4s, v16.4s, v13.s[0]
-	WORD  $0x4f8e1208 // fmla v8.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
+fold63:
+	FMOVS 0(R2), F16
+	FMOVS 0(R8), F17
+	FMOVS 0(R9), F18
+	FMOVS 0(R10), F19
+	FMOVQ 0(R5), F20
+	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
+	WORD  $0x4f911284 // fmla v4.4s, v20.4s, v17.s[0]
+	WORD  $0x4f921288 // fmla v8.4s, v20.4s, v18.s[0]
+	WORD  $0x4f93128c // fmla v12.4s, v20.4s, v19.s[0]
+	FMOVQ 16(R5), F20
+	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
+	WORD  $0x4f911285 // fmla v5.4s, v20.4s, v17.s[0]
+	WORD  $0x4f921289 // fmla v9.4s, v20.4s, v18.s[0]
+	WORD  $0x4f93128d // fmla v13.4s, v20.4s, v19.s[0]
+	FMOVQ 32(R5), F20
+	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
+	WORD  $0x4f911286 // fmla v6.4s, v20.4s, v17.s[0]
+	WORD  $0x4f92128a // fmla v10.4s, v20.4s, v18.s[0]
+	WORD  $0x4f93128e // fmla v14.4s, v20.4s, v19.s[0]
+	FMOVQ 48(R5), F20
+	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
+	WORD  $0x4f911287 // fmla v7.4s, v20.4s, v17.s[0]
+	WORD  $0x4f92128b // fmla v11.4s, v20.4s, v18.s[0]
+	WORD  $0x4f93128f // fmla v15.4s, v20.4s, v19.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold69
+	BNE   fold63
 
-folded70:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
+	WORD  $0x4e34d421 // fadd v1.4s, v1.4s, v20.4s
+	WORD  $0x4e34d442 // fadd v2.4s, v2.4s, v20.4s
+	WORD  $0x4e34d463 // fadd v3.4s, v3.4s, v20.4s
+	WORD  $0x4e34d484 // fadd v4.4s, v4.4s, v20.4s
+	WORD  $0x4e34d4a5 // fadd v5.4s, v5.4s, v20.4s
+	WORD  $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
+	WORD  $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
+	WORD  $0x4e34d508 // fadd v8.4s, v8.4s, v20.4s
+	WORD  $0x4e34d529 // fadd v9.4s, v9.4s, v20.4s
+	WORD  $0x4e34d54a // fadd v10.4s, v10.4s, v20.4s
+	WORD  $0x4e34d56b // fadd v11.4s, v11.4s, v20.4s
+	WORD  $0x4e34d58c // fadd v12.4s, v12.4s, v20.4s
+	WORD  $0x4e34d5ad // fadd v13.4s, v13.4s, v20.4s
+	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
+	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear71
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
+	BNE   linear65
+	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
+	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
+	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
+	WORD  $0x4e34f463 // fmax v3.4s, v3.4s, v20.4s
+	WORD  $0x4e34f484 // fmax v4.4s, v4.4s, v20.4s
+	WORD  $0x4e34f4a5 // fmax v5.4s, v5.4s, v20.4s
+	WORD  $0x4e34f4c6 // fmax v6.4s, v6.4s, v20.4s
+	WORD  $0x4e34f4e7 // fmax v7.4s, v7.4s, v20.4s
+	WORD  $0x4e34f508 // fmax v8.4s, v8.4s, v20.4s
+	WORD  $0x4e34f529 // fmax v9.4s, v9.4s, v20.4s
+	WORD  $0x4e34f54a // fmax v10.4s, v10.4s, v20.4s
+	WORD  $0x4e34f56b // fmax v11.4s, v11.4s, v20.4s
+	WORD  $0x4e34f58c // fmax v12.4s, v12.4s, v20.4s
+	WORD  $0x4e34f5ad // fmax v13.4s, v13.4s, v20.4s
+	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
+	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear71:
+linear65:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4952,20 +5128,22 @@ linear71:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R5)
-	FMOVQ F9, 0(R6)
-	FMOVQ F10, 16(R6)
-	FMOVQ F11, 32(R6)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	FMOVQ F8, 0(R5)
+	FMOVQ F9, 16(R5)
+	FMOVQ F10, 32(R5)
+	FMOVQ F11, 48(R5)
+	FMOVQ F12, 0(R6)
+	FMOVQ F13, 16(R6)
+	FMOVQ F14, 32(R6)
+	FMOVQ F15, 48(R6)
 	B     done7
 
-wider60:
-	CMP  $16, R1
-	BEQ  full72
+fewer60:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -4973,7 +5151,7 @@ wider60:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none73
+	BEQ   none66
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5000,9 +5178,9 @@ wider60:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready74
+	B     ready67
 
-none73:
+none66:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5020,11 +5198,11 @@ none73:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready74:
+ready67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded76
+	BLE  folded69
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5035,7 +5213,7 @@ ready74:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold75:
+fold68:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -5067,9 +5245,9 @@ fold75:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold75
+	BNE   fold68
 
-folded76:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -5090,7 +5268,7 @@ folded76:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear77
+	BNE   linear70
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -5108,7 +5286,7 @@ folded76:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear77:
+linear70:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5136,164 +5314,6 @@ linear77:
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R10)
-	B     done7
-
-full72:
-	// acc[i,j] = init[i,j], 4×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none78
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
-	FMOVQ 0(R5), F8
-	FMOVQ 16(R5), F9
-	FMOVQ 32(R5), F10
-	FMOVQ 48(R5), F11
-	FMOVQ 0(R6), F12
-	FMOVQ 16(R6), F13
-	FMOVQ 32(R6), F14
-	FMOVQ 48(R6), F15
-	B     ready79
-
-none78:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-ready79:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded81
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R0, R5
-
-fold80:
-	FMOVS 0(R2), F16
-	FMOVS 0(R8), F17
-	FMOVS 0(R9), F18
-	FMOVS 0(R10), F19
-	FMOVQ 0(R5), F20
-	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
-	WORD  $0x4f911284 // fmla v4.4s, v20.4s, v17.s[0]
-	WORD  $0x4f921288 // fmla v8.4s, v20.4s, v18.s[0]
-	WORD  $0x4f93128c // fmla v12.4s, v20.4s, v19.s[0]
-	FMOVQ 16(R5), F20
-	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
-	WORD  $0x4f911285 // fmla v5.4s, v20.4s, v17.s[0]
-	WORD  $0x4f921289 // fmla v9.4s, v20.4s, v18.s[0]
-	WORD  $0x4f93128d // fmla v13.4s, v20.4s, v19.s[0]
-	FMOVQ 32(R5), F20
-	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
-	WORD  $0x4f911286 // fmla v6.4s, v20.4s, v17.s[0]
-	WORD  $0x4f92128a // fmla v10.4s, v20.4s, v18.s[0]
-	WORD  $0x4f93128e // fmla v14.4s, v20.4s, v19.s[0]
-	FMOVQ 48(R5), F20
-	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
-	WORD  $0x4f911287 // fmla v7.4s, v20.4s, v17.s[0]
-	WORD  $0x4f92128b // fmla v11.4s, v20.4s, v18.s[0]
-	WORD  $0x4f93128f // fmla v15.4s, v20.4s, v19.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold80
-
-folded81:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V20.B16
-	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
-	WORD  $0x4e34d421 // fadd v1.4s, v1.4s, v20.4s
-	WORD  $0x4e34d442 // fadd v2.4s, v2.4s, v20.4s
-	WORD  $0x4e34d463 // fadd v3.4s, v3.4s, v20.4s
-	WORD  $0x4e34d484 // fadd v4.4s, v4.4s, v20.4s
-	WORD  $0x4e34d4a5 // fadd v5.4s, v5.4s, v20.4s
-	WORD  $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
-	WORD  $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
-	WORD  $0x4e34d508 // fadd v8.4s, v8.4s, v20.4s
-	WORD  $0x4e34d529 // fadd v9.4s, v9.4s, v20.4s
-	WORD  $0x4e34d54a // fadd v10.4s, v10.4s, v20.4s
-	WORD  $0x4e34d56b // fadd v11.4s, v11.4s, v20.4s
-	WORD  $0x4e34d58c // fadd v12.4s, v12.4s, v20.4s
-	WORD  $0x4e34d5ad // fadd v13.4s, v13.4s, v20.4s
-	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
-	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
-	CMP   $1, R2
-	BNE   linear82
-	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
-	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
-	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
-	WORD  $0x4e34f463 // fmax v3.4s, v3.4s, v20.4s
-	WORD  $0x4e34f484 // fmax v4.4s, v4.4s, v20.4s
-	WORD  $0x4e34f4a5 // fmax v5.4s, v5.4s, v20.4s
-	WORD  $0x4e34f4c6 // fmax v6.4s, v6.4s, v20.4s
-	WORD  $0x4e34f4e7 // fmax v7.4s, v7.4s, v20.4s
-	WORD  $0x4e34f508 // fmax v8.4s, v8.4s, v20.4s
-	WORD  $0x4e34f529 // fmax v9.4s, v9.4s, v20.4s
-	WORD  $0x4e34f54a // fmax v10.4s, v10.4s, v20.4s
-	WORD  $0x4e34f56b // fmax v11.4s, v11.4s, v20.4s
-	WORD  $0x4e34f58c // fmax v12.4s, v12.4s, v20.4s
-	WORD  $0x4e34f5ad // fmax v13.4s, v13.4s, v20.4s
-	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
-	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
-
-linear82:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
-	FMOVQ F8, 0(R5)
-	FMOVQ F9, 16(R5)
-	FMOVQ F10, 32(R5)
-	FMOVQ F11, 48(R5)
-	FMOVQ F12, 0(R6)
-	FMOVQ F13, 16(R6)
-	FMOVQ F14, 32(R6)
-	FMOVQ F15, 48(R6)
 
 done7:
 	MOVD c+0(FP), R0
@@ -5322,19 +5342,19 @@ done7:
 
 rest2:
 	CMP  $3, R0
-	BNE  fewer83
+	BNE  fewer71
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 5 vectors of columns, while at least half as many more are left
-more84:
+more72:
 	CMP $28, R1
-	BLT fewer85
+	BLT fewer73
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none88
+	BEQ   none76
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5354,9 +5374,9 @@ more84:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready89
+	B     ready77
 
-none88:
+none76:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5373,11 +5393,11 @@ none88:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready89:
+ready77:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded91
+	BLE  folded79
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5387,7 +5407,7 @@ ready89:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold90:
+fold78:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -5416,9 +5436,9 @@ fold90:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold90
+	BNE   fold78
 
-folded91:
+folded79:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -5438,7 +5458,7 @@ folded91:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear92
+	BNE   linear80
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -5455,7 +5475,7 @@ folded91:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear92:
+linear80:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5478,16 +5498,16 @@ linear92:
 	FMOVQ F14, 64(R5)
 	ADD   $80, R0
 	SUB   $20, R1
-	B     more84
+	B     more72
 
-fewer85:
+fewer73:
 	CMP $20, R1
-	BLE last86
+	BLE last74
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none93
+	BEQ   none81
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5498,9 +5518,9 @@ fewer85:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready94
+	B     ready82
 
-none93:
+none81:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5508,11 +5528,11 @@ none93:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready94:
+ready82:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded96
+	BLE  folded84
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5522,7 +5542,7 @@ ready94:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold95:
+fold83:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -5539,9 +5559,9 @@ fold95:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold95
+	BNE   fold83
 
-folded96:
+folded84:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -5552,7 +5572,7 @@ folded96:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear97
+	BNE   linear85
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -5560,7 +5580,7 @@ folded96:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear97:
+linear85:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5575,176 +5595,20 @@ linear97:
 	ADD   $32, R0
 	SUB   $8, R1
 
-last86:
+last74:
 	CMP $13, R1
-	BGE wider98
+	BGE wider86
 	CMP $9, R1
-	BGE wider99
+	BGE wider87
 	CMP $5, R1
-	BGE wider100
+	BGE wider88
 	CMP $4, R1
-	BEQ full101
+	BNE fewer89
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none102
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	TST   $2, R1
-	BEQ   one104
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved105
-	ADD   $8, R2, R6
-	VLD1  (R6), V0.S[2]
-	B     moved105
-
-one104:
-	FMOVS 0(R2), F0
-
-moved105:
-	TST   $2, R1
-	BEQ   one106
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved107
-	ADD   $8, R4, R6
-	VLD1  (R6), V1.S[2]
-	B     moved107
-
-one106:
-	FMOVS 0(R4), F1
-
-moved107:
-	TST   $2, R1
-	BEQ   one108
-	FMOVD 0(R5), F2
-	TST   $1, R1
-	BEQ   moved109
-	ADD   $8, R5, R6
-	VLD1  (R6), V2.S[2]
-	B     moved109
-
-one108:
-	FMOVS 0(R5), F2
-
-moved109:
-	B ready103
-
-none102:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready103:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded111
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold110:
-	FMOVS 0(R2), F3
-	FMOVS 0(R8), F4
-	FMOVS 0(R9), F5
-	TST   $2, R1
-	BEQ   one112
-	FMOVD 0(R5), F6
-	TST   $1, R1
-	BEQ   moved113
-	ADD   $8, R5, R10
-	VLD1  (R10), V6.S[2]
-	B     moved113
-
-one112:
-	FMOVS 0(R5), F6
-
-moved113:
-	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R4, R9
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold110
-
-folded111:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear114
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-
-linear114:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	TST   $2, R1
-	BEQ   one115
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved116
-	ADD   $8, R2, R6
-	VST1  V0.S[2], (R6)
-	B     moved116
-
-one115:
-	FMOVS F0, 0(R2)
-
-moved116:
-	TST   $2, R1
-	BEQ   one117
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved118
-	ADD   $8, R4, R6
-	VST1  V1.S[2], (R6)
-	B     moved118
-
-one117:
-	FMOVS F1, 0(R4)
-
-moved118:
-	TST   $2, R1
-	BEQ   one119
-	FMOVD F2, 0(R5)
-	TST   $1, R1
-	BEQ   moved120
-	ADD   $8, R5, R6
-	VST1  V2.S[2], (R6)
-	B     moved120
-
-one119:
-	FMOVS F2, 0(R5)
-
-moved120:
-	B done87
-
-full101:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none121
+	BEQ   none90
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5752,18 +5616,18 @@ full101:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
-	B     ready122
+	B     ready91
 
-none121:
+none90:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready122:
+ready91:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded124
+	BLE  folded93
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5773,7 +5637,7 @@ ready122:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold123:
+fold92:
 	FMOVS 0(R2), F3
 	FMOVS 0(R8), F4
 	FMOVS 0(R9), F5
@@ -5786,9 +5650,9 @@ fold123:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold123
+	BNE   fold92
 
-folded124:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -5796,12 +5660,12 @@ folded124:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear125
+	BNE   linear94
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 
-linear125:
+linear94:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5810,11 +5674,281 @@ linear125:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
-	B     done87
+	B     done75
 
-wider100:
-	CMP  $8, R1
-	BEQ  full126
+fewer89:
+	CMP  $2, R1
+	BLT  fewer95
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $16, R1
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none96
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVD 0(R2), F0
+	FMOVD 8(R6), F1
+	FMOVD 0(R4), F2
+	FMOVD 8(R7), F3
+	FMOVD 0(R5), F4
+	FMOVD 8(R8), F5
+	B     ready97
+
+none96:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready97:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded99
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold98:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVS 0(R9), F8
+	FMOVD 0(R5), F9
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	ADD   R1, R5, R10
+	FMOVD 8(R10), F9
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold98
+
+folded99:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	CMP   $1, R2
+	BNE   linear100
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+
+linear100:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVD F0, 0(R2)
+	FMOVD F1, 8(R6)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 8(R7)
+	FMOVD F4, 0(R5)
+	FMOVD F5, 8(R8)
+	B     done75
+
+fewer95:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none101
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVS 0(R2), F0
+	FMOVS 0(R4), F1
+	FMOVS 0(R5), F2
+	B     ready102
+
+none101:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready102:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded104
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold103:
+	FMOVS 0(R2), F3
+	FMOVS 0(R8), F4
+	FMOVS 0(R9), F5
+	FMOVS 0(R5), F6
+	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold103
+
+folded104:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear105
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+
+linear105:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVS F0, 0(R2)
+	FMOVS F1, 0(R4)
+	FMOVS F2, 0(R5)
+	B     done75
+
+wider88:
+	CMP $8, R1
+	BNE fewer106
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none107
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R5), F5
+	B     ready108
+
+none107:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready108:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded110
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold109:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVS 0(R9), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	FMOVQ 16(R5), F9
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold109
+
+folded110:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	CMP   $1, R2
+	BNE   linear111
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+
+linear111:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R4)
+	FMOVQ F4, 0(R5)
+	FMOVQ F5, 16(R5)
+	B     done75
+
+fewer106:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -5822,7 +5956,7 @@ wider100:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none127
+	BEQ   none112
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5837,9 +5971,9 @@ wider100:
 	FMOVQ 16(R7), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R8), F5
-	B     ready128
+	B     ready113
 
-none127:
+none112:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5847,11 +5981,11 @@ none127:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready128:
+ready113:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded130
+	BLE  folded115
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5861,7 +5995,7 @@ ready128:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold129:
+fold114:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -5879,9 +6013,9 @@ fold129:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold129
+	BNE   fold114
 
-folded130:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -5892,7 +6026,7 @@ folded130:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear131
+	BNE   linear116
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -5900,7 +6034,7 @@ folded130:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear131:
+linear116:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5916,38 +6050,47 @@ linear131:
 	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R8)
-	B     done87
+	B     done75
 
-full126:
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+wider87:
+	CMP $12, R1
+	BNE fewer117
+
+	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none132
+	BEQ   none118
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
-	B     ready133
+	FMOVQ 32(R2), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+	FMOVQ 32(R5), F8
+	B     ready119
 
-none132:
+none118:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
 
-ready133:
+ready119:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded135
+	BLE  folded121
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5957,45 +6100,55 @@ ready133:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold134:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVS 0(R9), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	FMOVQ 16(R5), F9
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+fold120:
+	FMOVS 0(R2), F9
+	FMOVS 0(R8), F10
+	FMOVS 0(R9), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f891180 // fmla v0.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f891181 // fmla v1.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVQ 32(R5), F12
+	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold134
+	BNE   fold120
 
-folded135:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear136
-	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+	BNE   linear122
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear136:
+linear122:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6003,15 +6156,16 @@ linear136:
 	ADD   R3, R4, R5
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
-	B     done87
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R4)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	FMOVQ F8, 32(R5)
+	B     done75
 
-wider99:
-	CMP  $12, R1
-	BEQ  full137
+fewer117:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -6019,7 +6173,7 @@ wider99:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none138
+	BEQ   none123
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6037,9 +6191,9 @@ wider99:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R8), F8
-	B     ready139
+	B     ready124
 
-none138:
+none123:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6050,11 +6204,11 @@ none138:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready139:
+ready124:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded141
+	BLE  folded126
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6064,7 +6218,7 @@ ready139:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold140:
+fold125:
 	FMOVS 0(R2), F9
 	FMOVS 0(R8), F10
 	FMOVS 0(R9), F11
@@ -6086,9 +6240,9 @@ fold140:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold140
+	BNE   fold125
 
-folded141:
+folded126:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -6102,7 +6256,7 @@ folded141:
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear142
+	BNE   linear127
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -6113,7 +6267,7 @@ folded141:
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear142:
+linear127:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6132,13 +6286,18 @@ linear142:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R8)
-	B     done87
+	B     done75
 
-full137:
-	// acc[i,j] = init[i,j], 3×3 vectors, or +0
+wider86:
+	CMP $17, R1
+	BGE wider128
+	CMP $16, R1
+	BNE fewer129
+
+	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none143
+	BEQ   none130
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6146,15 +6305,18 @@ full137:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-	FMOVQ 32(R5), F8
-	B     ready144
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 16(R5), F9
+	FMOVQ 32(R5), F10
+	FMOVQ 48(R5), F11
+	B     ready131
 
-none143:
+none130:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6164,12 +6326,15 @@ none143:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
 
-ready144:
+ready131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded146
+	BLE  folded133
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6179,55 +6344,65 @@ ready144:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold145:
-	FMOVS 0(R2), F9
-	FMOVS 0(R8), F10
-	FMOVS 0(R9), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f891180 // fmla v0.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f891181 // fmla v1.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	FMOVQ 32(R5), F12
-	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+fold132:
+	FMOVS 0(R2), F12
+	FMOVS 0(R8), F13
+	FMOVS 0(R9), F14
+	FMOVQ 0(R5), F15
+	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e4 // fmla v4.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
+	FMOVQ 16(R5), F15
+	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e5 // fmla v5.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
+	FMOVQ 32(R5), F15
+	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e6 // fmla v6.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
+	FMOVQ 48(R5), F15
+	WORD  $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8d11e7 // fmla v7.4s, v15.4s, v13.s[0]
+	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold145
+	BNE   fold132
 
-folded146:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	VMOVI $0, V15.B16
+	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear147
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	BNE   linear134
+	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear147:
+linear134:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6236,19 +6411,18 @@ linear147:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R5)
-	B     done87
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	FMOVQ F8, 0(R5)
+	FMOVQ F9, 16(R5)
+	FMOVQ F10, 32(R5)
+	FMOVQ F11, 48(R5)
+	B     done75
 
-wider98:
-	CMP  $17, R1
-	BGE  wider148
-	CMP  $16, R1
-	BEQ  full149
+fewer129:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -6256,7 +6430,7 @@ wider98:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none150
+	BEQ   none135
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6277,9 +6451,9 @@ wider98:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R8), F11
-	B     ready151
+	B     ready136
 
-none150:
+none135:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6293,11 +6467,11 @@ none150:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready151:
+ready136:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded153
+	BLE  folded138
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6307,7 +6481,7 @@ ready151:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold152:
+fold137:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -6333,9 +6507,9 @@ fold152:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold152
+	BNE   fold137
 
-folded153:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -6352,7 +6526,7 @@ folded153:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear154
+	BNE   linear139
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -6366,7 +6540,7 @@ folded153:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear154:
+linear139:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6388,13 +6562,16 @@ linear154:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R8)
-	B     done87
+	B     done75
 
-full149:
-	// acc[i,j] = init[i,j], 3×4 vectors, or +0
+wider128:
+	CMP $20, R1
+	BNE fewer140
+
+	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none155
+	BEQ   none141
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6403,17 +6580,20 @@ full149:
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
-	FMOVQ 0(R5), F8
-	FMOVQ 16(R5), F9
-	FMOVQ 32(R5), F10
-	FMOVQ 48(R5), F11
-	B     ready156
+	FMOVQ 64(R2), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	FMOVQ 32(R4), F7
+	FMOVQ 48(R4), F8
+	FMOVQ 64(R4), F9
+	FMOVQ 0(R5), F10
+	FMOVQ 16(R5), F11
+	FMOVQ 32(R5), F12
+	FMOVQ 48(R5), F13
+	FMOVQ 64(R5), F14
+	B     ready142
 
-none155:
+none141:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6426,12 +6606,15 @@ none155:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
 
-ready156:
+ready142:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded158
+	BLE  folded144
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6441,65 +6624,75 @@ ready156:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold157:
-	FMOVS 0(R2), F12
-	FMOVS 0(R8), F13
-	FMOVS 0(R9), F14
-	FMOVQ 0(R5), F15
-	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8d11e4 // fmla v4.4s, v15.4s, v13.s[0]
-	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
-	FMOVQ 16(R5), F15
-	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8d11e5 // fmla v5.4s, v15.4s, v13.s[0]
-	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
-	FMOVQ 32(R5), F15
-	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8d11e6 // fmla v6.4s, v15.4s, v13.s[0]
-	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
-	FMOVQ 48(R5), F15
-	WORD  $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8d11e7 // fmla v7.4s, v15.4s, v13.s[0]
-	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
+fold143:
+	FMOVS 0(R2), F15
+	FMOVS 0(R8), F16
+	FMOVS 0(R9), F17
+	FMOVQ 0(R5), F18
+	WORD  $0x4f8f1240 // fmla v0.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
+	FMOVQ 16(R5), F18
+	WORD  $0x4f8f1241 // fmla v1.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
+	FMOVQ 32(R5), F18
+	WORD  $0x4f8f1242 // fmla v2.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
+	FMOVQ 48(R5), F18
+	WORD  $0x4f8f1243 // fmla v3.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
+	FMOVQ 64(R5), F18
+	WORD  $0x4f8f1244 // fmla v4.4s, v18.4s, v15.s[0]
+	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold157
+	BNE   fold143
 
-folded158:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V15.B16
-	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear159
-	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
+	BNE   linear145
+	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear159:
+linear145:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6509,19 +6702,20 @@ linear159:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
-	FMOVQ F8, 0(R5)
-	FMOVQ F9, 16(R5)
-	FMOVQ F10, 32(R5)
-	FMOVQ F11, 48(R5)
-	B     done87
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 0(R4)
+	FMOVQ F6, 16(R4)
+	FMOVQ F7, 32(R4)
+	FMOVQ F8, 48(R4)
+	FMOVQ F9, 64(R4)
+	FMOVQ F10, 0(R5)
+	FMOVQ F11, 16(R5)
+	FMOVQ F12, 32(R5)
+	FMOVQ F13, 48(R5)
+	FMOVQ F14, 64(R5)
+	B     done75
 
-wider148:
-	CMP  $20, R1
-	BEQ  full160
+fewer140:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -6529,7 +6723,7 @@ wider148:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none161
+	BEQ   none146
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6553,9 +6747,9 @@ wider148:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R8), F14
-	B     ready162
+	B     ready147
 
-none161:
+none146:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6572,11 +6766,11 @@ none161:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready162:
+ready147:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded164
+	BLE  folded149
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6586,7 +6780,7 @@ ready162:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold163:
+fold148:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -6616,9 +6810,9 @@ fold163:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold163
+	BNE   fold148
 
-folded164:
+folded149:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -6638,7 +6832,7 @@ folded164:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear165
+	BNE   linear150
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -6655,7 +6849,7 @@ folded164:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear165:
+linear150:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6680,173 +6874,25 @@ linear165:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R8)
-	B     done87
 
-full160:
-	// acc[i,j] = init[i,j], 3×5 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none166
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 0(R4), F5
-	FMOVQ 16(R4), F6
-	FMOVQ 32(R4), F7
-	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
-	FMOVQ 0(R5), F10
-	FMOVQ 16(R5), F11
-	FMOVQ 32(R5), F12
-	FMOVQ 48(R5), F13
-	FMOVQ 64(R5), F14
-	B     ready167
-
-none166:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-
-ready167:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded169
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold168:
-	FMOVS 0(R2), F15
-	FMOVS 0(R8), F16
-	FMOVS 0(R9), F17
-	FMOVQ 0(R5), F18
-	WORD  $0x4f8f1240 // fmla v0.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
-	FMOVQ 16(R5), F18
-	WORD  $0x4f8f1241 // fmla v1.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
-	FMOVQ 32(R5), F18
-	WORD  $0x4f8f1242 // fmla v2.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
-	FMOVQ 48(R5), F18
-	WORD  $0x4f8f1243 // fmla v3.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
-	FMOVQ 64(R5), F18
-	WORD  $0x4f8f1244 // fmla v4.4s, v18.4s, v15.s[0]
-	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold168
-
-folded169:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V18.B16
-	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
-	CMP   $1, R2
-	BNE   linear170
-	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
-
-linear170:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 0(R4)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 32(R4)
-	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
-	FMOVQ F10, 0(R5)
-	FMOVQ F11, 16(R5)
-	FMOVQ F12, 32(R5)
-	FMOVQ F13, 48(R5)
-	FMOVQ F14, 64(R5)
-
-done87:
+done75:
 	B done3
 
-fewer83:
+fewer71:
 	CMP  $2, R0
-	BNE  fewer171
+	BNE  fewer151
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 8 vectors of columns, while at least half as many more are left
-more172:
+more152:
 	CMP $48, R1
-	BLT fewer173
+	BLT fewer153
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none176
+	BEQ   none156
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6866,9 +6912,9 @@ more172:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready177
+	B     ready157
 
-none176:
+none156:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6886,11 +6932,11 @@ none176:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready177:
+ready157:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded179
+	BLE  folded159
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6899,7 +6945,7 @@ ready177:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold178:
+fold158:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -6930,9 +6976,9 @@ fold178:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold178
+	BNE   fold158
 
-folded179:
+folded159:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -6953,7 +6999,7 @@ folded179:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear180
+	BNE   linear160
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -6971,7 +7017,7 @@ folded179:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear180:
+linear160:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6994,16 +7040,16 @@ linear180:
 	FMOVQ F15, 112(R4)
 	ADD   $128, R0
 	SUB   $32, R1
-	B     more172
+	B     more152
 
-fewer173:
+fewer153:
 	CMP $32, R1
-	BLE last174
+	BLE last154
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none181
+	BEQ   none161
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7015,9 +7061,9 @@ fewer173:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready182
+	B     ready162
 
-none181:
+none161:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7027,11 +7073,11 @@ none181:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready182:
+ready162:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded184
+	BLE  folded164
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7040,7 +7086,7 @@ ready182:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold183:
+fold163:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -7059,9 +7105,9 @@ fold183:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold183
+	BNE   fold163
 
-folded184:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -7074,7 +7120,7 @@ folded184:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear185
+	BNE   linear165
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -7084,7 +7130,7 @@ folded184:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear185:
+linear165:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7100,157 +7146,36 @@ linear185:
 	ADD   $64, R0
 	SUB   $16, R1
 
-last174:
+last154:
 	CMP $17, R1
-	BGE wider186
+	BGE wider166
 	CMP $9, R1
-	BGE wider187
+	BGE wider167
 	CMP $5, R1
-	BGE wider188
+	BGE wider168
 	CMP $4, R1
-	BEQ full189
+	BNE fewer169
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none190
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	TST   $2, R1
-	BEQ   one192
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved193
-	ADD   $8, R2, R5
-	VLD1  (R5), V0.S[2]
-	B     moved193
-
-one192:
-	FMOVS 0(R2), F0
-
-moved193:
-	TST   $2, R1
-	BEQ   one194
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved195
-	ADD   $8, R4, R5
-	VLD1  (R5), V1.S[2]
-	B     moved195
-
-one194:
-	FMOVS 0(R4), F1
-
-moved195:
-	B ready191
-
-none190:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready191:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded197
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold196:
-	FMOVS 0(R2), F2
-	FMOVS 0(R8), F3
-	TST   $2, R1
-	BEQ   one198
-	FMOVD 0(R5), F4
-	TST   $1, R1
-	BEQ   moved199
-	ADD   $8, R5, R9
-	VLD1  (R9), V4.S[2]
-	B     moved199
-
-one198:
-	FMOVS 0(R5), F4
-
-moved199:
-	WORD $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD  R4, R2
-	ADD  R4, R8
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold196
-
-folded197:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear200
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-
-linear200:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	TST   $2, R1
-	BEQ   one201
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved202
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	B     moved202
-
-one201:
-	FMOVS F0, 0(R2)
-
-moved202:
-	TST   $2, R1
-	BEQ   one203
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved204
-	ADD   $8, R4, R5
-	VST1  V1.S[2], (R5)
-	B     moved204
-
-one203:
-	FMOVS F1, 0(R4)
-
-moved204:
-	B done175
-
-full189:
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none205
+	BEQ   none170
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
-	B     ready206
+	B     ready171
 
-none205:
+none170:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready206:
+ready171:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded208
+	BLE  folded173
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7259,7 +7184,7 @@ ready206:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold207:
+fold172:
 	FMOVS 0(R2), F2
 	FMOVS 0(R8), F3
 	FMOVQ 0(R5), F4
@@ -7269,31 +7194,254 @@ fold207:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold207
+	BNE   fold172
 
-folded208:
+folded173:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear209
+	BNE   linear174
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 
-linear209:
+linear174:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
-	B     done175
+	B     done155
 
-wider188:
-	CMP  $8, R1
-	BEQ  full210
+fewer169:
+	CMP  $2, R1
+	BLT  fewer175
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $16, R1
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none176
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVD 0(R2), F0
+	FMOVD 8(R5), F1
+	FMOVD 0(R4), F2
+	FMOVD 8(R6), F3
+	B     ready177
+
+none176:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready177:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded179
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold178:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVD 0(R5), F6
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD   R1, R5, R9
+	FMOVD 8(R9), F6
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold178
+
+folded179:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear180
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+
+linear180:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVD F0, 0(R2)
+	FMOVD F1, 8(R5)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 8(R6)
+	B     done155
+
+fewer175:
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none181
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVS 0(R2), F0
+	FMOVS 0(R4), F1
+	B     ready182
+
+none181:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready182:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded184
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold183:
+	FMOVS 0(R2), F2
+	FMOVS 0(R8), F3
+	FMOVS 0(R5), F4
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold183
+
+folded184:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear185
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+
+linear185:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVS F0, 0(R2)
+	FMOVS F1, 0(R4)
+	B     done155
+
+wider168:
+	CMP $8, R1
+	BNE fewer186
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none187
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	B     ready188
+
+none187:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready188:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded190
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold189:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	FMOVQ 16(R5), F6
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold189
+
+folded190:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear191
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+
+linear191:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R4)
+	B     done155
+
+fewer186:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -7301,7 +7449,7 @@ wider188:
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none211
+	BEQ   none192
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7312,19 +7460,19 @@ wider188:
 	FMOVQ 16(R5), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R6), F3
-	B     ready212
+	B     ready193
 
-none211:
+none192:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready212:
+ready193:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded214
+	BLE  folded195
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7333,7 +7481,7 @@ ready212:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold213:
+fold194:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -7347,9 +7495,9 @@ fold213:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold213
+	BNE   fold194
 
-folded214:
+folded195:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -7358,13 +7506,13 @@ folded214:
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear215
+	BNE   linear196
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 
-linear215:
+linear196:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7376,33 +7524,42 @@ linear215:
 	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R6)
-	B     done175
+	B     done155
 
-full210:
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+wider167:
+	CMP $13, R1
+	BGE wider197
+	CMP $12, R1
+	BNE fewer198
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none216
+	BEQ   none199
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	B     ready217
+	FMOVQ 32(R2), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R4), F5
+	B     ready200
 
-none216:
+none199:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
 
-ready217:
+ready200:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded219
+	BLE  folded202
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7411,52 +7568,57 @@ ready217:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold218:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVQ 16(R5), F6
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+fold201:
+	FMOVS 0(R2), F6
+	FMOVS 0(R8), F7
+	FMOVQ 0(R5), F8
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	FMOVQ 16(R5), F8
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	FMOVQ 32(R5), F8
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold218
+	BNE   fold201
 
-folded219:
+folded202:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear220
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+	BNE   linear203
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear220:
+linear203:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	B     done175
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 0(R4)
+	FMOVQ F4, 16(R4)
+	FMOVQ F5, 32(R4)
+	B     done155
 
-wider187:
-	CMP  $13, R1
-	BGE  wider221
-	CMP  $12, R1
-	BEQ  full222
+fewer198:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -7464,7 +7626,7 @@ wider187:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none223
+	BEQ   none204
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7477,9 +7639,9 @@ wider187:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R6), F5
-	B     ready224
+	B     ready205
 
-none223:
+none204:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7487,11 +7649,11 @@ none223:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready224:
+ready205:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded226
+	BLE  folded207
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7500,7 +7662,7 @@ ready224:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold225:
+fold206:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -7517,9 +7679,9 @@ fold225:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold225
+	BNE   fold206
 
-folded226:
+folded207:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -7530,7 +7692,7 @@ folded226:
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear227
+	BNE   linear208
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7538,7 +7700,7 @@ folded226:
 	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear227:
+linear208:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7552,37 +7714,44 @@ linear227:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R6)
-	B     done175
+	B     done155
 
-full222:
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+wider197:
+	CMP $16, R1
+	BNE fewer209
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none228
+	BEQ   none210
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
-	B     ready229
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 32(R4), F6
+	FMOVQ 48(R4), F7
+	B     ready211
 
-none228:
+none210:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
 
-ready229:
+ready211:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded231
+	BLE  folded213
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7591,44 +7760,51 @@ ready229:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold230:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVQ 0(R5), F8
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	FMOVQ 16(R5), F8
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	FMOVQ 32(R5), F8
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+fold212:
+	FMOVS 0(R2), F8
+	FMOVS 0(R8), F9
+	FMOVQ 0(R5), F10
+	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVQ 16(R5), F10
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVQ 32(R5), F10
+	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	FMOVQ 48(R5), F10
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold230
+	BNE   fold212
 
-folded231:
+folded213:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear232
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
+	BNE   linear214
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear232:
+linear214:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7636,14 +7812,14 @@ linear232:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 0(R4)
-	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
-	B     done175
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 32(R4)
+	FMOVQ F7, 48(R4)
+	B     done155
 
-wider221:
-	CMP  $16, R1
-	BEQ  full233
+fewer209:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -7651,7 +7827,7 @@ wider221:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none234
+	BEQ   none215
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7666,9 +7842,9 @@ wider221:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R6), F7
-	B     ready235
+	B     ready216
 
-none234:
+none215:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7678,11 +7854,11 @@ none234:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready235:
+ready216:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded237
+	BLE  folded218
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7691,7 +7867,7 @@ ready235:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold236:
+fold217:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -7711,9 +7887,9 @@ fold236:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold236
+	BNE   fold217
 
-folded237:
+folded218:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -7726,7 +7902,7 @@ folded237:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear238
+	BNE   linear219
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -7736,7 +7912,7 @@ folded237:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear238:
+linear219:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7752,13 +7928,20 @@ linear238:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R6)
-	B     done175
+	B     done155
 
-full233:
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+wider166:
+	CMP $25, R1
+	BGE wider220
+	CMP $21, R1
+	BGE wider221
+	CMP $20, R1
+	BNE fewer222
+
+	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none239
+	BEQ   none223
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7766,13 +7949,15 @@ full233:
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
-	B     ready240
+	FMOVQ 64(R2), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
+	FMOVQ 32(R4), F7
+	FMOVQ 48(R4), F8
+	FMOVQ 64(R4), F9
+	B     ready224
 
-none239:
+none223:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7781,12 +7966,14 @@ none239:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
 
-ready240:
+ready224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded242
+	BLE  folded226
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7795,51 +7982,58 @@ ready240:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold241:
-	FMOVS 0(R2), F8
-	FMOVS 0(R8), F9
-	FMOVQ 0(R5), F10
-	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
-	FMOVQ 16(R5), F10
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
-	FMOVQ 32(R5), F10
-	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
-	FMOVQ 48(R5), F10
-	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
-	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+fold225:
+	FMOVS 0(R2), F10
+	FMOVS 0(R8), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f8a1180 // fmla v0.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 32(R5), F12
+	WORD  $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVQ 48(R5), F12
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	FMOVQ 64(R5), F12
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold241
+	BNE   fold225
 
-folded242:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear243
-	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+	BNE   linear227
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear243:
+linear227:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7848,19 +8042,15 @@ linear243:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
-	B     done175
+	FMOVQ F4, 64(R2)
+	FMOVQ F5, 0(R4)
+	FMOVQ F6, 16(R4)
+	FMOVQ F7, 32(R4)
+	FMOVQ F8, 48(R4)
+	FMOVQ F9, 64(R4)
+	B     done155
 
-wider186:
-	CMP  $25, R1
-	BGE  wider244
-	CMP  $21, R1
-	BGE  wider245
-	CMP  $20, R1
-	BEQ  full246
+fewer222:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -7868,7 +8058,7 @@ wider186:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none247
+	BEQ   none228
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7885,9 +8075,9 @@ wider186:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R6), F9
-	B     ready248
+	B     ready229
 
-none247:
+none228:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7899,11 +8089,11 @@ none247:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready248:
+ready229:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded250
+	BLE  folded231
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7912,7 +8102,7 @@ ready248:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold249:
+fold230:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -7935,9 +8125,9 @@ fold249:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold249
+	BNE   fold230
 
-folded250:
+folded231:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -7952,7 +8142,7 @@ folded250:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear251
+	BNE   linear232
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -7964,7 +8154,7 @@ folded250:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear251:
+linear232:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7982,13 +8172,16 @@ linear251:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R6)
-	B     done175
+	B     done155
 
-full246:
-	// acc[i,j] = init[i,j], 2×5 vectors, or +0
+wider221:
+	CMP $24, R1
+	BNE fewer233
+
+	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none252
+	BEQ   none234
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7997,14 +8190,16 @@ full246:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 0(R4), F5
-	FMOVQ 16(R4), F6
-	FMOVQ 32(R4), F7
-	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
-	B     ready253
+	FMOVQ 80(R2), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+	FMOVQ 48(R4), F9
+	FMOVQ 64(R4), F10
+	FMOVQ 80(R4), F11
+	B     ready235
 
-none252:
+none234:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8015,12 +8210,14 @@ none252:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
 
-ready253:
+ready235:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded255
+	BLE  folded237
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8029,58 +8226,65 @@ ready253:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold254:
-	FMOVS 0(R2), F10
-	FMOVS 0(R8), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f8a1180 // fmla v0.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 32(R5), F12
-	WORD  $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	FMOVQ 48(R5), F12
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
-	FMOVQ 64(R5), F12
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+fold236:
+	FMOVS 0(R2), F12
+	FMOVS 0(R8), F13
+	FMOVQ 0(R5), F14
+	WORD  $0x4f8c11c0 // fmla v0.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
+	FMOVQ 16(R5), F14
+	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
+	FMOVQ 32(R5), F14
+	WORD  $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
+	FMOVQ 48(R5), F14
+	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
+	FMOVQ 64(R5), F14
+	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
+	FMOVQ 80(R5), F14
+	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
+	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold254
+	BNE   fold236
 
-folded255:
+folded237:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear256
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
+	BNE   linear238
+	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear256:
+linear238:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8090,16 +8294,16 @@ linear256:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 0(R4)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 32(R4)
-	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
-	B     done175
+	FMOVQ F5, 80(R2)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	FMOVQ F9, 48(R4)
+	FMOVQ F10, 64(R4)
+	FMOVQ F11, 80(R4)
+	B     done155
 
-wider245:
-	CMP  $24, R1
-	BEQ  full257
+fewer233:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -8107,7 +8311,7 @@ wider245:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none258
+	BEQ   none239
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8126,9 +8330,9 @@ wider245:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R6), F11
-	B     ready259
+	B     ready240
 
-none258:
+none239:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8142,11 +8346,11 @@ none258:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready259:
+ready240:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded261
+	BLE  folded242
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8155,7 +8359,7 @@ ready259:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold260:
+fold241:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -8181,9 +8385,9 @@ fold260:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold260
+	BNE   fold241
 
-folded261:
+folded242:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -8200,7 +8404,7 @@ folded261:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear262
+	BNE   linear243
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -8214,7 +8418,7 @@ folded261:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear262:
+linear243:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8234,13 +8438,18 @@ linear262:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R6)
-	B     done175
+	B     done155
 
-full257:
-	// acc[i,j] = init[i,j], 2×6 vectors, or +0
+wider220:
+	CMP $29, R1
+	BGE wider244
+	CMP $28, R1
+	BNE fewer245
+
+	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none263
+	BEQ   none246
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8250,15 +8459,17 @@ full257:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 16(R4), F7
-	FMOVQ 32(R4), F8
-	FMOVQ 48(R4), F9
-	FMOVQ 64(R4), F10
-	FMOVQ 80(R4), F11
-	B     ready264
+	FMOVQ 96(R2), F6
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	FMOVQ 48(R4), F10
+	FMOVQ 64(R4), F11
+	FMOVQ 80(R4), F12
+	FMOVQ 96(R4), F13
+	B     ready247
 
-none263:
+none246:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8271,12 +8482,14 @@ none263:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
 
-ready264:
+ready247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded266
+	BLE  folded249
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8285,65 +8498,72 @@ ready264:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold265:
-	FMOVS 0(R2), F12
-	FMOVS 0(R8), F13
-	FMOVQ 0(R5), F14
-	WORD  $0x4f8c11c0 // fmla v0.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
-	FMOVQ 16(R5), F14
-	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
-	FMOVQ 32(R5), F14
-	WORD  $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
-	FMOVQ 48(R5), F14
-	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
-	FMOVQ 64(R5), F14
-	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
-	FMOVQ 80(R5), F14
-	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
-	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
+fold248:
+	FMOVS 0(R2), F14
+	FMOVS 0(R8), F15
+	FMOVQ 0(R5), F16
+	WORD  $0x4f8e1200 // fmla v0.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
+	FMOVQ 16(R5), F16
+	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
+	FMOVQ 32(R5), F16
+	WORD  $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	FMOVQ 48(R5), F16
+	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
+	FMOVQ 64(R5), F16
+	WORD  $0x4f8e1204 // fmla v4.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
+	FMOVQ 80(R5), F16
+	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
+	FMOVQ 96(R5), F16
+	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
+	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold265
+	BNE   fold248
 
-folded266:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V14.B16
-	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear267
-	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
+	BNE   linear250
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear267:
+linear250:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8354,19 +8574,17 @@ linear267:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R4)
-	FMOVQ F9, 48(R4)
-	FMOVQ F10, 64(R4)
-	FMOVQ F11, 80(R4)
-	B     done175
+	FMOVQ F6, 96(R2)
+	FMOVQ F7, 0(R4)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 32(R4)
+	FMOVQ F10, 48(R4)
+	FMOVQ F11, 64(R4)
+	FMOVQ F12, 80(R4)
+	FMOVQ F13, 96(R4)
+	B     done155
 
-wider244:
-	CMP  $29, R1
-	BGE  wider268
-	CMP  $28, R1
-	BEQ  full269
+fewer245:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -8374,7 +8592,7 @@ wider244:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none270
+	BEQ   none251
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8395,9 +8613,9 @@ wider244:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R6), F13
-	B     ready271
+	B     ready252
 
-none270:
+none251:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8413,11 +8631,11 @@ none270:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready271:
+ready252:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded273
+	BLE  folded254
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8426,7 +8644,7 @@ ready271:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold272:
+fold253:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -8455,9 +8673,9 @@ fold272:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold272
+	BNE   fold253
 
-folded273:
+folded254:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -8476,7 +8694,7 @@ folded273:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear274
+	BNE   linear255
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -8492,7 +8710,7 @@ folded273:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear274:
+linear255:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8514,13 +8732,16 @@ linear274:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R6)
-	B     done175
+	B     done155
 
-full269:
-	// acc[i,j] = init[i,j], 2×7 vectors, or +0
+wider244:
+	CMP $32, R1
+	BNE fewer256
+
+	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none275
+	BEQ   none257
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8531,16 +8752,18 @@ full269:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVQ 0(R4), F7
-	FMOVQ 16(R4), F8
-	FMOVQ 32(R4), F9
-	FMOVQ 48(R4), F10
-	FMOVQ 64(R4), F11
-	FMOVQ 80(R4), F12
-	FMOVQ 96(R4), F13
-	B     ready276
+	FMOVQ 112(R2), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 16(R4), F9
+	FMOVQ 32(R4), F10
+	FMOVQ 48(R4), F11
+	FMOVQ 64(R4), F12
+	FMOVQ 80(R4), F13
+	FMOVQ 96(R4), F14
+	FMOVQ 112(R4), F15
+	B     ready258
 
-none275:
+none257:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8555,12 +8778,14 @@ none275:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
 
-ready276:
+ready258:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded278
+	BLE  folded260
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8569,72 +8794,79 @@ ready276:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold277:
-	FMOVS 0(R2), F14
-	FMOVS 0(R8), F15
-	FMOVQ 0(R5), F16
-	WORD  $0x4f8e1200 // fmla v0.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
-	FMOVQ 16(R5), F16
-	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
-	FMOVQ 32(R5), F16
-	WORD  $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
-	FMOVQ 48(R5), F16
-	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
-	FMOVQ 64(R5), F16
-	WORD  $0x4f8e1204 // fmla v4.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
-	FMOVQ 80(R5), F16
-	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
-	FMOVQ 96(R5), F16
-	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
-	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
+fold259:
+	FMOVS 0(R2), F16
+	FMOVS 0(R8), F17
+	FMOVQ 0(R5), F18
+	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	WORD  $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
+	FMOVQ 16(R5), F18
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	WORD  $0x4f911249 // fmla v9.4s, v18.4s, v17.s[0]
+	FMOVQ 32(R5), F18
+	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
+	FMOVQ 48(R5), F18
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
+	FMOVQ 64(R5), F18
+	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
+	FMOVQ 80(R5), F18
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
+	FMOVQ 96(R5), F18
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
+	FMOVQ 112(R5), F18
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	WORD  $0x4f91124f // fmla v15.4s, v18.4s, v17.s[0]
 	ADD   R4, R2
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold277
+	BNE   fold259
 
-folded278:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear279
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
+	BNE   linear261
+	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
+	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
+	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
+	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
+	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
+	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
+	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
+	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
+	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
+	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
+	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
+	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
+	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
+	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
+	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
+	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear279:
+linear261:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8646,18 +8878,18 @@ linear279:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVQ F7, 0(R4)
-	FMOVQ F8, 16(R4)
-	FMOVQ F9, 32(R4)
-	FMOVQ F10, 48(R4)
-	FMOVQ F11, 64(R4)
-	FMOVQ F12, 80(R4)
-	FMOVQ F13, 96(R4)
-	B     done175
+	FMOVQ F7, 112(R2)
+	FMOVQ F8, 0(R4)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 32(R4)
+	FMOVQ F11, 48(R4)
+	FMOVQ F12, 64(R4)
+	FMOVQ F13, 80(R4)
+	FMOVQ F14, 96(R4)
+	FMOVQ F15, 112(R4)
+	B     done155
 
-wider268:
-	CMP  $32, R1
-	BEQ  full280
+fewer256:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -8665,7 +8897,7 @@ wider268:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none281
+	BEQ   none262
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8688,9 +8920,9 @@ wider268:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R6), F15
-	B     ready282
+	B     ready263
 
-none281:
+none262:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8708,11 +8940,11 @@ none281:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready282:
+ready263:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded284
+	BLE  folded265
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8721,7 +8953,7 @@ ready282:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold283:
+fold264:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -8753,9 +8985,9 @@ fold283:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold283
+	BNE   fold264
 
-folded284:
+folded265:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -8776,7 +9008,7 @@ folded284:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear285
+	BNE   linear266
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -8794,7 +9026,7 @@ folded284:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear285:
+linear266:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8818,177 +9050,25 @@ linear285:
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R6)
-	B     done175
 
-full280:
-	// acc[i,j] = init[i,j], 2×8 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none286
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
-	FMOVQ 0(R4), F8
-	FMOVQ 16(R4), F9
-	FMOVQ 32(R4), F10
-	FMOVQ 48(R4), F11
-	FMOVQ 64(R4), F12
-	FMOVQ 80(R4), F13
-	FMOVQ 96(R4), F14
-	FMOVQ 112(R4), F15
-	B     ready287
-
-none286:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-ready287:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded289
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold288:
-	FMOVS 0(R2), F16
-	FMOVS 0(R8), F17
-	FMOVQ 0(R5), F18
-	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
-	WORD  $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
-	FMOVQ 16(R5), F18
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
-	WORD  $0x4f911249 // fmla v9.4s, v18.4s, v17.s[0]
-	FMOVQ 32(R5), F18
-	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124a // fmla v10.4s, v18.4s, v17.s[0]
-	FMOVQ 48(R5), F18
-	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124b // fmla v11.4s, v18.4s, v17.s[0]
-	FMOVQ 64(R5), F18
-	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124c // fmla v12.4s, v18.4s, v17.s[0]
-	FMOVQ 80(R5), F18
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124d // fmla v13.4s, v18.4s, v17.s[0]
-	FMOVQ 96(R5), F18
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124e // fmla v14.4s, v18.4s, v17.s[0]
-	FMOVQ 112(R5), F18
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	WORD  $0x4f91124f // fmla v15.4s, v18.4s, v17.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold288
-
-folded289:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V18.B16
-	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32d463 // fadd v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32d484 // fadd v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32d4a5 // fadd v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32d4e7 // fadd v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32d508 // fadd v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32d529 // fadd v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32d54a // fadd v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32d56b // fadd v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32d58c // fadd v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
-	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
-	CMP   $1, R2
-	BNE   linear290
-	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
-	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
-	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
-	WORD  $0x4e32f463 // fmax v3.4s, v3.4s, v18.4s
-	WORD  $0x4e32f484 // fmax v4.4s, v4.4s, v18.4s
-	WORD  $0x4e32f4a5 // fmax v5.4s, v5.4s, v18.4s
-	WORD  $0x4e32f4c6 // fmax v6.4s, v6.4s, v18.4s
-	WORD  $0x4e32f4e7 // fmax v7.4s, v7.4s, v18.4s
-	WORD  $0x4e32f508 // fmax v8.4s, v8.4s, v18.4s
-	WORD  $0x4e32f529 // fmax v9.4s, v9.4s, v18.4s
-	WORD  $0x4e32f54a // fmax v10.4s, v10.4s, v18.4s
-	WORD  $0x4e32f56b // fmax v11.4s, v11.4s, v18.4s
-	WORD  $0x4e32f58c // fmax v12.4s, v12.4s, v18.4s
-	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
-	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
-	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
-
-linear290:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R2)
-	FMOVQ F8, 0(R4)
-	FMOVQ F9, 16(R4)
-	FMOVQ F10, 32(R4)
-	FMOVQ F11, 48(R4)
-	FMOVQ F12, 64(R4)
-	FMOVQ F13, 80(R4)
-	FMOVQ F14, 96(R4)
-	FMOVQ F15, 112(R4)
-
-done175:
+done155:
 	B done3
 
-fewer171:
+fewer151:
 	CMP  $1, R0
-	BNE  fewer291
+	BNE  fewer267
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 16 vectors of columns, while at least half as many more are left
-more292:
+more268:
 	CMP $96, R1
-	BLT fewer293
+	BLT fewer269
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none296
+	BEQ   none272
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -9007,9 +9087,9 @@ more292:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready297
+	B     ready273
 
-none296:
+none272:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9027,11 +9107,11 @@ none296:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready297:
+ready273:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded299
+	BLE  folded275
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9039,7 +9119,7 @@ ready297:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold298:
+fold274:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -9076,9 +9156,9 @@ fold298:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold298
+	BNE   fold274
 
-folded299:
+folded275:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -9099,7 +9179,7 @@ folded299:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear300
+	BNE   linear276
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -9117,7 +9197,7 @@ folded299:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear300:
+linear276:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9139,16 +9219,16 @@ linear300:
 	FMOVQ F15, 240(R2)
 	ADD   $256, R0
 	SUB   $64, R1
-	B     more292
+	B     more268
 
-fewer293:
+fewer269:
 	CMP $64, R1
-	BLE last294
+	BLE last270
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none301
+	BEQ   none277
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -9159,9 +9239,9 @@ fewer293:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready302
+	B     ready278
 
-none301:
+none277:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9171,11 +9251,11 @@ none301:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready302:
+ready278:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded304
+	BLE  folded280
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9183,7 +9263,7 @@ ready302:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold303:
+fold279:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -9204,9 +9284,9 @@ fold303:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold303
+	BNE   fold279
 
-folded304:
+folded280:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -9219,7 +9299,7 @@ folded304:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear305
+	BNE   linear281
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -9229,7 +9309,7 @@ folded304:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear305:
+linear281:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9244,121 +9324,35 @@ linear305:
 	ADD   $128, R0
 	SUB   $32, R1
 
-last294:
+last270:
 	CMP $33, R1
-	BGE wider306
+	BGE wider282
 	CMP $17, R1
-	BGE wider307
+	BGE wider283
 	CMP $9, R1
-	BGE wider308
+	BGE wider284
 	CMP $5, R1
-	BGE wider309
+	BGE wider285
 	CMP $4, R1
-	BEQ full310
+	BNE fewer286
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none311
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	TST   $2, R1
-	BEQ   one313
-	FMOVD 0(R2), F0
-	TST   $1, R1
-	BEQ   moved314
-	ADD   $8, R2, R4
-	VLD1  (R4), V0.S[2]
-	B     moved314
-
-one313:
-	FMOVS 0(R2), F0
-
-moved314:
-	B ready312
-
-none311:
-	VMOVI $0, V0.B16
-
-ready312:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded316
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold315:
-	FMOVS 0(R2), F1
-	TST   $2, R1
-	BEQ   one317
-	FMOVD 0(R5), F2
-	TST   $1, R1
-	BEQ   moved318
-	ADD   $8, R5, R8
-	VLD1  (R8), V2.S[2]
-	B     moved318
-
-one317:
-	FMOVS 0(R5), F2
-
-moved318:
-	WORD $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	ADD  R4, R2
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold315
-
-folded316:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	CMP   $1, R2
-	BNE   linear319
-	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
-
-linear319:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	TST   $2, R1
-	BEQ   one320
-	FMOVD F0, 0(R2)
-	TST   $1, R1
-	BEQ   moved321
-	ADD   $8, R2, R4
-	VST1  V0.S[2], (R4)
-	B     moved321
-
-one320:
-	FMOVS F0, 0(R2)
-
-moved321:
-	B done295
-
-full310:
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none322
+	BEQ   none287
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
-	B     ready323
+	B     ready288
 
-none322:
+none287:
 	VMOVI $0, V0.B16
 
-ready323:
+ready288:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded325
+	BLE  folded290
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9366,34 +9360,210 @@ ready323:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold324:
+fold289:
 	FMOVS 0(R2), F1
 	FMOVQ 0(R5), F2
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold324
+	BNE   fold289
 
-folded325:
+folded290:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	CMP   $1, R2
-	BNE   linear326
+	BNE   linear291
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 
-linear326:
+linear291:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
-	B     done295
+	B     done271
 
-wider309:
-	CMP  $8, R1
-	BEQ  full327
+fewer286:
+	CMP  $2, R1
+	BLT  fewer292
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $16, R1
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none293
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVD 0(R2), F0
+	FMOVD 8(R4), F1
+	B     ready294
+
+none293:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready294:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded296
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold295:
+	FMOVS 0(R2), F2
+	FMOVD 0(R5), F3
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	ADD   R1, R5, R8
+	FMOVD 8(R8), F3
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold295
+
+folded296:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	CMP   $1, R2
+	BNE   linear297
+	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
+
+linear297:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVD F0, 0(R2)
+	FMOVD F1, 8(R4)
+	B     done271
+
+fewer292:
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none298
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVS 0(R2), F0
+	B     ready299
+
+none298:
+	VMOVI $0, V0.B16
+
+ready299:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded301
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold300:
+	FMOVS 0(R2), F1
+	FMOVS 0(R5), F2
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold300
+
+folded301:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	CMP   $1, R2
+	BNE   linear302
+	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
+
+linear302:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVS F0, 0(R2)
+	B     done271
+
+wider285:
+	CMP $8, R1
+	BNE fewer303
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none304
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	B     ready305
+
+none304:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready305:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded307
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold306:
+	FMOVS 0(R2), F2
+	FMOVQ 0(R5), F3
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	FMOVQ 16(R5), F3
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold306
+
+folded307:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	CMP   $1, R2
+	BNE   linear308
+	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
+
+linear308:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	B     done271
+
+fewer303:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -9401,24 +9571,24 @@ wider309:
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none328
+	BEQ   none309
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
 	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R4), F1
-	B     ready329
+	B     ready310
 
-none328:
+none309:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready329:
+ready310:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded331
+	BLE  folded312
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9426,7 +9596,7 @@ ready329:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold330:
+fold311:
 	FMOVS 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -9436,20 +9606,20 @@ fold330:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold330
+	BNE   fold311
 
-folded331:
+folded312:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	CMP   $1, R2
-	BNE   linear332
+	BNE   linear313
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 
-linear332:
+linear313:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9457,28 +9627,35 @@ linear332:
 	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R4)
-	B     done295
+	B     done271
 
-full327:
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+wider284:
+	CMP $13, R1
+	BGE wider314
+	CMP $12, R1
+	BNE fewer315
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none333
+	BEQ   none316
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	B     ready334
+	FMOVQ 32(R2), F2
+	B     ready317
 
-none333:
+none316:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
 
-ready334:
+ready317:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded336
+	BLE  folded319
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9486,41 +9663,42 @@ ready334:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold335:
-	FMOVS 0(R2), F2
-	FMOVQ 0(R5), F3
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	FMOVQ 16(R5), F3
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+fold318:
+	FMOVS 0(R2), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVQ 16(R5), F4
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	FMOVQ 32(R5), F4
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold335
+	BNE   fold318
 
-folded336:
+folded319:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear337
-	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
+	BNE   linear320
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 
-linear337:
+linear320:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	B     done295
+	FMOVQ F2, 32(R2)
+	B     done271
 
-wider308:
-	CMP  $13, R1
-	BGE  wider338
-	CMP  $12, R1
-	BEQ  full339
+fewer315:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -9528,7 +9706,7 @@ wider308:
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none340
+	BEQ   none321
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -9536,12 +9714,244 @@ wider308:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R4), F2
+	B     ready322
+
+none321:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready322:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded324
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold323:
+	FMOVS 0(R2), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVQ 16(R5), F4
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 32(R8), F4
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold323
+
+folded324:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear325
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+
+linear325:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R4)
+	B     done271
+
+wider314:
+	CMP $16, R1
+	BNE fewer326
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none327
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	B     ready328
+
+none327:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready328:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded330
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold329:
+	FMOVS 0(R2), F4
+	FMOVQ 0(R5), F5
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVQ 16(R5), F5
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVQ 32(R5), F5
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	FMOVQ 48(R5), F5
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold329
+
+folded330:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	CMP   $1, R2
+	BNE   linear331
+	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
+
+linear331:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	B     done271
+
+fewer326:
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none332
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R4), F3
+	B     ready333
+
+none332:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready333:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded335
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold334:
+	FMOVS 0(R2), F4
+	FMOVQ 0(R5), F5
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVQ 16(R5), F5
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVQ 32(R5), F5
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 48(R8), F5
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold334
+
+folded335:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	CMP   $1, R2
+	BNE   linear336
+	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
+
+linear336:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R4)
+	B     done271
+
+wider283:
+	CMP $25, R1
+	BGE wider337
+	CMP $21, R1
+	BGE wider338
+	CMP $20, R1
+	BNE fewer339
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none340
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
 	B     ready341
 
 none340:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
 
 ready341:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -9556,14 +9966,17 @@ ready341:
 	ADD  R0, R5
 
 fold342:
-	FMOVS 0(R2), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVQ 16(R5), F4
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R1, R5, R8
-	FMOVQ 32(R8), F4
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	FMOVS 0(R2), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
+	FMOVQ 16(R5), F6
+	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
+	FMOVQ 32(R5), F6
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	FMOVQ 48(R5), F6
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	FMOVQ 64(R5), F6
+	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
@@ -9572,43 +9985,57 @@ fold342:
 folded343:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	CMP   $1, R2
 	BNE   linear344
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 
 linear344:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R4)
-	B     done295
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	B     done271
 
-full339:
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+fewer339:
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none345
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R4), F4
 	B     ready346
 
 none345:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
 
 ready346:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -9623,239 +10050,6 @@ ready346:
 	ADD  R0, R5
 
 fold347:
-	FMOVS 0(R2), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVQ 16(R5), F4
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	FMOVQ 32(R5), F4
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold347
-
-folded348:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear349
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
-
-linear349:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	B     done295
-
-wider338:
-	CMP  $16, R1
-	BEQ  full350
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $64, R1
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none351
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R4), F3
-	B     ready352
-
-none351:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready352:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded354
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold353:
-	FMOVS 0(R2), F4
-	FMOVQ 0(R5), F5
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVQ 16(R5), F5
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVQ 32(R5), F5
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	ADD   R1, R5, R8
-	FMOVQ 48(R8), F5
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold353
-
-folded354:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	CMP   $1, R2
-	BNE   linear355
-	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
-
-linear355:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R4)
-	B     done295
-
-full350:
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none356
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	B     ready357
-
-none356:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready357:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded359
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold358:
-	FMOVS 0(R2), F4
-	FMOVQ 0(R5), F5
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVQ 16(R5), F5
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVQ 32(R5), F5
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	FMOVQ 48(R5), F5
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold358
-
-folded359:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	CMP   $1, R2
-	BNE   linear360
-	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
-
-linear360:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	B     done295
-
-wider307:
-	CMP  $25, R1
-	BGE  wider361
-	CMP  $21, R1
-	BGE  wider362
-	CMP  $20, R1
-	BEQ  full363
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $80, R1
-
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none364
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R4), F4
-	B     ready365
-
-none364:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-
-ready365:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded367
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold366:
 	FMOVS 0(R2), F5
 	FMOVQ 0(R5), F6
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -9871,9 +10065,9 @@ fold366:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold366
+	BNE   fold347
 
-folded367:
+folded348:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -9883,14 +10077,14 @@ folded367:
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear368
+	BNE   linear349
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 
-linear368:
+linear349:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9901,13 +10095,16 @@ linear368:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R4)
-	B     done295
+	B     done271
 
-full363:
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+wider338:
+	CMP $24, R1
+	BNE fewer350
+
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none369
+	BEQ   none351
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -9915,20 +10112,22 @@ full363:
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	B     ready370
+	FMOVQ 80(R2), F5
+	B     ready352
 
-none369:
+none351:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
 
-ready370:
+ready352:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded372
+	BLE  folded354
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9936,41 +10135,45 @@ ready370:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold371:
-	FMOVS 0(R2), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
-	FMOVQ 16(R5), F6
-	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
-	FMOVQ 32(R5), F6
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVQ 48(R5), F6
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	FMOVQ 64(R5), F6
-	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+fold353:
+	FMOVS 0(R2), F6
+	FMOVQ 0(R5), F7
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	FMOVQ 16(R5), F7
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	FMOVQ 32(R5), F7
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	FMOVQ 48(R5), F7
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	FMOVQ 64(R5), F7
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	FMOVQ 80(R5), F7
+	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold371
+	BNE   fold353
 
-folded372:
+folded354:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	CMP   $1, R2
-	BNE   linear373
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
+	BNE   linear355
+	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
+	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
+	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 
-linear373:
+linear355:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9979,11 +10182,10 @@ linear373:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	B     done295
+	FMOVQ F5, 80(R2)
+	B     done271
 
-wider362:
-	CMP  $24, R1
-	BEQ  full374
+fewer350:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -9991,7 +10193,7 @@ wider362:
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none375
+	BEQ   none356
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10002,9 +10204,9 @@ wider362:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R4), F5
-	B     ready376
+	B     ready357
 
-none375:
+none356:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10012,11 +10214,11 @@ none375:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready376:
+ready357:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded378
+	BLE  folded359
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10024,7 +10226,7 @@ ready376:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold377:
+fold358:
 	FMOVS 0(R2), F6
 	FMOVQ 0(R5), F7
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -10042,9 +10244,9 @@ fold377:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold377
+	BNE   fold358
 
-folded378:
+folded359:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V7.B16
@@ -10055,7 +10257,7 @@ folded378:
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	CMP   $1, R2
-	BNE   linear379
+	BNE   linear360
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -10063,7 +10265,7 @@ folded378:
 	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 
-linear379:
+linear360:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10075,13 +10277,18 @@ linear379:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R4)
-	B     done295
+	B     done271
 
-full374:
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+wider337:
+	CMP $29, R1
+	BGE wider361
+	CMP $28, R1
+	BNE fewer362
+
+	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none380
+	BEQ   none363
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10090,21 +10297,23 @@ full374:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	B     ready381
+	FMOVQ 96(R2), F6
+	B     ready364
 
-none380:
+none363:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
 
-ready381:
+ready364:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded383
+	BLE  folded366
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10112,45 +10321,49 @@ ready381:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold382:
-	FMOVS 0(R2), F6
-	FMOVQ 0(R5), F7
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	FMOVQ 16(R5), F7
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	FMOVQ 32(R5), F7
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	FMOVQ 48(R5), F7
-	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
-	FMOVQ 64(R5), F7
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	FMOVQ 80(R5), F7
-	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+fold365:
+	FMOVS 0(R2), F7
+	FMOVQ 0(R5), F8
+	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
+	FMOVQ 16(R5), F8
+	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
+	FMOVQ 32(R5), F8
+	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
+	FMOVQ 48(R5), F8
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	FMOVQ 64(R5), F8
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	FMOVQ 80(R5), F8
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	FMOVQ 96(R5), F8
+	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold382
+	BNE   fold365
 
-folded383:
+folded366:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear384
-	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
-	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
+	BNE   linear367
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 
-linear384:
+linear367:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10160,13 +10373,10 @@ linear384:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	B     done295
+	FMOVQ F6, 96(R2)
+	B     done271
 
-wider361:
-	CMP  $29, R1
-	BGE  wider385
-	CMP  $28, R1
-	BEQ  full386
+fewer362:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -10174,7 +10384,7 @@ wider361:
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none387
+	BEQ   none368
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10186,9 +10396,9 @@ wider361:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R4), F6
-	B     ready388
+	B     ready369
 
-none387:
+none368:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10197,11 +10407,11 @@ none387:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 
-ready388:
+ready369:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded390
+	BLE  folded371
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10209,7 +10419,7 @@ ready388:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold389:
+fold370:
 	FMOVS 0(R2), F7
 	FMOVQ 0(R5), F8
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -10229,9 +10439,9 @@ fold389:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold389
+	BNE   fold370
 
-folded390:
+folded371:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -10243,7 +10453,7 @@ folded390:
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear391
+	BNE   linear372
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -10252,7 +10462,7 @@ folded390:
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 
-linear391:
+linear372:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10265,13 +10475,16 @@ linear391:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R4)
-	B     done295
+	B     done271
 
-full386:
-	// acc[i,j] = init[i,j], 1×7 vectors, or +0
+wider361:
+	CMP $32, R1
+	BNE fewer373
+
+	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none392
+	BEQ   none374
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10281,9 +10494,10 @@ full386:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	B     ready393
+	FMOVQ 112(R2), F7
+	B     ready375
 
-none392:
+none374:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10291,12 +10505,13 @@ none392:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
 
-ready393:
+ready375:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded395
+	BLE  folded377
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10304,49 +10519,53 @@ ready393:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold394:
-	FMOVS 0(R2), F7
-	FMOVQ 0(R5), F8
-	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
-	FMOVQ 16(R5), F8
-	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
-	FMOVQ 32(R5), F8
-	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
-	FMOVQ 48(R5), F8
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	FMOVQ 64(R5), F8
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	FMOVQ 80(R5), F8
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	FMOVQ 96(R5), F8
-	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
+fold376:
+	FMOVS 0(R2), F8
+	FMOVQ 0(R5), F9
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	FMOVQ 16(R5), F9
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	FMOVQ 32(R5), F9
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	FMOVQ 48(R5), F9
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	FMOVQ 64(R5), F9
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	FMOVQ 80(R5), F9
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	FMOVQ 96(R5), F9
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	FMOVQ 112(R5), F9
+	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold394
+	BNE   fold376
 
-folded395:
+folded377:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear396
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
+	BNE   linear378
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear396:
+linear378:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10357,11 +10576,10 @@ linear396:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	B     done295
+	FMOVQ F7, 112(R2)
+	B     done271
 
-wider385:
-	CMP  $32, R1
-	BEQ  full397
+fewer373:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -10369,7 +10587,7 @@ wider385:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none398
+	BEQ   none379
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10382,9 +10600,9 @@ wider385:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R4), F7
-	B     ready399
+	B     ready380
 
-none398:
+none379:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10394,11 +10612,11 @@ none398:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready399:
+ready380:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded401
+	BLE  folded382
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10406,7 +10624,7 @@ ready399:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold400:
+fold381:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -10428,9 +10646,9 @@ fold400:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold400
+	BNE   fold381
 
-folded401:
+folded382:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -10443,7 +10661,7 @@ folded401:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear402
+	BNE   linear383
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -10453,7 +10671,7 @@ folded401:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear402:
+linear383:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10467,13 +10685,22 @@ linear402:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R4)
-	B     done295
+	B     done271
 
-full397:
-	// acc[i,j] = init[i,j], 1×8 vectors, or +0
+wider282:
+	CMP $49, R1
+	BGE wider384
+	CMP $41, R1
+	BGE wider385
+	CMP $37, R1
+	BGE wider386
+	CMP $36, R1
+	BNE fewer387
+
+	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none403
+	BEQ   none388
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10484,9 +10711,10 @@ full397:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready404
+	FMOVQ 128(R2), F8
+	B     ready389
 
-none403:
+none388:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10495,12 +10723,13 @@ none403:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
 
-ready404:
+ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded406
+	BLE  folded391
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10508,53 +10737,57 @@ ready404:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold405:
-	FMOVS 0(R2), F8
-	FMOVQ 0(R5), F9
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	FMOVQ 16(R5), F9
-	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
-	FMOVQ 32(R5), F9
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	FMOVQ 48(R5), F9
-	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
-	FMOVQ 64(R5), F9
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	FMOVQ 80(R5), F9
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	FMOVQ 96(R5), F9
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	FMOVQ 112(R5), F9
-	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+fold390:
+	FMOVS 0(R2), F9
+	FMOVQ 0(R5), F10
+	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	FMOVQ 16(R5), F10
+	WORD  $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
+	FMOVQ 32(R5), F10
+	WORD  $0x4f891142 // fmla v2.4s, v10.4s, v9.s[0]
+	FMOVQ 48(R5), F10
+	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
+	FMOVQ 64(R5), F10
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVQ 80(R5), F10
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVQ 96(R5), F10
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	FMOVQ 112(R5), F10
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	FMOVQ 128(R5), F10
+	WORD  $0x4f891148 // fmla v8.4s, v10.4s, v9.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold405
+	BNE   fold390
 
-folded406:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
-	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
-	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear407
-	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
-	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
-	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
+	BNE   linear392
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 
-linear407:
+linear392:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10566,17 +10799,10 @@ linear407:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	B     done295
+	FMOVQ F8, 128(R2)
+	B     done271
 
-wider306:
-	CMP  $49, R1
-	BGE  wider408
-	CMP  $41, R1
-	BGE  wider409
-	CMP  $37, R1
-	BGE  wider410
-	CMP  $36, R1
-	BEQ  full411
+fewer387:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $144, R1
@@ -10584,7 +10810,7 @@ wider306:
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none412
+	BEQ   none393
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10598,9 +10824,9 @@ wider306:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R4), F8
-	B     ready413
+	B     ready394
 
-none412:
+none393:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10611,11 +10837,11 @@ none412:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready413:
+ready394:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded415
+	BLE  folded396
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10623,7 +10849,7 @@ ready413:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold414:
+fold395:
 	FMOVS 0(R2), F9
 	FMOVQ 0(R5), F10
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -10647,9 +10873,9 @@ fold414:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold414
+	BNE   fold395
 
-folded415:
+folded396:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -10663,7 +10889,7 @@ folded415:
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear416
+	BNE   linear397
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -10674,7 +10900,7 @@ folded415:
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 
-linear416:
+linear397:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10689,13 +10915,16 @@ linear416:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R4)
-	B     done295
+	B     done271
 
-full411:
-	// acc[i,j] = init[i,j], 1×9 vectors, or +0
+wider386:
+	CMP $40, R1
+	BNE fewer398
+
+	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none417
+	BEQ   none399
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10707,9 +10936,10 @@ full411:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	B     ready418
+	FMOVQ 144(R2), F9
+	B     ready400
 
-none417:
+none399:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10719,12 +10949,13 @@ none417:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
 
-ready418:
+ready400:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded420
+	BLE  folded402
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10732,57 +10963,61 @@ ready418:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold419:
-	FMOVS 0(R2), F9
-	FMOVQ 0(R5), F10
-	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
-	FMOVQ 16(R5), F10
-	WORD  $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
-	FMOVQ 32(R5), F10
-	WORD  $0x4f891142 // fmla v2.4s, v10.4s, v9.s[0]
-	FMOVQ 48(R5), F10
-	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
-	FMOVQ 64(R5), F10
-	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
-	FMOVQ 80(R5), F10
-	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
-	FMOVQ 96(R5), F10
-	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
-	FMOVQ 112(R5), F10
-	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
-	FMOVQ 128(R5), F10
-	WORD  $0x4f891148 // fmla v8.4s, v10.4s, v9.s[0]
+fold401:
+	FMOVS 0(R2), F10
+	FMOVQ 0(R5), F11
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	FMOVQ 16(R5), F11
+	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
+	FMOVQ 32(R5), F11
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	FMOVQ 48(R5), F11
+	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
+	FMOVQ 64(R5), F11
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	FMOVQ 80(R5), F11
+	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
+	FMOVQ 96(R5), F11
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	FMOVQ 112(R5), F11
+	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
+	FMOVQ 128(R5), F11
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	FMOVQ 144(R5), F11
+	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold419
+	BNE   fold401
 
-folded420:
+folded402:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	CMP   $1, R2
-	BNE   linear421
-	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
-	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
+	BNE   linear403
+	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bf463 // fmax v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bf484 // fmax v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bf4a5 // fmax v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bf4c6 // fmax v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bf4e7 // fmax v7.4s, v7.4s, v11.4s
+	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
+	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
 
-linear421:
+linear403:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10795,11 +11030,10 @@ linear421:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	B     done295
+	FMOVQ F9, 144(R2)
+	B     done271
 
-wider410:
-	CMP  $40, R1
-	BEQ  full422
+fewer398:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $160, R1
@@ -10807,7 +11041,7 @@ wider410:
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none423
+	BEQ   none404
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10822,9 +11056,9 @@ wider410:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R4), F9
-	B     ready424
+	B     ready405
 
-none423:
+none404:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10836,11 +11070,11 @@ none423:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready424:
+ready405:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded426
+	BLE  folded407
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10848,7 +11082,7 @@ ready424:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold425:
+fold406:
 	FMOVS 0(R2), F10
 	FMOVQ 0(R5), F11
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -10874,9 +11108,9 @@ fold425:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold425
+	BNE   fold406
 
-folded426:
+folded407:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V11.B16
@@ -10891,7 +11125,7 @@ folded426:
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	CMP   $1, R2
-	BNE   linear427
+	BNE   linear408
 	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
 	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
@@ -10903,7 +11137,7 @@ folded426:
 	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
 
-linear427:
+linear408:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10919,13 +11153,18 @@ linear427:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R4)
-	B     done295
+	B     done271
 
-full422:
-	// acc[i,j] = init[i,j], 1×10 vectors, or +0
+wider385:
+	CMP $45, R1
+	BGE wider409
+	CMP $44, R1
+	BNE fewer410
+
+	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none428
+	BEQ   none411
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10938,9 +11177,10 @@ full422:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	B     ready429
+	FMOVQ 160(R2), F10
+	B     ready412
 
-none428:
+none411:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10951,12 +11191,13 @@ none428:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
 
-ready429:
+ready412:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded431
+	BLE  folded414
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10964,61 +11205,65 @@ ready429:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold430:
-	FMOVS 0(R2), F10
-	FMOVQ 0(R5), F11
-	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
-	FMOVQ 16(R5), F11
-	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
-	FMOVQ 32(R5), F11
-	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
-	FMOVQ 48(R5), F11
-	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
-	FMOVQ 64(R5), F11
-	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
-	FMOVQ 80(R5), F11
-	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
-	FMOVQ 96(R5), F11
-	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
-	FMOVQ 112(R5), F11
-	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
-	FMOVQ 128(R5), F11
-	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
-	FMOVQ 144(R5), F11
-	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
+fold413:
+	FMOVS 0(R2), F11
+	FMOVQ 0(R5), F12
+	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
+	FMOVQ 16(R5), F12
+	WORD  $0x4f8b1181 // fmla v1.4s, v12.4s, v11.s[0]
+	FMOVQ 32(R5), F12
+	WORD  $0x4f8b1182 // fmla v2.4s, v12.4s, v11.s[0]
+	FMOVQ 48(R5), F12
+	WORD  $0x4f8b1183 // fmla v3.4s, v12.4s, v11.s[0]
+	FMOVQ 64(R5), F12
+	WORD  $0x4f8b1184 // fmla v4.4s, v12.4s, v11.s[0]
+	FMOVQ 80(R5), F12
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	FMOVQ 96(R5), F12
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVQ 112(R5), F12
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVQ 128(R5), F12
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	FMOVQ 144(R5), F12
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+	FMOVQ 160(R5), F12
+	WORD  $0x4f8b118a // fmla v10.4s, v12.4s, v11.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold430
+	BNE   fold413
 
-folded431:
+folded414:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V11.B16
-	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
-	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
-	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
-	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
-	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear432
-	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
-	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
-	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
-	WORD  $0x4e2bf463 // fmax v3.4s, v3.4s, v11.4s
-	WORD  $0x4e2bf484 // fmax v4.4s, v4.4s, v11.4s
-	WORD  $0x4e2bf4a5 // fmax v5.4s, v5.4s, v11.4s
-	WORD  $0x4e2bf4c6 // fmax v6.4s, v6.4s, v11.4s
-	WORD  $0x4e2bf4e7 // fmax v7.4s, v7.4s, v11.4s
-	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
-	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
+	BNE   linear415
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 
-linear432:
+linear415:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11032,13 +11277,10 @@ linear432:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	B     done295
+	FMOVQ F10, 160(R2)
+	B     done271
 
-wider409:
-	CMP  $45, R1
-	BGE  wider433
-	CMP  $44, R1
-	BEQ  full434
+fewer410:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $176, R1
@@ -11046,7 +11288,7 @@ wider409:
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none435
+	BEQ   none416
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -11062,9 +11304,9 @@ wider409:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R4), F10
-	B     ready436
+	B     ready417
 
-none435:
+none416:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11077,11 +11319,11 @@ none435:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-ready436:
+ready417:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded438
+	BLE  folded419
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11089,7 +11331,7 @@ ready436:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold437:
+fold418:
 	FMOVS 0(R2), F11
 	FMOVQ 0(R5), F12
 	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
@@ -11117,9 +11359,9 @@ fold437:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold437
+	BNE   fold418
 
-folded438:
+folded419:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -11135,7 +11377,7 @@ folded438:
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear439
+	BNE   linear420
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -11148,7 +11390,7 @@ folded438:
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 
-linear439:
+linear420:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11165,13 +11407,16 @@ linear439:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R4)
-	B     done295
+	B     done271
 
-full434:
-	// acc[i,j] = init[i,j], 1×11 vectors, or +0
+wider409:
+	CMP $48, R1
+	BNE fewer421
+
+	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none440
+	BEQ   none422
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11185,9 +11430,10 @@ full434:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	B     ready441
+	FMOVQ 176(R2), F11
+	B     ready423
 
-none440:
+none422:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11199,12 +11445,13 @@ none440:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
 
-ready441:
+ready423:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded443
+	BLE  folded425
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11212,65 +11459,69 @@ ready441:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold442:
-	FMOVS 0(R2), F11
-	FMOVQ 0(R5), F12
-	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
-	FMOVQ 16(R5), F12
-	WORD  $0x4f8b1181 // fmla v1.4s, v12.4s, v11.s[0]
-	FMOVQ 32(R5), F12
-	WORD  $0x4f8b1182 // fmla v2.4s, v12.4s, v11.s[0]
-	FMOVQ 48(R5), F12
-	WORD  $0x4f8b1183 // fmla v3.4s, v12.4s, v11.s[0]
-	FMOVQ 64(R5), F12
-	WORD  $0x4f8b1184 // fmla v4.4s, v12.4s, v11.s[0]
-	FMOVQ 80(R5), F12
-	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
-	FMOVQ 96(R5), F12
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	FMOVQ 112(R5), F12
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	FMOVQ 128(R5), F12
-	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
-	FMOVQ 144(R5), F12
-	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
-	FMOVQ 160(R5), F12
-	WORD  $0x4f8b118a // fmla v10.4s, v12.4s, v11.s[0]
+fold424:
+	FMOVS 0(R2), F12
+	FMOVQ 0(R5), F13
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	FMOVQ 16(R5), F13
+	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
+	FMOVQ 32(R5), F13
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	FMOVQ 48(R5), F13
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	FMOVQ 64(R5), F13
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	FMOVQ 80(R5), F13
+	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+	FMOVQ 96(R5), F13
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	FMOVQ 112(R5), F13
+	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
+	FMOVQ 128(R5), F13
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	FMOVQ 144(R5), F13
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	FMOVQ 160(R5), F13
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	FMOVQ 176(R5), F13
+	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold442
+	BNE   fold424
 
-folded443:
+folded425:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
-	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	VMOVI $0, V13.B16
+	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
+	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
+	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
+	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
+	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
+	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
+	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
+	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
+	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
+	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	CMP   $1, R2
-	BNE   linear444
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
-	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
+	BNE   linear426
+	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
+	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
+	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
+	WORD  $0x4e2df463 // fmax v3.4s, v3.4s, v13.4s
+	WORD  $0x4e2df484 // fmax v4.4s, v4.4s, v13.4s
+	WORD  $0x4e2df4a5 // fmax v5.4s, v5.4s, v13.4s
+	WORD  $0x4e2df4c6 // fmax v6.4s, v6.4s, v13.4s
+	WORD  $0x4e2df4e7 // fmax v7.4s, v7.4s, v13.4s
+	WORD  $0x4e2df508 // fmax v8.4s, v8.4s, v13.4s
+	WORD  $0x4e2df529 // fmax v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
+	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
 
-linear444:
+linear426:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11285,11 +11536,10 @@ linear444:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	B     done295
+	FMOVQ F11, 176(R2)
+	B     done271
 
-wider433:
-	CMP  $48, R1
-	BEQ  full445
+fewer421:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $192, R1
@@ -11297,7 +11547,7 @@ wider433:
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none446
+	BEQ   none427
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -11314,9 +11564,9 @@ wider433:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R4), F11
-	B     ready447
+	B     ready428
 
-none446:
+none427:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11330,11 +11580,11 @@ none446:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready447:
+ready428:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded449
+	BLE  folded430
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11342,7 +11592,7 @@ ready447:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold448:
+fold429:
 	FMOVS 0(R2), F12
 	FMOVQ 0(R5), F13
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -11372,9 +11622,9 @@ fold448:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold448
+	BNE   fold429
 
-folded449:
+folded430:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V13.B16
@@ -11391,7 +11641,7 @@ folded449:
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	CMP   $1, R2
-	BNE   linear450
+	BNE   linear431
 	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
 	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
@@ -11405,7 +11655,7 @@ folded449:
 	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
 
-linear450:
+linear431:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11423,13 +11673,20 @@ linear450:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R4)
-	B     done295
+	B     done271
 
-full445:
-	// acc[i,j] = init[i,j], 1×12 vectors, or +0
+wider384:
+	CMP $57, R1
+	BGE wider432
+	CMP $53, R1
+	BGE wider433
+	CMP $52, R1
+	BNE fewer434
+
+	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none451
+	BEQ   none435
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11444,9 +11701,10 @@ full445:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	B     ready452
+	FMOVQ 192(R2), F12
+	B     ready436
 
-none451:
+none435:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11459,12 +11717,13 @@ none451:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
 
-ready452:
+ready436:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded454
+	BLE  folded438
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11472,69 +11731,73 @@ ready452:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold453:
-	FMOVS 0(R2), F12
-	FMOVQ 0(R5), F13
-	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
-	FMOVQ 16(R5), F13
-	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
-	FMOVQ 32(R5), F13
-	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
-	FMOVQ 48(R5), F13
-	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
-	FMOVQ 64(R5), F13
-	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
-	FMOVQ 80(R5), F13
-	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
-	FMOVQ 96(R5), F13
-	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
-	FMOVQ 112(R5), F13
-	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
-	FMOVQ 128(R5), F13
-	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
-	FMOVQ 144(R5), F13
-	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
-	FMOVQ 160(R5), F13
-	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
-	FMOVQ 176(R5), F13
-	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
+fold437:
+	FMOVS 0(R2), F13
+	FMOVQ 0(R5), F14
+	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
+	FMOVQ 16(R5), F14
+	WORD  $0x4f8d11c1 // fmla v1.4s, v14.4s, v13.s[0]
+	FMOVQ 32(R5), F14
+	WORD  $0x4f8d11c2 // fmla v2.4s, v14.4s, v13.s[0]
+	FMOVQ 48(R5), F14
+	WORD  $0x4f8d11c3 // fmla v3.4s, v14.4s, v13.s[0]
+	FMOVQ 64(R5), F14
+	WORD  $0x4f8d11c4 // fmla v4.4s, v14.4s, v13.s[0]
+	FMOVQ 80(R5), F14
+	WORD  $0x4f8d11c5 // fmla v5.4s, v14.4s, v13.s[0]
+	FMOVQ 96(R5), F14
+	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
+	FMOVQ 112(R5), F14
+	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
+	FMOVQ 128(R5), F14
+	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
+	FMOVQ 144(R5), F14
+	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
+	FMOVQ 160(R5), F14
+	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
+	FMOVQ 176(R5), F14
+	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
+	FMOVQ 192(R5), F14
+	WORD  $0x4f8d11cc // fmla v12.4s, v14.4s, v13.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold453
+	BNE   fold437
 
-folded454:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V13.B16
-	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
-	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
-	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear455
-	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2df463 // fmax v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2df484 // fmax v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2df4a5 // fmax v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2df4c6 // fmax v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2df4e7 // fmax v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2df508 // fmax v8.4s, v8.4s, v13.4s
-	WORD  $0x4e2df529 // fmax v9.4s, v9.4s, v13.4s
-	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
-	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
+	BNE   linear439
+	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
+	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 
-linear455:
+linear439:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11550,15 +11813,10 @@ linear455:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	B     done295
+	FMOVQ F12, 192(R2)
+	B     done271
 
-wider408:
-	CMP  $57, R1
-	BGE  wider456
-	CMP  $53, R1
-	BGE  wider457
-	CMP  $52, R1
-	BEQ  full458
+fewer434:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $208, R1
@@ -11566,7 +11824,7 @@ wider408:
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none459
+	BEQ   none440
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -11584,9 +11842,9 @@ wider408:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R4), F12
-	B     ready460
+	B     ready441
 
-none459:
+none440:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11601,11 +11859,11 @@ none459:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-ready460:
+ready441:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded462
+	BLE  folded443
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11613,7 +11871,7 @@ ready460:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold461:
+fold442:
 	FMOVS 0(R2), F13
 	FMOVQ 0(R5), F14
 	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
@@ -11645,9 +11903,9 @@ fold461:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold461
+	BNE   fold442
 
-folded462:
+folded443:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -11665,7 +11923,7 @@ folded462:
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear463
+	BNE   linear444
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -11680,7 +11938,7 @@ folded462:
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 
-linear463:
+linear444:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11699,13 +11957,16 @@ linear463:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R4)
-	B     done295
+	B     done271
 
-full458:
-	// acc[i,j] = init[i,j], 1×13 vectors, or +0
+wider433:
+	CMP $56, R1
+	BNE fewer445
+
+	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none464
+	BEQ   none446
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11721,9 +11982,10 @@ full458:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	B     ready465
+	FMOVQ 208(R2), F13
+	B     ready447
 
-none464:
+none446:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11737,12 +11999,13 @@ none464:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
 
-ready465:
+ready447:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded467
+	BLE  folded449
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11750,73 +12013,77 @@ ready465:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold466:
-	FMOVS 0(R2), F13
-	FMOVQ 0(R5), F14
-	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
-	FMOVQ 16(R5), F14
-	WORD  $0x4f8d11c1 // fmla v1.4s, v14.4s, v13.s[0]
-	FMOVQ 32(R5), F14
-	WORD  $0x4f8d11c2 // fmla v2.4s, v14.4s, v13.s[0]
-	FMOVQ 48(R5), F14
-	WORD  $0x4f8d11c3 // fmla v3.4s, v14.4s, v13.s[0]
-	FMOVQ 64(R5), F14
-	WORD  $0x4f8d11c4 // fmla v4.4s, v14.4s, v13.s[0]
-	FMOVQ 80(R5), F14
-	WORD  $0x4f8d11c5 // fmla v5.4s, v14.4s, v13.s[0]
-	FMOVQ 96(R5), F14
-	WORD  $0x4f8d11c6 // fmla v6.4s, v14.4s, v13.s[0]
-	FMOVQ 112(R5), F14
-	WORD  $0x4f8d11c7 // fmla v7.4s, v14.4s, v13.s[0]
-	FMOVQ 128(R5), F14
-	WORD  $0x4f8d11c8 // fmla v8.4s, v14.4s, v13.s[0]
-	FMOVQ 144(R5), F14
-	WORD  $0x4f8d11c9 // fmla v9.4s, v14.4s, v13.s[0]
-	FMOVQ 160(R5), F14
-	WORD  $0x4f8d11ca // fmla v10.4s, v14.4s, v13.s[0]
-	FMOVQ 176(R5), F14
-	WORD  $0x4f8d11cb // fmla v11.4s, v14.4s, v13.s[0]
-	FMOVQ 192(R5), F14
-	WORD  $0x4f8d11cc // fmla v12.4s, v14.4s, v13.s[0]
+fold448:
+	FMOVS 0(R2), F14
+	FMOVQ 0(R5), F15
+	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
+	FMOVQ 16(R5), F15
+	WORD  $0x4f8e11e1 // fmla v1.4s, v15.4s, v14.s[0]
+	FMOVQ 32(R5), F15
+	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
+	FMOVQ 48(R5), F15
+	WORD  $0x4f8e11e3 // fmla v3.4s, v15.4s, v14.s[0]
+	FMOVQ 64(R5), F15
+	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
+	FMOVQ 80(R5), F15
+	WORD  $0x4f8e11e5 // fmla v5.4s, v15.4s, v14.s[0]
+	FMOVQ 96(R5), F15
+	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
+	FMOVQ 112(R5), F15
+	WORD  $0x4f8e11e7 // fmla v7.4s, v15.4s, v14.s[0]
+	FMOVQ 128(R5), F15
+	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
+	FMOVQ 144(R5), F15
+	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
+	FMOVQ 160(R5), F15
+	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
+	FMOVQ 176(R5), F15
+	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
+	FMOVQ 192(R5), F15
+	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
+	FMOVQ 208(R5), F15
+	WORD  $0x4f8e11ed // fmla v13.4s, v15.4s, v14.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold466
+	BNE   fold448
 
-folded467:
+folded449:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V14.B16
-	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	VMOVI $0, V15.B16
+	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear468
-	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
-	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
+	BNE   linear450
+	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
+	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
+	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
+	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
+	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
+	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
+	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
+	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
+	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
+	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
+	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
+	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
+	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
+	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 
-linear468:
+linear450:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11833,11 +12100,10 @@ linear468:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	B     done295
+	FMOVQ F13, 208(R2)
+	B     done271
 
-wider457:
-	CMP  $56, R1
-	BEQ  full469
+fewer445:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $224, R1
@@ -11845,7 +12111,7 @@ wider457:
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none470
+	BEQ   none451
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -11864,9 +12130,9 @@ wider457:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R4), F13
-	B     ready471
+	B     ready452
 
-none470:
+none451:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11882,11 +12148,11 @@ none470:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready471:
+ready452:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded473
+	BLE  folded454
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11894,7 +12160,7 @@ ready471:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold472:
+fold453:
 	FMOVS 0(R2), F14
 	FMOVQ 0(R5), F15
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -11928,9 +12194,9 @@ fold472:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold472
+	BNE   fold453
 
-folded473:
+folded454:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -11949,7 +12215,7 @@ folded473:
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear474
+	BNE   linear455
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -11965,7 +12231,7 @@ folded473:
 	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 
-linear474:
+linear455:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11985,13 +12251,18 @@ linear474:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R4)
-	B     done295
+	B     done271
 
-full469:
-	// acc[i,j] = init[i,j], 1×14 vectors, or +0
+wider432:
+	CMP $61, R1
+	BGE wider456
+	CMP $60, R1
+	BNE fewer457
+
+	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none475
+	BEQ   none458
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -12008,9 +12279,10 @@ full469:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	B     ready476
+	FMOVQ 224(R2), F14
+	B     ready459
 
-none475:
+none458:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12025,12 +12297,13 @@ none475:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
 
-ready476:
+ready459:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded478
+	BLE  folded461
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12038,77 +12311,81 @@ ready476:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold477:
-	FMOVS 0(R2), F14
-	FMOVQ 0(R5), F15
-	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
-	FMOVQ 16(R5), F15
-	WORD  $0x4f8e11e1 // fmla v1.4s, v15.4s, v14.s[0]
-	FMOVQ 32(R5), F15
-	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
-	FMOVQ 48(R5), F15
-	WORD  $0x4f8e11e3 // fmla v3.4s, v15.4s, v14.s[0]
-	FMOVQ 64(R5), F15
-	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
-	FMOVQ 80(R5), F15
-	WORD  $0x4f8e11e5 // fmla v5.4s, v15.4s, v14.s[0]
-	FMOVQ 96(R5), F15
-	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
-	FMOVQ 112(R5), F15
-	WORD  $0x4f8e11e7 // fmla v7.4s, v15.4s, v14.s[0]
-	FMOVQ 128(R5), F15
-	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
-	FMOVQ 144(R5), F15
-	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
-	FMOVQ 160(R5), F15
-	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
-	FMOVQ 176(R5), F15
-	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
-	FMOVQ 192(R5), F15
-	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
-	FMOVQ 208(R5), F15
-	WORD  $0x4f8e11ed // fmla v13.4s, v15.4s, v14.s[0]
+fold460:
+	FMOVS 0(R2), F15
+	FMOVQ 0(R5), F16
+	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
+	FMOVQ 16(R5), F16
+	WORD  $0x4f8f1201 // fmla v1.4s, v16.4s, v15.s[0]
+	FMOVQ 32(R5), F16
+	WORD  $0x4f8f1202 // fmla v2.4s, v16.4s, v15.s[0]
+	FMOVQ 48(R5), F16
+	WORD  $0x4f8f1203 // fmla v3.4s, v16.4s, v15.s[0]
+	FMOVQ 64(R5), F16
+	WORD  $0x4f8f1204 // fmla v4.4s, v16.4s, v15.s[0]
+	FMOVQ 80(R5), F16
+	WORD  $0x4f8f1205 // fmla v5.4s, v16.4s, v15.s[0]
+	FMOVQ 96(R5), F16
+	WORD  $0x4f8f1206 // fmla v6.4s, v16.4s, v15.s[0]
+	FMOVQ 112(R5), F16
+	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
+	FMOVQ 128(R5), F16
+	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
+	FMOVQ 144(R5), F16
+	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
+	FMOVQ 160(R5), F16
+	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
+	FMOVQ 176(R5), F16
+	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
+	FMOVQ 192(R5), F16
+	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
+	FMOVQ 208(R5), F16
+	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
+	FMOVQ 224(R5), F16
+	WORD  $0x4f8f120e // fmla v14.4s, v16.4s, v15.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold477
+	BNE   fold460
 
-folded478:
+folded461:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V15.B16
-	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2fd442 // fadd v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2fd484 // fadd v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2fd4a5 // fadd v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2fd508 // fadd v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
-	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
+	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear479
-	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
-	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
-	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
-	WORD  $0x4e2ff463 // fmax v3.4s, v3.4s, v15.4s
-	WORD  $0x4e2ff484 // fmax v4.4s, v4.4s, v15.4s
-	WORD  $0x4e2ff4a5 // fmax v5.4s, v5.4s, v15.4s
-	WORD  $0x4e2ff4c6 // fmax v6.4s, v6.4s, v15.4s
-	WORD  $0x4e2ff4e7 // fmax v7.4s, v7.4s, v15.4s
-	WORD  $0x4e2ff508 // fmax v8.4s, v8.4s, v15.4s
-	WORD  $0x4e2ff529 // fmax v9.4s, v9.4s, v15.4s
-	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
-	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
-	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
-	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
+	BNE   linear462
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
+	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 
-linear479:
+linear462:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12126,13 +12403,10 @@ linear479:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	B     done295
+	FMOVQ F14, 224(R2)
+	B     done271
 
-wider456:
-	CMP  $61, R1
-	BGE  wider480
-	CMP  $60, R1
-	BEQ  full481
+fewer457:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $240, R1
@@ -12140,7 +12414,7 @@ wider456:
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none482
+	BEQ   none463
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -12160,9 +12434,9 @@ wider456:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R4), F14
-	B     ready483
+	B     ready464
 
-none482:
+none463:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12179,11 +12453,11 @@ none482:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready483:
+ready464:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded485
+	BLE  folded466
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12191,7 +12465,7 @@ ready483:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold484:
+fold465:
 	FMOVS 0(R2), F15
 	FMOVQ 0(R5), F16
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -12227,9 +12501,9 @@ fold484:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold484
+	BNE   fold465
 
-folded485:
+folded466:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -12249,7 +12523,7 @@ folded485:
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear486
+	BNE   linear467
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -12266,7 +12540,7 @@ folded485:
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 
-linear486:
+linear467:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12287,13 +12561,16 @@ linear486:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R4)
-	B     done295
+	B     done271
 
-full481:
-	// acc[i,j] = init[i,j], 1×15 vectors, or +0
+wider456:
+	CMP $64, R1
+	BNE fewer468
+
+	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none487
+	BEQ   none469
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -12311,9 +12588,10 @@ full481:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	B     ready488
+	FMOVQ 240(R2), F15
+	B     ready470
 
-none487:
+none469:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12329,12 +12607,13 @@ none487:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
 
-ready488:
+ready470:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded490
+	BLE  folded472
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12342,81 +12621,85 @@ ready488:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold489:
-	FMOVS 0(R2), F15
-	FMOVQ 0(R5), F16
-	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
-	FMOVQ 16(R5), F16
-	WORD  $0x4f8f1201 // fmla v1.4s, v16.4s, v15.s[0]
-	FMOVQ 32(R5), F16
-	WORD  $0x4f8f1202 // fmla v2.4s, v16.4s, v15.s[0]
-	FMOVQ 48(R5), F16
-	WORD  $0x4f8f1203 // fmla v3.4s, v16.4s, v15.s[0]
-	FMOVQ 64(R5), F16
-	WORD  $0x4f8f1204 // fmla v4.4s, v16.4s, v15.s[0]
-	FMOVQ 80(R5), F16
-	WORD  $0x4f8f1205 // fmla v5.4s, v16.4s, v15.s[0]
-	FMOVQ 96(R5), F16
-	WORD  $0x4f8f1206 // fmla v6.4s, v16.4s, v15.s[0]
-	FMOVQ 112(R5), F16
-	WORD  $0x4f8f1207 // fmla v7.4s, v16.4s, v15.s[0]
-	FMOVQ 128(R5), F16
-	WORD  $0x4f8f1208 // fmla v8.4s, v16.4s, v15.s[0]
-	FMOVQ 144(R5), F16
-	WORD  $0x4f8f1209 // fmla v9.4s, v16.4s, v15.s[0]
-	FMOVQ 160(R5), F16
-	WORD  $0x4f8f120a // fmla v10.4s, v16.4s, v15.s[0]
-	FMOVQ 176(R5), F16
-	WORD  $0x4f8f120b // fmla v11.4s, v16.4s, v15.s[0]
-	FMOVQ 192(R5), F16
-	WORD  $0x4f8f120c // fmla v12.4s, v16.4s, v15.s[0]
-	FMOVQ 208(R5), F16
-	WORD  $0x4f8f120d // fmla v13.4s, v16.4s, v15.s[0]
-	FMOVQ 224(R5), F16
-	WORD  $0x4f8f120e // fmla v14.4s, v16.4s, v15.s[0]
+fold471:
+	FMOVS 0(R2), F16
+	FMOVQ 0(R5), F17
+	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
+	FMOVQ 16(R5), F17
+	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
+	FMOVQ 32(R5), F17
+	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
+	FMOVQ 48(R5), F17
+	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
+	FMOVQ 64(R5), F17
+	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
+	FMOVQ 80(R5), F17
+	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
+	FMOVQ 96(R5), F17
+	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
+	FMOVQ 112(R5), F17
+	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
+	FMOVQ 128(R5), F17
+	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
+	FMOVQ 144(R5), F17
+	WORD  $0x4f901229 // fmla v9.4s, v17.4s, v16.s[0]
+	FMOVQ 160(R5), F17
+	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
+	FMOVQ 176(R5), F17
+	WORD  $0x4f90122b // fmla v11.4s, v17.4s, v16.s[0]
+	FMOVQ 192(R5), F17
+	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
+	FMOVQ 208(R5), F17
+	WORD  $0x4f90122d // fmla v13.4s, v17.4s, v16.s[0]
+	FMOVQ 224(R5), F17
+	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
+	FMOVQ 240(R5), F17
+	WORD  $0x4f90122f // fmla v15.4s, v17.4s, v16.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold489
+	BNE   fold471
 
-folded490:
+folded472:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
+	VMOVI $0, V17.B16
+	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
+	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
+	WORD  $0x4e31d442 // fadd v2.4s, v2.4s, v17.4s
+	WORD  $0x4e31d463 // fadd v3.4s, v3.4s, v17.4s
+	WORD  $0x4e31d484 // fadd v4.4s, v4.4s, v17.4s
+	WORD  $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
+	WORD  $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
+	WORD  $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
+	WORD  $0x4e31d508 // fadd v8.4s, v8.4s, v17.4s
+	WORD  $0x4e31d529 // fadd v9.4s, v9.4s, v17.4s
+	WORD  $0x4e31d54a // fadd v10.4s, v10.4s, v17.4s
+	WORD  $0x4e31d56b // fadd v11.4s, v11.4s, v17.4s
+	WORD  $0x4e31d58c // fadd v12.4s, v12.4s, v17.4s
+	WORD  $0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
+	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
+	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear491
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
-	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
+	BNE   linear473
+	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
+	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
+	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
+	WORD  $0x4e31f463 // fmax v3.4s, v3.4s, v17.4s
+	WORD  $0x4e31f484 // fmax v4.4s, v4.4s, v17.4s
+	WORD  $0x4e31f4a5 // fmax v5.4s, v5.4s, v17.4s
+	WORD  $0x4e31f4c6 // fmax v6.4s, v6.4s, v17.4s
+	WORD  $0x4e31f4e7 // fmax v7.4s, v7.4s, v17.4s
+	WORD  $0x4e31f508 // fmax v8.4s, v8.4s, v17.4s
+	WORD  $0x4e31f529 // fmax v9.4s, v9.4s, v17.4s
+	WORD  $0x4e31f54a // fmax v10.4s, v10.4s, v17.4s
+	WORD  $0x4e31f56b // fmax v11.4s, v11.4s, v17.4s
+	WORD  $0x4e31f58c // fmax v12.4s, v12.4s, v17.4s
+	WORD  $0x4e31f5ad // fmax v13.4s, v13.4s, v17.4s
+	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
+	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear491:
+linear473:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12435,11 +12718,10 @@ linear491:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	B     done295
+	FMOVQ F15, 240(R2)
+	B     done271
 
-wider480:
-	CMP  $64, R1
-	BEQ  full492
+fewer468:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $256, R1
@@ -12447,7 +12729,7 @@ wider480:
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none493
+	BEQ   none474
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -12468,9 +12750,9 @@ wider480:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R4), F15
-	B     ready494
+	B     ready475
 
-none493:
+none474:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12488,11 +12770,11 @@ none493:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready494:
+ready475:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded496
+	BLE  folded477
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12500,7 +12782,7 @@ ready494:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold495:
+fold476:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -12538,9 +12820,9 @@ fold495:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold495
+	BNE   fold476
 
-folded496:
+folded477:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -12561,7 +12843,7 @@ folded496:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear497
+	BNE   linear478
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -12579,7 +12861,7 @@ folded496:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear497:
+linear478:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12601,166 +12883,11 @@ linear497:
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R4)
-	B     done295
 
-full492:
-	// acc[i,j] = init[i,j], 1×16 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none498
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
-	FMOVQ 128(R2), F8
-	FMOVQ 144(R2), F9
-	FMOVQ 160(R2), F10
-	FMOVQ 176(R2), F11
-	FMOVQ 192(R2), F12
-	FMOVQ 208(R2), F13
-	FMOVQ 224(R2), F14
-	FMOVQ 240(R2), F15
-	B     ready499
-
-none498:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-ready499:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded501
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold500:
-	FMOVS 0(R2), F16
-	FMOVQ 0(R5), F17
-	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
-	FMOVQ 16(R5), F17
-	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
-	FMOVQ 32(R5), F17
-	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
-	FMOVQ 48(R5), F17
-	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
-	FMOVQ 64(R5), F17
-	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
-	FMOVQ 80(R5), F17
-	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
-	FMOVQ 96(R5), F17
-	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
-	FMOVQ 112(R5), F17
-	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
-	FMOVQ 128(R5), F17
-	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
-	FMOVQ 144(R5), F17
-	WORD  $0x4f901229 // fmla v9.4s, v17.4s, v16.s[0]
-	FMOVQ 160(R5), F17
-	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
-	FMOVQ 176(R5), F17
-	WORD  $0x4f90122b // fmla v11.4s, v17.4s, v16.s[0]
-	FMOVQ 192(R5), F17
-	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
-	FMOVQ 208(R5), F17
-	WORD  $0x4f90122d // fmla v13.4s, v17.4s, v16.s[0]
-	FMOVQ 224(R5), F17
-	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
-	FMOVQ 240(R5), F17
-	WORD  $0x4f90122f // fmla v15.4s, v17.4s, v16.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold500
-
-folded501:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V17.B16
-	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
-	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
-	WORD  $0x4e31d442 // fadd v2.4s, v2.4s, v17.4s
-	WORD  $0x4e31d463 // fadd v3.4s, v3.4s, v17.4s
-	WORD  $0x4e31d484 // fadd v4.4s, v4.4s, v17.4s
-	WORD  $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
-	WORD  $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
-	WORD  $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
-	WORD  $0x4e31d508 // fadd v8.4s, v8.4s, v17.4s
-	WORD  $0x4e31d529 // fadd v9.4s, v9.4s, v17.4s
-	WORD  $0x4e31d54a // fadd v10.4s, v10.4s, v17.4s
-	WORD  $0x4e31d56b // fadd v11.4s, v11.4s, v17.4s
-	WORD  $0x4e31d58c // fadd v12.4s, v12.4s, v17.4s
-	WORD  $0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
-	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
-	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
-	CMP   $1, R2
-	BNE   linear502
-	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
-	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
-	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
-	WORD  $0x4e31f463 // fmax v3.4s, v3.4s, v17.4s
-	WORD  $0x4e31f484 // fmax v4.4s, v4.4s, v17.4s
-	WORD  $0x4e31f4a5 // fmax v5.4s, v5.4s, v17.4s
-	WORD  $0x4e31f4c6 // fmax v6.4s, v6.4s, v17.4s
-	WORD  $0x4e31f4e7 // fmax v7.4s, v7.4s, v17.4s
-	WORD  $0x4e31f508 // fmax v8.4s, v8.4s, v17.4s
-	WORD  $0x4e31f529 // fmax v9.4s, v9.4s, v17.4s
-	WORD  $0x4e31f54a // fmax v10.4s, v10.4s, v17.4s
-	WORD  $0x4e31f56b // fmax v11.4s, v11.4s, v17.4s
-	WORD  $0x4e31f58c // fmax v12.4s, v12.4s, v17.4s
-	WORD  $0x4e31f5ad // fmax v13.4s, v13.4s, v17.4s
-	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
-	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
-
-linear502:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R2)
-	FMOVQ F8, 128(R2)
-	FMOVQ F9, 144(R2)
-	FMOVQ F10, 160(R2)
-	FMOVQ F11, 176(R2)
-	FMOVQ F12, 192(R2)
-	FMOVQ F13, 208(R2)
-	FMOVQ F14, 224(R2)
-	FMOVQ F15, 240(R2)
-
-done295:
+done271:
 	B done3
 
-fewer291:
+fewer267:
 done3:
 	RET
 
@@ -13056,7 +13183,7 @@ last6:
 	CMP $3, R1
 	BGE wider19
 	CMP $2, R1
-	BEQ full20
+	BNE fewer20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -13067,10 +13194,10 @@ last6:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
-	FMOVD 0(R5), F2
-	FMOVD 0(R6), F3
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R6), F3
 	B     ready22
 
 none21:
@@ -13099,7 +13226,7 @@ fold23:
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
 	FMOVD 0(R10), F7
-	FMOVD 0(R5), F8
+	FMOVQ 0(R5), F8
 	WORD  $0x4fc41100 // fmla v0.2d, v8.2d, v4.d[0]
 	WORD  $0x4fc51101 // fmla v1.2d, v8.2d, v5.d[0]
 	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
@@ -13134,13 +13261,13 @@ linear25:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
-	FMOVD F2, 0(R5)
-	FMOVD F3, 0(R6)
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
+	FMOVQ F3, 0(R6)
 	B     done7
 
-full20:
+fewer20:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -13150,10 +13277,10 @@ full20:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	FMOVQ 0(R6), F3
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
+	FMOVD 0(R5), F2
+	FMOVD 0(R6), F3
 	B     ready27
 
 none26:
@@ -13182,7 +13309,7 @@ fold28:
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
 	FMOVD 0(R10), F7
-	FMOVQ 0(R5), F8
+	FMOVD 0(R5), F8
 	WORD  $0x4fc41100 // fmla v0.2d, v8.2d, v4.d[0]
 	WORD  $0x4fc51101 // fmla v1.2d, v8.2d, v5.d[0]
 	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
@@ -13217,18 +13344,15 @@ linear30:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	FMOVQ F2, 0(R5)
-	FMOVQ F3, 0(R6)
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
+	FMOVD F2, 0(R5)
+	FMOVD F3, 0(R6)
 	B     done7
 
 wider19:
-	CMP  $4, R1
-	BEQ  full31
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $32, R1
+	CMP $4, R1
+	BNE fewer31
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -13239,19 +13363,14 @@ wider19:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	MOVD  R2, R7
-	ADD   R1, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R7), F1
+	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R8), F3
+	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
-	FMOVQ 16(R9), F5
+	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
-	FMOVQ 16(R10), F7
+	FMOVQ 16(R6), F7
 	B     ready33
 
 none32:
@@ -13289,8 +13408,7 @@ fold34:
 	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
-	ADD   R1, R5, R11
-	FMOVQ 16(R11), F12
+	FMOVQ 16(R5), F12
 	WORD  $0x4fc81181 // fmla v1.2d, v12.2d, v8.d[0]
 	WORD  $0x4fc91183 // fmla v3.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
@@ -13333,22 +13451,21 @@ linear36:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	MOVD  R2, R7
-	ADD   R1, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R7)
+	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R8)
+	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R9)
+	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
-	FMOVQ F7, 16(R10)
+	FMOVQ F7, 16(R6)
 	B     done7
 
-full31:
+fewer31:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
+
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -13358,14 +13475,19 @@ full31:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R7), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
+	FMOVQ 16(R8), F3
 	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
+	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
-	FMOVQ 16(R6), F7
+	FMOVQ 16(R10), F7
 	B     ready38
 
 none37:
@@ -13403,7 +13525,8 @@ fold39:
 	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
-	FMOVQ 16(R5), F12
+	ADD   R1, R5, R11
+	FMOVQ 16(R11), F12
 	WORD  $0x4fc81181 // fmla v1.2d, v12.2d, v8.d[0]
 	WORD  $0x4fc91183 // fmla v3.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
@@ -13446,24 +13569,26 @@ linear41:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R7)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
+	FMOVQ F3, 16(R8)
 	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
+	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
-	FMOVQ F7, 16(R6)
+	FMOVQ F7, 16(R10)
 	B     done7
 
 wider18:
-	CMP  $7, R1
-	BGE  wider42
-	CMP  $6, R1
-	BEQ  full43
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $48, R1
+	CMP $7, R1
+	BGE wider42
+	CMP $6, R1
+	BNE fewer43
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -13474,23 +13599,18 @@ wider18:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	MOVD  R2, R7
-	ADD   R1, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R7), F2
+	FMOVQ 32(R2), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R8), F5
+	FMOVQ 32(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	FMOVQ 32(R9), F8
+	FMOVQ 32(R5), F8
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
-	FMOVQ 32(R10), F11
+	FMOVQ 32(R6), F11
 	B     ready45
 
 none44:
@@ -13537,8 +13657,7 @@ fold46:
 	WORD  $0x4fcd1204 // fmla v4.2d, v16.2d, v13.d[0]
 	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120a // fmla v10.2d, v16.2d, v15.d[0]
-	ADD   R1, R5, R11
-	FMOVQ 32(R11), F16
+	FMOVQ 32(R5), F16
 	WORD  $0x4fcc1202 // fmla v2.2d, v16.2d, v12.d[0]
 	WORD  $0x4fcd1205 // fmla v5.2d, v16.2d, v13.d[0]
 	WORD  $0x4fce1208 // fmla v8.2d, v16.2d, v14.d[0]
@@ -13589,26 +13708,25 @@ linear48:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	MOVD  R2, R7
-	ADD   R1, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R7)
+	FMOVQ F2, 32(R2)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R8)
+	FMOVQ F5, 32(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R9)
+	FMOVQ F8, 32(R5)
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
-	FMOVQ F11, 32(R10)
+	FMOVQ F11, 32(R6)
 	B     done7
 
-full43:
+fewer43:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
+
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -13618,18 +13736,23 @@ full43:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
+	FMOVQ 32(R7), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
+	FMOVQ 32(R8), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	FMOVQ 32(R5), F8
+	FMOVQ 32(R9), F8
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
-	FMOVQ 32(R6), F11
+	FMOVQ 32(R10), F11
 	B     ready50
 
 none49:
@@ -13676,7 +13799,8 @@ fold51:
 	WORD  $0x4fcd1204 // fmla v4.2d, v16.2d, v13.d[0]
 	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120a // fmla v10.2d, v16.2d, v15.d[0]
-	FMOVQ 32(R5), F16
+	ADD   R1, R5, R11
+	FMOVQ 32(R11), F16
 	WORD  $0x4fcc1202 // fmla v2.2d, v16.2d, v12.d[0]
 	WORD  $0x4fcd1205 // fmla v5.2d, v16.2d, v13.d[0]
 	WORD  $0x4fce1208 // fmla v8.2d, v16.2d, v14.d[0]
@@ -13727,26 +13851,28 @@ linear53:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
+	FMOVQ F2, 32(R7)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
+	FMOVQ F5, 32(R8)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R5)
+	FMOVQ F8, 32(R9)
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
-	FMOVQ F11, 32(R6)
+	FMOVQ F11, 32(R10)
 	B     done7
 
 wider42:
-	CMP  $8, R1
-	BEQ  full54
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $64, R1
+	CMP $8, R1
+	BNE fewer54
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -13757,27 +13883,22 @@ wider42:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	MOVD  R2, R7
-	ADD   R1, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R7), F3
+	FMOVQ 48(R2), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R8), F7
+	FMOVQ 48(R4), F7
 	FMOVQ 0(R5), F8
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
-	FMOVQ 48(R9), F11
+	FMOVQ 48(R5), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
-	FMOVQ 48(R10), F15
+	FMOVQ 48(R6), F15
 	B     ready56
 
 none55:
@@ -13833,8 +13954,7 @@ fold57:
 	WORD  $0x4fd11286 // fmla v6.2d, v20.2d, v17.d[0]
 	WORD  $0x4fd2128a // fmla v10.2d, v20.2d, v18.d[0]
 	WORD  $0x4fd3128e // fmla v14.2d, v20.2d, v19.d[0]
-	ADD   R1, R5, R11
-	FMOVQ 48(R11), F20
+	FMOVQ 48(R5), F20
 	WORD  $0x4fd01283 // fmla v3.2d, v20.2d, v16.d[0]
 	WORD  $0x4fd11287 // fmla v7.2d, v20.2d, v17.d[0]
 	WORD  $0x4fd2128b // fmla v11.2d, v20.2d, v18.d[0]
@@ -13893,30 +14013,29 @@ linear59:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
-	MOVD  R2, R7
-	ADD   R1, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R7)
+	FMOVQ F3, 48(R2)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R8)
+	FMOVQ F7, 48(R4)
 	FMOVQ F8, 0(R5)
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
-	FMOVQ F11, 48(R9)
+	FMOVQ F11, 48(R5)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	FMOVQ F15, 48(R10)
+	FMOVQ F15, 48(R6)
 	B     done7
 
-full54:
+fewer54:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -13926,22 +14045,27 @@ full54:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
+	FMOVQ 48(R7), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
+	FMOVQ 48(R8), F7
 	FMOVQ 0(R5), F8
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
-	FMOVQ 48(R5), F11
+	FMOVQ 48(R9), F11
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
-	FMOVQ 48(R6), F15
+	FMOVQ 48(R10), F15
 	B     ready61
 
 none60:
@@ -13997,7 +14121,8 @@ fold62:
 	WORD  $0x4fd11286 // fmla v6.2d, v20.2d, v17.d[0]
 	WORD  $0x4fd2128a // fmla v10.2d, v20.2d, v18.d[0]
 	WORD  $0x4fd3128e // fmla v14.2d, v20.2d, v19.d[0]
-	FMOVQ 48(R5), F20
+	ADD   R1, R5, R11
+	FMOVQ 48(R11), F20
 	WORD  $0x4fd01283 // fmla v3.2d, v20.2d, v16.d[0]
 	WORD  $0x4fd11287 // fmla v7.2d, v20.2d, v17.d[0]
 	WORD  $0x4fd2128b // fmla v11.2d, v20.2d, v18.d[0]
@@ -14056,22 +14181,27 @@ linear64:
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	MOVD  R2, R7
+	ADD   R1, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
+	FMOVQ F3, 48(R7)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
+	FMOVQ F7, 48(R8)
 	FMOVQ F8, 0(R5)
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
-	FMOVQ F11, 48(R5)
+	FMOVQ F11, 48(R9)
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	FMOVQ F15, 48(R6)
+	FMOVQ F15, 48(R10)
 
 done7:
 	MOVD c+0(FP), R0
@@ -14361,7 +14491,7 @@ last68:
 	CMP $3, R1
 	BGE wider82
 	CMP $2, R1
-	BEQ full83
+	BNE fewer83
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14371,9 +14501,9 @@ last68:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
-	FMOVD 0(R5), F2
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
 	B     ready85
 
 none84:
@@ -14399,7 +14529,7 @@ fold86:
 	FMOVD 0(R2), F3
 	FMOVD 0(R8), F4
 	FMOVD 0(R9), F5
-	FMOVD 0(R5), F6
+	FMOVQ 0(R5), F6
 	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
@@ -14429,12 +14559,12 @@ linear88:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
-	FMOVD F2, 0(R5)
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
 	B     done69
 
-full83:
+fewer83:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -14443,9 +14573,9 @@ full83:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
+	FMOVD 0(R5), F2
 	B     ready90
 
 none89:
@@ -14471,7 +14601,7 @@ fold91:
 	FMOVD 0(R2), F3
 	FMOVD 0(R8), F4
 	FMOVD 0(R9), F5
-	FMOVQ 0(R5), F6
+	FMOVD 0(R5), F6
 	WORD  $0x4fc310c0 // fmla v0.2d, v6.2d, v3.d[0]
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
@@ -14501,17 +14631,14 @@ linear93:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	FMOVQ F2, 0(R5)
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
+	FMOVD F2, 0(R5)
 	B     done69
 
 wider82:
-	CMP  $4, R1
-	BEQ  full94
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $32, R1
+	CMP $4, R1
+	BNE fewer94
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14521,16 +14648,12 @@ wider82:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R6), F1
+	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R7), F3
+	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
-	FMOVQ 16(R8), F5
+	FMOVQ 16(R5), F5
 	B     ready96
 
 none95:
@@ -14563,8 +14686,7 @@ fold97:
 	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
 	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
 	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	ADD   R1, R5, R10
-	FMOVQ 16(R10), F9
+	FMOVQ 16(R5), F9
 	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
 	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
 	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
@@ -14600,19 +14722,19 @@ linear99:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R6)
+	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R7)
+	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R8)
+	FMOVQ F5, 16(R5)
 	B     done69
 
-full94:
+fewer94:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
+
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -14621,12 +14743,16 @@ full94:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R6), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
+	FMOVQ 16(R7), F3
 	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
+	FMOVQ 16(R8), F5
 	B     ready101
 
 none100:
@@ -14659,7 +14785,8 @@ fold102:
 	WORD  $0x4fc61120 // fmla v0.2d, v9.2d, v6.d[0]
 	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
 	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	FMOVQ 16(R5), F9
+	ADD   R1, R5, R10
+	FMOVQ 16(R10), F9
 	WORD  $0x4fc61121 // fmla v1.2d, v9.2d, v6.d[0]
 	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
 	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
@@ -14695,20 +14822,21 @@ linear104:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R6)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
+	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R5)
-	FMOVQ F5, 16(R5)
+	FMOVQ F5, 16(R8)
 	B     done69
 
 wider81:
-	CMP  $6, R1
-	BEQ  full105
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $48, R1
+	CMP $6, R1
+	BNE fewer105
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14718,19 +14846,15 @@ wider81:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R6), F2
+	FMOVQ 32(R2), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R7), F5
+	FMOVQ 32(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	FMOVQ 32(R8), F8
+	FMOVQ 32(R5), F8
 	B     ready107
 
 none106:
@@ -14770,8 +14894,7 @@ fold108:
 	WORD  $0x4fc91181 // fmla v1.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
-	ADD   R1, R5, R10
-	FMOVQ 32(R10), F12
+	FMOVQ 32(R5), F12
 	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
@@ -14813,22 +14936,22 @@ linear110:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R6)
+	FMOVQ F2, 32(R2)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R7)
+	FMOVQ F5, 32(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R8)
+	FMOVQ F8, 32(R5)
 	B     done69
 
-full105:
+fewer105:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
+
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -14837,15 +14960,19 @@ full105:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
+	FMOVQ 32(R6), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
+	FMOVQ 32(R7), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	FMOVQ 32(R5), F8
+	FMOVQ 32(R8), F8
 	B     ready112
 
 none111:
@@ -14885,7 +15012,8 @@ fold113:
 	WORD  $0x4fc91181 // fmla v1.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
-	FMOVQ 32(R5), F12
+	ADD   R1, R5, R10
+	FMOVQ 32(R10), F12
 	WORD  $0x4fc91182 // fmla v2.2d, v12.2d, v9.d[0]
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
@@ -14927,25 +15055,26 @@ linear115:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
+	FMOVQ F2, 32(R6)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
+	FMOVQ F5, 32(R7)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	FMOVQ F8, 32(R5)
+	FMOVQ F8, 32(R8)
 	B     done69
 
 wider80:
-	CMP  $9, R1
-	BGE  wider116
-	CMP  $8, R1
-	BEQ  full117
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $64, R1
+	CMP $9, R1
+	BGE wider116
+	CMP $8, R1
+	BNE fewer117
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14955,22 +15084,18 @@ wider80:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R6), F3
+	FMOVQ 48(R2), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R7), F7
+	FMOVQ 48(R4), F7
 	FMOVQ 0(R5), F8
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
-	FMOVQ 48(R8), F11
+	FMOVQ 48(R5), F11
 	B     ready119
 
 none118:
@@ -15017,8 +15142,7 @@ fold120:
 	WORD  $0x4fcc11e2 // fmla v2.2d, v15.2d, v12.d[0]
 	WORD  $0x4fcd11e6 // fmla v6.2d, v15.2d, v13.d[0]
 	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
-	ADD   R1, R5, R10
-	FMOVQ 48(R10), F15
+	FMOVQ 48(R5), F15
 	WORD  $0x4fcc11e3 // fmla v3.2d, v15.2d, v12.d[0]
 	WORD  $0x4fcd11e7 // fmla v7.2d, v15.2d, v13.d[0]
 	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
@@ -15066,25 +15190,25 @@ linear122:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R6)
+	FMOVQ F3, 48(R2)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R7)
+	FMOVQ F7, 48(R4)
 	FMOVQ F8, 0(R5)
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
-	FMOVQ F11, 48(R8)
+	FMOVQ F11, 48(R5)
 	B     done69
 
-full117:
+fewer117:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -15093,18 +15217,22 @@ full117:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
+	FMOVQ 48(R6), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
+	FMOVQ 48(R7), F7
 	FMOVQ 0(R5), F8
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
-	FMOVQ 48(R5), F11
+	FMOVQ 48(R8), F11
 	B     ready124
 
 none123:
@@ -15151,7 +15279,8 @@ fold125:
 	WORD  $0x4fcc11e2 // fmla v2.2d, v15.2d, v12.d[0]
 	WORD  $0x4fcd11e6 // fmla v6.2d, v15.2d, v13.d[0]
 	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
-	FMOVQ 48(R5), F15
+	ADD   R1, R5, R10
+	FMOVQ 48(R10), F15
 	WORD  $0x4fcc11e3 // fmla v3.2d, v15.2d, v12.d[0]
 	WORD  $0x4fcd11e7 // fmla v7.2d, v15.2d, v13.d[0]
 	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
@@ -15199,26 +15328,27 @@ linear127:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
+	FMOVQ F3, 48(R6)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
+	FMOVQ F7, 48(R7)
 	FMOVQ F8, 0(R5)
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
-	FMOVQ F11, 48(R5)
+	FMOVQ F11, 48(R8)
 	B     done69
 
 wider116:
-	CMP  $10, R1
-	BEQ  full128
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $80, R1
+	CMP $10, R1
+	BNE fewer128
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15228,25 +15358,21 @@ wider116:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R6), F4
+	FMOVQ 64(R2), F4
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
-	FMOVQ 64(R7), F9
+	FMOVQ 64(R4), F9
 	FMOVQ 0(R5), F10
 	FMOVQ 16(R5), F11
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
-	FMOVQ 64(R8), F14
+	FMOVQ 64(R5), F14
 	B     ready130
 
 none129:
@@ -15300,8 +15426,7 @@ fold131:
 	WORD  $0x4fcf1243 // fmla v3.2d, v18.2d, v15.d[0]
 	WORD  $0x4fd01248 // fmla v8.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124d // fmla v13.2d, v18.2d, v17.d[0]
-	ADD   R1, R5, R10
-	FMOVQ 64(R10), F18
+	FMOVQ 64(R5), F18
 	WORD  $0x4fcf1244 // fmla v4.2d, v18.2d, v15.d[0]
 	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
@@ -15355,28 +15480,28 @@ linear133:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R6)
+	FMOVQ F4, 64(R2)
 	FMOVQ F5, 0(R4)
 	FMOVQ F6, 16(R4)
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R7)
+	FMOVQ F9, 64(R4)
 	FMOVQ F10, 0(R5)
 	FMOVQ F11, 16(R5)
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
-	FMOVQ F14, 64(R8)
+	FMOVQ F14, 64(R5)
 	B     done69
 
-full128:
+fewer128:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
+
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -15385,21 +15510,25 @@ full128:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
+	FMOVQ 64(R6), F4
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
+	FMOVQ 64(R7), F9
 	FMOVQ 0(R5), F10
 	FMOVQ 16(R5), F11
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
-	FMOVQ 64(R5), F14
+	FMOVQ 64(R8), F14
 	B     ready135
 
 none134:
@@ -15453,7 +15582,8 @@ fold136:
 	WORD  $0x4fcf1243 // fmla v3.2d, v18.2d, v15.d[0]
 	WORD  $0x4fd01248 // fmla v8.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124d // fmla v13.2d, v18.2d, v17.d[0]
-	FMOVQ 64(R5), F18
+	ADD   R1, R5, R10
+	FMOVQ 64(R10), F18
 	WORD  $0x4fcf1244 // fmla v4.2d, v18.2d, v15.d[0]
 	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
@@ -15507,21 +15637,25 @@ linear138:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
+	FMOVQ F4, 64(R6)
 	FMOVQ F5, 0(R4)
 	FMOVQ F6, 16(R4)
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
+	FMOVQ F9, 64(R7)
 	FMOVQ F10, 0(R5)
 	FMOVQ F11, 16(R5)
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
-	FMOVQ F14, 64(R5)
+	FMOVQ F14, 64(R8)
 
 done69:
 	B done3
@@ -15802,7 +15936,7 @@ last142:
 	CMP $3, R1
 	BGE wider156
 	CMP $2, R1
-	BEQ full157
+	BNE fewer157
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15811,8 +15945,8 @@ last142:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
 	B     ready159
 
 none158:
@@ -15835,7 +15969,7 @@ ready159:
 fold160:
 	FMOVD 0(R2), F2
 	FMOVD 0(R8), F3
-	FMOVD 0(R5), F4
+	FMOVQ 0(R5), F4
 	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
@@ -15860,11 +15994,11 @@ linear162:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
 	B     done143
 
-full157:
+fewer157:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -15872,8 +16006,8 @@ full157:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
 	B     ready164
 
 none163:
@@ -15896,7 +16030,7 @@ ready164:
 fold165:
 	FMOVD 0(R2), F2
 	FMOVD 0(R8), F3
-	FMOVQ 0(R5), F4
+	FMOVD 0(R5), F4
 	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
@@ -15921,16 +16055,13 @@ linear167:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
 	B     done143
 
 wider156:
-	CMP  $4, R1
-	BEQ  full168
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $32, R1
+	CMP $4, R1
+	BNE fewer168
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15939,13 +16070,10 @@ wider156:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R5), F1
+	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R6), F3
+	FMOVQ 16(R4), F3
 	B     ready170
 
 none169:
@@ -15973,8 +16101,7 @@ fold171:
 	FMOVQ 0(R5), F6
 	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
-	ADD   R1, R5, R9
-	FMOVQ 16(R9), F6
+	FMOVQ 16(R5), F6
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
@@ -16003,16 +16130,17 @@ linear173:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R5)
+	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R6)
+	FMOVQ F3, 16(R4)
 	B     done143
 
-full168:
+fewer168:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
+
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16020,10 +16148,13 @@ full168:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R5), F1
 	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
+	FMOVQ 16(R6), F3
 	B     ready175
 
 none174:
@@ -16051,7 +16182,8 @@ fold176:
 	FMOVQ 0(R5), F6
 	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
-	FMOVQ 16(R5), F6
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F6
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
@@ -16080,20 +16212,20 @@ linear178:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
+	FMOVQ F3, 16(R6)
 	B     done143
 
 wider155:
-	CMP  $7, R1
-	BGE  wider179
-	CMP  $6, R1
-	BEQ  full180
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $48, R1
+	CMP $7, R1
+	BGE wider179
+	CMP $6, R1
+	BNE fewer180
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16102,15 +16234,12 @@ wider155:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R5), F2
+	FMOVQ 32(R2), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R6), F5
+	FMOVQ 32(R4), F5
 	B     ready182
 
 none181:
@@ -16143,8 +16272,7 @@ fold183:
 	FMOVQ 16(R5), F8
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
-	ADD   R1, R5, R9
-	FMOVQ 32(R9), F8
+	FMOVQ 32(R5), F8
 	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
@@ -16177,18 +16305,19 @@ linear185:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R5)
+	FMOVQ F2, 32(R2)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R6)
+	FMOVQ F5, 32(R4)
 	B     done143
 
-full180:
+fewer180:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
+
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16196,12 +16325,15 @@ full180:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
+	FMOVQ 32(R5), F2
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
+	FMOVQ 32(R6), F5
 	B     ready187
 
 none186:
@@ -16234,7 +16366,8 @@ fold188:
 	FMOVQ 16(R5), F8
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
-	FMOVQ 32(R5), F8
+	ADD   R1, R5, R9
+	FMOVQ 32(R9), F8
 	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
 	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
@@ -16267,20 +16400,20 @@ linear190:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
+	FMOVQ F2, 32(R5)
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
-	FMOVQ F5, 32(R4)
+	FMOVQ F5, 32(R6)
 	B     done143
 
 wider179:
-	CMP  $8, R1
-	BEQ  full191
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $64, R1
+	CMP $8, R1
+	BNE fewer191
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16289,17 +16422,14 @@ wider179:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R5), F3
+	FMOVQ 48(R2), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R6), F7
+	FMOVQ 48(R4), F7
 	B     ready193
 
 none192:
@@ -16337,8 +16467,7 @@ fold194:
 	FMOVQ 32(R5), F10
 	WORD  $0x4fc81142 // fmla v2.2d, v10.2d, v8.d[0]
 	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
-	ADD   R1, R5, R9
-	FMOVQ 48(R9), F10
+	FMOVQ 48(R5), F10
 	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
 	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
 	ADD   R4, R2
@@ -16375,20 +16504,21 @@ linear196:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R5)
+	FMOVQ F3, 48(R2)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R6)
+	FMOVQ F7, 48(R4)
 	B     done143
 
-full191:
+fewer191:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16396,14 +16526,17 @@ full191:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
+	FMOVQ 48(R5), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
-	FMOVQ 48(R4), F7
+	FMOVQ 48(R6), F7
 	B     ready198
 
 none197:
@@ -16441,7 +16574,8 @@ fold199:
 	FMOVQ 32(R5), F10
 	WORD  $0x4fc81142 // fmla v2.2d, v10.2d, v8.d[0]
 	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
-	FMOVQ 48(R5), F10
+	ADD   R1, R5, R9
+	FMOVQ 48(R9), F10
 	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
 	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
 	ADD   R4, R2
@@ -16478,26 +16612,26 @@ linear201:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
+	FMOVQ F3, 48(R5)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
-	FMOVQ F7, 48(R4)
+	FMOVQ F7, 48(R6)
 	B     done143
 
 wider154:
-	CMP  $13, R1
-	BGE  wider202
-	CMP  $11, R1
-	BGE  wider203
-	CMP  $10, R1
-	BEQ  full204
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $80, R1
+	CMP $13, R1
+	BGE wider202
+	CMP $11, R1
+	BGE wider203
+	CMP $10, R1
+	BNE fewer204
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16506,19 +16640,16 @@ wider154:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R5), F4
+	FMOVQ 64(R2), F4
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
-	FMOVQ 64(R6), F9
+	FMOVQ 64(R4), F9
 	B     ready206
 
 none205:
@@ -16561,8 +16692,7 @@ fold207:
 	FMOVQ 48(R5), F12
 	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
-	ADD   R1, R5, R9
-	FMOVQ 64(R9), F12
+	FMOVQ 64(R5), F12
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
 	ADD   R4, R2
@@ -16603,22 +16733,23 @@ linear209:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R5)
+	FMOVQ F4, 64(R2)
 	FMOVQ F5, 0(R4)
 	FMOVQ F6, 16(R4)
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R6)
+	FMOVQ F9, 64(R4)
 	B     done143
 
-full204:
+fewer204:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
+
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16626,16 +16757,19 @@ full204:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
+	FMOVQ 64(R5), F4
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
-	FMOVQ 64(R4), F9
+	FMOVQ 64(R6), F9
 	B     ready211
 
 none210:
@@ -16678,7 +16812,8 @@ fold212:
 	FMOVQ 48(R5), F12
 	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
-	FMOVQ 64(R5), F12
+	ADD   R1, R5, R9
+	FMOVQ 64(R9), F12
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
 	ADD   R4, R2
@@ -16719,24 +16854,24 @@ linear214:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
+	FMOVQ F4, 64(R5)
 	FMOVQ F5, 0(R4)
 	FMOVQ F6, 16(R4)
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
-	FMOVQ F9, 64(R4)
+	FMOVQ F9, 64(R6)
 	B     done143
 
 wider203:
-	CMP  $12, R1
-	BEQ  full215
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $96, R1
+	CMP $12, R1
+	BNE fewer215
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16745,21 +16880,18 @@ wider203:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 80(R5), F5
+	FMOVQ 80(R2), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
-	FMOVQ 80(R6), F11
+	FMOVQ 80(R4), F11
 	B     ready217
 
 none216:
@@ -16807,8 +16939,7 @@ fold218:
 	FMOVQ 64(R5), F14
 	WORD  $0x4fcc11c4 // fmla v4.2d, v14.2d, v12.d[0]
 	WORD  $0x4fcd11ca // fmla v10.2d, v14.2d, v13.d[0]
-	ADD   R1, R5, R9
-	FMOVQ 80(R9), F14
+	FMOVQ 80(R5), F14
 	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
 	WORD  $0x4fcd11cb // fmla v11.2d, v14.2d, v13.d[0]
 	ADD   R4, R2
@@ -16853,24 +16984,25 @@ linear220:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R5)
+	FMOVQ F5, 80(R2)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
-	FMOVQ F11, 80(R6)
+	FMOVQ F11, 80(R4)
 	B     done143
 
-full215:
+fewer215:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $96, R1
+
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16878,18 +17010,21 @@ full215:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
+	FMOVQ 80(R5), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
-	FMOVQ 80(R4), F11
+	FMOVQ 80(R6), F11
 	B     ready222
 
 none221:
@@ -16937,7 +17072,8 @@ fold223:
 	FMOVQ 64(R5), F14
 	WORD  $0x4fcc11c4 // fmla v4.2d, v14.2d, v12.d[0]
 	WORD  $0x4fcd11ca // fmla v10.2d, v14.2d, v13.d[0]
-	FMOVQ 80(R5), F14
+	ADD   R1, R5, R9
+	FMOVQ 80(R9), F14
 	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
 	WORD  $0x4fcd11cb // fmla v11.2d, v14.2d, v13.d[0]
 	ADD   R4, R2
@@ -16982,28 +17118,28 @@ linear225:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
+	FMOVQ F5, 80(R5)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
-	FMOVQ F11, 80(R4)
+	FMOVQ F11, 80(R6)
 	B     done143
 
 wider202:
-	CMP  $15, R1
-	BGE  wider226
-	CMP  $14, R1
-	BEQ  full227
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $112, R1
+	CMP $15, R1
+	BGE wider226
+	CMP $14, R1
+	BNE fewer227
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17012,23 +17148,20 @@ wider202:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 96(R5), F6
+	FMOVQ 96(R2), F6
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	FMOVQ 48(R4), F10
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
-	FMOVQ 96(R6), F13
+	FMOVQ 96(R4), F13
 	B     ready229
 
 none228:
@@ -17081,8 +17214,7 @@ fold230:
 	FMOVQ 80(R5), F16
 	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
-	ADD   R1, R5, R9
-	FMOVQ 96(R9), F16
+	FMOVQ 96(R5), F16
 	WORD  $0x4fce1206 // fmla v6.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120d // fmla v13.2d, v16.2d, v15.d[0]
 	ADD   R4, R2
@@ -17131,26 +17263,27 @@ linear232:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R5)
+	FMOVQ F6, 96(R2)
 	FMOVQ F7, 0(R4)
 	FMOVQ F8, 16(R4)
 	FMOVQ F9, 32(R4)
 	FMOVQ F10, 48(R4)
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
-	FMOVQ F13, 96(R6)
+	FMOVQ F13, 96(R4)
 	B     done143
 
-full227:
+fewer227:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $112, R1
+
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -17158,20 +17291,23 @@ full227:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
+	FMOVQ 96(R5), F6
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	FMOVQ 48(R4), F10
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
-	FMOVQ 96(R4), F13
+	FMOVQ 96(R6), F13
 	B     ready234
 
 none233:
@@ -17224,7 +17360,8 @@ fold235:
 	FMOVQ 80(R5), F16
 	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
-	FMOVQ 96(R5), F16
+	ADD   R1, R5, R9
+	FMOVQ 96(R9), F16
 	WORD  $0x4fce1206 // fmla v6.2d, v16.2d, v14.d[0]
 	WORD  $0x4fcf120d // fmla v13.2d, v16.2d, v15.d[0]
 	ADD   R4, R2
@@ -17273,28 +17410,28 @@ linear237:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
+	FMOVQ F6, 96(R5)
 	FMOVQ F7, 0(R4)
 	FMOVQ F8, 16(R4)
 	FMOVQ F9, 32(R4)
 	FMOVQ F10, 48(R4)
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
-	FMOVQ F13, 96(R4)
+	FMOVQ F13, 96(R6)
 	B     done143
 
 wider226:
-	CMP  $16, R1
-	BEQ  full238
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $128, R1
+	CMP $16, R1
+	BNE fewer238
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17303,9 +17440,6 @@ wider226:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -17313,7 +17447,7 @@ wider226:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVQ 112(R5), F7
+	FMOVQ 112(R2), F7
 	FMOVQ 0(R4), F8
 	FMOVQ 16(R4), F9
 	FMOVQ 32(R4), F10
@@ -17321,7 +17455,7 @@ wider226:
 	FMOVQ 64(R4), F12
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
-	FMOVQ 112(R6), F15
+	FMOVQ 112(R4), F15
 	B     ready240
 
 none239:
@@ -17379,8 +17513,7 @@ fold241:
 	FMOVQ 96(R5), F18
 	WORD  $0x4fd01246 // fmla v6.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
-	ADD   R1, R5, R9
-	FMOVQ 112(R9), F18
+	FMOVQ 112(R5), F18
 	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124f // fmla v15.2d, v18.2d, v17.d[0]
 	ADD   R4, R2
@@ -17433,9 +17566,6 @@ linear243:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -17443,7 +17573,7 @@ linear243:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R5)
+	FMOVQ F7, 112(R2)
 	FMOVQ F8, 0(R4)
 	FMOVQ F9, 16(R4)
 	FMOVQ F10, 32(R4)
@@ -17451,10 +17581,14 @@ linear243:
 	FMOVQ F12, 64(R4)
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
-	FMOVQ F15, 112(R6)
+	FMOVQ F15, 112(R4)
 	B     done143
 
-full238:
+fewer238:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $128, R1
+
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -17462,6 +17596,9 @@ full238:
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -17469,7 +17606,7 @@ full238:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
+	FMOVQ 112(R5), F7
 	FMOVQ 0(R4), F8
 	FMOVQ 16(R4), F9
 	FMOVQ 32(R4), F10
@@ -17477,7 +17614,7 @@ full238:
 	FMOVQ 64(R4), F12
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
-	FMOVQ 112(R4), F15
+	FMOVQ 112(R6), F15
 	B     ready245
 
 none244:
@@ -17535,7 +17672,8 @@ fold246:
 	FMOVQ 96(R5), F18
 	WORD  $0x4fd01246 // fmla v6.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124e // fmla v14.2d, v18.2d, v17.d[0]
-	FMOVQ 112(R5), F18
+	ADD   R1, R5, R9
+	FMOVQ 112(R9), F18
 	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
 	WORD  $0x4fd1124f // fmla v15.2d, v18.2d, v17.d[0]
 	ADD   R4, R2
@@ -17588,6 +17726,9 @@ linear248:
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -17595,7 +17736,7 @@ linear248:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R2)
+	FMOVQ F7, 112(R5)
 	FMOVQ F8, 0(R4)
 	FMOVQ F9, 16(R4)
 	FMOVQ F10, 32(R4)
@@ -17603,7 +17744,7 @@ linear248:
 	FMOVQ F12, 64(R4)
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
-	FMOVQ F15, 112(R4)
+	FMOVQ F15, 112(R6)
 
 done143:
 	B done3
@@ -17888,7 +18029,7 @@ last252:
 	CMP $3, R1
 	BGE wider267
 	CMP $2, R1
-	BEQ full268
+	BNE fewer268
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17896,7 +18037,7 @@ last252:
 	BEQ   none269
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	FMOVD 0(R2), F0
+	FMOVQ 0(R2), F0
 	B     ready270
 
 none269:
@@ -17916,7 +18057,7 @@ ready270:
 
 fold271:
 	FMOVD 0(R2), F1
-	FMOVD 0(R5), F2
+	FMOVQ 0(R5), F2
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -17936,17 +18077,17 @@ linear273:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	FMOVD F0, 0(R2)
+	FMOVQ F0, 0(R2)
 	B     done253
 
-full268:
+fewer268:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none274
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
+	FMOVD 0(R2), F0
 	B     ready275
 
 none274:
@@ -17966,7 +18107,7 @@ ready275:
 
 fold276:
 	FMOVD 0(R2), F1
-	FMOVQ 0(R5), F2
+	FMOVD 0(R5), F2
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -17986,15 +18127,12 @@ linear278:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
+	FMOVD F0, 0(R2)
 	B     done253
 
 wider267:
-	CMP  $4, R1
-	BEQ  full279
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $32, R1
+	CMP $4, R1
+	BNE fewer279
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18002,10 +18140,8 @@ wider267:
 	BEQ   none280
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R4), F1
+	FMOVQ 16(R2), F1
 	B     ready281
 
 none280:
@@ -18028,8 +18164,7 @@ fold282:
 	FMOVD 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 16(R8), F3
+	FMOVQ 16(R5), F3
 	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18051,21 +18186,25 @@ linear284:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R4)
+	FMOVQ F1, 16(R2)
 	B     done253
 
-full279:
+fewer279:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
+
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none285
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
+	FMOVQ 16(R4), F1
 	B     ready286
 
 none285:
@@ -18088,7 +18227,8 @@ fold287:
 	FMOVD 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	FMOVQ 16(R5), F3
+	ADD   R1, R5, R8
+	FMOVQ 16(R8), F3
 	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18110,18 +18250,17 @@ linear289:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
+	FMOVQ F1, 16(R4)
 	B     done253
 
 wider266:
-	CMP  $7, R1
-	BGE  wider290
-	CMP  $6, R1
-	BEQ  full291
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $48, R1
+	CMP $7, R1
+	BGE wider290
+	CMP $6, R1
+	BNE fewer291
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18129,11 +18268,9 @@ wider266:
 	BEQ   none292
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R4), F2
+	FMOVQ 32(R2), F2
 	B     ready293
 
 none292:
@@ -18159,8 +18296,7 @@ fold294:
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	FMOVQ 16(R5), F4
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 32(R8), F4
+	FMOVQ 32(R5), F4
 	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18184,23 +18320,27 @@ linear296:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R4)
+	FMOVQ F2, 32(R2)
 	B     done253
 
-full291:
+fewer291:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $48, R1
+
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none297
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
+	FMOVQ 32(R4), F2
 	B     ready298
 
 none297:
@@ -18226,7 +18366,8 @@ fold299:
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	FMOVQ 16(R5), F4
 	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
-	FMOVQ 32(R5), F4
+	ADD   R1, R5, R8
+	FMOVQ 32(R8), F4
 	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18250,17 +18391,16 @@ linear301:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
+	FMOVQ F2, 32(R4)
 	B     done253
 
 wider290:
-	CMP  $8, R1
-	BEQ  full302
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $64, R1
+	CMP $8, R1
+	BNE fewer302
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18268,12 +18408,10 @@ wider290:
 	BEQ   none303
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R4), F3
+	FMOVQ 48(R2), F3
 	B     ready304
 
 none303:
@@ -18302,8 +18440,7 @@ fold305:
 	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
 	FMOVQ 32(R5), F5
 	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 48(R8), F5
+	FMOVQ 48(R5), F5
 	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18329,25 +18466,29 @@ linear307:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R4)
+	FMOVQ F3, 48(R2)
 	B     done253
 
-full302:
+fewer302:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none308
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
+	FMOVQ 48(R4), F3
 	B     ready309
 
 none308:
@@ -18376,7 +18517,8 @@ fold310:
 	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
 	FMOVQ 32(R5), F5
 	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	FMOVQ 48(R5), F5
+	ADD   R1, R5, R8
+	FMOVQ 48(R8), F5
 	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18402,22 +18544,21 @@ linear312:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
+	FMOVQ F3, 48(R4)
 	B     done253
 
 wider265:
-	CMP  $13, R1
-	BGE  wider313
-	CMP  $11, R1
-	BGE  wider314
-	CMP  $10, R1
-	BEQ  full315
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $80, R1
+	CMP $13, R1
+	BGE wider313
+	CMP $11, R1
+	BGE wider314
+	CMP $10, R1
+	BNE fewer315
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18425,13 +18566,11 @@ wider265:
 	BEQ   none316
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R4), F4
+	FMOVQ 64(R2), F4
 	B     ready317
 
 none316:
@@ -18463,8 +18602,7 @@ fold318:
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
 	FMOVQ 48(R5), F6
 	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 64(R8), F6
+	FMOVQ 64(R5), F6
 	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18492,27 +18630,31 @@ linear320:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R4)
+	FMOVQ F4, 64(R2)
 	B     done253
 
-full315:
+fewer315:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
+
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none321
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
+	FMOVQ 64(R4), F4
 	B     ready322
 
 none321:
@@ -18544,7 +18686,8 @@ fold323:
 	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
 	FMOVQ 48(R5), F6
 	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
-	FMOVQ 64(R5), F6
+	ADD   R1, R5, R8
+	FMOVQ 64(R8), F6
 	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18572,19 +18715,18 @@ linear325:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
+	FMOVQ F4, 64(R4)
 	B     done253
 
 wider314:
-	CMP  $12, R1
-	BEQ  full326
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $96, R1
+	CMP $12, R1
+	BNE fewer326
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18592,14 +18734,12 @@ wider314:
 	BEQ   none327
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 80(R4), F5
+	FMOVQ 80(R2), F5
 	B     ready328
 
 none327:
@@ -18634,8 +18774,7 @@ fold329:
 	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
 	FMOVQ 64(R5), F7
 	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 80(R8), F7
+	FMOVQ 80(R5), F7
 	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18665,29 +18804,33 @@ linear331:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R4)
+	FMOVQ F5, 80(R2)
 	B     done253
 
-full326:
+fewer326:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $96, R1
+
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none332
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
-	FMOVQ 80(R2), F5
+	FMOVQ 80(R4), F5
 	B     ready333
 
 none332:
@@ -18722,7 +18865,8 @@ fold334:
 	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
 	FMOVQ 64(R5), F7
 	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	FMOVQ 80(R5), F7
+	ADD   R1, R5, R8
+	FMOVQ 80(R8), F7
 	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18752,22 +18896,21 @@ linear336:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	FMOVQ F5, 80(R2)
+	FMOVQ F5, 80(R4)
 	B     done253
 
 wider313:
-	CMP  $15, R1
-	BGE  wider337
-	CMP  $14, R1
-	BEQ  full338
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $112, R1
+	CMP $15, R1
+	BGE wider337
+	CMP $14, R1
+	BNE fewer338
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18775,15 +18918,13 @@ wider313:
 	BEQ   none339
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 96(R4), F6
+	FMOVQ 96(R2), F6
 	B     ready340
 
 none339:
@@ -18821,8 +18962,7 @@ fold341:
 	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
 	FMOVQ 80(R5), F8
 	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 96(R8), F8
+	FMOVQ 96(R5), F8
 	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18854,31 +18994,35 @@ linear343:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R4)
+	FMOVQ F6, 96(R2)
 	B     done253
 
-full338:
+fewer338:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $112, R1
+
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none344
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	FMOVQ 96(R2), F6
+	FMOVQ 96(R4), F6
 	B     ready345
 
 none344:
@@ -18916,7 +19060,8 @@ fold346:
 	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
 	FMOVQ 80(R5), F8
 	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
-	FMOVQ 96(R5), F8
+	ADD   R1, R5, R8
+	FMOVQ 96(R8), F8
 	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -18948,21 +19093,20 @@ linear348:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	FMOVQ F6, 96(R2)
+	FMOVQ F6, 96(R4)
 	B     done253
 
 wider337:
-	CMP  $16, R1
-	BEQ  full349
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $128, R1
+	CMP $16, R1
+	BNE fewer349
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18970,8 +19114,6 @@ wider337:
 	BEQ   none350
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -18979,7 +19121,7 @@ wider337:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVQ 112(R4), F7
+	FMOVQ 112(R2), F7
 	B     ready351
 
 none350:
@@ -19020,8 +19162,7 @@ fold352:
 	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
 	FMOVQ 96(R5), F9
 	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 112(R8), F9
+	FMOVQ 112(R5), F9
 	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19055,8 +19196,6 @@ linear354:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -19064,16 +19203,22 @@ linear354:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R4)
+	FMOVQ F7, 112(R2)
 	B     done253
 
-full349:
+fewer349:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $128, R1
+
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none355
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -19081,7 +19226,7 @@ full349:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	FMOVQ 112(R2), F7
+	FMOVQ 112(R4), F7
 	B     ready356
 
 none355:
@@ -19122,7 +19267,8 @@ fold357:
 	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
 	FMOVQ 96(R5), F9
 	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	FMOVQ 112(R5), F9
+	ADD   R1, R5, R8
+	FMOVQ 112(R8), F9
 	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19156,6 +19302,8 @@ linear359:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -19163,21 +19311,18 @@ linear359:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	FMOVQ F7, 112(R2)
+	FMOVQ F7, 112(R4)
 	B     done253
 
 wider264:
-	CMP  $25, R1
-	BGE  wider360
-	CMP  $21, R1
-	BGE  wider361
-	CMP  $19, R1
-	BGE  wider362
-	CMP  $18, R1
-	BEQ  full363
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $144, R1
+	CMP $25, R1
+	BGE wider360
+	CMP $21, R1
+	BGE wider361
+	CMP $19, R1
+	BGE wider362
+	CMP $18, R1
+	BNE fewer363
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19185,8 +19330,6 @@ wider264:
 	BEQ   none364
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -19195,7 +19338,7 @@ wider264:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	FMOVQ 128(R4), F8
+	FMOVQ 128(R2), F8
 	B     ready365
 
 none364:
@@ -19239,8 +19382,7 @@ fold366:
 	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
 	FMOVQ 112(R5), F10
 	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 128(R8), F10
+	FMOVQ 128(R5), F10
 	WORD  $0x4fc91148 // fmla v8.2d, v10.2d, v9.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19276,8 +19418,6 @@ linear368:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -19286,16 +19426,22 @@ linear368:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	FMOVQ F8, 128(R4)
+	FMOVQ F8, 128(R2)
 	B     done253
 
-full363:
+fewer363:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $144, R1
+
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none369
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -19304,7 +19450,7 @@ full363:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	FMOVQ 128(R2), F8
+	FMOVQ 128(R4), F8
 	B     ready370
 
 none369:
@@ -19348,7 +19494,8 @@ fold371:
 	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
 	FMOVQ 112(R5), F10
 	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
-	FMOVQ 128(R5), F10
+	ADD   R1, R5, R8
+	FMOVQ 128(R8), F10
 	WORD  $0x4fc91148 // fmla v8.2d, v10.2d, v9.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19384,6 +19531,8 @@ linear373:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -19392,15 +19541,12 @@ linear373:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	FMOVQ F8, 128(R2)
+	FMOVQ F8, 128(R4)
 	B     done253
 
 wider362:
-	CMP  $20, R1
-	BEQ  full374
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $160, R1
+	CMP $20, R1
+	BNE fewer374
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19408,8 +19554,6 @@ wider362:
 	BEQ   none375
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -19419,7 +19563,7 @@ wider362:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	FMOVQ 144(R4), F9
+	FMOVQ 144(R2), F9
 	B     ready376
 
 none375:
@@ -19466,8 +19610,7 @@ fold377:
 	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
 	FMOVQ 128(R5), F11
 	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 144(R8), F11
+	FMOVQ 144(R5), F11
 	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19505,8 +19648,6 @@ linear379:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -19516,16 +19657,22 @@ linear379:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	FMOVQ F9, 144(R4)
+	FMOVQ F9, 144(R2)
 	B     done253
 
-full374:
+fewer374:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $160, R1
+
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none380
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -19535,7 +19682,7 @@ full374:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	FMOVQ 144(R2), F9
+	FMOVQ 144(R4), F9
 	B     ready381
 
 none380:
@@ -19582,7 +19729,8 @@ fold382:
 	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
 	FMOVQ 128(R5), F11
 	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
-	FMOVQ 144(R5), F11
+	ADD   R1, R5, R8
+	FMOVQ 144(R8), F11
 	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19620,6 +19768,8 @@ linear384:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -19629,17 +19779,14 @@ linear384:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	FMOVQ F9, 144(R2)
+	FMOVQ F9, 144(R4)
 	B     done253
 
 wider361:
-	CMP  $23, R1
-	BGE  wider385
-	CMP  $22, R1
-	BEQ  full386
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $176, R1
+	CMP $23, R1
+	BGE wider385
+	CMP $22, R1
+	BNE fewer386
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19647,8 +19794,6 @@ wider361:
 	BEQ   none387
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -19659,7 +19804,7 @@ wider361:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	FMOVQ 160(R4), F10
+	FMOVQ 160(R2), F10
 	B     ready388
 
 none387:
@@ -19709,8 +19854,7 @@ fold389:
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
 	FMOVQ 144(R5), F12
 	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 160(R8), F12
+	FMOVQ 160(R5), F12
 	WORD  $0x4fcb118a // fmla v10.2d, v12.2d, v11.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19750,8 +19894,6 @@ linear391:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -19762,16 +19904,22 @@ linear391:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	FMOVQ F10, 160(R4)
+	FMOVQ F10, 160(R2)
 	B     done253
 
-full386:
+fewer386:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $176, R1
+
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none392
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -19782,7 +19930,7 @@ full386:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	FMOVQ 160(R2), F10
+	FMOVQ 160(R4), F10
 	B     ready393
 
 none392:
@@ -19832,7 +19980,8 @@ fold394:
 	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
 	FMOVQ 144(R5), F12
 	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
-	FMOVQ 160(R5), F12
+	ADD   R1, R5, R8
+	FMOVQ 160(R8), F12
 	WORD  $0x4fcb118a // fmla v10.2d, v12.2d, v11.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -19872,6 +20021,8 @@ linear396:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -19882,15 +20033,12 @@ linear396:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	FMOVQ F10, 160(R2)
+	FMOVQ F10, 160(R4)
 	B     done253
 
 wider385:
-	CMP  $24, R1
-	BEQ  full397
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $192, R1
+	CMP $24, R1
+	BNE fewer397
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19898,8 +20046,6 @@ wider385:
 	BEQ   none398
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -19911,7 +20057,7 @@ wider385:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	FMOVQ 176(R4), F11
+	FMOVQ 176(R2), F11
 	B     ready399
 
 none398:
@@ -19964,8 +20110,7 @@ fold400:
 	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
 	FMOVQ 160(R5), F13
 	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 176(R8), F13
+	FMOVQ 176(R5), F13
 	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20007,8 +20152,6 @@ linear402:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20020,16 +20163,22 @@ linear402:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	FMOVQ F11, 176(R4)
+	FMOVQ F11, 176(R2)
 	B     done253
 
-full397:
+fewer397:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $192, R1
+
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none403
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20041,7 +20190,7 @@ full397:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	FMOVQ 176(R2), F11
+	FMOVQ 176(R4), F11
 	B     ready404
 
 none403:
@@ -20094,7 +20243,8 @@ fold405:
 	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
 	FMOVQ 160(R5), F13
 	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
-	FMOVQ 176(R5), F13
+	ADD   R1, R5, R8
+	FMOVQ 176(R8), F13
 	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20136,6 +20286,8 @@ linear407:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20147,19 +20299,16 @@ linear407:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	FMOVQ F11, 176(R2)
+	FMOVQ F11, 176(R4)
 	B     done253
 
 wider360:
-	CMP  $29, R1
-	BGE  wider408
-	CMP  $27, R1
-	BGE  wider409
-	CMP  $26, R1
-	BEQ  full410
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $208, R1
+	CMP $29, R1
+	BGE wider408
+	CMP $27, R1
+	BGE wider409
+	CMP $26, R1
+	BNE fewer410
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20167,8 +20316,6 @@ wider360:
 	BEQ   none411
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20181,7 +20328,7 @@ wider360:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	FMOVQ 192(R4), F12
+	FMOVQ 192(R2), F12
 	B     ready412
 
 none411:
@@ -20237,8 +20384,7 @@ fold413:
 	WORD  $0x4fcd11ca // fmla v10.2d, v14.2d, v13.d[0]
 	FMOVQ 176(R5), F14
 	WORD  $0x4fcd11cb // fmla v11.2d, v14.2d, v13.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 192(R8), F14
+	FMOVQ 192(R5), F14
 	WORD  $0x4fcd11cc // fmla v12.2d, v14.2d, v13.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20282,8 +20428,6 @@ linear415:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20296,16 +20440,22 @@ linear415:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	FMOVQ F12, 192(R4)
+	FMOVQ F12, 192(R2)
 	B     done253
 
-full410:
+fewer410:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $208, R1
+
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none416
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20318,7 +20468,7 @@ full410:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	FMOVQ 192(R2), F12
+	FMOVQ 192(R4), F12
 	B     ready417
 
 none416:
@@ -20374,7 +20524,8 @@ fold418:
 	WORD  $0x4fcd11ca // fmla v10.2d, v14.2d, v13.d[0]
 	FMOVQ 176(R5), F14
 	WORD  $0x4fcd11cb // fmla v11.2d, v14.2d, v13.d[0]
-	FMOVQ 192(R5), F14
+	ADD   R1, R5, R8
+	FMOVQ 192(R8), F14
 	WORD  $0x4fcd11cc // fmla v12.2d, v14.2d, v13.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20418,6 +20569,8 @@ linear420:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20430,15 +20583,12 @@ linear420:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	FMOVQ F12, 192(R2)
+	FMOVQ F12, 192(R4)
 	B     done253
 
 wider409:
-	CMP  $28, R1
-	BEQ  full421
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $224, R1
+	CMP $28, R1
+	BNE fewer421
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20446,8 +20596,6 @@ wider409:
 	BEQ   none422
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20461,7 +20609,7 @@ wider409:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	FMOVQ 208(R4), F13
+	FMOVQ 208(R2), F13
 	B     ready423
 
 none422:
@@ -20520,8 +20668,7 @@ fold424:
 	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
 	FMOVQ 192(R5), F15
 	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 208(R8), F15
+	FMOVQ 208(R5), F15
 	WORD  $0x4fce11ed // fmla v13.2d, v15.2d, v14.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20567,8 +20714,6 @@ linear426:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20582,16 +20727,22 @@ linear426:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	FMOVQ F13, 208(R4)
+	FMOVQ F13, 208(R2)
 	B     done253
 
-full421:
+fewer421:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $224, R1
+
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none427
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20605,7 +20756,7 @@ full421:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	FMOVQ 208(R2), F13
+	FMOVQ 208(R4), F13
 	B     ready428
 
 none427:
@@ -20664,7 +20815,8 @@ fold429:
 	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
 	FMOVQ 192(R5), F15
 	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
-	FMOVQ 208(R5), F15
+	ADD   R1, R5, R8
+	FMOVQ 208(R8), F15
 	WORD  $0x4fce11ed // fmla v13.2d, v15.2d, v14.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20710,6 +20862,8 @@ linear431:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20723,17 +20877,14 @@ linear431:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	FMOVQ F13, 208(R2)
+	FMOVQ F13, 208(R4)
 	B     done253
 
 wider408:
-	CMP  $31, R1
-	BGE  wider432
-	CMP  $30, R1
-	BEQ  full433
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $240, R1
+	CMP $31, R1
+	BGE wider432
+	CMP $30, R1
+	BNE fewer433
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20741,8 +20892,6 @@ wider408:
 	BEQ   none434
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20757,7 +20906,7 @@ wider408:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	FMOVQ 224(R4), F14
+	FMOVQ 224(R2), F14
 	B     ready435
 
 none434:
@@ -20819,8 +20968,7 @@ fold436:
 	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
 	FMOVQ 208(R5), F16
 	WORD  $0x4fcf120d // fmla v13.2d, v16.2d, v15.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 224(R8), F16
+	FMOVQ 224(R5), F16
 	WORD  $0x4fcf120e // fmla v14.2d, v16.2d, v15.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -20868,8 +21016,6 @@ linear438:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -20884,16 +21030,22 @@ linear438:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	FMOVQ F14, 224(R4)
+	FMOVQ F14, 224(R2)
 	B     done253
 
-full433:
+fewer433:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $240, R1
+
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none439
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -20908,7 +21060,7 @@ full433:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	FMOVQ 224(R2), F14
+	FMOVQ 224(R4), F14
 	B     ready440
 
 none439:
@@ -20970,7 +21122,8 @@ fold441:
 	WORD  $0x4fcf120c // fmla v12.2d, v16.2d, v15.d[0]
 	FMOVQ 208(R5), F16
 	WORD  $0x4fcf120d // fmla v13.2d, v16.2d, v15.d[0]
-	FMOVQ 224(R5), F16
+	ADD   R1, R5, R8
+	FMOVQ 224(R8), F16
 	WORD  $0x4fcf120e // fmla v14.2d, v16.2d, v15.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21018,6 +21171,8 @@ linear443:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -21032,15 +21187,12 @@ linear443:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	FMOVQ F14, 224(R2)
+	FMOVQ F14, 224(R4)
 	B     done253
 
 wider432:
-	CMP  $32, R1
-	BEQ  full444
-	MOVD $8, R2
-	MUL  R2, R1, R1
-	SUB  $256, R1
+	CMP $32, R1
+	BNE fewer444
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -21048,8 +21200,6 @@ wider432:
 	BEQ   none445
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -21065,7 +21215,7 @@ wider432:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	FMOVQ 240(R4), F15
+	FMOVQ 240(R2), F15
 	B     ready446
 
 none445:
@@ -21130,8 +21280,7 @@ fold447:
 	WORD  $0x4fd0122d // fmla v13.2d, v17.2d, v16.d[0]
 	FMOVQ 224(R5), F17
 	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
-	ADD   R1, R5, R8
-	FMOVQ 240(R8), F17
+	FMOVQ 240(R5), F17
 	WORD  $0x4fd0122f // fmla v15.2d, v17.2d, v16.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21181,8 +21330,6 @@ linear449:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -21198,16 +21345,22 @@ linear449:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	FMOVQ F15, 240(R4)
+	FMOVQ F15, 240(R2)
 	B     done253
 
-full444:
+fewer444:
+	MOVD $8, R2
+	MUL  R2, R1, R1
+	SUB  $256, R1
+
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none450
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -21223,7 +21376,7 @@ full444:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	FMOVQ 240(R2), F15
+	FMOVQ 240(R4), F15
 	B     ready451
 
 none450:
@@ -21288,7 +21441,8 @@ fold452:
 	WORD  $0x4fd0122d // fmla v13.2d, v17.2d, v16.d[0]
 	FMOVQ 224(R5), F17
 	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
-	FMOVQ 240(R5), F17
+	ADD   R1, R5, R8
+	FMOVQ 240(R8), F17
 	WORD  $0x4fd0122f // fmla v15.2d, v17.2d, v16.d[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -21338,6 +21492,8 @@ linear454:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -21353,7 +21509,7 @@ linear454:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	FMOVQ F15, 240(R2)
+	FMOVQ F15, 240(R4)
 
 done253:
 	B done3
@@ -21371,7 +21527,89 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
 	CMP  $8, R0
 	BLE  narrower2
 	CMP  $12, R0
-	BEQ  full3
+	BNE  fewer3
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
+	CMP   $1, R6
+	BNE   linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	FMOVS 0(R3), F9
+	FMOVS 4(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row5
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	FMOVS 0(R3), F9
+	FMOVS 4(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
+	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
+	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
+	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row6
+	RET
+
+fewer3:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -21405,89 +21643,6 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
 	MOVD  act+80(FP), R6
 	VMOVI $0, V11.B16
 	CMP   $1, R6
-	BNE   linear4
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
-	FMOVS 0(R3), F9
-	FMOVS 4(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F14, 32(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row5
-	RET
-
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	FMOVS 0(R3), F9
-	FMOVS 4(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4f89106c // fmla v12.4s, v3.4s, v9.s[0]
-	WORD  $0x4f8a10cc // fmla v12.4s, v6.4s, v10.s[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4f89108d // fmla v13.4s, v4.4s, v9.s[0]
-	WORD  $0x4f8a10ed // fmla v13.4s, v7.4s, v10.s[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4f8910ae // fmla v14.4s, v5.4s, v9.s[0]
-	WORD  $0x4f8a110e // fmla v14.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F14, 32(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row6
-	RET
-
-full3:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R1), F5
-	FMOVQ 0(R3), F6
-	FMOVQ 16(R3), F7
-	FMOVQ 32(R3), F8
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
-	CMP   $1, R6
 	BNE   linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -21511,7 +21666,8 @@ row8:
 	WORD  $0x4e2bf5ce // fmax v14.4s, v14.4s, v11.4s
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
+	ADD   R0, R1, R7
+	FMOVQ F14, 32(R7)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
@@ -21537,7 +21693,8 @@ row9:
 	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
+	ADD   R0, R1, R7
+	FMOVQ F14, 32(R7)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
@@ -21545,10 +21702,78 @@ row9:
 	RET
 
 narrower2:
-	CMP  $4, R0
-	BLE  narrower10
-	CMP  $8, R0
-	BEQ  full11
+	CMP $4, R0
+	BLE narrower10
+	CMP $8, R0
+	BNE fewer11
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
+	CMP   $1, R6
+	BNE   linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	FMOVS 0(R3), F6
+	FMOVS 4(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row13
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	FMOVS 0(R3), F6
+	FMOVS 4(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row14
+	RET
+
+fewer11:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -21579,75 +21804,6 @@ narrower2:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V8.B16
 	CMP   $1, R6
-	BNE   linear12
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	FMOVS 0(R3), F6
-	FMOVS 4(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 16(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row13
-	RET
-
-linear12:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
-	FMOVS 0(R3), F6
-	FMOVS 4(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 16(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row14
-	RET
-
-full11:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
-	FMOVQ 0(R3), F4
-	FMOVQ 16(R3), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
-	CMP   $1, R6
 	BNE   linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
@@ -21665,7 +21821,8 @@ row16:
 	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
 	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
 	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 16(R7)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
@@ -21686,7 +21843,8 @@ row17:
 	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
 	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
 	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 16(R7)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
@@ -21695,53 +21853,151 @@ row17:
 
 narrower10:
 	CMP $4, R0
-	BEQ full19
+	BNE fewer18
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
-	TST   $2, R0
-	BEQ   one20
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved21
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
-	B     moved21
+	FMOVQ 0(R1), F0
 
-one20:
-	FMOVS 0(R1), F0
-
-moved21:
 	// acc[i,j] = b[i,j], 2×1 vectors
 	MOVD  b+40(FP), R1
 	MOVD  ldb+48(FP), R2
 	ADD   R2, R1, R3
-	TST   $2, R0
-	BEQ   one22
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved23
-	ADD   $8, R1, R4
-	VLD1  (R4), V1.S[2]
-	B     moved23
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear19
 
-one22:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row20:
+	FMOVS 0(R3), F3
+	FMOVS 4(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row20
+	RET
+
+linear19:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	FMOVS 0(R3), F3
+	FMOVS 4(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row21
+	RET
+
+fewer18:
+	CMP  $2, R0
+	BLT  fewer22
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $16, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F0
+	FMOVD 8(R3), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVD 0(R1), F2
+	FMOVD 8(R4), F3
+	FMOVD 0(R3), F4
+	FMOVD 8(R5), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
+	CMP   $1, R6
+	BNE   linear23
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	FMOVS 0(R3), F6
+	FMOVS 4(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
+	FMOVD F9, 0(R1)
+	ADD   R0, R1, R7
+	FMOVD F10, 8(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row24
+	RET
+
+linear23:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	FMOVS 0(R3), F6
+	FMOVS 4(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
+	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
+	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	FMOVD F9, 0(R1)
+	ADD   R0, R1, R7
+	FMOVD F10, 8(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row25
+	RET
+
+fewer22:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVS 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
 	FMOVS 0(R1), F1
-
-moved23:
-	TST   $2, R0
-	BEQ   one24
-	FMOVD 0(R3), F2
-	TST   $1, R0
-	BEQ   moved25
-	ADD   $8, R3, R4
-	VLD1  (R4), V2.S[2]
-	B     moved25
-
-one24:
 	FMOVS 0(R3), F2
-
-moved25:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -21761,1049 +22017,35 @@ row27:
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	TST   $2, R0
-	BEQ   one28
-	FMOVD F6, 0(R1)
-	TST   $1, R0
-	BEQ   moved29
-	ADD   $8, R1, R7
-	VST1  V6.S[2], (R7)
-	B     moved29
-
-one28:
 	FMOVS F6, 0(R1)
-
-moved29:
-	ADD  R2, R1
-	ADD  R4, R3
-	SUBS $1, R5
-	BNE  row27
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row27
 	RET
 
 linear26:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
+row28:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	TST   $2, R0
-	BEQ   one31
-	FMOVD F6, 0(R1)
-	TST   $1, R0
-	BEQ   moved32
-	ADD   $8, R1, R7
-	VST1  V6.S[2], (R7)
-	B     moved32
-
-one31:
 	FMOVS F6, 0(R1)
-
-moved32:
-	ADD  R2, R1
-	ADD  R4, R3
-	SUBS $1, R5
-	BNE  row30
-	RET
-
-full19:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F1
-	FMOVQ 0(R3), F2
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear33
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row34:
-	FMOVS 0(R3), F3
-	FMOVS 4(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	FMOVQ F6, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row34
-	RET
-
-linear33:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row35:
-	FMOVS 0(R3), F3
-	FMOVS 4(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	FMOVQ F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row35
+	BNE   row28
 	RET
 
 fewer1:
-	CMP  $8, R0
-	BLE  narrower37
-	CMP  $12, R0
-	BEQ  full38
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $48, R0
+	CMP $8, R0
+	BLE narrower30
+	CMP $12, R0
+	BNE fewer31
 
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R3), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V7.B16
-	CMP   $1, R6
-	BNE   linear39
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
-	FMOVS 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 32(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row40
-	RET
-
-linear39:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
-	FMOVS 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 32(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row41
-	RET
-
-full38:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVD  b+40(FP), R1
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R1), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V7.B16
-	CMP   $1, R6
-	BNE   linear42
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row43:
-	FMOVS 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	FMOVQ F10, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row43
-	RET
-
-linear42:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
-	FMOVS 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
-	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
-	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	FMOVQ F10, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row44
-	RET
-
-narrower37:
-	CMP  $4, R0
-	BLE  narrower45
-	CMP  $8, R0
-	BEQ  full46
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $32, R0
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R3), F3
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear47
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
-	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F7, 16(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row48
-	RET
-
-linear47:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F7, 16(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row49
-	RET
-
-full46:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVD  b+40(FP), R1
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear50
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row51:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row51
-	RET
-
-linear50:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row52
-	RET
-
-narrower45:
-	CMP $4, R0
-	BEQ full54
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	TST   $2, R0
-	BEQ   one55
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved56
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
-	B     moved56
-
-one55:
-	FMOVS 0(R1), F0
-
-moved56:
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVD  b+40(FP), R1
-	TST   $2, R0
-	BEQ   one57
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved58
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
-	B     moved58
-
-one57:
-	FMOVS 0(R1), F1
-
-moved58:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear59
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
-	TST   $2, R0
-	BEQ   one61
-	FMOVD F4, 0(R1)
-	TST   $1, R0
-	BEQ   moved62
-	ADD   $8, R1, R7
-	VST1  V4.S[2], (R7)
-	B     moved62
-
-one61:
-	FMOVS F4, 0(R1)
-
-moved62:
-	ADD  R2, R1
-	ADD  R4, R3
-	SUBS $1, R5
-	BNE  row60
-	RET
-
-linear59:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row63:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	TST   $2, R0
-	BEQ   one64
-	FMOVD F4, 0(R1)
-	TST   $1, R0
-	BEQ   moved65
-	ADD   $8, R1, R7
-	VST1  V4.S[2], (R7)
-	B     moved65
-
-one64:
-	FMOVS F4, 0(R1)
-
-moved65:
-	ADD  R2, R1
-	ADD  R4, R3
-	SUBS $1, R5
-	BNE  row63
-	RET
-
-full54:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVD  b+40(FP), R1
-	FMOVQ 0(R1), F1
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear66
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row67:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
-	FMOVQ F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row67
-	RET
-
-linear66:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row68:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	FMOVQ F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row68
-	RET
-
-// func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
-	MOVD cols+64(FP), R0
-	MOVD n+72(FP), R1
-	CMP  $2, R1
-	BNE  fewer1
-	CMP  $4, R0
-	BLE  narrower2
-	CMP  $6, R0
-	BEQ  full3
-	MOVD $8, R1
-	MUL  R1, R0, R0
-	SUB  $48, R0
-
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
-
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R4), F5
-	FMOVQ 0(R3), F6
-	FMOVQ 16(R3), F7
-	FMOVQ 32(R5), F8
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
-	CMP   $1, R6
-	BNE   linear4
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row5:
-	FMOVD 0(R3), F9
-	FMOVD 8(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F14, 32(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row5
-	RET
-
-linear4:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
-	FMOVD 0(R3), F9
-	FMOVD 8(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F14, 32(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row6
-	RET
-
-full3:
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-
-	// acc[i,j] = b[i,j], 2×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R1), F5
-	FMOVQ 0(R3), F6
-	FMOVQ 16(R3), F7
-	FMOVQ 32(R3), F8
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
-	CMP   $1, R6
-	BNE   linear7
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row8:
-	FMOVD 0(R3), F9
-	FMOVD 8(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row8
-	RET
-
-linear7:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
-	FMOVD 0(R3), F9
-	FMOVD 8(R3), F10
-	VORR  V0.B16, V0.B16, V12.B16
-	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
-	VORR  V1.B16, V1.B16, V13.B16
-	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
-	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
-	VORR  V2.B16, V2.B16, V14.B16
-	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
-	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
-	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
-	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row9
-	RET
-
-narrower2:
-	CMP  $2, R0
-	BLE  narrower10
-	CMP  $4, R0
-	BEQ  full11
-	MOVD $8, R1
-	MUL  R1, R0, R0
-	SUB  $32, R0
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R3), F4
-	FMOVQ 16(R5), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
-	CMP   $1, R6
-	BNE   linear12
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
-	FMOVD 0(R3), F6
-	FMOVD 8(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 16(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row13
-	RET
-
-linear12:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
-	FMOVD 0(R3), F6
-	FMOVD 8(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	FMOVQ F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 16(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row14
-	RET
-
-full11:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
-	FMOVQ 0(R3), F4
-	FMOVQ 16(R3), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
-	CMP   $1, R6
-	BNE   linear15
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
-	FMOVD 0(R3), F6
-	FMOVD 8(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row16
-	RET
-
-linear15:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
-	FMOVD 0(R3), F6
-	FMOVD 8(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
-	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row17
-	RET
-
-narrower10:
-	CMP $2, R0
-	BEQ full19
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	FMOVD 0(R1), F0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	FMOVD 0(R1), F1
-	FMOVD 0(R3), F2
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear20
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
-	FMOVD 0(R3), F3
-	FMOVD 8(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
-	FMOVD F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row21
-	RET
-
-linear20:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row22:
-	FMOVD 0(R3), F3
-	FMOVD 8(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	FMOVD F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row22
-	RET
-
-full19:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F1
-	FMOVQ 0(R3), F2
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear23
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
-	FMOVD 0(R3), F3
-	FMOVD 8(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
-	FMOVQ F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row24
-	RET
-
-linear23:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
-	FMOVD 0(R3), F3
-	FMOVD 8(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	FMOVQ F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row25
-	RET
-
-fewer1:
-	CMP  $4, R0
-	BLE  narrower27
-	CMP  $6, R0
-	BEQ  full28
-	MOVD $8, R1
-	MUL  R1, R0, R0
-	SUB  $48, R0
-
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVD  b+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R3), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V7.B16
-	CMP   $1, R6
-	BNE   linear29
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
-	FMOVD 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
-	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 32(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row30
-	RET
-
-linear29:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row31:
-	FMOVD 0(R3), F6
-	VORR  V0.B16, V0.B16, V8.B16
-	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
-	VORR  V1.B16, V1.B16, V9.B16
-	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
-	VORR  V2.B16, V2.B16, V10.B16
-	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
-	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
-	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
-	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	ADD   R0, R1, R7
-	FMOVQ F10, 32(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row31
-	RET
-
-full28:
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
 	FMOVQ 0(R1), F0
@@ -22827,6 +22069,892 @@ full28:
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row33:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	FMOVQ F10, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row33
+	RET
+
+linear32:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row34:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	FMOVQ F10, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row34
+	RET
+
+fewer31:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
+	CMP   $1, R6
+	BNE   linear35
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row36:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row36
+	RET
+
+linear35:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row37:
+	FMOVS 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4f861089 // fmla v9.4s, v4.4s, v6.s[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4f8610aa // fmla v10.4s, v5.4s, v6.s[0]
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row37
+	RET
+
+narrower30:
+	CMP $4, R0
+	BLE narrower38
+	CMP $8, R0
+	BNE fewer39
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear40
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row41
+	RET
+
+linear40:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row42:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row42
+	RET
+
+fewer39:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R3), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear43
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row44:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F7, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row44
+	RET
+
+linear43:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row45:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVQ F6, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F7, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row45
+	RET
+
+narrower38:
+	CMP $4, R0
+	BNE fewer46
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F1
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear47
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row48
+	RET
+
+linear47:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row49
+	RET
+
+fewer46:
+	CMP  $2, R0
+	BLT  fewer50
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $16, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F0
+	FMOVD 8(R3), F1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F2
+	FMOVD 8(R3), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear51
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row52:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
+	FMOVD F6, 0(R1)
+	ADD   R0, R1, R7
+	FMOVD F7, 8(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row52
+	RET
+
+linear51:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row53:
+	FMOVS 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	FMOVD F6, 0(R1)
+	ADD   R0, R1, R7
+	FMOVD F7, 8(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row53
+	RET
+
+fewer50:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVS 0(R1), F0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVD  b+40(FP), R1
+	FMOVS 0(R1), F1
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear54
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row55:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
+	FMOVS F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row55
+	RET
+
+linear54:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	FMOVS F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row56
+	RET
+
+// func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
+TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
+	MOVD cols+64(FP), R0
+	MOVD n+72(FP), R1
+	CMP  $2, R1
+	BNE  fewer1
+	CMP  $4, R0
+	BLE  narrower2
+	CMP  $6, R0
+	BNE  fewer3
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
+	CMP   $1, R6
+	BNE   linear4
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row5:
+	FMOVD 0(R3), F9
+	FMOVD 8(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row5
+	RET
+
+linear4:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	FMOVD 0(R3), F9
+	FMOVD 8(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row6
+	RET
+
+fewer3:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R4), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R5), F8
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
+	CMP   $1, R6
+	BNE   linear7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	FMOVD 0(R3), F9
+	FMOVD 8(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	WORD  $0x4e6bf5ce // fmax v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F14, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row8
+	RET
+
+linear7:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	FMOVD 0(R3), F9
+	FMOVD 8(R3), F10
+	VORR  V0.B16, V0.B16, V12.B16
+	WORD  $0x4fc9106c // fmla v12.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca10cc // fmla v12.2d, v6.2d, v10.d[0]
+	VORR  V1.B16, V1.B16, V13.B16
+	WORD  $0x4fc9108d // fmla v13.2d, v4.2d, v9.d[0]
+	WORD  $0x4fca10ed // fmla v13.2d, v7.2d, v10.d[0]
+	VORR  V2.B16, V2.B16, V14.B16
+	WORD  $0x4fc910ae // fmla v14.2d, v5.2d, v9.d[0]
+	WORD  $0x4fca110e // fmla v14.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F14, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row9
+	RET
+
+narrower2:
+	CMP $2, R0
+	BLE narrower10
+	CMP $4, R0
+	BNE fewer11
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
+	CMP   $1, R6
+	BNE   linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	FMOVD 0(R3), F6
+	FMOVD 8(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row13
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	FMOVD 0(R3), F6
+	FMOVD 8(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row14
+	RET
+
+fewer11:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R5), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
+	CMP   $1, R6
+	BNE   linear15
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row16:
+	FMOVD 0(R3), F6
+	FMOVD 8(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68f529 // fmax v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	WORD  $0x4e68f54a // fmax v10.2d, v10.2d, v8.2d
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row16
+	RET
+
+linear15:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row17:
+	FMOVD 0(R3), F6
+	FMOVD 8(R3), F7
+	VORR  V0.B16, V0.B16, V9.B16
+	WORD  $0x4fc61049 // fmla v9.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc71089 // fmla v9.2d, v4.2d, v7.d[0]
+	VORR  V1.B16, V1.B16, V10.B16
+	WORD  $0x4fc6106a // fmla v10.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc710aa // fmla v10.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	FMOVQ F9, 0(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 16(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row17
+	RET
+
+narrower10:
+	CMP $2, R0
+	BNE fewer18
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear19
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row20:
+	FMOVD 0(R3), F3
+	FMOVD 8(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row20
+	RET
+
+linear19:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	FMOVD 0(R3), F3
+	FMOVD 8(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row21
+	RET
+
+fewer18:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear22
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row23:
+	FMOVD 0(R3), F3
+	FMOVD 8(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+	FMOVD F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row23
+	RET
+
+linear22:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	FMOVD 0(R3), F3
+	FMOVD 8(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc31026 // fmla v6.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	FMOVD F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row24
+	RET
+
+fewer1:
+	CMP $4, R0
+	BLE narrower26
+	CMP $6, R0
+	BNE fewer27
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
+	CMP   $1, R6
+	BNE   linear28
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
@@ -22846,12 +22974,12 @@ row33:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row33
+	BNE   row29
 	RET
 
-linear32:
+linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row34:
+row30:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
@@ -22868,14 +22996,150 @@ row34:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row34
+	BNE   row30
 	RET
 
-narrower27:
-	CMP  $2, R0
-	BLE  narrower35
-	CMP  $4, R0
-	BEQ  full36
+fewer27:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVD  bias+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVD  b+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R3), F5
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
+	CMP   $1, R6
+	BNE   linear31
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	FMOVD 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
+	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row32
+	RET
+
+linear31:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	FMOVD 0(R3), F6
+	VORR  V0.B16, V0.B16, V8.B16
+	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
+	VORR  V1.B16, V1.B16, V9.B16
+	WORD  $0x4fc61089 // fmla v9.2d, v4.2d, v6.d[0]
+	VORR  V2.B16, V2.B16, V10.B16
+	WORD  $0x4fc610aa // fmla v10.2d, v5.2d, v6.d[0]
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F10, 32(R7)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row33
+	RET
+
+narrower26:
+	CMP $2, R0
+	BLE narrower34
+	CMP $4, R0
+	BNE fewer35
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVD  bias+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVD  b+40(FP), R1
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear36
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row37:
+	FMOVD 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
+	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row37
+	RET
+
+linear36:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row38:
+	FMOVD 0(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
+	VORR  V1.B16, V1.B16, V7.B16
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row38
+	RET
+
+fewer35:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -22901,10 +23165,10 @@ narrower27:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V5.B16
 	CMP   $1, R6
-	BNE   linear37
+	BNE   linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
+row40:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -22920,48 +23184,10 @@ row38:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row38
+	BNE   row40
 	RET
 
-linear37:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row39:
-	FMOVD 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
-	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVQ F7, 16(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row39
-	RET
-
-full36:
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVD  b+40(FP), R1
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear40
-
+linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row41:
 	FMOVD 0(R3), F4
@@ -22970,85 +23196,20 @@ row41:
 	VORR  V1.B16, V1.B16, V7.B16
 	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
 	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
 	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
-	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
 	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
+	ADD   R0, R1, R7
+	FMOVQ F7, 16(R7)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
 	BNE   row41
 	RET
 
-linear40:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row42:
-	FMOVD 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row42
-	RET
-
-narrower35:
+narrower34:
 	CMP $2, R0
-	BEQ full44
+	BNE fewer42
 
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	FMOVD 0(R1), F0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVD  b+40(FP), R1
-	FMOVD 0(R1), F1
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear45
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
-	FMOVD 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
-	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
-	WORD  $0x4e63f484 // fmax v4.2d, v4.2d, v3.2d
-	FMOVD F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row46
-	RET
-
-linear45:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
-	FMOVD 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
-	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
-	FMOVD F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row47
-	RET
-
-full44:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVQ 0(R1), F0
@@ -23064,10 +23225,10 @@ full44:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V3.B16
 	CMP   $1, R6
-	BNE   linear48
+	BNE   linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row44:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
@@ -23077,12 +23238,12 @@ row49:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row49
+	BNE   row44
 	RET
 
-linear48:
+linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
+row45:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
@@ -23091,5 +23252,51 @@ row50:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row50
+	BNE   row45
+	RET
+
+fewer42:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVD  b+40(FP), R1
+	FMOVD 0(R1), F1
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear46
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row47:
+	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	WORD  $0x4e63f484 // fmax v4.2d, v4.2d, v3.2d
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row47
+	RET
+
+linear46:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	FMOVD 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row48
 	RET

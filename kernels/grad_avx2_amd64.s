@@ -17,359 +17,14 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func gradAVX2F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·gradAVX2F32(SB), NOSPLIT, $0-128
-	MOVQ   cols+104(FP), AX
-	CMPQ   AX, $0x10
-	JLE    narrower1
-	CMPQ   AX, $0x18
-	JE     full2
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x60, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x02
-	JNE    fewer3
-
-	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS (BX)(CX*1), Y3
-	VMOVUPS 32(BX)(CX*1), Y4
-	VMOVUPS 64(DX)(CX*1), Y5
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y6
-	VMOVUPS 32(BX), Y7
-	VMOVUPS 64(DX), Y8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded4
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold6:
-	VMOVUPS      (BX), Y9
-	VMOVUPS      (DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
-	VANDPS       Y12, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VMOVUPS      32(BX), Y10
-	VMOVUPS      32(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
-	VANDPS       Y12, Y10, Y10
-	VADDPS       Y10, Y7, Y7
-	VMOVUPS      64(BX)(AX*1), Y11
-	VMOVUPS      64(DX)(AX*1), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
-	VANDPS       Y12, Y11, Y11
-	VADDPS       Y11, Y8, Y8
-	VBROADCASTSS (DI), Y13
-	VFMADD231PS  Y13, Y9, Y0
-	VFMADD231PS  Y13, Y10, Y1
-	VFMADD231PS  Y13, Y11, Y2
-	VBROADCASTSS 4(DI), Y13
-	VFMADD231PS  Y13, Y9, Y3
-	VFMADD231PS  Y13, Y10, Y4
-	VFMADD231PS  Y13, Y11, Y5
-	VMOVUPS      Y9, (BX)
-	VMOVUPS      Y10, 32(BX)
-	VMOVUPS      Y11, 64(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold6
-	JMP          folded4
-
-other5:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
-	VMOVUPS      (BX), Y9
-	VADDPS       Y9, Y6, Y6
-	VMOVUPS      32(BX), Y10
-	VADDPS       Y10, Y7, Y7
-	VMOVUPS      64(BX)(AX*1), Y11
-	VADDPS       Y11, Y8, Y8
-	VBROADCASTSS (DI), Y13
-	VFMADD231PS  Y13, Y9, Y0
-	VFMADD231PS  Y13, Y10, Y1
-	VFMADD231PS  Y13, Y11, Y2
-	VBROADCASTSS 4(DI), Y13
-	VFMADD231PS  Y13, Y9, Y3
-	VFMADD231PS  Y13, Y10, Y4
-	VFMADD231PS  Y13, Y11, Y5
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold8
-	JMP          folded4
-
-folded4:
-	VXORPS  Y13, Y13, Y13
-	VADDPS  Y13, Y0, Y0
-	VADDPS  Y13, Y1, Y1
-	VADDPS  Y13, Y2, Y2
-	VADDPS  Y13, Y3, Y3
-	VADDPS  Y13, Y4, Y4
-	VADDPS  Y13, Y5, Y5
-	VADDPS  Y13, Y6, Y6
-	VADDPS  Y13, Y7, Y7
-	VADDPS  Y13, Y8, Y8
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(DX)
-	VMOVUPS Y3, (BX)(CX*1)
-	VMOVUPS Y4, 32(BX)(CX*1)
-	VMOVUPS Y5, 64(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted9
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(BX)
-	VMOVUPS Y8, 64(DX)
-
-unwanted9:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer3:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer10
-
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(DX), Y2
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y3
-	VMOVUPS 32(BX), Y4
-	VMOVUPS 64(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded11
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other12
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
-	VMOVUPS      (BX), Y6
-	VMOVUPS      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
-	VANDPS       Y9, Y6, Y6
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      32(BX), Y7
-	VMOVUPS      32(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
-	VANDPS       Y9, Y7, Y7
-	VADDPS       Y7, Y4, Y4
-	VMOVUPS      64(BX)(AX*1), Y8
-	VMOVUPS      64(DX)(AX*1), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
-	VANDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y5, Y5
-	VBROADCASTSS (DI), Y10
-	VFMADD231PS  Y10, Y6, Y0
-	VFMADD231PS  Y10, Y7, Y1
-	VFMADD231PS  Y10, Y8, Y2
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)
-	VMOVUPS      Y8, 64(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold13
-	JMP          folded11
-
-other12:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
-	VMOVUPS      (BX), Y6
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      32(BX), Y7
-	VADDPS       Y7, Y4, Y4
-	VMOVUPS      64(BX)(AX*1), Y8
-	VADDPS       Y8, Y5, Y5
-	VBROADCASTSS (DI), Y10
-	VFMADD231PS  Y10, Y6, Y0
-	VFMADD231PS  Y10, Y7, Y1
-	VFMADD231PS  Y10, Y8, Y2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold15
-	JMP          folded11
-
-folded11:
-	VXORPS  Y10, Y10, Y10
-	VADDPS  Y10, Y0, Y0
-	VADDPS  Y10, Y1, Y1
-	VADDPS  Y10, Y2, Y2
-	VADDPS  Y10, Y3, Y3
-	VADDPS  Y10, Y4, Y4
-	VADDPS  Y10, Y5, Y5
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted16
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y3, (BX)
-	VMOVUPS Y4, 32(BX)
-	VMOVUPS Y5, 64(DX)
-
-unwanted16:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer10:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(DX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded18
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other19
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
-	VMOVUPS (BX), Y3
-	VMOVUPS (DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
-	VANDPS  Y6, Y3, Y3
-	VADDPS  Y3, Y0, Y0
-	VMOVUPS 32(BX), Y4
-	VMOVUPS 32(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
-	VANDPS  Y6, Y4, Y4
-	VADDPS  Y4, Y1, Y1
-	VMOVUPS 64(BX)(AX*1), Y5
-	VMOVUPS 64(DX)(AX*1), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
-	VANDPS  Y6, Y5, Y5
-	VADDPS  Y5, Y2, Y2
-	VMOVUPS Y3, (BX)
-	VMOVUPS Y4, 32(BX)
-	VMOVUPS Y5, 64(BX)(AX*1)
-	ADDQ    SI, DX
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold20
-	JMP     folded18
-
-other19:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
-	VMOVUPS (BX), Y3
-	VADDPS  Y3, Y0, Y0
-	VMOVUPS 32(BX), Y4
-	VADDPS  Y4, Y1, Y1
-	VMOVUPS 64(BX)(AX*1), Y5
-	VADDPS  Y5, Y2, Y2
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold22
-	JMP     folded18
-
-folded18:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted23
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(DX)
-
-unwanted23:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full2:
+	MOVQ cols+104(FP), AX
+	CMPQ AX, $0x10
+	JLE  narrower1
+	CMPQ AX, $0x18
+	JNE  fewer2
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer24
+	JNE  fewer3
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -394,13 +49,13 @@ full2:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded25
+	JLE     folded4
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other26
+	JNE     other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold6:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      (DX), Y12
 	VXORPS       Y13, Y13, Y13
@@ -434,12 +89,12 @@ fold27:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
-	JMP          folded25
+	JNZ          fold6
+	JMP          folded4
 
-other26:
+other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold8:
 	VMOVUPS      (BX), Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
@@ -457,10 +112,10 @@ fold29:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold8
+	JMP          folded4
 
-folded25:
+folded4:
 	VXORPS  Y13, Y13, Y13
 	VADDPS  Y13, Y0, Y0
 	VADDPS  Y13, Y1, Y1
@@ -481,21 +136,21 @@ folded25:
 	VMOVUPS Y5, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted30
+	JE      unwanted9
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(BX)
 	VMOVUPS Y8, 64(BX)
 
-unwanted30:
+unwanted9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer31
+	JNE  fewer10
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -516,13 +171,13 @@ fewer24:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded32
+	JLE     folded11
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other33
+	JNE     other12
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold13:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
 	VXORPS       Y10, Y10, Y10
@@ -552,6 +207,339 @@ fold34:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
+	JNZ          fold13
+	JMP          folded11
+
+other12:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold15:
+	VMOVUPS      (BX), Y6
+	VADDPS       Y6, Y3, Y3
+	VMOVUPS      32(BX), Y7
+	VADDPS       Y7, Y4, Y4
+	VMOVUPS      64(BX), Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y10, Y6, Y0
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y8, Y2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold15
+	JMP          folded11
+
+folded11:
+	VXORPS  Y10, Y10, Y10
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y10, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y10, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y10, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted16
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y3, (BX)
+	VMOVUPS Y4, 32(BX)
+	VMOVUPS Y5, 64(BX)
+
+unwanted16:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer10:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded18
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other19
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold20:
+	VMOVUPS (BX), Y3
+	VMOVUPS (DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y3, Y3
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 32(DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y4, Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS 64(BX), Y5
+	VMOVUPS 64(DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y5, Y5
+	VADDPS  Y5, Y2, Y2
+	VMOVUPS Y3, (BX)
+	VMOVUPS Y4, 32(BX)
+	VMOVUPS Y5, 64(BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold20
+	JMP     folded18
+
+other19:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold22:
+	VMOVUPS (BX), Y3
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS 32(BX), Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS 64(BX), Y5
+	VADDPS  Y5, Y2, Y2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold22
+	JMP     folded18
+
+folded18:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+
+unwanted23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer2:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer24
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS (BX)(CX*1), Y3
+	VMOVUPS 32(BX)(CX*1), Y4
+	VMOVUPS 64(DX)(CX*1), Y5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	VMOVUPS 64(DX), Y8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded25
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other26
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold27:
+	VMOVUPS      (BX), Y9
+	VMOVUPS      (DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VMOVUPS      32(BX), Y10
+	VMOVUPS      32(DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y10, Y10
+	VADDPS       Y10, Y7, Y7
+	VMOVUPS      64(BX)(AX*1), Y11
+	VMOVUPS      64(DX)(AX*1), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y11, Y11
+	VADDPS       Y11, Y8, Y8
+	VBROADCASTSS (DI), Y13
+	VFMADD231PS  Y13, Y9, Y0
+	VFMADD231PS  Y13, Y10, Y1
+	VFMADD231PS  Y13, Y11, Y2
+	VBROADCASTSS 4(DI), Y13
+	VFMADD231PS  Y13, Y9, Y3
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y11, Y5
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)
+	VMOVUPS      Y11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold27
+	JMP          folded25
+
+other26:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold29:
+	VMOVUPS      (BX), Y9
+	VADDPS       Y9, Y6, Y6
+	VMOVUPS      32(BX), Y10
+	VADDPS       Y10, Y7, Y7
+	VMOVUPS      64(BX)(AX*1), Y11
+	VADDPS       Y11, Y8, Y8
+	VBROADCASTSS (DI), Y13
+	VFMADD231PS  Y13, Y9, Y0
+	VFMADD231PS  Y13, Y10, Y1
+	VFMADD231PS  Y13, Y11, Y2
+	VBROADCASTSS 4(DI), Y13
+	VFMADD231PS  Y13, Y9, Y3
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y11, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold29
+	JMP          folded25
+
+folded25:
+	VXORPS  Y13, Y13, Y13
+	VADDPS  Y13, Y0, Y0
+	VADDPS  Y13, Y1, Y1
+	VADDPS  Y13, Y2, Y2
+	VADDPS  Y13, Y3, Y3
+	VADDPS  Y13, Y4, Y4
+	VADDPS  Y13, Y5, Y5
+	VADDPS  Y13, Y6, Y6
+	VADDPS  Y13, Y7, Y7
+	VADDPS  Y13, Y8, Y8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, (BX)(CX*1)
+	VMOVUPS Y4, 32(BX)(CX*1)
+	VMOVUPS Y5, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted30
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	VMOVUPS Y8, 64(DX)
+
+unwanted30:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer24:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer31
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), Y2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded32
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other33
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold34:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y6, Y6
+	VADDPS       Y6, Y3, Y3
+	VMOVUPS      32(BX), Y7
+	VMOVUPS      32(DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y7, Y7
+	VADDPS       Y7, Y4, Y4
+	VMOVUPS      64(BX)(AX*1), Y8
+	VMOVUPS      64(DX)(AX*1), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y8, Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y10, Y6, Y0
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y8, Y2
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	VMOVUPS      Y8, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
 	JNZ          fold34
 	JMP          folded32
 
@@ -562,7 +550,7 @@ fold36:
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
 	VADDPS       Y7, Y4, Y4
-	VMOVUPS      64(BX), Y8
+	VMOVUPS      64(BX)(AX*1), Y8
 	VADDPS       Y8, Y5, Y5
 	VBROADCASTSS (DI), Y10
 	VFMADD231PS  Y10, Y6, Y0
@@ -583,16 +571,20 @@ folded32:
 	VADDPS  Y10, Y4, Y4
 	VADDPS  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted37
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y3, (BX)
 	VMOVUPS Y4, 32(BX)
-	VMOVUPS Y5, 64(BX)
+	VMOVUPS Y5, 64(DX)
 
 unwanted37:
 	VXORPS X15, X15, X15
@@ -602,12 +594,16 @@ unwanted37:
 fewer31:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
+	VMOVUPS 64(DX), Y2
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -635,15 +631,15 @@ fold41:
 	VCMPPS  $0x06, Y7, Y6, Y6
 	VANDPS  Y6, Y4, Y4
 	VADDPS  Y4, Y1, Y1
-	VMOVUPS 64(BX), Y5
-	VMOVUPS 64(DX), Y6
+	VMOVUPS 64(BX)(AX*1), Y5
+	VMOVUPS 64(DX)(AX*1), Y6
 	VXORPS  Y7, Y7, Y7
 	VCMPPS  $0x06, Y7, Y6, Y6
 	VANDPS  Y6, Y5, Y5
 	VADDPS  Y5, Y2, Y2
 	VMOVUPS Y3, (BX)
 	VMOVUPS Y4, 32(BX)
-	VMOVUPS Y5, 64(BX)
+	VMOVUPS Y5, 64(BX)(AX*1)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -658,7 +654,7 @@ fold43:
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
 	VADDPS  Y4, Y1, Y1
-	VMOVUPS 64(BX), Y5
+	VMOVUPS 64(BX)(AX*1), Y5
 	VADDPS  Y5, Y2, Y2
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -672,13 +668,17 @@ folded39:
 	VADDPS  Y7, Y1, Y1
 	VADDPS  Y7, Y2, Y2
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted44
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y2, 64(DX)
 
 unwanted44:
 	VXORPS X15, X15, X15
@@ -686,15 +686,283 @@ unwanted44:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x08
-	JLE    narrower45
-	CMPQ   AX, $0x10
-	JE     full46
+	CMPQ AX, $0x08
+	JLE  narrower45
+	CMPQ AX, $0x10
+	JNE  fewer46
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer47
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(BX)(CX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded48
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other49
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold50:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(BX), Y7
+	VMOVUPS      32(DX), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold50
+	JMP          folded48
+
+other49:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold52:
+	VMOVUPS      (BX), Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(BX), Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold52
+	JMP          folded48
+
+folded48:
+	VXORPS  Y9, Y9, Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y3, Y3
+	VADDPS  Y9, Y4, Y4
+	VADDPS  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted53
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+
+unwanted53:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer47:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer54
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded55
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other56
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold57:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX), Y5
+	VMOVUPS      32(DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold57
+	JMP          folded55
+
+other56:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold59:
+	VMOVUPS      (BX), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX), Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold59
+	JMP          folded55
+
+folded55:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted60
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+
+unwanted60:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer54:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded62
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other63
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold64:
+	VMOVUPS (BX), Y2
+	VMOVUPS (DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y2, Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(BX), Y3
+	VMOVUPS 32(DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold64
+	JMP     folded62
+
+other63:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold66:
+	VMOVUPS (BX), Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(BX), Y3
+	VADDPS  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold66
+	JMP     folded62
+
+folded62:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted67
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+
+unwanted67:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer46:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer47
+	JNE    fewer68
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -720,13 +988,13 @@ narrower1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded48
+	JLE     folded69
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other49
+	JNE     other70
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold71:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VXORPS       Y9, Y9, Y9
@@ -751,294 +1019,6 @@ fold50:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold50
-	JMP          folded48
-
-other49:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold52:
-	VMOVUPS      (BX), Y6
-	VADDPS       Y6, Y4, Y4
-	VMOVUPS      32(BX)(AX*1), Y7
-	VADDPS       Y7, Y5, Y5
-	VBROADCASTSS (DI), Y9
-	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
-	VBROADCASTSS 4(DI), Y9
-	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold52
-	JMP          folded48
-
-folded48:
-	VXORPS  Y9, Y9, Y9
-	VADDPS  Y9, Y0, Y0
-	VADDPS  Y9, Y1, Y1
-	VADDPS  Y9, Y2, Y2
-	VADDPS  Y9, Y3, Y3
-	VADDPS  Y9, Y4, Y4
-	VADDPS  Y9, Y5, Y5
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted53
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(DX)
-
-unwanted53:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer47:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer54
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded55
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other56
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(BX)(AX*1), Y5
-	VMOVUPS      32(DX)(AX*1), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VBROADCASTSS (DI), Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
-	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y5, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold57
-	JMP          folded55
-
-other56:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold59:
-	VMOVUPS      (BX), Y4
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(BX)(AX*1), Y5
-	VADDPS       Y5, Y3, Y3
-	VBROADCASTSS (DI), Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold59
-	JMP          folded55
-
-folded55:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
-	VADDPS  Y7, Y3, Y3
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted60
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(DX)
-
-unwanted60:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer54:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded62
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other63
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
-	VMOVUPS (BX), Y2
-	VMOVUPS (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
-	VANDPS  Y4, Y2, Y2
-	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(BX)(AX*1), Y3
-	VMOVUPS 32(DX)(AX*1), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
-	VANDPS  Y4, Y3, Y3
-	VADDPS  Y3, Y1, Y1
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)(AX*1)
-	ADDQ    SI, DX
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold64
-	JMP     folded62
-
-other63:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold66:
-	VMOVUPS (BX), Y2
-	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(BX)(AX*1), Y3
-	VADDPS  Y3, Y1, Y1
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold66
-	JMP     folded62
-
-folded62:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted67
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-
-unwanted67:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full46:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer68
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(BX)(CX*1), Y3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded69
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other70
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
-	VMOVUPS      (BX), Y6
-	VMOVUPS      (DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
-	VANDPS       Y8, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VMOVUPS      32(BX), Y7
-	VMOVUPS      32(DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
-	VANDPS       Y8, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VBROADCASTSS (DI), Y9
-	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
-	VBROADCASTSS 4(DI), Y9
-	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
 	JNZ          fold71
 	JMP          folded69
 
@@ -1047,7 +1027,7 @@ other70:
 fold73:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
-	VMOVUPS      32(BX), Y7
+	VMOVUPS      32(BX)(AX*1), Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y9, Y6, Y0
@@ -1071,16 +1051,20 @@ folded69:
 	VADDPS  Y9, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted74
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y5, 32(DX)
 
 unwanted74:
 	VXORPS X15, X15, X15
@@ -1094,13 +1078,17 @@ fewer68:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y2
-	VMOVUPS 32(BX), Y3
+	VMOVUPS 32(DX), Y3
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1122,8 +1110,8 @@ fold78:
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y4, Y4
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(BX), Y5
-	VMOVUPS      32(DX), Y6
+	VMOVUPS      32(BX)(AX*1), Y5
+	VMOVUPS      32(DX)(AX*1), Y6
 	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
@@ -1132,7 +1120,7 @@ fold78:
 	VFMADD231PS  Y7, Y4, Y0
 	VFMADD231PS  Y7, Y5, Y1
 	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y5, 32(BX)
+	VMOVUPS      Y5, 32(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -1145,7 +1133,7 @@ other77:
 fold80:
 	VMOVUPS      (BX), Y4
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(BX), Y5
+	VMOVUPS      32(BX)(AX*1), Y5
 	VADDPS       Y5, Y3, Y3
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y7, Y4, Y0
@@ -1163,14 +1151,18 @@ folded76:
 	VADDPS  Y7, Y2, Y2
 	VADDPS  Y7, Y3, Y3
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted81
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y3, 32(DX)
 
 unwanted81:
 	VXORPS X15, X15, X15
@@ -1180,11 +1172,15 @@ unwanted81:
 fewer75:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y1
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1206,14 +1202,14 @@ fold85:
 	VCMPPS  $0x06, Y5, Y4, Y4
 	VANDPS  Y4, Y2, Y2
 	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(BX), Y3
-	VMOVUPS 32(DX), Y4
+	VMOVUPS 32(BX)(AX*1), Y3
+	VMOVUPS 32(DX)(AX*1), Y4
 	VXORPS  Y5, Y5, Y5
 	VCMPPS  $0x06, Y5, Y4, Y4
 	VANDPS  Y4, Y3, Y3
 	VADDPS  Y3, Y1, Y1
 	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y3, 32(BX)(AX*1)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -1226,7 +1222,7 @@ other84:
 fold87:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(BX), Y3
+	VMOVUPS 32(BX)(AX*1), Y3
 	VADDPS  Y3, Y1, Y1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -1239,12 +1235,16 @@ folded83:
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted88
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(DX)
 
 unwanted88:
 	VXORPS X15, X15, X15
@@ -1252,600 +1252,11 @@ unwanted88:
 	RET
 
 narrower45:
-	CMPQ    AX, $0x08
-	JE      full90
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+96(FP), BX
-	CMPQ    BX, $0x02
-	JNE     fewer91
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVQ       dwinit+16(FP), BX
-	MOVQ       lddwinit+24(FP), CX
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMASKMOVPS (BX), Y0, Y3
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded92
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other93
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
-	VMASKMOVPS   (BX), Y0, Y4
-	VMASKMOVPS   (DX), Y0, Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x06, Y6, Y5, Y5
-	VANDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VBROADCASTSS (DI), Y6
-	VFMADD231PS  Y6, Y4, Y1
-	VBROADCASTSS 4(DI), Y6
-	VFMADD231PS  Y6, Y4, Y2
-	TESTQ        $0x00000004, AX
-	JZ           low96
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low97
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low98
-	VMOVSS       X4, 24(BX)
-
-low98:
-	JMP stored95
-
-low97:
-	TESTQ  $0x00000001, AX
-	JZ     low99
-	VMOVSS X4, 16(BX)
-
-low99:
-	JMP stored95
-
-low96:
-	TESTQ     $0x00000002, AX
-	JZ        low100
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low101
-	VMOVSS    X4, 8(BX)
-
-low101:
-	JMP stored95
-
-low100:
-	TESTQ  $0x00000001, AX
-	JZ     low102
-	VMOVSS X4, (BX)
-
-low102:
-stored95:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold94
-	JMP  folded92
-
-other93:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold104:
-	VMASKMOVPS   (BX), Y0, Y4
-	VADDPS       Y4, Y3, Y3
-	VBROADCASTSS (DI), Y6
-	VFMADD231PS  Y6, Y4, Y1
-	VBROADCASTSS 4(DI), Y6
-	VFMADD231PS  Y6, Y4, Y2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold104
-	JMP          folded92
-
-folded92:
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y1, Y1
-	VADDPS       Y6, Y2, Y2
-	VADDPS       Y6, Y3, Y3
-	MOVQ         dw+0(FP), BX
-	MOVQ         lddw+8(FP), CX
-	TESTQ        $0x00000004, AX
-	JZ           low106
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low107
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low108
-	VMOVSS       X1, 24(BX)
-
-low108:
-	JMP stored105
-
-low107:
-	TESTQ  $0x00000001, AX
-	JZ     low109
-	VMOVSS X1, 16(BX)
-
-low109:
-	JMP stored105
-
-low106:
-	TESTQ     $0x00000002, AX
-	JZ        low110
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low111
-	VMOVSS    X1, 8(BX)
-
-low111:
-	JMP stored105
-
-low110:
-	TESTQ  $0x00000001, AX
-	JZ     low112
-	VMOVSS X1, (BX)
-
-low112:
-stored105:
-	TESTQ        $0x00000004, AX
-	JZ           low114
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low115
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low116
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low116:
-	JMP stored113
-
-low115:
-	TESTQ  $0x00000001, AX
-	JZ     low117
-	VMOVSS X2, 16(BX)(CX*1)
-
-low117:
-	JMP stored113
-
-low114:
-	TESTQ     $0x00000002, AX
-	JZ        low118
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low119
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low119:
-	JMP stored113
-
-low118:
-	TESTQ  $0x00000001, AX
-	JZ     low120
-	VMOVSS X2, (BX)(CX*1)
-
-low120:
-stored113:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted121
-	MOVQ         db+32(FP), BX
-	TESTQ        $0x00000004, AX
-	JZ           low123
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low124
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low125
-	VMOVSS       X3, 24(BX)
-
-low125:
-	JMP stored122
-
-low124:
-	TESTQ  $0x00000001, AX
-	JZ     low126
-	VMOVSS X3, 16(BX)
-
-low126:
-	JMP stored122
-
-low123:
-	TESTQ     $0x00000002, AX
-	JZ        low127
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low128
-	VMOVSS    X3, 8(BX)
-
-low128:
-	JMP stored122
-
-low127:
-	TESTQ  $0x00000001, AX
-	JZ     low129
-	VMOVSS X3, (BX)
-
-low129:
-stored122:
-unwanted121:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer91:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer130
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ       dwinit+16(FP), BX
-	VMASKMOVPS (BX), Y0, Y1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMASKMOVPS (BX), Y0, Y2
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded131
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other132
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold133:
-	VMASKMOVPS   (BX), Y0, Y3
-	VMASKMOVPS   (DX), Y0, Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
-	TESTQ        $0x00000004, AX
-	JZ           low135
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low136
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low137
-	VMOVSS       X3, 24(BX)
-
-low137:
-	JMP stored134
-
-low136:
-	TESTQ  $0x00000001, AX
-	JZ     low138
-	VMOVSS X3, 16(BX)
-
-low138:
-	JMP stored134
-
-low135:
-	TESTQ     $0x00000002, AX
-	JZ        low139
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low140
-	VMOVSS    X3, 8(BX)
-
-low140:
-	JMP stored134
-
-low139:
-	TESTQ  $0x00000001, AX
-	JZ     low141
-	VMOVSS X3, (BX)
-
-low141:
-stored134:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold133
-	JMP  folded131
-
-other132:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
-	VMASKMOVPS   (BX), Y0, Y3
-	VADDPS       Y3, Y2, Y2
-	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold143
-	JMP          folded131
-
-folded131:
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-	VADDPS       Y5, Y2, Y2
-	MOVQ         dw+0(FP), BX
-	TESTQ        $0x00000004, AX
-	JZ           low145
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low146
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low147
-	VMOVSS       X1, 24(BX)
-
-low147:
-	JMP stored144
-
-low146:
-	TESTQ  $0x00000001, AX
-	JZ     low148
-	VMOVSS X1, 16(BX)
-
-low148:
-	JMP stored144
-
-low145:
-	TESTQ     $0x00000002, AX
-	JZ        low149
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low150
-	VMOVSS    X1, 8(BX)
-
-low150:
-	JMP stored144
-
-low149:
-	TESTQ  $0x00000001, AX
-	JZ     low151
-	VMOVSS X1, (BX)
-
-low151:
-stored144:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted152
-	MOVQ         db+32(FP), BX
-	TESTQ        $0x00000004, AX
-	JZ           low154
-	VMOVUPS      X2, (BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low155
-	VMOVSD       X2, 16(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low156
-	VMOVSS       X2, 24(BX)
-
-low156:
-	JMP stored153
-
-low155:
-	TESTQ  $0x00000001, AX
-	JZ     low157
-	VMOVSS X2, 16(BX)
-
-low157:
-	JMP stored153
-
-low154:
-	TESTQ     $0x00000002, AX
-	JZ        low158
-	VMOVSD    X2, (BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low159
-	VMOVSS    X2, 8(BX)
-
-low159:
-	JMP stored153
-
-low158:
-	TESTQ  $0x00000001, AX
-	JZ     low160
-	VMOVSS X2, (BX)
-
-low160:
-stored153:
-unwanted152:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer130:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMASKMOVPS (BX), Y0, Y1
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded162
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other163
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
-	VMASKMOVPS   (BX), Y0, Y2
-	VMASKMOVPS   (DX), Y0, Y3
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x06, Y4, Y3, Y3
-	VANDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	TESTQ        $0x00000004, AX
-	JZ           low166
-	VMOVUPS      X2, (BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low167
-	VMOVSD       X2, 16(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low168
-	VMOVSS       X2, 24(BX)
-
-low168:
-	JMP stored165
-
-low167:
-	TESTQ  $0x00000001, AX
-	JZ     low169
-	VMOVSS X2, 16(BX)
-
-low169:
-	JMP stored165
-
-low166:
-	TESTQ     $0x00000002, AX
-	JZ        low170
-	VMOVSD    X2, (BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low171
-	VMOVSS    X2, 8(BX)
-
-low171:
-	JMP stored165
-
-low170:
-	TESTQ  $0x00000001, AX
-	JZ     low172
-	VMOVSS X2, (BX)
-
-low172:
-stored165:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold164
-	JMP  folded162
-
-other163:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold174:
-	VMASKMOVPS (BX), Y0, Y2
-	VADDPS     Y2, Y1, Y1
-	ADDQ       CX, BX
-	ADDQ       R8, DI
-	DECQ       R9
-	JNZ        fold174
-	JMP        folded162
-
-folded162:
-	VXORPS       Y4, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	MOVQ         dw+0(FP), BX
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted175
-	MOVQ         db+32(FP), BX
-	TESTQ        $0x00000004, AX
-	JZ           low177
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low178
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low179
-	VMOVSS       X1, 24(BX)
-
-low179:
-	JMP stored176
-
-low178:
-	TESTQ  $0x00000001, AX
-	JZ     low180
-	VMOVSS X1, 16(BX)
-
-low180:
-	JMP stored176
-
-low177:
-	TESTQ     $0x00000002, AX
-	JZ        low181
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low182
-	VMOVSS    X1, 8(BX)
-
-low182:
-	JMP stored176
-
-low181:
-	TESTQ  $0x00000001, AX
-	JZ     low183
-	VMOVSS X1, (BX)
-
-low183:
-stored176:
-unwanted175:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full90:
+	CMPQ AX, $0x08
+	JNE  fewer89
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer184
+	JNE  fewer90
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1864,13 +1275,13 @@ full90:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded185
+	JLE     folded91
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other186
+	JNE     other92
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold187:
+fold93:
 	VMOVUPS      (BX), Y3
 	VMOVUPS      (DX), Y4
 	VXORPS       Y5, Y5, Y5
@@ -1886,12 +1297,12 @@ fold187:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold187
-	JMP          folded185
+	JNZ          fold93
+	JMP          folded91
 
-other186:
+other92:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold189:
+fold95:
 	VMOVUPS      (BX), Y3
 	VADDPS       Y3, Y2, Y2
 	VBROADCASTSS (DI), Y5
@@ -1901,10 +1312,10 @@ fold189:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold189
-	JMP          folded185
+	JNZ          fold95
+	JMP          folded91
 
-folded185:
+folded91:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
@@ -1915,19 +1326,19 @@ folded185:
 	VMOVUPS Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted190
+	JE      unwanted96
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y2, (BX)
 
-unwanted190:
+unwanted96:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer184:
+fewer90:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer191
+	JNE  fewer97
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1944,13 +1355,13 @@ fewer184:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded192
+	JLE     folded98
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other193
+	JNE     other99
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold194:
+fold100:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      (DX), Y3
 	VXORPS       Y4, Y4, Y4
@@ -1964,12 +1375,12 @@ fold194:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold194
-	JMP          folded192
+	JNZ          fold100
+	JMP          folded98
 
-other193:
+other99:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold196:
+fold102:
 	VMOVUPS      (BX), Y2
 	VADDPS       Y2, Y1, Y1
 	VBROADCASTSS (DI), Y4
@@ -1977,10 +1388,10 @@ fold196:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold196
-	JMP          folded192
+	JNZ          fold102
+	JMP          folded98
 
-folded192:
+folded98:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y1, Y1
@@ -1988,16 +1399,16 @@ folded192:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted197
+	JE      unwanted103
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y1, (BX)
 
-unwanted197:
+unwanted103:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer191:
+fewer97:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -2012,13 +1423,13 @@ fewer191:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded199
+	JLE     folded105
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other200
+	JNE     other106
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold201:
+fold107:
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
 	VXORPS  Y3, Y3, Y3
@@ -2030,31 +1441,840 @@ fold201:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold201
-	JMP     folded199
+	JNZ     fold107
+	JMP     folded105
 
-other200:
+other106:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold203:
+fold109:
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold203
-	JMP     folded199
+	JNZ     fold109
+	JMP     folded105
 
-folded199:
+folded105:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted204
+	JE      unwanted110
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 
-unwanted204:
+unwanted110:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer89:
+	CMPQ   AX, $0x04
+	JLT    fewer111
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer112
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X4
+	VMOVUPS 16(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded113
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other114
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold115:
+	VMOVUPS      (BX), X6
+	VMOVUPS      (DX), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      16(BX)(AX*1), X7
+	VMOVUPS      16(DX)(AX*1), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	VMOVUPS      X6, (BX)
+	VMOVUPS      X7, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold115
+	JMP          folded113
+
+other114:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold117:
+	VMOVUPS      (BX), X6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      16(BX)(AX*1), X7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold117
+	JMP          folded113
+
+folded113:
+	VXORPS  Y9, Y9, Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y3, Y3
+	VADDPS  Y9, Y4, Y4
+	VADDPS  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted118
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X4, (BX)
+	VMOVUPS X5, 16(DX)
+
+unwanted118:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer112:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer119
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X2
+	VMOVUPS 16(DX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded120
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other121
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold122:
+	VMOVUPS      (BX), X4
+	VMOVUPS      (DX), X6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      16(BX)(AX*1), X5
+	VMOVUPS      16(DX)(AX*1), X6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	VMOVUPS      X4, (BX)
+	VMOVUPS      X5, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+	JMP          folded120
+
+other121:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold124:
+	VMOVUPS      (BX), X4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      16(BX)(AX*1), X5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold124
+	JMP          folded120
+
+folded120:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted125
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X2, (BX)
+	VMOVUPS X3, 16(DX)
+
+unwanted125:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer119:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded127
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other128
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold129:
+	VMOVUPS (BX), X2
+	VMOVUPS (DX), X4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y2, Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 16(BX)(AX*1), X3
+	VMOVUPS 16(DX)(AX*1), X4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS X2, (BX)
+	VMOVUPS X3, 16(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold129
+	JMP     folded127
+
+other128:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold131:
+	VMOVUPS (BX), X2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 16(BX)(AX*1), X3
+	VADDPS  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold131
+	JMP     folded127
+
+folded127:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted132
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+
+unwanted132:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer111:
+	CMPQ   AX, $0x02
+	JLT    fewer133
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer134
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ   dbinit+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X4
+	VMOVSD 8(DX), X5
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded135
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other136
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold137:
+	VMOVSD       (BX), X6
+	VMOVSD       (DX), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVSD       8(BX)(AX*1), X7
+	VMOVSD       8(DX)(AX*1), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	VMOVSD       X6, (BX)
+	VMOVSD       X7, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold137
+	JMP          folded135
+
+other136:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold139:
+	VMOVSD       (BX), X6
+	VADDPS       Y6, Y4, Y4
+	VMOVSD       8(BX)(AX*1), X7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold139
+	JMP          folded135
+
+folded135:
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(DX)(CX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted140
+	MOVQ   db+32(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X4, (BX)
+	VMOVSD X5, 8(DX)
+
+unwanted140:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer134:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer141
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ   dbinit+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X2
+	VMOVSD 8(DX), X3
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded142
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other143
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold144:
+	VMOVSD       (BX), X4
+	VMOVSD       (DX), X6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVSD       8(BX)(AX*1), X5
+	VMOVSD       8(DX)(AX*1), X6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	VMOVSD       X4, (BX)
+	VMOVSD       X5, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold144
+	JMP          folded142
+
+other143:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold146:
+	VMOVSD       (BX), X4
+	VADDPS       Y4, Y2, Y2
+	VMOVSD       8(BX)(AX*1), X5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold146
+	JMP          folded142
+
+folded142:
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	MOVQ   dw+0(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted147
+	MOVQ   db+32(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X2, (BX)
+	VMOVSD X3, 8(DX)
+
+unwanted147:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer141:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ   dbinit+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded149
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other150
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold151:
+	VMOVSD (BX), X2
+	VMOVSD (DX), X4
+	VXORPS Y5, Y5, Y5
+	VCMPPS $0x06, Y5, Y4, Y4
+	VANDPS Y4, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VMOVSD 8(BX)(AX*1), X3
+	VMOVSD 8(DX)(AX*1), X4
+	VXORPS Y5, Y5, Y5
+	VCMPPS $0x06, Y5, Y4, Y4
+	VANDPS Y4, Y3, Y3
+	VADDPS Y3, Y1, Y1
+	VMOVSD X2, (BX)
+	VMOVSD X3, 8(BX)(AX*1)
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold151
+	JMP    folded149
+
+other150:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold153:
+	VMOVSD (BX), X2
+	VADDPS Y2, Y0, Y0
+	VMOVSD 8(BX)(AX*1), X3
+	VADDPS Y3, Y1, Y1
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold153
+	JMP    folded149
+
+folded149:
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	MOVQ   dw+0(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted154
+	MOVQ   db+32(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+
+unwanted154:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer133:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer155
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSS (BX), X2
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded156
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other157
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold158:
+	VMOVSS       (BX), X3
+	VMOVSS       (DX), X4
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y5, Y3, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y3, Y1
+	VMOVSS       X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold158
+	JMP          folded156
+
+other157:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold160:
+	VMOVSS       (BX), X3
+	VADDPS       Y3, Y2, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y5, Y3, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y3, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold160
+	JMP          folded156
+
+folded156:
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted161
+	MOVQ   db+32(FP), BX
+	VMOVSS X2, (BX)
+
+unwanted161:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer155:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer162
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSS (BX), X1
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded163
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other164
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold165:
+	VMOVSS       (BX), X2
+	VMOVSS       (DX), X3
+	VXORPS       Y4, Y4, Y4
+	VCMPPS       $0x06, Y4, Y3, Y3
+	VANDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VMOVSS       X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold165
+	JMP          folded163
+
+other164:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold167:
+	VMOVSS       (BX), X2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold167
+	JMP          folded163
+
+folded163:
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	MOVQ   dw+0(FP), BX
+	VMOVSS X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted168
+	MOVQ   db+32(FP), BX
+	VMOVSS X1, (BX)
+
+unwanted168:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer162:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSS (BX), X0
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded170
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other171
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold172:
+	VMOVSS (BX), X1
+	VMOVSS (DX), X2
+	VXORPS Y3, Y3, Y3
+	VCMPPS $0x06, Y3, Y2, Y2
+	VANDPS Y2, Y1, Y1
+	VADDPS Y1, Y0, Y0
+	VMOVSS X1, (BX)
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold172
+	JMP    folded170
+
+other171:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold174:
+	VMOVSS (BX), X1
+	VADDPS Y1, Y0, Y0
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold174
+	JMP    folded170
+
+folded170:
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	MOVQ   dw+0(FP), BX
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted175
+	MOVQ   db+32(FP), BX
+	VMOVSS X0, (BX)
+
+unwanted175:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2062,359 +2282,14 @@ unwanted204:
 // func gradAVX2F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·gradAVX2F64(SB), NOSPLIT, $0-128
-	MOVQ   cols+104(FP), AX
-	CMPQ   AX, $0x08
-	JLE    narrower1
-	CMPQ   AX, $0x0c
-	JE     full2
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x60, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x02
-	JNE    fewer3
-
-	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(DX), Y2
-	VMOVUPD (BX)(CX*1), Y3
-	VMOVUPD 32(BX)(CX*1), Y4
-	VMOVUPD 64(DX)(CX*1), Y5
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y6
-	VMOVUPD 32(BX), Y7
-	VMOVUPD 64(DX), Y8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded4
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold6:
-	VMOVUPD      (BX), Y9
-	VMOVUPD      (DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
-	VANDPD       Y12, Y9, Y9
-	VADDPD       Y9, Y6, Y6
-	VMOVUPD      32(BX), Y10
-	VMOVUPD      32(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
-	VANDPD       Y12, Y10, Y10
-	VADDPD       Y10, Y7, Y7
-	VMOVUPD      64(BX)(AX*1), Y11
-	VMOVUPD      64(DX)(AX*1), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
-	VANDPD       Y12, Y11, Y11
-	VADDPD       Y11, Y8, Y8
-	VBROADCASTSD (DI), Y13
-	VFMADD231PD  Y13, Y9, Y0
-	VFMADD231PD  Y13, Y10, Y1
-	VFMADD231PD  Y13, Y11, Y2
-	VBROADCASTSD 8(DI), Y13
-	VFMADD231PD  Y13, Y9, Y3
-	VFMADD231PD  Y13, Y10, Y4
-	VFMADD231PD  Y13, Y11, Y5
-	VMOVUPD      Y9, (BX)
-	VMOVUPD      Y10, 32(BX)
-	VMOVUPD      Y11, 64(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold6
-	JMP          folded4
-
-other5:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
-	VMOVUPD      (BX), Y9
-	VADDPD       Y9, Y6, Y6
-	VMOVUPD      32(BX), Y10
-	VADDPD       Y10, Y7, Y7
-	VMOVUPD      64(BX)(AX*1), Y11
-	VADDPD       Y11, Y8, Y8
-	VBROADCASTSD (DI), Y13
-	VFMADD231PD  Y13, Y9, Y0
-	VFMADD231PD  Y13, Y10, Y1
-	VFMADD231PD  Y13, Y11, Y2
-	VBROADCASTSD 8(DI), Y13
-	VFMADD231PD  Y13, Y9, Y3
-	VFMADD231PD  Y13, Y10, Y4
-	VFMADD231PD  Y13, Y11, Y5
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold8
-	JMP          folded4
-
-folded4:
-	VXORPS  Y13, Y13, Y13
-	VADDPD  Y13, Y0, Y0
-	VADDPD  Y13, Y1, Y1
-	VADDPD  Y13, Y2, Y2
-	VADDPD  Y13, Y3, Y3
-	VADDPD  Y13, Y4, Y4
-	VADDPD  Y13, Y5, Y5
-	VADDPD  Y13, Y6, Y6
-	VADDPD  Y13, Y7, Y7
-	VADDPD  Y13, Y8, Y8
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(DX)
-	VMOVUPD Y3, (BX)(CX*1)
-	VMOVUPD Y4, 32(BX)(CX*1)
-	VMOVUPD Y5, 64(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted9
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y6, (BX)
-	VMOVUPD Y7, 32(BX)
-	VMOVUPD Y8, 64(DX)
-
-unwanted9:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer3:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer10
-
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(DX), Y2
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y3
-	VMOVUPD 32(BX), Y4
-	VMOVUPD 64(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded11
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other12
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
-	VMOVUPD      (BX), Y6
-	VMOVUPD      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
-	VANDPD       Y9, Y6, Y6
-	VADDPD       Y6, Y3, Y3
-	VMOVUPD      32(BX), Y7
-	VMOVUPD      32(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
-	VANDPD       Y9, Y7, Y7
-	VADDPD       Y7, Y4, Y4
-	VMOVUPD      64(BX)(AX*1), Y8
-	VMOVUPD      64(DX)(AX*1), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
-	VANDPD       Y9, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VBROADCASTSD (DI), Y10
-	VFMADD231PD  Y10, Y6, Y0
-	VFMADD231PD  Y10, Y7, Y1
-	VFMADD231PD  Y10, Y8, Y2
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)
-	VMOVUPD      Y8, 64(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold13
-	JMP          folded11
-
-other12:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
-	VMOVUPD      (BX), Y6
-	VADDPD       Y6, Y3, Y3
-	VMOVUPD      32(BX), Y7
-	VADDPD       Y7, Y4, Y4
-	VMOVUPD      64(BX)(AX*1), Y8
-	VADDPD       Y8, Y5, Y5
-	VBROADCASTSD (DI), Y10
-	VFMADD231PD  Y10, Y6, Y0
-	VFMADD231PD  Y10, Y7, Y1
-	VFMADD231PD  Y10, Y8, Y2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold15
-	JMP          folded11
-
-folded11:
-	VXORPS  Y10, Y10, Y10
-	VADDPD  Y10, Y0, Y0
-	VADDPD  Y10, Y1, Y1
-	VADDPD  Y10, Y2, Y2
-	VADDPD  Y10, Y3, Y3
-	VADDPD  Y10, Y4, Y4
-	VADDPD  Y10, Y5, Y5
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted16
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y3, (BX)
-	VMOVUPD Y4, 32(BX)
-	VMOVUPD Y5, 64(DX)
-
-unwanted16:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer10:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(DX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded18
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other19
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
-	VMOVUPD (BX), Y3
-	VMOVUPD (DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
-	VANDPD  Y6, Y3, Y3
-	VADDPD  Y3, Y0, Y0
-	VMOVUPD 32(BX), Y4
-	VMOVUPD 32(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
-	VANDPD  Y6, Y4, Y4
-	VADDPD  Y4, Y1, Y1
-	VMOVUPD 64(BX)(AX*1), Y5
-	VMOVUPD 64(DX)(AX*1), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
-	VANDPD  Y6, Y5, Y5
-	VADDPD  Y5, Y2, Y2
-	VMOVUPD Y3, (BX)
-	VMOVUPD Y4, 32(BX)
-	VMOVUPD Y5, 64(BX)(AX*1)
-	ADDQ    SI, DX
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold20
-	JMP     folded18
-
-other19:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
-	VMOVUPD (BX), Y3
-	VADDPD  Y3, Y0, Y0
-	VMOVUPD 32(BX), Y4
-	VADDPD  Y4, Y1, Y1
-	VMOVUPD 64(BX)(AX*1), Y5
-	VADDPD  Y5, Y2, Y2
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold22
-	JMP     folded18
-
-folded18:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted23
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(DX)
-
-unwanted23:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full2:
+	MOVQ cols+104(FP), AX
+	CMPQ AX, $0x08
+	JLE  narrower1
+	CMPQ AX, $0x0c
+	JNE  fewer2
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer24
+	JNE  fewer3
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2439,13 +2314,13 @@ full2:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded25
+	JLE     folded4
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other26
+	JNE     other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold6:
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (DX), Y12
 	VXORPS       Y13, Y13, Y13
@@ -2479,12 +2354,12 @@ fold27:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
-	JMP          folded25
+	JNZ          fold6
+	JMP          folded4
 
-other26:
+other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold8:
 	VMOVUPD      (BX), Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
@@ -2502,10 +2377,10 @@ fold29:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold8
+	JMP          folded4
 
-folded25:
+folded4:
 	VXORPS  Y13, Y13, Y13
 	VADDPD  Y13, Y0, Y0
 	VADDPD  Y13, Y1, Y1
@@ -2526,21 +2401,21 @@ folded25:
 	VMOVUPD Y5, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted30
+	JE      unwanted9
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(BX)
 	VMOVUPD Y8, 64(BX)
 
-unwanted30:
+unwanted9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer31
+	JNE  fewer10
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2561,13 +2436,13 @@ fewer24:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded32
+	JLE     folded11
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other33
+	JNE     other12
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold13:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
 	VXORPS       Y10, Y10, Y10
@@ -2597,6 +2472,339 @@ fold34:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
+	JNZ          fold13
+	JMP          folded11
+
+other12:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold15:
+	VMOVUPD      (BX), Y6
+	VADDPD       Y6, Y3, Y3
+	VMOVUPD      32(BX), Y7
+	VADDPD       Y7, Y4, Y4
+	VMOVUPD      64(BX), Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD (DI), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VFMADD231PD  Y10, Y7, Y1
+	VFMADD231PD  Y10, Y8, Y2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold15
+	JMP          folded11
+
+folded11:
+	VXORPS  Y10, Y10, Y10
+	VADDPD  Y10, Y0, Y0
+	VADDPD  Y10, Y1, Y1
+	VADDPD  Y10, Y2, Y2
+	VADDPD  Y10, Y3, Y3
+	VADDPD  Y10, Y4, Y4
+	VADDPD  Y10, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted16
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y3, (BX)
+	VMOVUPD Y4, 32(BX)
+	VMOVUPD Y5, 64(BX)
+
+unwanted16:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer10:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded18
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other19
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold20:
+	VMOVUPD (BX), Y3
+	VMOVUPD (DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y3, Y3
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 32(DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y4, Y4
+	VADDPD  Y4, Y1, Y1
+	VMOVUPD 64(BX), Y5
+	VMOVUPD 64(DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y5, Y5
+	VADDPD  Y5, Y2, Y2
+	VMOVUPD Y3, (BX)
+	VMOVUPD Y4, 32(BX)
+	VMOVUPD Y5, 64(BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold20
+	JMP     folded18
+
+other19:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold22:
+	VMOVUPD (BX), Y3
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD 32(BX), Y4
+	VADDPD  Y4, Y1, Y1
+	VMOVUPD 64(BX), Y5
+	VADDPD  Y5, Y2, Y2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold22
+	JMP     folded18
+
+folded18:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+
+unwanted23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer2:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer24
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+	VMOVUPD (BX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y4
+	VMOVUPD 64(DX)(CX*1), Y5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y6
+	VMOVUPD 32(BX), Y7
+	VMOVUPD 64(DX), Y8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded25
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other26
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold27:
+	VMOVUPD      (BX), Y9
+	VMOVUPD      (DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y9, Y9
+	VADDPD       Y9, Y6, Y6
+	VMOVUPD      32(BX), Y10
+	VMOVUPD      32(DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y10, Y10
+	VADDPD       Y10, Y7, Y7
+	VMOVUPD      64(BX)(AX*1), Y11
+	VMOVUPD      64(DX)(AX*1), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y8, Y8
+	VBROADCASTSD (DI), Y13
+	VFMADD231PD  Y13, Y9, Y0
+	VFMADD231PD  Y13, Y10, Y1
+	VFMADD231PD  Y13, Y11, Y2
+	VBROADCASTSD 8(DI), Y13
+	VFMADD231PD  Y13, Y9, Y3
+	VFMADD231PD  Y13, Y10, Y4
+	VFMADD231PD  Y13, Y11, Y5
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)
+	VMOVUPD      Y11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold27
+	JMP          folded25
+
+other26:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold29:
+	VMOVUPD      (BX), Y9
+	VADDPD       Y9, Y6, Y6
+	VMOVUPD      32(BX), Y10
+	VADDPD       Y10, Y7, Y7
+	VMOVUPD      64(BX)(AX*1), Y11
+	VADDPD       Y11, Y8, Y8
+	VBROADCASTSD (DI), Y13
+	VFMADD231PD  Y13, Y9, Y0
+	VFMADD231PD  Y13, Y10, Y1
+	VFMADD231PD  Y13, Y11, Y2
+	VBROADCASTSD 8(DI), Y13
+	VFMADD231PD  Y13, Y9, Y3
+	VFMADD231PD  Y13, Y10, Y4
+	VFMADD231PD  Y13, Y11, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold29
+	JMP          folded25
+
+folded25:
+	VXORPS  Y13, Y13, Y13
+	VADDPD  Y13, Y0, Y0
+	VADDPD  Y13, Y1, Y1
+	VADDPD  Y13, Y2, Y2
+	VADDPD  Y13, Y3, Y3
+	VADDPD  Y13, Y4, Y4
+	VADDPD  Y13, Y5, Y5
+	VADDPD  Y13, Y6, Y6
+	VADDPD  Y13, Y7, Y7
+	VADDPD  Y13, Y8, Y8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(DX)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD Y5, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted30
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y6, (BX)
+	VMOVUPD Y7, 32(BX)
+	VMOVUPD Y8, 64(DX)
+
+unwanted30:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer24:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer31
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), Y2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded32
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other33
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold34:
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y6, Y6
+	VADDPD       Y6, Y3, Y3
+	VMOVUPD      32(BX), Y7
+	VMOVUPD      32(DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y7, Y7
+	VADDPD       Y7, Y4, Y4
+	VMOVUPD      64(BX)(AX*1), Y8
+	VMOVUPD      64(DX)(AX*1), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y8, Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD (DI), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VFMADD231PD  Y10, Y7, Y1
+	VFMADD231PD  Y10, Y8, Y2
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)
+	VMOVUPD      Y8, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
 	JNZ          fold34
 	JMP          folded32
 
@@ -2607,7 +2815,7 @@ fold36:
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
 	VADDPD       Y7, Y4, Y4
-	VMOVUPD      64(BX), Y8
+	VMOVUPD      64(BX)(AX*1), Y8
 	VADDPD       Y8, Y5, Y5
 	VBROADCASTSD (DI), Y10
 	VFMADD231PD  Y10, Y6, Y0
@@ -2628,16 +2836,20 @@ folded32:
 	VADDPD  Y10, Y4, Y4
 	VADDPD  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted37
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y3, (BX)
 	VMOVUPD Y4, 32(BX)
-	VMOVUPD Y5, 64(BX)
+	VMOVUPD Y5, 64(DX)
 
 unwanted37:
 	VXORPS X15, X15, X15
@@ -2647,12 +2859,16 @@ unwanted37:
 fewer31:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
+	VMOVUPD 64(DX), Y2
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -2680,15 +2896,15 @@ fold41:
 	VCMPPD  $0x06, Y7, Y6, Y6
 	VANDPD  Y6, Y4, Y4
 	VADDPD  Y4, Y1, Y1
-	VMOVUPD 64(BX), Y5
-	VMOVUPD 64(DX), Y6
+	VMOVUPD 64(BX)(AX*1), Y5
+	VMOVUPD 64(DX)(AX*1), Y6
 	VXORPS  Y7, Y7, Y7
 	VCMPPD  $0x06, Y7, Y6, Y6
 	VANDPD  Y6, Y5, Y5
 	VADDPD  Y5, Y2, Y2
 	VMOVUPD Y3, (BX)
 	VMOVUPD Y4, 32(BX)
-	VMOVUPD Y5, 64(BX)
+	VMOVUPD Y5, 64(BX)(AX*1)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -2703,7 +2919,7 @@ fold43:
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
 	VADDPD  Y4, Y1, Y1
-	VMOVUPD 64(BX), Y5
+	VMOVUPD 64(BX)(AX*1), Y5
 	VADDPD  Y5, Y2, Y2
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -2717,13 +2933,17 @@ folded39:
 	VADDPD  Y7, Y1, Y1
 	VADDPD  Y7, Y2, Y2
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted44
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y2, 64(DX)
 
 unwanted44:
 	VXORPS X15, X15, X15
@@ -2731,15 +2951,283 @@ unwanted44:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x04
-	JLE    narrower45
-	CMPQ   AX, $0x08
-	JE     full46
+	CMPQ AX, $0x04
+	JLE  narrower45
+	CMPQ AX, $0x08
+	JNE  fewer46
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer47
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(BX)(CX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y4
+	VMOVUPD 32(BX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded48
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other49
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold50:
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      32(BX), Y7
+	VMOVUPD      32(DX), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold50
+	JMP          folded48
+
+other49:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold52:
+	VMOVUPD      (BX), Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      32(BX), Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold52
+	JMP          folded48
+
+folded48:
+	VXORPS  Y9, Y9, Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y3, Y3
+	VADDPD  Y9, Y4, Y4
+	VADDPD  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted53
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y4, (BX)
+	VMOVUPD Y5, 32(BX)
+
+unwanted53:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer47:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer54
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(BX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded55
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other56
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold57:
+	VMOVUPD      (BX), Y4
+	VMOVUPD      (DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX), Y5
+	VMOVUPD      32(DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	VMOVUPD      Y4, (BX)
+	VMOVUPD      Y5, 32(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold57
+	JMP          folded55
+
+other56:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold59:
+	VMOVUPD      (BX), Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX), Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold59
+	JMP          folded55
+
+folded55:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted60
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y2, (BX)
+	VMOVUPD Y3, 32(BX)
+
+unwanted60:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer54:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded62
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other63
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold64:
+	VMOVUPD (BX), Y2
+	VMOVUPD (DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 32(BX), Y3
+	VMOVUPD 32(DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y3, Y3
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD Y2, (BX)
+	VMOVUPD Y3, 32(BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold64
+	JMP     folded62
+
+other63:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold66:
+	VMOVUPD (BX), Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 32(BX), Y3
+	VADDPD  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold66
+	JMP     folded62
+
+folded62:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted67
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+
+unwanted67:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer46:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer47
+	JNE    fewer68
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2765,13 +3253,13 @@ narrower1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded48
+	JLE     folded69
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other49
+	JNE     other70
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold71:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VXORPS       Y9, Y9, Y9
@@ -2796,294 +3284,6 @@ fold50:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold50
-	JMP          folded48
-
-other49:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold52:
-	VMOVUPD      (BX), Y6
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      32(BX)(AX*1), Y7
-	VADDPD       Y7, Y5, Y5
-	VBROADCASTSD (DI), Y9
-	VFMADD231PD  Y9, Y6, Y0
-	VFMADD231PD  Y9, Y7, Y1
-	VBROADCASTSD 8(DI), Y9
-	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y9, Y7, Y3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold52
-	JMP          folded48
-
-folded48:
-	VXORPS  Y9, Y9, Y9
-	VADDPD  Y9, Y0, Y0
-	VADDPD  Y9, Y1, Y1
-	VADDPD  Y9, Y2, Y2
-	VADDPD  Y9, Y3, Y3
-	VADDPD  Y9, Y4, Y4
-	VADDPD  Y9, Y5, Y5
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted53
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y4, (BX)
-	VMOVUPD Y5, 32(DX)
-
-unwanted53:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer47:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer54
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded55
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other56
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
-	VMOVUPD      (BX), Y4
-	VMOVUPD      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      32(BX)(AX*1), Y5
-	VMOVUPD      32(DX)(AX*1), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y3, Y3
-	VBROADCASTSD (DI), Y7
-	VFMADD231PD  Y7, Y4, Y0
-	VFMADD231PD  Y7, Y5, Y1
-	VMOVUPD      Y4, (BX)
-	VMOVUPD      Y5, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold57
-	JMP          folded55
-
-other56:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold59:
-	VMOVUPD      (BX), Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      32(BX)(AX*1), Y5
-	VADDPD       Y5, Y3, Y3
-	VBROADCASTSD (DI), Y7
-	VFMADD231PD  Y7, Y4, Y0
-	VFMADD231PD  Y7, Y5, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold59
-	JMP          folded55
-
-folded55:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
-	VADDPD  Y7, Y3, Y3
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted60
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y2, (BX)
-	VMOVUPD Y3, 32(DX)
-
-unwanted60:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer54:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded62
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other63
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
-	VMOVUPD (BX), Y2
-	VMOVUPD (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
-	VANDPD  Y4, Y2, Y2
-	VADDPD  Y2, Y0, Y0
-	VMOVUPD 32(BX)(AX*1), Y3
-	VMOVUPD 32(DX)(AX*1), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
-	VANDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y1, Y1
-	VMOVUPD Y2, (BX)
-	VMOVUPD Y3, 32(BX)(AX*1)
-	ADDQ    SI, DX
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold64
-	JMP     folded62
-
-other63:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold66:
-	VMOVUPD (BX), Y2
-	VADDPD  Y2, Y0, Y0
-	VMOVUPD 32(BX)(AX*1), Y3
-	VADDPD  Y3, Y1, Y1
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold66
-	JMP     folded62
-
-folded62:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted67
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-
-unwanted67:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full46:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer68
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(BX)(CX*1), Y3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y4
-	VMOVUPD 32(BX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded69
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other70
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
-	VMOVUPD      (BX), Y6
-	VMOVUPD      (DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
-	VANDPD       Y8, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      32(BX), Y7
-	VMOVUPD      32(DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
-	VANDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VBROADCASTSD (DI), Y9
-	VFMADD231PD  Y9, Y6, Y0
-	VFMADD231PD  Y9, Y7, Y1
-	VBROADCASTSD 8(DI), Y9
-	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y9, Y7, Y3
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
 	JNZ          fold71
 	JMP          folded69
 
@@ -3092,7 +3292,7 @@ other70:
 fold73:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      32(BX), Y7
+	VMOVUPD      32(BX)(AX*1), Y7
 	VADDPD       Y7, Y5, Y5
 	VBROADCASTSD (DI), Y9
 	VFMADD231PD  Y9, Y6, Y0
@@ -3116,16 +3316,20 @@ folded69:
 	VADDPD  Y9, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(DX)
 	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted74
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y4, (BX)
-	VMOVUPD Y5, 32(BX)
+	VMOVUPD Y5, 32(DX)
 
 unwanted74:
 	VXORPS X15, X15, X15
@@ -3139,13 +3343,17 @@ fewer68:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y2
-	VMOVUPD 32(BX), Y3
+	VMOVUPD 32(DX), Y3
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -3167,8 +3375,8 @@ fold78:
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y2, Y2
-	VMOVUPD      32(BX), Y5
-	VMOVUPD      32(DX), Y6
+	VMOVUPD      32(BX)(AX*1), Y5
+	VMOVUPD      32(DX)(AX*1), Y6
 	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
@@ -3177,7 +3385,7 @@ fold78:
 	VFMADD231PD  Y7, Y4, Y0
 	VFMADD231PD  Y7, Y5, Y1
 	VMOVUPD      Y4, (BX)
-	VMOVUPD      Y5, 32(BX)
+	VMOVUPD      Y5, 32(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -3190,7 +3398,7 @@ other77:
 fold80:
 	VMOVUPD      (BX), Y4
 	VADDPD       Y4, Y2, Y2
-	VMOVUPD      32(BX), Y5
+	VMOVUPD      32(BX)(AX*1), Y5
 	VADDPD       Y5, Y3, Y3
 	VBROADCASTSD (DI), Y7
 	VFMADD231PD  Y7, Y4, Y0
@@ -3208,14 +3416,18 @@ folded76:
 	VADDPD  Y7, Y2, Y2
 	VADDPD  Y7, Y3, Y3
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted81
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y2, (BX)
-	VMOVUPD Y3, 32(BX)
+	VMOVUPD Y3, 32(DX)
 
 unwanted81:
 	VXORPS X15, X15, X15
@@ -3225,11 +3437,15 @@ unwanted81:
 fewer75:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y1
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -3251,14 +3467,14 @@ fold85:
 	VCMPPD  $0x06, Y5, Y4, Y4
 	VANDPD  Y4, Y2, Y2
 	VADDPD  Y2, Y0, Y0
-	VMOVUPD 32(BX), Y3
-	VMOVUPD 32(DX), Y4
+	VMOVUPD 32(BX)(AX*1), Y3
+	VMOVUPD 32(DX)(AX*1), Y4
 	VXORPS  Y5, Y5, Y5
 	VCMPPD  $0x06, Y5, Y4, Y4
 	VANDPD  Y4, Y3, Y3
 	VADDPD  Y3, Y1, Y1
 	VMOVUPD Y2, (BX)
-	VMOVUPD Y3, 32(BX)
+	VMOVUPD Y3, 32(BX)(AX*1)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -3271,7 +3487,7 @@ other84:
 fold87:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
-	VMOVUPD 32(BX), Y3
+	VMOVUPD 32(BX)(AX*1), Y3
 	VADDPD  Y3, Y1, Y1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -3284,12 +3500,16 @@ folded83:
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted88
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(DX)
 
 unwanted88:
 	VXORPS X15, X15, X15
@@ -3297,402 +3517,11 @@ unwanted88:
 	RET
 
 narrower45:
-	CMPQ    AX, $0x04
-	JE      full90
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    rows+96(FP), BX
-	CMPQ    BX, $0x02
-	JNE     fewer91
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVQ       dwinit+16(FP), BX
-	MOVQ       lddwinit+24(FP), CX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMASKMOVPD (BX), Y0, Y3
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded92
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other93
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
-	VMASKMOVPD   (BX), Y0, Y4
-	VMASKMOVPD   (DX), Y0, Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x06, Y6, Y5, Y5
-	VANDPD       Y5, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	VBROADCASTSD (DI), Y6
-	VFMADD231PD  Y6, Y4, Y1
-	VBROADCASTSD 8(DI), Y6
-	VFMADD231PD  Y6, Y4, Y2
-	TESTQ        $0x00000002, AX
-	JZ           low96
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low97
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low97:
-	JMP stored95
-
-low96:
-	TESTQ     $0x00000001, AX
-	JZ        low98
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low98:
-stored95:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold94
-	JMP  folded92
-
-other93:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold100:
-	VMASKMOVPD   (BX), Y0, Y4
-	VADDPD       Y4, Y3, Y3
-	VBROADCASTSD (DI), Y6
-	VFMADD231PD  Y6, Y4, Y1
-	VBROADCASTSD 8(DI), Y6
-	VFMADD231PD  Y6, Y4, Y2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold100
-	JMP          folded92
-
-folded92:
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y1, Y1
-	VADDPD       Y6, Y2, Y2
-	VADDPD       Y6, Y3, Y3
-	MOVQ         dw+0(FP), BX
-	MOVQ         lddw+8(FP), CX
-	TESTQ        $0x00000002, AX
-	JZ           low102
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low103
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low103:
-	JMP stored101
-
-low102:
-	TESTQ     $0x00000001, AX
-	JZ        low104
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low104:
-stored101:
-	TESTQ        $0x00000002, AX
-	JZ           low106
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low107
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low107:
-	JMP stored105
-
-low106:
-	TESTQ     $0x00000001, AX
-	JZ        low108
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low108:
-stored105:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted109
-	MOVQ         db+32(FP), BX
-	TESTQ        $0x00000002, AX
-	JZ           low111
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low112
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-
-low112:
-	JMP stored110
-
-low111:
-	TESTQ     $0x00000001, AX
-	JZ        low113
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-
-low113:
-stored110:
-unwanted109:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer91:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer114
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ       dwinit+16(FP), BX
-	VMASKMOVPD (BX), Y0, Y1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMASKMOVPD (BX), Y0, Y2
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded115
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other116
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold117:
-	VMASKMOVPD   (BX), Y0, Y3
-	VMASKMOVPD   (DX), Y0, Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x06, Y5, Y4, Y4
-	VANDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VBROADCASTSD (DI), Y5
-	VFMADD231PD  Y5, Y3, Y1
-	TESTQ        $0x00000002, AX
-	JZ           low119
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low120
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-
-low120:
-	JMP stored118
-
-low119:
-	TESTQ     $0x00000001, AX
-	JZ        low121
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-
-low121:
-stored118:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold117
-	JMP  folded115
-
-other116:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold123:
-	VMASKMOVPD   (BX), Y0, Y3
-	VADDPD       Y3, Y2, Y2
-	VBROADCASTSD (DI), Y5
-	VFMADD231PD  Y5, Y3, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold123
-	JMP          folded115
-
-folded115:
-	VXORPS       Y5, Y5, Y5
-	VADDPD       Y5, Y1, Y1
-	VADDPD       Y5, Y2, Y2
-	MOVQ         dw+0(FP), BX
-	TESTQ        $0x00000002, AX
-	JZ           low125
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low126
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low126:
-	JMP stored124
-
-low125:
-	TESTQ     $0x00000001, AX
-	JZ        low127
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low127:
-stored124:
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted128
-	MOVQ         db+32(FP), BX
-	TESTQ        $0x00000002, AX
-	JZ           low130
-	VMOVUPS      X2, (BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low131
-	VMOVSD       X2, 16(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low131:
-	JMP stored129
-
-low130:
-	TESTQ     $0x00000001, AX
-	JZ        low132
-	VMOVSD    X2, (BX)
-	VUNPCKHPD X2, X2, X2
-
-low132:
-stored129:
-unwanted128:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer114:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ       dbinit+40(FP), BX
-	VMASKMOVPD (BX), Y0, Y1
-	MOVQ       dy+48(FP), BX
-	MOVQ       lddy+56(FP), CX
-	MOVQ       y+64(FP), DX
-	MOVQ       ldy+72(FP), SI
-	MOVQ       x+80(FP), DI
-	MOVQ       ldx+88(FP), R8
-	MOVQ       n+112(FP), R9
-	TESTQ      R9, R9
-	JLE        folded134
-	MOVQ       act+120(FP), R10
-	CMPQ       R10, $0x01
-	JNE        other135
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
-	VMASKMOVPD   (BX), Y0, Y2
-	VMASKMOVPD   (DX), Y0, Y3
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x06, Y4, Y3, Y3
-	VANDPD       Y3, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	TESTQ        $0x00000002, AX
-	JZ           low138
-	VMOVUPS      X2, (BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low139
-	VMOVSD       X2, 16(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low139:
-	JMP stored137
-
-low138:
-	TESTQ     $0x00000001, AX
-	JZ        low140
-	VMOVSD    X2, (BX)
-	VUNPCKHPD X2, X2, X2
-
-low140:
-stored137:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold136
-	JMP  folded134
-
-other135:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold142:
-	VMASKMOVPD (BX), Y0, Y2
-	VADDPD     Y2, Y1, Y1
-	ADDQ       CX, BX
-	ADDQ       R8, DI
-	DECQ       R9
-	JNZ        fold142
-	JMP        folded134
-
-folded134:
-	VXORPS       Y4, Y4, Y4
-	VADDPD       Y4, Y1, Y1
-	MOVQ         dw+0(FP), BX
-	MOVQ         db+32(FP), BX
-	TESTQ        BX, BX
-	JE           unwanted143
-	MOVQ         db+32(FP), BX
-	TESTQ        $0x00000002, AX
-	JZ           low145
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low146
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low146:
-	JMP stored144
-
-low145:
-	TESTQ     $0x00000001, AX
-	JZ        low147
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low147:
-stored144:
-unwanted143:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full90:
+	CMPQ AX, $0x04
+	JNE  fewer89
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer148
+	JNE  fewer90
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3711,13 +3540,13 @@ full90:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded149
+	JLE     folded91
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other150
+	JNE     other92
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold93:
 	VMOVUPD      (BX), Y3
 	VMOVUPD      (DX), Y4
 	VXORPS       Y5, Y5, Y5
@@ -3733,12 +3562,12 @@ fold151:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold151
-	JMP          folded149
+	JNZ          fold93
+	JMP          folded91
 
-other150:
+other92:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold153:
+fold95:
 	VMOVUPD      (BX), Y3
 	VADDPD       Y3, Y2, Y2
 	VBROADCASTSD (DI), Y5
@@ -3748,10 +3577,10 @@ fold153:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold153
-	JMP          folded149
+	JNZ          fold95
+	JMP          folded91
 
-folded149:
+folded91:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
@@ -3762,19 +3591,19 @@ folded149:
 	VMOVUPD Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted154
+	JE      unwanted96
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y2, (BX)
 
-unwanted154:
+unwanted96:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer148:
+fewer90:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer155
+	JNE  fewer97
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3791,13 +3620,13 @@ fewer148:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded156
+	JLE     folded98
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other157
+	JNE     other99
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold158:
+fold100:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      (DX), Y3
 	VXORPS       Y4, Y4, Y4
@@ -3811,12 +3640,12 @@ fold158:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold158
-	JMP          folded156
+	JNZ          fold100
+	JMP          folded98
 
-other157:
+other99:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold160:
+fold102:
 	VMOVUPD      (BX), Y2
 	VADDPD       Y2, Y1, Y1
 	VBROADCASTSD (DI), Y4
@@ -3824,10 +3653,10 @@ fold160:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold160
-	JMP          folded156
+	JNZ          fold102
+	JMP          folded98
 
-folded156:
+folded98:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	VADDPD  Y4, Y1, Y1
@@ -3835,16 +3664,16 @@ folded156:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted161
+	JE      unwanted103
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y1, (BX)
 
-unwanted161:
+unwanted103:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer155:
+fewer97:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -3859,13 +3688,13 @@ fewer155:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded163
+	JLE     folded105
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other164
+	JNE     other106
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold165:
+fold107:
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
 	VXORPS  Y3, Y3, Y3
@@ -3877,31 +3706,544 @@ fold165:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold165
-	JMP     folded163
+	JNZ     fold107
+	JMP     folded105
 
-other164:
+other106:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold167:
+fold109:
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold167
-	JMP     folded163
+	JNZ     fold109
+	JMP     folded105
 
-folded163:
+folded105:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted168
+	JE      unwanted110
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 
-unwanted168:
+unwanted110:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer89:
+	CMPQ   AX, $0x02
+	JLT    fewer111
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer112
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X4
+	VMOVUPD 16(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded113
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other114
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold115:
+	VMOVUPD      (BX), X6
+	VMOVUPD      (DX), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      16(BX)(AX*1), X7
+	VMOVUPD      16(DX)(AX*1), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	VMOVUPD      X6, (BX)
+	VMOVUPD      X7, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold115
+	JMP          folded113
+
+other114:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold117:
+	VMOVUPD      (BX), X6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      16(BX)(AX*1), X7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold117
+	JMP          folded113
+
+folded113:
+	VXORPS  Y9, Y9, Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y3, Y3
+	VADDPD  Y9, Y4, Y4
+	VADDPD  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted118
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X4, (BX)
+	VMOVUPD X5, 16(DX)
+
+unwanted118:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer112:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer119
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X2
+	VMOVUPD 16(DX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded120
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other121
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold122:
+	VMOVUPD      (BX), X4
+	VMOVUPD      (DX), X6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      16(BX)(AX*1), X5
+	VMOVUPD      16(DX)(AX*1), X6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	VMOVUPD      X4, (BX)
+	VMOVUPD      X5, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+	JMP          folded120
+
+other121:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold124:
+	VMOVUPD      (BX), X4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      16(BX)(AX*1), X5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold124
+	JMP          folded120
+
+folded120:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted125
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X2, (BX)
+	VMOVUPD X3, 16(DX)
+
+unwanted125:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer119:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded127
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other128
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold129:
+	VMOVUPD (BX), X2
+	VMOVUPD (DX), X4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 16(BX)(AX*1), X3
+	VMOVUPD 16(DX)(AX*1), X4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y3, Y3
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD X2, (BX)
+	VMOVUPD X3, 16(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold129
+	JMP     folded127
+
+other128:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold131:
+	VMOVUPD (BX), X2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 16(BX)(AX*1), X3
+	VADDPD  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold131
+	JMP     folded127
+
+folded127:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted132
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+
+unwanted132:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer111:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer133
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X2
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded134
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other135
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold136:
+	VMOVSD       (BX), X3
+	VMOVSD       (DX), X4
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x06, Y5, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  Y5, Y3, Y0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  Y5, Y3, Y1
+	VMOVSD       X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold136
+	JMP          folded134
+
+other135:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold138:
+	VMOVSD       (BX), X3
+	VADDPD       Y3, Y2, Y2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  Y5, Y3, Y0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  Y5, Y3, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold138
+	JMP          folded134
+
+folded134:
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted139
+	MOVQ   db+32(FP), BX
+	VMOVSD X2, (BX)
+
+unwanted139:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer133:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer140
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X1
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded141
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other142
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold143:
+	VMOVSD       (BX), X2
+	VMOVSD       (DX), X3
+	VXORPS       Y4, Y4, Y4
+	VCMPPD       $0x06, Y4, Y3, Y3
+	VANDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  Y4, Y2, Y0
+	VMOVSD       X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold143
+	JMP          folded141
+
+other142:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold145:
+	VMOVSD       (BX), X2
+	VADDPD       Y2, Y1, Y1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  Y4, Y2, Y0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold145
+	JMP          folded141
+
+folded141:
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	MOVQ   dw+0(FP), BX
+	VMOVSD X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted146
+	MOVQ   db+32(FP), BX
+	VMOVSD X1, (BX)
+
+unwanted146:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer140:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X0
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded148
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other149
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold150:
+	VMOVSD (BX), X1
+	VMOVSD (DX), X2
+	VXORPS Y3, Y3, Y3
+	VCMPPD $0x06, Y3, Y2, Y2
+	VANDPD Y2, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	VMOVSD X1, (BX)
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold150
+	JMP    folded148
+
+other149:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold152:
+	VMOVSD (BX), X1
+	VADDPD Y1, Y0, Y0
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold152
+	JMP    folded148
+
+folded148:
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	MOVQ   dw+0(FP), BX
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted153
+	MOVQ   db+32(FP), BX
+	VMOVSD X0, (BX)
+
+unwanted153:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3909,11 +4251,176 @@ unwanted168:
 // func columnAVX2F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
-	MOVQ   cols+104(FP), AX
-	CMPQ   AX, $0x10
-	JLE    narrower1
-	CMPQ   AX, $0x18
-	JE     full2
+	MOVQ cols+104(FP), AX
+	CMPQ AX, $0x10
+	JLE  narrower1
+	CMPQ AX, $0x18
+	JNE  fewer2
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPS      (BX), Y3
+	VMOVUPS      32(BX), Y4
+	VMOVUPS      64(BX), Y5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded3
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other4
+	TESTQ        BX, BX
+	JE           without5
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold6:
+	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMULPS       Y3, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMULPS       Y4, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(BX)
+	VMOVUPS      64(R9), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y5, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold6
+	JMP          folded3
+
+without5:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold7:
+	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(R9), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold7
+	JMP          folded3
+
+other4:
+	TESTQ BX, BX
+	JE    without9
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold10:
+	VBROADCASTSS (DX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMULPS       Y3, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMULPS       Y4, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(BX)
+	VMOVUPS      64(R9), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y5, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold10
+	JMP          folded3
+
+without9:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold11:
+	VBROADCASTSS (DX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(R9), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold11
+	JMP          folded3
+
+folded3:
+	VXORPS  Y9, Y9, Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y6, Y6
+	MOVQ    dw+16(FP), BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted12
+	MOVQ    db+32(FP), BX
+	VMOVSS  X6, (BX)
+
+unwanted12:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -3944,172 +4451,6 @@ TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded3
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other4
-	TESTQ        BX, BX
-	JE           without5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
-fold6:
-	VBROADCASTSS (DX), Y7
-	VBROADCASTSS (DI), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
-	VANDPS       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VMOVSS       X7, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMULPS       Y3, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      32(R9), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMULPS       Y4, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 32(BX)
-	VMOVUPS      64(R9)(AX*1), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMULPS       Y5, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold6
-	JMP          folded3
-
-without5:
-	// the same without dx
-	VXORPS Y9, Y9, Y9
-
-fold7:
-	VBROADCASTSS (DX), Y7
-	VBROADCASTSS (DI), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
-	VANDPS       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VMOVSS       X7, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMOVUPS      32(R9), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMOVUPS      64(R9)(AX*1), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold7
-	JMP          folded3
-
-other4:
-	TESTQ BX, BX
-	JE    without9
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
-fold10:
-	VBROADCASTSS (DX), Y7
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMULPS       Y3, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      32(R9), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMULPS       Y4, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 32(BX)
-	VMOVUPS      64(R9)(AX*1), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMULPS       Y5, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold10
-	JMP          folded3
-
-without9:
-	// the same without dx
-	VXORPS Y9, Y9, Y9
-
-fold11:
-	VBROADCASTSS (DX), Y7
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMOVUPS      32(R9), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMOVUPS      64(R9)(AX*1), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold11
-	JMP          folded3
-
-folded3:
-	VXORPS  Y9, Y9, Y9
-	VADDPS  Y9, Y0, Y0
-	VADDPS  Y9, Y1, Y1
-	VADDPS  Y9, Y2, Y2
-	VADDPS  Y9, Y6, Y6
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted12
-	MOVQ    db+32(FP), BX
-	VMOVSS  X6, (BX)
-
-unwanted12:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full2:
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ    dwinit+24(FP), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-
-	// acc[i,j] = w[i,j], 1×3 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPS      (BX), Y3
-	VMOVUPS      32(BX), Y4
-	VMOVUPS      64(BX), Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y6
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
 	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
@@ -4140,11 +4481,11 @@ fold16:
 	VMULPS       Y4, Y7, Y8
 	VADDPS       Y9, Y8, Y8
 	VMOVUPS      Y8, 32(BX)
-	VMOVUPS      64(R9), Y8
+	VMOVUPS      64(R9)(AX*1), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VMULPS       Y5, Y7, Y8
 	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 64(BX)
+	VMOVUPS      Y8, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4170,7 +4511,7 @@ fold17:
 	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(R9), Y8
 	VFMADD231PS  Y7, Y8, Y1
-	VMOVUPS      64(R9), Y8
+	VMOVUPS      64(R9)(AX*1), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4198,11 +4539,11 @@ fold20:
 	VMULPS       Y4, Y7, Y8
 	VADDPS       Y9, Y8, Y8
 	VMOVUPS      Y8, 32(BX)
-	VMOVUPS      64(R9), Y8
+	VMOVUPS      64(R9)(AX*1), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VMULPS       Y5, Y7, Y8
 	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 64(BX)
+	VMOVUPS      Y8, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4221,7 +4562,7 @@ fold21:
 	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(R9), Y8
 	VFMADD231PS  Y7, Y8, Y1
-	VMOVUPS      64(R9), Y8
+	VMOVUPS      64(R9)(AX*1), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4236,9 +4577,11 @@ folded13:
 	VADDPS  Y9, Y2, Y2
 	VADDPS  Y9, Y6, Y6
 	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted22
@@ -4251,26 +4594,20 @@ unwanted22:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x08
-	JLE    narrower23
-	CMPQ   AX, $0x10
-	JE     full24
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
+	CMPQ AX, $0x08
+	JLE  narrower23
+	CMPQ AX, $0x10
+	JNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
+	VMOVUPS 32(BX), Y1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
 	VMOVUPS      (BX), Y2
-	VMOVUPS      32(DX), Y3
+	VMOVUPS      32(BX), Y3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -4308,11 +4645,11 @@ fold28:
 	VMULPS       Y2, Y5, Y6
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9)(AX*1), Y6
+	VMOVUPS      32(R9), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VMULPS       Y3, Y5, Y6
 	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, 32(BX)(AX*1)
+	VMOVUPS      Y6, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4336,7 +4673,7 @@ fold29:
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9)(AX*1), Y6
+	VMOVUPS      32(R9), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4359,11 +4696,11 @@ fold32:
 	VMULPS       Y2, Y5, Y6
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9)(AX*1), Y6
+	VMOVUPS      32(R9), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VMULPS       Y3, Y5, Y6
 	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, 32(BX)(AX*1)
+	VMOVUPS      Y6, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4380,7 +4717,7 @@ fold33:
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9)(AX*1), Y6
+	VMOVUPS      32(R9), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4394,10 +4731,8 @@ folded25:
 	VADDPS  Y7, Y1, Y1
 	VADDPS  Y7, Y4, Y4
 	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted34
@@ -4409,16 +4744,23 @@ unwanted34:
 	VZEROUPPER
 	RET
 
-full24:
+fewer24:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
 	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
+	VMOVUPS      32(DX), Y3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -4456,11 +4798,11 @@ fold38:
 	VMULPS       Y2, Y5, Y6
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9), Y6
+	VMOVUPS      32(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VMULPS       Y3, Y5, Y6
 	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, 32(BX)
+	VMOVUPS      Y6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4484,7 +4826,7 @@ fold39:
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9), Y6
+	VMOVUPS      32(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4507,11 +4849,11 @@ fold42:
 	VMULPS       Y2, Y5, Y6
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9), Y6
+	VMOVUPS      32(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VMULPS       Y3, Y5, Y6
 	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, 32(BX)
+	VMOVUPS      Y6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4528,7 +4870,7 @@ fold43:
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9), Y6
+	VMOVUPS      32(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -4542,8 +4884,10 @@ folded35:
 	VADDPS  Y7, Y1, Y1
 	VADDPS  Y7, Y4, Y4
 	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted44
@@ -4556,266 +4900,9 @@ unwanted44:
 	RET
 
 narrower23:
-	CMPQ    AX, $0x08
-	JE      full46
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
+	CMPQ AX, $0x08
+	JNE  fewer45
 
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ       dwinit+24(FP), BX
-	VMASKMOVPS (BX), Y0, Y1
-
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVQ         w+96(FP), BX
-	VMASKMOVPS   (BX), Y0, Y2
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y3
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded47
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other48
-	TESTQ        BX, BX
-	JE           without49
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y6, Y6, Y6
-
-fold50:
-	VBROADCASTSS (DX), Y4
-	VBROADCASTSS (DI), Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x06, Y6, Y5, Y5
-	VANDPS       Y5, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VMOVSS       X4, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y4, Y3, Y3
-	VMASKMOVPS   (R9), Y0, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMULPS       Y2, Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	TESTQ        $0x00000004, AX
-	JZ           low52
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low53
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low54
-	VMOVSS       X5, 24(BX)
-
-low54:
-	JMP stored51
-
-low53:
-	TESTQ  $0x00000001, AX
-	JZ     low55
-	VMOVSS X5, 16(BX)
-
-low55:
-	JMP stored51
-
-low52:
-	TESTQ     $0x00000002, AX
-	JZ        low56
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low57
-	VMOVSS    X5, 8(BX)
-
-low57:
-	JMP stored51
-
-low56:
-	TESTQ  $0x00000001, AX
-	JZ     low58
-	VMOVSS X5, (BX)
-
-low58:
-stored51:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold50
-	JMP  folded47
-
-without49:
-	// the same without dx
-	VXORPS Y6, Y6, Y6
-
-fold59:
-	VBROADCASTSS (DX), Y4
-	VBROADCASTSS (DI), Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x06, Y6, Y5, Y5
-	VANDPS       Y5, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VMOVSS       X4, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y4, Y3, Y3
-	VMASKMOVPS   (R9), Y0, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold59
-	JMP          folded47
-
-other48:
-	TESTQ BX, BX
-	JE    without61
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y6, Y6, Y6
-
-fold62:
-	VBROADCASTSS (DX), Y4
-	VADDPS       Y4, Y3, Y3
-	VMASKMOVPS   (R9), Y0, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMULPS       Y2, Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	TESTQ        $0x00000004, AX
-	JZ           low64
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low65
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low66
-	VMOVSS       X5, 24(BX)
-
-low66:
-	JMP stored63
-
-low65:
-	TESTQ  $0x00000001, AX
-	JZ     low67
-	VMOVSS X5, 16(BX)
-
-low67:
-	JMP stored63
-
-low64:
-	TESTQ     $0x00000002, AX
-	JZ        low68
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low69
-	VMOVSS    X5, 8(BX)
-
-low69:
-	JMP stored63
-
-low68:
-	TESTQ  $0x00000001, AX
-	JZ     low70
-	VMOVSS X5, (BX)
-
-low70:
-stored63:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold62
-	JMP  folded47
-
-without61:
-	// the same without dx
-	VXORPS Y6, Y6, Y6
-
-fold71:
-	VBROADCASTSS (DX), Y4
-	VADDPS       Y4, Y3, Y3
-	VMASKMOVPS   (R9), Y0, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold71
-	JMP          folded47
-
-folded47:
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y1, Y1
-	VADDPS       Y6, Y3, Y3
-	MOVQ         dw+16(FP), BX
-	TESTQ        $0x00000004, AX
-	JZ           low73
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low74
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low75
-	VMOVSS       X1, 24(BX)
-
-low75:
-	JMP stored72
-
-low74:
-	TESTQ  $0x00000001, AX
-	JZ     low76
-	VMOVSS X1, 16(BX)
-
-low76:
-	JMP stored72
-
-low73:
-	TESTQ     $0x00000002, AX
-	JZ        low77
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low78
-	VMOVSS    X1, 8(BX)
-
-low78:
-	JMP stored72
-
-low77:
-	TESTQ  $0x00000001, AX
-	JZ     low79
-	VMOVSS X1, (BX)
-
-low79:
-stored72:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted80
-	MOVQ   db+32(FP), BX
-	VMOVSS X3, (BX)
-
-unwanted80:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Y0
@@ -4835,17 +4922,17 @@ full46:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded81
+	JLE          folded46
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other82
+	JNE          other47
 	TESTQ        BX, BX
-	JE           without83
+	JE           without48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold84:
+fold49:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -4864,14 +4951,14 @@ fold84:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold84
-	JMP          folded81
+	JNZ          fold49
+	JMP          folded46
 
-without83:
+without48:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold85:
+fold50:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -4886,17 +4973,17 @@ fold85:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold85
-	JMP          folded81
+	JNZ          fold50
+	JMP          folded46
 
-other82:
+other47:
 	TESTQ BX, BX
-	JE    without87
+	JE    without52
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold88:
+fold53:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
 	VMOVUPS      (R9), Y4
@@ -4908,14 +4995,14 @@ fold88:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold88
-	JMP          folded81
+	JNZ          fold53
+	JMP          folded46
 
-without87:
+without52:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold89:
+fold54:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
 	VMOVUPS      (R9), Y4
@@ -4923,10 +5010,10 @@ fold89:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold89
-	JMP          folded81
+	JNZ          fold54
+	JMP          folded46
 
-folded81:
+folded46:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y2, Y2
@@ -4934,11 +5021,453 @@ folded81:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted90
+	JE      unwanted55
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted90:
+unwanted55:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer45:
+	CMPQ   AX, $0x04
+	JLT    fewer56
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X2
+	VMOVUPS      16(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded57
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other58
+	TESTQ        BX, BX
+	JE           without59
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold60:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, (BX)
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold60
+	JMP          folded57
+
+without59:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold61:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold61
+	JMP          folded57
+
+other58:
+	TESTQ BX, BX
+	JE    without63
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold64:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, (BX)
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold64
+	JMP          folded57
+
+without63:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold65:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold65
+	JMP          folded57
+
+folded57:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y4, Y4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted66
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted66:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer56:
+	CMPQ   AX, $0x02
+	JLT    fewer67
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ   dwinit+24(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X2
+	VMOVSD       8(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded68
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other69
+	TESTQ        BX, BX
+	JE           without70
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold71:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVSD       X6, (BX)
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVSD       X6, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold71
+	JMP          folded68
+
+without70:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold72:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold72
+	JMP          folded68
+
+other69:
+	TESTQ BX, BX
+	JE    without74
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold75:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVSD       X6, (BX)
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVSD       X6, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold75
+	JMP          folded68
+
+without74:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold76:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold76
+	JMP          folded68
+
+folded68:
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y4, Y4
+	MOVQ   dw+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted77
+	MOVQ   db+32(FP), BX
+	VMOVSS X4, (BX)
+
+unwanted77:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer67:
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+24(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVSS       (BX), X1
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded78
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other79
+	TESTQ        BX, BX
+	JE           without80
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y5, Y5, Y5
+
+fold81:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DI), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y3, Y2, Y2
+	VMOVSS       (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	VMULPS       Y1, Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVSS       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold81
+	JMP          folded78
+
+without80:
+	// the same without dx
+	VXORPS Y5, Y5, Y5
+
+fold82:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DI), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y3, Y2, Y2
+	VMOVSS       (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold82
+	JMP          folded78
+
+other79:
+	TESTQ BX, BX
+	JE    without84
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y5, Y5, Y5
+
+fold85:
+	VBROADCASTSS (DX), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVSS       (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	VMULPS       Y1, Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVSS       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold85
+	JMP          folded78
+
+without84:
+	// the same without dx
+	VXORPS Y5, Y5, Y5
+
+fold86:
+	VBROADCASTSS (DX), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVSS       (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold86
+	JMP          folded78
+
+folded78:
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y2, Y2
+	MOVQ   dw+16(FP), BX
+	VMOVSS X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted87
+	MOVQ   db+32(FP), BX
+	VMOVSS X2, (BX)
+
+unwanted87:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4946,11 +5475,176 @@ unwanted90:
 // func columnAVX2F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
-	MOVQ   cols+104(FP), AX
-	CMPQ   AX, $0x08
-	JLE    narrower1
-	CMPQ   AX, $0x0c
-	JE     full2
+	MOVQ cols+104(FP), AX
+	CMPQ AX, $0x08
+	JLE  narrower1
+	CMPQ AX, $0x0c
+	JNE  fewer2
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(BX), Y2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPD      (BX), Y3
+	VMOVUPD      32(BX), Y4
+	VMOVUPD      64(BX), Y5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Y6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded3
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other4
+	TESTQ        BX, BX
+	JE           without5
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold6:
+	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMULPD       Y3, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMULPD       Y4, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 32(BX)
+	VMOVUPD      64(R9), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y5, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold6
+	JMP          folded3
+
+without5:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold7:
+	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      64(R9), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold7
+	JMP          folded3
+
+other4:
+	TESTQ BX, BX
+	JE    without9
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold10:
+	VBROADCASTSD (DX), Y7
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMULPD       Y3, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMULPD       Y4, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 32(BX)
+	VMOVUPD      64(R9), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y5, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold10
+	JMP          folded3
+
+without9:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold11:
+	VBROADCASTSD (DX), Y7
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      64(R9), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold11
+	JMP          folded3
+
+folded3:
+	VXORPS  Y9, Y9, Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y6, Y6
+	MOVQ    dw+16(FP), BX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted12
+	MOVQ    db+32(FP), BX
+	VMOVSD  X6, (BX)
+
+unwanted12:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -4981,172 +5675,6 @@ TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded3
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other4
-	TESTQ        BX, BX
-	JE           without5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
-fold6:
-	VBROADCASTSD (DX), Y7
-	VBROADCASTSD (DI), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
-	VANDPD       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VMOVSD       X7, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      (R9), Y8
-	VFMADD231PD  Y7, Y8, Y0
-	VMULPD       Y3, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      32(R9), Y8
-	VFMADD231PD  Y7, Y8, Y1
-	VMULPD       Y4, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 32(BX)
-	VMOVUPD      64(R9)(AX*1), Y8
-	VFMADD231PD  Y7, Y8, Y2
-	VMULPD       Y5, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold6
-	JMP          folded3
-
-without5:
-	// the same without dx
-	VXORPS Y9, Y9, Y9
-
-fold7:
-	VBROADCASTSD (DX), Y7
-	VBROADCASTSD (DI), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
-	VANDPD       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VMOVSD       X7, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      (R9), Y8
-	VFMADD231PD  Y7, Y8, Y0
-	VMOVUPD      32(R9), Y8
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      64(R9)(AX*1), Y8
-	VFMADD231PD  Y7, Y8, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold7
-	JMP          folded3
-
-other4:
-	TESTQ BX, BX
-	JE    without9
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
-fold10:
-	VBROADCASTSD (DX), Y7
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      (R9), Y8
-	VFMADD231PD  Y7, Y8, Y0
-	VMULPD       Y3, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      32(R9), Y8
-	VFMADD231PD  Y7, Y8, Y1
-	VMULPD       Y4, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 32(BX)
-	VMOVUPD      64(R9)(AX*1), Y8
-	VFMADD231PD  Y7, Y8, Y2
-	VMULPD       Y5, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold10
-	JMP          folded3
-
-without9:
-	// the same without dx
-	VXORPS Y9, Y9, Y9
-
-fold11:
-	VBROADCASTSD (DX), Y7
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      (R9), Y8
-	VFMADD231PD  Y7, Y8, Y0
-	VMOVUPD      32(R9), Y8
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      64(R9)(AX*1), Y8
-	VFMADD231PD  Y7, Y8, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold11
-	JMP          folded3
-
-folded3:
-	VXORPS  Y9, Y9, Y9
-	VADDPD  Y9, Y0, Y0
-	VADDPD  Y9, Y1, Y1
-	VADDPD  Y9, Y2, Y2
-	VADDPD  Y9, Y6, Y6
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted12
-	MOVQ    db+32(FP), BX
-	VMOVSD  X6, (BX)
-
-unwanted12:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full2:
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ    dwinit+24(FP), BX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(BX), Y2
-
-	// acc[i,j] = w[i,j], 1×3 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPD      (BX), Y3
-	VMOVUPD      32(BX), Y4
-	VMOVUPD      64(BX), Y5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y6
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
 	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
@@ -5177,11 +5705,11 @@ fold16:
 	VMULPD       Y4, Y7, Y8
 	VADDPD       Y9, Y8, Y8
 	VMOVUPD      Y8, 32(BX)
-	VMOVUPD      64(R9), Y8
+	VMOVUPD      64(R9)(AX*1), Y8
 	VFMADD231PD  Y7, Y8, Y2
 	VMULPD       Y5, Y7, Y8
 	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 64(BX)
+	VMOVUPD      Y8, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5207,7 +5735,7 @@ fold17:
 	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(R9), Y8
 	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      64(R9), Y8
+	VMOVUPD      64(R9)(AX*1), Y8
 	VFMADD231PD  Y7, Y8, Y2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5235,11 +5763,11 @@ fold20:
 	VMULPD       Y4, Y7, Y8
 	VADDPD       Y9, Y8, Y8
 	VMOVUPD      Y8, 32(BX)
-	VMOVUPD      64(R9), Y8
+	VMOVUPD      64(R9)(AX*1), Y8
 	VFMADD231PD  Y7, Y8, Y2
 	VMULPD       Y5, Y7, Y8
 	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 64(BX)
+	VMOVUPD      Y8, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5258,7 +5786,7 @@ fold21:
 	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(R9), Y8
 	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      64(R9), Y8
+	VMOVUPD      64(R9)(AX*1), Y8
 	VFMADD231PD  Y7, Y8, Y2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5273,9 +5801,11 @@ folded13:
 	VADDPD  Y9, Y2, Y2
 	VADDPD  Y9, Y6, Y6
 	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted22
@@ -5288,26 +5818,20 @@ unwanted22:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x04
-	JLE    narrower23
-	CMPQ   AX, $0x08
-	JE     full24
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
+	CMPQ AX, $0x04
+	JLE  narrower23
+	CMPQ AX, $0x08
+	JNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
+	VMOVUPD 32(BX), Y1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
 	VMOVUPD      (BX), Y2
-	VMOVUPD      32(DX), Y3
+	VMOVUPD      32(BX), Y3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -5345,11 +5869,11 @@ fold28:
 	VMULPD       Y2, Y5, Y6
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (BX)
-	VMOVUPD      32(R9)(AX*1), Y6
+	VMOVUPD      32(R9), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	VMULPD       Y3, Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, 32(BX)(AX*1)
+	VMOVUPD      Y6, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5373,7 +5897,7 @@ fold29:
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9)(AX*1), Y6
+	VMOVUPD      32(R9), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5396,11 +5920,11 @@ fold32:
 	VMULPD       Y2, Y5, Y6
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (BX)
-	VMOVUPD      32(R9)(AX*1), Y6
+	VMOVUPD      32(R9), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	VMULPD       Y3, Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, 32(BX)(AX*1)
+	VMOVUPD      Y6, 32(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5417,7 +5941,7 @@ fold33:
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9)(AX*1), Y6
+	VMOVUPD      32(R9), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5431,10 +5955,8 @@ folded25:
 	VADDPD  Y7, Y1, Y1
 	VADDPD  Y7, Y4, Y4
 	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted34
@@ -5446,16 +5968,23 @@ unwanted34:
 	VZEROUPPER
 	RET
 
-full24:
+fewer24:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
 	VMOVUPD      (BX), Y2
-	VMOVUPD      32(BX), Y3
+	VMOVUPD      32(DX), Y3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -5493,11 +6022,11 @@ fold38:
 	VMULPD       Y2, Y5, Y6
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (BX)
-	VMOVUPD      32(R9), Y6
+	VMOVUPD      32(R9)(AX*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	VMULPD       Y3, Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, 32(BX)
+	VMOVUPD      Y6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5521,7 +6050,7 @@ fold39:
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9), Y6
+	VMOVUPD      32(R9)(AX*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5544,11 +6073,11 @@ fold42:
 	VMULPD       Y2, Y5, Y6
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (BX)
-	VMOVUPD      32(R9), Y6
+	VMOVUPD      32(R9)(AX*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	VMULPD       Y3, Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, 32(BX)
+	VMOVUPD      Y6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5565,7 +6094,7 @@ fold43:
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9), Y6
+	VMOVUPD      32(R9)(AX*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5579,8 +6108,10 @@ folded35:
 	VADDPD  Y7, Y1, Y1
 	VADDPD  Y7, Y4, Y4
 	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted44
@@ -5593,200 +6124,9 @@ unwanted44:
 	RET
 
 narrower23:
-	CMPQ    AX, $0x04
-	JE      full46
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
+	CMPQ AX, $0x04
+	JNE  fewer45
 
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ       dwinit+24(FP), BX
-	VMASKMOVPD (BX), Y0, Y1
-
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVQ         w+96(FP), BX
-	VMASKMOVPD   (BX), Y0, Y2
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y3
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded47
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other48
-	TESTQ        BX, BX
-	JE           without49
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y6, Y6, Y6
-
-fold50:
-	VBROADCASTSD (DX), Y4
-	VBROADCASTSD (DI), Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x06, Y6, Y5, Y5
-	VANDPD       Y5, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VMOVSD       X4, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y4, Y3, Y3
-	VMASKMOVPD   (R9), Y0, Y5
-	VFMADD231PD  Y4, Y5, Y1
-	VMULPD       Y2, Y4, Y5
-	VADDPD       Y6, Y5, Y5
-	TESTQ        $0x00000002, AX
-	JZ           low52
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low53
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low53:
-	JMP stored51
-
-low52:
-	TESTQ     $0x00000001, AX
-	JZ        low54
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-
-low54:
-stored51:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold50
-	JMP  folded47
-
-without49:
-	// the same without dx
-	VXORPS Y6, Y6, Y6
-
-fold55:
-	VBROADCASTSD (DX), Y4
-	VBROADCASTSD (DI), Y5
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x06, Y6, Y5, Y5
-	VANDPD       Y5, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VMOVSD       X4, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y4, Y3, Y3
-	VMASKMOVPD   (R9), Y0, Y5
-	VFMADD231PD  Y4, Y5, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold55
-	JMP          folded47
-
-other48:
-	TESTQ BX, BX
-	JE    without57
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y6, Y6, Y6
-
-fold58:
-	VBROADCASTSD (DX), Y4
-	VADDPD       Y4, Y3, Y3
-	VMASKMOVPD   (R9), Y0, Y5
-	VFMADD231PD  Y4, Y5, Y1
-	VMULPD       Y2, Y4, Y5
-	VADDPD       Y6, Y5, Y5
-	TESTQ        $0x00000002, AX
-	JZ           low60
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low61
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low61:
-	JMP stored59
-
-low60:
-	TESTQ     $0x00000001, AX
-	JZ        low62
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-
-low62:
-stored59:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold58
-	JMP  folded47
-
-without57:
-	// the same without dx
-	VXORPS Y6, Y6, Y6
-
-fold63:
-	VBROADCASTSD (DX), Y4
-	VADDPD       Y4, Y3, Y3
-	VMASKMOVPD   (R9), Y0, Y5
-	VFMADD231PD  Y4, Y5, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold63
-	JMP          folded47
-
-folded47:
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y1, Y1
-	VADDPD       Y6, Y3, Y3
-	MOVQ         dw+16(FP), BX
-	TESTQ        $0x00000002, AX
-	JZ           low65
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low66
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low66:
-	JMP stored64
-
-low65:
-	TESTQ     $0x00000001, AX
-	JZ        low67
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low67:
-stored64:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted68
-	MOVQ   db+32(FP), BX
-	VMOVSD X3, (BX)
-
-unwanted68:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Y0
@@ -5806,17 +6146,17 @@ full46:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded69
+	JLE          folded46
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other70
+	JNE          other47
 	TESTQ        BX, BX
-	JE           without71
+	JE           without48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold72:
+fold49:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -5835,14 +6175,14 @@ fold72:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold72
-	JMP          folded69
+	JNZ          fold49
+	JMP          folded46
 
-without71:
+without48:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold73:
+fold50:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -5857,17 +6197,17 @@ fold73:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold73
-	JMP          folded69
+	JNZ          fold50
+	JMP          folded46
 
-other70:
+other47:
 	TESTQ BX, BX
-	JE    without75
+	JE    without52
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold76:
+fold53:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVUPD      (R9), Y4
@@ -5879,14 +6219,14 @@ fold76:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold76
-	JMP          folded69
+	JNZ          fold53
+	JMP          folded46
 
-without75:
+without52:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold77:
+fold54:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVUPD      (R9), Y4
@@ -5894,10 +6234,10 @@ fold77:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold77
-	JMP          folded69
+	JNZ          fold54
+	JMP          folded46
 
-folded69:
+folded46:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y2, Y2
@@ -5905,11 +6245,296 @@ folded69:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted78
+	JE      unwanted55
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted78:
+unwanted55:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer45:
+	CMPQ   AX, $0x02
+	JLT    fewer56
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X2
+	VMOVUPD      16(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Y4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded57
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other58
+	TESTQ        BX, BX
+	JE           without59
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold60:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, (BX)
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold60
+	JMP          folded57
+
+without59:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold61:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold61
+	JMP          folded57
+
+other58:
+	TESTQ BX, BX
+	JE    without63
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold64:
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, (BX)
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold64
+	JMP          folded57
+
+without63:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold65:
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold65
+	JMP          folded57
+
+folded57:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y4, Y4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted66
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
+
+unwanted66:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer56:
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+24(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVSD       (BX), X1
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Y2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded67
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other68
+	TESTQ        BX, BX
+	JE           without69
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y5, Y5, Y5
+
+fold70:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD (DI), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x06, Y5, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y3, Y2, Y2
+	VMOVSD       (R9), X4
+	VFMADD231PD  Y3, Y4, Y0
+	VMULPD       Y1, Y3, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold70
+	JMP          folded67
+
+without69:
+	// the same without dx
+	VXORPS Y5, Y5, Y5
+
+fold71:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD (DI), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x06, Y5, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y3, Y2, Y2
+	VMOVSD       (R9), X4
+	VFMADD231PD  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold71
+	JMP          folded67
+
+other68:
+	TESTQ BX, BX
+	JE    without73
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y5, Y5, Y5
+
+fold74:
+	VBROADCASTSD (DX), Y3
+	VADDPD       Y3, Y2, Y2
+	VMOVSD       (R9), X4
+	VFMADD231PD  Y3, Y4, Y0
+	VMULPD       Y1, Y3, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold74
+	JMP          folded67
+
+without73:
+	// the same without dx
+	VXORPS Y5, Y5, Y5
+
+fold75:
+	VBROADCASTSD (DX), Y3
+	VADDPD       Y3, Y2, Y2
+	VMOVSD       (R9), X4
+	VFMADD231PD  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold75
+	JMP          folded67
+
+folded67:
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y2, Y2
+	MOVQ   dw+16(FP), BX
+	VMOVSD X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted76
+	MOVQ   db+32(FP), BX
+	VMOVSD X2, (BX)
+
+unwanted76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

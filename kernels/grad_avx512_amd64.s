@@ -5,684 +5,16 @@
 #include "textflag.h"
 
 // func gradAVX512F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
-	MOVQ   cols+104(FP), AX
-	CMPQ   AX, $0x20
-	JLE    narrower1
-	CMPQ   AX, $0x30
-	JE     full2
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x000000c0, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x04
-	JNE    fewer3
-
-	// acc[i,j] = dwinit[i,j], 4×3 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS (BX)(CX*1), Z3
-	VMOVUPS 64(BX)(CX*1), Z4
-	VMOVUPS 128(SI)(CX*1), Z5
-	VMOVUPS (BX)(CX*2), Z6
-	VMOVUPS 64(BX)(CX*2), Z7
-	VMOVUPS 128(SI)(CX*2), Z8
-	VMOVUPS (BX)(DX*1), Z9
-	VMOVUPS 64(BX)(DX*1), Z10
-	VMOVUPS 128(SI)(DI*1), Z11
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(DX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded4
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold6:
-	VMOVUPS      (BX), Z15
-	VMOVUPS      (DX), Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPS       $0x06, Z19, Z18, K2
-	VMOVAPS.Z    Z15, K2, Z15
-	VADDPS       Z15, Z12, Z12
-	VMOVUPS      64(BX), Z16
-	VMOVUPS      64(DX), Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPS       $0x06, Z19, Z18, K2
-	VMOVAPS.Z    Z16, K2, Z16
-	VADDPS       Z16, Z13, Z13
-	VMOVUPS      128(BX)(AX*1), Z17
-	VMOVUPS      128(DX)(AX*1), Z18
-	VPXORD       Z19, Z19, Z19
-	VCMPPS       $0x06, Z19, Z18, K2
-	VMOVAPS.Z    Z17, K2, Z17
-	VADDPS       Z17, Z14, Z14
-	VBROADCASTSS (DI), Z19
-	VFMADD231PS  Z19, Z15, Z0
-	VFMADD231PS  Z19, Z16, Z1
-	VFMADD231PS  Z19, Z17, Z2
-	VBROADCASTSS 4(DI), Z19
-	VFMADD231PS  Z19, Z15, Z3
-	VFMADD231PS  Z19, Z16, Z4
-	VFMADD231PS  Z19, Z17, Z5
-	VBROADCASTSS 8(DI), Z19
-	VFMADD231PS  Z19, Z15, Z6
-	VFMADD231PS  Z19, Z16, Z7
-	VFMADD231PS  Z19, Z17, Z8
-	VBROADCASTSS 12(DI), Z19
-	VFMADD231PS  Z19, Z15, Z9
-	VFMADD231PS  Z19, Z16, Z10
-	VFMADD231PS  Z19, Z17, Z11
-	VMOVUPS      Z15, (BX)
-	VMOVUPS      Z16, 64(BX)
-	VMOVUPS      Z17, 128(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold6
-	JMP          folded4
-
-other5:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
-	VMOVUPS      (BX), Z15
-	VADDPS       Z15, Z12, Z12
-	VMOVUPS      64(BX), Z16
-	VADDPS       Z16, Z13, Z13
-	VMOVUPS      128(BX)(AX*1), Z17
-	VADDPS       Z17, Z14, Z14
-	VBROADCASTSS (DI), Z19
-	VFMADD231PS  Z19, Z15, Z0
-	VFMADD231PS  Z19, Z16, Z1
-	VFMADD231PS  Z19, Z17, Z2
-	VBROADCASTSS 4(DI), Z19
-	VFMADD231PS  Z19, Z15, Z3
-	VFMADD231PS  Z19, Z16, Z4
-	VFMADD231PS  Z19, Z17, Z5
-	VBROADCASTSS 8(DI), Z19
-	VFMADD231PS  Z19, Z15, Z6
-	VFMADD231PS  Z19, Z16, Z7
-	VFMADD231PS  Z19, Z17, Z8
-	VBROADCASTSS 12(DI), Z19
-	VFMADD231PS  Z19, Z15, Z9
-	VFMADD231PS  Z19, Z16, Z10
-	VFMADD231PS  Z19, Z17, Z11
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold8
-	JMP          folded4
-
-folded4:
-	VPXORD  Z19, Z19, Z19
-	VADDPS  Z19, Z0, Z0
-	VADDPS  Z19, Z1, Z1
-	VADDPS  Z19, Z2, Z2
-	VADDPS  Z19, Z3, Z3
-	VADDPS  Z19, Z4, Z4
-	VADDPS  Z19, Z5, Z5
-	VADDPS  Z19, Z6, Z6
-	VADDPS  Z19, Z7, Z7
-	VADDPS  Z19, Z8, Z8
-	VADDPS  Z19, Z9, Z9
-	VADDPS  Z19, Z10, Z10
-	VADDPS  Z19, Z11, Z11
-	VADDPS  Z19, Z12, Z12
-	VADDPS  Z19, Z13, Z13
-	VADDPS  Z19, Z14, Z14
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(SI)
-	VMOVUPS Z3, (BX)(CX*1)
-	VMOVUPS Z4, 64(BX)(CX*1)
-	VMOVUPS Z5, 128(SI)(CX*1)
-	VMOVUPS Z6, (BX)(CX*2)
-	VMOVUPS Z7, 64(BX)(CX*2)
-	VMOVUPS Z8, 128(SI)(CX*2)
-	VMOVUPS Z9, (BX)(DX*1)
-	VMOVUPS Z10, 64(BX)(DX*1)
-	VMOVUPS Z11, 128(SI)(DI*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted9
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z12, (BX)
-	VMOVUPS Z13, 64(BX)
-	VMOVUPS Z14, 128(DX)
-
-unwanted9:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer3:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x03
-	JNE  fewer10
-
-	// acc[i,j] = dwinit[i,j], 3×3 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS (BX)(CX*1), Z3
-	VMOVUPS 64(BX)(CX*1), Z4
-	VMOVUPS 128(DX)(CX*1), Z5
-	VMOVUPS (BX)(CX*2), Z6
-	VMOVUPS 64(BX)(CX*2), Z7
-	VMOVUPS 128(DX)(CX*2), Z8
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(DX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded11
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other12
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
-	VMOVUPS      (BX), Z12
-	VMOVUPS      (DX), Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPS       $0x06, Z16, Z15, K2
-	VMOVAPS.Z    Z12, K2, Z12
-	VADDPS       Z12, Z9, Z9
-	VMOVUPS      64(BX), Z13
-	VMOVUPS      64(DX), Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPS       $0x06, Z16, Z15, K2
-	VMOVAPS.Z    Z13, K2, Z13
-	VADDPS       Z13, Z10, Z10
-	VMOVUPS      128(BX)(AX*1), Z14
-	VMOVUPS      128(DX)(AX*1), Z15
-	VPXORD       Z16, Z16, Z16
-	VCMPPS       $0x06, Z16, Z15, K2
-	VMOVAPS.Z    Z14, K2, Z14
-	VADDPS       Z14, Z11, Z11
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z16, Z12, Z0
-	VFMADD231PS  Z16, Z13, Z1
-	VFMADD231PS  Z16, Z14, Z2
-	VBROADCASTSS 4(DI), Z16
-	VFMADD231PS  Z16, Z12, Z3
-	VFMADD231PS  Z16, Z13, Z4
-	VFMADD231PS  Z16, Z14, Z5
-	VBROADCASTSS 8(DI), Z16
-	VFMADD231PS  Z16, Z12, Z6
-	VFMADD231PS  Z16, Z13, Z7
-	VFMADD231PS  Z16, Z14, Z8
-	VMOVUPS      Z12, (BX)
-	VMOVUPS      Z13, 64(BX)
-	VMOVUPS      Z14, 128(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold13
-	JMP          folded11
-
-other12:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
-	VMOVUPS      (BX), Z12
-	VADDPS       Z12, Z9, Z9
-	VMOVUPS      64(BX), Z13
-	VADDPS       Z13, Z10, Z10
-	VMOVUPS      128(BX)(AX*1), Z14
-	VADDPS       Z14, Z11, Z11
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z16, Z12, Z0
-	VFMADD231PS  Z16, Z13, Z1
-	VFMADD231PS  Z16, Z14, Z2
-	VBROADCASTSS 4(DI), Z16
-	VFMADD231PS  Z16, Z12, Z3
-	VFMADD231PS  Z16, Z13, Z4
-	VFMADD231PS  Z16, Z14, Z5
-	VBROADCASTSS 8(DI), Z16
-	VFMADD231PS  Z16, Z12, Z6
-	VFMADD231PS  Z16, Z13, Z7
-	VFMADD231PS  Z16, Z14, Z8
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold15
-	JMP          folded11
-
-folded11:
-	VPXORD  Z16, Z16, Z16
-	VADDPS  Z16, Z0, Z0
-	VADDPS  Z16, Z1, Z1
-	VADDPS  Z16, Z2, Z2
-	VADDPS  Z16, Z3, Z3
-	VADDPS  Z16, Z4, Z4
-	VADDPS  Z16, Z5, Z5
-	VADDPS  Z16, Z6, Z6
-	VADDPS  Z16, Z7, Z7
-	VADDPS  Z16, Z8, Z8
-	VADDPS  Z16, Z9, Z9
-	VADDPS  Z16, Z10, Z10
-	VADDPS  Z16, Z11, Z11
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(DX)
-	VMOVUPS Z3, (BX)(CX*1)
-	VMOVUPS Z4, 64(BX)(CX*1)
-	VMOVUPS Z5, 128(DX)(CX*1)
-	VMOVUPS Z6, (BX)(CX*2)
-	VMOVUPS Z7, 64(BX)(CX*2)
-	VMOVUPS Z8, 128(DX)(CX*2)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted16
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z9, (BX)
-	VMOVUPS Z10, 64(BX)
-	VMOVUPS Z11, 128(DX)
-
-unwanted16:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer10:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer17
-
-	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS (BX)(CX*1), Z3
-	VMOVUPS 64(BX)(CX*1), Z4
-	VMOVUPS 128(DX)(CX*1), Z5
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(DX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded18
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other19
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
-	VMOVUPS      (BX), Z9
-	VMOVUPS      (DX), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPS       $0x06, Z13, Z12, K2
-	VMOVAPS.Z    Z9, K2, Z9
-	VADDPS       Z9, Z6, Z6
-	VMOVUPS      64(BX), Z10
-	VMOVUPS      64(DX), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPS       $0x06, Z13, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
-	VADDPS       Z10, Z7, Z7
-	VMOVUPS      128(BX)(AX*1), Z11
-	VMOVUPS      128(DX)(AX*1), Z12
-	VPXORD       Z13, Z13, Z13
-	VCMPPS       $0x06, Z13, Z12, K2
-	VMOVAPS.Z    Z11, K2, Z11
-	VADDPS       Z11, Z8, Z8
-	VBROADCASTSS (DI), Z13
-	VFMADD231PS  Z13, Z9, Z0
-	VFMADD231PS  Z13, Z10, Z1
-	VFMADD231PS  Z13, Z11, Z2
-	VBROADCASTSS 4(DI), Z13
-	VFMADD231PS  Z13, Z9, Z3
-	VFMADD231PS  Z13, Z10, Z4
-	VFMADD231PS  Z13, Z11, Z5
-	VMOVUPS      Z9, (BX)
-	VMOVUPS      Z10, 64(BX)
-	VMOVUPS      Z11, 128(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold20
-	JMP          folded18
-
-other19:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
-	VMOVUPS      (BX), Z9
-	VADDPS       Z9, Z6, Z6
-	VMOVUPS      64(BX), Z10
-	VADDPS       Z10, Z7, Z7
-	VMOVUPS      128(BX)(AX*1), Z11
-	VADDPS       Z11, Z8, Z8
-	VBROADCASTSS (DI), Z13
-	VFMADD231PS  Z13, Z9, Z0
-	VFMADD231PS  Z13, Z10, Z1
-	VFMADD231PS  Z13, Z11, Z2
-	VBROADCASTSS 4(DI), Z13
-	VFMADD231PS  Z13, Z9, Z3
-	VFMADD231PS  Z13, Z10, Z4
-	VFMADD231PS  Z13, Z11, Z5
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold22
-	JMP          folded18
-
-folded18:
-	VPXORD  Z13, Z13, Z13
-	VADDPS  Z13, Z0, Z0
-	VADDPS  Z13, Z1, Z1
-	VADDPS  Z13, Z2, Z2
-	VADDPS  Z13, Z3, Z3
-	VADDPS  Z13, Z4, Z4
-	VADDPS  Z13, Z5, Z5
-	VADDPS  Z13, Z6, Z6
-	VADDPS  Z13, Z7, Z7
-	VADDPS  Z13, Z8, Z8
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(DX)
-	VMOVUPS Z3, (BX)(CX*1)
-	VMOVUPS Z4, 64(BX)(CX*1)
-	VMOVUPS Z5, 128(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted23
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, 128(DX)
-
-unwanted23:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer17:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer24
-
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), Z2
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded25
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other26
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
-	VMOVUPS      (BX), Z6
-	VMOVUPS      (DX), Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPS       $0x06, Z10, Z9, K2
-	VMOVAPS.Z    Z6, K2, Z6
-	VADDPS       Z6, Z3, Z3
-	VMOVUPS      64(BX), Z7
-	VMOVUPS      64(DX), Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPS       $0x06, Z10, Z9, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VADDPS       Z7, Z4, Z4
-	VMOVUPS      128(BX)(AX*1), Z8
-	VMOVUPS      128(DX)(AX*1), Z9
-	VPXORD       Z10, Z10, Z10
-	VCMPPS       $0x06, Z10, Z9, K2
-	VMOVAPS.Z    Z8, K2, Z8
-	VADDPS       Z8, Z5, Z5
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z10, Z6, Z0
-	VFMADD231PS  Z10, Z7, Z1
-	VFMADD231PS  Z10, Z8, Z2
-	VMOVUPS      Z6, (BX)
-	VMOVUPS      Z7, 64(BX)
-	VMOVUPS      Z8, 128(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold27
-	JMP          folded25
-
-other26:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
-	VMOVUPS      (BX), Z6
-	VADDPS       Z6, Z3, Z3
-	VMOVUPS      64(BX), Z7
-	VADDPS       Z7, Z4, Z4
-	VMOVUPS      128(BX)(AX*1), Z8
-	VADDPS       Z8, Z5, Z5
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z10, Z6, Z0
-	VFMADD231PS  Z10, Z7, Z1
-	VFMADD231PS  Z10, Z8, Z2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold29
-	JMP          folded25
-
-folded25:
-	VPXORD  Z10, Z10, Z10
-	VADDPS  Z10, Z0, Z0
-	VADDPS  Z10, Z1, Z1
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z10, Z3, Z3
-	VADDPS  Z10, Z4, Z4
-	VADDPS  Z10, Z5, Z5
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted30
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z3, (BX)
-	VMOVUPS Z4, 64(BX)
-	VMOVUPS Z5, 128(DX)
-
-unwanted30:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer24:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded32
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other33
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPS    $0x06, Z7, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPS    $0x06, Z7, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX)(AX*1), Z5
-	VMOVUPS   128(DX)(AX*1), Z6
-	VPXORD    Z7, Z7, Z7
-	VCMPPS    $0x06, Z7, Z6, K2
-	VMOVAPS.Z Z5, K2, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   Z5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold34
-	JMP       folded32
-
-other33:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
-	VMOVUPS (BX), Z3
-	VADDPS  Z3, Z0, Z0
-	VMOVUPS 64(BX), Z4
-	VADDPS  Z4, Z1, Z1
-	VMOVUPS 128(BX)(AX*1), Z5
-	VADDPS  Z5, Z2, Z2
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold36
-	JMP     folded32
-
-folded32:
-	VPXORD  Z7, Z7, Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted37
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(DX)
-
-unwanted37:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full2:
+	MOVQ cols+104(FP), AX
+	CMPQ AX, $0x20
+	JLE  narrower1
+	CMPQ AX, $0x30
+	JNE  fewer2
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer38
+	JNE  fewer3
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -714,13 +46,13 @@ full2:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded39
+	JLE     folded4
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other40
+	JNE     other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold41:
+fold6:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
 	VPXORD       Z19, Z19, Z19
@@ -762,6 +94,637 @@ fold41:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
+	JNZ          fold6
+	JMP          folded4
+
+other5:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold8:
+	VMOVUPS      (BX), Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX), Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold8
+	JMP          folded4
+
+folded4:
+	VPXORD  Z19, Z19, Z19
+	VADDPS  Z19, Z0, Z0
+	VADDPS  Z19, Z1, Z1
+	VADDPS  Z19, Z2, Z2
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z19, Z4, Z4
+	VADDPS  Z19, Z5, Z5
+	VADDPS  Z19, Z6, Z6
+	VADDPS  Z19, Z7, Z7
+	VADDPS  Z19, Z8, Z8
+	VADDPS  Z19, Z9, Z9
+	VADDPS  Z19, Z10, Z10
+	VADDPS  Z19, Z11, Z11
+	VADDPS  Z19, Z12, Z12
+	VADDPS  Z19, Z13, Z13
+	VADDPS  Z19, Z14, Z14
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(BX)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(BX)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Z11, 128(BX)(DX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted9
+	MOVQ    db+32(FP), BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(BX)
+
+unwanted9:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer3:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer10
+
+	// acc[i,j] = dwinit[i,j], 3×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(BX)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(BX)(CX*2), Z8
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Z9
+	VMOVUPS 64(BX), Z10
+	VMOVUPS 128(BX), Z11
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded11
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other12
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold13:
+	VMOVUPS      (BX), Z12
+	VMOVUPS      (DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z12, K2, Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      64(DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z13, K2, Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX), Z14
+	VMOVUPS      128(DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z14, K2, Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold13
+	JMP          folded11
+
+other12:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold15:
+	VMOVUPS      (BX), Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX), Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold15
+	JMP          folded11
+
+folded11:
+	VPXORD  Z16, Z16, Z16
+	VADDPS  Z16, Z0, Z0
+	VADDPS  Z16, Z1, Z1
+	VADDPS  Z16, Z2, Z2
+	VADDPS  Z16, Z3, Z3
+	VADDPS  Z16, Z4, Z4
+	VADDPS  Z16, Z5, Z5
+	VADDPS  Z16, Z6, Z6
+	VADDPS  Z16, Z7, Z7
+	VADDPS  Z16, Z8, Z8
+	VADDPS  Z16, Z9, Z9
+	VADDPS  Z16, Z10, Z10
+	VADDPS  Z16, Z11, Z11
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(BX)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Z8, 128(BX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted16
+	MOVQ    db+32(FP), BX
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Z11, 128(BX)
+
+unwanted16:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer10:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer17
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(BX)(CX*1), Z5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS 128(BX), Z8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded18
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other19
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold20:
+	VMOVUPS      (BX), Z9
+	VMOVUPS      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      64(DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX), Z11
+	VMOVUPS      128(DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Z11, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold20
+	JMP          folded18
+
+other19:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold22:
+	VMOVUPS      (BX), Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX), Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold22
+	JMP          folded18
+
+folded18:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Z5, 128(BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z8, 128(BX)
+
+unwanted23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer17:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer24
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(BX), Z5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded25
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other26
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold27:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX), Z8
+	VMOVUPS      128(DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      Z8, 128(BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold27
+	JMP          folded25
+
+other26:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold29:
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX), Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold29
+	JMP          folded25
+
+folded25:
+	VPXORD  Z10, Z10, Z10
+	VADDPS  Z10, Z0, Z0
+	VADDPS  Z10, Z1, Z1
+	VADDPS  Z10, Z2, Z2
+	VADDPS  Z10, Z3, Z3
+	VADDPS  Z10, Z4, Z4
+	VADDPS  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted30
+	MOVQ    db+32(FP), BX
+	VMOVUPS Z3, (BX)
+	VMOVUPS Z4, 64(BX)
+	VMOVUPS Z5, 128(BX)
+
+unwanted30:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer24:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded32
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other33
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold34:
+	VMOVUPS   (BX), Z3
+	VMOVUPS   (DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   64(BX), Z4
+	VMOVUPS   64(DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS   128(BX), Z5
+	VMOVUPS   128(DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z5, K2, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVUPS   Z3, (BX)
+	VMOVUPS   Z4, 64(BX)
+	VMOVUPS   Z5, 128(BX)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold34
+	JMP       folded32
+
+other33:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold36:
+	VMOVUPS (BX), Z3
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS 64(BX), Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS 128(BX), Z5
+	VADDPS  Z5, Z2, Z2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold36
+	JMP     folded32
+
+folded32:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted37
+	MOVQ    db+32(FP), BX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+
+unwanted37:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer2:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer38
+
+	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(SI)(CX*1), Z5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(SI)(CX*2), Z8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(SI)(DI*1), Z11
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS 128(DX), Z14
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded39
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other40
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold41:
+	VMOVUPS      (BX), Z15
+	VMOVUPS      (DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z15, K2, Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VMOVUPS      64(DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z16, K2, Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), Z17
+	VMOVUPS      128(DX)(AX*1), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z17, K2, Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	VMOVUPS      Z17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
 	JNZ          fold41
 	JMP          folded39
 
@@ -772,7 +735,7 @@ fold43:
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
 	VADDPS       Z16, Z13, Z13
-	VMOVUPS      128(BX), Z17
+	VMOVUPS      128(BX)(AX*1), Z17
 	VADDPS       Z17, Z14, Z14
 	VBROADCASTSS (DI), Z19
 	VFMADD231PS  Z19, Z15, Z0
@@ -816,25 +779,30 @@ folded39:
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z2, 128(SI)
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
-	VMOVUPS Z5, 128(BX)(CX*1)
+	VMOVUPS Z5, 128(SI)(CX*1)
 	VMOVUPS Z6, (BX)(CX*2)
 	VMOVUPS Z7, 64(BX)(CX*2)
-	VMOVUPS Z8, 128(BX)(CX*2)
+	VMOVUPS Z8, 128(SI)(CX*2)
 	VMOVUPS Z9, (BX)(DX*1)
 	VMOVUPS Z10, 64(BX)(DX*1)
-	VMOVUPS Z11, 128(BX)(DX*1)
+	VMOVUPS Z11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted44
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
-	VMOVUPS Z14, 128(BX)
+	VMOVUPS Z14, 128(DX)
 
 unwanted44:
 	VXORPS X15, X15, X15
@@ -849,21 +817,25 @@ fewer38:
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
+	VMOVUPS 128(DX), Z2
 	VMOVUPS (BX)(CX*1), Z3
 	VMOVUPS 64(BX)(CX*1), Z4
-	VMOVUPS 128(BX)(CX*1), Z5
+	VMOVUPS 128(DX)(CX*1), Z5
 	VMOVUPS (BX)(CX*2), Z6
 	VMOVUPS 64(BX)(CX*2), Z7
-	VMOVUPS 128(BX)(CX*2), Z8
+	VMOVUPS 128(DX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z9
 	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(BX), Z11
+	VMOVUPS 128(DX), Z11
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -891,8 +863,8 @@ fold48:
 	VCMPPS       $0x06, Z16, Z15, K2
 	VMOVAPS.Z    Z13, K2, Z13
 	VADDPS       Z13, Z10, Z10
-	VMOVUPS      128(BX), Z14
-	VMOVUPS      128(DX), Z15
+	VMOVUPS      128(BX)(AX*1), Z14
+	VMOVUPS      128(DX)(AX*1), Z15
 	VPXORD       Z16, Z16, Z16
 	VCMPPS       $0x06, Z16, Z15, K2
 	VMOVAPS.Z    Z14, K2, Z14
@@ -911,7 +883,7 @@ fold48:
 	VFMADD231PS  Z16, Z14, Z8
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
-	VMOVUPS      Z14, 128(BX)
+	VMOVUPS      Z14, 128(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -926,7 +898,7 @@ fold50:
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
 	VADDPS       Z13, Z10, Z10
-	VMOVUPS      128(BX), Z14
+	VMOVUPS      128(BX)(AX*1), Z14
 	VADDPS       Z14, Z11, Z11
 	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z16, Z12, Z0
@@ -962,22 +934,26 @@ folded46:
 	VADDPS  Z16, Z11, Z11
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z2, 128(DX)
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
-	VMOVUPS Z5, 128(BX)(CX*1)
+	VMOVUPS Z5, 128(DX)(CX*1)
 	VMOVUPS Z6, (BX)(CX*2)
 	VMOVUPS Z7, 64(BX)(CX*2)
-	VMOVUPS Z8, 128(BX)(CX*2)
+	VMOVUPS Z8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted51
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z9, (BX)
 	VMOVUPS Z10, 64(BX)
-	VMOVUPS Z11, 128(BX)
+	VMOVUPS Z11, 128(DX)
 
 unwanted51:
 	VXORPS X15, X15, X15
@@ -992,18 +968,22 @@ fewer45:
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
+	VMOVUPS 128(DX), Z2
 	VMOVUPS (BX)(CX*1), Z3
 	VMOVUPS 64(BX)(CX*1), Z4
-	VMOVUPS 128(BX)(CX*1), Z5
+	VMOVUPS 128(DX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z6
 	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(BX), Z8
+	VMOVUPS 128(DX), Z8
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1031,8 +1011,8 @@ fold55:
 	VCMPPS       $0x06, Z13, Z12, K2
 	VMOVAPS.Z    Z10, K2, Z10
 	VADDPS       Z10, Z7, Z7
-	VMOVUPS      128(BX), Z11
-	VMOVUPS      128(DX), Z12
+	VMOVUPS      128(BX)(AX*1), Z11
+	VMOVUPS      128(DX)(AX*1), Z12
 	VPXORD       Z13, Z13, Z13
 	VCMPPS       $0x06, Z13, Z12, K2
 	VMOVAPS.Z    Z11, K2, Z11
@@ -1047,7 +1027,7 @@ fold55:
 	VFMADD231PS  Z13, Z11, Z5
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)
-	VMOVUPS      Z11, 128(BX)
+	VMOVUPS      Z11, 128(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -1062,7 +1042,7 @@ fold57:
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
 	VADDPS       Z10, Z7, Z7
-	VMOVUPS      128(BX), Z11
+	VMOVUPS      128(BX)(AX*1), Z11
 	VADDPS       Z11, Z8, Z8
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z9, Z0
@@ -1091,19 +1071,23 @@ folded53:
 	VADDPS  Z13, Z8, Z8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z2, 128(DX)
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
-	VMOVUPS Z5, 128(BX)(CX*1)
+	VMOVUPS Z5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted58
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, 128(BX)
+	VMOVUPS Z8, 128(DX)
 
 unwanted58:
 	VXORPS X15, X15, X15
@@ -1117,15 +1101,19 @@ fewer52:
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
+	VMOVUPS 128(DX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(BX), Z5
+	VMOVUPS 128(DX), Z5
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1153,8 +1141,8 @@ fold62:
 	VCMPPS       $0x06, Z10, Z9, K2
 	VMOVAPS.Z    Z7, K2, Z7
 	VADDPS       Z7, Z4, Z4
-	VMOVUPS      128(BX), Z8
-	VMOVUPS      128(DX), Z9
+	VMOVUPS      128(BX)(AX*1), Z8
+	VMOVUPS      128(DX)(AX*1), Z9
 	VPXORD       Z10, Z10, Z10
 	VCMPPS       $0x06, Z10, Z9, K2
 	VMOVAPS.Z    Z8, K2, Z8
@@ -1165,7 +1153,7 @@ fold62:
 	VFMADD231PS  Z10, Z8, Z2
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)
-	VMOVUPS      Z8, 128(BX)
+	VMOVUPS      Z8, 128(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -1180,7 +1168,7 @@ fold64:
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
 	VADDPS       Z7, Z4, Z4
-	VMOVUPS      128(BX), Z8
+	VMOVUPS      128(BX)(AX*1), Z8
 	VADDPS       Z8, Z5, Z5
 	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z10, Z6, Z0
@@ -1201,16 +1189,20 @@ folded60:
 	VADDPS  Z10, Z4, Z4
 	VADDPS  Z10, Z5, Z5
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted65
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z3, (BX)
 	VMOVUPS Z4, 64(BX)
-	VMOVUPS Z5, 128(BX)
+	VMOVUPS Z5, 128(DX)
 
 unwanted65:
 	VXORPS X15, X15, X15
@@ -1220,12 +1212,16 @@ unwanted65:
 fewer59:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
+	VMOVUPS 128(DX), Z2
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1253,15 +1249,15 @@ fold69:
 	VCMPPS    $0x06, Z7, Z6, K2
 	VMOVAPS.Z Z4, K2, Z4
 	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX), Z5
-	VMOVUPS   128(DX), Z6
+	VMOVUPS   128(BX)(AX*1), Z5
+	VMOVUPS   128(DX)(AX*1), Z6
 	VPXORD    Z7, Z7, Z7
 	VCMPPS    $0x06, Z7, Z6, K2
 	VMOVAPS.Z Z5, K2, Z5
 	VADDPS    Z5, Z2, Z2
 	VMOVUPS   Z3, (BX)
 	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   Z5, 128(BX)
+	VMOVUPS   Z5, 128(BX)(AX*1)
 	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
@@ -1276,7 +1272,7 @@ fold71:
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
 	VADDPS  Z4, Z1, Z1
-	VMOVUPS 128(BX), Z5
+	VMOVUPS 128(BX)(AX*1), Z5
 	VADDPS  Z5, Z2, Z2
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -1290,13 +1286,17 @@ folded67:
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z2, Z2
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted72
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z2, 128(DX)
 
 unwanted72:
 	VXORPS X15, X15, X15
@@ -1304,38 +1304,31 @@ unwanted72:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x10
-	JLE    narrower73
-	CMPQ   AX, $0x20
-	JE     full74
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x00000080, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x04
-	JNE    fewer75
+	CMPQ AX, $0x10
+	JLE  narrower73
+	CMPQ AX, $0x20
+	JNE  fewer74
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer75
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(SI), Z1
+	VMOVUPS 64(BX), Z1
 	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(SI)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z3
 	VMOVUPS (BX)(CX*2), Z4
-	VMOVUPS 64(SI)(CX*2), Z5
+	VMOVUPS 64(BX)(CX*2), Z5
 	VMOVUPS (BX)(DX*1), Z6
-	VMOVUPS 64(SI)(DI*1), Z7
+	VMOVUPS 64(BX)(DX*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z8
-	VMOVUPS 64(DX), Z9
+	VMOVUPS 64(BX), Z9
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1357,8 +1350,8 @@ fold78:
 	VCMPPS       $0x06, Z13, Z12, K2
 	VMOVAPS.Z    Z10, K2, Z10
 	VADDPS       Z10, Z8, Z8
-	VMOVUPS      64(BX)(AX*1), Z11
-	VMOVUPS      64(DX)(AX*1), Z12
+	VMOVUPS      64(BX), Z11
+	VMOVUPS      64(DX), Z12
 	VPXORD       Z13, Z13, Z13
 	VCMPPS       $0x06, Z13, Z12, K2
 	VMOVAPS.Z    Z11, K2, Z11
@@ -1376,7 +1369,7 @@ fold78:
 	VFMADD231PS  Z13, Z10, Z6
 	VFMADD231PS  Z13, Z11, Z7
 	VMOVUPS      Z10, (BX)
-	VMOVUPS      Z11, 64(BX)(AX*1)
+	VMOVUPS      Z11, 64(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -1389,7 +1382,7 @@ other77:
 fold80:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
-	VMOVUPS      64(BX)(AX*1), Z11
+	VMOVUPS      64(BX), Z11
 	VADDPS       Z11, Z9, Z9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
@@ -1424,25 +1417,20 @@ folded76:
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(SI)(CX*1)
+	VMOVUPS Z3, 64(BX)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
-	VMOVUPS Z5, 64(SI)(CX*2)
+	VMOVUPS Z5, 64(BX)(CX*2)
 	VMOVUPS Z6, (BX)(DX*1)
-	VMOVUPS Z7, 64(SI)(DI*1)
+	VMOVUPS Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted81
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z9, 64(BX)
 
 unwanted81:
 	VXORPS X15, X15, X15
@@ -1457,21 +1445,17 @@ fewer75:
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z1
 	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(DX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z3
 	VMOVUPS (BX)(CX*2), Z4
-	VMOVUPS 64(DX)(CX*2), Z5
+	VMOVUPS 64(BX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z6
-	VMOVUPS 64(DX), Z7
+	VMOVUPS 64(BX), Z7
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1493,8 +1477,8 @@ fold85:
 	VCMPPS       $0x06, Z11, Z10, K2
 	VMOVAPS.Z    Z8, K2, Z8
 	VADDPS       Z8, Z6, Z6
-	VMOVUPS      64(BX)(AX*1), Z9
-	VMOVUPS      64(DX)(AX*1), Z10
+	VMOVUPS      64(BX), Z9
+	VMOVUPS      64(DX), Z10
 	VPXORD       Z11, Z11, Z11
 	VCMPPS       $0x06, Z11, Z10, K2
 	VMOVAPS.Z    Z9, K2, Z9
@@ -1509,7 +1493,7 @@ fold85:
 	VFMADD231PS  Z11, Z8, Z4
 	VFMADD231PS  Z11, Z9, Z5
 	VMOVUPS      Z8, (BX)
-	VMOVUPS      Z9, 64(BX)(AX*1)
+	VMOVUPS      Z9, 64(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -1522,7 +1506,7 @@ other84:
 fold87:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
-	VMOVUPS      64(BX)(AX*1), Z9
+	VMOVUPS      64(BX), Z9
 	VADDPS       Z9, Z7, Z7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
@@ -1551,22 +1535,18 @@ folded83:
 	VADDPS  Z11, Z7, Z7
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(DX)(CX*1)
+	VMOVUPS Z3, 64(BX)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
-	VMOVUPS Z5, 64(DX)(CX*2)
+	VMOVUPS Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted88
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(DX)
+	VMOVUPS Z7, 64(BX)
 
 unwanted88:
 	VXORPS X15, X15, X15
@@ -1581,19 +1561,15 @@ fewer82:
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z1
 	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(DX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z4
-	VMOVUPS 64(DX), Z5
+	VMOVUPS 64(BX), Z5
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1615,8 +1591,8 @@ fold92:
 	VCMPPS       $0x06, Z9, Z8, K2
 	VMOVAPS.Z    Z6, K2, Z6
 	VADDPS       Z6, Z4, Z4
-	VMOVUPS      64(BX)(AX*1), Z7
-	VMOVUPS      64(DX)(AX*1), Z8
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z8
 	VPXORD       Z9, Z9, Z9
 	VCMPPS       $0x06, Z9, Z8, K2
 	VMOVAPS.Z    Z7, K2, Z7
@@ -1628,7 +1604,7 @@ fold92:
 	VFMADD231PS  Z9, Z6, Z2
 	VFMADD231PS  Z9, Z7, Z3
 	VMOVUPS      Z6, (BX)
-	VMOVUPS      Z7, 64(BX)(AX*1)
+	VMOVUPS      Z7, 64(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -1641,7 +1617,7 @@ other91:
 fold94:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
-	VMOVUPS      64(BX)(AX*1), Z7
+	VMOVUPS      64(BX), Z7
 	VADDPS       Z7, Z5, Z5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z9, Z6, Z0
@@ -1665,20 +1641,16 @@ folded90:
 	VADDPS  Z9, Z5, Z5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(DX)(CX*1)
+	VMOVUPS Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted95
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(DX)
+	VMOVUPS Z5, 64(BX)
 
 unwanted95:
 	VXORPS X15, X15, X15
@@ -1692,17 +1664,13 @@ fewer89:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z2
-	VMOVUPS 64(DX), Z3
+	VMOVUPS 64(BX), Z3
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1724,8 +1692,8 @@ fold99:
 	VCMPPS       $0x06, Z7, Z6, K2
 	VMOVAPS.Z    Z4, K2, Z4
 	VADDPS       Z4, Z2, Z2
-	VMOVUPS      64(BX)(AX*1), Z5
-	VMOVUPS      64(DX)(AX*1), Z6
+	VMOVUPS      64(BX), Z5
+	VMOVUPS      64(DX), Z6
 	VPXORD       Z7, Z7, Z7
 	VCMPPS       $0x06, Z7, Z6, K2
 	VMOVAPS.Z    Z5, K2, Z5
@@ -1734,7 +1702,7 @@ fold99:
 	VFMADD231PS  Z7, Z4, Z0
 	VFMADD231PS  Z7, Z5, Z1
 	VMOVUPS      Z4, (BX)
-	VMOVUPS      Z5, 64(BX)(AX*1)
+	VMOVUPS      Z5, 64(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -1747,7 +1715,7 @@ other98:
 fold101:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
-	VMOVUPS      64(BX)(AX*1), Z5
+	VMOVUPS      64(BX), Z5
 	VADDPS       Z5, Z3, Z3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z4, Z0
@@ -1765,18 +1733,14 @@ folded97:
 	VADDPS  Z7, Z2, Z2
 	VADDPS  Z7, Z3, Z3
 	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted102
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
-	VMOVUPS Z3, 64(DX)
+	VMOVUPS Z3, 64(BX)
 
 unwanted102:
 	VXORPS X15, X15, X15
@@ -1786,15 +1750,11 @@ unwanted102:
 fewer96:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z1
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1816,14 +1776,14 @@ fold106:
 	VCMPPS    $0x06, Z5, Z4, K2
 	VMOVAPS.Z Z2, K2, Z2
 	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX)(AX*1), Z3
-	VMOVUPS   64(DX)(AX*1), Z4
+	VMOVUPS   64(BX), Z3
+	VMOVUPS   64(DX), Z4
 	VPXORD    Z5, Z5, Z5
 	VCMPPS    $0x06, Z5, Z4, K2
 	VMOVAPS.Z Z3, K2, Z3
 	VADDPS    Z3, Z1, Z1
 	VMOVUPS   Z2, (BX)
-	VMOVUPS   Z3, 64(BX)(AX*1)
+	VMOVUPS   Z3, 64(BX)
 	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
@@ -1836,7 +1796,7 @@ other105:
 fold108:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(BX)(AX*1), Z3
+	VMOVUPS 64(BX), Z3
 	VADDPS  Z3, Z1, Z1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -1849,44 +1809,47 @@ folded104:
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted109
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z1, 64(BX)
 
 unwanted109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full74:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JNE  fewer110
+fewer74:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer110
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
+	VMOVUPS 64(SI), Z1
 	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(BX)(CX*1), Z3
+	VMOVUPS 64(SI)(CX*1), Z3
 	VMOVUPS (BX)(CX*2), Z4
-	VMOVUPS 64(BX)(CX*2), Z5
+	VMOVUPS 64(SI)(CX*2), Z5
 	VMOVUPS (BX)(DX*1), Z6
-	VMOVUPS 64(BX)(DX*1), Z7
+	VMOVUPS 64(SI)(DI*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z8
-	VMOVUPS 64(BX), Z9
+	VMOVUPS 64(DX), Z9
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -1908,8 +1871,8 @@ fold113:
 	VCMPPS       $0x06, Z13, Z12, K2
 	VMOVAPS.Z    Z10, K2, Z10
 	VADDPS       Z10, Z8, Z8
-	VMOVUPS      64(BX), Z11
-	VMOVUPS      64(DX), Z12
+	VMOVUPS      64(BX)(AX*1), Z11
+	VMOVUPS      64(DX)(AX*1), Z12
 	VPXORD       Z13, Z13, Z13
 	VCMPPS       $0x06, Z13, Z12, K2
 	VMOVAPS.Z    Z11, K2, Z11
@@ -1927,7 +1890,7 @@ fold113:
 	VFMADD231PS  Z13, Z10, Z6
 	VFMADD231PS  Z13, Z11, Z7
 	VMOVUPS      Z10, (BX)
-	VMOVUPS      Z11, 64(BX)
+	VMOVUPS      Z11, 64(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -1940,7 +1903,7 @@ other112:
 fold115:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
-	VMOVUPS      64(BX), Z11
+	VMOVUPS      64(BX)(AX*1), Z11
 	VADDPS       Z11, Z9, Z9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
@@ -1975,20 +1938,25 @@ folded111:
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z1, 64(SI)
 	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(BX)(CX*1)
+	VMOVUPS Z3, 64(SI)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
-	VMOVUPS Z5, 64(BX)(CX*2)
+	VMOVUPS Z5, 64(SI)(CX*2)
 	VMOVUPS Z6, (BX)(DX*1)
-	VMOVUPS Z7, 64(BX)(DX*1)
+	VMOVUPS Z7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted116
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(BX)
+	VMOVUPS Z9, 64(DX)
 
 unwanted116:
 	VXORPS X15, X15, X15
@@ -2003,17 +1971,21 @@ fewer110:
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
+	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(BX)(CX*1), Z3
+	VMOVUPS 64(DX)(CX*1), Z3
 	VMOVUPS (BX)(CX*2), Z4
-	VMOVUPS 64(BX)(CX*2), Z5
+	VMOVUPS 64(DX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
+	VMOVUPS 64(DX), Z7
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -2035,8 +2007,8 @@ fold120:
 	VCMPPS       $0x06, Z11, Z10, K2
 	VMOVAPS.Z    Z8, K2, Z8
 	VADDPS       Z8, Z6, Z6
-	VMOVUPS      64(BX), Z9
-	VMOVUPS      64(DX), Z10
+	VMOVUPS      64(BX)(AX*1), Z9
+	VMOVUPS      64(DX)(AX*1), Z10
 	VPXORD       Z11, Z11, Z11
 	VCMPPS       $0x06, Z11, Z10, K2
 	VMOVAPS.Z    Z9, K2, Z9
@@ -2051,7 +2023,7 @@ fold120:
 	VFMADD231PS  Z11, Z8, Z4
 	VFMADD231PS  Z11, Z9, Z5
 	VMOVUPS      Z8, (BX)
-	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z9, 64(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -2064,7 +2036,7 @@ other119:
 fold122:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
-	VMOVUPS      64(BX), Z9
+	VMOVUPS      64(BX)(AX*1), Z9
 	VADDPS       Z9, Z7, Z7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
@@ -2093,18 +2065,22 @@ folded118:
 	VADDPS  Z11, Z7, Z7
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(BX)(CX*1)
+	VMOVUPS Z3, 64(DX)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
-	VMOVUPS Z5, 64(BX)(CX*2)
+	VMOVUPS Z5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted123
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z7, 64(DX)
 
 unwanted123:
 	VXORPS X15, X15, X15
@@ -2119,15 +2095,19 @@ fewer117:
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
+	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(BX)(CX*1), Z3
+	VMOVUPS 64(DX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z4
-	VMOVUPS 64(BX), Z5
+	VMOVUPS 64(DX), Z5
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -2149,8 +2129,8 @@ fold127:
 	VCMPPS       $0x06, Z9, Z8, K2
 	VMOVAPS.Z    Z6, K2, Z6
 	VADDPS       Z6, Z4, Z4
-	VMOVUPS      64(BX), Z7
-	VMOVUPS      64(DX), Z8
+	VMOVUPS      64(BX)(AX*1), Z7
+	VMOVUPS      64(DX)(AX*1), Z8
 	VPXORD       Z9, Z9, Z9
 	VCMPPS       $0x06, Z9, Z8, K2
 	VMOVAPS.Z    Z7, K2, Z7
@@ -2162,7 +2142,7 @@ fold127:
 	VFMADD231PS  Z9, Z6, Z2
 	VFMADD231PS  Z9, Z7, Z3
 	VMOVUPS      Z6, (BX)
-	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      Z7, 64(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -2175,7 +2155,7 @@ other126:
 fold129:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
-	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(BX)(AX*1), Z7
 	VADDPS       Z7, Z5, Z5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z9, Z6, Z0
@@ -2199,16 +2179,20 @@ folded125:
 	VADDPS  Z9, Z5, Z5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(BX)(CX*1)
+	VMOVUPS Z3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted130
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z5, 64(DX)
 
 unwanted130:
 	VXORPS X15, X15, X15
@@ -2222,13 +2206,17 @@ fewer124:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
+	VMOVUPS 64(DX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z2
-	VMOVUPS 64(BX), Z3
+	VMOVUPS 64(DX), Z3
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -2250,8 +2238,8 @@ fold134:
 	VCMPPS       $0x06, Z7, Z6, K2
 	VMOVAPS.Z    Z4, K2, Z4
 	VADDPS       Z4, Z2, Z2
-	VMOVUPS      64(BX), Z5
-	VMOVUPS      64(DX), Z6
+	VMOVUPS      64(BX)(AX*1), Z5
+	VMOVUPS      64(DX)(AX*1), Z6
 	VPXORD       Z7, Z7, Z7
 	VCMPPS       $0x06, Z7, Z6, K2
 	VMOVAPS.Z    Z5, K2, Z5
@@ -2260,7 +2248,7 @@ fold134:
 	VFMADD231PS  Z7, Z4, Z0
 	VFMADD231PS  Z7, Z5, Z1
 	VMOVUPS      Z4, (BX)
-	VMOVUPS      Z5, 64(BX)
+	VMOVUPS      Z5, 64(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -2273,7 +2261,7 @@ other133:
 fold136:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
-	VMOVUPS      64(BX), Z5
+	VMOVUPS      64(BX)(AX*1), Z5
 	VADDPS       Z5, Z3, Z3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z4, Z0
@@ -2291,14 +2279,18 @@ folded132:
 	VADDPS  Z7, Z2, Z2
 	VADDPS  Z7, Z3, Z3
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted137
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
-	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z3, 64(DX)
 
 unwanted137:
 	VXORPS X15, X15, X15
@@ -2308,11 +2300,15 @@ unwanted137:
 fewer131:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
+	VMOVUPS 64(DX), Z1
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -2334,14 +2330,14 @@ fold141:
 	VCMPPS    $0x06, Z5, Z4, K2
 	VMOVAPS.Z Z2, K2, Z2
 	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX), Z3
-	VMOVUPS   64(DX), Z4
+	VMOVUPS   64(BX)(AX*1), Z3
+	VMOVUPS   64(DX)(AX*1), Z4
 	VPXORD    Z5, Z5, Z5
 	VCMPPS    $0x06, Z5, Z4, K2
 	VMOVAPS.Z Z3, K2, Z3
 	VADDPS    Z3, Z1, Z1
 	VMOVUPS   Z2, (BX)
-	VMOVUPS   Z3, 64(BX)
+	VMOVUPS   Z3, 64(BX)(AX*1)
 	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
@@ -2354,7 +2350,7 @@ other140:
 fold143:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(BX), Z3
+	VMOVUPS 64(BX)(AX*1), Z3
 	VADDPS  Z3, Z1, Z1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -2367,12 +2363,16 @@ folded139:
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted144
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z1, 64(DX)
 
 unwanted144:
 	VXORPS X15, X15, X15
@@ -2380,2195 +2380,11 @@ unwanted144:
 	RET
 
 narrower73:
-	CMPQ  AX, $0x10
-	JE    full146
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+96(FP), BX
-	CMPQ  BX, $0x04
-	JNE   fewer147
-
-	// acc[i,j] = dwinit[i,j], 4×1 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(CX*1), K1, Z1
-	VMOVUPS.Z (BX)(CX*2), K1, Z2
-	VMOVUPS.Z (BX)(DX*1), K1, Z3
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS.Z (BX), K1, Z4
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded148
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other149
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
-	VMOVUPS.Z     (BX), K1, Z5
-	VMOVUPS.Z     (DX), K1, Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPS        $0x06, Z7, Z6, K2
-	VMOVAPS.Z     Z5, K2, Z5
-	VADDPS        Z5, Z4, Z4
-	VBROADCASTSS  (DI), Z7
-	VFMADD231PS   Z7, Z5, Z0
-	VBROADCASTSS  4(DI), Z7
-	VFMADD231PS   Z7, Z5, Z1
-	VBROADCASTSS  8(DI), Z7
-	VFMADD231PS   Z7, Z5, Z2
-	VBROADCASTSS  12(DI), Z7
-	VFMADD231PS   Z7, Z5, Z3
-	TESTQ         $0x00000008, AX
-	JZ            low152
-	VMOVUPS       Y5, (BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low153
-	VMOVUPS       X5, 32(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low154
-	VMOVSD        X5, 48(BX)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low155
-	VMOVSS        X5, 56(BX)
-
-low155:
-	JMP stored151
-
-low154:
-	TESTQ  $0x00000001, AX
-	JZ     low156
-	VMOVSS X5, 48(BX)
-
-low156:
-	JMP stored151
-
-low153:
-	TESTQ     $0x00000002, AX
-	JZ        low157
-	VMOVSD    X5, 32(BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low158
-	VMOVSS    X5, 40(BX)
-
-low158:
-	JMP stored151
-
-low157:
-	TESTQ  $0x00000001, AX
-	JZ     low159
-	VMOVSS X5, 32(BX)
-
-low159:
-	JMP stored151
-
-low152:
-	TESTQ        $0x00000004, AX
-	JZ           low160
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low161
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low162
-	VMOVSS       X5, 24(BX)
-
-low162:
-	JMP stored151
-
-low161:
-	TESTQ  $0x00000001, AX
-	JZ     low163
-	VMOVSS X5, 16(BX)
-
-low163:
-	JMP stored151
-
-low160:
-	TESTQ     $0x00000002, AX
-	JZ        low164
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low165
-	VMOVSS    X5, 8(BX)
-
-low165:
-	JMP stored151
-
-low164:
-	TESTQ  $0x00000001, AX
-	JZ     low166
-	VMOVSS X5, (BX)
-
-low166:
-stored151:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold150
-	JMP  folded148
-
-other149:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold168:
-	VMOVUPS.Z    (BX), K1, Z5
-	VADDPS       Z5, Z4, Z4
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z7, Z5, Z0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Z7, Z5, Z1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Z7, Z5, Z2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Z7, Z5, Z3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold168
-	JMP          folded148
-
-folded148:
-	VPXORD        Z7, Z7, Z7
-	VADDPS        Z7, Z0, Z0
-	VADDPS        Z7, Z1, Z1
-	VADDPS        Z7, Z2, Z2
-	VADDPS        Z7, Z3, Z3
-	VADDPS        Z7, Z4, Z4
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	TESTQ         $0x00000008, AX
-	JZ            low170
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, AX
-	JZ            low171
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, AX
-	JZ            low172
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low173
-	VMOVSS        X0, 56(BX)
-
-low173:
-	JMP stored169
-
-low172:
-	TESTQ  $0x00000001, AX
-	JZ     low174
-	VMOVSS X0, 48(BX)
-
-low174:
-	JMP stored169
-
-low171:
-	TESTQ     $0x00000002, AX
-	JZ        low175
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low176
-	VMOVSS    X0, 40(BX)
-
-low176:
-	JMP stored169
-
-low175:
-	TESTQ  $0x00000001, AX
-	JZ     low177
-	VMOVSS X0, 32(BX)
-
-low177:
-	JMP stored169
-
-low170:
-	TESTQ        $0x00000004, AX
-	JZ           low178
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low179
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low180
-	VMOVSS       X0, 24(BX)
-
-low180:
-	JMP stored169
-
-low179:
-	TESTQ  $0x00000001, AX
-	JZ     low181
-	VMOVSS X0, 16(BX)
-
-low181:
-	JMP stored169
-
-low178:
-	TESTQ     $0x00000002, AX
-	JZ        low182
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low183
-	VMOVSS    X0, 8(BX)
-
-low183:
-	JMP stored169
-
-low182:
-	TESTQ  $0x00000001, AX
-	JZ     low184
-	VMOVSS X0, (BX)
-
-low184:
-stored169:
-	TESTQ         $0x00000008, AX
-	JZ            low186
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low187
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low188
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low189
-	VMOVSS        X1, 56(BX)(CX*1)
-
-low189:
-	JMP stored185
-
-low188:
-	TESTQ  $0x00000001, AX
-	JZ     low190
-	VMOVSS X1, 48(BX)(CX*1)
-
-low190:
-	JMP stored185
-
-low187:
-	TESTQ     $0x00000002, AX
-	JZ        low191
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low192
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low192:
-	JMP stored185
-
-low191:
-	TESTQ  $0x00000001, AX
-	JZ     low193
-	VMOVSS X1, 32(BX)(CX*1)
-
-low193:
-	JMP stored185
-
-low186:
-	TESTQ        $0x00000004, AX
-	JZ           low194
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low195
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low196
-	VMOVSS       X1, 24(BX)(CX*1)
-
-low196:
-	JMP stored185
-
-low195:
-	TESTQ  $0x00000001, AX
-	JZ     low197
-	VMOVSS X1, 16(BX)(CX*1)
-
-low197:
-	JMP stored185
-
-low194:
-	TESTQ     $0x00000002, AX
-	JZ        low198
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low199
-	VMOVSS    X1, 8(BX)(CX*1)
-
-low199:
-	JMP stored185
-
-low198:
-	TESTQ  $0x00000001, AX
-	JZ     low200
-	VMOVSS X1, (BX)(CX*1)
-
-low200:
-stored185:
-	TESTQ         $0x00000008, AX
-	JZ            low202
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low203
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low204
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low205
-	VMOVSS        X2, 56(BX)(CX*2)
-
-low205:
-	JMP stored201
-
-low204:
-	TESTQ  $0x00000001, AX
-	JZ     low206
-	VMOVSS X2, 48(BX)(CX*2)
-
-low206:
-	JMP stored201
-
-low203:
-	TESTQ     $0x00000002, AX
-	JZ        low207
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low208
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low208:
-	JMP stored201
-
-low207:
-	TESTQ  $0x00000001, AX
-	JZ     low209
-	VMOVSS X2, 32(BX)(CX*2)
-
-low209:
-	JMP stored201
-
-low202:
-	TESTQ        $0x00000004, AX
-	JZ           low210
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low211
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low212
-	VMOVSS       X2, 24(BX)(CX*2)
-
-low212:
-	JMP stored201
-
-low211:
-	TESTQ  $0x00000001, AX
-	JZ     low213
-	VMOVSS X2, 16(BX)(CX*2)
-
-low213:
-	JMP stored201
-
-low210:
-	TESTQ     $0x00000002, AX
-	JZ        low214
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low215
-	VMOVSS    X2, 8(BX)(CX*2)
-
-low215:
-	JMP stored201
-
-low214:
-	TESTQ  $0x00000001, AX
-	JZ     low216
-	VMOVSS X2, (BX)(CX*2)
-
-low216:
-stored201:
-	TESTQ         $0x00000008, AX
-	JZ            low218
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low219
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low220
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low221
-	VMOVSS        X3, 56(BX)(DX*1)
-
-low221:
-	JMP stored217
-
-low220:
-	TESTQ  $0x00000001, AX
-	JZ     low222
-	VMOVSS X3, 48(BX)(DX*1)
-
-low222:
-	JMP stored217
-
-low219:
-	TESTQ     $0x00000002, AX
-	JZ        low223
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low224
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low224:
-	JMP stored217
-
-low223:
-	TESTQ  $0x00000001, AX
-	JZ     low225
-	VMOVSS X3, 32(BX)(DX*1)
-
-low225:
-	JMP stored217
-
-low218:
-	TESTQ        $0x00000004, AX
-	JZ           low226
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low227
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low228
-	VMOVSS       X3, 24(BX)(DX*1)
-
-low228:
-	JMP stored217
-
-low227:
-	TESTQ  $0x00000001, AX
-	JZ     low229
-	VMOVSS X3, 16(BX)(DX*1)
-
-low229:
-	JMP stored217
-
-low226:
-	TESTQ     $0x00000002, AX
-	JZ        low230
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low231
-	VMOVSS    X3, 8(BX)(DX*1)
-
-low231:
-	JMP stored217
-
-low230:
-	TESTQ  $0x00000001, AX
-	JZ     low232
-	VMOVSS X3, (BX)(DX*1)
-
-low232:
-stored217:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted233
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000008, AX
-	JZ            low235
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low236
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low237
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low238
-	VMOVSS        X4, 56(BX)
-
-low238:
-	JMP stored234
-
-low237:
-	TESTQ  $0x00000001, AX
-	JZ     low239
-	VMOVSS X4, 48(BX)
-
-low239:
-	JMP stored234
-
-low236:
-	TESTQ     $0x00000002, AX
-	JZ        low240
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low241
-	VMOVSS    X4, 40(BX)
-
-low241:
-	JMP stored234
-
-low240:
-	TESTQ  $0x00000001, AX
-	JZ     low242
-	VMOVSS X4, 32(BX)
-
-low242:
-	JMP stored234
-
-low235:
-	TESTQ        $0x00000004, AX
-	JZ           low243
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low244
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low245
-	VMOVSS       X4, 24(BX)
-
-low245:
-	JMP stored234
-
-low244:
-	TESTQ  $0x00000001, AX
-	JZ     low246
-	VMOVSS X4, 16(BX)
-
-low246:
-	JMP stored234
-
-low243:
-	TESTQ     $0x00000002, AX
-	JZ        low247
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low248
-	VMOVSS    X4, 8(BX)
-
-low248:
-	JMP stored234
-
-low247:
-	TESTQ  $0x00000001, AX
-	JZ     low249
-	VMOVSS X4, (BX)
-
-low249:
-stored234:
-unwanted233:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer147:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x03
-	JNE  fewer250
-
-	// acc[i,j] = dwinit[i,j], 3×1 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(CX*1), K1, Z1
-	VMOVUPS.Z (BX)(CX*2), K1, Z2
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS.Z (BX), K1, Z3
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded251
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other252
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold253:
-	VMOVUPS.Z     (BX), K1, Z4
-	VMOVUPS.Z     (DX), K1, Z5
-	VPXORD        Z6, Z6, Z6
-	VCMPPS        $0x06, Z6, Z5, K2
-	VMOVAPS.Z     Z4, K2, Z4
-	VADDPS        Z4, Z3, Z3
-	VBROADCASTSS  (DI), Z6
-	VFMADD231PS   Z6, Z4, Z0
-	VBROADCASTSS  4(DI), Z6
-	VFMADD231PS   Z6, Z4, Z1
-	VBROADCASTSS  8(DI), Z6
-	VFMADD231PS   Z6, Z4, Z2
-	TESTQ         $0x00000008, AX
-	JZ            low255
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low256
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low257
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low258
-	VMOVSS        X4, 56(BX)
-
-low258:
-	JMP stored254
-
-low257:
-	TESTQ  $0x00000001, AX
-	JZ     low259
-	VMOVSS X4, 48(BX)
-
-low259:
-	JMP stored254
-
-low256:
-	TESTQ     $0x00000002, AX
-	JZ        low260
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low261
-	VMOVSS    X4, 40(BX)
-
-low261:
-	JMP stored254
-
-low260:
-	TESTQ  $0x00000001, AX
-	JZ     low262
-	VMOVSS X4, 32(BX)
-
-low262:
-	JMP stored254
-
-low255:
-	TESTQ        $0x00000004, AX
-	JZ           low263
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low264
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low265
-	VMOVSS       X4, 24(BX)
-
-low265:
-	JMP stored254
-
-low264:
-	TESTQ  $0x00000001, AX
-	JZ     low266
-	VMOVSS X4, 16(BX)
-
-low266:
-	JMP stored254
-
-low263:
-	TESTQ     $0x00000002, AX
-	JZ        low267
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low268
-	VMOVSS    X4, 8(BX)
-
-low268:
-	JMP stored254
-
-low267:
-	TESTQ  $0x00000001, AX
-	JZ     low269
-	VMOVSS X4, (BX)
-
-low269:
-stored254:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold253
-	JMP  folded251
-
-other252:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold271:
-	VMOVUPS.Z    (BX), K1, Z4
-	VADDPS       Z4, Z3, Z3
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z6, Z4, Z0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z6, Z4, Z1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Z6, Z4, Z2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold271
-	JMP          folded251
-
-folded251:
-	VPXORD        Z6, Z6, Z6
-	VADDPS        Z6, Z0, Z0
-	VADDPS        Z6, Z1, Z1
-	VADDPS        Z6, Z2, Z2
-	VADDPS        Z6, Z3, Z3
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	TESTQ         $0x00000008, AX
-	JZ            low273
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, AX
-	JZ            low274
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, AX
-	JZ            low275
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low276
-	VMOVSS        X0, 56(BX)
-
-low276:
-	JMP stored272
-
-low275:
-	TESTQ  $0x00000001, AX
-	JZ     low277
-	VMOVSS X0, 48(BX)
-
-low277:
-	JMP stored272
-
-low274:
-	TESTQ     $0x00000002, AX
-	JZ        low278
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low279
-	VMOVSS    X0, 40(BX)
-
-low279:
-	JMP stored272
-
-low278:
-	TESTQ  $0x00000001, AX
-	JZ     low280
-	VMOVSS X0, 32(BX)
-
-low280:
-	JMP stored272
-
-low273:
-	TESTQ        $0x00000004, AX
-	JZ           low281
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low282
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low283
-	VMOVSS       X0, 24(BX)
-
-low283:
-	JMP stored272
-
-low282:
-	TESTQ  $0x00000001, AX
-	JZ     low284
-	VMOVSS X0, 16(BX)
-
-low284:
-	JMP stored272
-
-low281:
-	TESTQ     $0x00000002, AX
-	JZ        low285
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low286
-	VMOVSS    X0, 8(BX)
-
-low286:
-	JMP stored272
-
-low285:
-	TESTQ  $0x00000001, AX
-	JZ     low287
-	VMOVSS X0, (BX)
-
-low287:
-stored272:
-	TESTQ         $0x00000008, AX
-	JZ            low289
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low290
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low291
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low292
-	VMOVSS        X1, 56(BX)(CX*1)
-
-low292:
-	JMP stored288
-
-low291:
-	TESTQ  $0x00000001, AX
-	JZ     low293
-	VMOVSS X1, 48(BX)(CX*1)
-
-low293:
-	JMP stored288
-
-low290:
-	TESTQ     $0x00000002, AX
-	JZ        low294
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low295
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low295:
-	JMP stored288
-
-low294:
-	TESTQ  $0x00000001, AX
-	JZ     low296
-	VMOVSS X1, 32(BX)(CX*1)
-
-low296:
-	JMP stored288
-
-low289:
-	TESTQ        $0x00000004, AX
-	JZ           low297
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low298
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low299
-	VMOVSS       X1, 24(BX)(CX*1)
-
-low299:
-	JMP stored288
-
-low298:
-	TESTQ  $0x00000001, AX
-	JZ     low300
-	VMOVSS X1, 16(BX)(CX*1)
-
-low300:
-	JMP stored288
-
-low297:
-	TESTQ     $0x00000002, AX
-	JZ        low301
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low302
-	VMOVSS    X1, 8(BX)(CX*1)
-
-low302:
-	JMP stored288
-
-low301:
-	TESTQ  $0x00000001, AX
-	JZ     low303
-	VMOVSS X1, (BX)(CX*1)
-
-low303:
-stored288:
-	TESTQ         $0x00000008, AX
-	JZ            low305
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low306
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low307
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low308
-	VMOVSS        X2, 56(BX)(CX*2)
-
-low308:
-	JMP stored304
-
-low307:
-	TESTQ  $0x00000001, AX
-	JZ     low309
-	VMOVSS X2, 48(BX)(CX*2)
-
-low309:
-	JMP stored304
-
-low306:
-	TESTQ     $0x00000002, AX
-	JZ        low310
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low311
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low311:
-	JMP stored304
-
-low310:
-	TESTQ  $0x00000001, AX
-	JZ     low312
-	VMOVSS X2, 32(BX)(CX*2)
-
-low312:
-	JMP stored304
-
-low305:
-	TESTQ        $0x00000004, AX
-	JZ           low313
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low314
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low315
-	VMOVSS       X2, 24(BX)(CX*2)
-
-low315:
-	JMP stored304
-
-low314:
-	TESTQ  $0x00000001, AX
-	JZ     low316
-	VMOVSS X2, 16(BX)(CX*2)
-
-low316:
-	JMP stored304
-
-low313:
-	TESTQ     $0x00000002, AX
-	JZ        low317
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low318
-	VMOVSS    X2, 8(BX)(CX*2)
-
-low318:
-	JMP stored304
-
-low317:
-	TESTQ  $0x00000001, AX
-	JZ     low319
-	VMOVSS X2, (BX)(CX*2)
-
-low319:
-stored304:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted320
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000008, AX
-	JZ            low322
-	VMOVUPS       Y3, (BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low323
-	VMOVUPS       X3, 32(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low324
-	VMOVSD        X3, 48(BX)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low325
-	VMOVSS        X3, 56(BX)
-
-low325:
-	JMP stored321
-
-low324:
-	TESTQ  $0x00000001, AX
-	JZ     low326
-	VMOVSS X3, 48(BX)
-
-low326:
-	JMP stored321
-
-low323:
-	TESTQ     $0x00000002, AX
-	JZ        low327
-	VMOVSD    X3, 32(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low328
-	VMOVSS    X3, 40(BX)
-
-low328:
-	JMP stored321
-
-low327:
-	TESTQ  $0x00000001, AX
-	JZ     low329
-	VMOVSS X3, 32(BX)
-
-low329:
-	JMP stored321
-
-low322:
-	TESTQ        $0x00000004, AX
-	JZ           low330
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low331
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low332
-	VMOVSS       X3, 24(BX)
-
-low332:
-	JMP stored321
-
-low331:
-	TESTQ  $0x00000001, AX
-	JZ     low333
-	VMOVSS X3, 16(BX)
-
-low333:
-	JMP stored321
-
-low330:
-	TESTQ     $0x00000002, AX
-	JZ        low334
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low335
-	VMOVSS    X3, 8(BX)
-
-low335:
-	JMP stored321
-
-low334:
-	TESTQ  $0x00000001, AX
-	JZ     low336
-	VMOVSS X3, (BX)
-
-low336:
-stored321:
-unwanted320:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer250:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer337
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (BX)(CX*1), K1, Z1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS.Z (BX), K1, Z2
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded338
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other339
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold340:
-	VMOVUPS.Z     (BX), K1, Z3
-	VMOVUPS.Z     (DX), K1, Z4
-	VPXORD        Z5, Z5, Z5
-	VCMPPS        $0x06, Z5, Z4, K2
-	VMOVAPS.Z     Z3, K2, Z3
-	VADDPS        Z3, Z2, Z2
-	VBROADCASTSS  (DI), Z5
-	VFMADD231PS   Z5, Z3, Z0
-	VBROADCASTSS  4(DI), Z5
-	VFMADD231PS   Z5, Z3, Z1
-	TESTQ         $0x00000008, AX
-	JZ            low342
-	VMOVUPS       Y3, (BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low343
-	VMOVUPS       X3, 32(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low344
-	VMOVSD        X3, 48(BX)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low345
-	VMOVSS        X3, 56(BX)
-
-low345:
-	JMP stored341
-
-low344:
-	TESTQ  $0x00000001, AX
-	JZ     low346
-	VMOVSS X3, 48(BX)
-
-low346:
-	JMP stored341
-
-low343:
-	TESTQ     $0x00000002, AX
-	JZ        low347
-	VMOVSD    X3, 32(BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low348
-	VMOVSS    X3, 40(BX)
-
-low348:
-	JMP stored341
-
-low347:
-	TESTQ  $0x00000001, AX
-	JZ     low349
-	VMOVSS X3, 32(BX)
-
-low349:
-	JMP stored341
-
-low342:
-	TESTQ        $0x00000004, AX
-	JZ           low350
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low351
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low352
-	VMOVSS       X3, 24(BX)
-
-low352:
-	JMP stored341
-
-low351:
-	TESTQ  $0x00000001, AX
-	JZ     low353
-	VMOVSS X3, 16(BX)
-
-low353:
-	JMP stored341
-
-low350:
-	TESTQ     $0x00000002, AX
-	JZ        low354
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low355
-	VMOVSS    X3, 8(BX)
-
-low355:
-	JMP stored341
-
-low354:
-	TESTQ  $0x00000001, AX
-	JZ     low356
-	VMOVSS X3, (BX)
-
-low356:
-stored341:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold340
-	JMP  folded338
-
-other339:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold358:
-	VMOVUPS.Z    (BX), K1, Z3
-	VADDPS       Z3, Z2, Z2
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Z5, Z3, Z0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Z5, Z3, Z1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold358
-	JMP          folded338
-
-folded338:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z1, Z1
-	VADDPS        Z5, Z2, Z2
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	TESTQ         $0x00000008, AX
-	JZ            low360
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, AX
-	JZ            low361
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, AX
-	JZ            low362
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low363
-	VMOVSS        X0, 56(BX)
-
-low363:
-	JMP stored359
-
-low362:
-	TESTQ  $0x00000001, AX
-	JZ     low364
-	VMOVSS X0, 48(BX)
-
-low364:
-	JMP stored359
-
-low361:
-	TESTQ     $0x00000002, AX
-	JZ        low365
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low366
-	VMOVSS    X0, 40(BX)
-
-low366:
-	JMP stored359
-
-low365:
-	TESTQ  $0x00000001, AX
-	JZ     low367
-	VMOVSS X0, 32(BX)
-
-low367:
-	JMP stored359
-
-low360:
-	TESTQ        $0x00000004, AX
-	JZ           low368
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low369
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low370
-	VMOVSS       X0, 24(BX)
-
-low370:
-	JMP stored359
-
-low369:
-	TESTQ  $0x00000001, AX
-	JZ     low371
-	VMOVSS X0, 16(BX)
-
-low371:
-	JMP stored359
-
-low368:
-	TESTQ     $0x00000002, AX
-	JZ        low372
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low373
-	VMOVSS    X0, 8(BX)
-
-low373:
-	JMP stored359
-
-low372:
-	TESTQ  $0x00000001, AX
-	JZ     low374
-	VMOVSS X0, (BX)
-
-low374:
-stored359:
-	TESTQ         $0x00000008, AX
-	JZ            low376
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low377
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low378
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low379
-	VMOVSS        X1, 56(BX)(CX*1)
-
-low379:
-	JMP stored375
-
-low378:
-	TESTQ  $0x00000001, AX
-	JZ     low380
-	VMOVSS X1, 48(BX)(CX*1)
-
-low380:
-	JMP stored375
-
-low377:
-	TESTQ     $0x00000002, AX
-	JZ        low381
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low382
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low382:
-	JMP stored375
-
-low381:
-	TESTQ  $0x00000001, AX
-	JZ     low383
-	VMOVSS X1, 32(BX)(CX*1)
-
-low383:
-	JMP stored375
-
-low376:
-	TESTQ        $0x00000004, AX
-	JZ           low384
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low385
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low386
-	VMOVSS       X1, 24(BX)(CX*1)
-
-low386:
-	JMP stored375
-
-low385:
-	TESTQ  $0x00000001, AX
-	JZ     low387
-	VMOVSS X1, 16(BX)(CX*1)
-
-low387:
-	JMP stored375
-
-low384:
-	TESTQ     $0x00000002, AX
-	JZ        low388
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low389
-	VMOVSS    X1, 8(BX)(CX*1)
-
-low389:
-	JMP stored375
-
-low388:
-	TESTQ  $0x00000001, AX
-	JZ     low390
-	VMOVSS X1, (BX)(CX*1)
-
-low390:
-stored375:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted391
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000008, AX
-	JZ            low393
-	VMOVUPS       Y2, (BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low394
-	VMOVUPS       X2, 32(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low395
-	VMOVSD        X2, 48(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low396
-	VMOVSS        X2, 56(BX)
-
-low396:
-	JMP stored392
-
-low395:
-	TESTQ  $0x00000001, AX
-	JZ     low397
-	VMOVSS X2, 48(BX)
-
-low397:
-	JMP stored392
-
-low394:
-	TESTQ     $0x00000002, AX
-	JZ        low398
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low399
-	VMOVSS    X2, 40(BX)
-
-low399:
-	JMP stored392
-
-low398:
-	TESTQ  $0x00000001, AX
-	JZ     low400
-	VMOVSS X2, 32(BX)
-
-low400:
-	JMP stored392
-
-low393:
-	TESTQ        $0x00000004, AX
-	JZ           low401
-	VMOVUPS      X2, (BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low402
-	VMOVSD       X2, 16(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low403
-	VMOVSS       X2, 24(BX)
-
-low403:
-	JMP stored392
-
-low402:
-	TESTQ  $0x00000001, AX
-	JZ     low404
-	VMOVSS X2, 16(BX)
-
-low404:
-	JMP stored392
-
-low401:
-	TESTQ     $0x00000002, AX
-	JZ        low405
-	VMOVSD    X2, (BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low406
-	VMOVSS    X2, 8(BX)
-
-low406:
-	JMP stored392
-
-low405:
-	TESTQ  $0x00000001, AX
-	JZ     low407
-	VMOVSS X2, (BX)
-
-low407:
-stored392:
-unwanted391:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer337:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer408
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ      dwinit+16(FP), BX
-	VMOVUPS.Z (BX), K1, Z0
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS.Z (BX), K1, Z1
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded409
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other410
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold411:
-	VMOVUPS.Z     (BX), K1, Z2
-	VMOVUPS.Z     (DX), K1, Z3
-	VPXORD        Z4, Z4, Z4
-	VCMPPS        $0x06, Z4, Z3, K2
-	VMOVAPS.Z     Z2, K2, Z2
-	VADDPS        Z2, Z1, Z1
-	VBROADCASTSS  (DI), Z4
-	VFMADD231PS   Z4, Z2, Z0
-	TESTQ         $0x00000008, AX
-	JZ            low413
-	VMOVUPS       Y2, (BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low414
-	VMOVUPS       X2, 32(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low415
-	VMOVSD        X2, 48(BX)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low416
-	VMOVSS        X2, 56(BX)
-
-low416:
-	JMP stored412
-
-low415:
-	TESTQ  $0x00000001, AX
-	JZ     low417
-	VMOVSS X2, 48(BX)
-
-low417:
-	JMP stored412
-
-low414:
-	TESTQ     $0x00000002, AX
-	JZ        low418
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low419
-	VMOVSS    X2, 40(BX)
-
-low419:
-	JMP stored412
-
-low418:
-	TESTQ  $0x00000001, AX
-	JZ     low420
-	VMOVSS X2, 32(BX)
-
-low420:
-	JMP stored412
-
-low413:
-	TESTQ        $0x00000004, AX
-	JZ           low421
-	VMOVUPS      X2, (BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low422
-	VMOVSD       X2, 16(BX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low423
-	VMOVSS       X2, 24(BX)
-
-low423:
-	JMP stored412
-
-low422:
-	TESTQ  $0x00000001, AX
-	JZ     low424
-	VMOVSS X2, 16(BX)
-
-low424:
-	JMP stored412
-
-low421:
-	TESTQ     $0x00000002, AX
-	JZ        low425
-	VMOVSD    X2, (BX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low426
-	VMOVSS    X2, 8(BX)
-
-low426:
-	JMP stored412
-
-low425:
-	TESTQ  $0x00000001, AX
-	JZ     low427
-	VMOVSS X2, (BX)
-
-low427:
-stored412:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold411
-	JMP  folded409
-
-other410:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold429:
-	VMOVUPS.Z    (BX), K1, Z2
-	VADDPS       Z2, Z1, Z1
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z4, Z2, Z0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold429
-	JMP          folded409
-
-folded409:
-	VPXORD        Z4, Z4, Z4
-	VADDPS        Z4, Z0, Z0
-	VADDPS        Z4, Z1, Z1
-	MOVQ          dw+0(FP), BX
-	TESTQ         $0x00000008, AX
-	JZ            low431
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, AX
-	JZ            low432
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, AX
-	JZ            low433
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low434
-	VMOVSS        X0, 56(BX)
-
-low434:
-	JMP stored430
-
-low433:
-	TESTQ  $0x00000001, AX
-	JZ     low435
-	VMOVSS X0, 48(BX)
-
-low435:
-	JMP stored430
-
-low432:
-	TESTQ     $0x00000002, AX
-	JZ        low436
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low437
-	VMOVSS    X0, 40(BX)
-
-low437:
-	JMP stored430
-
-low436:
-	TESTQ  $0x00000001, AX
-	JZ     low438
-	VMOVSS X0, 32(BX)
-
-low438:
-	JMP stored430
-
-low431:
-	TESTQ        $0x00000004, AX
-	JZ           low439
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low440
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low441
-	VMOVSS       X0, 24(BX)
-
-low441:
-	JMP stored430
-
-low440:
-	TESTQ  $0x00000001, AX
-	JZ     low442
-	VMOVSS X0, 16(BX)
-
-low442:
-	JMP stored430
-
-low439:
-	TESTQ     $0x00000002, AX
-	JZ        low443
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low444
-	VMOVSS    X0, 8(BX)
-
-low444:
-	JMP stored430
-
-low443:
-	TESTQ  $0x00000001, AX
-	JZ     low445
-	VMOVSS X0, (BX)
-
-low445:
-stored430:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted446
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000008, AX
-	JZ            low448
-	VMOVUPS       Y1, (BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low449
-	VMOVUPS       X1, 32(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low450
-	VMOVSD        X1, 48(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low451
-	VMOVSS        X1, 56(BX)
-
-low451:
-	JMP stored447
-
-low450:
-	TESTQ  $0x00000001, AX
-	JZ     low452
-	VMOVSS X1, 48(BX)
-
-low452:
-	JMP stored447
-
-low449:
-	TESTQ     $0x00000002, AX
-	JZ        low453
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low454
-	VMOVSS    X1, 40(BX)
-
-low454:
-	JMP stored447
-
-low453:
-	TESTQ  $0x00000001, AX
-	JZ     low455
-	VMOVSS X1, 32(BX)
-
-low455:
-	JMP stored447
-
-low448:
-	TESTQ        $0x00000004, AX
-	JZ           low456
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low457
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low458
-	VMOVSS       X1, 24(BX)
-
-low458:
-	JMP stored447
-
-low457:
-	TESTQ  $0x00000001, AX
-	JZ     low459
-	VMOVSS X1, 16(BX)
-
-low459:
-	JMP stored447
-
-low456:
-	TESTQ     $0x00000002, AX
-	JZ        low460
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low461
-	VMOVSS    X1, 8(BX)
-
-low461:
-	JMP stored447
-
-low460:
-	TESTQ  $0x00000001, AX
-	JZ     low462
-	VMOVSS X1, (BX)
-
-low462:
-stored447:
-unwanted446:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer408:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPS.Z (BX), K1, Z0
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded464
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other465
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold466:
-	VMOVUPS.Z     (BX), K1, Z1
-	VMOVUPS.Z     (DX), K1, Z2
-	VPXORD        Z3, Z3, Z3
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
-	VADDPS        Z1, Z0, Z0
-	TESTQ         $0x00000008, AX
-	JZ            low468
-	VMOVUPS       Y1, (BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low469
-	VMOVUPS       X1, 32(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low470
-	VMOVSD        X1, 48(BX)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low471
-	VMOVSS        X1, 56(BX)
-
-low471:
-	JMP stored467
-
-low470:
-	TESTQ  $0x00000001, AX
-	JZ     low472
-	VMOVSS X1, 48(BX)
-
-low472:
-	JMP stored467
-
-low469:
-	TESTQ     $0x00000002, AX
-	JZ        low473
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low474
-	VMOVSS    X1, 40(BX)
-
-low474:
-	JMP stored467
-
-low473:
-	TESTQ  $0x00000001, AX
-	JZ     low475
-	VMOVSS X1, 32(BX)
-
-low475:
-	JMP stored467
-
-low468:
-	TESTQ        $0x00000004, AX
-	JZ           low476
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low477
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low478
-	VMOVSS       X1, 24(BX)
-
-low478:
-	JMP stored467
-
-low477:
-	TESTQ  $0x00000001, AX
-	JZ     low479
-	VMOVSS X1, 16(BX)
-
-low479:
-	JMP stored467
-
-low476:
-	TESTQ     $0x00000002, AX
-	JZ        low480
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low481
-	VMOVSS    X1, 8(BX)
-
-low481:
-	JMP stored467
-
-low480:
-	TESTQ  $0x00000001, AX
-	JZ     low482
-	VMOVSS X1, (BX)
-
-low482:
-stored467:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold466
-	JMP  folded464
-
-other465:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold484:
-	VMOVUPS.Z (BX), K1, Z1
-	VADDPS    Z1, Z0, Z0
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold484
-	JMP       folded464
-
-folded464:
-	VPXORD        Z3, Z3, Z3
-	VADDPS        Z3, Z0, Z0
-	MOVQ          dw+0(FP), BX
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted485
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000008, AX
-	JZ            low487
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, AX
-	JZ            low488
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, AX
-	JZ            low489
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low490
-	VMOVSS        X0, 56(BX)
-
-low490:
-	JMP stored486
-
-low489:
-	TESTQ  $0x00000001, AX
-	JZ     low491
-	VMOVSS X0, 48(BX)
-
-low491:
-	JMP stored486
-
-low488:
-	TESTQ     $0x00000002, AX
-	JZ        low492
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low493
-	VMOVSS    X0, 40(BX)
-
-low493:
-	JMP stored486
-
-low492:
-	TESTQ  $0x00000001, AX
-	JZ     low494
-	VMOVSS X0, 32(BX)
-
-low494:
-	JMP stored486
-
-low487:
-	TESTQ        $0x00000004, AX
-	JZ           low495
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low496
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low497
-	VMOVSS       X0, 24(BX)
-
-low497:
-	JMP stored486
-
-low496:
-	TESTQ  $0x00000001, AX
-	JZ     low498
-	VMOVSS X0, 16(BX)
-
-low498:
-	JMP stored486
-
-low495:
-	TESTQ     $0x00000002, AX
-	JZ        low499
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low500
-	VMOVSS    X0, 8(BX)
-
-low500:
-	JMP stored486
-
-low499:
-	TESTQ  $0x00000001, AX
-	JZ     low501
-	VMOVSS X0, (BX)
-
-low501:
-stored486:
-unwanted485:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full146:
+	CMPQ AX, $0x10
+	JNE  fewer145
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer502
+	JNE  fewer146
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4590,13 +2406,13 @@ full146:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded503
+	JLE     folded147
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other504
+	JNE     other148
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold505:
+fold149:
 	VMOVUPS      (BX), Z5
 	VMOVUPS      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -4616,12 +2432,12 @@ fold505:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold505
-	JMP          folded503
+	JNZ          fold149
+	JMP          folded147
 
-other504:
+other148:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold507:
+fold151:
 	VMOVUPS      (BX), Z5
 	VADDPS       Z5, Z4, Z4
 	VBROADCASTSS (DI), Z7
@@ -4635,10 +2451,10 @@ fold507:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold507
-	JMP          folded503
+	JNZ          fold151
+	JMP          folded147
 
-folded503:
+folded147:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -4654,19 +2470,19 @@ folded503:
 	VMOVUPS Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted508
+	JE      unwanted152
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 
-unwanted508:
+unwanted152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer502:
+fewer146:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer509
+	JNE  fewer153
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4686,13 +2502,13 @@ fewer502:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded510
+	JLE     folded154
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other511
+	JNE     other155
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold512:
+fold156:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z5
 	VPXORD       Z6, Z6, Z6
@@ -4710,12 +2526,12 @@ fold512:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold512
-	JMP          folded510
+	JNZ          fold156
+	JMP          folded154
 
-other511:
+other155:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold514:
+fold158:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z3, Z3
 	VBROADCASTSS (DI), Z6
@@ -4727,10 +2543,10 @@ fold514:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold514
-	JMP          folded510
+	JNZ          fold158
+	JMP          folded154
 
-folded510:
+folded154:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -4743,19 +2559,19 @@ folded510:
 	VMOVUPS Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted515
+	JE      unwanted159
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 
-unwanted515:
+unwanted159:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer509:
+fewer153:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer516
+	JNE  fewer160
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4774,13 +2590,13 @@ fewer509:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded517
+	JLE     folded161
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other518
+	JNE     other162
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold519:
+fold163:
 	VMOVUPS      (BX), Z3
 	VMOVUPS      (DX), Z4
 	VPXORD       Z5, Z5, Z5
@@ -4796,12 +2612,12 @@ fold519:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold519
-	JMP          folded517
+	JNZ          fold163
+	JMP          folded161
 
-other518:
+other162:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold521:
+fold165:
 	VMOVUPS      (BX), Z3
 	VADDPS       Z3, Z2, Z2
 	VBROADCASTSS (DI), Z5
@@ -4811,10 +2627,10 @@ fold521:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold521
-	JMP          folded517
+	JNZ          fold165
+	JMP          folded161
 
-folded517:
+folded161:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -4825,19 +2641,19 @@ folded517:
 	VMOVUPS Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted522
+	JE      unwanted166
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 
-unwanted522:
+unwanted166:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer516:
+fewer160:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer523
+	JNE  fewer167
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4854,13 +2670,13 @@ fewer516:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded524
+	JLE     folded168
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other525
+	JNE     other169
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold526:
+fold170:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      (DX), Z3
 	VPXORD       Z4, Z4, Z4
@@ -4874,12 +2690,12 @@ fold526:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold526
-	JMP          folded524
+	JNZ          fold170
+	JMP          folded168
 
-other525:
+other169:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold528:
+fold172:
 	VMOVUPS      (BX), Z2
 	VADDPS       Z2, Z1, Z1
 	VBROADCASTSS (DI), Z4
@@ -4887,10 +2703,10 @@ fold528:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold528
-	JMP          folded524
+	JNZ          fold172
+	JMP          folded168
 
-folded524:
+folded168:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
@@ -4898,16 +2714,16 @@ folded524:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted529
+	JE      unwanted173
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z1, (BX)
 
-unwanted529:
+unwanted173:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer523:
+fewer167:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -4922,13 +2738,13 @@ fewer523:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded531
+	JLE     folded175
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other532
+	JNE     other176
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold533:
+fold177:
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
 	VPXORD    Z3, Z3, Z3
@@ -4940,76 +2756,2153 @@ fold533:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold533
-	JMP       folded531
+	JNZ       fold177
+	JMP       folded175
 
-other532:
+other176:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold535:
+fold179:
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold535
-	JMP     folded531
+	JNZ     fold179
+	JMP     folded175
 
-folded531:
+folded175:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted536
+	JE      unwanted180
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 
-unwanted536:
+unwanted180:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
-	MOVQ   cols+104(FP), AX
-	CMPQ   AX, $0x10
-	JLE    narrower1
-	CMPQ   AX, $0x18
-	JE     full2
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x000000c0, AX
+fewer145:
+	CMPQ   AX, $0x08
+	JLT    fewer181
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer3
+	JNE    fewer182
 
-	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(SI), Z2
-	VMOVUPD (BX)(CX*1), Z3
-	VMOVUPD 64(BX)(CX*1), Z4
-	VMOVUPD 128(SI)(CX*1), Z5
-	VMOVUPD (BX)(CX*2), Z6
-	VMOVUPD 64(BX)(CX*2), Z7
-	VMOVUPD 128(SI)(CX*2), Z8
-	VMOVUPD (BX)(DX*1), Z9
-	VMOVUPD 64(BX)(DX*1), Z10
-	VMOVUPD 128(SI)(DI*1), Z11
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(SI)(DI*1), Y7
 
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
+	VMOVUPS (BX), Y8
+	VMOVUPS 32(DX), Y9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded183
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other184
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold185:
+	VMOVUPS      (BX), Y10
+	VMOVUPS      (DX), Y12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      32(BX)(AX*1), Y11
+	VMOVUPS      32(DX)(AX*1), Y12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVUPS      Y10, (BX)
+	VMOVUPS      Y11, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold185
+	JMP          folded183
+
+other184:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold187:
+	VMOVUPS      (BX), Y10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      32(BX)(AX*1), Y11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold187
+	JMP          folded183
+
+folded183:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	VADDPS  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted188
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(DX)
+
+unwanted188:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer182:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer189
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(DX)(CX*2), Y5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(DX), Y7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded190
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other191
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold192:
+	VMOVUPS      (BX), Y8
+	VMOVUPS      (DX), Y10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      32(BX)(AX*1), Y9
+	VMOVUPS      32(DX)(AX*1), Y10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold192
+	JMP          folded190
+
+other191:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold194:
+	VMOVUPS      (BX), Y8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      32(BX)(AX*1), Y9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold194
+	JMP          folded190
+
+folded190:
+	VPXORD  Z11, Z11, Z11
+	VADDPS  Z11, Z0, Z0
+	VADDPS  Z11, Z1, Z1
+	VADDPS  Z11, Z2, Z2
+	VADDPS  Z11, Z3, Z3
+	VADDPS  Z11, Z4, Z4
+	VADDPS  Z11, Z5, Z5
+	VADDPS  Z11, Z6, Z6
+	VADDPS  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted195
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(DX)
+
+unwanted195:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer189:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer196
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded197
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other198
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold199:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      32(BX)(AX*1), Y7
+	VMOVUPS      32(DX)(AX*1), Y8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold199
+	JMP          folded197
+
+other198:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold201:
+	VMOVUPS      (BX), Y6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      32(BX)(AX*1), Y7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold201
+	JMP          folded197
+
+folded197:
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z3, Z3
+	VADDPS  Z9, Z4, Z4
+	VADDPS  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted202
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(DX)
+
+unwanted202:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer196:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer203
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded204
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other205
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold206:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (DX), Y6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VMOVUPS      32(DX)(AX*1), Y6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold206
+	JMP          folded204
+
+other205:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold208:
+	VMOVUPS      (BX), Y4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold208
+	JMP          folded204
+
+folded204:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted209
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(DX)
+
+unwanted209:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer203:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded211
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other212
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold213:
+	VMOVUPS   (BX), Y2
+	VMOVUPS   (DX), Y4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   32(BX)(AX*1), Y3
+	VMOVUPS   32(DX)(AX*1), Y4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z1, Z1
+	VMOVUPS   Y2, (BX)
+	VMOVUPS   Y3, 32(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold213
+	JMP       folded211
+
+other212:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold215:
+	VMOVUPS (BX), Y2
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS 32(BX)(AX*1), Y3
+	VADDPS  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold215
+	JMP     folded211
+
+folded211:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted216
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+
+unwanted216:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer181:
+	CMPQ   AX, $0x04
+	JLT    fewer217
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer218
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(SI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(SI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(SI)(DI*1), X7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X8
+	VMOVUPS 16(DX), X9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded219
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other220
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold221:
+	VMOVUPS      (BX), X10
+	VMOVUPS      (DX), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      16(BX)(AX*1), X11
+	VMOVUPS      16(DX)(AX*1), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVUPS      X10, (BX)
+	VMOVUPS      X11, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold221
+	JMP          folded219
+
+other220:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold223:
+	VMOVUPS      (BX), X10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      16(BX)(AX*1), X11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold223
+	JMP          folded219
+
+folded219:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	VADDPS  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(SI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(SI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted224
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X8, (BX)
+	VMOVUPS X9, 16(DX)
+
+unwanted224:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer218:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer225
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(DX)(CX*2), X5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X6
+	VMOVUPS 16(DX), X7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded226
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other227
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold228:
+	VMOVUPS      (BX), X8
+	VMOVUPS      (DX), X10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      16(BX)(AX*1), X9
+	VMOVUPS      16(DX)(AX*1), X10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      X8, (BX)
+	VMOVUPS      X9, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold228
+	JMP          folded226
+
+other227:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold230:
+	VMOVUPS      (BX), X8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      16(BX)(AX*1), X9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold230
+	JMP          folded226
+
+folded226:
+	VPXORD  Z11, Z11, Z11
+	VADDPS  Z11, Z0, Z0
+	VADDPS  Z11, Z1, Z1
+	VADDPS  Z11, Z2, Z2
+	VADDPS  Z11, Z3, Z3
+	VADDPS  Z11, Z4, Z4
+	VADDPS  Z11, Z5, Z5
+	VADDPS  Z11, Z6, Z6
+	VADDPS  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted231
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X6, (BX)
+	VMOVUPS X7, 16(DX)
+
+unwanted231:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer225:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer232
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X4
+	VMOVUPS 16(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded233
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other234
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold235:
+	VMOVUPS      (BX), X6
+	VMOVUPS      (DX), X8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      16(BX)(AX*1), X7
+	VMOVUPS      16(DX)(AX*1), X8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVUPS      X6, (BX)
+	VMOVUPS      X7, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold235
+	JMP          folded233
+
+other234:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold237:
+	VMOVUPS      (BX), X6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      16(BX)(AX*1), X7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold237
+	JMP          folded233
+
+folded233:
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z3, Z3
+	VADDPS  Z9, Z4, Z4
+	VADDPS  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted238
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X4, (BX)
+	VMOVUPS X5, 16(DX)
+
+unwanted238:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer232:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer239
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X2
+	VMOVUPS 16(DX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded240
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other241
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold242:
+	VMOVUPS      (BX), X4
+	VMOVUPS      (DX), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      16(BX)(AX*1), X5
+	VMOVUPS      16(DX)(AX*1), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVUPS      X4, (BX)
+	VMOVUPS      X5, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold242
+	JMP          folded240
+
+other241:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold244:
+	VMOVUPS      (BX), X4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      16(BX)(AX*1), X5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold244
+	JMP          folded240
+
+folded240:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted245
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X2, (BX)
+	VMOVUPS X3, 16(DX)
+
+unwanted245:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer239:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded247
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other248
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold249:
+	VMOVUPS   (BX), X2
+	VMOVUPS   (DX), X4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   16(BX)(AX*1), X3
+	VMOVUPS   16(DX)(AX*1), X4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z1, Z1
+	VMOVUPS   X2, (BX)
+	VMOVUPS   X3, 16(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold249
+	JMP       folded247
+
+other248:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold251:
+	VMOVUPS (BX), X2
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS 16(BX)(AX*1), X3
+	VADDPS  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold251
+	JMP     folded247
+
+folded247:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted252
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+
+unwanted252:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer217:
+	CMPQ   AX, $0x02
+	JLT    fewer253
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer254
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   BX, SI
+	ADDQ   AX, SI
+	LEAQ   (CX)(CX*2), DI
+	VMOVSD (BX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(SI)(CX*1), X3
+	VMOVSD (BX)(CX*2), X4
+	VMOVSD 8(SI)(CX*2), X5
+	VMOVSD (BX)(DX*1), X6
+	VMOVSD 8(SI)(DI*1), X7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ   dbinit+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X8
+	VMOVSD 8(DX), X9
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded255
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other256
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold257:
+	VMOVSD       (BX), X10
+	VMOVSD       (DX), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVSD       8(BX)(AX*1), X11
+	VMOVSD       8(DX)(AX*1), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVSD       X10, (BX)
+	VMOVSD       X11, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold257
+	JMP          folded255
+
+other256:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold259:
+	VMOVSD       (BX), X10
+	VADDPS       Z10, Z8, Z8
+	VMOVSD       8(BX)(AX*1), X11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold259
+	JMP          folded255
+
+folded255:
+	VPXORD Z13, Z13, Z13
+	VADDPS Z13, Z0, Z0
+	VADDPS Z13, Z1, Z1
+	VADDPS Z13, Z2, Z2
+	VADDPS Z13, Z3, Z3
+	VADDPS Z13, Z4, Z4
+	VADDPS Z13, Z5, Z5
+	VADDPS Z13, Z6, Z6
+	VADDPS Z13, Z7, Z7
+	VADDPS Z13, Z8, Z8
+	VADDPS Z13, Z9, Z9
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   BX, SI
+	ADDQ   AX, SI
+	LEAQ   (CX)(CX*2), DI
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(SI)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(SI)(CX*1)
+	VMOVSD X4, (BX)(CX*2)
+	VMOVSD X5, 8(SI)(CX*2)
+	VMOVSD X6, (BX)(DX*1)
+	VMOVSD X7, 8(SI)(DI*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted260
+	MOVQ   db+32(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X8, (BX)
+	VMOVSD X9, 8(DX)
+
+unwanted260:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer254:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer261
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(DX)(CX*1), X3
+	VMOVSD (BX)(CX*2), X4
+	VMOVSD 8(DX)(CX*2), X5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ   dbinit+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X6
+	VMOVSD 8(DX), X7
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded262
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other263
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold264:
+	VMOVSD       (BX), X8
+	VMOVSD       (DX), X10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVSD       8(BX)(AX*1), X9
+	VMOVSD       8(DX)(AX*1), X10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVSD       X8, (BX)
+	VMOVSD       X9, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold264
+	JMP          folded262
+
+other263:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold266:
+	VMOVSD       (BX), X8
+	VADDPS       Z8, Z6, Z6
+	VMOVSD       8(BX)(AX*1), X9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold266
+	JMP          folded262
+
+folded262:
+	VPXORD Z11, Z11, Z11
+	VADDPS Z11, Z0, Z0
+	VADDPS Z11, Z1, Z1
+	VADDPS Z11, Z2, Z2
+	VADDPS Z11, Z3, Z3
+	VADDPS Z11, Z4, Z4
+	VADDPS Z11, Z5, Z5
+	VADDPS Z11, Z6, Z6
+	VADDPS Z11, Z7, Z7
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(DX)(CX*1)
+	VMOVSD X4, (BX)(CX*2)
+	VMOVSD X5, 8(DX)(CX*2)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted267
+	MOVQ   db+32(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X6, (BX)
+	VMOVSD X7, 8(DX)
+
+unwanted267:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer261:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer268
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+	VMOVSD (BX)(CX*1), X2
+	VMOVSD 8(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ   dbinit+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X4
+	VMOVSD 8(DX), X5
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded269
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other270
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold271:
+	VMOVSD       (BX), X6
+	VMOVSD       (DX), X8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVSD       8(BX)(AX*1), X7
+	VMOVSD       8(DX)(AX*1), X8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVSD       X6, (BX)
+	VMOVSD       X7, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold271
+	JMP          folded269
+
+other270:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold273:
+	VMOVSD       (BX), X6
+	VADDPS       Z6, Z4, Z4
+	VMOVSD       8(BX)(AX*1), X7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold273
+	JMP          folded269
+
+folded269:
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	VMOVSD X2, (BX)(CX*1)
+	VMOVSD X3, 8(DX)(CX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted274
+	MOVQ   db+32(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X4, (BX)
+	VMOVSD X5, 8(DX)
+
+unwanted274:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer268:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer275
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ   dbinit+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X2
+	VMOVSD 8(DX), X3
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded276
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other277
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold278:
+	VMOVSD       (BX), X4
+	VMOVSD       (DX), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVSD       8(BX)(AX*1), X5
+	VMOVSD       8(DX)(AX*1), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVSD       X4, (BX)
+	VMOVSD       X5, 8(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold278
+	JMP          folded276
+
+other277:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold280:
+	VMOVSD       (BX), X4
+	VADDPS       Z4, Z2, Z2
+	VMOVSD       8(BX)(AX*1), X5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold280
+	JMP          folded276
+
+folded276:
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	MOVQ   dw+0(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted281
+	MOVQ   db+32(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X2, (BX)
+	VMOVSD X3, 8(DX)
+
+unwanted281:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer275:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ   dbinit+40(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded283
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other284
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold285:
+	VMOVSD    (BX), X2
+	VMOVSD    (DX), X4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVSD    8(BX)(AX*1), X3
+	VMOVSD    8(DX)(AX*1), X4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z1, Z1
+	VMOVSD    X2, (BX)
+	VMOVSD    X3, 8(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold285
+	JMP       folded283
+
+other284:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold287:
+	VMOVSD (BX), X2
+	VADDPS Z2, Z0, Z0
+	VMOVSD 8(BX)(AX*1), X3
+	VADDPS Z3, Z1, Z1
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold287
+	JMP    folded283
+
+folded283:
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	MOVQ   dw+0(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted288
+	MOVQ   db+32(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+
+unwanted288:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer253:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer289
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	VMOVSS (BX)(CX*2), X2
+	VMOVSS (BX)(DX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSS (BX), X4
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded290
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other291
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold292:
+	VMOVSS       (BX), X5
+	VMOVSS       (DX), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z4, Z4
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVSS       X5, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold292
+	JMP          folded290
+
+other291:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold294:
+	VMOVSS       (BX), X5
+	VADDPS       Z5, Z4, Z4
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold294
+	JMP          folded290
+
+folded290:
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	VADDPS Z7, Z4, Z4
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X2, (BX)(CX*2)
+	VMOVSS X3, (BX)(DX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted295
+	MOVQ   db+32(FP), BX
+	VMOVSS X4, (BX)
+
+unwanted295:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer289:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer296
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+	VMOVSS (BX)(CX*2), X2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSS (BX), X3
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded297
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other298
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold299:
+	VMOVSS       (BX), X4
+	VMOVSS       (DX), X5
+	VPXORD       Z6, Z6, Z6
+	VCMPPS       $0x06, Z6, Z5, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VMOVSS       X4, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold299
+	JMP          folded297
+
+other298:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold301:
+	VMOVSS       (BX), X4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold301
+	JMP          folded297
+
+folded297:
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	VMOVSS X2, (BX)(CX*2)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted302
+	MOVQ   db+32(FP), BX
+	VMOVSS X3, (BX)
+
+unwanted302:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer296:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer303
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSS (BX), X0
+	VMOVSS (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSS (BX), X2
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded304
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other305
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold306:
+	VMOVSS       (BX), X3
+	VMOVSS       (DX), X4
+	VPXORD       Z5, Z5, Z5
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VADDPS       Z3, Z2, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VMOVSS       X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold306
+	JMP          folded304
+
+other305:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold308:
+	VMOVSS       (BX), X3
+	VADDPS       Z3, Z2, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold308
+	JMP          folded304
+
+folded304:
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z5, Z2, Z2
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSS X0, (BX)
+	VMOVSS X1, (BX)(CX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted309
+	MOVQ   db+32(FP), BX
+	VMOVSS X2, (BX)
+
+unwanted309:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer303:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer310
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSS (BX), X1
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded311
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other312
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold313:
+	VMOVSS       (BX), X2
+	VMOVSS       (DX), X3
+	VPXORD       Z4, Z4, Z4
+	VCMPPS       $0x06, Z4, Z3, K2
+	VMOVAPS.Z    Z2, K2, Z2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVSS       X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold313
+	JMP          folded311
+
+other312:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold315:
+	VMOVSS       (BX), X2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold315
+	JMP          folded311
+
+folded311:
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	MOVQ   dw+0(FP), BX
+	VMOVSS X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted316
+	MOVQ   db+32(FP), BX
+	VMOVSS X1, (BX)
+
+unwanted316:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer310:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSS (BX), X0
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded318
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other319
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold320:
+	VMOVSS    (BX), X1
+	VMOVSS    (DX), X2
+	VPXORD    Z3, Z3, Z3
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVSS    X1, (BX)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold320
+	JMP       folded318
+
+other319:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold322:
+	VMOVSS (BX), X1
+	VADDPS Z1, Z0, Z0
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold322
+	JMP    folded318
+
+folded318:
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	MOVQ   dw+0(FP), BX
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted323
+	MOVQ   db+32(FP), BX
+	VMOVSS X0, (BX)
+
+unwanted323:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F
+TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
+	MOVQ cols+104(FP), AX
+	CMPQ AX, $0x10
+	JLE  narrower1
+	CMPQ AX, $0x18
+	JNE  fewer2
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer3
+
+	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(BX), Z2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(BX)(CX*1), Z5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(BX)(CX*2), Z8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(BX)(DX*1), Z11
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Z12
 	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(DX), Z14
+	VMOVUPD 128(BX), Z14
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5037,8 +4930,8 @@ fold6:
 	VCMPPD       $0x06, Z19, Z18, K2
 	VMOVAPD.Z    Z16, K2, Z16
 	VADDPD       Z16, Z13, Z13
-	VMOVUPD      128(BX)(AX*1), Z17
-	VMOVUPD      128(DX)(AX*1), Z18
+	VMOVUPD      128(BX), Z17
+	VMOVUPD      128(DX), Z18
 	VPXORD       Z19, Z19, Z19
 	VCMPPD       $0x06, Z19, Z18, K2
 	VMOVAPD.Z    Z17, K2, Z17
@@ -5061,7 +4954,7 @@ fold6:
 	VFMADD231PD  Z19, Z17, Z11
 	VMOVUPD      Z15, (BX)
 	VMOVUPD      Z16, 64(BX)
-	VMOVUPD      Z17, 128(BX)(AX*1)
+	VMOVUPD      Z17, 128(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -5076,7 +4969,7 @@ fold8:
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
 	VADDPD       Z16, Z13, Z13
-	VMOVUPD      128(BX)(AX*1), Z17
+	VMOVUPD      128(BX), Z17
 	VADDPD       Z17, Z14, Z14
 	VBROADCASTSD (DI), Z19
 	VFMADD231PD  Z19, Z15, Z0
@@ -5120,30 +5013,25 @@ folded4:
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(SI)
+	VMOVUPD Z2, 128(BX)
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
-	VMOVUPD Z5, 128(SI)(CX*1)
+	VMOVUPD Z5, 128(BX)(CX*1)
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
-	VMOVUPD Z8, 128(SI)(CX*2)
+	VMOVUPD Z8, 128(BX)(CX*2)
 	VMOVUPD Z9, (BX)(DX*1)
 	VMOVUPD Z10, 64(BX)(DX*1)
-	VMOVUPD Z11, 128(SI)(DI*1)
+	VMOVUPD Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted9
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
-	VMOVUPD Z14, 128(DX)
+	VMOVUPD Z14, 128(BX)
 
 unwanted9:
 	VXORPS X15, X15, X15
@@ -5158,25 +5046,21 @@ fewer3:
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Z2
+	VMOVUPD 128(BX), Z2
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
-	VMOVUPD 128(DX)(CX*1), Z5
+	VMOVUPD 128(BX)(CX*1), Z5
 	VMOVUPD (BX)(CX*2), Z6
 	VMOVUPD 64(BX)(CX*2), Z7
-	VMOVUPD 128(DX)(CX*2), Z8
+	VMOVUPD 128(BX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z9
 	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(DX), Z11
+	VMOVUPD 128(BX), Z11
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5204,8 +5088,8 @@ fold13:
 	VCMPPD       $0x06, Z16, Z15, K2
 	VMOVAPD.Z    Z13, K2, Z13
 	VADDPD       Z13, Z10, Z10
-	VMOVUPD      128(BX)(AX*1), Z14
-	VMOVUPD      128(DX)(AX*1), Z15
+	VMOVUPD      128(BX), Z14
+	VMOVUPD      128(DX), Z15
 	VPXORD       Z16, Z16, Z16
 	VCMPPD       $0x06, Z16, Z15, K2
 	VMOVAPD.Z    Z14, K2, Z14
@@ -5224,7 +5108,7 @@ fold13:
 	VFMADD231PD  Z16, Z14, Z8
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
-	VMOVUPD      Z14, 128(BX)(AX*1)
+	VMOVUPD      Z14, 128(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -5239,7 +5123,7 @@ fold15:
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
 	VADDPD       Z13, Z10, Z10
-	VMOVUPD      128(BX)(AX*1), Z14
+	VMOVUPD      128(BX), Z14
 	VADDPD       Z14, Z11, Z11
 	VBROADCASTSD (DI), Z16
 	VFMADD231PD  Z16, Z12, Z0
@@ -5275,26 +5159,22 @@ folded11:
 	VADDPD  Z16, Z11, Z11
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z2, 128(BX)
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
-	VMOVUPD Z5, 128(DX)(CX*1)
+	VMOVUPD Z5, 128(BX)(CX*1)
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
-	VMOVUPD Z8, 128(DX)(CX*2)
+	VMOVUPD Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted16
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z9, (BX)
 	VMOVUPD Z10, 64(BX)
-	VMOVUPD Z11, 128(DX)
+	VMOVUPD Z11, 128(BX)
 
 unwanted16:
 	VXORPS X15, X15, X15
@@ -5309,22 +5189,18 @@ fewer10:
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Z2
+	VMOVUPD 128(BX), Z2
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
-	VMOVUPD 128(DX)(CX*1), Z5
+	VMOVUPD 128(BX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z6
 	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(DX), Z8
+	VMOVUPD 128(BX), Z8
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5352,8 +5228,8 @@ fold20:
 	VCMPPD       $0x06, Z13, Z12, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z7, Z7
-	VMOVUPD      128(BX)(AX*1), Z11
-	VMOVUPD      128(DX)(AX*1), Z12
+	VMOVUPD      128(BX), Z11
+	VMOVUPD      128(DX), Z12
 	VPXORD       Z13, Z13, Z13
 	VCMPPD       $0x06, Z13, Z12, K2
 	VMOVAPD.Z    Z11, K2, Z11
@@ -5368,7 +5244,7 @@ fold20:
 	VFMADD231PD  Z13, Z11, Z5
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)
-	VMOVUPD      Z11, 128(BX)(AX*1)
+	VMOVUPD      Z11, 128(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -5383,7 +5259,7 @@ fold22:
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
 	VADDPD       Z10, Z7, Z7
-	VMOVUPD      128(BX)(AX*1), Z11
+	VMOVUPD      128(BX), Z11
 	VADDPD       Z11, Z8, Z8
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z9, Z0
@@ -5412,23 +5288,19 @@ folded18:
 	VADDPD  Z13, Z8, Z8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z2, 128(BX)
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
-	VMOVUPD Z5, 128(DX)(CX*1)
+	VMOVUPD Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted23
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
-	VMOVUPD Z8, 128(DX)
+	VMOVUPD Z8, 128(BX)
 
 unwanted23:
 	VXORPS X15, X15, X15
@@ -5442,19 +5314,15 @@ fewer17:
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Z2
+	VMOVUPD 128(BX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z3
 	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), Z5
+	VMOVUPD 128(BX), Z5
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5482,8 +5350,8 @@ fold27:
 	VCMPPD       $0x06, Z10, Z9, K2
 	VMOVAPD.Z    Z7, K2, Z7
 	VADDPD       Z7, Z4, Z4
-	VMOVUPD      128(BX)(AX*1), Z8
-	VMOVUPD      128(DX)(AX*1), Z9
+	VMOVUPD      128(BX), Z8
+	VMOVUPD      128(DX), Z9
 	VPXORD       Z10, Z10, Z10
 	VCMPPD       $0x06, Z10, Z9, K2
 	VMOVAPD.Z    Z8, K2, Z8
@@ -5494,7 +5362,7 @@ fold27:
 	VFMADD231PD  Z10, Z8, Z2
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)
-	VMOVUPD      Z8, 128(BX)(AX*1)
+	VMOVUPD      Z8, 128(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -5509,7 +5377,7 @@ fold29:
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
 	VADDPD       Z7, Z4, Z4
-	VMOVUPD      128(BX)(AX*1), Z8
+	VMOVUPD      128(BX), Z8
 	VADDPD       Z8, Z5, Z5
 	VBROADCASTSD (DI), Z10
 	VFMADD231PD  Z10, Z6, Z0
@@ -5530,20 +5398,16 @@ folded25:
 	VADDPD  Z10, Z4, Z4
 	VADDPD  Z10, Z5, Z5
 	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted30
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z3, (BX)
 	VMOVUPD Z4, 64(BX)
-	VMOVUPD Z5, 128(DX)
+	VMOVUPD Z5, 128(BX)
 
 unwanted30:
 	VXORPS X15, X15, X15
@@ -5553,16 +5417,12 @@ unwanted30:
 fewer24:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Z2
+	VMOVUPD 128(BX), Z2
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5590,15 +5450,15 @@ fold34:
 	VCMPPD    $0x06, Z7, Z6, K2
 	VMOVAPD.Z Z4, K2, Z4
 	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX)(AX*1), Z5
-	VMOVUPD   128(DX)(AX*1), Z6
+	VMOVUPD   128(BX), Z5
+	VMOVUPD   128(DX), Z6
 	VPXORD    Z7, Z7, Z7
 	VCMPPD    $0x06, Z7, Z6, K2
 	VMOVAPD.Z Z5, K2, Z5
 	VADDPD    Z5, Z2, Z2
 	VMOVUPD   Z3, (BX)
 	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   Z5, 128(BX)(AX*1)
+	VMOVUPD   Z5, 128(BX)
 	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
@@ -5613,7 +5473,7 @@ fold36:
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
 	VADDPD  Z4, Z1, Z1
-	VMOVUPD 128(BX)(AX*1), Z5
+	VMOVUPD 128(BX), Z5
 	VADDPD  Z5, Z2, Z2
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -5627,50 +5487,53 @@ folded32:
 	VADDPD  Z7, Z1, Z1
 	VADDPD  Z7, Z2, Z2
 	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted37
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z2, 128(BX)
 
 unwanted37:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full2:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JNE  fewer38
+fewer2:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer38
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
+	VMOVUPD 128(SI), Z2
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
-	VMOVUPD 128(BX)(CX*1), Z5
+	VMOVUPD 128(SI)(CX*1), Z5
 	VMOVUPD (BX)(CX*2), Z6
 	VMOVUPD 64(BX)(CX*2), Z7
-	VMOVUPD 128(BX)(CX*2), Z8
+	VMOVUPD 128(SI)(CX*2), Z8
 	VMOVUPD (BX)(DX*1), Z9
 	VMOVUPD 64(BX)(DX*1), Z10
-	VMOVUPD 128(BX)(DX*1), Z11
+	VMOVUPD 128(SI)(DI*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z12
 	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(BX), Z14
+	VMOVUPD 128(DX), Z14
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5698,8 +5561,8 @@ fold41:
 	VCMPPD       $0x06, Z19, Z18, K2
 	VMOVAPD.Z    Z16, K2, Z16
 	VADDPD       Z16, Z13, Z13
-	VMOVUPD      128(BX), Z17
-	VMOVUPD      128(DX), Z18
+	VMOVUPD      128(BX)(AX*1), Z17
+	VMOVUPD      128(DX)(AX*1), Z18
 	VPXORD       Z19, Z19, Z19
 	VCMPPD       $0x06, Z19, Z18, K2
 	VMOVAPD.Z    Z17, K2, Z17
@@ -5722,7 +5585,7 @@ fold41:
 	VFMADD231PD  Z19, Z17, Z11
 	VMOVUPD      Z15, (BX)
 	VMOVUPD      Z16, 64(BX)
-	VMOVUPD      Z17, 128(BX)
+	VMOVUPD      Z17, 128(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -5737,7 +5600,7 @@ fold43:
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
 	VADDPD       Z16, Z13, Z13
-	VMOVUPD      128(BX), Z17
+	VMOVUPD      128(BX)(AX*1), Z17
 	VADDPD       Z17, Z14, Z14
 	VBROADCASTSD (DI), Z19
 	VFMADD231PD  Z19, Z15, Z0
@@ -5781,25 +5644,30 @@ folded39:
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(BX)
+	VMOVUPD Z2, 128(SI)
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
-	VMOVUPD Z5, 128(BX)(CX*1)
+	VMOVUPD Z5, 128(SI)(CX*1)
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
-	VMOVUPD Z8, 128(BX)(CX*2)
+	VMOVUPD Z8, 128(SI)(CX*2)
 	VMOVUPD Z9, (BX)(DX*1)
 	VMOVUPD Z10, 64(BX)(DX*1)
-	VMOVUPD Z11, 128(BX)(DX*1)
+	VMOVUPD Z11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted44
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
-	VMOVUPD Z14, 128(BX)
+	VMOVUPD Z14, 128(DX)
 
 unwanted44:
 	VXORPS X15, X15, X15
@@ -5814,21 +5682,25 @@ fewer38:
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
+	VMOVUPD 128(DX), Z2
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
-	VMOVUPD 128(BX)(CX*1), Z5
+	VMOVUPD 128(DX)(CX*1), Z5
 	VMOVUPD (BX)(CX*2), Z6
 	VMOVUPD 64(BX)(CX*2), Z7
-	VMOVUPD 128(BX)(CX*2), Z8
+	VMOVUPD 128(DX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z9
 	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(BX), Z11
+	VMOVUPD 128(DX), Z11
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5856,8 +5728,8 @@ fold48:
 	VCMPPD       $0x06, Z16, Z15, K2
 	VMOVAPD.Z    Z13, K2, Z13
 	VADDPD       Z13, Z10, Z10
-	VMOVUPD      128(BX), Z14
-	VMOVUPD      128(DX), Z15
+	VMOVUPD      128(BX)(AX*1), Z14
+	VMOVUPD      128(DX)(AX*1), Z15
 	VPXORD       Z16, Z16, Z16
 	VCMPPD       $0x06, Z16, Z15, K2
 	VMOVAPD.Z    Z14, K2, Z14
@@ -5876,7 +5748,7 @@ fold48:
 	VFMADD231PD  Z16, Z14, Z8
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
-	VMOVUPD      Z14, 128(BX)
+	VMOVUPD      Z14, 128(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -5891,7 +5763,7 @@ fold50:
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
 	VADDPD       Z13, Z10, Z10
-	VMOVUPD      128(BX), Z14
+	VMOVUPD      128(BX)(AX*1), Z14
 	VADDPD       Z14, Z11, Z11
 	VBROADCASTSD (DI), Z16
 	VFMADD231PD  Z16, Z12, Z0
@@ -5927,22 +5799,26 @@ folded46:
 	VADDPD  Z16, Z11, Z11
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(BX)
+	VMOVUPD Z2, 128(DX)
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
-	VMOVUPD Z5, 128(BX)(CX*1)
+	VMOVUPD Z5, 128(DX)(CX*1)
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
-	VMOVUPD Z8, 128(BX)(CX*2)
+	VMOVUPD Z8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted51
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z9, (BX)
 	VMOVUPD Z10, 64(BX)
-	VMOVUPD Z11, 128(BX)
+	VMOVUPD Z11, 128(DX)
 
 unwanted51:
 	VXORPS X15, X15, X15
@@ -5957,18 +5833,22 @@ fewer45:
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
+	VMOVUPD 128(DX), Z2
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
-	VMOVUPD 128(BX)(CX*1), Z5
+	VMOVUPD 128(DX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z6
 	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(BX), Z8
+	VMOVUPD 128(DX), Z8
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5996,8 +5876,8 @@ fold55:
 	VCMPPD       $0x06, Z13, Z12, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z7, Z7
-	VMOVUPD      128(BX), Z11
-	VMOVUPD      128(DX), Z12
+	VMOVUPD      128(BX)(AX*1), Z11
+	VMOVUPD      128(DX)(AX*1), Z12
 	VPXORD       Z13, Z13, Z13
 	VCMPPD       $0x06, Z13, Z12, K2
 	VMOVAPD.Z    Z11, K2, Z11
@@ -6012,7 +5892,7 @@ fold55:
 	VFMADD231PD  Z13, Z11, Z5
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)
-	VMOVUPD      Z11, 128(BX)
+	VMOVUPD      Z11, 128(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -6027,7 +5907,7 @@ fold57:
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
 	VADDPD       Z10, Z7, Z7
-	VMOVUPD      128(BX), Z11
+	VMOVUPD      128(BX)(AX*1), Z11
 	VADDPD       Z11, Z8, Z8
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z9, Z0
@@ -6056,19 +5936,23 @@ folded53:
 	VADDPD  Z13, Z8, Z8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(BX)
+	VMOVUPD Z2, 128(DX)
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
-	VMOVUPD Z5, 128(BX)(CX*1)
+	VMOVUPD Z5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted58
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
-	VMOVUPD Z8, 128(BX)
+	VMOVUPD Z8, 128(DX)
 
 unwanted58:
 	VXORPS X15, X15, X15
@@ -6082,15 +5966,19 @@ fewer52:
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
+	VMOVUPD 128(DX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z3
 	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(BX), Z5
+	VMOVUPD 128(DX), Z5
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -6118,8 +6006,8 @@ fold62:
 	VCMPPD       $0x06, Z10, Z9, K2
 	VMOVAPD.Z    Z7, K2, Z7
 	VADDPD       Z7, Z4, Z4
-	VMOVUPD      128(BX), Z8
-	VMOVUPD      128(DX), Z9
+	VMOVUPD      128(BX)(AX*1), Z8
+	VMOVUPD      128(DX)(AX*1), Z9
 	VPXORD       Z10, Z10, Z10
 	VCMPPD       $0x06, Z10, Z9, K2
 	VMOVAPD.Z    Z8, K2, Z8
@@ -6130,7 +6018,7 @@ fold62:
 	VFMADD231PD  Z10, Z8, Z2
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)
-	VMOVUPD      Z8, 128(BX)
+	VMOVUPD      Z8, 128(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -6145,7 +6033,7 @@ fold64:
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
 	VADDPD       Z7, Z4, Z4
-	VMOVUPD      128(BX), Z8
+	VMOVUPD      128(BX)(AX*1), Z8
 	VADDPD       Z8, Z5, Z5
 	VBROADCASTSD (DI), Z10
 	VFMADD231PD  Z10, Z6, Z0
@@ -6166,16 +6054,20 @@ folded60:
 	VADDPD  Z10, Z4, Z4
 	VADDPD  Z10, Z5, Z5
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(BX)
+	VMOVUPD Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted65
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z3, (BX)
 	VMOVUPD Z4, 64(BX)
-	VMOVUPD Z5, 128(BX)
+	VMOVUPD Z5, 128(DX)
 
 unwanted65:
 	VXORPS X15, X15, X15
@@ -6185,12 +6077,16 @@ unwanted65:
 fewer59:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
+	VMOVUPD 128(DX), Z2
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -6218,15 +6114,15 @@ fold69:
 	VCMPPD    $0x06, Z7, Z6, K2
 	VMOVAPD.Z Z4, K2, Z4
 	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX), Z5
-	VMOVUPD   128(DX), Z6
+	VMOVUPD   128(BX)(AX*1), Z5
+	VMOVUPD   128(DX)(AX*1), Z6
 	VPXORD    Z7, Z7, Z7
 	VCMPPD    $0x06, Z7, Z6, K2
 	VMOVAPD.Z Z5, K2, Z5
 	VADDPD    Z5, Z2, Z2
 	VMOVUPD   Z3, (BX)
 	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   Z5, 128(BX)
+	VMOVUPD   Z5, 128(BX)(AX*1)
 	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
@@ -6241,7 +6137,7 @@ fold71:
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
 	VADDPD  Z4, Z1, Z1
-	VMOVUPD 128(BX), Z5
+	VMOVUPD 128(BX)(AX*1), Z5
 	VADDPD  Z5, Z2, Z2
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -6255,13 +6151,17 @@ folded67:
 	VADDPD  Z7, Z1, Z1
 	VADDPD  Z7, Z2, Z2
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted72
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(BX)
+	VMOVUPD Z2, 128(DX)
 
 unwanted72:
 	VXORPS X15, X15, X15
@@ -6269,38 +6169,31 @@ unwanted72:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x08
-	JLE    narrower73
-	CMPQ   AX, $0x10
-	JE     full74
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x00000080, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x04
-	JNE    fewer75
+	CMPQ AX, $0x08
+	JLE  narrower73
+	CMPQ AX, $0x10
+	JNE  fewer74
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer75
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(SI), Z1
+	VMOVUPD 64(BX), Z1
 	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(SI)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z3
 	VMOVUPD (BX)(CX*2), Z4
-	VMOVUPD 64(SI)(CX*2), Z5
+	VMOVUPD 64(BX)(CX*2), Z5
 	VMOVUPD (BX)(DX*1), Z6
-	VMOVUPD 64(SI)(DI*1), Z7
+	VMOVUPD 64(BX)(DX*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z8
-	VMOVUPD 64(DX), Z9
+	VMOVUPD 64(BX), Z9
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -6322,8 +6215,8 @@ fold78:
 	VCMPPD       $0x06, Z13, Z12, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z8, Z8
-	VMOVUPD      64(BX)(AX*1), Z11
-	VMOVUPD      64(DX)(AX*1), Z12
+	VMOVUPD      64(BX), Z11
+	VMOVUPD      64(DX), Z12
 	VPXORD       Z13, Z13, Z13
 	VCMPPD       $0x06, Z13, Z12, K2
 	VMOVAPD.Z    Z11, K2, Z11
@@ -6341,7 +6234,7 @@ fold78:
 	VFMADD231PD  Z13, Z10, Z6
 	VFMADD231PD  Z13, Z11, Z7
 	VMOVUPD      Z10, (BX)
-	VMOVUPD      Z11, 64(BX)(AX*1)
+	VMOVUPD      Z11, 64(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -6354,7 +6247,7 @@ other77:
 fold80:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
-	VMOVUPD      64(BX)(AX*1), Z11
+	VMOVUPD      64(BX), Z11
 	VADDPD       Z11, Z9, Z9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
@@ -6389,25 +6282,20 @@ folded76:
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(SI)(CX*1)
+	VMOVUPD Z3, 64(BX)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
-	VMOVUPD Z5, 64(SI)(CX*2)
+	VMOVUPD Z5, 64(BX)(CX*2)
 	VMOVUPD Z6, (BX)(DX*1)
-	VMOVUPD Z7, 64(SI)(DI*1)
+	VMOVUPD Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted81
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
-	VMOVUPD Z9, 64(DX)
+	VMOVUPD Z9, 64(BX)
 
 unwanted81:
 	VXORPS X15, X15, X15
@@ -6422,21 +6310,17 @@ fewer75:
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Z1
+	VMOVUPD 64(BX), Z1
 	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(DX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z3
 	VMOVUPD (BX)(CX*2), Z4
-	VMOVUPD 64(DX)(CX*2), Z5
+	VMOVUPD 64(BX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z6
-	VMOVUPD 64(DX), Z7
+	VMOVUPD 64(BX), Z7
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -6458,8 +6342,8 @@ fold85:
 	VCMPPD       $0x06, Z11, Z10, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z6, Z6
-	VMOVUPD      64(BX)(AX*1), Z9
-	VMOVUPD      64(DX)(AX*1), Z10
+	VMOVUPD      64(BX), Z9
+	VMOVUPD      64(DX), Z10
 	VPXORD       Z11, Z11, Z11
 	VCMPPD       $0x06, Z11, Z10, K2
 	VMOVAPD.Z    Z9, K2, Z9
@@ -6474,7 +6358,7 @@ fold85:
 	VFMADD231PD  Z11, Z8, Z4
 	VFMADD231PD  Z11, Z9, Z5
 	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)(AX*1)
+	VMOVUPD      Z9, 64(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -6487,7 +6371,7 @@ other84:
 fold87:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
-	VMOVUPD      64(BX)(AX*1), Z9
+	VMOVUPD      64(BX), Z9
 	VADDPD       Z9, Z7, Z7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
@@ -6516,22 +6400,18 @@ folded83:
 	VADDPD  Z11, Z7, Z7
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(DX)(CX*1)
+	VMOVUPD Z3, 64(BX)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
-	VMOVUPD Z5, 64(DX)(CX*2)
+	VMOVUPD Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted88
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
-	VMOVUPD Z7, 64(DX)
+	VMOVUPD Z7, 64(BX)
 
 unwanted88:
 	VXORPS X15, X15, X15
@@ -6546,19 +6426,15 @@ fewer82:
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Z1
+	VMOVUPD 64(BX), Z1
 	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(DX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z4
-	VMOVUPD 64(DX), Z5
+	VMOVUPD 64(BX), Z5
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -6580,8 +6456,8 @@ fold92:
 	VCMPPD       $0x06, Z9, Z8, K2
 	VMOVAPD.Z    Z6, K2, Z6
 	VADDPD       Z6, Z4, Z4
-	VMOVUPD      64(BX)(AX*1), Z7
-	VMOVUPD      64(DX)(AX*1), Z8
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z8
 	VPXORD       Z9, Z9, Z9
 	VCMPPD       $0x06, Z9, Z8, K2
 	VMOVAPD.Z    Z7, K2, Z7
@@ -6593,7 +6469,7 @@ fold92:
 	VFMADD231PD  Z9, Z6, Z2
 	VFMADD231PD  Z9, Z7, Z3
 	VMOVUPD      Z6, (BX)
-	VMOVUPD      Z7, 64(BX)(AX*1)
+	VMOVUPD      Z7, 64(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -6606,7 +6482,7 @@ other91:
 fold94:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
-	VMOVUPD      64(BX)(AX*1), Z7
+	VMOVUPD      64(BX), Z7
 	VADDPD       Z7, Z5, Z5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Z9, Z6, Z0
@@ -6630,20 +6506,16 @@ folded90:
 	VADDPD  Z9, Z5, Z5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(DX)(CX*1)
+	VMOVUPD Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted95
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
-	VMOVUPD Z5, 64(DX)
+	VMOVUPD Z5, 64(BX)
 
 unwanted95:
 	VXORPS X15, X15, X15
@@ -6657,17 +6529,13 @@ fewer89:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Z1
+	VMOVUPD 64(BX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z2
-	VMOVUPD 64(DX), Z3
+	VMOVUPD 64(BX), Z3
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -6689,8 +6557,8 @@ fold99:
 	VCMPPD       $0x06, Z7, Z6, K2
 	VMOVAPD.Z    Z4, K2, Z4
 	VADDPD       Z4, Z2, Z2
-	VMOVUPD      64(BX)(AX*1), Z5
-	VMOVUPD      64(DX)(AX*1), Z6
+	VMOVUPD      64(BX), Z5
+	VMOVUPD      64(DX), Z6
 	VPXORD       Z7, Z7, Z7
 	VCMPPD       $0x06, Z7, Z6, K2
 	VMOVAPD.Z    Z5, K2, Z5
@@ -6699,7 +6567,7 @@ fold99:
 	VFMADD231PD  Z7, Z4, Z0
 	VFMADD231PD  Z7, Z5, Z1
 	VMOVUPD      Z4, (BX)
-	VMOVUPD      Z5, 64(BX)(AX*1)
+	VMOVUPD      Z5, 64(BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -6712,7 +6580,7 @@ other98:
 fold101:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
-	VMOVUPD      64(BX)(AX*1), Z5
+	VMOVUPD      64(BX), Z5
 	VADDPD       Z5, Z3, Z3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z4, Z0
@@ -6730,18 +6598,14 @@ folded97:
 	VADDPD  Z7, Z2, Z2
 	VADDPD  Z7, Z3, Z3
 	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted102
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
-	VMOVUPD Z3, 64(DX)
+	VMOVUPD Z3, 64(BX)
 
 unwanted102:
 	VXORPS X15, X15, X15
@@ -6751,15 +6615,11 @@ unwanted102:
 fewer96:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Z1
+	VMOVUPD 64(BX), Z1
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -6781,14 +6641,14 @@ fold106:
 	VCMPPD    $0x06, Z5, Z4, K2
 	VMOVAPD.Z Z2, K2, Z2
 	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX)(AX*1), Z3
-	VMOVUPD   64(DX)(AX*1), Z4
+	VMOVUPD   64(BX), Z3
+	VMOVUPD   64(DX), Z4
 	VPXORD    Z5, Z5, Z5
 	VCMPPD    $0x06, Z5, Z4, K2
 	VMOVAPD.Z Z3, K2, Z3
 	VADDPD    Z3, Z1, Z1
 	VMOVUPD   Z2, (BX)
-	VMOVUPD   Z3, 64(BX)(AX*1)
+	VMOVUPD   Z3, 64(BX)
 	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
@@ -6801,7 +6661,7 @@ other105:
 fold108:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
-	VMOVUPD 64(BX)(AX*1), Z3
+	VMOVUPD 64(BX), Z3
 	VADDPD  Z3, Z1, Z1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -6814,44 +6674,47 @@ folded104:
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted109
 	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z1, 64(BX)
 
 unwanted109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-full74:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x04
-	JNE  fewer110
+fewer74:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer110
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
+	VMOVUPD 64(SI), Z1
 	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(BX)(CX*1), Z3
+	VMOVUPD 64(SI)(CX*1), Z3
 	VMOVUPD (BX)(CX*2), Z4
-	VMOVUPD 64(BX)(CX*2), Z5
+	VMOVUPD 64(SI)(CX*2), Z5
 	VMOVUPD (BX)(DX*1), Z6
-	VMOVUPD 64(BX)(DX*1), Z7
+	VMOVUPD 64(SI)(DI*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z8
-	VMOVUPD 64(BX), Z9
+	VMOVUPD 64(DX), Z9
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -6873,8 +6736,8 @@ fold113:
 	VCMPPD       $0x06, Z13, Z12, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z8, Z8
-	VMOVUPD      64(BX), Z11
-	VMOVUPD      64(DX), Z12
+	VMOVUPD      64(BX)(AX*1), Z11
+	VMOVUPD      64(DX)(AX*1), Z12
 	VPXORD       Z13, Z13, Z13
 	VCMPPD       $0x06, Z13, Z12, K2
 	VMOVAPD.Z    Z11, K2, Z11
@@ -6892,7 +6755,7 @@ fold113:
 	VFMADD231PD  Z13, Z10, Z6
 	VFMADD231PD  Z13, Z11, Z7
 	VMOVUPD      Z10, (BX)
-	VMOVUPD      Z11, 64(BX)
+	VMOVUPD      Z11, 64(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -6905,7 +6768,7 @@ other112:
 fold115:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
-	VMOVUPD      64(BX), Z11
+	VMOVUPD      64(BX)(AX*1), Z11
 	VADDPD       Z11, Z9, Z9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
@@ -6940,20 +6803,25 @@ folded111:
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z1, 64(SI)
 	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(BX)(CX*1)
+	VMOVUPD Z3, 64(SI)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
-	VMOVUPD Z5, 64(BX)(CX*2)
+	VMOVUPD Z5, 64(SI)(CX*2)
 	VMOVUPD Z6, (BX)(DX*1)
-	VMOVUPD Z7, 64(BX)(DX*1)
+	VMOVUPD Z7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted116
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
-	VMOVUPD Z9, 64(BX)
+	VMOVUPD Z9, 64(DX)
 
 unwanted116:
 	VXORPS X15, X15, X15
@@ -6968,17 +6836,21 @@ fewer110:
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
+	VMOVUPD 64(DX), Z1
 	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(BX)(CX*1), Z3
+	VMOVUPD 64(DX)(CX*1), Z3
 	VMOVUPD (BX)(CX*2), Z4
-	VMOVUPD 64(BX)(CX*2), Z5
+	VMOVUPD 64(DX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
+	VMOVUPD 64(DX), Z7
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -7000,8 +6872,8 @@ fold120:
 	VCMPPD       $0x06, Z11, Z10, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z6, Z6
-	VMOVUPD      64(BX), Z9
-	VMOVUPD      64(DX), Z10
+	VMOVUPD      64(BX)(AX*1), Z9
+	VMOVUPD      64(DX)(AX*1), Z10
 	VPXORD       Z11, Z11, Z11
 	VCMPPD       $0x06, Z11, Z10, K2
 	VMOVAPD.Z    Z9, K2, Z9
@@ -7016,7 +6888,7 @@ fold120:
 	VFMADD231PD  Z11, Z8, Z4
 	VFMADD231PD  Z11, Z9, Z5
 	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Z9, 64(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -7029,7 +6901,7 @@ other119:
 fold122:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
-	VMOVUPD      64(BX), Z9
+	VMOVUPD      64(BX)(AX*1), Z9
 	VADDPD       Z9, Z7, Z7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
@@ -7058,18 +6930,22 @@ folded118:
 	VADDPD  Z11, Z7, Z7
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z1, 64(DX)
 	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(BX)(CX*1)
+	VMOVUPD Z3, 64(DX)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
-	VMOVUPD Z5, 64(BX)(CX*2)
+	VMOVUPD Z5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted123
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
-	VMOVUPD Z7, 64(BX)
+	VMOVUPD Z7, 64(DX)
 
 unwanted123:
 	VXORPS X15, X15, X15
@@ -7084,15 +6960,19 @@ fewer117:
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
 	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
+	VMOVUPD 64(DX), Z1
 	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(BX)(CX*1), Z3
+	VMOVUPD 64(DX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z4
-	VMOVUPD 64(BX), Z5
+	VMOVUPD 64(DX), Z5
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -7114,8 +6994,8 @@ fold127:
 	VCMPPD       $0x06, Z9, Z8, K2
 	VMOVAPD.Z    Z6, K2, Z6
 	VADDPD       Z6, Z4, Z4
-	VMOVUPD      64(BX), Z7
-	VMOVUPD      64(DX), Z8
+	VMOVUPD      64(BX)(AX*1), Z7
+	VMOVUPD      64(DX)(AX*1), Z8
 	VPXORD       Z9, Z9, Z9
 	VCMPPD       $0x06, Z9, Z8, K2
 	VMOVAPD.Z    Z7, K2, Z7
@@ -7127,7 +7007,7 @@ fold127:
 	VFMADD231PD  Z9, Z6, Z2
 	VFMADD231PD  Z9, Z7, Z3
 	VMOVUPD      Z6, (BX)
-	VMOVUPD      Z7, 64(BX)
+	VMOVUPD      Z7, 64(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -7140,7 +7020,7 @@ other126:
 fold129:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
-	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(BX)(AX*1), Z7
 	VADDPD       Z7, Z5, Z5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Z9, Z6, Z0
@@ -7164,16 +7044,20 @@ folded125:
 	VADDPD  Z9, Z5, Z5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z1, 64(DX)
 	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(BX)(CX*1)
+	VMOVUPD Z3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted130
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
-	VMOVUPD Z5, 64(BX)
+	VMOVUPD Z5, 64(DX)
 
 unwanted130:
 	VXORPS X15, X15, X15
@@ -7187,13 +7071,17 @@ fewer124:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
+	VMOVUPD 64(DX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z2
-	VMOVUPD 64(BX), Z3
+	VMOVUPD 64(DX), Z3
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -7215,8 +7103,8 @@ fold134:
 	VCMPPD       $0x06, Z7, Z6, K2
 	VMOVAPD.Z    Z4, K2, Z4
 	VADDPD       Z4, Z2, Z2
-	VMOVUPD      64(BX), Z5
-	VMOVUPD      64(DX), Z6
+	VMOVUPD      64(BX)(AX*1), Z5
+	VMOVUPD      64(DX)(AX*1), Z6
 	VPXORD       Z7, Z7, Z7
 	VCMPPD       $0x06, Z7, Z6, K2
 	VMOVAPD.Z    Z5, K2, Z5
@@ -7225,7 +7113,7 @@ fold134:
 	VFMADD231PD  Z7, Z4, Z0
 	VFMADD231PD  Z7, Z5, Z1
 	VMOVUPD      Z4, (BX)
-	VMOVUPD      Z5, 64(BX)
+	VMOVUPD      Z5, 64(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -7238,7 +7126,7 @@ other133:
 fold136:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
-	VMOVUPD      64(BX), Z5
+	VMOVUPD      64(BX)(AX*1), Z5
 	VADDPD       Z5, Z3, Z3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z4, Z0
@@ -7256,14 +7144,18 @@ folded132:
 	VADDPD  Z7, Z2, Z2
 	VADDPD  Z7, Z3, Z3
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted137
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
-	VMOVUPD Z3, 64(BX)
+	VMOVUPD Z3, 64(DX)
 
 unwanted137:
 	VXORPS X15, X15, X15
@@ -7273,11 +7165,15 @@ unwanted137:
 fewer131:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
+	VMOVUPD 64(DX), Z1
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -7299,14 +7195,14 @@ fold141:
 	VCMPPD    $0x06, Z5, Z4, K2
 	VMOVAPD.Z Z2, K2, Z2
 	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX), Z3
-	VMOVUPD   64(DX), Z4
+	VMOVUPD   64(BX)(AX*1), Z3
+	VMOVUPD   64(DX)(AX*1), Z4
 	VPXORD    Z5, Z5, Z5
 	VCMPPD    $0x06, Z5, Z4, K2
 	VMOVAPD.Z Z3, K2, Z3
 	VADDPD    Z3, Z1, Z1
 	VMOVUPD   Z2, (BX)
-	VMOVUPD   Z3, 64(BX)
+	VMOVUPD   Z3, 64(BX)(AX*1)
 	ADDQ      SI, DX
 	ADDQ      CX, BX
 	ADDQ      R8, DI
@@ -7319,7 +7215,7 @@ other140:
 fold143:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
-	VMOVUPD 64(BX), Z3
+	VMOVUPD 64(BX)(AX*1), Z3
 	VADDPD  Z3, Z1, Z1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
@@ -7332,12 +7228,16 @@ folded139:
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted144
 	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z1, 64(DX)
 
 unwanted144:
 	VXORPS X15, X15, X15
@@ -7345,1315 +7245,11 @@ unwanted144:
 	RET
 
 narrower73:
-	CMPQ  AX, $0x08
-	JE    full146
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+96(FP), BX
-	CMPQ  BX, $0x04
-	JNE   fewer147
-
-	// acc[i,j] = dwinit[i,j], 4×1 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	LEAQ      (CX)(CX*2), DX
-	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(CX*1), K1, Z1
-	VMOVUPD.Z (BX)(CX*2), K1, Z2
-	VMOVUPD.Z (BX)(DX*1), K1, Z3
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD.Z (BX), K1, Z4
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded148
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other149
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
-	VMOVUPD.Z     (BX), K1, Z5
-	VMOVUPD.Z     (DX), K1, Z6
-	VPXORD        Z7, Z7, Z7
-	VCMPPD        $0x06, Z7, Z6, K2
-	VMOVAPD.Z     Z5, K2, Z5
-	VADDPD        Z5, Z4, Z4
-	VBROADCASTSD  (DI), Z7
-	VFMADD231PD   Z7, Z5, Z0
-	VBROADCASTSD  8(DI), Z7
-	VFMADD231PD   Z7, Z5, Z1
-	VBROADCASTSD  16(DI), Z7
-	VFMADD231PD   Z7, Z5, Z2
-	VBROADCASTSD  24(DI), Z7
-	VFMADD231PD   Z7, Z5, Z3
-	TESTQ         $0x00000004, AX
-	JZ            low152
-	VMOVUPS       Y5, (BX)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000002, AX
-	JZ            low153
-	VMOVUPS       X5, 32(BX)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low154
-	VMOVSD        X5, 48(BX)
-	VUNPCKHPD     X5, X5, X5
-
-low154:
-	JMP stored151
-
-low153:
-	TESTQ     $0x00000001, AX
-	JZ        low155
-	VMOVSD    X5, 32(BX)
-	VUNPCKHPD X5, X5, X5
-
-low155:
-	JMP stored151
-
-low152:
-	TESTQ        $0x00000002, AX
-	JZ           low156
-	VMOVUPS      X5, (BX)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low157
-	VMOVSD       X5, 16(BX)
-	VUNPCKHPD    X5, X5, X5
-
-low157:
-	JMP stored151
-
-low156:
-	TESTQ     $0x00000001, AX
-	JZ        low158
-	VMOVSD    X5, (BX)
-	VUNPCKHPD X5, X5, X5
-
-low158:
-stored151:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold150
-	JMP  folded148
-
-other149:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold160:
-	VMOVUPD.Z    (BX), K1, Z5
-	VADDPD       Z5, Z4, Z4
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  Z7, Z5, Z0
-	VBROADCASTSD 8(DI), Z7
-	VFMADD231PD  Z7, Z5, Z1
-	VBROADCASTSD 16(DI), Z7
-	VFMADD231PD  Z7, Z5, Z2
-	VBROADCASTSD 24(DI), Z7
-	VFMADD231PD  Z7, Z5, Z3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold160
-	JMP          folded148
-
-folded148:
-	VPXORD        Z7, Z7, Z7
-	VADDPD        Z7, Z0, Z0
-	VADDPD        Z7, Z1, Z1
-	VADDPD        Z7, Z2, Z2
-	VADDPD        Z7, Z3, Z3
-	VADDPD        Z7, Z4, Z4
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	LEAQ          (CX)(CX*2), DX
-	TESTQ         $0x00000004, AX
-	JZ            low162
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, AX
-	JZ            low163
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low164
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-
-low164:
-	JMP stored161
-
-low163:
-	TESTQ     $0x00000001, AX
-	JZ        low165
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low165:
-	JMP stored161
-
-low162:
-	TESTQ        $0x00000002, AX
-	JZ           low166
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low167
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low167:
-	JMP stored161
-
-low166:
-	TESTQ     $0x00000001, AX
-	JZ        low168
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low168:
-stored161:
-	TESTQ         $0x00000004, AX
-	JZ            low170
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low171
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low172
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low172:
-	JMP stored169
-
-low171:
-	TESTQ     $0x00000001, AX
-	JZ        low173
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low173:
-	JMP stored169
-
-low170:
-	TESTQ        $0x00000002, AX
-	JZ           low174
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low175
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low175:
-	JMP stored169
-
-low174:
-	TESTQ     $0x00000001, AX
-	JZ        low176
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low176:
-stored169:
-	TESTQ         $0x00000004, AX
-	JZ            low178
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low179
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low180
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-
-low180:
-	JMP stored177
-
-low179:
-	TESTQ     $0x00000001, AX
-	JZ        low181
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-
-low181:
-	JMP stored177
-
-low178:
-	TESTQ        $0x00000002, AX
-	JZ           low182
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low183
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-
-low183:
-	JMP stored177
-
-low182:
-	TESTQ     $0x00000001, AX
-	JZ        low184
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-
-low184:
-stored177:
-	TESTQ         $0x00000004, AX
-	JZ            low186
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low187
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low188
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-
-low188:
-	JMP stored185
-
-low187:
-	TESTQ     $0x00000001, AX
-	JZ        low189
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-
-low189:
-	JMP stored185
-
-low186:
-	TESTQ        $0x00000002, AX
-	JZ           low190
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low191
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-
-low191:
-	JMP stored185
-
-low190:
-	TESTQ     $0x00000001, AX
-	JZ        low192
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-
-low192:
-stored185:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted193
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000004, AX
-	JZ            low195
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, AX
-	JZ            low196
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low197
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-
-low197:
-	JMP stored194
-
-low196:
-	TESTQ     $0x00000001, AX
-	JZ        low198
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low198:
-	JMP stored194
-
-low195:
-	TESTQ        $0x00000002, AX
-	JZ           low199
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low200
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low200:
-	JMP stored194
-
-low199:
-	TESTQ     $0x00000001, AX
-	JZ        low201
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low201:
-stored194:
-unwanted193:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer147:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x03
-	JNE  fewer202
-
-	// acc[i,j] = dwinit[i,j], 3×1 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(CX*1), K1, Z1
-	VMOVUPD.Z (BX)(CX*2), K1, Z2
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD.Z (BX), K1, Z3
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded203
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other204
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold205:
-	VMOVUPD.Z     (BX), K1, Z4
-	VMOVUPD.Z     (DX), K1, Z5
-	VPXORD        Z6, Z6, Z6
-	VCMPPD        $0x06, Z6, Z5, K2
-	VMOVAPD.Z     Z4, K2, Z4
-	VADDPD        Z4, Z3, Z3
-	VBROADCASTSD  (DI), Z6
-	VFMADD231PD   Z6, Z4, Z0
-	VBROADCASTSD  8(DI), Z6
-	VFMADD231PD   Z6, Z4, Z1
-	VBROADCASTSD  16(DI), Z6
-	VFMADD231PD   Z6, Z4, Z2
-	TESTQ         $0x00000004, AX
-	JZ            low207
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, AX
-	JZ            low208
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low209
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-
-low209:
-	JMP stored206
-
-low208:
-	TESTQ     $0x00000001, AX
-	JZ        low210
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low210:
-	JMP stored206
-
-low207:
-	TESTQ        $0x00000002, AX
-	JZ           low211
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low212
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low212:
-	JMP stored206
-
-low211:
-	TESTQ     $0x00000001, AX
-	JZ        low213
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low213:
-stored206:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold205
-	JMP  folded203
-
-other204:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
-	VMOVUPD.Z    (BX), K1, Z4
-	VADDPD       Z4, Z3, Z3
-	VBROADCASTSD (DI), Z6
-	VFMADD231PD  Z6, Z4, Z0
-	VBROADCASTSD 8(DI), Z6
-	VFMADD231PD  Z6, Z4, Z1
-	VBROADCASTSD 16(DI), Z6
-	VFMADD231PD  Z6, Z4, Z2
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold215
-	JMP          folded203
-
-folded203:
-	VPXORD        Z6, Z6, Z6
-	VADDPD        Z6, Z0, Z0
-	VADDPD        Z6, Z1, Z1
-	VADDPD        Z6, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	TESTQ         $0x00000004, AX
-	JZ            low217
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, AX
-	JZ            low218
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low219
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-
-low219:
-	JMP stored216
-
-low218:
-	TESTQ     $0x00000001, AX
-	JZ        low220
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low220:
-	JMP stored216
-
-low217:
-	TESTQ        $0x00000002, AX
-	JZ           low221
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low222
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low222:
-	JMP stored216
-
-low221:
-	TESTQ     $0x00000001, AX
-	JZ        low223
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low223:
-stored216:
-	TESTQ         $0x00000004, AX
-	JZ            low225
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low226
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low227
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low227:
-	JMP stored224
-
-low226:
-	TESTQ     $0x00000001, AX
-	JZ        low228
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low228:
-	JMP stored224
-
-low225:
-	TESTQ        $0x00000002, AX
-	JZ           low229
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low230
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low230:
-	JMP stored224
-
-low229:
-	TESTQ     $0x00000001, AX
-	JZ        low231
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low231:
-stored224:
-	TESTQ         $0x00000004, AX
-	JZ            low233
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low234
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low235
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-
-low235:
-	JMP stored232
-
-low234:
-	TESTQ     $0x00000001, AX
-	JZ        low236
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-
-low236:
-	JMP stored232
-
-low233:
-	TESTQ        $0x00000002, AX
-	JZ           low237
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low238
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-
-low238:
-	JMP stored232
-
-low237:
-	TESTQ     $0x00000001, AX
-	JZ        low239
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-
-low239:
-stored232:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted240
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000004, AX
-	JZ            low242
-	VMOVUPS       Y3, (BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low243
-	VMOVUPS       X3, 32(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low244
-	VMOVSD        X3, 48(BX)
-	VUNPCKHPD     X3, X3, X3
-
-low244:
-	JMP stored241
-
-low243:
-	TESTQ     $0x00000001, AX
-	JZ        low245
-	VMOVSD    X3, 32(BX)
-	VUNPCKHPD X3, X3, X3
-
-low245:
-	JMP stored241
-
-low242:
-	TESTQ        $0x00000002, AX
-	JZ           low246
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low247
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-
-low247:
-	JMP stored241
-
-low246:
-	TESTQ     $0x00000001, AX
-	JZ        low248
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-
-low248:
-stored241:
-unwanted240:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer202:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer249
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVQ      dwinit+16(FP), BX
-	MOVQ      lddwinit+24(FP), CX
-	VMOVUPD.Z (BX), K1, Z0
-	VMOVUPD.Z (BX)(CX*1), K1, Z1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD.Z (BX), K1, Z2
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded250
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other251
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold252:
-	VMOVUPD.Z     (BX), K1, Z3
-	VMOVUPD.Z     (DX), K1, Z4
-	VPXORD        Z5, Z5, Z5
-	VCMPPD        $0x06, Z5, Z4, K2
-	VMOVAPD.Z     Z3, K2, Z3
-	VADDPD        Z3, Z2, Z2
-	VBROADCASTSD  (DI), Z5
-	VFMADD231PD   Z5, Z3, Z0
-	VBROADCASTSD  8(DI), Z5
-	VFMADD231PD   Z5, Z3, Z1
-	TESTQ         $0x00000004, AX
-	JZ            low254
-	VMOVUPS       Y3, (BX)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000002, AX
-	JZ            low255
-	VMOVUPS       X3, 32(BX)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low256
-	VMOVSD        X3, 48(BX)
-	VUNPCKHPD     X3, X3, X3
-
-low256:
-	JMP stored253
-
-low255:
-	TESTQ     $0x00000001, AX
-	JZ        low257
-	VMOVSD    X3, 32(BX)
-	VUNPCKHPD X3, X3, X3
-
-low257:
-	JMP stored253
-
-low254:
-	TESTQ        $0x00000002, AX
-	JZ           low258
-	VMOVUPS      X3, (BX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low259
-	VMOVSD       X3, 16(BX)
-	VUNPCKHPD    X3, X3, X3
-
-low259:
-	JMP stored253
-
-low258:
-	TESTQ     $0x00000001, AX
-	JZ        low260
-	VMOVSD    X3, (BX)
-	VUNPCKHPD X3, X3, X3
-
-low260:
-stored253:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold252
-	JMP  folded250
-
-other251:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold262:
-	VMOVUPD.Z    (BX), K1, Z3
-	VADDPD       Z3, Z2, Z2
-	VBROADCASTSD (DI), Z5
-	VFMADD231PD  Z5, Z3, Z0
-	VBROADCASTSD 8(DI), Z5
-	VFMADD231PD  Z5, Z3, Z1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold262
-	JMP          folded250
-
-folded250:
-	VPXORD        Z5, Z5, Z5
-	VADDPD        Z5, Z0, Z0
-	VADDPD        Z5, Z1, Z1
-	VADDPD        Z5, Z2, Z2
-	MOVQ          dw+0(FP), BX
-	MOVQ          lddw+8(FP), CX
-	TESTQ         $0x00000004, AX
-	JZ            low264
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, AX
-	JZ            low265
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low266
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-
-low266:
-	JMP stored263
-
-low265:
-	TESTQ     $0x00000001, AX
-	JZ        low267
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low267:
-	JMP stored263
-
-low264:
-	TESTQ        $0x00000002, AX
-	JZ           low268
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low269
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low269:
-	JMP stored263
-
-low268:
-	TESTQ     $0x00000001, AX
-	JZ        low270
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low270:
-stored263:
-	TESTQ         $0x00000004, AX
-	JZ            low272
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low273
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low274
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-
-low274:
-	JMP stored271
-
-low273:
-	TESTQ     $0x00000001, AX
-	JZ        low275
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low275:
-	JMP stored271
-
-low272:
-	TESTQ        $0x00000002, AX
-	JZ           low276
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low277
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-
-low277:
-	JMP stored271
-
-low276:
-	TESTQ     $0x00000001, AX
-	JZ        low278
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-
-low278:
-stored271:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted279
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000004, AX
-	JZ            low281
-	VMOVUPS       Y2, (BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low282
-	VMOVUPS       X2, 32(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low283
-	VMOVSD        X2, 48(BX)
-	VUNPCKHPD     X2, X2, X2
-
-low283:
-	JMP stored280
-
-low282:
-	TESTQ     $0x00000001, AX
-	JZ        low284
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low284:
-	JMP stored280
-
-low281:
-	TESTQ        $0x00000002, AX
-	JZ           low285
-	VMOVUPS      X2, (BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low286
-	VMOVSD       X2, 16(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low286:
-	JMP stored280
-
-low285:
-	TESTQ     $0x00000001, AX
-	JZ        low287
-	VMOVSD    X2, (BX)
-	VUNPCKHPD X2, X2, X2
-
-low287:
-stored280:
-unwanted279:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer249:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer288
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ      dwinit+16(FP), BX
-	VMOVUPD.Z (BX), K1, Z0
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD.Z (BX), K1, Z1
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded289
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other290
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold291:
-	VMOVUPD.Z     (BX), K1, Z2
-	VMOVUPD.Z     (DX), K1, Z3
-	VPXORD        Z4, Z4, Z4
-	VCMPPD        $0x06, Z4, Z3, K2
-	VMOVAPD.Z     Z2, K2, Z2
-	VADDPD        Z2, Z1, Z1
-	VBROADCASTSD  (DI), Z4
-	VFMADD231PD   Z4, Z2, Z0
-	TESTQ         $0x00000004, AX
-	JZ            low293
-	VMOVUPS       Y2, (BX)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000002, AX
-	JZ            low294
-	VMOVUPS       X2, 32(BX)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low295
-	VMOVSD        X2, 48(BX)
-	VUNPCKHPD     X2, X2, X2
-
-low295:
-	JMP stored292
-
-low294:
-	TESTQ     $0x00000001, AX
-	JZ        low296
-	VMOVSD    X2, 32(BX)
-	VUNPCKHPD X2, X2, X2
-
-low296:
-	JMP stored292
-
-low293:
-	TESTQ        $0x00000002, AX
-	JZ           low297
-	VMOVUPS      X2, (BX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low298
-	VMOVSD       X2, 16(BX)
-	VUNPCKHPD    X2, X2, X2
-
-low298:
-	JMP stored292
-
-low297:
-	TESTQ     $0x00000001, AX
-	JZ        low299
-	VMOVSD    X2, (BX)
-	VUNPCKHPD X2, X2, X2
-
-low299:
-stored292:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold291
-	JMP  folded289
-
-other290:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold301:
-	VMOVUPD.Z    (BX), K1, Z2
-	VADDPD       Z2, Z1, Z1
-	VBROADCASTSD (DI), Z4
-	VFMADD231PD  Z4, Z2, Z0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold301
-	JMP          folded289
-
-folded289:
-	VPXORD        Z4, Z4, Z4
-	VADDPD        Z4, Z0, Z0
-	VADDPD        Z4, Z1, Z1
-	MOVQ          dw+0(FP), BX
-	TESTQ         $0x00000004, AX
-	JZ            low303
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, AX
-	JZ            low304
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low305
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-
-low305:
-	JMP stored302
-
-low304:
-	TESTQ     $0x00000001, AX
-	JZ        low306
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low306:
-	JMP stored302
-
-low303:
-	TESTQ        $0x00000002, AX
-	JZ           low307
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low308
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low308:
-	JMP stored302
-
-low307:
-	TESTQ     $0x00000001, AX
-	JZ        low309
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low309:
-stored302:
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted310
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000004, AX
-	JZ            low312
-	VMOVUPS       Y1, (BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low313
-	VMOVUPS       X1, 32(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low314
-	VMOVSD        X1, 48(BX)
-	VUNPCKHPD     X1, X1, X1
-
-low314:
-	JMP stored311
-
-low313:
-	TESTQ     $0x00000001, AX
-	JZ        low315
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-
-low315:
-	JMP stored311
-
-low312:
-	TESTQ        $0x00000002, AX
-	JZ           low316
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low317
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low317:
-	JMP stored311
-
-low316:
-	TESTQ     $0x00000001, AX
-	JZ        low318
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low318:
-stored311:
-unwanted310:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer288:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ      dbinit+40(FP), BX
-	VMOVUPD.Z (BX), K1, Z0
-	MOVQ      dy+48(FP), BX
-	MOVQ      lddy+56(FP), CX
-	MOVQ      y+64(FP), DX
-	MOVQ      ldy+72(FP), SI
-	MOVQ      x+80(FP), DI
-	MOVQ      ldx+88(FP), R8
-	MOVQ      n+112(FP), R9
-	TESTQ     R9, R9
-	JLE       folded320
-	MOVQ      act+120(FP), R10
-	CMPQ      R10, $0x01
-	JNE       other321
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold322:
-	VMOVUPD.Z     (BX), K1, Z1
-	VMOVUPD.Z     (DX), K1, Z2
-	VPXORD        Z3, Z3, Z3
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
-	VADDPD        Z1, Z0, Z0
-	TESTQ         $0x00000004, AX
-	JZ            low324
-	VMOVUPS       Y1, (BX)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000002, AX
-	JZ            low325
-	VMOVUPS       X1, 32(BX)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low326
-	VMOVSD        X1, 48(BX)
-	VUNPCKHPD     X1, X1, X1
-
-low326:
-	JMP stored323
-
-low325:
-	TESTQ     $0x00000001, AX
-	JZ        low327
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-
-low327:
-	JMP stored323
-
-low324:
-	TESTQ        $0x00000002, AX
-	JZ           low328
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low329
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low329:
-	JMP stored323
-
-low328:
-	TESTQ     $0x00000001, AX
-	JZ        low330
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low330:
-stored323:
-	ADDQ SI, DX
-	ADDQ CX, BX
-	ADDQ R8, DI
-	DECQ R9
-	JNZ  fold322
-	JMP  folded320
-
-other321:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold332:
-	VMOVUPD.Z (BX), K1, Z1
-	VADDPD    Z1, Z0, Z0
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold332
-	JMP       folded320
-
-folded320:
-	VPXORD        Z3, Z3, Z3
-	VADDPD        Z3, Z0, Z0
-	MOVQ          dw+0(FP), BX
-	MOVQ          db+32(FP), BX
-	TESTQ         BX, BX
-	JE            unwanted333
-	MOVQ          db+32(FP), BX
-	TESTQ         $0x00000004, AX
-	JZ            low335
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, AX
-	JZ            low336
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low337
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-
-low337:
-	JMP stored334
-
-low336:
-	TESTQ     $0x00000001, AX
-	JZ        low338
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low338:
-	JMP stored334
-
-low335:
-	TESTQ        $0x00000002, AX
-	JZ           low339
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low340
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low340:
-	JMP stored334
-
-low339:
-	TESTQ     $0x00000001, AX
-	JZ        low341
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low341:
-stored334:
-unwanted333:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full146:
+	CMPQ AX, $0x08
+	JNE  fewer145
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer342
+	JNE  fewer146
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8675,13 +7271,13 @@ full146:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded343
+	JLE     folded147
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other344
+	JNE     other148
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold345:
+fold149:
 	VMOVUPD      (BX), Z5
 	VMOVUPD      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -8701,12 +7297,12 @@ fold345:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold345
-	JMP          folded343
+	JNZ          fold149
+	JMP          folded147
 
-other344:
+other148:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold347:
+fold151:
 	VMOVUPD      (BX), Z5
 	VADDPD       Z5, Z4, Z4
 	VBROADCASTSD (DI), Z7
@@ -8720,10 +7316,10 @@ fold347:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold347
-	JMP          folded343
+	JNZ          fold151
+	JMP          folded147
 
-folded343:
+folded147:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -8739,19 +7335,19 @@ folded343:
 	VMOVUPD Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted348
+	JE      unwanted152
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 
-unwanted348:
+unwanted152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer342:
+fewer146:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer349
+	JNE  fewer153
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8771,13 +7367,13 @@ fewer342:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded350
+	JLE     folded154
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other351
+	JNE     other155
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold352:
+fold156:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z5
 	VPXORD       Z6, Z6, Z6
@@ -8795,12 +7391,12 @@ fold352:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold352
-	JMP          folded350
+	JNZ          fold156
+	JMP          folded154
 
-other351:
+other155:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold354:
+fold158:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z3, Z3
 	VBROADCASTSD (DI), Z6
@@ -8812,10 +7408,10 @@ fold354:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold354
-	JMP          folded350
+	JNZ          fold158
+	JMP          folded154
 
-folded350:
+folded154:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -8828,19 +7424,19 @@ folded350:
 	VMOVUPD Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted355
+	JE      unwanted159
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 
-unwanted355:
+unwanted159:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer349:
+fewer153:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer356
+	JNE  fewer160
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8859,13 +7455,13 @@ fewer349:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded357
+	JLE     folded161
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other358
+	JNE     other162
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold359:
+fold163:
 	VMOVUPD      (BX), Z3
 	VMOVUPD      (DX), Z4
 	VPXORD       Z5, Z5, Z5
@@ -8881,12 +7477,12 @@ fold359:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold359
-	JMP          folded357
+	JNZ          fold163
+	JMP          folded161
 
-other358:
+other162:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold361:
+fold165:
 	VMOVUPD      (BX), Z3
 	VADDPD       Z3, Z2, Z2
 	VBROADCASTSD (DI), Z5
@@ -8896,10 +7492,10 @@ fold361:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold361
-	JMP          folded357
+	JNZ          fold165
+	JMP          folded161
 
-folded357:
+folded161:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -8910,19 +7506,19 @@ folded357:
 	VMOVUPD Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted362
+	JE      unwanted166
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 
-unwanted362:
+unwanted166:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer356:
+fewer160:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer363
+	JNE  fewer167
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8939,13 +7535,13 @@ fewer356:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded364
+	JLE     folded168
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other365
+	JNE     other169
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold366:
+fold170:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      (DX), Z3
 	VPXORD       Z4, Z4, Z4
@@ -8959,12 +7555,12 @@ fold366:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold366
-	JMP          folded364
+	JNZ          fold170
+	JMP          folded168
 
-other365:
+other169:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold368:
+fold172:
 	VMOVUPD      (BX), Z2
 	VADDPD       Z2, Z1, Z1
 	VBROADCASTSD (DI), Z4
@@ -8972,10 +7568,10 @@ fold368:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold368
-	JMP          folded364
+	JNZ          fold172
+	JMP          folded168
 
-folded364:
+folded168:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
 	VADDPD  Z4, Z1, Z1
@@ -8983,16 +7579,16 @@ folded364:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted369
+	JE      unwanted173
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z1, (BX)
 
-unwanted369:
+unwanted173:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer363:
+fewer167:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -9007,13 +7603,13 @@ fewer363:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded371
+	JLE     folded175
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other372
+	JNE     other176
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold373:
+fold177:
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
 	VPXORD    Z3, Z3, Z3
@@ -9025,43 +7621,1732 @@ fold373:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold373
-	JMP       folded371
+	JNZ       fold177
+	JMP       folded175
 
-other372:
+other176:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold375:
+fold179:
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold375
-	JMP     folded371
+	JNZ     fold179
+	JMP     folded175
 
-folded371:
+folded175:
 	VPXORD  Z3, Z3, Z3
 	VADDPD  Z3, Z0, Z0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted376
+	JE      unwanted180
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 
-unwanted376:
+unwanted180:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer145:
+	CMPQ   AX, $0x04
+	JLT    fewer181
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer182
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(SI)(DI*1), Y7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y8
+	VMOVUPD 32(DX), Y9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded183
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other184
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold185:
+	VMOVUPD      (BX), Y10
+	VMOVUPD      (DX), Y12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      32(BX)(AX*1), Y11
+	VMOVUPD      32(DX)(AX*1), Y12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	VMOVUPD      Y10, (BX)
+	VMOVUPD      Y11, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold185
+	JMP          folded183
+
+other184:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold187:
+	VMOVUPD      (BX), Y10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      32(BX)(AX*1), Y11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold187
+	JMP          folded183
+
+folded183:
+	VPXORD  Z13, Z13, Z13
+	VADDPD  Z13, Z0, Z0
+	VADDPD  Z13, Z1, Z1
+	VADDPD  Z13, Z2, Z2
+	VADDPD  Z13, Z3, Z3
+	VADDPD  Z13, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z13, Z6, Z6
+	VADDPD  Z13, Z7, Z7
+	VADDPD  Z13, Z8, Z8
+	VADDPD  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted188
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y8, (BX)
+	VMOVUPD Y9, 32(DX)
+
+unwanted188:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer182:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer189
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(DX)(CX*2), Y5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y6
+	VMOVUPD 32(DX), Y7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded190
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other191
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold192:
+	VMOVUPD      (BX), Y8
+	VMOVUPD      (DX), Y10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      32(BX)(AX*1), Y9
+	VMOVUPD      32(DX)(AX*1), Y10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold192
+	JMP          folded190
+
+other191:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold194:
+	VMOVUPD      (BX), Y8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      32(BX)(AX*1), Y9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold194
+	JMP          folded190
+
+folded190:
+	VPXORD  Z11, Z11, Z11
+	VADDPD  Z11, Z0, Z0
+	VADDPD  Z11, Z1, Z1
+	VADDPD  Z11, Z2, Z2
+	VADDPD  Z11, Z3, Z3
+	VADDPD  Z11, Z4, Z4
+	VADDPD  Z11, Z5, Z5
+	VADDPD  Z11, Z6, Z6
+	VADDPD  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted195
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y6, (BX)
+	VMOVUPD Y7, 32(DX)
+
+unwanted195:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer189:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer196
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y4
+	VMOVUPD 32(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded197
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other198
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold199:
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      32(BX)(AX*1), Y7
+	VMOVUPD      32(DX)(AX*1), Y8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold199
+	JMP          folded197
+
+other198:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold201:
+	VMOVUPD      (BX), Y6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      32(BX)(AX*1), Y7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold201
+	JMP          folded197
+
+folded197:
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z3, Z3
+	VADDPD  Z9, Z4, Z4
+	VADDPD  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted202
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y4, (BX)
+	VMOVUPD Y5, 32(DX)
+
+unwanted202:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer196:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer203
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded204
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other205
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold206:
+	VMOVUPD      (BX), Y4
+	VMOVUPD      (DX), Y6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VMOVUPD      32(DX)(AX*1), Y6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	VMOVUPD      Y4, (BX)
+	VMOVUPD      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold206
+	JMP          folded204
+
+other205:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold208:
+	VMOVUPD      (BX), Y4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold208
+	JMP          folded204
+
+folded204:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted209
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y2, (BX)
+	VMOVUPD Y3, 32(DX)
+
+unwanted209:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer203:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded211
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other212
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold213:
+	VMOVUPD   (BX), Y2
+	VMOVUPD   (DX), Y4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z2, K2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD   32(BX)(AX*1), Y3
+	VMOVUPD   32(DX)(AX*1), Y4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z3, K2, Z3
+	VADDPD    Z3, Z1, Z1
+	VMOVUPD   Y2, (BX)
+	VMOVUPD   Y3, 32(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold213
+	JMP       folded211
+
+other212:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold215:
+	VMOVUPD (BX), Y2
+	VADDPD  Z2, Z0, Z0
+	VMOVUPD 32(BX)(AX*1), Y3
+	VADDPD  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold215
+	JMP     folded211
+
+folded211:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted216
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+
+unwanted216:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer181:
+	CMPQ   AX, $0x02
+	JLT    fewer217
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer218
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(SI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(SI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(SI)(DI*1), X7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X8
+	VMOVUPD 16(DX), X9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded219
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other220
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold221:
+	VMOVUPD      (BX), X10
+	VMOVUPD      (DX), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      16(BX)(AX*1), X11
+	VMOVUPD      16(DX)(AX*1), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	VMOVUPD      X10, (BX)
+	VMOVUPD      X11, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold221
+	JMP          folded219
+
+other220:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold223:
+	VMOVUPD      (BX), X10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      16(BX)(AX*1), X11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold223
+	JMP          folded219
+
+folded219:
+	VPXORD  Z13, Z13, Z13
+	VADDPD  Z13, Z0, Z0
+	VADDPD  Z13, Z1, Z1
+	VADDPD  Z13, Z2, Z2
+	VADDPD  Z13, Z3, Z3
+	VADDPD  Z13, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z13, Z6, Z6
+	VADDPD  Z13, Z7, Z7
+	VADDPD  Z13, Z8, Z8
+	VADDPD  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(SI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(SI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted224
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X8, (BX)
+	VMOVUPD X9, 16(DX)
+
+unwanted224:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer218:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer225
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(DX)(CX*2), X5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X6
+	VMOVUPD 16(DX), X7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded226
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other227
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold228:
+	VMOVUPD      (BX), X8
+	VMOVUPD      (DX), X10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      16(BX)(AX*1), X9
+	VMOVUPD      16(DX)(AX*1), X10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	VMOVUPD      X8, (BX)
+	VMOVUPD      X9, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold228
+	JMP          folded226
+
+other227:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold230:
+	VMOVUPD      (BX), X8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      16(BX)(AX*1), X9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold230
+	JMP          folded226
+
+folded226:
+	VPXORD  Z11, Z11, Z11
+	VADDPD  Z11, Z0, Z0
+	VADDPD  Z11, Z1, Z1
+	VADDPD  Z11, Z2, Z2
+	VADDPD  Z11, Z3, Z3
+	VADDPD  Z11, Z4, Z4
+	VADDPD  Z11, Z5, Z5
+	VADDPD  Z11, Z6, Z6
+	VADDPD  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted231
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X6, (BX)
+	VMOVUPD X7, 16(DX)
+
+unwanted231:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer225:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer232
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X4
+	VMOVUPD 16(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded233
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other234
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold235:
+	VMOVUPD      (BX), X6
+	VMOVUPD      (DX), X8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      16(BX)(AX*1), X7
+	VMOVUPD      16(DX)(AX*1), X8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	VMOVUPD      X6, (BX)
+	VMOVUPD      X7, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold235
+	JMP          folded233
+
+other234:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold237:
+	VMOVUPD      (BX), X6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      16(BX)(AX*1), X7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold237
+	JMP          folded233
+
+folded233:
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z3, Z3
+	VADDPD  Z9, Z4, Z4
+	VADDPD  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted238
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X4, (BX)
+	VMOVUPD X5, 16(DX)
+
+unwanted238:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer232:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer239
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X2
+	VMOVUPD 16(DX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded240
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other241
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold242:
+	VMOVUPD      (BX), X4
+	VMOVUPD      (DX), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      16(BX)(AX*1), X5
+	VMOVUPD      16(DX)(AX*1), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	VMOVUPD      X4, (BX)
+	VMOVUPD      X5, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold242
+	JMP          folded240
+
+other241:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold244:
+	VMOVUPD      (BX), X4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      16(BX)(AX*1), X5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold244
+	JMP          folded240
+
+folded240:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted245
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X2, (BX)
+	VMOVUPD X3, 16(DX)
+
+unwanted245:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer239:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded247
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other248
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold249:
+	VMOVUPD   (BX), X2
+	VMOVUPD   (DX), X4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z2, K2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD   16(BX)(AX*1), X3
+	VMOVUPD   16(DX)(AX*1), X4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z3, K2, Z3
+	VADDPD    Z3, Z1, Z1
+	VMOVUPD   X2, (BX)
+	VMOVUPD   X3, 16(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold249
+	JMP       folded247
+
+other248:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold251:
+	VMOVUPD (BX), X2
+	VADDPD  Z2, Z0, Z0
+	VMOVUPD 16(BX)(AX*1), X3
+	VADDPD  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold251
+	JMP     folded247
+
+folded247:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted252
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+
+unwanted252:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer217:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer253
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X4
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded254
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other255
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold256:
+	VMOVSD       (BX), X5
+	VMOVSD       (DX), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z4, Z4
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VBROADCASTSD 8(DI), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VBROADCASTSD 16(DI), Z7
+	VFMADD231PD  Z7, Z5, Z2
+	VBROADCASTSD 24(DI), Z7
+	VFMADD231PD  Z7, Z5, Z3
+	VMOVSD       X5, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold256
+	JMP          folded254
+
+other255:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold258:
+	VMOVSD       (BX), X5
+	VADDPD       Z5, Z4, Z4
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VBROADCASTSD 8(DI), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VBROADCASTSD 16(DI), Z7
+	VFMADD231PD  Z7, Z5, Z2
+	VBROADCASTSD 24(DI), Z7
+	VFMADD231PD  Z7, Z5, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold258
+	JMP          folded254
+
+folded254:
+	VPXORD Z7, Z7, Z7
+	VADDPD Z7, Z0, Z0
+	VADDPD Z7, Z1, Z1
+	VADDPD Z7, Z2, Z2
+	VADDPD Z7, Z3, Z3
+	VADDPD Z7, Z4, Z4
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted259
+	MOVQ   db+32(FP), BX
+	VMOVSD X4, (BX)
+
+unwanted259:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer253:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer260
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X3
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded261
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other262
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold263:
+	VMOVSD       (BX), X4
+	VMOVSD       (DX), X5
+	VPXORD       Z6, Z6, Z6
+	VCMPPD       $0x06, Z6, Z5, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z3, Z3
+	VBROADCASTSD (DI), Z6
+	VFMADD231PD  Z6, Z4, Z0
+	VBROADCASTSD 8(DI), Z6
+	VFMADD231PD  Z6, Z4, Z1
+	VBROADCASTSD 16(DI), Z6
+	VFMADD231PD  Z6, Z4, Z2
+	VMOVSD       X4, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold263
+	JMP          folded261
+
+other262:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold265:
+	VMOVSD       (BX), X4
+	VADDPD       Z4, Z3, Z3
+	VBROADCASTSD (DI), Z6
+	VFMADD231PD  Z6, Z4, Z0
+	VBROADCASTSD 8(DI), Z6
+	VFMADD231PD  Z6, Z4, Z1
+	VBROADCASTSD 16(DI), Z6
+	VFMADD231PD  Z6, Z4, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold265
+	JMP          folded261
+
+folded261:
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted266
+	MOVQ   db+32(FP), BX
+	VMOVSD X3, (BX)
+
+unwanted266:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer260:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer267
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X2
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded268
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other269
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold270:
+	VMOVSD       (BX), X3
+	VMOVSD       (DX), X4
+	VPXORD       Z5, Z5, Z5
+	VCMPPD       $0x06, Z5, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VADDPD       Z3, Z2, Z2
+	VBROADCASTSD (DI), Z5
+	VFMADD231PD  Z5, Z3, Z0
+	VBROADCASTSD 8(DI), Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VMOVSD       X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold270
+	JMP          folded268
+
+other269:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold272:
+	VMOVSD       (BX), X3
+	VADDPD       Z3, Z2, Z2
+	VBROADCASTSD (DI), Z5
+	VFMADD231PD  Z5, Z3, Z0
+	VBROADCASTSD 8(DI), Z5
+	VFMADD231PD  Z5, Z3, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold272
+	JMP          folded268
+
+folded268:
+	VPXORD Z5, Z5, Z5
+	VADDPD Z5, Z0, Z0
+	VADDPD Z5, Z1, Z1
+	VADDPD Z5, Z2, Z2
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted273
+	MOVQ   db+32(FP), BX
+	VMOVSD X2, (BX)
+
+unwanted273:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer267:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer274
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X1
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded275
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other276
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold277:
+	VMOVSD       (BX), X2
+	VMOVSD       (DX), X3
+	VPXORD       Z4, Z4, Z4
+	VCMPPD       $0x06, Z4, Z3, K2
+	VMOVAPD.Z    Z2, K2, Z2
+	VADDPD       Z2, Z1, Z1
+	VBROADCASTSD (DI), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	VMOVSD       X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold277
+	JMP          folded275
+
+other276:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold279:
+	VMOVSD       (BX), X2
+	VADDPD       Z2, Z1, Z1
+	VBROADCASTSD (DI), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold279
+	JMP          folded275
+
+folded275:
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	MOVQ   dw+0(FP), BX
+	VMOVSD X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted280
+	MOVQ   db+32(FP), BX
+	VMOVSD X1, (BX)
+
+unwanted280:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer274:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X0
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	TESTQ  R9, R9
+	JLE    folded282
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other283
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold284:
+	VMOVSD    (BX), X1
+	VMOVSD    (DX), X2
+	VPXORD    Z3, Z3, Z3
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVSD    X1, (BX)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold284
+	JMP       folded282
+
+other283:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold286:
+	VMOVSD (BX), X1
+	VADDPD Z1, Z0, Z0
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold286
+	JMP    folded282
+
+folded282:
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	MOVQ   dw+0(FP), BX
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted287
+	MOVQ   db+32(FP), BX
+	VMOVSD X0, (BX)
+
+unwanted287:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func columnAVX512F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
-	MOVQ   cols+104(FP), AX
-	CMPQ   AX, $0x20
-	JLE    narrower1
-	CMPQ   AX, $0x30
-	JE     full2
+	MOVQ cols+104(FP), AX
+	CMPQ AX, $0x20
+	JLE  narrower1
+	CMPQ AX, $0x30
+	JNE  fewer2
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(BX), Z5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded3
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other4
+	TESTQ        BX, BX
+	JE           without5
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold6:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold6
+	JMP          folded3
+
+without5:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold7:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(R9), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold7
+	JMP          folded3
+
+other4:
+	TESTQ BX, BX
+	JE    without9
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold10:
+	VBROADCASTSS (DX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold10
+	JMP          folded3
+
+without9:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold11:
+	VBROADCASTSS (DX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(R9), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold11
+	JMP          folded3
+
+folded3:
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z6, Z6
+	MOVQ    dw+16(FP), BX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted12
+	MOVQ    db+32(FP), BX
+	VMOVSS  X6, (BX)
+
+unwanted12:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -9092,172 +9377,6 @@ TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded3
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other4
-	TESTQ        BX, BX
-	JE           without5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z9, Z9, Z9
-
-fold6:
-	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DI), Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VPXORD       Z9, Z9, Z9
-	VMOVSS       X7, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMULPS       Z3, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, (BX)
-	VMOVUPS      64(R9), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMULPS       Z4, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 64(BX)
-	VMOVUPS      128(R9)(AX*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VMULPS       Z5, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold6
-	JMP          folded3
-
-without5:
-	// the same without dx
-	VPXORD Z9, Z9, Z9
-
-fold7:
-	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DI), Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VPXORD       Z9, Z9, Z9
-	VMOVSS       X7, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMOVUPS      64(R9), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS      128(R9)(AX*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold7
-	JMP          folded3
-
-other4:
-	TESTQ BX, BX
-	JE    without9
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z9, Z9, Z9
-
-fold10:
-	VBROADCASTSS (DX), Z7
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMULPS       Z3, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, (BX)
-	VMOVUPS      64(R9), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMULPS       Z4, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 64(BX)
-	VMOVUPS      128(R9)(AX*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VMULPS       Z5, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold10
-	JMP          folded3
-
-without9:
-	// the same without dx
-	VPXORD Z9, Z9, Z9
-
-fold11:
-	VBROADCASTSS (DX), Z7
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMOVUPS      64(R9), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS      128(R9)(AX*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold11
-	JMP          folded3
-
-folded3:
-	VPXORD  Z9, Z9, Z9
-	VADDPS  Z9, Z0, Z0
-	VADDPS  Z9, Z1, Z1
-	VADDPS  Z9, Z2, Z2
-	VADDPS  Z9, Z6, Z6
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted12
-	MOVQ    db+32(FP), BX
-	VMOVSS  X6, (BX)
-
-unwanted12:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full2:
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ    dwinit+24(FP), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-
-	// acc[i,j] = w[i,j], 1×3 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPS      (BX), Z3
-	VMOVUPS      64(BX), Z4
-	VMOVUPS      128(BX), Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z6
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
 	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
@@ -9288,11 +9407,11 @@ fold16:
 	VMULPS       Z4, Z7, Z8
 	VADDPS       Z9, Z8, Z8
 	VMOVUPS      Z8, 64(BX)
-	VMOVUPS      128(R9), Z8
+	VMOVUPS      128(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
 	VMULPS       Z5, Z7, Z8
 	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 128(BX)
+	VMOVUPS      Z8, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9318,7 +9437,7 @@ fold17:
 	VFMADD231PS  Z7, Z8, Z0
 	VMOVUPS      64(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS      128(R9), Z8
+	VMOVUPS      128(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9346,11 +9465,11 @@ fold20:
 	VMULPS       Z4, Z7, Z8
 	VADDPS       Z9, Z8, Z8
 	VMOVUPS      Z8, 64(BX)
-	VMOVUPS      128(R9), Z8
+	VMOVUPS      128(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
 	VMULPS       Z5, Z7, Z8
 	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 128(BX)
+	VMOVUPS      Z8, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9369,7 +9488,7 @@ fold21:
 	VFMADD231PS  Z7, Z8, Z0
 	VMOVUPS      64(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS      128(R9), Z8
+	VMOVUPS      128(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9384,9 +9503,11 @@ folded13:
 	VADDPS  Z9, Z2, Z2
 	VADDPS  Z9, Z6, Z6
 	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted22
@@ -9399,26 +9520,20 @@ unwanted22:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x10
-	JLE    narrower23
-	CMPQ   AX, $0x20
-	JE     full24
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x00000080, AX
+	CMPQ AX, $0x10
+	JLE  narrower23
+	CMPQ AX, $0x20
+	JNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
 	VMOVUPS      (BX), Z2
-	VMOVUPS      64(DX), Z3
+	VMOVUPS      64(BX), Z3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Z4
 	MOVQ         dx+0(FP), BX
@@ -9456,11 +9571,11 @@ fold28:
 	VMULPS       Z2, Z5, Z6
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      Z6, (BX)
-	VMOVUPS      64(R9)(AX*1), Z6
+	VMOVUPS      64(R9), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	VMULPS       Z3, Z5, Z6
 	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, 64(BX)(AX*1)
+	VMOVUPS      Z6, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9484,7 +9599,7 @@ fold29:
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(R9)(AX*1), Z6
+	VMOVUPS      64(R9), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9507,11 +9622,11 @@ fold32:
 	VMULPS       Z2, Z5, Z6
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      Z6, (BX)
-	VMOVUPS      64(R9)(AX*1), Z6
+	VMOVUPS      64(R9), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	VMULPS       Z3, Z5, Z6
 	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, 64(BX)(AX*1)
+	VMOVUPS      Z6, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9528,7 +9643,7 @@ fold33:
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(R9)(AX*1), Z6
+	VMOVUPS      64(R9), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9542,10 +9657,8 @@ folded25:
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z4, Z4
 	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted34
@@ -9557,16 +9670,23 @@ unwanted34:
 	VZEROUPPER
 	RET
 
-full24:
+fewer24:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
+	VMOVUPS 64(DX), Z1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
 	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
+	VMOVUPS      64(DX), Z3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Z4
 	MOVQ         dx+0(FP), BX
@@ -9604,11 +9724,11 @@ fold38:
 	VMULPS       Z2, Z5, Z6
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      Z6, (BX)
-	VMOVUPS      64(R9), Z6
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	VMULPS       Z3, Z5, Z6
 	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, 64(BX)
+	VMOVUPS      Z6, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9632,7 +9752,7 @@ fold39:
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(R9), Z6
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9655,11 +9775,11 @@ fold42:
 	VMULPS       Z2, Z5, Z6
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      Z6, (BX)
-	VMOVUPS      64(R9), Z6
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	VMULPS       Z3, Z5, Z6
 	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, 64(BX)
+	VMOVUPS      Z6, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9676,7 +9796,7 @@ fold43:
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(R9), Z6
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -9690,8 +9810,10 @@ folded35:
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z4, Z4
 	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted44
@@ -9704,409 +9826,9 @@ unwanted44:
 	RET
 
 narrower23:
-	CMPQ  AX, $0x10
-	JE    full46
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	CMPQ AX, $0x10
+	JNE  fewer45
 
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ      dwinit+24(FP), BX
-	VMOVUPS.Z (BX), K1, Z0
-
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPS.Z    (BX), K1, Z1
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z2
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded47
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other48
-	TESTQ        BX, BX
-	JE           without49
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z5, Z5, Z5
-
-fold50:
-	VBROADCASTSS  (DX), Z3
-	VBROADCASTSS  (DI), Z4
-	VPXORD        Z5, Z5, Z5
-	VCMPPS        $0x06, Z5, Z4, K2
-	VMOVAPS.Z     Z3, K2, Z3
-	VPXORD        Z5, Z5, Z5
-	VMOVSS        X3, (DX)
-	ADDQ          R8, DI
-	VADDPS        Z3, Z2, Z2
-	VMOVUPS.Z     (R9), K1, Z4
-	VFMADD231PS   Z3, Z4, Z0
-	VMULPS        Z1, Z3, Z4
-	VADDPS        Z5, Z4, Z4
-	TESTQ         $0x00000008, AX
-	JZ            low52
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low53
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low54
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low55
-	VMOVSS        X4, 56(BX)
-
-low55:
-	JMP stored51
-
-low54:
-	TESTQ  $0x00000001, AX
-	JZ     low56
-	VMOVSS X4, 48(BX)
-
-low56:
-	JMP stored51
-
-low53:
-	TESTQ     $0x00000002, AX
-	JZ        low57
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low58
-	VMOVSS    X4, 40(BX)
-
-low58:
-	JMP stored51
-
-low57:
-	TESTQ  $0x00000001, AX
-	JZ     low59
-	VMOVSS X4, 32(BX)
-
-low59:
-	JMP stored51
-
-low52:
-	TESTQ        $0x00000004, AX
-	JZ           low60
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low61
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low62
-	VMOVSS       X4, 24(BX)
-
-low62:
-	JMP stored51
-
-low61:
-	TESTQ  $0x00000001, AX
-	JZ     low63
-	VMOVSS X4, 16(BX)
-
-low63:
-	JMP stored51
-
-low60:
-	TESTQ     $0x00000002, AX
-	JZ        low64
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low65
-	VMOVSS    X4, 8(BX)
-
-low65:
-	JMP stored51
-
-low64:
-	TESTQ  $0x00000001, AX
-	JZ     low66
-	VMOVSS X4, (BX)
-
-low66:
-stored51:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold50
-	JMP  folded47
-
-without49:
-	// the same without dx
-	VPXORD Z5, Z5, Z5
-
-fold67:
-	VBROADCASTSS (DX), Z3
-	VBROADCASTSS (DI), Z4
-	VPXORD       Z5, Z5, Z5
-	VCMPPS       $0x06, Z5, Z4, K2
-	VMOVAPS.Z    Z3, K2, Z3
-	VPXORD       Z5, Z5, Z5
-	VMOVSS       X3, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z3, Z2, Z2
-	VMOVUPS.Z    (R9), K1, Z4
-	VFMADD231PS  Z3, Z4, Z0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold67
-	JMP          folded47
-
-other48:
-	TESTQ BX, BX
-	JE    without69
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z5, Z5, Z5
-
-fold70:
-	VBROADCASTSS  (DX), Z3
-	VADDPS        Z3, Z2, Z2
-	VMOVUPS.Z     (R9), K1, Z4
-	VFMADD231PS   Z3, Z4, Z0
-	VMULPS        Z1, Z3, Z4
-	VADDPS        Z5, Z4, Z4
-	TESTQ         $0x00000008, AX
-	JZ            low72
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low73
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low74
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low75
-	VMOVSS        X4, 56(BX)
-
-low75:
-	JMP stored71
-
-low74:
-	TESTQ  $0x00000001, AX
-	JZ     low76
-	VMOVSS X4, 48(BX)
-
-low76:
-	JMP stored71
-
-low73:
-	TESTQ     $0x00000002, AX
-	JZ        low77
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low78
-	VMOVSS    X4, 40(BX)
-
-low78:
-	JMP stored71
-
-low77:
-	TESTQ  $0x00000001, AX
-	JZ     low79
-	VMOVSS X4, 32(BX)
-
-low79:
-	JMP stored71
-
-low72:
-	TESTQ        $0x00000004, AX
-	JZ           low80
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low81
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low82
-	VMOVSS       X4, 24(BX)
-
-low82:
-	JMP stored71
-
-low81:
-	TESTQ  $0x00000001, AX
-	JZ     low83
-	VMOVSS X4, 16(BX)
-
-low83:
-	JMP stored71
-
-low80:
-	TESTQ     $0x00000002, AX
-	JZ        low84
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low85
-	VMOVSS    X4, 8(BX)
-
-low85:
-	JMP stored71
-
-low84:
-	TESTQ  $0x00000001, AX
-	JZ     low86
-	VMOVSS X4, (BX)
-
-low86:
-stored71:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold70
-	JMP  folded47
-
-without69:
-	// the same without dx
-	VPXORD Z5, Z5, Z5
-
-fold87:
-	VBROADCASTSS (DX), Z3
-	VADDPS       Z3, Z2, Z2
-	VMOVUPS.Z    (R9), K1, Z4
-	VFMADD231PS  Z3, Z4, Z0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold87
-	JMP          folded47
-
-folded47:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z2, Z2
-	MOVQ          dw+16(FP), BX
-	TESTQ         $0x00000008, AX
-	JZ            low89
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000004, AX
-	JZ            low90
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000002, AX
-	JZ            low91
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low92
-	VMOVSS        X0, 56(BX)
-
-low92:
-	JMP stored88
-
-low91:
-	TESTQ  $0x00000001, AX
-	JZ     low93
-	VMOVSS X0, 48(BX)
-
-low93:
-	JMP stored88
-
-low90:
-	TESTQ     $0x00000002, AX
-	JZ        low94
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low95
-	VMOVSS    X0, 40(BX)
-
-low95:
-	JMP stored88
-
-low94:
-	TESTQ  $0x00000001, AX
-	JZ     low96
-	VMOVSS X0, 32(BX)
-
-low96:
-	JMP stored88
-
-low89:
-	TESTQ        $0x00000004, AX
-	JZ           low97
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low98
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low99
-	VMOVSS       X0, 24(BX)
-
-low99:
-	JMP stored88
-
-low98:
-	TESTQ  $0x00000001, AX
-	JZ     low100
-	VMOVSS X0, 16(BX)
-
-low100:
-	JMP stored88
-
-low97:
-	TESTQ     $0x00000002, AX
-	JZ        low101
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low102
-	VMOVSS    X0, 8(BX)
-
-low102:
-	JMP stored88
-
-low101:
-	TESTQ  $0x00000001, AX
-	JZ     low103
-	VMOVSS X0, (BX)
-
-low103:
-stored88:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted104
-	MOVQ   db+32(FP), BX
-	VMOVSS X2, (BX)
-
-unwanted104:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPS (BX), Z0
@@ -10126,17 +9848,17 @@ full46:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded105
+	JLE          folded46
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other106
+	JNE          other47
 	TESTQ        BX, BX
-	JE           without107
+	JE           without48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold108:
+fold49:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -10155,14 +9877,14 @@ fold108:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold108
-	JMP          folded105
+	JNZ          fold49
+	JMP          folded46
 
-without107:
+without48:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold109:
+fold50:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -10177,17 +9899,17 @@ fold109:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold109
-	JMP          folded105
+	JNZ          fold50
+	JMP          folded46
 
-other106:
+other47:
 	TESTQ BX, BX
-	JE    without111
+	JE    without52
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold112:
+fold53:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVUPS      (R9), Z4
@@ -10199,14 +9921,14 @@ fold112:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold112
-	JMP          folded105
+	JNZ          fold53
+	JMP          folded46
 
-without111:
+without52:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold113:
+fold54:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVUPS      (R9), Z4
@@ -10214,10 +9936,10 @@ fold113:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold113
-	JMP          folded105
+	JNZ          fold54
+	JMP          folded46
 
-folded105:
+folded46:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z2, Z2
@@ -10225,23 +9947,787 @@ folded105:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted114
+	JE      unwanted55
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted114:
+unwanted55:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer45:
+	CMPQ   AX, $0x08
+	JLT    fewer56
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(DX), Y3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded57
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other58
+	TESTQ        BX, BX
+	JE           without59
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold60:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold60
+	JMP          folded57
+
+without59:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold61:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold61
+	JMP          folded57
+
+other58:
+	TESTQ BX, BX
+	JE    without63
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold64:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold64
+	JMP          folded57
+
+without63:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold65:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold65
+	JMP          folded57
+
+folded57:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted66
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted66:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer56:
+	CMPQ   AX, $0x04
+	JLT    fewer67
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X2
+	VMOVUPS      16(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded68
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other69
+	TESTQ        BX, BX
+	JE           without70
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold71:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, (BX)
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold71
+	JMP          folded68
+
+without70:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold72:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold72
+	JMP          folded68
+
+other69:
+	TESTQ BX, BX
+	JE    without74
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold75:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, (BX)
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold75
+	JMP          folded68
+
+without74:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold76:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold76
+	JMP          folded68
+
+folded68:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted77
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted77:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer67:
+	CMPQ   AX, $0x02
+	JLT    fewer78
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ   dwinit+24(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X2
+	VMOVSD       8(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded79
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other80
+	TESTQ        BX, BX
+	JE           without81
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold82:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVSD       X6, (BX)
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVSD       X6, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold82
+	JMP          folded79
+
+without81:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold83:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold83
+	JMP          folded79
+
+other80:
+	TESTQ BX, BX
+	JE    without85
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold86:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVSD       X6, (BX)
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVSD       X6, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold86
+	JMP          folded79
+
+without85:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold87:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold87
+	JMP          folded79
+
+folded79:
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z4, Z4
+	MOVQ   dw+16(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, 8(DX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted88
+	MOVQ   db+32(FP), BX
+	VMOVSS X4, (BX)
+
+unwanted88:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer78:
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+24(FP), BX
+	VMOVSS (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVSS       (BX), X1
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded89
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other90
+	TESTQ        BX, BX
+	JE           without91
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z5, Z5, Z5
+
+fold92:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VPXORD       Z5, Z5, Z5
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VPXORD       Z5, Z5, Z5
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVSS       (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVSS       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold92
+	JMP          folded89
+
+without91:
+	// the same without dx
+	VPXORD Z5, Z5, Z5
+
+fold93:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VPXORD       Z5, Z5, Z5
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VPXORD       Z5, Z5, Z5
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVSS       (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold93
+	JMP          folded89
+
+other90:
+	TESTQ BX, BX
+	JE    without95
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z5, Z5, Z5
+
+fold96:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVSS       (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVSS       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold96
+	JMP          folded89
+
+without95:
+	// the same without dx
+	VPXORD Z5, Z5, Z5
+
+fold97:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVSS       (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold97
+	JMP          folded89
+
+folded89:
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z2, Z2
+	MOVQ   dw+16(FP), BX
+	VMOVSS X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted98
+	MOVQ   db+32(FP), BX
+	VMOVSS X2, (BX)
+
+unwanted98:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func columnAVX512F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
-	MOVQ   cols+104(FP), AX
-	CMPQ   AX, $0x10
-	JLE    narrower1
-	CMPQ   AX, $0x18
-	JE     full2
+	MOVQ cols+104(FP), AX
+	CMPQ AX, $0x10
+	JLE  narrower1
+	CMPQ AX, $0x18
+	JNE  fewer2
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(BX), Z2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(BX), Z5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded3
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other4
+	TESTQ        BX, BX
+	JE           without5
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold6:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold6
+	JMP          folded3
+
+without5:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold7:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(R9), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold7
+	JMP          folded3
+
+other4:
+	TESTQ BX, BX
+	JE    without9
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold10:
+	VBROADCASTSD (DX), Z7
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 128(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold10
+	JMP          folded3
+
+without9:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold11:
+	VBROADCASTSD (DX), Z7
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(R9), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold11
+	JMP          folded3
+
+folded3:
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z6, Z6
+	MOVQ    dw+16(FP), BX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, 128(BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted12
+	MOVQ    db+32(FP), BX
+	VMOVSD  X6, (BX)
+
+unwanted12:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -10272,172 +10758,6 @@ TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded3
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other4
-	TESTQ        BX, BX
-	JE           without5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z9, Z9, Z9
-
-fold6:
-	VBROADCASTSD (DX), Z7
-	VBROADCASTSD (DI), Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
-	VPXORD       Z9, Z9, Z9
-	VMOVSD       X7, (DX)
-	ADDQ         R8, DI
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      (R9), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMULPD       Z3, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      64(R9), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMULPD       Z4, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 64(BX)
-	VMOVUPD      128(R9)(AX*1), Z8
-	VFMADD231PD  Z7, Z8, Z2
-	VMULPD       Z5, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold6
-	JMP          folded3
-
-without5:
-	// the same without dx
-	VPXORD Z9, Z9, Z9
-
-fold7:
-	VBROADCASTSD (DX), Z7
-	VBROADCASTSD (DI), Z8
-	VPXORD       Z9, Z9, Z9
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
-	VPXORD       Z9, Z9, Z9
-	VMOVSD       X7, (DX)
-	ADDQ         R8, DI
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      (R9), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMOVUPD      64(R9), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD      128(R9)(AX*1), Z8
-	VFMADD231PD  Z7, Z8, Z2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold7
-	JMP          folded3
-
-other4:
-	TESTQ BX, BX
-	JE    without9
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z9, Z9, Z9
-
-fold10:
-	VBROADCASTSD (DX), Z7
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      (R9), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMULPD       Z3, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      64(R9), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMULPD       Z4, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 64(BX)
-	VMOVUPD      128(R9)(AX*1), Z8
-	VFMADD231PD  Z7, Z8, Z2
-	VMULPD       Z5, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold10
-	JMP          folded3
-
-without9:
-	// the same without dx
-	VPXORD Z9, Z9, Z9
-
-fold11:
-	VBROADCASTSD (DX), Z7
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      (R9), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMOVUPD      64(R9), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD      128(R9)(AX*1), Z8
-	VFMADD231PD  Z7, Z8, Z2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold11
-	JMP          folded3
-
-folded3:
-	VPXORD  Z9, Z9, Z9
-	VADDPD  Z9, Z0, Z0
-	VADDPD  Z9, Z1, Z1
-	VADDPD  Z9, Z2, Z2
-	VADDPD  Z9, Z6, Z6
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted12
-	MOVQ    db+32(FP), BX
-	VMOVSD  X6, (BX)
-
-unwanted12:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full2:
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVQ    dwinit+24(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
-
-	// acc[i,j] = w[i,j], 1×3 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPD      (BX), Z3
-	VMOVUPD      64(BX), Z4
-	VMOVUPD      128(BX), Z5
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z6
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
 	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
@@ -10468,11 +10788,11 @@ fold16:
 	VMULPD       Z4, Z7, Z8
 	VADDPD       Z9, Z8, Z8
 	VMOVUPD      Z8, 64(BX)
-	VMOVUPD      128(R9), Z8
+	VMOVUPD      128(R9)(AX*1), Z8
 	VFMADD231PD  Z7, Z8, Z2
 	VMULPD       Z5, Z7, Z8
 	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 128(BX)
+	VMOVUPD      Z8, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10498,7 +10818,7 @@ fold17:
 	VFMADD231PD  Z7, Z8, Z0
 	VMOVUPD      64(R9), Z8
 	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD      128(R9), Z8
+	VMOVUPD      128(R9)(AX*1), Z8
 	VFMADD231PD  Z7, Z8, Z2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10526,11 +10846,11 @@ fold20:
 	VMULPD       Z4, Z7, Z8
 	VADDPD       Z9, Z8, Z8
 	VMOVUPD      Z8, 64(BX)
-	VMOVUPD      128(R9), Z8
+	VMOVUPD      128(R9)(AX*1), Z8
 	VFMADD231PD  Z7, Z8, Z2
 	VMULPD       Z5, Z7, Z8
 	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 128(BX)
+	VMOVUPD      Z8, 128(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10549,7 +10869,7 @@ fold21:
 	VFMADD231PD  Z7, Z8, Z0
 	VMOVUPD      64(R9), Z8
 	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD      128(R9), Z8
+	VMOVUPD      128(R9)(AX*1), Z8
 	VFMADD231PD  Z7, Z8, Z2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10564,9 +10884,11 @@ folded13:
 	VADDPD  Z9, Z2, Z2
 	VADDPD  Z9, Z6, Z6
 	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	VMOVUPD Z2, 128(BX)
+	VMOVUPD Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted22
@@ -10579,26 +10901,20 @@ unwanted22:
 	RET
 
 narrower1:
-	CMPQ   AX, $0x08
-	JLE    narrower23
-	CMPQ   AX, $0x10
-	JE     full24
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x00000080, AX
+	CMPQ AX, $0x08
+	JLE  narrower23
+	CMPQ AX, $0x10
+	JNE  fewer24
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Z1
+	VMOVUPD 64(BX), Z1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
 	VMOVUPD      (BX), Z2
-	VMOVUPD      64(DX), Z3
+	VMOVUPD      64(BX), Z3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Z4
 	MOVQ         dx+0(FP), BX
@@ -10636,11 +10952,11 @@ fold28:
 	VMULPD       Z2, Z5, Z6
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      Z6, (BX)
-	VMOVUPD      64(R9)(AX*1), Z6
+	VMOVUPD      64(R9), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	VMULPD       Z3, Z5, Z6
 	VADDPD       Z7, Z6, Z6
-	VMOVUPD      Z6, 64(BX)(AX*1)
+	VMOVUPD      Z6, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10664,7 +10980,7 @@ fold29:
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD      64(R9)(AX*1), Z6
+	VMOVUPD      64(R9), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10687,11 +11003,11 @@ fold32:
 	VMULPD       Z2, Z5, Z6
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      Z6, (BX)
-	VMOVUPD      64(R9)(AX*1), Z6
+	VMOVUPD      64(R9), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	VMULPD       Z3, Z5, Z6
 	VADDPD       Z7, Z6, Z6
-	VMOVUPD      Z6, 64(BX)(AX*1)
+	VMOVUPD      Z6, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10708,7 +11024,7 @@ fold33:
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD      64(R9)(AX*1), Z6
+	VMOVUPD      64(R9), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10722,10 +11038,8 @@ folded25:
 	VADDPD  Z7, Z1, Z1
 	VADDPD  Z7, Z4, Z4
 	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted34
@@ -10737,16 +11051,23 @@ unwanted34:
 	VZEROUPPER
 	RET
 
-full24:
+fewer24:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
+	VMOVUPD 64(DX), Z1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
 	VMOVUPD      (BX), Z2
-	VMOVUPD      64(BX), Z3
+	VMOVUPD      64(DX), Z3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Z4
 	MOVQ         dx+0(FP), BX
@@ -10784,11 +11105,11 @@ fold38:
 	VMULPD       Z2, Z5, Z6
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      Z6, (BX)
-	VMOVUPD      64(R9), Z6
+	VMOVUPD      64(R9)(AX*1), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	VMULPD       Z3, Z5, Z6
 	VADDPD       Z7, Z6, Z6
-	VMOVUPD      Z6, 64(BX)
+	VMOVUPD      Z6, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10812,7 +11133,7 @@ fold39:
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD      64(R9), Z6
+	VMOVUPD      64(R9)(AX*1), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10835,11 +11156,11 @@ fold42:
 	VMULPD       Z2, Z5, Z6
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      Z6, (BX)
-	VMOVUPD      64(R9), Z6
+	VMOVUPD      64(R9)(AX*1), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	VMULPD       Z3, Z5, Z6
 	VADDPD       Z7, Z6, Z6
-	VMOVUPD      Z6, 64(BX)
+	VMOVUPD      Z6, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10856,7 +11177,7 @@ fold43:
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD      64(R9), Z6
+	VMOVUPD      64(R9)(AX*1), Z6
 	VFMADD231PD  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10870,8 +11191,10 @@ folded35:
 	VADDPD  Z7, Z1, Z1
 	VADDPD  Z7, Z4, Z4
 	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted44
@@ -10884,277 +11207,9 @@ unwanted44:
 	RET
 
 narrower23:
-	CMPQ  AX, $0x08
-	JE    full46
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	CMPQ AX, $0x08
+	JNE  fewer45
 
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ      dwinit+24(FP), BX
-	VMOVUPD.Z (BX), K1, Z0
-
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPD.Z    (BX), K1, Z1
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Z2
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded47
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other48
-	TESTQ        BX, BX
-	JE           without49
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z5, Z5, Z5
-
-fold50:
-	VBROADCASTSD  (DX), Z3
-	VBROADCASTSD  (DI), Z4
-	VPXORD        Z5, Z5, Z5
-	VCMPPD        $0x06, Z5, Z4, K2
-	VMOVAPD.Z     Z3, K2, Z3
-	VPXORD        Z5, Z5, Z5
-	VMOVSD        X3, (DX)
-	ADDQ          R8, DI
-	VADDPD        Z3, Z2, Z2
-	VMOVUPD.Z     (R9), K1, Z4
-	VFMADD231PD   Z3, Z4, Z0
-	VMULPD        Z1, Z3, Z4
-	VADDPD        Z5, Z4, Z4
-	TESTQ         $0x00000004, AX
-	JZ            low52
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, AX
-	JZ            low53
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low54
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-
-low54:
-	JMP stored51
-
-low53:
-	TESTQ     $0x00000001, AX
-	JZ        low55
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low55:
-	JMP stored51
-
-low52:
-	TESTQ        $0x00000002, AX
-	JZ           low56
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low57
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low57:
-	JMP stored51
-
-low56:
-	TESTQ     $0x00000001, AX
-	JZ        low58
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low58:
-stored51:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold50
-	JMP  folded47
-
-without49:
-	// the same without dx
-	VPXORD Z5, Z5, Z5
-
-fold59:
-	VBROADCASTSD (DX), Z3
-	VBROADCASTSD (DI), Z4
-	VPXORD       Z5, Z5, Z5
-	VCMPPD       $0x06, Z5, Z4, K2
-	VMOVAPD.Z    Z3, K2, Z3
-	VPXORD       Z5, Z5, Z5
-	VMOVSD       X3, (DX)
-	ADDQ         R8, DI
-	VADDPD       Z3, Z2, Z2
-	VMOVUPD.Z    (R9), K1, Z4
-	VFMADD231PD  Z3, Z4, Z0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold59
-	JMP          folded47
-
-other48:
-	TESTQ BX, BX
-	JE    without61
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z5, Z5, Z5
-
-fold62:
-	VBROADCASTSD  (DX), Z3
-	VADDPD        Z3, Z2, Z2
-	VMOVUPD.Z     (R9), K1, Z4
-	VFMADD231PD   Z3, Z4, Z0
-	VMULPD        Z1, Z3, Z4
-	VADDPD        Z5, Z4, Z4
-	TESTQ         $0x00000004, AX
-	JZ            low64
-	VMOVUPS       Y4, (BX)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000002, AX
-	JZ            low65
-	VMOVUPS       X4, 32(BX)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low66
-	VMOVSD        X4, 48(BX)
-	VUNPCKHPD     X4, X4, X4
-
-low66:
-	JMP stored63
-
-low65:
-	TESTQ     $0x00000001, AX
-	JZ        low67
-	VMOVSD    X4, 32(BX)
-	VUNPCKHPD X4, X4, X4
-
-low67:
-	JMP stored63
-
-low64:
-	TESTQ        $0x00000002, AX
-	JZ           low68
-	VMOVUPS      X4, (BX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low69
-	VMOVSD       X4, 16(BX)
-	VUNPCKHPD    X4, X4, X4
-
-low69:
-	JMP stored63
-
-low68:
-	TESTQ     $0x00000001, AX
-	JZ        low70
-	VMOVSD    X4, (BX)
-	VUNPCKHPD X4, X4, X4
-
-low70:
-stored63:
-	ADDQ CX, BX
-	ADDQ SI, DX
-	ADDQ R10, R9
-	DECQ R11
-	JNZ  fold62
-	JMP  folded47
-
-without61:
-	// the same without dx
-	VPXORD Z5, Z5, Z5
-
-fold71:
-	VBROADCASTSD (DX), Z3
-	VADDPD       Z3, Z2, Z2
-	VMOVUPD.Z    (R9), K1, Z4
-	VFMADD231PD  Z3, Z4, Z0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold71
-	JMP          folded47
-
-folded47:
-	VPXORD        Z5, Z5, Z5
-	VADDPD        Z5, Z0, Z0
-	VADDPD        Z5, Z2, Z2
-	MOVQ          dw+16(FP), BX
-	TESTQ         $0x00000004, AX
-	JZ            low73
-	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	TESTQ         $0x00000002, AX
-	JZ            low74
-	VMOVUPS       X0, 32(BX)
-	VEXTRACTF128  $0x01, Y0, X0
-	TESTQ         $0x00000001, AX
-	JZ            low75
-	VMOVSD        X0, 48(BX)
-	VUNPCKHPD     X0, X0, X0
-
-low75:
-	JMP stored72
-
-low74:
-	TESTQ     $0x00000001, AX
-	JZ        low76
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-
-low76:
-	JMP stored72
-
-low73:
-	TESTQ        $0x00000002, AX
-	JZ           low77
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low78
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-
-low78:
-	JMP stored72
-
-low77:
-	TESTQ     $0x00000001, AX
-	JZ        low79
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-
-low79:
-stored72:
-	MOVQ   db+32(FP), BX
-	TESTQ  BX, BX
-	JE     unwanted80
-	MOVQ   db+32(FP), BX
-	VMOVSD X2, (BX)
-
-unwanted80:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
 	VMOVUPD (BX), Z0
@@ -11174,17 +11229,17 @@ full46:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded81
+	JLE          folded46
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other82
+	JNE          other47
 	TESTQ        BX, BX
-	JE           without83
+	JE           without48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold84:
+fold49:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -11203,14 +11258,14 @@ fold84:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold84
-	JMP          folded81
+	JNZ          fold49
+	JMP          folded46
 
-without83:
+without48:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold85:
+fold50:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -11225,17 +11280,17 @@ fold85:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold85
-	JMP          folded81
+	JNZ          fold50
+	JMP          folded46
 
-other82:
+other47:
 	TESTQ BX, BX
-	JE    without87
+	JE    without52
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold88:
+fold53:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD      (R9), Z4
@@ -11247,14 +11302,14 @@ fold88:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold88
-	JMP          folded81
+	JNZ          fold53
+	JMP          folded46
 
-without87:
+without52:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold89:
+fold54:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD      (R9), Z4
@@ -11262,10 +11317,10 @@ fold89:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold89
-	JMP          folded81
+	JNZ          fold54
+	JMP          folded46
 
-folded81:
+folded46:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z2, Z2
@@ -11273,11 +11328,453 @@ folded81:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted90
+	JE      unwanted55
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted90:
+unwanted55:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer45:
+	CMPQ   AX, $0x04
+	JLT    fewer56
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y2
+	VMOVUPD      32(DX), Y3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded57
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other58
+	TESTQ        BX, BX
+	JE           without59
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold60:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), Y6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold60
+	JMP          folded57
+
+without59:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold61:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      32(R9)(AX*1), Y6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold61
+	JMP          folded57
+
+other58:
+	TESTQ BX, BX
+	JE    without63
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold64:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), Y6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold64
+	JMP          folded57
+
+without63:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold65:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      32(R9)(AX*1), Y6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold65
+	JMP          folded57
+
+folded57:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted66
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
+
+unwanted66:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer56:
+	CMPQ   AX, $0x02
+	JLT    fewer67
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X2
+	VMOVUPD      16(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded68
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other69
+	TESTQ        BX, BX
+	JE           without70
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold71:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      X6, (BX)
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold71
+	JMP          folded68
+
+without70:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold72:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold72
+	JMP          folded68
+
+other69:
+	TESTQ BX, BX
+	JE    without74
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold75:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      X6, (BX)
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold75
+	JMP          folded68
+
+without74:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold76:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold76
+	JMP          folded68
+
+folded68:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted77
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
+
+unwanted77:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer67:
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+24(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVSD       (BX), X1
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded78
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other79
+	TESTQ        BX, BX
+	JE           without80
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z5, Z5, Z5
+
+fold81:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD (DI), Z4
+	VPXORD       Z5, Z5, Z5
+	VCMPPD       $0x06, Z5, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VPXORD       Z5, Z5, Z5
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z3, Z2, Z2
+	VMOVSD       (R9), X4
+	VFMADD231PD  Z3, Z4, Z0
+	VMULPD       Z1, Z3, Z4
+	VADDPD       Z5, Z4, Z4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold81
+	JMP          folded78
+
+without80:
+	// the same without dx
+	VPXORD Z5, Z5, Z5
+
+fold82:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD (DI), Z4
+	VPXORD       Z5, Z5, Z5
+	VCMPPD       $0x06, Z5, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VPXORD       Z5, Z5, Z5
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z3, Z2, Z2
+	VMOVSD       (R9), X4
+	VFMADD231PD  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold82
+	JMP          folded78
+
+other79:
+	TESTQ BX, BX
+	JE    without84
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z5, Z5, Z5
+
+fold85:
+	VBROADCASTSD (DX), Z3
+	VADDPD       Z3, Z2, Z2
+	VMOVSD       (R9), X4
+	VFMADD231PD  Z3, Z4, Z0
+	VMULPD       Z1, Z3, Z4
+	VADDPD       Z5, Z4, Z4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold85
+	JMP          folded78
+
+without84:
+	// the same without dx
+	VPXORD Z5, Z5, Z5
+
+fold86:
+	VBROADCASTSD (DX), Z3
+	VADDPD       Z3, Z2, Z2
+	VMOVSD       (R9), X4
+	VFMADD231PD  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold86
+	JMP          folded78
+
+folded78:
+	VPXORD Z5, Z5, Z5
+	VADDPD Z5, Z0, Z0
+	VADDPD Z5, Z2, Z2
+	MOVQ   dw+16(FP), BX
+	VMOVSD X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted87
+	MOVQ   db+32(FP), BX
+	VMOVSD X2, (BX)
+
+unwanted87:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10,10 +10,7 @@ TEXT ·gradNEONF32(SB), NOSPLIT, $0-128
 	CMP  $8, R0
 	BLE  narrower1
 	CMP  $12, R0
-	BEQ  full2
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $48, R0
+	BNE  fewer2
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer3
@@ -24,31 +21,24 @@ TEXT ·gradNEONF32(SB), NOSPLIT, $0-128
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R6), F2
+	FMOVQ 32(R1), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVQ 32(R7), F5
+	FMOVQ 32(R3), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVQ 32(R8), F8
+	FMOVQ 32(R4), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	FMOVQ 32(R9), F11
+	FMOVQ 32(R5), F11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F12
 	FMOVQ 16(R1), F13
-	FMOVQ 32(R3), F14
+	FMOVQ 32(R1), F14
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -74,10 +64,8 @@ fold6:
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F17
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F18
+	FMOVQ 32(R1), F17
+	FMOVQ 32(R3), F18
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
@@ -99,8 +87,7 @@ fold6:
 	WORD  $0x4f93122b // fmla v11.4s, v17.4s, v19.s[0]
 	FMOVQ F15, 0(R1)
 	FMOVQ F16, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F17, 32(R8)
+	FMOVQ F17, 32(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -115,8 +102,7 @@ fold8:
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	FMOVQ 16(R1), F16
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F17
+	FMOVQ 32(R1), F17
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	FMOVS 0(R5), F19
 	WORD  $0x4f9311e0 // fmla v0.4s, v15.4s, v19.s[0]
@@ -162,32 +148,25 @@ folded4:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R6)
+	FMOVQ F2, 32(R1)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R7)
+	FMOVQ F5, 32(R3)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R8)
+	FMOVQ F8, 32(R4)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	FMOVQ F11, 32(R9)
+	FMOVQ F11, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted9
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R3)
+	FMOVQ F14, 32(R1)
 
 unwanted9:
 	RET
@@ -202,27 +181,21 @@ fewer3:
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R5), F2
+	FMOVQ 32(R1), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVQ 32(R6), F5
+	FMOVQ 32(R3), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVQ 32(R7), F8
+	FMOVQ 32(R4), F8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F9
 	FMOVQ 16(R1), F10
-	FMOVQ 32(R3), F11
+	FMOVQ 32(R1), F11
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -248,10 +221,8 @@ fold13:
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F14
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F15
+	FMOVQ 32(R1), F14
+	FMOVQ 32(R3), F15
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
@@ -269,8 +240,7 @@ fold13:
 	WORD  $0x4f9011c8 // fmla v8.4s, v14.4s, v16.s[0]
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F14, 32(R8)
+	FMOVQ F14, 32(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -285,8 +255,7 @@ fold15:
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	FMOVQ 16(R1), F13
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F14
+	FMOVQ 32(R1), F14
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	FMOVS 0(R5), F16
 	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
@@ -324,28 +293,22 @@ folded11:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R5)
+	FMOVQ F2, 32(R1)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R6)
+	FMOVQ F5, 32(R3)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R7)
+	FMOVQ F8, 32(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted16
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
-	FMOVQ F11, 32(R3)
+	FMOVQ F11, 32(R1)
 
 unwanted16:
 	RET
@@ -359,23 +322,18 @@ fewer10:
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R4), F2
+	FMOVQ 32(R1), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVQ 32(R5), F5
+	FMOVQ 32(R3), F5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F6
 	FMOVQ 16(R1), F7
-	FMOVQ 32(R3), F8
+	FMOVQ 32(R1), F8
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -401,10 +359,8 @@ fold20:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F11
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F12
+	FMOVQ 32(R1), F11
+	FMOVQ 32(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
@@ -418,8 +374,7 @@ fold20:
 	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F11, 32(R8)
+	FMOVQ F11, 32(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -434,8 +389,7 @@ fold22:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	FMOVQ 16(R1), F10
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F11
+	FMOVQ 32(R1), F11
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	FMOVS 0(R5), F13
 	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
@@ -465,24 +419,19 @@ folded18:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R4)
+	FMOVQ F2, 32(R1)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R5)
+	FMOVQ F5, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted23
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
-	FMOVQ F8, 32(R3)
+	FMOVQ F8, 32(R1)
 
 unwanted23:
 	RET
@@ -494,19 +443,15 @@ fewer17:
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
+	FMOVQ 32(R1), F2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	FMOVQ 32(R3), F5
+	FMOVQ 32(R1), F5
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -532,10 +477,8 @@ fold27:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F8
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F9
+	FMOVQ 32(R1), F8
+	FMOVQ 32(R3), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
@@ -545,8 +488,7 @@ fold27:
 	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F8, 32(R8)
+	FMOVQ F8, 32(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -561,8 +503,7 @@ fold29:
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	FMOVQ 16(R1), F7
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F8
+	FMOVQ 32(R1), F8
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	FMOVS 0(R5), F10
 	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
@@ -583,20 +524,16 @@ folded25:
 	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
 	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
 	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R3)
+	FMOVQ F2, 32(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted30
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
-	FMOVQ F5, 32(R3)
+	FMOVQ F5, 32(R1)
 
 unwanted30:
 	RET
@@ -604,16 +541,12 @@ unwanted30:
 fewer24:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
+	FMOVQ 32(R1), F2
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -639,17 +572,14 @@ fold34:
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F5
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F6
+	FMOVQ 32(R1), F5
+	FMOVQ 32(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F5, 32(R8)
+	FMOVQ F5, 32(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -664,8 +594,7 @@ fold36:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ 16(R1), F4
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F5
+	FMOVQ 32(R1), F5
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	ADD   R2, R1
 	ADD   R6, R5
@@ -679,22 +608,21 @@ folded32:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
 	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted37
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R3)
+	FMOVQ F2, 32(R1)
 
 unwanted37:
 	RET
 
-full2:
+fewer2:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer38
@@ -705,24 +633,31 @@ full2:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
+	FMOVQ 32(R6), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVQ 32(R3), F5
+	FMOVQ 32(R7), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVQ 32(R4), F8
+	FMOVQ 32(R8), F8
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
-	FMOVQ 32(R5), F11
+	FMOVQ 32(R9), F11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F12
 	FMOVQ 16(R1), F13
-	FMOVQ 32(R1), F14
+	FMOVQ 32(R3), F14
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -748,8 +683,10 @@ fold41:
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	FMOVQ 32(R1), F17
-	FMOVQ 32(R3), F18
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F17
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F18
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
 	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
@@ -771,7 +708,8 @@ fold41:
 	WORD  $0x4f93122b // fmla v11.4s, v17.4s, v19.s[0]
 	FMOVQ F15, 0(R1)
 	FMOVQ F16, 16(R1)
-	FMOVQ F17, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F17, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -786,7 +724,8 @@ fold43:
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	FMOVQ 16(R1), F16
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	FMOVQ 32(R1), F17
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F17
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	FMOVS 0(R5), F19
 	WORD  $0x4f9311e0 // fmla v0.4s, v15.4s, v19.s[0]
@@ -832,25 +771,32 @@ folded39:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
+	FMOVQ F2, 32(R6)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R3)
+	FMOVQ F5, 32(R7)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R4)
+	FMOVQ F8, 32(R8)
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
-	FMOVQ F11, 32(R5)
+	FMOVQ F11, 32(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted44
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
+	FMOVQ F14, 32(R3)
 
 unwanted44:
 	RET
@@ -865,21 +811,27 @@ fewer38:
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
+	FMOVQ 32(R5), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVQ 32(R3), F5
+	FMOVQ 32(R6), F5
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
-	FMOVQ 32(R4), F8
+	FMOVQ 32(R7), F8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F9
 	FMOVQ 16(R1), F10
-	FMOVQ 32(R1), F11
+	FMOVQ 32(R3), F11
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -905,8 +857,10 @@ fold48:
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-	FMOVQ 32(R1), F14
-	FMOVQ 32(R3), F15
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F14
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F15
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
 	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
@@ -924,7 +878,8 @@ fold48:
 	WORD  $0x4f9011c8 // fmla v8.4s, v14.4s, v16.s[0]
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F14, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -939,7 +894,8 @@ fold50:
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	FMOVQ 16(R1), F13
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-	FMOVQ 32(R1), F14
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F14
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	FMOVS 0(R5), F16
 	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
@@ -977,22 +933,28 @@ folded46:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
+	FMOVQ F2, 32(R5)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R3)
+	FMOVQ F5, 32(R6)
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R4)
+	FMOVQ F8, 32(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted51
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
-	FMOVQ F11, 32(R1)
+	FMOVQ F11, 32(R3)
 
 unwanted51:
 	RET
@@ -1006,18 +968,23 @@ fewer45:
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
+	FMOVQ 32(R4), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
-	FMOVQ 32(R3), F5
+	FMOVQ 32(R5), F5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F6
 	FMOVQ 16(R1), F7
-	FMOVQ 32(R1), F8
+	FMOVQ 32(R3), F8
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1043,8 +1010,10 @@ fold55:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	FMOVQ 32(R1), F11
-	FMOVQ 32(R3), F12
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F11
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
@@ -1058,7 +1027,8 @@ fold55:
 	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
-	FMOVQ F11, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F11, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1073,7 +1043,8 @@ fold57:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	FMOVQ 16(R1), F10
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	FMOVQ 32(R1), F11
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F11
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	FMOVS 0(R5), F13
 	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
@@ -1103,19 +1074,24 @@ folded53:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
+	FMOVQ F2, 32(R4)
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R3)
+	FMOVQ F5, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted58
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
-	FMOVQ F8, 32(R1)
+	FMOVQ F8, 32(R3)
 
 unwanted58:
 	RET
@@ -1127,15 +1103,19 @@ fewer52:
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
+	FMOVQ 32(R3), F2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	FMOVQ 32(R1), F5
+	FMOVQ 32(R3), F5
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1161,8 +1141,10 @@ fold62:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	FMOVQ 32(R1), F8
-	FMOVQ 32(R3), F9
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F8
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
@@ -1172,7 +1154,8 @@ fold62:
 	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
-	FMOVQ F8, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F8, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1187,7 +1170,8 @@ fold64:
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	FMOVQ 16(R1), F7
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	FMOVQ 32(R1), F8
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F8
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	FMOVS 0(R5), F10
 	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
@@ -1208,16 +1192,20 @@ folded60:
 	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
 	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
+	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted65
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
-	FMOVQ F5, 32(R1)
+	FMOVQ F5, 32(R3)
 
 unwanted65:
 	RET
@@ -1225,12 +1213,16 @@ unwanted65:
 fewer59:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
+	FMOVQ 32(R3), F2
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1256,14 +1248,17 @@ fold69:
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	FMOVQ 32(R1), F5
-	FMOVQ 32(R3), F6
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F5
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
-	FMOVQ F5, 32(R1)
+	ADD   R0, R1, R8
+	FMOVQ F5, 32(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1278,7 +1273,8 @@ fold71:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ 16(R1), F4
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	FMOVQ 32(R1), F5
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F5
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1292,13 +1288,17 @@ folded67:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted72
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
+	FMOVQ F2, 32(R3)
 
 unwanted72:
 	RET
@@ -1307,10 +1307,7 @@ narrower1:
 	CMP  $4, R0
 	BLE  narrower73
 	CMP  $8, R0
-	BEQ  full74
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $32, R0
+	BNE  fewer74
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer75
@@ -1321,26 +1318,19 @@ narrower1:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R6), F1
+	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
-	FMOVQ 16(R7), F3
+	FMOVQ 16(R3), F3
 	FMOVQ 0(R4), F4
-	FMOVQ 16(R8), F5
+	FMOVQ 16(R4), F5
 	FMOVQ 0(R5), F6
-	FMOVQ 16(R9), F7
+	FMOVQ 16(R5), F7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F8
-	FMOVQ 16(R3), F9
+	FMOVQ 16(R1), F9
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1361,10 +1351,8 @@ fold78:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F11
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F12
+	FMOVQ 16(R1), F11
+	FMOVQ 16(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
@@ -1381,8 +1369,7 @@ fold78:
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
 	FMOVQ F10, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F11, 16(R8)
+	FMOVQ F11, 16(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1395,8 +1382,7 @@ other77:
 fold80:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F11
+	FMOVQ 16(R1), F11
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	FMOVS 0(R5), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
@@ -1433,27 +1419,20 @@ folded76:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R6)
+	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R7)
+	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R8)
+	FMOVQ F5, 16(R4)
 	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R9)
+	FMOVQ F7, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted81
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R3)
+	FMOVQ F9, 16(R1)
 
 unwanted81:
 	RET
@@ -1468,23 +1447,17 @@ fewer75:
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R5), F1
+	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
-	FMOVQ 16(R6), F3
+	FMOVQ 16(R3), F3
 	FMOVQ 0(R4), F4
-	FMOVQ 16(R7), F5
+	FMOVQ 16(R4), F5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F6
-	FMOVQ 16(R3), F7
+	FMOVQ 16(R1), F7
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1505,10 +1478,8 @@ fold85:
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F9
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F10
+	FMOVQ 16(R1), F9
+	FMOVQ 16(R3), F10
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
@@ -1522,8 +1493,7 @@ fold85:
 	WORD  $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
 	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
 	FMOVQ F8, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F9, 16(R8)
+	FMOVQ F9, 16(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1536,8 +1506,7 @@ other84:
 fold87:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F9
+	FMOVQ 16(R1), F9
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	FMOVS 0(R5), F11
 	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
@@ -1568,24 +1537,18 @@ folded83:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R5)
+	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R6)
+	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R7)
+	FMOVQ F5, 16(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted88
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R3)
+	FMOVQ F7, 16(R1)
 
 unwanted88:
 	RET
@@ -1599,20 +1562,15 @@ fewer82:
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R4), F1
+	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
-	FMOVQ 16(R5), F3
+	FMOVQ 16(R3), F3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F4
-	FMOVQ 16(R3), F5
+	FMOVQ 16(R1), F5
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1633,10 +1591,8 @@ fold92:
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F7
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F8
+	FMOVQ 16(R1), F7
+	FMOVQ 16(R3), F8
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
@@ -1647,8 +1603,7 @@ fold92:
 	WORD  $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
 	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
 	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F7, 16(R8)
+	FMOVQ F7, 16(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1661,8 +1616,7 @@ other91:
 fold94:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F7
+	FMOVQ 16(R1), F7
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	FMOVS 0(R5), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
@@ -1687,21 +1641,16 @@ folded90:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R4)
+	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R5)
+	FMOVQ F3, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted95
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F4, 0(R1)
-	FMOVQ F5, 16(R3)
+	FMOVQ F5, 16(R1)
 
 unwanted95:
 	RET
@@ -1713,17 +1662,13 @@ fewer89:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
+	FMOVQ 16(R1), F1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F2
-	FMOVQ 16(R3), F3
+	FMOVQ 16(R1), F3
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1744,10 +1689,8 @@ fold99:
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F5
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F6
+	FMOVQ 16(R1), F5
+	FMOVQ 16(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
@@ -1755,8 +1698,7 @@ fold99:
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
 	FMOVQ F4, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F5, 16(R8)
+	FMOVQ F5, 16(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1769,8 +1711,7 @@ other98:
 fold101:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F5
+	FMOVQ 16(R1), F5
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	FMOVS 0(R5), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
@@ -1788,18 +1729,14 @@ folded97:
 	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
 	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
 	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R3)
+	FMOVQ F1, 16(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted102
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F2, 0(R1)
-	FMOVQ F3, 16(R3)
+	FMOVQ F3, 16(R1)
 
 unwanted102:
 	RET
@@ -1807,15 +1744,11 @@ unwanted102:
 fewer96:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
+	FMOVQ 16(R1), F1
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1836,16 +1769,13 @@ fold106:
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F3
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F4
+	FMOVQ 16(R1), F3
+	FMOVQ 16(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	FMOVQ F2, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F3, 16(R8)
+	FMOVQ F3, 16(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1858,8 +1788,7 @@ other105:
 fold108:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F3
+	FMOVQ 16(R1), F3
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1872,21 +1801,20 @@ folded104:
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted109
 	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R3)
+	FMOVQ F1, 16(R1)
 
 unwanted109:
 	RET
 
-full74:
+fewer74:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer110
@@ -1897,19 +1825,26 @@ full74:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
+	FMOVQ 16(R6), F1
 	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
+	FMOVQ 16(R7), F3
 	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
+	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
+	FMOVQ 16(R9), F7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F8
-	FMOVQ 16(R1), F9
+	FMOVQ 16(R3), F9
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -1930,8 +1865,10 @@ fold113:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	FMOVQ 16(R1), F11
-	FMOVQ 16(R3), F12
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F11
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
@@ -1948,7 +1885,8 @@ fold113:
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
 	FMOVQ F10, 0(R1)
-	FMOVQ F11, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F11, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -1961,7 +1899,8 @@ other112:
 fold115:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	FMOVQ 16(R1), F11
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F11
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	FMOVS 0(R5), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
@@ -1998,20 +1937,27 @@ folded111:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
+	FMOVQ F1, 16(R6)
 	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R3)
+	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
+	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
+	FMOVQ F7, 16(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted116
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
+	FMOVQ F9, 16(R3)
 
 unwanted116:
 	RET
@@ -2026,17 +1972,23 @@ fewer110:
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
+	FMOVQ 16(R5), F1
 	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
+	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
+	FMOVQ 16(R7), F5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F6
-	FMOVQ 16(R1), F7
+	FMOVQ 16(R3), F7
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -2057,8 +2009,10 @@ fold120:
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ 16(R1), F9
-	FMOVQ 16(R3), F10
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F9
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F10
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
 	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
@@ -2072,7 +2026,8 @@ fold120:
 	WORD  $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
 	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
 	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F9, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -2085,7 +2040,8 @@ other119:
 fold122:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ 16(R1), F9
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F9
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	FMOVS 0(R5), F11
 	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
@@ -2116,18 +2072,24 @@ folded118:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
+	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R3)
+	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
+	FMOVQ F5, 16(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted123
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
+	FMOVQ F7, 16(R3)
 
 unwanted123:
 	RET
@@ -2141,15 +2103,20 @@ fewer117:
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
+	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
+	FMOVQ 16(R5), F3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F4
-	FMOVQ 16(R1), F5
+	FMOVQ 16(R3), F5
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -2170,8 +2137,10 @@ fold127:
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	FMOVQ 16(R1), F7
-	FMOVQ 16(R3), F8
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F7
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F8
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
@@ -2182,7 +2151,8 @@ fold127:
 	WORD  $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
 	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
 	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F7, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -2195,7 +2165,8 @@ other126:
 fold129:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	FMOVQ 16(R1), F7
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F7
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	FMOVS 0(R5), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
@@ -2220,16 +2191,21 @@ folded125:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
+	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R3)
+	FMOVQ F3, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted130
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F4, 0(R1)
-	FMOVQ F5, 16(R1)
+	FMOVQ F5, 16(R3)
 
 unwanted130:
 	RET
@@ -2241,13 +2217,17 @@ fewer124:
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
+	FMOVQ 16(R3), F3
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -2268,8 +2248,10 @@ fold134:
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	FMOVQ 16(R1), F5
-	FMOVQ 16(R3), F6
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F5
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
@@ -2277,7 +2259,8 @@ fold134:
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
 	FMOVQ F4, 0(R1)
-	FMOVQ F5, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F5, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -2290,7 +2273,8 @@ other133:
 fold136:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	FMOVQ 16(R1), F5
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F5
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	FMOVS 0(R5), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
@@ -2308,14 +2292,18 @@ folded132:
 	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
 	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
+	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted137
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F2, 0(R1)
-	FMOVQ F3, 16(R1)
+	FMOVQ F3, 16(R3)
 
 unwanted137:
 	RET
@@ -2323,11 +2311,15 @@ unwanted137:
 fewer131:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F1
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -2348,13 +2340,16 @@ fold141:
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	FMOVQ 16(R1), F3
-	FMOVQ 16(R3), F4
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F3
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	FMOVQ F2, 0(R1)
-	FMOVQ F3, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F3, 16(R8)
 	ADD   R4, R3
 	ADD   R2, R1
 	ADD   R6, R5
@@ -2367,7 +2362,8 @@ other140:
 fold143:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	FMOVQ 16(R1), F3
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F3
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	ADD   R2, R1
 	ADD   R6, R5
@@ -2380,1012 +2376,26 @@ folded139:
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted144
 	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
+	FMOVQ F1, 16(R3)
 
 unwanted144:
 	RET
 
 narrower73:
 	CMP  $4, R0
-	BEQ  full146
+	BNE  fewer145
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer147
-
-	// acc[i,j] = dwinit[i,j], 4×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	TST   $2, R0
-	BEQ   one148
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved149
-	ADD   $8, R1, R6
-	VLD1  (R6), V0.S[2]
-	B     moved149
-
-one148:
-	FMOVS 0(R1), F0
-
-moved149:
-	TST   $2, R0
-	BEQ   one150
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved151
-	ADD   $8, R3, R6
-	VLD1  (R6), V1.S[2]
-	B     moved151
-
-one150:
-	FMOVS 0(R3), F1
-
-moved151:
-	TST   $2, R0
-	BEQ   one152
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved153
-	ADD   $8, R4, R6
-	VLD1  (R6), V2.S[2]
-	B     moved153
-
-one152:
-	FMOVS 0(R4), F2
-
-moved153:
-	TST   $2, R0
-	BEQ   one154
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved155
-	ADD   $8, R5, R6
-	VLD1  (R6), V3.S[2]
-	B     moved155
-
-one154:
-	FMOVS 0(R5), F3
-
-moved155:
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	TST   $2, R0
-	BEQ   one156
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved157
-	ADD   $8, R1, R3
-	VLD1  (R3), V4.S[2]
-	B     moved157
-
-one156:
-	FMOVS 0(R1), F4
-
-moved157:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded158
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other159
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold160:
-	TST   $2, R0
-	BEQ   one161
-	FMOVD 0(R1), F5
-	TST   $1, R0
-	BEQ   moved162
-	ADD   $8, R1, R8
-	VLD1  (R8), V5.S[2]
-	B     moved162
-
-one161:
-	FMOVS 0(R1), F5
-
-moved162:
-	TST   $2, R0
-	BEQ   one163
-	FMOVD 0(R3), F6
-	TST   $1, R0
-	BEQ   moved164
-	ADD   $8, R3, R8
-	VLD1  (R8), V6.S[2]
-	B     moved164
-
-one163:
-	FMOVS 0(R3), F6
-
-moved164:
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVS 0(R5), F7
-	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
-	FMOVS 4(R5), F7
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	FMOVS 8(R5), F7
-	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	FMOVS 12(R5), F7
-	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
-	TST   $2, R0
-	BEQ   one165
-	FMOVD F5, 0(R1)
-	TST   $1, R0
-	BEQ   moved166
-	ADD   $8, R1, R8
-	VST1  V5.S[2], (R8)
-	B     moved166
-
-one165:
-	FMOVS F5, 0(R1)
-
-moved166:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold160
-	B    folded158
-
-other159:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold168:
-	TST   $2, R0
-	BEQ   one169
-	FMOVD 0(R1), F5
-	TST   $1, R0
-	BEQ   moved170
-	ADD   $8, R1, R8
-	VLD1  (R8), V5.S[2]
-	B     moved170
-
-one169:
-	FMOVS 0(R1), F5
-
-moved170:
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVS 0(R5), F7
-	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
-	FMOVS 4(R5), F7
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	FMOVS 8(R5), F7
-	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	FMOVS 12(R5), F7
-	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold168
-	B     folded158
-
-folded158:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	TST   $2, R0
-	BEQ   one171
-	FMOVD F0, 0(R1)
-	TST   $1, R0
-	BEQ   moved172
-	ADD   $8, R1, R6
-	VST1  V0.S[2], (R6)
-	B     moved172
-
-one171:
-	FMOVS F0, 0(R1)
-
-moved172:
-	TST   $2, R0
-	BEQ   one173
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved174
-	ADD   $8, R3, R6
-	VST1  V1.S[2], (R6)
-	B     moved174
-
-one173:
-	FMOVS F1, 0(R3)
-
-moved174:
-	TST   $2, R0
-	BEQ   one175
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved176
-	ADD   $8, R4, R6
-	VST1  V2.S[2], (R6)
-	B     moved176
-
-one175:
-	FMOVS F2, 0(R4)
-
-moved176:
-	TST   $2, R0
-	BEQ   one177
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved178
-	ADD   $8, R5, R6
-	VST1  V3.S[2], (R6)
-	B     moved178
-
-one177:
-	FMOVS F3, 0(R5)
-
-moved178:
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted179
-	MOVD  db+32(FP), R1
-	TST   $2, R0
-	BEQ   one180
-	FMOVD F4, 0(R1)
-	TST   $1, R0
-	BEQ   moved181
-	ADD   $8, R1, R3
-	VST1  V4.S[2], (R3)
-	B     moved181
-
-one180:
-	FMOVS F4, 0(R1)
-
-moved181:
-unwanted179:
-	RET
-
-fewer147:
-	MOVD rows+96(FP), R1
-	CMP  $3, R1
-	BNE  fewer182
-
-	// acc[i,j] = dwinit[i,j], 3×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	TST   $2, R0
-	BEQ   one183
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved184
-	ADD   $8, R1, R5
-	VLD1  (R5), V0.S[2]
-	B     moved184
-
-one183:
-	FMOVS 0(R1), F0
-
-moved184:
-	TST   $2, R0
-	BEQ   one185
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved186
-	ADD   $8, R3, R5
-	VLD1  (R5), V1.S[2]
-	B     moved186
-
-one185:
-	FMOVS 0(R3), F1
-
-moved186:
-	TST   $2, R0
-	BEQ   one187
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved188
-	ADD   $8, R4, R5
-	VLD1  (R5), V2.S[2]
-	B     moved188
-
-one187:
-	FMOVS 0(R4), F2
-
-moved188:
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	TST   $2, R0
-	BEQ   one189
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved190
-	ADD   $8, R1, R3
-	VLD1  (R3), V3.S[2]
-	B     moved190
-
-one189:
-	FMOVS 0(R1), F3
-
-moved190:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded191
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other192
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold193:
-	TST   $2, R0
-	BEQ   one194
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved195
-	ADD   $8, R1, R8
-	VLD1  (R8), V4.S[2]
-	B     moved195
-
-one194:
-	FMOVS 0(R1), F4
-
-moved195:
-	TST   $2, R0
-	BEQ   one196
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved197
-	ADD   $8, R3, R8
-	VLD1  (R8), V5.S[2]
-	B     moved197
-
-one196:
-	FMOVS 0(R3), F5
-
-moved197:
-	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
-	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	FMOVS 0(R5), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	FMOVS 4(R5), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	FMOVS 8(R5), F6
-	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
-	TST   $2, R0
-	BEQ   one198
-	FMOVD F4, 0(R1)
-	TST   $1, R0
-	BEQ   moved199
-	ADD   $8, R1, R8
-	VST1  V4.S[2], (R8)
-	B     moved199
-
-one198:
-	FMOVS F4, 0(R1)
-
-moved199:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold193
-	B    folded191
-
-other192:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold201:
-	TST   $2, R0
-	BEQ   one202
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved203
-	ADD   $8, R1, R8
-	VLD1  (R8), V4.S[2]
-	B     moved203
-
-one202:
-	FMOVS 0(R1), F4
-
-moved203:
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	FMOVS 0(R5), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	FMOVS 4(R5), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	FMOVS 8(R5), F6
-	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold201
-	B     folded191
-
-folded191:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	TST   $2, R0
-	BEQ   one204
-	FMOVD F0, 0(R1)
-	TST   $1, R0
-	BEQ   moved205
-	ADD   $8, R1, R5
-	VST1  V0.S[2], (R5)
-	B     moved205
-
-one204:
-	FMOVS F0, 0(R1)
-
-moved205:
-	TST   $2, R0
-	BEQ   one206
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved207
-	ADD   $8, R3, R5
-	VST1  V1.S[2], (R5)
-	B     moved207
-
-one206:
-	FMOVS F1, 0(R3)
-
-moved207:
-	TST   $2, R0
-	BEQ   one208
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved209
-	ADD   $8, R4, R5
-	VST1  V2.S[2], (R5)
-	B     moved209
-
-one208:
-	FMOVS F2, 0(R4)
-
-moved209:
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted210
-	MOVD  db+32(FP), R1
-	TST   $2, R0
-	BEQ   one211
-	FMOVD F3, 0(R1)
-	TST   $1, R0
-	BEQ   moved212
-	ADD   $8, R1, R3
-	VST1  V3.S[2], (R3)
-	B     moved212
-
-one211:
-	FMOVS F3, 0(R1)
-
-moved212:
-unwanted210:
-	RET
-
-fewer182:
-	MOVD rows+96(FP), R1
-	CMP  $2, R1
-	BNE  fewer213
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	TST   $2, R0
-	BEQ   one214
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved215
-	ADD   $8, R1, R4
-	VLD1  (R4), V0.S[2]
-	B     moved215
-
-one214:
-	FMOVS 0(R1), F0
-
-moved215:
-	TST   $2, R0
-	BEQ   one216
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved217
-	ADD   $8, R3, R4
-	VLD1  (R4), V1.S[2]
-	B     moved217
-
-one216:
-	FMOVS 0(R3), F1
-
-moved217:
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	TST   $2, R0
-	BEQ   one218
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved219
-	ADD   $8, R1, R3
-	VLD1  (R3), V2.S[2]
-	B     moved219
-
-one218:
-	FMOVS 0(R1), F2
-
-moved219:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded220
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other221
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
-	TST   $2, R0
-	BEQ   one223
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved224
-	ADD   $8, R1, R8
-	VLD1  (R8), V3.S[2]
-	B     moved224
-
-one223:
-	FMOVS 0(R1), F3
-
-moved224:
-	TST   $2, R0
-	BEQ   one225
-	FMOVD 0(R3), F4
-	TST   $1, R0
-	BEQ   moved226
-	ADD   $8, R3, R8
-	VLD1  (R8), V4.S[2]
-	B     moved226
-
-one225:
-	FMOVS 0(R3), F4
-
-moved226:
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVS 0(R5), F5
-	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	FMOVS 4(R5), F5
-	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	TST   $2, R0
-	BEQ   one227
-	FMOVD F3, 0(R1)
-	TST   $1, R0
-	BEQ   moved228
-	ADD   $8, R1, R8
-	VST1  V3.S[2], (R8)
-	B     moved228
-
-one227:
-	FMOVS F3, 0(R1)
-
-moved228:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold222
-	B    folded220
-
-other221:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold230:
-	TST   $2, R0
-	BEQ   one231
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved232
-	ADD   $8, R1, R8
-	VLD1  (R8), V3.S[2]
-	B     moved232
-
-one231:
-	FMOVS 0(R1), F3
-
-moved232:
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVS 0(R5), F5
-	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	FMOVS 4(R5), F5
-	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold230
-	B     folded220
-
-folded220:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	TST   $2, R0
-	BEQ   one233
-	FMOVD F0, 0(R1)
-	TST   $1, R0
-	BEQ   moved234
-	ADD   $8, R1, R4
-	VST1  V0.S[2], (R4)
-	B     moved234
-
-one233:
-	FMOVS F0, 0(R1)
-
-moved234:
-	TST   $2, R0
-	BEQ   one235
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved236
-	ADD   $8, R3, R4
-	VST1  V1.S[2], (R4)
-	B     moved236
-
-one235:
-	FMOVS F1, 0(R3)
-
-moved236:
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted237
-	MOVD  db+32(FP), R1
-	TST   $2, R0
-	BEQ   one238
-	FMOVD F2, 0(R1)
-	TST   $1, R0
-	BEQ   moved239
-	ADD   $8, R1, R3
-	VST1  V2.S[2], (R3)
-	B     moved239
-
-one238:
-	FMOVS F2, 0(R1)
-
-moved239:
-unwanted237:
-	RET
-
-fewer213:
-	MOVD rows+96(FP), R1
-	CMP  $1, R1
-	BNE  fewer240
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVD  dwinit+16(FP), R1
-	TST   $2, R0
-	BEQ   one241
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved242
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
-	B     moved242
-
-one241:
-	FMOVS 0(R1), F0
-
-moved242:
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	TST   $2, R0
-	BEQ   one243
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved244
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
-	B     moved244
-
-one243:
-	FMOVS 0(R1), F1
-
-moved244:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded245
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other246
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold247:
-	TST   $2, R0
-	BEQ   one248
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved249
-	ADD   $8, R1, R8
-	VLD1  (R8), V2.S[2]
-	B     moved249
-
-one248:
-	FMOVS 0(R1), F2
-
-moved249:
-	TST   $2, R0
-	BEQ   one250
-	FMOVD 0(R3), F3
-	TST   $1, R0
-	BEQ   moved251
-	ADD   $8, R3, R8
-	VLD1  (R8), V3.S[2]
-	B     moved251
-
-one250:
-	FMOVS 0(R3), F3
-
-moved251:
-	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
-	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	FMOVS 0(R5), F4
-	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
-	TST   $2, R0
-	BEQ   one252
-	FMOVD F2, 0(R1)
-	TST   $1, R0
-	BEQ   moved253
-	ADD   $8, R1, R8
-	VST1  V2.S[2], (R8)
-	B     moved253
-
-one252:
-	FMOVS F2, 0(R1)
-
-moved253:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold247
-	B    folded245
-
-other246:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold255:
-	TST   $2, R0
-	BEQ   one256
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved257
-	ADD   $8, R1, R8
-	VLD1  (R8), V2.S[2]
-	B     moved257
-
-one256:
-	FMOVS 0(R1), F2
-
-moved257:
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	FMOVS 0(R5), F4
-	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold255
-	B     folded245
-
-folded245:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	MOVD  dw+0(FP), R1
-	TST   $2, R0
-	BEQ   one258
-	FMOVD F0, 0(R1)
-	TST   $1, R0
-	BEQ   moved259
-	ADD   $8, R1, R3
-	VST1  V0.S[2], (R3)
-	B     moved259
-
-one258:
-	FMOVS F0, 0(R1)
-
-moved259:
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted260
-	MOVD  db+32(FP), R1
-	TST   $2, R0
-	BEQ   one261
-	FMOVD F1, 0(R1)
-	TST   $1, R0
-	BEQ   moved262
-	ADD   $8, R1, R3
-	VST1  V1.S[2], (R3)
-	B     moved262
-
-one261:
-	FMOVS F1, 0(R1)
-
-moved262:
-unwanted260:
-	RET
-
-fewer240:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVD dwinit+16(FP), R1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	TST   $2, R0
-	BEQ   one264
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved265
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
-	B     moved265
-
-one264:
-	FMOVS 0(R1), F0
-
-moved265:
-	MOVD dy+48(FP), R1
-	MOVD lddy+56(FP), R2
-	MOVD y+64(FP), R3
-	MOVD ldy+72(FP), R4
-	MOVD x+80(FP), R5
-	MOVD ldx+88(FP), R6
-	MOVD n+112(FP), R7
-	CMP  $0, R7
-	BLE  folded266
-	MOVD act+120(FP), R8
-	CMP  $1, R8
-	BNE  other267
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold268:
-	TST   $2, R0
-	BEQ   one269
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved270
-	ADD   $8, R1, R8
-	VLD1  (R8), V1.S[2]
-	B     moved270
-
-one269:
-	FMOVS 0(R1), F1
-
-moved270:
-	TST   $2, R0
-	BEQ   one271
-	FMOVD 0(R3), F2
-	TST   $1, R0
-	BEQ   moved272
-	ADD   $8, R3, R8
-	VLD1  (R8), V2.S[2]
-	B     moved272
-
-one271:
-	FMOVS 0(R3), F2
-
-moved272:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	TST   $2, R0
-	BEQ   one273
-	FMOVD F1, 0(R1)
-	TST   $1, R0
-	BEQ   moved274
-	ADD   $8, R1, R8
-	VST1  V1.S[2], (R8)
-	B     moved274
-
-one273:
-	FMOVS F1, 0(R1)
-
-moved274:
-	ADD  R4, R3
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold268
-	B    folded266
-
-other267:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold276:
-	TST   $2, R0
-	BEQ   one277
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved278
-	ADD   $8, R1, R8
-	VLD1  (R8), V1.S[2]
-	B     moved278
-
-one277:
-	FMOVS 0(R1), F1
-
-moved278:
-	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	ADD  R2, R1
-	ADD  R6, R5
-	SUBS $1, R7
-	BNE  fold276
-	B    folded266
-
-folded266:
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	MOVD  dw+0(FP), R1
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted279
-	MOVD  db+32(FP), R1
-	TST   $2, R0
-	BEQ   one280
-	FMOVD F0, 0(R1)
-	TST   $1, R0
-	BEQ   moved281
-	ADD   $8, R1, R3
-	VST1  V0.S[2], (R3)
-	B     moved281
-
-one280:
-	FMOVS F0, 0(R1)
-
-moved281:
-unwanted279:
-	RET
-
-full146:
-	MOVD rows+96(FP), R1
-	CMP  $4, R1
-	BNE  fewer282
+	BNE  fewer146
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3409,13 +2419,13 @@ full146:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded283
+	BLE   folded147
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other284
+	BNE   other148
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold285:
+fold149:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -3434,12 +2444,12 @@ fold285:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold285
-	B     folded283
+	BNE   fold149
+	B     folded147
 
-other284:
+other148:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold287:
+fold151:
 	FMOVQ 0(R1), F5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
@@ -3453,10 +2463,10 @@ fold287:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold287
-	B     folded283
+	BNE   fold151
+	B     folded147
 
-folded283:
+folded147:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -3474,17 +2484,17 @@ folded283:
 	FMOVQ F3, 0(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted288
+	BEQ   unwanted152
 	MOVD  db+32(FP), R1
 	FMOVQ F4, 0(R1)
 
-unwanted288:
+unwanted152:
 	RET
 
-fewer282:
+fewer146:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer289
+	BNE  fewer153
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3506,13 +2516,13 @@ fewer282:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded290
+	BLE   folded154
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other291
+	BNE   other155
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold292:
+fold156:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
 	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
@@ -3529,12 +2539,12 @@ fold292:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold292
-	B     folded290
+	BNE   fold156
+	B     folded154
 
-other291:
+other155:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold294:
+fold158:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
@@ -3546,10 +2556,10 @@ fold294:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold294
-	B     folded290
+	BNE   fold158
+	B     folded154
 
-folded290:
+folded154:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -3564,17 +2574,17 @@ folded290:
 	FMOVQ F2, 0(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted295
+	BEQ   unwanted159
 	MOVD  db+32(FP), R1
 	FMOVQ F3, 0(R1)
 
-unwanted295:
+unwanted159:
 	RET
 
-fewer289:
+fewer153:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer296
+	BNE  fewer160
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3594,13 +2604,13 @@ fewer289:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded297
+	BLE   folded161
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other298
+	BNE   other162
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold299:
+fold163:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -3615,12 +2625,12 @@ fold299:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold299
-	B     folded297
+	BNE   fold163
+	B     folded161
 
-other298:
+other162:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold301:
+fold165:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
@@ -3630,10 +2640,10 @@ fold301:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold301
-	B     folded297
+	BNE   fold165
+	B     folded161
 
-folded297:
+folded161:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -3645,17 +2655,17 @@ folded297:
 	FMOVQ F1, 0(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted302
+	BEQ   unwanted166
 	MOVD  db+32(FP), R1
 	FMOVQ F2, 0(R1)
 
-unwanted302:
+unwanted166:
 	RET
 
-fewer296:
+fewer160:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer303
+	BNE  fewer167
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3672,13 +2682,13 @@ fewer296:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded304
+	BLE   folded168
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other305
+	BNE   other169
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold306:
+fold170:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
 	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
@@ -3691,12 +2701,12 @@ fold306:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold306
-	B     folded304
+	BNE   fold170
+	B     folded168
 
-other305:
+other169:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold308:
+fold172:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
@@ -3704,10 +2714,10 @@ fold308:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold308
-	B     folded304
+	BNE   fold172
+	B     folded168
 
-folded304:
+folded168:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -3715,14 +2725,14 @@ folded304:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted309
+	BEQ   unwanted173
 	MOVD  db+32(FP), R1
 	FMOVQ F1, 0(R1)
 
-unwanted309:
+unwanted173:
 	RET
 
-fewer303:
+fewer167:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVD dwinit+16(FP), R1
 
@@ -3737,13 +2747,13 @@ fewer303:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded311
+	BLE   folded175
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other312
+	BNE   other176
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold313:
+fold177:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -3754,2839 +2764,69 @@ fold313:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold313
-	B     folded311
+	BNE   fold177
+	B     folded175
 
-other312:
+other176:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold315:
+fold179:
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold315
-	B     folded311
+	BNE   fold179
+	B     folded175
 
-folded311:
+folded175:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted316
+	BEQ   unwanted180
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 
-unwanted316:
+unwanted180:
 	RET
 
-// func gradNEONF64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
-TEXT ·gradNEONF64(SB), NOSPLIT, $0-128
-	MOVD cols+104(FP), R0
-	CMP  $4, R0
-	BLE  narrower1
-	CMP  $6, R0
-	BEQ  full2
-	MOVD $8, R1
-	MUL  R1, R0, R0
-	SUB  $48, R0
-	MOVD rows+96(FP), R1
-	CMP  $4, R1
-	BNE  fewer3
-
-	// acc[i,j] = dwinit[i,j], 4×3 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R6), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
-	FMOVQ 32(R7), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 16(R4), F7
-	FMOVQ 32(R8), F8
-	FMOVQ 0(R5), F9
-	FMOVQ 16(R5), F10
-	FMOVQ 32(R9), F11
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F12
-	FMOVQ 16(R1), F13
-	FMOVQ 32(R3), F14
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded4
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold6:
-	FMOVQ 0(R1), F15
-	FMOVQ 0(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
-	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
-	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
-	FMOVQ 16(R1), F16
-	FMOVQ 16(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
-	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
-	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F17
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
-	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
-	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
-	FMOVD 0(R5), F19
-	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31201 // fmla v1.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31222 // fmla v2.2d, v17.2d, v19.d[0]
-	FMOVD 8(R5), F19
-	WORD  $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
-	FMOVD 16(R5), F19
-	WORD  $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
-	FMOVD 24(R5), F19
-	WORD  $0x4fd311e9 // fmla v9.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
-	FMOVQ F15, 0(R1)
-	FMOVQ F16, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F17, 32(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold6
-	B     folded4
-
-other5:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
-	FMOVQ 0(R1), F15
-	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
-	FMOVQ 16(R1), F16
-	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F17
-	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
-	FMOVD 0(R5), F19
-	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31201 // fmla v1.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31222 // fmla v2.2d, v17.2d, v19.d[0]
-	FMOVD 8(R5), F19
-	WORD  $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
-	FMOVD 16(R5), F19
-	WORD  $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
-	FMOVD 24(R5), F19
-	WORD  $0x4fd311e9 // fmla v9.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold8
-	B     folded4
-
-folded4:
-	VMOVI $0, V19.B16
-	WORD  $0x4e73d400 // fadd v0.2d, v0.2d, v19.2d
-	WORD  $0x4e73d421 // fadd v1.2d, v1.2d, v19.2d
-	WORD  $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
-	WORD  $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
-	WORD  $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
-	WORD  $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
-	WORD  $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
-	WORD  $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
-	WORD  $0x4e73d508 // fadd v8.2d, v8.2d, v19.2d
-	WORD  $0x4e73d529 // fadd v9.2d, v9.2d, v19.2d
-	WORD  $0x4e73d54a // fadd v10.2d, v10.2d, v19.2d
-	WORD  $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
-	WORD  $0x4e73d58c // fadd v12.2d, v12.2d, v19.2d
-	WORD  $0x4e73d5ad // fadd v13.2d, v13.2d, v19.2d
-	WORD  $0x4e73d5ce // fadd v14.2d, v14.2d, v19.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R6)
-	FMOVQ F3, 0(R3)
-	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R7)
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R8)
-	FMOVQ F9, 0(R5)
-	FMOVQ F10, 16(R5)
-	FMOVQ F11, 32(R9)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted9
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R3)
-
-unwanted9:
-	RET
-
-fewer3:
-	MOVD rows+96(FP), R1
-	CMP  $3, R1
-	BNE  fewer10
-
-	// acc[i,j] = dwinit[i,j], 3×3 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R5), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
-	FMOVQ 32(R6), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 16(R4), F7
-	FMOVQ 32(R7), F8
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F9
-	FMOVQ 16(R1), F10
-	FMOVQ 32(R3), F11
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded11
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other12
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
-	FMOVQ 0(R1), F12
-	FMOVQ 0(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
-	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
-	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
-	FMOVQ 16(R1), F13
-	FMOVQ 16(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
-	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
-	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F14
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
-	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
-	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
-	FMOVD 0(R5), F16
-	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	FMOVD 8(R5), F16
-	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
-	FMOVD 16(R5), F16
-	WORD  $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F14, 32(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold13
-	B     folded11
-
-other12:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
-	FMOVQ 0(R1), F12
-	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
-	FMOVQ 16(R1), F13
-	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F14
-	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
-	FMOVD 0(R5), F16
-	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	FMOVD 8(R5), F16
-	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
-	FMOVD 16(R5), F16
-	WORD  $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold15
-	B     folded11
-
-folded11:
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
-	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
-	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
-	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
-	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
-	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
-	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
-	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
-	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
-	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
-	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
-	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R5)
-	FMOVQ F3, 0(R3)
-	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R6)
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R7)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted16
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	FMOVQ F11, 32(R3)
-
-unwanted16:
-	RET
-
-fewer10:
-	MOVD rows+96(FP), R1
-	CMP  $2, R1
-	BNE  fewer17
-
-	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R4), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
-	FMOVQ 32(R5), F5
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F6
-	FMOVQ 16(R1), F7
-	FMOVQ 32(R3), F8
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded18
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other19
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
-	FMOVQ 0(R1), F9
-	FMOVQ 0(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
-	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
-	FMOVQ 16(R1), F10
-	FMOVQ 16(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
-	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F11
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
-	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
-	FMOVD 0(R5), F13
-	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
-	WORD  $0x4fcd1141 // fmla v1.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	FMOVD 8(R5), F13
-	WORD  $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
-	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F11, 32(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold20
-	B     folded18
-
-other19:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
-	FMOVQ 0(R1), F9
-	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
-	FMOVQ 16(R1), F10
-	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F11
-	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
-	FMOVD 0(R5), F13
-	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
-	WORD  $0x4fcd1141 // fmla v1.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	FMOVD 8(R5), F13
-	WORD  $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
-	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold22
-	B     folded18
-
-folded18:
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
-	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
-	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
-	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
-	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
-	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
-	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R4)
-	FMOVQ F3, 0(R3)
-	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R5)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted23
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	FMOVQ F8, 32(R3)
-
-unwanted23:
-	RET
-
-fewer17:
-	MOVD rows+96(FP), R1
-	CMP  $1, R1
-	BNE  fewer24
-
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R3), F5
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded25
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other26
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
-	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
-	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
-	FMOVQ 16(R1), F7
-	FMOVQ 16(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
-	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F8
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
-	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	FMOVD 0(R5), F10
-	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
-	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F8, 32(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold27
-	B     folded25
-
-other26:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
-	FMOVQ 0(R1), F6
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
-	FMOVQ 16(R1), F7
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F8
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	FMOVD 0(R5), F10
-	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
-	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold29
-	B     folded25
-
-folded25:
-	VMOVI $0, V10.B16
-	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
-	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
-	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
-	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
-	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
-	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted30
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F3, 0(R1)
-	FMOVQ F4, 16(R1)
-	FMOVQ F5, 32(R3)
-
-unwanted30:
-	RET
-
-fewer24:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded32
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other33
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
-	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
-	FMOVQ 16(R1), F4
-	FMOVQ 16(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F5
-	ADD   R0, R3, R8
-	FMOVQ 32(R8), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
-	FMOVQ F3, 0(R1)
-	FMOVQ F4, 16(R1)
-	ADD   R0, R1, R8
-	FMOVQ F5, 32(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold34
-	B     folded32
-
-other33:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
-	FMOVQ 0(R1), F3
-	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
-	FMOVQ 16(R1), F4
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	ADD   R0, R1, R8
-	FMOVQ 32(R8), F5
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold36
-	B     folded32
-
-folded32:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted37
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R3)
-
-unwanted37:
-	RET
-
-full2:
-	MOVD rows+96(FP), R1
-	CMP  $4, R1
-	BNE  fewer38
-
-	// acc[i,j] = dwinit[i,j], 4×3 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
-	FMOVQ 32(R3), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 16(R4), F7
-	FMOVQ 32(R4), F8
-	FMOVQ 0(R5), F9
-	FMOVQ 16(R5), F10
-	FMOVQ 32(R5), F11
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F12
-	FMOVQ 16(R1), F13
-	FMOVQ 32(R1), F14
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded39
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other40
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold41:
-	FMOVQ 0(R1), F15
-	FMOVQ 0(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
-	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
-	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
-	FMOVQ 16(R1), F16
-	FMOVQ 16(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
-	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
-	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
-	FMOVQ 32(R1), F17
-	FMOVQ 32(R3), F18
-	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
-	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
-	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
-	FMOVD 0(R5), F19
-	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31201 // fmla v1.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31222 // fmla v2.2d, v17.2d, v19.d[0]
-	FMOVD 8(R5), F19
-	WORD  $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
-	FMOVD 16(R5), F19
-	WORD  $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
-	FMOVD 24(R5), F19
-	WORD  $0x4fd311e9 // fmla v9.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
-	FMOVQ F15, 0(R1)
-	FMOVQ F16, 16(R1)
-	FMOVQ F17, 32(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold41
-	B     folded39
-
-other40:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
-	FMOVQ 0(R1), F15
-	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
-	FMOVQ 16(R1), F16
-	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
-	FMOVQ 32(R1), F17
-	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
-	FMOVD 0(R5), F19
-	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31201 // fmla v1.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31222 // fmla v2.2d, v17.2d, v19.d[0]
-	FMOVD 8(R5), F19
-	WORD  $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
-	FMOVD 16(R5), F19
-	WORD  $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
-	FMOVD 24(R5), F19
-	WORD  $0x4fd311e9 // fmla v9.2d, v15.2d, v19.d[0]
-	WORD  $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
-	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold43
-	B     folded39
-
-folded39:
-	VMOVI $0, V19.B16
-	WORD  $0x4e73d400 // fadd v0.2d, v0.2d, v19.2d
-	WORD  $0x4e73d421 // fadd v1.2d, v1.2d, v19.2d
-	WORD  $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
-	WORD  $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
-	WORD  $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
-	WORD  $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
-	WORD  $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
-	WORD  $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
-	WORD  $0x4e73d508 // fadd v8.2d, v8.2d, v19.2d
-	WORD  $0x4e73d529 // fadd v9.2d, v9.2d, v19.2d
-	WORD  $0x4e73d54a // fadd v10.2d, v10.2d, v19.2d
-	WORD  $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
-	WORD  $0x4e73d58c // fadd v12.2d, v12.2d, v19.2d
-	WORD  $0x4e73d5ad // fadd v13.2d, v13.2d, v19.2d
-	WORD  $0x4e73d5ce // fadd v14.2d, v14.2d, v19.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	FMOVQ F3, 0(R3)
-	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R3)
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R4)
-	FMOVQ F9, 0(R5)
-	FMOVQ F10, 16(R5)
-	FMOVQ F11, 32(R5)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted44
-	MOVD  db+32(FP), R1
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
-
-unwanted44:
-	RET
-
-fewer38:
-	MOVD rows+96(FP), R1
-	CMP  $3, R1
-	BNE  fewer45
-
-	// acc[i,j] = dwinit[i,j], 3×3 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
-	FMOVQ 32(R3), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 16(R4), F7
-	FMOVQ 32(R4), F8
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F9
-	FMOVQ 16(R1), F10
-	FMOVQ 32(R1), F11
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded46
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other47
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold48:
-	FMOVQ 0(R1), F12
-	FMOVQ 0(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
-	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
-	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
-	FMOVQ 16(R1), F13
-	FMOVQ 16(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
-	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
-	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
-	FMOVQ 32(R1), F14
-	FMOVQ 32(R3), F15
-	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
-	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
-	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
-	FMOVD 0(R5), F16
-	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	FMOVD 8(R5), F16
-	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
-	FMOVD 16(R5), F16
-	WORD  $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	FMOVQ F12, 0(R1)
-	FMOVQ F13, 16(R1)
-	FMOVQ F14, 32(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold48
-	B     folded46
-
-other47:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
-	FMOVQ 0(R1), F12
-	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
-	FMOVQ 16(R1), F13
-	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
-	FMOVQ 32(R1), F14
-	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
-	FMOVD 0(R5), F16
-	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	FMOVD 8(R5), F16
-	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
-	FMOVD 16(R5), F16
-	WORD  $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD  $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
-	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold50
-	B     folded46
-
-folded46:
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
-	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
-	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
-	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
-	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
-	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
-	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
-	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
-	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
-	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
-	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
-	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	FMOVQ F3, 0(R3)
-	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R3)
-	FMOVQ F6, 0(R4)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 32(R4)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted51
-	MOVD  db+32(FP), R1
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	FMOVQ F11, 32(R1)
-
-unwanted51:
-	RET
-
-fewer45:
-	MOVD rows+96(FP), R1
-	CMP  $2, R1
-	BNE  fewer52
-
-	// acc[i,j] = dwinit[i,j], 2×3 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
-	FMOVQ 32(R3), F5
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F6
-	FMOVQ 16(R1), F7
-	FMOVQ 32(R1), F8
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded53
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other54
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold55:
-	FMOVQ 0(R1), F9
-	FMOVQ 0(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
-	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
-	FMOVQ 16(R1), F10
-	FMOVQ 16(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
-	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
-	FMOVQ 32(R1), F11
-	FMOVQ 32(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
-	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
-	FMOVD 0(R5), F13
-	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
-	WORD  $0x4fcd1141 // fmla v1.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	FMOVD 8(R5), F13
-	WORD  $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
-	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	FMOVQ F9, 0(R1)
-	FMOVQ F10, 16(R1)
-	FMOVQ F11, 32(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold55
-	B     folded53
-
-other54:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
-	FMOVQ 0(R1), F9
-	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
-	FMOVQ 16(R1), F10
-	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
-	FMOVQ 32(R1), F11
-	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
-	FMOVD 0(R5), F13
-	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
-	WORD  $0x4fcd1141 // fmla v1.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	FMOVD 8(R5), F13
-	WORD  $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
-	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold57
-	B     folded53
-
-folded53:
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
-	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
-	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
-	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
-	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
-	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
-	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	FMOVQ F3, 0(R3)
-	FMOVQ F4, 16(R3)
-	FMOVQ F5, 32(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted58
-	MOVD  db+32(FP), R1
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	FMOVQ F8, 32(R1)
-
-unwanted58:
-	RET
-
-fewer52:
-	MOVD rows+96(FP), R1
-	CMP  $1, R1
-	BNE  fewer59
-
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVD  dwinit+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R1), F5
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded60
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other61
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold62:
-	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
-	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
-	FMOVQ 16(R1), F7
-	FMOVQ 16(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
-	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	FMOVQ 32(R1), F8
-	FMOVQ 32(R3), F9
-	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
-	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	FMOVD 0(R5), F10
-	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
-	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	FMOVQ F8, 32(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold62
-	B     folded60
-
-other61:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
-	FMOVQ 0(R1), F6
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
-	FMOVQ 16(R1), F7
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	FMOVQ 32(R1), F8
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	FMOVD 0(R5), F10
-	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
-	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
-	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold64
-	B     folded60
-
-folded60:
-	VMOVI $0, V10.B16
-	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
-	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
-	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
-	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
-	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
-	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
-	MOVD  dw+0(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted65
-	MOVD  db+32(FP), R1
-	FMOVQ F3, 0(R1)
-	FMOVQ F4, 16(R1)
-	FMOVQ F5, 32(R1)
-
-unwanted65:
-	RET
-
-fewer59:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVD dwinit+16(FP), R1
-
-	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded67
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other68
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold69:
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
-	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
-	FMOVQ 16(R1), F4
-	FMOVQ 16(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	FMOVQ 32(R1), F5
-	FMOVQ 32(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
-	FMOVQ F3, 0(R1)
-	FMOVQ F4, 16(R1)
-	FMOVQ F5, 32(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold69
-	B     folded67
-
-other68:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
-	FMOVQ 0(R1), F3
-	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
-	FMOVQ 16(R1), F4
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	FMOVQ 32(R1), F5
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold71
-	B     folded67
-
-folded67:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	MOVD  dw+0(FP), R1
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted72
-	MOVD  db+32(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-
-unwanted72:
-	RET
-
-narrower1:
+fewer145:
 	CMP  $2, R0
-	BLE  narrower73
-	CMP  $4, R0
-	BEQ  full74
-	MOVD $8, R1
+	BLT  fewer181
+	MOVD $4, R1
 	MUL  R1, R0, R0
-	SUB  $32, R0
-	MOVD rows+96(FP), R1
-	CMP  $4, R1
-	BNE  fewer75
-
-	// acc[i,j] = dwinit[i,j], 4×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R6), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R7), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R8), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R9), F7
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F8
-	FMOVQ 16(R3), F9
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded76
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other77
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
-	FMOVQ 0(R1), F10
-	FMOVQ 0(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
-	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F11
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
-	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	FMOVD 0(R5), F13
-	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
-	FMOVD 8(R5), F13
-	WORD  $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
-	FMOVD 16(R5), F13
-	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	FMOVD 24(R5), F13
-	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
-	FMOVQ F10, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F11, 16(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold78
-	B     folded76
-
-other77:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
-	FMOVQ 0(R1), F10
-	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F11
-	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	FMOVD 0(R5), F13
-	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
-	FMOVD 8(R5), F13
-	WORD  $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
-	FMOVD 16(R5), F13
-	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	FMOVD 24(R5), F13
-	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold80
-	B     folded76
-
-folded76:
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
-	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
-	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
-	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
-	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
-	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
-	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
-	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R6)
-	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R7)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R8)
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R9)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted81
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R3)
-
-unwanted81:
-	RET
-
-fewer75:
-	MOVD rows+96(FP), R1
-	CMP  $3, R1
-	BNE  fewer82
-
-	// acc[i,j] = dwinit[i,j], 3×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R5), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R6), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R7), F5
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F6
-	FMOVQ 16(R3), F7
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded83
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other84
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
-	FMOVQ 0(R1), F8
-	FMOVQ 0(R3), F10
-	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
-	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F9
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F10
-	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
-	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
-	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
-	FMOVD 0(R5), F11
-	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
-	FMOVD 8(R5), F11
-	WORD  $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
-	FMOVD 16(R5), F11
-	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
-	FMOVQ F8, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F9, 16(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold85
-	B     folded83
-
-other84:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
-	FMOVQ 0(R1), F8
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F9
-	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
-	FMOVD 0(R5), F11
-	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
-	FMOVD 8(R5), F11
-	WORD  $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
-	FMOVD 16(R5), F11
-	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold87
-	B     folded83
-
-folded83:
-	VMOVI $0, V11.B16
-	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
-	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
-	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
-	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
-	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
-	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
-	WORD  $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
-	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R5)
-	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R6)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R7)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted88
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R3)
-
-unwanted88:
-	RET
-
-fewer82:
-	MOVD rows+96(FP), R1
-	CMP  $2, R1
-	BNE  fewer89
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R4), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R5), F3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F4
-	FMOVQ 16(R3), F5
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded90
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other91
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
-	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F8
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F7
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F8
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	FMOVD 0(R5), F9
-	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
-	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
-	FMOVD 8(R5), F9
-	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
-	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
-	FMOVQ F6, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F7, 16(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold92
-	B     folded90
-
-other91:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
-	FMOVQ 0(R1), F6
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F7
-	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	FMOVD 0(R5), F9
-	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
-	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
-	FMOVD 8(R5), F9
-	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
-	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold94
-	B     folded90
-
-folded90:
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R4)
-	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R5)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted95
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F4, 0(R1)
-	FMOVQ F5, 16(R3)
-
-unwanted95:
-	RET
-
-fewer89:
-	MOVD rows+96(FP), R1
-	CMP  $1, R1
-	BNE  fewer96
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R3), F3
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded97
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other98
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F5
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	FMOVD 0(R5), F7
-	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
-	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
-	FMOVQ F4, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F5, 16(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold99
-	B     folded97
-
-other98:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
-	FMOVQ 0(R1), F4
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F5
-	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	FMOVD 0(R5), F7
-	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
-	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold101
-	B     folded97
-
-folded97:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted102
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F2, 0(R1)
-	FMOVQ F3, 16(R3)
-
-unwanted102:
-	RET
-
-fewer96:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded104
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other105
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F3
-	ADD   R0, R3, R8
-	FMOVQ 16(R8), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	FMOVQ F2, 0(R1)
-	ADD   R0, R1, R8
-	FMOVQ F3, 16(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold106
-	B     folded104
-
-other105:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
-	FMOVQ 0(R1), F2
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	ADD   R0, R1, R8
-	FMOVQ 16(R8), F3
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold108
-	B     folded104
-
-folded104:
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted109
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R3)
-
-unwanted109:
-	RET
-
-full74:
-	MOVD rows+96(FP), R1
-	CMP  $4, R1
-	BNE  fewer110
-
-	// acc[i,j] = dwinit[i,j], 4×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 16(R5), F7
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F8
-	FMOVQ 16(R1), F9
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded111
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other112
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
-	FMOVQ 0(R1), F10
-	FMOVQ 0(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
-	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	FMOVQ 16(R1), F11
-	FMOVQ 16(R3), F12
-	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
-	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
-	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	FMOVD 0(R5), F13
-	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
-	FMOVD 8(R5), F13
-	WORD  $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
-	FMOVD 16(R5), F13
-	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	FMOVD 24(R5), F13
-	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
-	FMOVQ F10, 0(R1)
-	FMOVQ F11, 16(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold113
-	B     folded111
-
-other112:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
-	FMOVQ 0(R1), F10
-	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	FMOVQ 16(R1), F11
-	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	FMOVD 0(R5), F13
-	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
-	FMOVD 8(R5), F13
-	WORD  $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
-	FMOVD 16(R5), F13
-	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	FMOVD 24(R5), F13
-	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
-	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold115
-	B     folded111
-
-folded111:
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
-	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
-	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
-	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
-	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
-	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
-	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
-	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R3)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	FMOVQ F6, 0(R5)
-	FMOVQ F7, 16(R5)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted116
-	MOVD  db+32(FP), R1
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-
-unwanted116:
-	RET
-
-fewer110:
-	MOVD rows+96(FP), R1
-	CMP  $3, R1
-	BNE  fewer117
-
-	// acc[i,j] = dwinit[i,j], 3×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 16(R4), F5
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F6
-	FMOVQ 16(R1), F7
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded118
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other119
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
-	FMOVQ 0(R1), F8
-	FMOVQ 0(R3), F10
-	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
-	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVQ 16(R1), F9
-	FMOVQ 16(R3), F10
-	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
-	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
-	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
-	FMOVD 0(R5), F11
-	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
-	FMOVD 8(R5), F11
-	WORD  $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
-	FMOVD 16(R5), F11
-	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
-	FMOVQ F8, 0(R1)
-	FMOVQ F9, 16(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold120
-	B     folded118
-
-other119:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
-	FMOVQ 0(R1), F8
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVQ 16(R1), F9
-	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
-	FMOVD 0(R5), F11
-	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
-	FMOVD 8(R5), F11
-	WORD  $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
-	FMOVD 16(R5), F11
-	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold122
-	B     folded118
-
-folded118:
-	VMOVI $0, V11.B16
-	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
-	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
-	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
-	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
-	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
-	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
-	WORD  $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
-	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R3)
-	FMOVQ F4, 0(R4)
-	FMOVQ F5, 16(R4)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted123
-	MOVD  db+32(FP), R1
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-
-unwanted123:
-	RET
-
-fewer117:
-	MOVD rows+96(FP), R1
-	CMP  $2, R1
-	BNE  fewer124
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F4
-	FMOVQ 16(R1), F5
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded125
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other126
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
-	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F8
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	FMOVQ 16(R1), F7
-	FMOVQ 16(R3), F8
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	FMOVD 0(R5), F9
-	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
-	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
-	FMOVD 8(R5), F9
-	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
-	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
-	FMOVQ F6, 0(R1)
-	FMOVQ F7, 16(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold127
-	B     folded125
-
-other126:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
-	FMOVQ 0(R1), F6
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	FMOVQ 16(R1), F7
-	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	FMOVD 0(R5), F9
-	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
-	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
-	FMOVD 8(R5), F9
-	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
-	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold129
-	B     folded125
-
-folded125:
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 0(R3)
-	FMOVQ F3, 16(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted130
-	MOVD  db+32(FP), R1
-	FMOVQ F4, 0(R1)
-	FMOVQ F5, 16(R1)
-
-unwanted130:
-	RET
-
-fewer124:
-	MOVD rows+96(FP), R1
-	CMP  $1, R1
-	BNE  fewer131
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVD  dwinit+16(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded132
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other133
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVQ 16(R1), F5
-	FMOVQ 16(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	FMOVD 0(R5), F7
-	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
-	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
-	FMOVQ F4, 0(R1)
-	FMOVQ F5, 16(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold134
-	B     folded132
-
-other133:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
-	FMOVQ 0(R1), F4
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVQ 16(R1), F5
-	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	FMOVD 0(R5), F7
-	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
-	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold136
-	B     folded132
-
-folded132:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	MOVD  dw+0(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted137
-	MOVD  db+32(FP), R1
-	FMOVQ F2, 0(R1)
-	FMOVQ F3, 16(R1)
-
-unwanted137:
-	RET
-
-fewer131:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVD dwinit+16(FP), R1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded139
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other140
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	FMOVQ 16(R1), F3
-	FMOVQ 16(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	FMOVQ F2, 0(R1)
-	FMOVQ F3, 16(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold141
-	B     folded139
-
-other140:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
-	FMOVQ 0(R1), F2
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	FMOVQ 16(R1), F3
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold143
-	B     folded139
-
-folded139:
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	MOVD  dw+0(FP), R1
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted144
-	MOVD  db+32(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-
-unwanted144:
-	RET
-
-narrower73:
-	CMP  $2, R0
-	BEQ  full146
-	MOVD rows+96(FP), R1
-	CMP  $4, R1
-	BNE  fewer147
-
-	// acc[i,j] = dwinit[i,j], 4×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	FMOVD 0(R4), F2
-	FMOVD 0(R5), F3
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVD 0(R1), F4
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded148
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other149
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
-	FMOVD 0(R1), F5
-	FMOVD 0(R3), F6
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVD 0(R5), F7
-	WORD  $0x4fc710a0 // fmla v0.2d, v5.2d, v7.d[0]
-	FMOVD 8(R5), F7
-	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
-	FMOVD 16(R5), F7
-	WORD  $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	FMOVD 24(R5), F7
-	WORD  $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
-	FMOVD F5, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold150
-	B     folded148
-
-other149:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold152:
-	FMOVD 0(R1), F5
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVD 0(R5), F7
-	WORD  $0x4fc710a0 // fmla v0.2d, v5.2d, v7.d[0]
-	FMOVD 8(R5), F7
-	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
-	FMOVD 16(R5), F7
-	WORD  $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	FMOVD 24(R5), F7
-	WORD  $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold152
-	B     folded148
-
-folded148:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 0(R5)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted153
-	MOVD  db+32(FP), R1
-	FMOVD F4, 0(R1)
-
-unwanted153:
-	RET
-
-fewer147:
-	MOVD rows+96(FP), R1
-	CMP  $3, R1
-	BNE  fewer154
-
-	// acc[i,j] = dwinit[i,j], 3×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	FMOVD 0(R4), F2
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVD 0(R1), F3
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded155
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other156
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
-	FMOVD 0(R1), F4
-	FMOVD 0(R3), F5
-	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0
-	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	FMOVD 0(R5), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	FMOVD 8(R5), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	FMOVD 16(R5), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	FMOVD F4, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold157
-	B     folded155
-
-other156:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
-	FMOVD 0(R1), F4
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	FMOVD 0(R5), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	FMOVD 8(R5), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	FMOVD 16(R5), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold159
-	B     folded155
-
-folded155:
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	FMOVD F2, 0(R4)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted160
-	MOVD  db+32(FP), R1
-	FMOVD F3, 0(R1)
-
-unwanted160:
-	RET
-
-fewer154:
-	MOVD rows+96(FP), R1
-	CMP  $2, R1
-	BNE  fewer161
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVD 0(R1), F2
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded162
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other163
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
-	FMOVD 0(R1), F3
-	FMOVD 0(R3), F4
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVD 0(R5), F5
-	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
-	FMOVD 8(R5), F5
-	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
-	FMOVD F3, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold164
-	B     folded162
-
-other163:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
-	FMOVD 0(R1), F3
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVD 0(R5), F5
-	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
-	FMOVD 8(R5), F5
-	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold166
-	B     folded162
-
-folded162:
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted167
-	MOVD  db+32(FP), R1
-	FMOVD F2, 0(R1)
-
-unwanted167:
-	RET
-
-fewer161:
-	MOVD rows+96(FP), R1
-	CMP  $1, R1
-	BNE  fewer168
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVD  dwinit+16(FP), R1
-	FMOVD 0(R1), F0
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVD 0(R1), F1
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded169
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other170
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold171:
-	FMOVD 0(R1), F2
-	FMOVD 0(R3), F3
-	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0
-	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	FMOVD 0(R5), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	FMOVD F2, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold171
-	B     folded169
-
-other170:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
-	FMOVD 0(R1), F2
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	FMOVD 0(R5), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold173
-	B     folded169
-
-folded169:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	MOVD  dw+0(FP), R1
-	FMOVD F0, 0(R1)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted174
-	MOVD  db+32(FP), R1
-	FMOVD F1, 0(R1)
-
-unwanted174:
-	RET
-
-fewer168:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVD dwinit+16(FP), R1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVD 0(R1), F0
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	CMP   $0, R7
-	BLE   folded176
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other177
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold178:
-	FMOVD 0(R1), F1
-	FMOVD 0(R3), F2
-	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	FMOVD F1, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold178
-	B     folded176
-
-other177:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold180:
-	FMOVD 0(R1), F1
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold180
-	B     folded176
-
-folded176:
-	VMOVI $0, V3.B16
-	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
-	MOVD  dw+0(FP), R1
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted181
-	MOVD  db+32(FP), R1
-	FMOVD F0, 0(R1)
-
-unwanted181:
-	RET
-
-full146:
+	SUB  $16, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer182
 
-	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
-	FMOVQ 0(R1), F0
-	FMOVQ 0(R3), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 0(R5), F3
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVD 0(R1), F0
+	FMOVD 8(R6), F1
+	FMOVD 0(R3), F2
+	FMOVD 8(R7), F3
+	FMOVD 0(R4), F4
+	FMOVD 8(R8), F5
+	FMOVD 0(R5), F6
+	FMOVD 8(R9), F7
 
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
-	FMOVQ 0(R1), F4
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F8
+	FMOVD 8(R3), F9
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -6602,6 +2842,3357 @@ full146:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold185:
+	FMOVD 0(R1), F10
+	FMOVD 0(R3), F12
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F11
+	ADD   R0, R3, R8
+	FMOVD 8(R8), F12
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	FMOVS 0(R5), F13
+	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
+	WORD  $0x4f8d1161 // fmla v1.4s, v11.4s, v13.s[0]
+	FMOVS 4(R5), F13
+	WORD  $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
+	WORD  $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
+	FMOVS 8(R5), F13
+	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
+	FMOVS 12(R5), F13
+	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
+	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
+	FMOVD F10, 0(R1)
+	ADD   R0, R1, R8
+	FMOVD F11, 8(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold185
+	B     folded183
+
+other184:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold187:
+	FMOVD 0(R1), F10
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F11
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	FMOVS 0(R5), F13
+	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
+	WORD  $0x4f8d1161 // fmla v1.4s, v11.4s, v13.s[0]
+	FMOVS 4(R5), F13
+	WORD  $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
+	WORD  $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
+	FMOVS 8(R5), F13
+	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
+	FMOVS 12(R5), F13
+	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
+	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold187
+	B     folded183
+
+folded183:
+	VMOVI $0, V13.B16
+	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
+	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
+	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
+	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
+	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
+	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
+	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
+	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
+	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVD F0, 0(R1)
+	FMOVD F1, 8(R6)
+	FMOVD F2, 0(R3)
+	FMOVD F3, 8(R7)
+	FMOVD F4, 0(R4)
+	FMOVD F5, 8(R8)
+	FMOVD F6, 0(R5)
+	FMOVD F7, 8(R9)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted188
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD F8, 0(R1)
+	FMOVD F9, 8(R3)
+
+unwanted188:
+	RET
+
+fewer182:
+	MOVD rows+96(FP), R1
+	CMP  $3, R1
+	BNE  fewer189
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVD 0(R1), F0
+	FMOVD 8(R5), F1
+	FMOVD 0(R3), F2
+	FMOVD 8(R6), F3
+	FMOVD 0(R4), F4
+	FMOVD 8(R7), F5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F6
+	FMOVD 8(R3), F7
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded190
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other191
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold192:
+	FMOVD 0(R1), F8
+	FMOVD 0(R3), F10
+	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
+	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F9
+	ADD   R0, R3, R8
+	FMOVD 8(R8), F10
+	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
+	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	FMOVS 0(R5), F11
+	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
+	WORD  $0x4f8b1121 // fmla v1.4s, v9.4s, v11.s[0]
+	FMOVS 4(R5), F11
+	WORD  $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
+	WORD  $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
+	FMOVS 8(R5), F11
+	WORD  $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
+	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
+	FMOVD F8, 0(R1)
+	ADD   R0, R1, R8
+	FMOVD F9, 8(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold192
+	B     folded190
+
+other191:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold194:
+	FMOVD 0(R1), F8
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F9
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	FMOVS 0(R5), F11
+	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
+	WORD  $0x4f8b1121 // fmla v1.4s, v9.4s, v11.s[0]
+	FMOVS 4(R5), F11
+	WORD  $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
+	WORD  $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
+	FMOVS 8(R5), F11
+	WORD  $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
+	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold194
+	B     folded190
+
+folded190:
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVD F0, 0(R1)
+	FMOVD F1, 8(R5)
+	FMOVD F2, 0(R3)
+	FMOVD F3, 8(R6)
+	FMOVD F4, 0(R4)
+	FMOVD F5, 8(R7)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted195
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD F6, 0(R1)
+	FMOVD F7, 8(R3)
+
+unwanted195:
+	RET
+
+fewer189:
+	MOVD rows+96(FP), R1
+	CMP  $2, R1
+	BNE  fewer196
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVD 0(R1), F0
+	FMOVD 8(R4), F1
+	FMOVD 0(R3), F2
+	FMOVD 8(R5), F3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F4
+	FMOVD 8(R3), F5
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded197
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other198
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold199:
+	FMOVD 0(R1), F6
+	FMOVD 0(R3), F8
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
+	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F7
+	ADD   R0, R3, R8
+	FMOVD 8(R8), F8
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	FMOVS 0(R5), F9
+	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	WORD  $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	FMOVS 4(R5), F9
+	WORD  $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
+	FMOVD F6, 0(R1)
+	ADD   R0, R1, R8
+	FMOVD F7, 8(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold199
+	B     folded197
+
+other198:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold201:
+	FMOVD 0(R1), F6
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F7
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	FMOVS 0(R5), F9
+	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	WORD  $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	FMOVS 4(R5), F9
+	WORD  $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold201
+	B     folded197
+
+folded197:
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVD F0, 0(R1)
+	FMOVD F1, 8(R4)
+	FMOVD F2, 0(R3)
+	FMOVD F3, 8(R5)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted202
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD F4, 0(R1)
+	FMOVD F5, 8(R3)
+
+unwanted202:
+	RET
+
+fewer196:
+	MOVD rows+96(FP), R1
+	CMP  $1, R1
+	BNE  fewer203
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F0
+	FMOVD 8(R3), F1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F2
+	FMOVD 8(R3), F3
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded204
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other205
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold206:
+	FMOVD 0(R1), F4
+	FMOVD 0(R3), F6
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
+	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F5
+	ADD   R0, R3, R8
+	FMOVD 8(R8), F6
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVS 0(R5), F7
+	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVD F4, 0(R1)
+	ADD   R0, R1, R8
+	FMOVD F5, 8(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold206
+	B     folded204
+
+other205:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold208:
+	FMOVD 0(R1), F4
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F5
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVS 0(R5), F7
+	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold208
+	B     folded204
+
+folded204:
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD F0, 0(R1)
+	FMOVD F1, 8(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted209
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD F2, 0(R1)
+	FMOVD F3, 8(R3)
+
+unwanted209:
+	RET
+
+fewer203:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F0
+	FMOVD 8(R3), F1
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded211
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other212
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold213:
+	FMOVD 0(R1), F2
+	FMOVD 0(R3), F4
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F3
+	ADD   R0, R3, R8
+	FMOVD 8(R8), F4
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	FMOVD F2, 0(R1)
+	ADD   R0, R1, R8
+	FMOVD F3, 8(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold213
+	B     folded211
+
+other212:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold215:
+	FMOVD 0(R1), F2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	ADD   R0, R1, R8
+	FMOVD 8(R8), F3
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold215
+	B     folded211
+
+folded211:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted216
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD F0, 0(R1)
+	FMOVD F1, 8(R3)
+
+unwanted216:
+	RET
+
+fewer181:
+	MOVD rows+96(FP), R1
+	CMP  $4, R1
+	BNE  fewer217
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVS 0(R1), F0
+	FMOVS 0(R3), F1
+	FMOVS 0(R4), F2
+	FMOVS 0(R5), F3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVS 0(R1), F4
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded218
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other219
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold220:
+	FMOVS 0(R1), F5
+	FMOVS 0(R3), F6
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVS 0(R5), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 4(R5), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R5), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	FMOVS 12(R5), F7
+	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
+	FMOVS F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold220
+	B     folded218
+
+other219:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold222:
+	FMOVS 0(R1), F5
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVS 0(R5), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 4(R5), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R5), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	FMOVS 12(R5), F7
+	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold222
+	B     folded218
+
+folded218:
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVS F0, 0(R1)
+	FMOVS F1, 0(R3)
+	FMOVS F2, 0(R4)
+	FMOVS F3, 0(R5)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted223
+	MOVD  db+32(FP), R1
+	FMOVS F4, 0(R1)
+
+unwanted223:
+	RET
+
+fewer217:
+	MOVD rows+96(FP), R1
+	CMP  $3, R1
+	BNE  fewer224
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVS 0(R1), F0
+	FMOVS 0(R3), F1
+	FMOVS 0(R4), F2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVS 0(R1), F3
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded225
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other226
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold227:
+	FMOVS 0(R1), F4
+	FMOVS 0(R3), F5
+	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
+	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVS 0(R5), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 4(R5), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	FMOVS 8(R5), F6
+	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
+	FMOVS F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold227
+	B     folded225
+
+other226:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold229:
+	FMOVS 0(R1), F4
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVS 0(R5), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 4(R5), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	FMOVS 8(R5), F6
+	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold229
+	B     folded225
+
+folded225:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVS F0, 0(R1)
+	FMOVS F1, 0(R3)
+	FMOVS F2, 0(R4)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted230
+	MOVD  db+32(FP), R1
+	FMOVS F3, 0(R1)
+
+unwanted230:
+	RET
+
+fewer224:
+	MOVD rows+96(FP), R1
+	CMP  $2, R1
+	BNE  fewer231
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	FMOVS 0(R1), F0
+	FMOVS 0(R3), F1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVS 0(R1), F2
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded232
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other233
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold234:
+	FMOVS 0(R1), F3
+	FMOVS 0(R3), F4
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVS 0(R5), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	FMOVS 4(R5), F5
+	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	FMOVS F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold234
+	B     folded232
+
+other233:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold236:
+	FMOVS 0(R1), F3
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVS 0(R5), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	FMOVS 4(R5), F5
+	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold236
+	B     folded232
+
+folded232:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	FMOVS F0, 0(R1)
+	FMOVS F1, 0(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted237
+	MOVD  db+32(FP), R1
+	FMOVS F2, 0(R1)
+
+unwanted237:
+	RET
+
+fewer231:
+	MOVD rows+96(FP), R1
+	CMP  $1, R1
+	BNE  fewer238
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVD  dwinit+16(FP), R1
+	FMOVS 0(R1), F0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVS 0(R1), F1
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded239
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other240
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold241:
+	FMOVS 0(R1), F2
+	FMOVS 0(R3), F3
+	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
+	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	FMOVS 0(R5), F4
+	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
+	FMOVS F2, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold241
+	B     folded239
+
+other240:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold243:
+	FMOVS 0(R1), F2
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	FMOVS 0(R5), F4
+	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold243
+	B     folded239
+
+folded239:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	MOVD  dw+0(FP), R1
+	FMOVS F0, 0(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted244
+	MOVD  db+32(FP), R1
+	FMOVS F1, 0(R1)
+
+unwanted244:
+	RET
+
+fewer238:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVD dwinit+16(FP), R1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVS 0(R1), F0
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded246
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other247
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold248:
+	FMOVS 0(R1), F1
+	FMOVS 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVS F1, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold248
+	B     folded246
+
+other247:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold250:
+	FMOVS 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold250
+	B     folded246
+
+folded246:
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	MOVD  dw+0(FP), R1
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted251
+	MOVD  db+32(FP), R1
+	FMOVS F0, 0(R1)
+
+unwanted251:
+	RET
+
+// func gradNEONF64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
+TEXT ·gradNEONF64(SB), NOSPLIT, $0-128
+	MOVD cols+104(FP), R0
+	CMP  $4, R0
+	BLE  narrower1
+	CMP  $6, R0
+	BNE  fewer2
+	MOVD rows+96(FP), R1
+	CMP  $4, R1
+	BNE  fewer3
+
+	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
+	FMOVQ 32(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+	FMOVQ 0(R5), F9
+	FMOVQ 16(R5), F10
+	FMOVQ 32(R5), F11
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F12
+	FMOVQ 16(R1), F13
+	FMOVQ 32(R1), F14
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded4
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other5
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold6:
+	FMOVQ 0(R1), F15
+	FMOVQ 0(R3), F18
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
+	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
+	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
+	FMOVQ 16(R1), F16
+	FMOVQ 16(R3), F18
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
+	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
+	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	FMOVQ 32(R1), F17
+	FMOVQ 32(R3), F18
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
+	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
+	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
+	FMOVD 0(R5), F19
+	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31201 // fmla v1.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31222 // fmla v2.2d, v17.2d, v19.d[0]
+	FMOVD 8(R5), F19
+	WORD  $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	FMOVD 16(R5), F19
+	WORD  $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	FMOVD 24(R5), F19
+	WORD  $0x4fd311e9 // fmla v9.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
+	FMOVQ F15, 0(R1)
+	FMOVQ F16, 16(R1)
+	FMOVQ F17, 32(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold6
+	B     folded4
+
+other5:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold8:
+	FMOVQ 0(R1), F15
+	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
+	FMOVQ 16(R1), F16
+	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	FMOVQ 32(R1), F17
+	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
+	FMOVD 0(R5), F19
+	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31201 // fmla v1.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31222 // fmla v2.2d, v17.2d, v19.d[0]
+	FMOVD 8(R5), F19
+	WORD  $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	FMOVD 16(R5), F19
+	WORD  $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	FMOVD 24(R5), F19
+	WORD  $0x4fd311e9 // fmla v9.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold8
+	B     folded4
+
+folded4:
+	VMOVI $0, V19.B16
+	WORD  $0x4e73d400 // fadd v0.2d, v0.2d, v19.2d
+	WORD  $0x4e73d421 // fadd v1.2d, v1.2d, v19.2d
+	WORD  $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
+	WORD  $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	WORD  $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
+	WORD  $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
+	WORD  $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
+	WORD  $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	WORD  $0x4e73d508 // fadd v8.2d, v8.2d, v19.2d
+	WORD  $0x4e73d529 // fadd v9.2d, v9.2d, v19.2d
+	WORD  $0x4e73d54a // fadd v10.2d, v10.2d, v19.2d
+	WORD  $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
+	WORD  $0x4e73d58c // fadd v12.2d, v12.2d, v19.2d
+	WORD  $0x4e73d5ad // fadd v13.2d, v13.2d, v19.2d
+	WORD  $0x4e73d5ce // fadd v14.2d, v14.2d, v19.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 0(R3)
+	FMOVQ F4, 16(R3)
+	FMOVQ F5, 32(R3)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	FMOVQ F9, 0(R5)
+	FMOVQ F10, 16(R5)
+	FMOVQ F11, 32(R5)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted9
+	MOVD  db+32(FP), R1
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+
+unwanted9:
+	RET
+
+fewer3:
+	MOVD rows+96(FP), R1
+	CMP  $3, R1
+	BNE  fewer10
+
+	// acc[i,j] = dwinit[i,j], 3×3 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
+	FMOVQ 32(R3), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R4), F8
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F9
+	FMOVQ 16(R1), F10
+	FMOVQ 32(R1), F11
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded11
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other12
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold13:
+	FMOVQ 0(R1), F12
+	FMOVQ 0(R3), F15
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
+	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	FMOVQ 16(R1), F13
+	FMOVQ 16(R3), F15
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
+	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
+	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
+	FMOVQ 32(R1), F14
+	FMOVQ 32(R3), F15
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
+	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
+	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	FMOVD 0(R5), F16
+	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	FMOVD 8(R5), F16
+	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
+	FMOVD 16(R5), F16
+	WORD  $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold13
+	B     folded11
+
+other12:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold15:
+	FMOVQ 0(R1), F12
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	FMOVQ 16(R1), F13
+	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
+	FMOVQ 32(R1), F14
+	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	FMOVD 0(R5), F16
+	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	FMOVD 8(R5), F16
+	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
+	FMOVD 16(R5), F16
+	WORD  $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold15
+	B     folded11
+
+folded11:
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
+	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 0(R3)
+	FMOVQ F4, 16(R3)
+	FMOVQ F5, 32(R3)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R4)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted16
+	MOVD  db+32(FP), R1
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	FMOVQ F11, 32(R1)
+
+unwanted16:
+	RET
+
+fewer10:
+	MOVD rows+96(FP), R1
+	CMP  $2, R1
+	BNE  fewer17
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
+	FMOVQ 32(R3), F5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F6
+	FMOVQ 16(R1), F7
+	FMOVQ 32(R1), F8
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded18
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other19
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold20:
+	FMOVQ 0(R1), F9
+	FMOVQ 0(R3), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	FMOVQ 16(R1), F10
+	FMOVQ 16(R3), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	FMOVQ 32(R1), F11
+	FMOVQ 32(R3), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	FMOVD 0(R5), F13
+	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd1141 // fmla v1.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	FMOVD 8(R5), F13
+	WORD  $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	FMOVQ F11, 32(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold20
+	B     folded18
+
+other19:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold22:
+	FMOVQ 0(R1), F9
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	FMOVQ 16(R1), F10
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	FMOVQ 32(R1), F11
+	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	FMOVD 0(R5), F13
+	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd1141 // fmla v1.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	FMOVD 8(R5), F13
+	WORD  $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold22
+	B     folded18
+
+folded18:
+	VMOVI $0, V13.B16
+	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
+	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
+	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 0(R3)
+	FMOVQ F4, 16(R3)
+	FMOVQ F5, 32(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted23
+	MOVD  db+32(FP), R1
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	FMOVQ F8, 32(R1)
+
+unwanted23:
+	RET
+
+fewer17:
+	MOVD rows+96(FP), R1
+	CMP  $1, R1
+	BNE  fewer24
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVD  dwinit+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded25
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other26
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold27:
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F9
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
+	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	FMOVQ 16(R1), F7
+	FMOVQ 16(R3), F9
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
+	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
+	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	FMOVQ 32(R1), F8
+	FMOVQ 32(R3), F9
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
+	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	FMOVD 0(R5), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	FMOVQ F8, 32(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold27
+	B     folded25
+
+other26:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold29:
+	FMOVQ 0(R1), F6
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	FMOVQ 16(R1), F7
+	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	FMOVQ 32(R1), F8
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	FMOVD 0(R5), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold29
+	B     folded25
+
+folded25:
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	MOVD  dw+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted30
+	MOVD  db+32(FP), R1
+	FMOVQ F3, 0(R1)
+	FMOVQ F4, 16(R1)
+	FMOVQ F5, 32(R1)
+
+unwanted30:
+	RET
+
+fewer24:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVD dwinit+16(FP), R1
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded32
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other33
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold34:
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ 16(R1), F4
+	FMOVQ 16(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	FMOVQ 32(R1), F5
+	FMOVQ 32(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	FMOVQ F3, 0(R1)
+	FMOVQ F4, 16(R1)
+	FMOVQ F5, 32(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold34
+	B     folded32
+
+other33:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold36:
+	FMOVQ 0(R1), F3
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ 16(R1), F4
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	FMOVQ 32(R1), F5
+	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold36
+	B     folded32
+
+folded32:
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	MOVD  dw+0(FP), R1
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted37
+	MOVD  db+32(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+
+unwanted37:
+	RET
+
+fewer2:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+	MOVD rows+96(FP), R1
+	CMP  $4, R1
+	BNE  fewer38
+
+	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R6), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
+	FMOVQ 32(R7), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R8), F8
+	FMOVQ 0(R5), F9
+	FMOVQ 16(R5), F10
+	FMOVQ 32(R9), F11
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F12
+	FMOVQ 16(R1), F13
+	FMOVQ 32(R3), F14
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded39
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other40
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold41:
+	FMOVQ 0(R1), F15
+	FMOVQ 0(R3), F18
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
+	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
+	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
+	FMOVQ 16(R1), F16
+	FMOVQ 16(R3), F18
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
+	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
+	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F17
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F18
+	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
+	WORD  $0x4e721e31 // bic v17.16b, v17.16b, v18.16b
+	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
+	FMOVD 0(R5), F19
+	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31201 // fmla v1.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31222 // fmla v2.2d, v17.2d, v19.d[0]
+	FMOVD 8(R5), F19
+	WORD  $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	FMOVD 16(R5), F19
+	WORD  $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	FMOVD 24(R5), F19
+	WORD  $0x4fd311e9 // fmla v9.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
+	FMOVQ F15, 0(R1)
+	FMOVQ F16, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F17, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold41
+	B     folded39
+
+other40:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold43:
+	FMOVQ 0(R1), F15
+	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
+	FMOVQ 16(R1), F16
+	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F17
+	WORD  $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
+	FMOVD 0(R5), F19
+	WORD  $0x4fd311e0 // fmla v0.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31201 // fmla v1.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31222 // fmla v2.2d, v17.2d, v19.d[0]
+	FMOVD 8(R5), F19
+	WORD  $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	FMOVD 16(R5), F19
+	WORD  $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	FMOVD 24(R5), F19
+	WORD  $0x4fd311e9 // fmla v9.2d, v15.2d, v19.d[0]
+	WORD  $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
+	WORD  $0x4fd3122b // fmla v11.2d, v17.2d, v19.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold43
+	B     folded39
+
+folded39:
+	VMOVI $0, V19.B16
+	WORD  $0x4e73d400 // fadd v0.2d, v0.2d, v19.2d
+	WORD  $0x4e73d421 // fadd v1.2d, v1.2d, v19.2d
+	WORD  $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
+	WORD  $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	WORD  $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
+	WORD  $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
+	WORD  $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
+	WORD  $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	WORD  $0x4e73d508 // fadd v8.2d, v8.2d, v19.2d
+	WORD  $0x4e73d529 // fadd v9.2d, v9.2d, v19.2d
+	WORD  $0x4e73d54a // fadd v10.2d, v10.2d, v19.2d
+	WORD  $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
+	WORD  $0x4e73d58c // fadd v12.2d, v12.2d, v19.2d
+	WORD  $0x4e73d5ad // fadd v13.2d, v13.2d, v19.2d
+	WORD  $0x4e73d5ce // fadd v14.2d, v14.2d, v19.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R6)
+	FMOVQ F3, 0(R3)
+	FMOVQ F4, 16(R3)
+	FMOVQ F5, 32(R7)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R8)
+	FMOVQ F9, 0(R5)
+	FMOVQ F10, 16(R5)
+	FMOVQ F11, 32(R9)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted44
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	FMOVQ F14, 32(R3)
+
+unwanted44:
+	RET
+
+fewer38:
+	MOVD rows+96(FP), R1
+	CMP  $3, R1
+	BNE  fewer45
+
+	// acc[i,j] = dwinit[i,j], 3×3 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
+	FMOVQ 32(R6), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 16(R4), F7
+	FMOVQ 32(R7), F8
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F9
+	FMOVQ 16(R1), F10
+	FMOVQ 32(R3), F11
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded46
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other47
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold48:
+	FMOVQ 0(R1), F12
+	FMOVQ 0(R3), F15
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
+	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	FMOVQ 16(R1), F13
+	FMOVQ 16(R3), F15
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
+	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
+	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F14
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F15
+	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
+	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
+	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	FMOVD 0(R5), F16
+	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	FMOVD 8(R5), F16
+	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
+	FMOVD 16(R5), F16
+	WORD  $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	FMOVQ F12, 0(R1)
+	FMOVQ F13, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F14, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold48
+	B     folded46
+
+other47:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold50:
+	FMOVQ 0(R1), F12
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	FMOVQ 16(R1), F13
+	WORD  $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F14
+	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	FMOVD 0(R5), F16
+	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	FMOVD 8(R5), F16
+	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
+	FMOVD 16(R5), F16
+	WORD  $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold50
+	B     folded46
+
+folded46:
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
+	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R5)
+	FMOVQ F3, 0(R3)
+	FMOVQ F4, 16(R3)
+	FMOVQ F5, 32(R6)
+	FMOVQ F6, 0(R4)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 32(R7)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted51
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	FMOVQ F11, 32(R3)
+
+unwanted51:
+	RET
+
+fewer45:
+	MOVD rows+96(FP), R1
+	CMP  $2, R1
+	BNE  fewer52
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R4), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 16(R3), F4
+	FMOVQ 32(R5), F5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F6
+	FMOVQ 16(R1), F7
+	FMOVQ 32(R3), F8
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded53
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other54
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold55:
+	FMOVQ 0(R1), F9
+	FMOVQ 0(R3), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	FMOVQ 16(R1), F10
+	FMOVQ 16(R3), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F11
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	FMOVD 0(R5), F13
+	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd1141 // fmla v1.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	FMOVD 8(R5), F13
+	WORD  $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	FMOVQ F9, 0(R1)
+	FMOVQ F10, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F11, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold55
+	B     folded53
+
+other54:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold57:
+	FMOVQ 0(R1), F9
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	FMOVQ 16(R1), F10
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F11
+	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	FMOVD 0(R5), F13
+	WORD  $0x4fcd1120 // fmla v0.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd1141 // fmla v1.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	FMOVD 8(R5), F13
+	WORD  $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold57
+	B     folded53
+
+folded53:
+	VMOVI $0, V13.B16
+	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
+	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
+	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R4)
+	FMOVQ F3, 0(R3)
+	FMOVQ F4, 16(R3)
+	FMOVQ F5, 32(R5)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted58
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	FMOVQ F8, 32(R3)
+
+unwanted58:
+	RET
+
+fewer52:
+	MOVD rows+96(FP), R1
+	CMP  $1, R1
+	BNE  fewer59
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R3), F5
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded60
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other61
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold62:
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F9
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
+	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	FMOVQ 16(R1), F7
+	FMOVQ 16(R3), F9
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
+	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
+	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F8
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F9
+	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
+	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	FMOVD 0(R5), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F8, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold62
+	B     folded60
+
+other61:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold64:
+	FMOVQ 0(R1), F6
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	FMOVQ 16(R1), F7
+	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F8
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	FMOVD 0(R5), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold64
+	B     folded60
+
+folded60:
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted65
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F3, 0(R1)
+	FMOVQ F4, 16(R1)
+	FMOVQ F5, 32(R3)
+
+unwanted65:
+	RET
+
+fewer59:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded67
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other68
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold69:
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ 16(R1), F4
+	FMOVQ 16(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F5
+	ADD   R0, R3, R8
+	FMOVQ 32(R8), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	FMOVQ F3, 0(R1)
+	FMOVQ F4, 16(R1)
+	ADD   R0, R1, R8
+	FMOVQ F5, 32(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold69
+	B     folded67
+
+other68:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold71:
+	FMOVQ 0(R1), F3
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ 16(R1), F4
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	ADD   R0, R1, R8
+	FMOVQ 32(R8), F5
+	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold71
+	B     folded67
+
+folded67:
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted72
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R3)
+
+unwanted72:
+	RET
+
+narrower1:
+	CMP  $2, R0
+	BLE  narrower73
+	CMP  $4, R0
+	BNE  fewer74
+	MOVD rows+96(FP), R1
+	CMP  $4, R1
+	BNE  fewer75
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R5), F7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F8
+	FMOVQ 16(R1), F9
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded76
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other77
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold78:
+	FMOVQ 0(R1), F10
+	FMOVQ 0(R3), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ 16(R1), F11
+	FMOVQ 16(R3), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	FMOVD 0(R5), F13
+	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	FMOVD 8(R5), F13
+	WORD  $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
+	FMOVD 16(R5), F13
+	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	FMOVD 24(R5), F13
+	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
+	FMOVQ F10, 0(R1)
+	FMOVQ F11, 16(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold78
+	B     folded76
+
+other77:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold80:
+	FMOVQ 0(R1), F10
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	FMOVQ 16(R1), F11
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	FMOVD 0(R5), F13
+	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	FMOVD 8(R5), F13
+	WORD  $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
+	FMOVD 16(R5), F13
+	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	FMOVD 24(R5), F13
+	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold80
+	B     folded76
+
+folded76:
+	VMOVI $0, V13.B16
+	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
+	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
+	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVQ F3, 16(R3)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R5)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted81
+	MOVD  db+32(FP), R1
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+
+unwanted81:
+	RET
+
+fewer75:
+	MOVD rows+96(FP), R1
+	CMP  $3, R1
+	BNE  fewer82
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R4), F5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F6
+	FMOVQ 16(R1), F7
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded83
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other84
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold85:
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R3), F10
+	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
+	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVQ 16(R1), F9
+	FMOVQ 16(R3), F10
+	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
+	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	FMOVD 0(R5), F11
+	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	FMOVD 8(R5), F11
+	WORD  $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
+	FMOVD 16(R5), F11
+	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold85
+	B     folded83
+
+other84:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold87:
+	FMOVQ 0(R1), F8
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVQ 16(R1), F9
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	FMOVD 0(R5), F11
+	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	FMOVD 8(R5), F11
+	WORD  $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
+	FMOVD 16(R5), F11
+	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold87
+	B     folded83
+
+folded83:
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
+	WORD  $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVQ F3, 16(R3)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R4)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted88
+	MOVD  db+32(FP), R1
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+
+unwanted88:
+	RET
+
+fewer82:
+	MOVD rows+96(FP), R1
+	CMP  $2, R1
+	BNE  fewer89
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F4
+	FMOVQ 16(R1), F5
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded90
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other91
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold92:
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F8
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVQ 16(R1), F7
+	FMOVQ 16(R3), F8
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	FMOVD 0(R5), F9
+	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	FMOVD 8(R5), F9
+	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold92
+	B     folded90
+
+other91:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold94:
+	FMOVQ 0(R1), F6
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVQ 16(R1), F7
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	FMOVD 0(R5), F9
+	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	FMOVD 8(R5), F9
+	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold94
+	B     folded90
+
+folded90:
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 0(R3)
+	FMOVQ F3, 16(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted95
+	MOVD  db+32(FP), R1
+	FMOVQ F4, 0(R1)
+	FMOVQ F5, 16(R1)
+
+unwanted95:
+	RET
+
+fewer89:
+	MOVD rows+96(FP), R1
+	CMP  $1, R1
+	BNE  fewer96
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVD  dwinit+16(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded97
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other98
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold99:
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	FMOVQ 16(R1), F5
+	FMOVQ 16(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVD 0(R5), F7
+	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
+	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	FMOVQ F4, 0(R1)
+	FMOVQ F5, 16(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold99
+	B     folded97
+
+other98:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold101:
+	FMOVQ 0(R1), F4
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	FMOVQ 16(R1), F5
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVD 0(R5), F7
+	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
+	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold101
+	B     folded97
+
+folded97:
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	MOVD  dw+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted102
+	MOVD  db+32(FP), R1
+	FMOVQ F2, 0(R1)
+	FMOVQ F3, 16(R1)
+
+unwanted102:
+	RET
+
+fewer96:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVD dwinit+16(FP), R1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded104
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other105
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold106:
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R3), F4
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	FMOVQ 16(R1), F3
+	FMOVQ 16(R3), F4
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	FMOVQ F2, 0(R1)
+	FMOVQ F3, 16(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold106
+	B     folded104
+
+other105:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold108:
+	FMOVQ 0(R1), F2
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	FMOVQ 16(R1), F3
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold108
+	B     folded104
+
+folded104:
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	MOVD  dw+0(FP), R1
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted109
+	MOVD  db+32(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+
+unwanted109:
+	RET
+
+fewer74:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+	MOVD rows+96(FP), R1
+	CMP  $4, R1
+	BNE  fewer110
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R6), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R8), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 16(R9), F7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F8
+	FMOVQ 16(R3), F9
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded111
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other112
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold113:
+	FMOVQ 0(R1), F10
+	FMOVQ 0(R3), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F11
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F12
+	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	FMOVD 0(R5), F13
+	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	FMOVD 8(R5), F13
+	WORD  $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
+	FMOVD 16(R5), F13
+	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	FMOVD 24(R5), F13
+	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
+	FMOVQ F10, 0(R1)
+	ADD   R0, R1, R8
+	FMOVQ F11, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold113
+	B     folded111
+
+other112:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold115:
+	FMOVQ 0(R1), F10
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F11
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	FMOVD 0(R5), F13
+	WORD  $0x4fcd1140 // fmla v0.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	FMOVD 8(R5), F13
+	WORD  $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
+	FMOVD 16(R5), F13
+	WORD  $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	FMOVD 24(R5), F13
+	WORD  $0x4fcd1146 // fmla v6.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd1167 // fmla v7.2d, v11.2d, v13.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold115
+	B     folded111
+
+folded111:
+	VMOVI $0, V13.B16
+	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
+	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
+	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	MOVD  R1, R6
+	ADD   R0, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R6)
+	FMOVQ F2, 0(R3)
+	FMOVQ F3, 16(R7)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R8)
+	FMOVQ F6, 0(R5)
+	FMOVQ F7, 16(R9)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted116
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F8, 0(R1)
+	FMOVQ F9, 16(R3)
+
+unwanted116:
+	RET
+
+fewer110:
+	MOVD rows+96(FP), R1
+	CMP  $3, R1
+	BNE  fewer117
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R6), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 16(R7), F5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F6
+	FMOVQ 16(R3), F7
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded118
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other119
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold120:
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R3), F10
+	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
+	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F9
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F10
+	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
+	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	FMOVD 0(R5), F11
+	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	FMOVD 8(R5), F11
+	WORD  $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
+	FMOVD 16(R5), F11
+	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	FMOVQ F8, 0(R1)
+	ADD   R0, R1, R8
+	FMOVQ F9, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold120
+	B     folded118
+
+other119:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold122:
+	FMOVQ 0(R1), F8
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F9
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	FMOVD 0(R5), F11
+	WORD  $0x4fcb1100 // fmla v0.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	FMOVD 8(R5), F11
+	WORD  $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
+	FMOVD 16(R5), F11
+	WORD  $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold122
+	B     folded118
+
+folded118:
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
+	WORD  $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	MOVD  R1, R5
+	ADD   R0, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R5)
+	FMOVQ F2, 0(R3)
+	FMOVQ F3, 16(R6)
+	FMOVQ F4, 0(R4)
+	FMOVQ F5, 16(R7)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted123
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F6, 0(R1)
+	FMOVQ F7, 16(R3)
+
+unwanted123:
+	RET
+
+fewer117:
+	MOVD rows+96(FP), R1
+	CMP  $2, R1
+	BNE  fewer124
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R4), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R5), F3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F4
+	FMOVQ 16(R3), F5
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded125
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other126
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold127:
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F8
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F7
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F8
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	FMOVD 0(R5), F9
+	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	FMOVD 8(R5), F9
+	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	FMOVQ F6, 0(R1)
+	ADD   R0, R1, R8
+	FMOVQ F7, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold127
+	B     folded125
+
+other126:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold129:
+	FMOVQ 0(R1), F6
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F7
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	FMOVD 0(R5), F9
+	WORD  $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	FMOVD 8(R5), F9
+	WORD  $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold129
+	B     folded125
+
+folded125:
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	MOVD  R1, R4
+	ADD   R0, R4
+	ADD   R2, R4, R5
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R4)
+	FMOVQ F2, 0(R3)
+	FMOVQ F3, 16(R5)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted130
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F4, 0(R1)
+	FMOVQ F5, 16(R3)
+
+unwanted130:
+	RET
+
+fewer124:
+	MOVD rows+96(FP), R1
+	CMP  $1, R1
+	BNE  fewer131
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R3), F3
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded132
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other133
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold134:
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F5
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVD 0(R5), F7
+	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
+	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	FMOVQ F4, 0(R1)
+	ADD   R0, R1, R8
+	FMOVQ F5, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold134
+	B     folded132
+
+other133:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold136:
+	FMOVQ 0(R1), F4
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F5
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVD 0(R5), F7
+	WORD  $0x4fc71080 // fmla v0.2d, v4.2d, v7.d[0]
+	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold136
+	B     folded132
+
+folded132:
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted137
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F2, 0(R1)
+	FMOVQ F3, 16(R3)
+
+unwanted137:
+	RET
+
+fewer131:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVD dwinit+16(FP), R1
+	MOVD R1, R3
+	ADD  R0, R3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVD  dbinit+40(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded139
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other140
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold141:
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R3), F4
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F3
+	ADD   R0, R3, R8
+	FMOVQ 16(R8), F4
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	FMOVQ F2, 0(R1)
+	ADD   R0, R1, R8
+	FMOVQ F3, 16(R8)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold141
+	B     folded139
+
+other140:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold143:
+	FMOVQ 0(R1), F2
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	ADD   R0, R1, R8
+	FMOVQ 16(R8), F3
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold143
+	B     folded139
+
+folded139:
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	MOVD  dw+0(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted144
+	MOVD  db+32(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R3)
+
+unwanted144:
+	RET
+
+narrower73:
+	CMP  $2, R0
+	BNE  fewer145
+	MOVD rows+96(FP), R1
+	CMP  $4, R1
+	BNE  fewer146
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVQ 0(R1), F4
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded147
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other148
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold149:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R3), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -6620,12 +6211,12 @@ fold185:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold185
-	B     folded183
+	BNE   fold149
+	B     folded147
 
-other184:
+other148:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold187:
+fold151:
 	FMOVQ 0(R1), F5
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVD 0(R5), F7
@@ -6639,10 +6230,10 @@ fold187:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold187
-	B     folded183
+	BNE   fold151
+	B     folded147
 
-folded183:
+folded147:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -6660,17 +6251,17 @@ folded183:
 	FMOVQ F3, 0(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted188
+	BEQ   unwanted152
 	MOVD  db+32(FP), R1
 	FMOVQ F4, 0(R1)
 
-unwanted188:
+unwanted152:
 	RET
 
-fewer182:
+fewer146:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer189
+	BNE  fewer153
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6692,13 +6283,13 @@ fewer182:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded190
+	BLE   folded154
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other191
+	BNE   other155
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold192:
+fold156:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
 	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0
@@ -6715,12 +6306,12 @@ fold192:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold192
-	B     folded190
+	BNE   fold156
+	B     folded154
 
-other191:
+other155:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold194:
+fold158:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	FMOVD 0(R5), F6
@@ -6732,10 +6323,10 @@ fold194:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold194
-	B     folded190
+	BNE   fold158
+	B     folded154
 
-folded190:
+folded154:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -6750,17 +6341,17 @@ folded190:
 	FMOVQ F2, 0(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted195
+	BEQ   unwanted159
 	MOVD  db+32(FP), R1
 	FMOVQ F3, 0(R1)
 
-unwanted195:
+unwanted159:
 	RET
 
-fewer189:
+fewer153:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer196
+	BNE  fewer160
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6780,13 +6371,13 @@ fewer189:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded197
+	BLE   folded161
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other198
+	BNE   other162
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold199:
+fold163:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F4
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
@@ -6801,12 +6392,12 @@ fold199:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold199
-	B     folded197
+	BNE   fold163
+	B     folded161
 
-other198:
+other162:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold201:
+fold165:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVD 0(R5), F5
@@ -6816,10 +6407,10 @@ fold201:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold201
-	B     folded197
+	BNE   fold165
+	B     folded161
 
-folded197:
+folded161:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -6831,17 +6422,17 @@ folded197:
 	FMOVQ F1, 0(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted202
+	BEQ   unwanted166
 	MOVD  db+32(FP), R1
 	FMOVQ F2, 0(R1)
 
-unwanted202:
+unwanted166:
 	RET
 
-fewer196:
+fewer160:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer203
+	BNE  fewer167
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6858,13 +6449,13 @@ fewer196:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded204
+	BLE   folded168
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other205
+	BNE   other169
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold206:
+fold170:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
 	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0
@@ -6877,12 +6468,12 @@ fold206:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold206
-	B     folded204
+	BNE   fold170
+	B     folded168
 
-other205:
+other169:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold208:
+fold172:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	FMOVD 0(R5), F4
@@ -6890,10 +6481,10 @@ fold208:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold208
-	B     folded204
+	BNE   fold172
+	B     folded168
 
-folded204:
+folded168:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -6901,14 +6492,14 @@ folded204:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted209
+	BEQ   unwanted173
 	MOVD  db+32(FP), R1
 	FMOVQ F1, 0(R1)
 
-unwanted209:
+unwanted173:
 	RET
 
-fewer203:
+fewer167:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVD dwinit+16(FP), R1
 
@@ -6923,13 +6514,13 @@ fewer203:
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
 	CMP   $0, R7
-	BLE   folded211
+	BLE   folded175
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other212
+	BNE   other176
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold213:
+fold177:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -6940,31 +6531,430 @@ fold213:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold213
-	B     folded211
+	BNE   fold177
+	B     folded175
 
-other212:
+other176:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
+fold179:
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold215
-	B     folded211
+	BNE   fold179
+	B     folded175
 
-folded211:
+folded175:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted216
+	BEQ   unwanted180
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 
-unwanted216:
+unwanted180:
+	RET
+
+fewer145:
+	MOVD rows+96(FP), R1
+	CMP  $4, R1
+	BNE  fewer181
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F4
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded182
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other183
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold184:
+	FMOVD 0(R1), F5
+	FMOVD 0(R3), F6
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVD 0(R5), F7
+	WORD  $0x4fc710a0 // fmla v0.2d, v5.2d, v7.d[0]
+	FMOVD 8(R5), F7
+	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	FMOVD 16(R5), F7
+	WORD  $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	FMOVD 24(R5), F7
+	WORD  $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
+	FMOVD F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold184
+	B     folded182
+
+other183:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold186:
+	FMOVD 0(R1), F5
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVD 0(R5), F7
+	WORD  $0x4fc710a0 // fmla v0.2d, v5.2d, v7.d[0]
+	FMOVD 8(R5), F7
+	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	FMOVD 16(R5), F7
+	WORD  $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	FMOVD 24(R5), F7
+	WORD  $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold186
+	B     folded182
+
+folded182:
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted187
+	MOVD  db+32(FP), R1
+	FMOVD F4, 0(R1)
+
+unwanted187:
+	RET
+
+fewer181:
+	MOVD rows+96(FP), R1
+	CMP  $3, R1
+	BNE  fewer188
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F3
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded189
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other190
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold191:
+	FMOVD 0(R1), F4
+	FMOVD 0(R3), F5
+	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0
+	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	FMOVD 0(R5), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	FMOVD 8(R5), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD 16(R5), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	FMOVD F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold191
+	B     folded189
+
+other190:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold193:
+	FMOVD 0(R1), F4
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	FMOVD 0(R5), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	FMOVD 8(R5), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD 16(R5), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold193
+	B     folded189
+
+folded189:
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted194
+	MOVD  db+32(FP), R1
+	FMOVD F3, 0(R1)
+
+unwanted194:
+	RET
+
+fewer188:
+	MOVD rows+96(FP), R1
+	CMP  $2, R1
+	BNE  fewer195
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F2
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded196
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other197
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold198:
+	FMOVD 0(R1), F3
+	FMOVD 0(R3), F4
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVD 0(R5), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	FMOVD 8(R5), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	FMOVD F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold198
+	B     folded196
+
+other197:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold200:
+	FMOVD 0(R1), F3
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVD 0(R5), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	FMOVD 8(R5), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold200
+	B     folded196
+
+folded196:
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted201
+	MOVD  db+32(FP), R1
+	FMOVD F2, 0(R1)
+
+unwanted201:
+	RET
+
+fewer195:
+	MOVD rows+96(FP), R1
+	CMP  $1, R1
+	BNE  fewer202
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVD  dwinit+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F1
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded203
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other204
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold205:
+	FMOVD 0(R1), F2
+	FMOVD 0(R3), F3
+	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0
+	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	FMOVD 0(R5), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	FMOVD F2, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold205
+	B     folded203
+
+other204:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold207:
+	FMOVD 0(R1), F2
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	FMOVD 0(R5), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold207
+	B     folded203
+
+folded203:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	MOVD  dw+0(FP), R1
+	FMOVD F0, 0(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted208
+	MOVD  db+32(FP), R1
+	FMOVD F1, 0(R1)
+
+unwanted208:
+	RET
+
+fewer202:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVD dwinit+16(FP), R1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F0
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	CMP   $0, R7
+	BLE   folded210
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other211
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold212:
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold212
+	B     folded210
+
+other211:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold214:
+	FMOVD 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold214
+	B     folded210
+
+folded210:
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	MOVD  dw+0(FP), R1
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted215
+	MOVD  db+32(FP), R1
+	FMOVD F0, 0(R1)
+
+unwanted215:
 	RET
 
 // func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
@@ -6973,26 +6963,19 @@ TEXT ·columnNEONF32(SB), NOSPLIT, $0-128
 	CMP  $8, R0
 	BLE  narrower1
 	CMP  $12, R0
-	BEQ  full2
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $48, R0
+	BNE  fewer2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+24(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
+	FMOVQ 32(R1), F2
 
 	// acc[i,j] = w[i,j], 1×3 vectors
 	MOVD  w+96(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	FMOVQ 32(R3), F5
+	FMOVQ 32(R1), F5
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V6.S4]
 	MOVD  dx+0(FP), R1
@@ -7034,13 +7017,11 @@ fold6:
 	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	FMOVQ F8, 16(R1)
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
+	FMOVQ 32(R7), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   R0, R1, R10
-	FMOVQ F8, 32(R10)
+	FMOVQ F8, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7065,8 +7046,7 @@ fold7:
 	VFMLA V7.S4, V8.S4, V0.S4
 	FMOVQ 16(R7), F8
 	VFMLA V7.S4, V8.S4, V1.S4
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
+	FMOVQ 32(R7), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7094,13 +7074,11 @@ fold10:
 	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	FMOVQ F8, 16(R1)
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
+	FMOVQ 32(R7), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   R0, R1, R10
-	FMOVQ F8, 32(R10)
+	FMOVQ F8, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7119,8 +7097,7 @@ fold11:
 	VFMLA V7.S4, V8.S4, V0.S4
 	FMOVQ 16(R7), F8
 	VFMLA V7.S4, V8.S4, V1.S4
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
+	FMOVQ 32(R7), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7135,11 +7112,9 @@ folded3:
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	MOVD  dw+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R3)
+	FMOVQ F2, 32(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted12
@@ -7149,18 +7124,26 @@ folded3:
 unwanted12:
 	RET
 
-full2:
+fewer2:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
+	FMOVQ 32(R3), F2
 
 	// acc[i,j] = w[i,j], 1×3 vectors
 	MOVD  w+96(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
-	FMOVQ 32(R1), F5
+	FMOVQ 32(R3), F5
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V6.S4]
 	MOVD  dx+0(FP), R1
@@ -7202,11 +7185,13 @@ fold16:
 	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	FMOVQ F8, 16(R1)
-	FMOVQ 32(R7), F8
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	FMOVQ F8, 32(R1)
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7231,7 +7216,8 @@ fold17:
 	VFMLA V7.S4, V8.S4, V0.S4
 	FMOVQ 16(R7), F8
 	VFMLA V7.S4, V8.S4, V1.S4
-	FMOVQ 32(R7), F8
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7259,11 +7245,13 @@ fold20:
 	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	FMOVQ F8, 16(R1)
-	FMOVQ 32(R7), F8
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	FMOVQ F8, 32(R1)
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7282,7 +7270,8 @@ fold21:
 	VFMLA V7.S4, V8.S4, V0.S4
 	FMOVQ 16(R7), F8
 	VFMLA V7.S4, V8.S4, V1.S4
-	FMOVQ 32(R7), F8
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
 	VFMLA V7.S4, V8.S4, V2.S4
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7297,9 +7286,11 @@ folded13:
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
+	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted22
@@ -7310,27 +7301,20 @@ unwanted22:
 	RET
 
 narrower1:
-	CMP  $4, R0
-	BLE  narrower23
-	CMP  $8, R0
-	BEQ  full24
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $32, R0
+	CMP $4, R0
+	BLE narrower23
+	CMP $8, R0
+	BNE fewer24
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
+	FMOVQ 16(R1), F1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVD  w+96(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ 0(R1), F2
-	FMOVQ 16(R3), F3
+	FMOVQ 16(R1), F3
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.S4]
 	MOVD  dx+0(FP), R1
@@ -7367,13 +7351,11 @@ fold28:
 	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ F6, 0(R1)
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
+	FMOVQ 16(R7), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   R0, R1, R10
-	FMOVQ F6, 16(R10)
+	FMOVQ F6, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7396,8 +7378,7 @@ fold29:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
 	VFMLA V5.S4, V6.S4, V0.S4
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
+	FMOVQ 16(R7), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7420,13 +7401,11 @@ fold32:
 	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ F6, 0(R1)
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
+	FMOVQ 16(R7), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   R0, R1, R10
-	FMOVQ F6, 16(R10)
+	FMOVQ F6, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7443,8 +7422,7 @@ fold33:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
 	VFMLA V5.S4, V6.S4, V0.S4
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
+	FMOVQ 16(R7), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7458,10 +7436,8 @@ folded25:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	MOVD  dw+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R3)
+	FMOVQ F1, 16(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted34
@@ -7471,16 +7447,24 @@ folded25:
 unwanted34:
 	RET
 
-full24:
+fewer24:
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F1
 
 	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVD  w+96(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
+	FMOVQ 16(R3), F3
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.S4]
 	MOVD  dx+0(FP), R1
@@ -7517,11 +7501,13 @@ fold38:
 	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ F6, 0(R1)
-	FMOVQ 16(R7), F6
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVQ F6, 16(R1)
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7544,7 +7530,8 @@ fold39:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
 	VFMLA V5.S4, V6.S4, V0.S4
-	FMOVQ 16(R7), F6
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7567,11 +7554,13 @@ fold42:
 	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ F6, 0(R1)
-	FMOVQ 16(R7), F6
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVQ F6, 16(R1)
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7588,7 +7577,8 @@ fold43:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
 	VFMLA V5.S4, V6.S4, V0.S4
-	FMOVQ 16(R7), F6
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
 	VFMLA V5.S4, V6.S4, V1.S4
 	ADD   R4, R3
 	ADD   R8, R7
@@ -7602,8 +7592,10 @@ folded35:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
 	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
+	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
 	BEQ   unwanted44
@@ -7615,239 +7607,8 @@ unwanted44:
 
 narrower23:
 	CMP $4, R0
-	BEQ full46
+	BNE fewer45
 
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVD  dwinit+24(FP), R1
-	TST   $2, R0
-	BEQ   one47
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved48
-	ADD   $8, R1, R3
-	VLD1  (R3), V0.S[2]
-	B     moved48
-
-one47:
-	FMOVS 0(R1), F0
-
-moved48:
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVD  w+96(FP), R1
-	TST   $2, R0
-	BEQ   one49
-	FMOVD 0(R1), F1
-	TST   $1, R0
-	BEQ   moved50
-	ADD   $8, R1, R3
-	VLD1  (R3), V1.S[2]
-	B     moved50
-
-one49:
-	FMOVS 0(R1), F1
-
-moved50:
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V2.S4]
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  dy+48(FP), R3
-	MOVD  lddy+56(FP), R4
-	MOVD  y+64(FP), R5
-	MOVD  ldy+72(FP), R6
-	MOVD  x+80(FP), R7
-	MOVD  ldx+88(FP), R8
-	MOVD  n+112(FP), R9
-	CMP   $0, R9
-	BLE   folded51
-	MOVD  act+120(FP), R10
-	CMP   $1, R10
-	BNE   other52
-	CMP   $0, R1
-	BEQ   without53
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
-fold54:
-	VLD1R (R3), [V3.S4]
-	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
-	FMOVS F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	TST   $2, R0
-	BEQ   one55
-	FMOVD 0(R7), F4
-	TST   $1, R0
-	BEQ   moved56
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
-	B     moved56
-
-one55:
-	FMOVS 0(R7), F4
-
-moved56:
-	VFMLA V3.S4, V4.S4, V0.S4
-	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	TST   $2, R0
-	BEQ   one57
-	FMOVD F4, 0(R1)
-	TST   $1, R0
-	BEQ   moved58
-	ADD   $8, R1, R10
-	VST1  V4.S[2], (R10)
-	B     moved58
-
-one57:
-	FMOVS F4, 0(R1)
-
-moved58:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R8, R7
-	SUBS $1, R9
-	BNE  fold54
-	B    folded51
-
-without53:
-	// the same without dx
-	VMOVI $0, V5.B16
-
-fold59:
-	VLD1R (R3), [V3.S4]
-	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
-	FMOVS F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	TST   $2, R0
-	BEQ   one60
-	FMOVD 0(R7), F4
-	TST   $1, R0
-	BEQ   moved61
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
-	B     moved61
-
-one60:
-	FMOVS 0(R7), F4
-
-moved61:
-	VFMLA V3.S4, V4.S4, V0.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold59
-	B     folded51
-
-other52:
-	CMP $0, R1
-	BEQ without63
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
-fold64:
-	VLD1R (R3), [V3.S4]
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	TST   $2, R0
-	BEQ   one65
-	FMOVD 0(R7), F4
-	TST   $1, R0
-	BEQ   moved66
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
-	B     moved66
-
-one65:
-	FMOVS 0(R7), F4
-
-moved66:
-	VFMLA V3.S4, V4.S4, V0.S4
-	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	TST   $2, R0
-	BEQ   one67
-	FMOVD F4, 0(R1)
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $8, R1, R10
-	VST1  V4.S[2], (R10)
-	B     moved68
-
-one67:
-	FMOVS F4, 0(R1)
-
-moved68:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R8, R7
-	SUBS $1, R9
-	BNE  fold64
-	B    folded51
-
-without63:
-	// the same without dx
-	VMOVI $0, V5.B16
-
-fold69:
-	VLD1R (R3), [V3.S4]
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	TST   $2, R0
-	BEQ   one70
-	FMOVD 0(R7), F4
-	TST   $1, R0
-	BEQ   moved71
-	ADD   $8, R7, R10
-	VLD1  (R10), V4.S[2]
-	B     moved71
-
-one70:
-	FMOVS 0(R7), F4
-
-moved71:
-	VFMLA V3.S4, V4.S4, V0.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold69
-	B     folded51
-
-folded51:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	MOVD  dw+16(FP), R1
-	TST   $2, R0
-	BEQ   one72
-	FMOVD F0, 0(R1)
-	TST   $1, R0
-	BEQ   moved73
-	ADD   $8, R1, R3
-	VST1  V0.S[2], (R3)
-	B     moved73
-
-one72:
-	FMOVS F0, 0(R1)
-
-moved73:
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted74
-	MOVD  db+32(FP), R1
-	FMOVS F2, 0(R1)
-
-unwanted74:
-	RET
-
-full46:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVQ 0(R1), F0
@@ -7867,17 +7628,17 @@ full46:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded75
+	BLE   folded46
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other76
+	BNE   other47
 	CMP   $0, R1
-	BEQ   without77
+	BEQ   without48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V5.B16
 
-fold78:
+fold49:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -7895,865 +7656,104 @@ fold78:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold78
-	B     folded75
+	BNE   fold49
+	B     folded46
 
-without77:
+without48:
 	// the same without dx
-	VMOVI $0, V5.B16
-
-fold79:
-	VLD1R (R3), [V3.S4]
-	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
-	FMOVS F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVQ 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold79
-	B     folded75
-
-other76:
-	CMP $0, R1
-	BEQ without81
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
-fold82:
-	VLD1R (R3), [V3.S4]
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVQ 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVQ F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold82
-	B     folded75
-
-without81:
-	// the same without dx
-	VMOVI $0, V5.B16
-
-fold83:
-	VLD1R (R3), [V3.S4]
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVQ 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold83
-	B     folded75
-
-folded75:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	MOVD  dw+16(FP), R1
-	FMOVQ F0, 0(R1)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted84
-	MOVD  db+32(FP), R1
-	FMOVS F2, 0(R1)
-
-unwanted84:
-	RET
-
-// func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
-TEXT ·columnNEONF64(SB), NOSPLIT, $0-128
-	MOVD cols+104(FP), R0
-	CMP  $4, R0
-	BLE  narrower1
-	CMP  $6, R0
-	BEQ  full2
-	MOVD $8, R1
-	MUL  R1, R0, R0
-	SUB  $48, R0
-
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVD  dwinit+24(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R3), F2
-
-	// acc[i,j] = w[i,j], 1×3 vectors
-	MOVD  w+96(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R3), F5
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V6.D2]
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  dy+48(FP), R3
-	MOVD  lddy+56(FP), R4
-	MOVD  y+64(FP), R5
-	MOVD  ldy+72(FP), R6
-	MOVD  x+80(FP), R7
-	MOVD  ldx+88(FP), R8
-	MOVD  n+112(FP), R9
-	CMP   $0, R9
-	BLE   folded3
-	MOVD  act+120(FP), R10
-	CMP   $1, R10
-	BNE   other4
-	CMP   $0, R1
-	BEQ   without5
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
-fold6:
-	VLD1R (R3), [V7.D2]
-	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
-	FMOVD F7, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 16(R1)
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   R0, R1, R10
-	FMOVQ F8, 32(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold6
-	B     folded3
-
-without5:
-	// the same without dx
-	VMOVI $0, V9.B16
-
-fold7:
-	VLD1R (R3), [V7.D2]
-	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
-	FMOVD F7, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold7
-	B     folded3
-
-other4:
-	CMP $0, R1
-	BEQ without9
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
-fold10:
-	VLD1R (R3), [V7.D2]
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 16(R1)
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   R0, R1, R10
-	FMOVQ F8, 32(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold10
-	B     folded3
-
-without9:
-	// the same without dx
-	VMOVI $0, V9.B16
-
-fold11:
-	VLD1R (R3), [V7.D2]
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold11
-	B     folded3
-
-folded3:
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
-	MOVD  dw+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted12
-	MOVD  db+32(FP), R1
-	FMOVD F6, 0(R1)
-
-unwanted12:
-	RET
-
-full2:
-	// acc[i,j] = dwinit[i,j], 1×3 vectors
-	MOVD  dwinit+24(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	FMOVQ 32(R1), F2
-
-	// acc[i,j] = w[i,j], 1×3 vectors
-	MOVD  w+96(FP), R1
-	FMOVQ 0(R1), F3
-	FMOVQ 16(R1), F4
-	FMOVQ 32(R1), F5
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V6.D2]
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  dy+48(FP), R3
-	MOVD  lddy+56(FP), R4
-	MOVD  y+64(FP), R5
-	MOVD  ldy+72(FP), R6
-	MOVD  x+80(FP), R7
-	MOVD  ldx+88(FP), R8
-	MOVD  n+112(FP), R9
-	CMP   $0, R9
-	BLE   folded13
-	MOVD  act+120(FP), R10
-	CMP   $1, R10
-	BNE   other14
-	CMP   $0, R1
-	BEQ   without15
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
-fold16:
-	VLD1R (R3), [V7.D2]
-	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
-	FMOVD F7, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 16(R1)
-	FMOVQ 32(R7), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold16
-	B     folded13
-
-without15:
-	// the same without dx
-	VMOVI $0, V9.B16
-
-fold17:
-	VLD1R (R3), [V7.D2]
-	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
-	FMOVD F7, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	FMOVQ 32(R7), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold17
-	B     folded13
-
-other14:
-	CMP $0, R1
-	BEQ without19
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
-fold20:
-	VLD1R (R3), [V7.D2]
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 0(R1)
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 16(R1)
-	FMOVQ 32(R7), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 32(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold20
-	B     folded13
-
-without19:
-	// the same without dx
-	VMOVI $0, V9.B16
-
-fold21:
-	VLD1R (R3), [V7.D2]
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	FMOVQ 32(R7), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold21
-	B     folded13
-
-folded13:
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
-	MOVD  dw+16(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted22
-	MOVD  db+32(FP), R1
-	FMOVD F6, 0(R1)
-
-unwanted22:
-	RET
-
-narrower1:
-	CMP  $2, R0
-	BLE  narrower23
-	CMP  $4, R0
-	BEQ  full24
-	MOVD $8, R1
-	MUL  R1, R0, R0
-	SUB  $32, R0
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVD  dwinit+24(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R3), F1
-
-	// acc[i,j] = w[i,j], 1×2 vectors
-	MOVD  w+96(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R3), F3
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V4.D2]
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  dy+48(FP), R3
-	MOVD  lddy+56(FP), R4
-	MOVD  y+64(FP), R5
-	MOVD  ldy+72(FP), R6
-	MOVD  x+80(FP), R7
-	MOVD  ldx+88(FP), R8
-	MOVD  n+112(FP), R9
-	CMP   $0, R9
-	BLE   folded25
-	MOVD  act+120(FP), R10
-	CMP   $1, R10
-	BNE   other26
-	CMP   $0, R1
-	BEQ   without27
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
-fold28:
-	VLD1R (R3), [V5.D2]
-	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
-	FMOVD F5, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 0(R1)
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   R0, R1, R10
-	FMOVQ F6, 16(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold28
-	B     folded25
-
-without27:
-	// the same without dx
-	VMOVI $0, V7.B16
-
-fold29:
-	VLD1R (R3), [V5.D2]
-	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
-	FMOVD F5, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold29
-	B     folded25
-
-other26:
-	CMP $0, R1
-	BEQ without31
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
-fold32:
-	VLD1R (R3), [V5.D2]
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 0(R1)
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   R0, R1, R10
-	FMOVQ F6, 16(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold32
-	B     folded25
-
-without31:
-	// the same without dx
-	VMOVI $0, V7.B16
-
-fold33:
-	VLD1R (R3), [V5.D2]
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold33
-	B     folded25
-
-folded25:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	MOVD  dw+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted34
-	MOVD  db+32(FP), R1
-	FMOVD F4, 0(R1)
-
-unwanted34:
-	RET
-
-full24:
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVD  dwinit+24(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-
-	// acc[i,j] = w[i,j], 1×2 vectors
-	MOVD  w+96(FP), R1
-	FMOVQ 0(R1), F2
-	FMOVQ 16(R1), F3
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V4.D2]
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  dy+48(FP), R3
-	MOVD  lddy+56(FP), R4
-	MOVD  y+64(FP), R5
-	MOVD  ldy+72(FP), R6
-	MOVD  x+80(FP), R7
-	MOVD  ldx+88(FP), R8
-	MOVD  n+112(FP), R9
-	CMP   $0, R9
-	BLE   folded35
-	MOVD  act+120(FP), R10
-	CMP   $1, R10
-	BNE   other36
-	CMP   $0, R1
-	BEQ   without37
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
-fold38:
-	VLD1R (R3), [V5.D2]
-	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
-	FMOVD F5, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 0(R1)
-	FMOVQ 16(R7), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold38
-	B     folded35
-
-without37:
-	// the same without dx
-	VMOVI $0, V7.B16
-
-fold39:
-	VLD1R (R3), [V5.D2]
-	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
-	FMOVD F5, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	FMOVQ 16(R7), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold39
-	B     folded35
-
-other36:
-	CMP $0, R1
-	BEQ without41
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
-fold42:
-	VLD1R (R3), [V5.D2]
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 0(R1)
-	FMOVQ 16(R7), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold42
-	B     folded35
-
-without41:
-	// the same without dx
-	VMOVI $0, V7.B16
-
-fold43:
-	VLD1R (R3), [V5.D2]
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	FMOVQ 16(R7), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold43
-	B     folded35
-
-folded35:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	MOVD  dw+16(FP), R1
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted44
-	MOVD  db+32(FP), R1
-	FMOVD F4, 0(R1)
-
-unwanted44:
-	RET
-
-narrower23:
-	CMP $2, R0
-	BEQ full46
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVD  dwinit+24(FP), R1
-	FMOVD 0(R1), F0
-
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVD  w+96(FP), R1
-	FMOVD 0(R1), F1
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V2.D2]
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  dy+48(FP), R3
-	MOVD  lddy+56(FP), R4
-	MOVD  y+64(FP), R5
-	MOVD  ldy+72(FP), R6
-	MOVD  x+80(FP), R7
-	MOVD  ldx+88(FP), R8
-	MOVD  n+112(FP), R9
-	CMP   $0, R9
-	BLE   folded47
-	MOVD  act+120(FP), R10
-	CMP   $1, R10
-	BNE   other48
-	CMP   $0, R1
-	BEQ   without49
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V5.B16
 
 fold50:
-	VLD1R (R3), [V3.D2]
-	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	VLD1R (R3), [V3.S4]
+	VLD1R (R5), [V4.S4]
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	VMOVI $0, V5.B16
-	FMOVD F3, 0(R3)
+	FMOVS F3, 0(R3)
 	ADD   R6, R5
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVD 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
-	WORD  $0x6e61dc64 // fmul v4.2d, v3.2d, v1.2d
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVD F4, 0(R1)
-	ADD   R2, R1
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold50
-	B     folded47
+	B     folded46
 
-without49:
-	// the same without dx
-	VMOVI $0, V5.B16
-
-fold51:
-	VLD1R (R3), [V3.D2]
-	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
-	FMOVD F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVD 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold51
-	B     folded47
-
-other48:
+other47:
 	CMP $0, R1
-	BEQ without53
+	BEQ without52
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VMOVI $0, V5.B16
 
-fold54:
-	VLD1R (R3), [V3.D2]
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVD 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
-	WORD  $0x6e61dc64 // fmul v4.2d, v3.2d, v1.2d
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVD F4, 0(R1)
+fold53:
+	VLD1R (R3), [V3.S4]
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold54
-	B     folded47
+	BNE   fold53
+	B     folded46
 
-without53:
+without52:
 	// the same without dx
 	VMOVI $0, V5.B16
 
-fold55:
-	VLD1R (R3), [V3.D2]
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVD 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
+fold54:
+	VLD1R (R3), [V3.S4]
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold55
-	B     folded47
+	BNE   fold54
+	B     folded46
 
-folded47:
+folded46:
 	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	MOVD  dw+16(FP), R1
-	FMOVD F0, 0(R1)
+	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted56
+	BEQ   unwanted55
 	MOVD  db+32(FP), R1
-	FMOVD F2, 0(R1)
+	FMOVS F2, 0(R1)
 
-unwanted56:
+unwanted55:
 	RET
 
-full46:
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVD  dwinit+24(FP), R1
-	FMOVQ 0(R1), F0
+fewer45:
+	CMP  $2, R0
+	BLT  fewer56
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $16, R0
 
-	// acc[i,j] = w[i,j], 1×1 vectors
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F0
+	FMOVD 8(R3), F1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
 	MOVD  w+96(FP), R1
-	FMOVQ 0(R1), F1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD 0(R1), F2
+	FMOVD 8(R3), F3
 	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V2.D2]
+	VLD1R (R3), [V4.S4]
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  dy+48(FP), R3
@@ -8772,22 +7772,29 @@ full46:
 	BEQ   without59
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
+	VMOVI $0, V7.B16
 
 fold60:
-	VLD1R (R3), [V3.D2]
-	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
-	FMOVD F3, 0(R3)
+	VLD1R (R3), [V5.S4]
+	VLD1R (R5), [V6.S4]
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	VMOVI $0, V7.B16
+	FMOVS F5, 0(R3)
 	ADD   R6, R5
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVQ 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
-	WORD  $0x6e61dc64 // fmul v4.2d, v3.2d, v1.2d
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ F4, 0(R1)
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVD 0(R7), F6
+	VFMLA V5.S4, V6.S4, V0.S4
+	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVD F6, 0(R1)
+	ADD   R0, R7, R10
+	FMOVD 8(R10), F6
+	VFMLA V5.S4, V6.S4, V1.S4
+	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	ADD   R0, R1, R10
+	FMOVD F6, 8(R10)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
@@ -8797,19 +7804,22 @@ fold60:
 
 without59:
 	// the same without dx
-	VMOVI $0, V5.B16
+	VMOVI $0, V7.B16
 
 fold61:
-	VLD1R (R3), [V3.D2]
-	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
-	FMOVD F3, 0(R3)
+	VLD1R (R3), [V5.S4]
+	VLD1R (R5), [V6.S4]
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	VMOVI $0, V7.B16
+	FMOVS F5, 0(R3)
 	ADD   R6, R5
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVQ 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVD 0(R7), F6
+	VFMLA V5.S4, V6.S4, V0.S4
+	ADD   R0, R7, R10
+	FMOVD 8(R10), F6
+	VFMLA V5.S4, V6.S4, V1.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
@@ -8821,9 +7831,922 @@ other58:
 	BEQ without63
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
+	VMOVI $0, V7.B16
 
 fold64:
+	VLD1R (R3), [V5.S4]
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVD 0(R7), F6
+	VFMLA V5.S4, V6.S4, V0.S4
+	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVD F6, 0(R1)
+	ADD   R0, R7, R10
+	FMOVD 8(R10), F6
+	VFMLA V5.S4, V6.S4, V1.S4
+	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	ADD   R0, R1, R10
+	FMOVD F6, 8(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold64
+	B     folded57
+
+without63:
+	// the same without dx
+	VMOVI $0, V7.B16
+
+fold65:
+	VLD1R (R3), [V5.S4]
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVD 0(R7), F6
+	VFMLA V5.S4, V6.S4, V0.S4
+	ADD   R0, R7, R10
+	FMOVD 8(R10), F6
+	VFMLA V5.S4, V6.S4, V1.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold65
+	B     folded57
+
+folded57:
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVD F0, 0(R1)
+	FMOVD F1, 8(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted66
+	MOVD  db+32(FP), R1
+	FMOVS F4, 0(R1)
+
+unwanted66:
+	RET
+
+fewer56:
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVD  dwinit+24(FP), R1
+	FMOVS 0(R1), F0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVD  w+96(FP), R1
+	FMOVS 0(R1), F1
+	MOVD  dbinit+40(FP), R3
+	VLD1R (R3), [V2.S4]
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  dy+48(FP), R3
+	MOVD  lddy+56(FP), R4
+	MOVD  y+64(FP), R5
+	MOVD  ldy+72(FP), R6
+	MOVD  x+80(FP), R7
+	MOVD  ldx+88(FP), R8
+	MOVD  n+112(FP), R9
+	CMP   $0, R9
+	BLE   folded67
+	MOVD  act+120(FP), R10
+	CMP   $1, R10
+	BNE   other68
+	CMP   $0, R1
+	BEQ   without69
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V5.B16
+
+fold70:
+	VLD1R (R3), [V3.S4]
+	VLD1R (R5), [V4.S4]
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	VMOVI $0, V5.B16
+	FMOVS F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVS 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVS F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold70
+	B     folded67
+
+without69:
+	// the same without dx
+	VMOVI $0, V5.B16
+
+fold71:
+	VLD1R (R3), [V3.S4]
+	VLD1R (R5), [V4.S4]
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	VMOVI $0, V5.B16
+	FMOVS F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVS 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold71
+	B     folded67
+
+other68:
+	CMP $0, R1
+	BEQ without73
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V5.B16
+
+fold74:
+	VLD1R (R3), [V3.S4]
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVS 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVS F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold74
+	B     folded67
+
+without73:
+	// the same without dx
+	VMOVI $0, V5.B16
+
+fold75:
+	VLD1R (R3), [V3.S4]
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVS 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold75
+	B     folded67
+
+folded67:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	MOVD  dw+16(FP), R1
+	FMOVS F0, 0(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted76
+	MOVD  db+32(FP), R1
+	FMOVS F2, 0(R1)
+
+unwanted76:
+	RET
+
+// func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
+TEXT ·columnNEONF64(SB), NOSPLIT, $0-128
+	MOVD cols+104(FP), R0
+	CMP  $4, R0
+	BLE  narrower1
+	CMP  $6, R0
+	BNE  fewer2
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVD  dwinit+24(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVD  w+96(FP), R1
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R1), F5
+	MOVD  dbinit+40(FP), R3
+	VLD1R (R3), [V6.D2]
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  dy+48(FP), R3
+	MOVD  lddy+56(FP), R4
+	MOVD  y+64(FP), R5
+	MOVD  ldy+72(FP), R6
+	MOVD  x+80(FP), R7
+	MOVD  ldx+88(FP), R8
+	MOVD  n+112(FP), R9
+	CMP   $0, R9
+	BLE   folded3
+	MOVD  act+120(FP), R10
+	CMP   $1, R10
+	BNE   other4
+	CMP   $0, R1
+	BEQ   without5
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V9.B16
+
+fold6:
+	VLD1R (R3), [V7.D2]
+	VLD1R (R5), [V8.D2]
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	VMOVI $0, V9.B16
+	FMOVD F7, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 16(R1)
+	FMOVQ 32(R7), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold6
+	B     folded3
+
+without5:
+	// the same without dx
+	VMOVI $0, V9.B16
+
+fold7:
+	VLD1R (R3), [V7.D2]
+	VLD1R (R5), [V8.D2]
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	VMOVI $0, V9.B16
+	FMOVD F7, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	FMOVQ 32(R7), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold7
+	B     folded3
+
+other4:
+	CMP $0, R1
+	BEQ without9
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V9.B16
+
+fold10:
+	VLD1R (R3), [V7.D2]
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 16(R1)
+	FMOVQ 32(R7), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 32(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold10
+	B     folded3
+
+without9:
+	// the same without dx
+	VMOVI $0, V9.B16
+
+fold11:
+	VLD1R (R3), [V7.D2]
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	FMOVQ 32(R7), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold11
+	B     folded3
+
+folded3:
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	MOVD  dw+16(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted12
+	MOVD  db+32(FP), R1
+	FMOVD F6, 0(R1)
+
+unwanted12:
+	RET
+
+fewer2:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $48, R0
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R3), F2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVD  w+96(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F3
+	FMOVQ 16(R1), F4
+	FMOVQ 32(R3), F5
+	MOVD  dbinit+40(FP), R3
+	VLD1R (R3), [V6.D2]
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  dy+48(FP), R3
+	MOVD  lddy+56(FP), R4
+	MOVD  y+64(FP), R5
+	MOVD  ldy+72(FP), R6
+	MOVD  x+80(FP), R7
+	MOVD  ldx+88(FP), R8
+	MOVD  n+112(FP), R9
+	CMP   $0, R9
+	BLE   folded13
+	MOVD  act+120(FP), R10
+	CMP   $1, R10
+	BNE   other14
+	CMP   $0, R1
+	BEQ   without15
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V9.B16
+
+fold16:
+	VLD1R (R3), [V7.D2]
+	VLD1R (R5), [V8.D2]
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	VMOVI $0, V9.B16
+	FMOVD F7, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 16(R1)
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold16
+	B     folded13
+
+without15:
+	// the same without dx
+	VMOVI $0, V9.B16
+
+fold17:
+	VLD1R (R3), [V7.D2]
+	VLD1R (R5), [V8.D2]
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	VMOVI $0, V9.B16
+	FMOVD F7, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold17
+	B     folded13
+
+other14:
+	CMP $0, R1
+	BEQ without19
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V9.B16
+
+fold20:
+	VLD1R (R3), [V7.D2]
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 16(R1)
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold20
+	B     folded13
+
+without19:
+	// the same without dx
+	VMOVI $0, V9.B16
+
+fold21:
+	VLD1R (R3), [V7.D2]
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold21
+	B     folded13
+
+folded13:
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted22
+	MOVD  db+32(FP), R1
+	FMOVD F6, 0(R1)
+
+unwanted22:
+	RET
+
+narrower1:
+	CMP $2, R0
+	BLE narrower23
+	CMP $4, R0
+	BNE fewer24
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVD  dwinit+24(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVD  w+96(FP), R1
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R1), F3
+	MOVD  dbinit+40(FP), R3
+	VLD1R (R3), [V4.D2]
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  dy+48(FP), R3
+	MOVD  lddy+56(FP), R4
+	MOVD  y+64(FP), R5
+	MOVD  ldy+72(FP), R6
+	MOVD  x+80(FP), R7
+	MOVD  ldx+88(FP), R8
+	MOVD  n+112(FP), R9
+	CMP   $0, R9
+	BLE   folded25
+	MOVD  act+120(FP), R10
+	CMP   $1, R10
+	BNE   other26
+	CMP   $0, R1
+	BEQ   without27
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V7.B16
+
+fold28:
+	VLD1R (R3), [V5.D2]
+	VLD1R (R5), [V6.D2]
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	VMOVI $0, V7.B16
+	FMOVD F5, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 0(R1)
+	FMOVQ 16(R7), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold28
+	B     folded25
+
+without27:
+	// the same without dx
+	VMOVI $0, V7.B16
+
+fold29:
+	VLD1R (R3), [V5.D2]
+	VLD1R (R5), [V6.D2]
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	VMOVI $0, V7.B16
+	FMOVD F5, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	FMOVQ 16(R7), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold29
+	B     folded25
+
+other26:
+	CMP $0, R1
+	BEQ without31
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V7.B16
+
+fold32:
+	VLD1R (R3), [V5.D2]
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 0(R1)
+	FMOVQ 16(R7), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 16(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold32
+	B     folded25
+
+without31:
+	// the same without dx
+	VMOVI $0, V7.B16
+
+fold33:
+	VLD1R (R3), [V5.D2]
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	FMOVQ 16(R7), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold33
+	B     folded25
+
+folded25:
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	MOVD  dw+16(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted34
+	MOVD  db+32(FP), R1
+	FMOVD F4, 0(R1)
+
+unwanted34:
+	RET
+
+fewer24:
+	MOVD $8, R1
+	MUL  R1, R0, R0
+	SUB  $32, R0
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVD  dwinit+24(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R3), F1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVD  w+96(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ 0(R1), F2
+	FMOVQ 16(R3), F3
+	MOVD  dbinit+40(FP), R3
+	VLD1R (R3), [V4.D2]
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  dy+48(FP), R3
+	MOVD  lddy+56(FP), R4
+	MOVD  y+64(FP), R5
+	MOVD  ldy+72(FP), R6
+	MOVD  x+80(FP), R7
+	MOVD  ldx+88(FP), R8
+	MOVD  n+112(FP), R9
+	CMP   $0, R9
+	BLE   folded35
+	MOVD  act+120(FP), R10
+	CMP   $1, R10
+	BNE   other36
+	CMP   $0, R1
+	BEQ   without37
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V7.B16
+
+fold38:
+	VLD1R (R3), [V5.D2]
+	VLD1R (R5), [V6.D2]
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	VMOVI $0, V7.B16
+	FMOVD F5, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 0(R1)
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold38
+	B     folded35
+
+without37:
+	// the same without dx
+	VMOVI $0, V7.B16
+
+fold39:
+	VLD1R (R3), [V5.D2]
+	VLD1R (R5), [V6.D2]
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	VMOVI $0, V7.B16
+	FMOVD F5, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold39
+	B     folded35
+
+other36:
+	CMP $0, R1
+	BEQ without41
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V7.B16
+
+fold42:
+	VLD1R (R3), [V5.D2]
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 0(R1)
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold42
+	B     folded35
+
+without41:
+	// the same without dx
+	VMOVI $0, V7.B16
+
+fold43:
+	VLD1R (R3), [V5.D2]
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold43
+	B     folded35
+
+folded35:
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	MOVD  dw+16(FP), R1
+	MOVD  R1, R3
+	ADD   R0, R3
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted44
+	MOVD  db+32(FP), R1
+	FMOVD F4, 0(R1)
+
+unwanted44:
+	RET
+
+narrower23:
+	CMP $2, R0
+	BNE fewer45
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVD  dwinit+24(FP), R1
+	FMOVQ 0(R1), F0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVD  w+96(FP), R1
+	FMOVQ 0(R1), F1
+	MOVD  dbinit+40(FP), R3
+	VLD1R (R3), [V2.D2]
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  dy+48(FP), R3
+	MOVD  lddy+56(FP), R4
+	MOVD  y+64(FP), R5
+	MOVD  ldy+72(FP), R6
+	MOVD  x+80(FP), R7
+	MOVD  ldx+88(FP), R8
+	MOVD  n+112(FP), R9
+	CMP   $0, R9
+	BLE   folded46
+	MOVD  act+120(FP), R10
+	CMP   $1, R10
+	BNE   other47
+	CMP   $0, R1
+	BEQ   without48
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V5.B16
+
+fold49:
+	VLD1R (R3), [V3.D2]
+	VLD1R (R5), [V4.D2]
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	VMOVI $0, V5.B16
+	FMOVD F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVQ 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
+	WORD  $0x6e61dc64 // fmul v4.2d, v3.2d, v1.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold49
+	B     folded46
+
+without48:
+	// the same without dx
+	VMOVI $0, V5.B16
+
+fold50:
+	VLD1R (R3), [V3.D2]
+	VLD1R (R5), [V4.D2]
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	VMOVI $0, V5.B16
+	FMOVD F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVQ 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold50
+	B     folded46
+
+other47:
+	CMP $0, R1
+	BEQ without52
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V5.B16
+
+fold53:
 	VLD1R (R3), [V3.D2]
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVQ 0(R7), F4
@@ -8835,14 +8758,14 @@ fold64:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold64
-	B     folded57
+	BNE   fold53
+	B     folded46
 
-without63:
+without52:
 	// the same without dx
 	VMOVI $0, V5.B16
 
-fold65:
+fold54:
 	VLD1R (R3), [V3.D2]
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVQ 0(R7), F4
@@ -8850,10 +8773,10 @@ fold65:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold65
-	B     folded57
+	BNE   fold54
+	B     folded46
 
-folded57:
+folded46:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
@@ -8861,9 +8784,133 @@ folded57:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted66
+	BEQ   unwanted55
 	MOVD  db+32(FP), R1
 	FMOVD F2, 0(R1)
 
-unwanted66:
+unwanted55:
+	RET
+
+fewer45:
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVD  dwinit+24(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVD  w+96(FP), R1
+	FMOVD 0(R1), F1
+	MOVD  dbinit+40(FP), R3
+	VLD1R (R3), [V2.D2]
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  dy+48(FP), R3
+	MOVD  lddy+56(FP), R4
+	MOVD  y+64(FP), R5
+	MOVD  ldy+72(FP), R6
+	MOVD  x+80(FP), R7
+	MOVD  ldx+88(FP), R8
+	MOVD  n+112(FP), R9
+	CMP   $0, R9
+	BLE   folded56
+	MOVD  act+120(FP), R10
+	CMP   $1, R10
+	BNE   other57
+	CMP   $0, R1
+	BEQ   without58
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V5.B16
+
+fold59:
+	VLD1R (R3), [V3.D2]
+	VLD1R (R5), [V4.D2]
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	VMOVI $0, V5.B16
+	FMOVD F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVD 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
+	WORD  $0x6e61dc64 // fmul v4.2d, v3.2d, v1.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold59
+	B     folded56
+
+without58:
+	// the same without dx
+	VMOVI $0, V5.B16
+
+fold60:
+	VLD1R (R3), [V3.D2]
+	VLD1R (R5), [V4.D2]
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	VMOVI $0, V5.B16
+	FMOVD F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVD 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold60
+	B     folded56
+
+other57:
+	CMP $0, R1
+	BEQ without62
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VMOVI $0, V5.B16
+
+fold63:
+	VLD1R (R3), [V3.D2]
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVD 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
+	WORD  $0x6e61dc64 // fmul v4.2d, v3.2d, v1.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold63
+	B     folded56
+
+without62:
+	// the same without dx
+	VMOVI $0, V5.B16
+
+fold64:
+	VLD1R (R3), [V3.D2]
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVD 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold64
+	B     folded56
+
+folded56:
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	MOVD  dw+16(FP), R1
+	FMOVD F0, 0(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted65
+	MOVD  db+32(FP), R1
+	FMOVD F2, 0(R1)
+
+unwanted65:
 	RET
