@@ -20,12 +20,18 @@ func sig(m Machine, s string) string {
 }
 
 // A width is a number of vectors side by side, of which the first bytes are
-// used. If the elements do not fill them, the last one begins early: it has
-// the elements that the others lack, and again some that they have.
+// used, and of the last one perhaps fewer. If the elements do not fill them,
+// the last begins early: it has the elements that the others lack, and again
+// some that they have.
 type width struct {
-	vecs, bytes int
-	back        *Int // how many bytes early, a number below 0
+	vecs, bytes, last int
+	back              *Int // how many bytes early, a number below 0
 }
+
+func full(vecs, bytes int) width { return width{vecs: vecs, bytes: bytes, last: bytes} }
+
+// span is how many bytes the vectors reach over side by side.
+func (w width) span() int { return (w.vecs-1)*w.bytes + w.last }
 
 // at is the memory of vector q of the row that begins at a, which has no index.
 func (w width) at(q int, a Addr) Addr {
@@ -36,50 +42,63 @@ func (w width) at(q int, a Addr) Addr {
 	return a
 }
 
-func (w width) load(m Machine, q int, v Vec, a Addr) { m.LoadFirst(v, w.at(q, a), w.bytes) }
+// size is how many bytes of vector q are used.
+func (w width) size(q int) int {
+	if q == w.vecs-1 {
+		return w.last
+	}
+	return w.bytes
+}
 
-func (w width) store(m Machine, q int, a Addr, v Vec) { m.StoreFirst(w.at(q, a), v, w.bytes) }
+func (w width) load(m Machine, q int, v Vec, a Addr)  { m.LoadFirst(v, w.at(q, a), w.size(q)) }
+func (w width) store(m Machine, q int, a Addr, v Vec) { m.StoreFirst(w.at(q, a), v, w.size(q)) }
 
 // byWidth emits body for every width that cols, a positive number of elements
-// known at run time, can have. It destroys cols.
-func byWidth(m Machine, cols Int, body func(width)) {
+// known at run time, can have. The last of several vectors may have any power
+// of two bytes from finest to a whole vector's: the fewer, the fewer cache lines
+// a row of them straddles, and the more code there is. It destroys cols.
+func byWidth(m Machine, cols Int, finest int, body func(width)) {
 	s := m.Spec()
 	for v := s.MaxCols; v > 1; v-- {
 		narrower := m.NewLabel("narrower")
 		m.JumpIf(cols, AtMost, (v-1)*s.Lanes(), narrower)
-		vectors(m, v, cols, body)
+		vectors(m, v, cols, finest, body)
 		m.Label(narrower)
 	}
-	vectors(m, 1, cols, body)
+	vectors(m, 1, cols, finest, body)
 }
 
 // vectors emits body for cols that fill the last of v vectors, or do not. It
 // must not fall through to what follows. It destroys cols.
-func vectors(m Machine, v int, cols Int, body func(width)) {
+func vectors(m Machine, v int, cols Int, finest int, body func(width)) {
 	s := m.Spec()
-	fewer := m.NewLabel("fewer")
-	m.JumpIf(cols, NotEqual, v*s.Lanes(), fewer)
-	body(width{vecs: v, bytes: s.VecBytes})
-	m.Label(fewer)
+	size := s.Float.Size
+	unless := func(c Cond, count int, emit func()) {
+		over := m.NewLabel("over")
+		m.JumpIf(cols, c, count, over)
+		emit()
+		m.Label(over)
+	}
+	early := func(w width) {
+		m.MulConst(cols, cols, size)
+		m.AddConst(cols, -w.span())
+		w.back = &cols
+		body(w)
+	}
+	unless(NotEqual, v*s.Lanes(), func() { body(full(v, s.VecBytes)) })
 	if v > 1 {
-		early(m, v, s.VecBytes, cols, body)
+		for last := finest; last < s.VecBytes; last *= 2 {
+			w := width{vecs: v, bytes: s.VecBytes, last: last}
+			unless(AtLeast, w.span()/size+1, func() { early(w) })
+		}
+		early(full(v, s.VecBytes))
 		return
 	}
 	// Less than a vector is twice a half, a quarter … of it.
 	for count := s.Lanes() / 2; count > 1; count /= 2 {
-		fewer := m.NewLabel("fewer")
-		m.JumpIf(cols, Less, count, fewer)
-		early(m, 2, count*s.Float.Size, cols, body)
-		m.Label(fewer)
+		unless(Less, count, func() { early(full(2, count*size)) })
 	}
-	body(width{vecs: 1, bytes: s.Float.Size})
-}
-
-// early emits body for cols that need v vectors but may not fill them.
-func early(m Machine, v, bytes int, cols Int, body func(width)) {
-	m.MulConst(cols, cols, m.Spec().Float.Size)
-	m.AddConst(cols, -v*bytes)
-	body(width{vecs: v, bytes: bytes, back: &cols})
+	body(full(1, size))
 }
 
 // tileRows are the rows of a tile in memory.
@@ -176,7 +195,7 @@ func panel(m Machine) {
 		"i·lda + p·stepa bytes behind a. cols is at least 1 and at most a panel's.")
 	cols := m.Int()
 	m.Arg(cols, "cols")
-	byWidth(m, cols, func(w width) {
+	byWidth(m, cols, s.VecBytes, func(w width) {
 		tall := panelRows(s, w)
 		advance := [][2]string{{"c", "ldc"}, {"init", "ldinit"}, {"a", "lda"}}
 		byHeight(m, tall, advance, func(rows int) { panelTile(m, rows, w) })

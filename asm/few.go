@@ -192,7 +192,7 @@ func sweepRows(m Machine, r int) {
 	m.Comment("%d vectors of columns, while at least half as many more are left", most)
 	more, fewer, last, done := m.NewLabel("more"), m.NewLabel("fewer"), m.NewLabel("last"), m.NewLabel("done")
 	tile := func(vecs int) {
-		sweepTile(m, r, width{vecs: vecs, bytes: s.VecBytes}, off)
+		sweepTile(m, r, full(vecs, s.VecBytes), off)
 		m.AddConst(off, vecs*s.VecBytes)
 		m.AddConst(left, -vecs*s.Lanes())
 	}
@@ -208,7 +208,7 @@ func sweepRows(m Machine, r int) {
 	var among func(lo, hi int)
 	among = func(lo, hi int) {
 		if lo == hi {
-			vectors(m, lo, left, func(w width) {
+			vectors(m, lo, left, s.VecBytes, func(w width) {
 				sweepTile(m, r, w, off)
 				m.Jump(done)
 			})
@@ -317,7 +317,7 @@ func thin(m Machine) {
 			m.JumpIf(n, NotEqual, terms, fewer)
 		}
 		m.FreeInts(n)
-		byWidth(m, cols, func(w width) { thinPanel(m, w, terms) })
+		byWidth(m, cols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
 		n = m.Int()
 		m.Label(fewer)
 	}

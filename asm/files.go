@@ -104,7 +104,7 @@ func (t target) tables() []byte {
 		fmt.Fprintf(&b, "\nvar %s%s = tiles[%s]{\n", t.isa, f.Name, f.Go)
 		fmt.Fprintf(&b, "panelCols: %d,\n", s.MaxCols*s.Lanes())
 		fmt.Fprintf(&b, "lanes: %d,\n", s.Lanes())
-		fmt.Fprintf(&b, "panelRows: %d,\n", panelRows(s, width{vecs: s.MaxCols, bytes: s.VecBytes}))
+		fmt.Fprintf(&b, "panelRows: %d,\n", panelRows(s, full(s.MaxCols, s.VecBytes)))
 		fmt.Fprintf(&b, "wideCols: %d,\n", sweepVecs(s)*s.Lanes())
 		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
 		fmt.Fprintf(&b, "inputRows: %d,\n", inputRows(s))

@@ -54,7 +54,7 @@ func grad(m Machine) {
 		"db may be nil.")
 	cols := m.Int()
 	m.Arg(cols, "cols")
-	byWidth(m, cols, func(w width) {
+	byWidth(m, cols, chunkBytes, func(w width) {
 		for r := gradRows(m.Spec()); r >= 0; r-- {
 			fewer := m.NewLabel("fewer")
 			if r > 0 {
@@ -145,7 +145,7 @@ func column(m Machine) {
 		"most a panel's. dx and db may be nil.")
 	cols := m.Int()
 	m.Arg(cols, "cols")
-	byWidth(m, cols, func(w width) {
+	byWidth(m, cols, chunkBytes, func(w width) {
 		columnPanel(m, w)
 		m.Return()
 	})

@@ -1,7 +1,11 @@
 package main
 
-// chunk is the number of elements in 128 bits, in which a transposition moves.
-func chunk(f Float) int { return 16 / f.Size }
+// chunkBytes are 128 bits, the smallest vector of every machine.
+const chunkBytes = 16
+
+// chunk is the number of elements in as many bits, in which a transposition
+// moves.
+func chunk(f Float) int { return chunkBytes / f.Size }
 
 func transpose(m Machine) {
 	s := m.Spec()

@@ -21,7 +21,7 @@ TEXT ·panelAVX2F32(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
-	JNE  fewer2
+	JNE  over2
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x04
 	JLT  rest4
@@ -361,7 +361,7 @@ done5:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+72(FP), BX
@@ -725,7 +725,7 @@ narrower1:
 	CMPQ AX, $0x08
 	JLE  narrower39
 	CMPQ AX, $0x10
-	JNE  fewer40
+	JNE  over40
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x06
 	JLT  rest42
@@ -1215,7 +1215,7 @@ done43:
 	VZEROUPPER
 	RET
 
-fewer40:
+over40:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+72(FP), BX
@@ -1741,7 +1741,7 @@ done69:
 
 narrower39:
 	CMPQ AX, $0x08
-	JNE  fewer93
+	JNE  over93
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest95
@@ -2297,9 +2297,9 @@ done96:
 	VZEROUPPER
 	RET
 
-fewer93:
+over93:
 	CMPQ   AX, $0x04
-	JLT    fewer128
+	JLT    over128
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+72(FP), BX
@@ -2823,9 +2823,9 @@ done131:
 	VZEROUPPER
 	RET
 
-fewer128:
+over128:
 	CMPQ   AX, $0x02
-	JLT    fewer155
+	JLT    over155
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+72(FP), BX
@@ -3349,7 +3349,7 @@ done158:
 	VZEROUPPER
 	RET
 
-fewer155:
+over155:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest183
@@ -3912,7 +3912,7 @@ TEXT ·panelAVX2F64(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x08
 	JLE  narrower1
 	CMPQ AX, $0x0c
-	JNE  fewer2
+	JNE  over2
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x04
 	JLT  rest4
@@ -4252,7 +4252,7 @@ done5:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+72(FP), BX
@@ -4616,7 +4616,7 @@ narrower1:
 	CMPQ AX, $0x04
 	JLE  narrower39
 	CMPQ AX, $0x08
-	JNE  fewer40
+	JNE  over40
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x06
 	JLT  rest42
@@ -5106,7 +5106,7 @@ done43:
 	VZEROUPPER
 	RET
 
-fewer40:
+over40:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+72(FP), BX
@@ -5632,7 +5632,7 @@ done69:
 
 narrower39:
 	CMPQ AX, $0x04
-	JNE  fewer93
+	JNE  over93
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest95
@@ -6188,9 +6188,9 @@ done96:
 	VZEROUPPER
 	RET
 
-fewer93:
+over93:
 	CMPQ   AX, $0x02
-	JLT    fewer128
+	JLT    over128
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+72(FP), BX
@@ -6714,7 +6714,7 @@ done131:
 	VZEROUPPER
 	RET
 
-fewer128:
+over128:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest156

@@ -11,7 +11,7 @@ TEXT ·panelAVX512F32(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x20
 	JLE  narrower1
 	CMPQ AX, $0x30
-	JNE  fewer2
+	JNE  over2
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest4
@@ -943,7 +943,7 @@ done5:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 	MOVQ   rows+72(FP), BX
@@ -1931,7 +1931,7 @@ narrower1:
 	CMPQ AX, $0x10
 	JLE  narrower71
 	CMPQ AX, $0x20
-	JNE  fewer72
+	JNE  over72
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest74
@@ -2675,7 +2675,7 @@ done75:
 	VZEROUPPER
 	RET
 
-fewer72:
+over72:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 	MOVQ   rows+72(FP), BX
@@ -3473,7 +3473,7 @@ done109:
 
 narrower71:
 	CMPQ AX, $0x10
-	JNE  fewer141
+	JNE  over141
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest143
@@ -4029,9 +4029,9 @@ done144:
 	VZEROUPPER
 	RET
 
-fewer141:
+over141:
 	CMPQ   AX, $0x08
-	JLT    fewer176
+	JLT    over176
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+72(FP), BX
@@ -4827,9 +4827,9 @@ done179:
 	VZEROUPPER
 	RET
 
-fewer176:
+over176:
 	CMPQ   AX, $0x04
-	JLT    fewer211
+	JLT    over211
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+72(FP), BX
@@ -5625,9 +5625,9 @@ done214:
 	VZEROUPPER
 	RET
 
-fewer211:
+over211:
 	CMPQ   AX, $0x02
-	JLT    fewer246
+	JLT    over246
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+72(FP), BX
@@ -6423,7 +6423,7 @@ done249:
 	VZEROUPPER
 	RET
 
-fewer246:
+over246:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest282
@@ -6986,7 +6986,7 @@ TEXT ·panelAVX512F64(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
-	JNE  fewer2
+	JNE  over2
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest4
@@ -7918,7 +7918,7 @@ done5:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 	MOVQ   rows+72(FP), BX
@@ -8906,7 +8906,7 @@ narrower1:
 	CMPQ AX, $0x08
 	JLE  narrower71
 	CMPQ AX, $0x10
-	JNE  fewer72
+	JNE  over72
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest74
@@ -9650,7 +9650,7 @@ done75:
 	VZEROUPPER
 	RET
 
-fewer72:
+over72:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 	MOVQ   rows+72(FP), BX
@@ -10448,7 +10448,7 @@ done109:
 
 narrower71:
 	CMPQ AX, $0x08
-	JNE  fewer141
+	JNE  over141
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest143
@@ -11004,9 +11004,9 @@ done144:
 	VZEROUPPER
 	RET
 
-fewer141:
+over141:
 	CMPQ   AX, $0x04
-	JLT    fewer176
+	JLT    over176
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+72(FP), BX
@@ -11802,9 +11802,9 @@ done179:
 	VZEROUPPER
 	RET
 
-fewer176:
+over176:
 	CMPQ   AX, $0x02
-	JLT    fewer211
+	JLT    over211
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+72(FP), BX
@@ -12600,7 +12600,7 @@ done214:
 	VZEROUPPER
 	RET
 
-fewer211:
+over211:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest247

@@ -10,7 +10,7 @@ TEXT ·panelNEONF32(SB), NOSPLIT, $0-104
 	CMP  $8, R0
 	BLE  narrower1
 	CMP  $12, R0
-	BNE  fewer2
+	BNE  over2
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest4
@@ -1492,7 +1492,7 @@ fewer47:
 done5:
 	RET
 
-fewer2:
+over2:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -3093,7 +3093,7 @@ narrower1:
 	CMP  $4, R0
 	BLE  narrower103
 	CMP  $8, R0
-	BNE  fewer104
+	BNE  over104
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest106
@@ -4299,7 +4299,7 @@ fewer149:
 done107:
 	RET
 
-fewer104:
+over104:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -5622,7 +5622,7 @@ done157:
 
 narrower103:
 	CMP  $4, R0
-	BNE  fewer205
+	BNE  over205
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest207
@@ -6552,9 +6552,9 @@ fewer250:
 done208:
 	RET
 
-fewer205:
+over205:
 	CMP  $2, R0
-	BLT  fewer256
+	BLT  over256
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
@@ -7875,7 +7875,7 @@ fewer301:
 done259:
 	RET
 
-fewer256:
+over256:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest308
@@ -8811,7 +8811,7 @@ TEXT ·panelNEONF64(SB), NOSPLIT, $0-104
 	CMP  $4, R0
 	BLE  narrower1
 	CMP  $6, R0
-	BNE  fewer2
+	BNE  over2
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest4
@@ -10293,7 +10293,7 @@ fewer47:
 done5:
 	RET
 
-fewer2:
+over2:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -11894,7 +11894,7 @@ narrower1:
 	CMP  $2, R0
 	BLE  narrower103
 	CMP  $4, R0
-	BNE  fewer104
+	BNE  over104
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest106
@@ -13100,7 +13100,7 @@ fewer149:
 done107:
 	RET
 
-fewer104:
+over104:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -14423,7 +14423,7 @@ done157:
 
 narrower103:
 	CMP  $2, R0
-	BNE  fewer205
+	BNE  over205
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest207
@@ -15353,7 +15353,7 @@ fewer250:
 done208:
 	RET
 
-fewer205:
+over205:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest257

@@ -3268,7 +3268,7 @@ last6:
 	CMPQ BX, $0x09
 	JGE  wider18
 	CMPQ BX, $0x08
-	JNE  fewer19
+	JNE  over19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -3343,9 +3343,9 @@ linear24:
 	VMOVUPS Y3, (CX)(SI*1)
 	JMP     done7
 
-fewer19:
+over19:
 	CMPQ   BX, $0x04
-	JLT    fewer25
+	JLT    over25
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
@@ -3453,9 +3453,9 @@ linear30:
 	VMOVUPS X7, 16(DI)(R8*1)
 	JMP     done7
 
-fewer25:
+over25:
 	CMPQ   BX, $0x02
-	JLT    fewer31
+	JLT    over31
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
@@ -3563,7 +3563,7 @@ linear36:
 	VMOVSD X7, 8(DI)(R8*1)
 	JMP    done7
 
-fewer31:
+over31:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -3639,7 +3639,7 @@ linear41:
 
 wider18:
 	CMPQ BX, $0x10
-	JNE  fewer42
+	JNE  over42
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -3739,7 +3739,7 @@ linear47:
 	VMOVUPS Y7, 32(CX)(SI*1)
 	JMP     done7
 
-fewer42:
+over42:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
@@ -4035,7 +4035,7 @@ last56:
 	CMPQ BX, $0x09
 	JGE  wider68
 	CMPQ BX, $0x08
-	JNE  fewer69
+	JNE  over69
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -4100,9 +4100,9 @@ linear74:
 	VMOVUPS Y2, (CX)(DX*2)
 	JMP     done57
 
-fewer69:
+over69:
 	CMPQ   BX, $0x04
-	JLT    fewer75
+	JLT    over75
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
@@ -4192,9 +4192,9 @@ linear80:
 	VMOVUPS X5, 16(SI)(DX*2)
 	JMP     done57
 
-fewer75:
+over75:
 	CMPQ   BX, $0x02
-	JLT    fewer81
+	JLT    over81
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
@@ -4284,7 +4284,7 @@ linear86:
 	VMOVSD X5, 8(SI)(DX*2)
 	JMP    done57
 
-fewer81:
+over81:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -4350,7 +4350,7 @@ linear91:
 
 wider68:
 	CMPQ BX, $0x10
-	JNE  fewer92
+	JNE  over92
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -4434,7 +4434,7 @@ linear97:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	JMP     done57
 
-fewer92:
+over92:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
@@ -4714,7 +4714,7 @@ last106:
 	CMPQ BX, $0x09
 	JGE  wider119
 	CMPQ BX, $0x08
-	JNE  fewer120
+	JNE  over120
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -4772,9 +4772,9 @@ linear125:
 	VMOVUPS Y1, (CX)(DX*1)
 	JMP     done107
 
-fewer120:
+over120:
 	CMPQ   BX, $0x04
-	JLT    fewer126
+	JLT    over126
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
@@ -4851,9 +4851,9 @@ linear131:
 	VMOVUPS X3, 16(SI)(DX*1)
 	JMP     done107
 
-fewer126:
+over126:
 	CMPQ   BX, $0x02
-	JLT    fewer132
+	JLT    over132
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
@@ -4930,7 +4930,7 @@ linear137:
 	VMOVSD X3, 8(SI)(DX*1)
 	JMP    done107
 
-fewer132:
+over132:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -4989,7 +4989,7 @@ linear142:
 
 wider119:
 	CMPQ BX, $0x10
-	JNE  fewer143
+	JNE  over143
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -5060,7 +5060,7 @@ linear148:
 	VMOVUPS Y3, 32(CX)(DX*1)
 	JMP     done107
 
-fewer143:
+over143:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
@@ -5141,7 +5141,7 @@ wider118:
 	CMPQ BX, $0x19
 	JGE  wider154
 	CMPQ BX, $0x18
-	JNE  fewer155
+	JNE  over155
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -5225,7 +5225,7 @@ linear160:
 	VMOVUPS Y5, 64(CX)(DX*1)
 	JMP     done107
 
-fewer155:
+over155:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x60, BX
 
@@ -5317,7 +5317,7 @@ linear165:
 
 wider154:
 	CMPQ BX, $0x20
-	JNE  fewer166
+	JNE  over166
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -5414,7 +5414,7 @@ linear171:
 	VMOVUPS Y7, 96(CX)(DX*1)
 	JMP     done107
 
-fewer166:
+over166:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -5713,7 +5713,7 @@ last180:
 	CMPQ BX, $0x09
 	JGE  wider194
 	CMPQ BX, $0x08
-	JNE  fewer195
+	JNE  over195
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -5764,9 +5764,9 @@ linear200:
 	VMOVUPS Y0, (CX)
 	JMP     done181
 
-fewer195:
+over195:
 	CMPQ   BX, $0x04
-	JLT    fewer201
+	JLT    over201
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
@@ -5830,9 +5830,9 @@ linear206:
 	VMOVUPS X1, 16(SI)
 	JMP     done181
 
-fewer201:
+over201:
 	CMPQ   BX, $0x02
-	JLT    fewer207
+	JLT    over207
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
@@ -5896,7 +5896,7 @@ linear212:
 	VMOVSD X1, 8(SI)
 	JMP    done181
 
-fewer207:
+over207:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -5948,7 +5948,7 @@ linear217:
 
 wider194:
 	CMPQ BX, $0x10
-	JNE  fewer218
+	JNE  over218
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -6006,7 +6006,7 @@ linear223:
 	VMOVUPS Y1, 32(CX)
 	JMP     done181
 
-fewer218:
+over218:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
@@ -6074,7 +6074,7 @@ wider193:
 	CMPQ BX, $0x19
 	JGE  wider229
 	CMPQ BX, $0x18
-	JNE  fewer230
+	JNE  over230
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -6139,7 +6139,7 @@ linear235:
 	VMOVUPS Y2, 64(CX)
 	JMP     done181
 
-fewer230:
+over230:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x60, BX
 
@@ -6212,7 +6212,7 @@ linear240:
 
 wider229:
 	CMPQ BX, $0x20
-	JNE  fewer241
+	JNE  over241
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -6284,7 +6284,7 @@ linear246:
 	VMOVUPS Y3, 96(CX)
 	JMP     done181
 
-fewer241:
+over241:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -6368,7 +6368,7 @@ wider192:
 	CMPQ BX, $0x29
 	JGE  wider253
 	CMPQ BX, $0x28
-	JNE  fewer254
+	JNE  over254
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -6447,7 +6447,7 @@ linear259:
 	VMOVUPS Y4, 128(CX)
 	JMP     done181
 
-fewer254:
+over254:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000a0, BX
 
@@ -6534,7 +6534,7 @@ linear264:
 
 wider253:
 	CMPQ BX, $0x30
-	JNE  fewer265
+	JNE  over265
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -6620,7 +6620,7 @@ linear270:
 	VMOVUPS Y5, 160(CX)
 	JMP     done181
 
-fewer265:
+over265:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -6716,7 +6716,7 @@ wider252:
 	CMPQ BX, $0x39
 	JGE  wider276
 	CMPQ BX, $0x38
-	JNE  fewer277
+	JNE  over277
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -6809,7 +6809,7 @@ linear282:
 	VMOVUPS Y6, 192(CX)
 	JMP     done181
 
-fewer277:
+over277:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000e0, BX
 
@@ -6910,7 +6910,7 @@ linear287:
 
 wider276:
 	CMPQ BX, $0x40
-	JNE  fewer288
+	JNE  over288
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -7010,7 +7010,7 @@ linear293:
 	VMOVUPS Y7, 224(CX)
 	JMP     done181
 
-fewer288:
+over288:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -7322,7 +7322,7 @@ last6:
 	CMPQ BX, $0x05
 	JGE  wider18
 	CMPQ BX, $0x04
-	JNE  fewer19
+	JNE  over19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -7397,9 +7397,9 @@ linear24:
 	VMOVUPD Y3, (CX)(SI*1)
 	JMP     done7
 
-fewer19:
+over19:
 	CMPQ   BX, $0x02
-	JLT    fewer25
+	JLT    over25
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
@@ -7507,7 +7507,7 @@ linear30:
 	VMOVUPD X7, 16(DI)(R8*1)
 	JMP     done7
 
-fewer25:
+over25:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -7583,7 +7583,7 @@ linear35:
 
 wider18:
 	CMPQ BX, $0x08
-	JNE  fewer36
+	JNE  over36
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -7683,7 +7683,7 @@ linear41:
 	VMOVUPD Y7, 32(CX)(SI*1)
 	JMP     done7
 
-fewer36:
+over36:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
@@ -7979,7 +7979,7 @@ last50:
 	CMPQ BX, $0x05
 	JGE  wider62
 	CMPQ BX, $0x04
-	JNE  fewer63
+	JNE  over63
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8044,9 +8044,9 @@ linear68:
 	VMOVUPD Y2, (CX)(DX*2)
 	JMP     done51
 
-fewer63:
+over63:
 	CMPQ   BX, $0x02
-	JLT    fewer69
+	JLT    over69
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
@@ -8136,7 +8136,7 @@ linear74:
 	VMOVUPD X5, 16(SI)(DX*2)
 	JMP     done51
 
-fewer69:
+over69:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -8202,7 +8202,7 @@ linear79:
 
 wider62:
 	CMPQ BX, $0x08
-	JNE  fewer80
+	JNE  over80
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8286,7 +8286,7 @@ linear85:
 	VMOVUPD Y5, 32(CX)(DX*2)
 	JMP     done51
 
-fewer80:
+over80:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
@@ -8566,7 +8566,7 @@ last94:
 	CMPQ BX, $0x05
 	JGE  wider107
 	CMPQ BX, $0x04
-	JNE  fewer108
+	JNE  over108
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8624,9 +8624,9 @@ linear113:
 	VMOVUPD Y1, (CX)(DX*1)
 	JMP     done95
 
-fewer108:
+over108:
 	CMPQ   BX, $0x02
-	JLT    fewer114
+	JLT    over114
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
@@ -8703,7 +8703,7 @@ linear119:
 	VMOVUPD X3, 16(SI)(DX*1)
 	JMP     done95
 
-fewer114:
+over114:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -8762,7 +8762,7 @@ linear124:
 
 wider107:
 	CMPQ BX, $0x08
-	JNE  fewer125
+	JNE  over125
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8833,7 +8833,7 @@ linear130:
 	VMOVUPD Y3, 32(CX)(DX*1)
 	JMP     done95
 
-fewer125:
+over125:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
@@ -8914,7 +8914,7 @@ wider106:
 	CMPQ BX, $0x0d
 	JGE  wider136
 	CMPQ BX, $0x0c
-	JNE  fewer137
+	JNE  over137
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8998,7 +8998,7 @@ linear142:
 	VMOVUPD Y5, 64(CX)(DX*1)
 	JMP     done95
 
-fewer137:
+over137:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
@@ -9090,7 +9090,7 @@ linear147:
 
 wider136:
 	CMPQ BX, $0x10
-	JNE  fewer148
+	JNE  over148
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9187,7 +9187,7 @@ linear153:
 	VMOVUPD Y7, 96(CX)(DX*1)
 	JMP     done95
 
-fewer148:
+over148:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -9486,7 +9486,7 @@ last162:
 	CMPQ BX, $0x05
 	JGE  wider176
 	CMPQ BX, $0x04
-	JNE  fewer177
+	JNE  over177
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9537,9 +9537,9 @@ linear182:
 	VMOVUPD Y0, (CX)
 	JMP     done163
 
-fewer177:
+over177:
 	CMPQ   BX, $0x02
-	JLT    fewer183
+	JLT    over183
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
@@ -9603,7 +9603,7 @@ linear188:
 	VMOVUPD X1, 16(SI)
 	JMP     done163
 
-fewer183:
+over183:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -9655,7 +9655,7 @@ linear193:
 
 wider176:
 	CMPQ BX, $0x08
-	JNE  fewer194
+	JNE  over194
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9713,7 +9713,7 @@ linear199:
 	VMOVUPD Y1, 32(CX)
 	JMP     done163
 
-fewer194:
+over194:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
@@ -9781,7 +9781,7 @@ wider175:
 	CMPQ BX, $0x0d
 	JGE  wider205
 	CMPQ BX, $0x0c
-	JNE  fewer206
+	JNE  over206
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9846,7 +9846,7 @@ linear211:
 	VMOVUPD Y2, 64(CX)
 	JMP     done163
 
-fewer206:
+over206:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
@@ -9919,7 +9919,7 @@ linear216:
 
 wider205:
 	CMPQ BX, $0x10
-	JNE  fewer217
+	JNE  over217
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9991,7 +9991,7 @@ linear222:
 	VMOVUPD Y3, 96(CX)
 	JMP     done163
 
-fewer217:
+over217:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -10075,7 +10075,7 @@ wider174:
 	CMPQ BX, $0x15
 	JGE  wider229
 	CMPQ BX, $0x14
-	JNE  fewer230
+	JNE  over230
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -10154,7 +10154,7 @@ linear235:
 	VMOVUPD Y4, 128(CX)
 	JMP     done163
 
-fewer230:
+over230:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000a0, BX
 
@@ -10241,7 +10241,7 @@ linear240:
 
 wider229:
 	CMPQ BX, $0x18
-	JNE  fewer241
+	JNE  over241
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -10327,7 +10327,7 @@ linear246:
 	VMOVUPD Y5, 160(CX)
 	JMP     done163
 
-fewer241:
+over241:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -10423,7 +10423,7 @@ wider228:
 	CMPQ BX, $0x1d
 	JGE  wider252
 	CMPQ BX, $0x1c
-	JNE  fewer253
+	JNE  over253
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -10516,7 +10516,7 @@ linear258:
 	VMOVUPD Y6, 192(CX)
 	JMP     done163
 
-fewer253:
+over253:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000e0, BX
 
@@ -10617,7 +10617,7 @@ linear263:
 
 wider252:
 	CMPQ BX, $0x20
-	JNE  fewer264
+	JNE  over264
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -10717,7 +10717,7 @@ linear269:
 	VMOVUPD Y7, 224(CX)
 	JMP     done163
 
-fewer264:
+over264:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -10841,7 +10841,7 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
 	CMPQ AX, $0x10
 	JLE  narrower2
 	CMPQ AX, $0x18
-	JNE  fewer3
+	JNE  over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -10926,7 +10926,100 @@ row6:
 	VZEROUPPER
 	RET
 
-fewer3:
+over3:
+	CMPQ   AX, $0x15
+	JGE    over7
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), X2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(DX), X5
+	VMOVUPS (BX)(CX*1), Y6
+	VMOVUPS 32(BX)(CX*1), Y7
+	VMOVUPS 64(DX)(CX*1), X8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
+	CMPQ    R8, $0x01
+	JNE     linear8
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS 4(DX), Y10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y9, Y3, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y9, Y4, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VMOVAPS      Y2, Y14
+	VFMADD231PS  Y9, Y5, Y14
+	VFMADD231PS  Y10, Y8, Y14
+	VADDPS       Y11, Y12, Y12
+	VMAXPS       Y12, Y11, Y12
+	VADDPS       Y11, Y13, Y13
+	VMAXPS       Y13, Y11, Y13
+	VADDPS       Y11, Y14, Y14
+	VMAXPS       Y14, Y11, Y14
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)
+	VMOVUPS      X14, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear8:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row10:
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS 4(DX), Y10
+	VMOVAPS      Y0, Y12
+	VFMADD231PS  Y9, Y3, Y12
+	VFMADD231PS  Y10, Y6, Y12
+	VMOVAPS      Y1, Y13
+	VFMADD231PS  Y9, Y4, Y13
+	VFMADD231PS  Y10, Y7, Y13
+	VMOVAPS      Y2, Y14
+	VFMADD231PS  Y9, Y5, Y14
+	VFMADD231PS  Y10, Y8, Y14
+	VADDPS       Y11, Y12, Y12
+	VADDPS       Y11, Y13, Y13
+	VADDPS       Y11, Y14, Y14
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y13, 32(BX)
+	VMOVUPS      X14, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row10
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over7:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -10957,10 +11050,10 @@ fewer3:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
-	JNE     linear7
+	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row8:
+row12:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
 	VMOVAPS      Y0, Y12
@@ -10984,14 +11077,14 @@ row8:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row8
+	JNZ          row12
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear7:
+linear11:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row13:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
 	VMOVAPS      Y0, Y12
@@ -11012,16 +11105,16 @@ row9:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row9
+	JNZ          row13
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ AX, $0x08
-	JLE  narrower10
+	JLE  narrower14
 	CMPQ AX, $0x10
-	JNE  fewer11
+	JNE  over15
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -11043,10 +11136,10 @@ narrower2:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear12
+	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
+row17:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11064,14 +11157,14 @@ row13:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row13
+	JNZ          row17
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear12:
+linear16:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row18:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11087,12 +11180,91 @@ row14:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row14
+	JNZ          row18
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer11:
+over15:
+	CMPQ   AX, $0x0d
+	JGE    over19
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x30, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), X3
+	VMOVUPS (BX)(CX*1), Y4
+	VMOVUPS 32(DX)(CX*1), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VMAXPS       Y9, Y8, Y9
+	VADDPS       Y8, Y10, Y10
+	VMAXPS       Y10, Y8, Y10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      X10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row21
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row22:
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 4(DX), Y7
+	VMOVAPS      Y0, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VFMADD231PS  Y7, Y4, Y9
+	VMOVAPS      Y1, Y10
+	VFMADD231PS  Y6, Y3, Y10
+	VFMADD231PS  Y7, Y5, Y10
+	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      X10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row22
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over19:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -11120,10 +11292,10 @@ fewer11:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear15
+	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row24:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11141,14 +11313,14 @@ row16:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row16
+	JNZ          row24
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear15:
+linear23:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row25:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11164,14 +11336,14 @@ row17:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row17
+	JNZ          row25
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower10:
+narrower14:
 	CMPQ AX, $0x08
-	JNE  fewer18
+	JNE  over26
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -11190,10 +11362,10 @@ narrower10:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear19
+	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row20:
+row28:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
 	VMOVAPS      Y0, Y6
@@ -11205,14 +11377,14 @@ row20:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row20
+	JNZ          row28
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear19:
+linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row29:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
 	VMOVAPS      Y0, Y6
@@ -11223,14 +11395,14 @@ row21:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row21
+	JNZ          row29
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer18:
+over26:
 	CMPQ   AX, $0x04
-	JLT    fewer22
+	JLT    over30
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -11258,10 +11430,10 @@ fewer18:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear23
+	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row32:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11279,14 +11451,14 @@ row24:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row24
+	JNZ          row32
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear23:
+linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
+row33:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11302,14 +11474,14 @@ row25:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row25
+	JNZ          row33
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer22:
+over30:
 	CMPQ   AX, $0x02
-	JLT    fewer26
+	JLT    over34
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -11337,10 +11509,10 @@ fewer22:
 	MOVQ   act+80(FP), R8
 	VXORPS Y8, Y8, Y8
 	CMPQ   R8, $0x01
-	JNE    linear27
+	JNE    linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
+row36:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11358,14 +11530,14 @@ row28:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row28
+	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear27:
+linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
+row37:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11381,12 +11553,12 @@ row29:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row29
+	JNZ          row37
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer26:
+over34:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -11404,10 +11576,10 @@ fewer26:
 	MOVQ   act+80(FP), R8
 	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
-	JNE    linear30
+	JNE    linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row31:
+row39:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
 	VMOVAPS      Y0, Y6
@@ -11419,14 +11591,14 @@ row31:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row31
+	JNZ          row39
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear30:
+linear38:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row40:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
 	VMOVAPS      Y0, Y6
@@ -11437,16 +11609,16 @@ row32:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row32
+	JNZ          row40
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ AX, $0x10
-	JLE  narrower34
+	JLE  narrower42
 	CMPQ AX, $0x18
-	JNE  fewer35
+	JNE  over43
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -11467,10 +11639,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear36
+	JNE     linear44
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row45:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11490,14 +11662,14 @@ row37:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row37
+	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear36:
+linear44:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
+row46:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11514,12 +11686,93 @@ row38:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row38
+	JNZ          row46
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer35:
+over43:
+	CMPQ   AX, $0x15
+	JGE    over47
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), X2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(DX), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear48
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VMAXPS       Y8, Y7, Y8
+	VADDPS       Y7, Y9, Y9
+	VMAXPS       Y9, Y7, Y9
+	VADDPS       Y7, Y10, Y10
+	VMAXPS       Y10, Y7, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear48:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row50:
+	VBROADCASTSS (DX), Y6
+	VMOVAPS      Y0, Y8
+	VFMADD231PS  Y6, Y3, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  Y6, Y4, Y9
+	VMOVAPS      Y2, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VADDPS       Y7, Y8, Y8
+	VADDPS       Y7, Y9, Y9
+	VADDPS       Y7, Y10, Y10
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	VMOVUPS      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row50
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over47:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -11546,10 +11799,10 @@ fewer35:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear39
+	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row52:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11569,14 +11822,14 @@ row40:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row40
+	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
+linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row53:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11593,16 +11846,16 @@ row41:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row41
+	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower34:
+narrower42:
 	CMPQ AX, $0x08
-	JLE  narrower42
+	JLE  narrower54
 	CMPQ AX, $0x10
-	JNE  fewer43
+	JNE  over55
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -11621,10 +11874,10 @@ narrower34:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear44
+	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row57:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11639,14 +11892,14 @@ row45:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row45
+	JNZ          row57
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear44:
+linear56:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row58:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11659,12 +11912,82 @@ row46:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row46
+	JNZ          row58
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer43:
+over55:
+	CMPQ   AX, $0x0d
+	JGE    over59
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x30, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear60
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row61:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VADDPS       Y5, Y7, Y7
+	VMAXPS       Y7, Y5, Y7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      X7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row61
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear60:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row62:
+	VBROADCASTSS (DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  Y4, Y3, Y7
+	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      X7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row62
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over59:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -11689,10 +12012,10 @@ fewer43:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear47
+	JNE     linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row64:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11707,14 +12030,14 @@ row48:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row48
+	JNZ          row64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear47:
+linear63:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row65:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11727,14 +12050,14 @@ row49:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row49
+	JNZ          row65
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower42:
+narrower54:
 	CMPQ AX, $0x08
-	JNE  fewer50
+	JNE  over66
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -11751,10 +12074,10 @@ narrower42:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
-	JNE     linear51
+	JNE     linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row68:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -11764,14 +12087,14 @@ row52:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row52
+	JNZ          row68
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear51:
+linear67:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row69:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -11780,14 +12103,14 @@ row53:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row53
+	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer50:
+over66:
 	CMPQ   AX, $0x04
-	JLT    fewer54
+	JLT    over70
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -11812,10 +12135,10 @@ fewer50:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear55
+	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row72:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11830,14 +12153,14 @@ row56:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row56
+	JNZ          row72
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear55:
+linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row73:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11850,14 +12173,14 @@ row57:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row57
+	JNZ          row73
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer54:
+over70:
 	CMPQ   AX, $0x02
-	JLT    fewer58
+	JLT    over74
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -11882,10 +12205,10 @@ fewer54:
 	MOVQ   act+80(FP), R8
 	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
-	JNE    linear59
+	JNE    linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row76:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11900,14 +12223,14 @@ row60:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row60
+	JNZ          row76
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear59:
+linear75:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row77:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11920,12 +12243,12 @@ row61:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row61
+	JNZ          row77
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer58:
+over74:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -11941,10 +12264,10 @@ fewer58:
 	MOVQ   act+80(FP), R8
 	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
-	JNE    linear62
+	JNE    linear78
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row63:
+row79:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -11954,14 +12277,14 @@ row63:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row63
+	JNZ          row79
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear62:
+linear78:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row80:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -11970,7 +12293,7 @@ row64:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row64
+	JNZ          row80
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11985,7 +12308,7 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
 	CMPQ AX, $0x08
 	JLE  narrower2
 	CMPQ AX, $0x0c
-	JNE  fewer3
+	JNE  over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -12070,7 +12393,100 @@ row6:
 	VZEROUPPER
 	RET
 
-fewer3:
+over3:
+	CMPQ   AX, $0x0b
+	JGE    over7
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), X2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(DX), X5
+	VMOVUPD (BX)(CX*1), Y6
+	VMOVUPD 32(BX)(CX*1), Y7
+	VMOVUPD 64(DX)(CX*1), X8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
+	CMPQ    R8, $0x01
+	JNE     linear8
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSD (DX), Y9
+	VBROADCASTSD 8(DX), Y10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y9, Y3, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y9, Y4, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VMOVAPD      Y2, Y14
+	VFMADD231PD  Y9, Y5, Y14
+	VFMADD231PD  Y10, Y8, Y14
+	VADDPD       Y11, Y12, Y12
+	VMAXPD       Y12, Y11, Y12
+	VADDPD       Y11, Y13, Y13
+	VMAXPD       Y13, Y11, Y13
+	VADDPD       Y11, Y14, Y14
+	VMAXPD       Y14, Y11, Y14
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)
+	VMOVUPD      X14, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear8:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row10:
+	VBROADCASTSD (DX), Y9
+	VBROADCASTSD 8(DX), Y10
+	VMOVAPD      Y0, Y12
+	VFMADD231PD  Y9, Y3, Y12
+	VFMADD231PD  Y10, Y6, Y12
+	VMOVAPD      Y1, Y13
+	VFMADD231PD  Y9, Y4, Y13
+	VFMADD231PD  Y10, Y7, Y13
+	VMOVAPD      Y2, Y14
+	VFMADD231PD  Y9, Y5, Y14
+	VFMADD231PD  Y10, Y8, Y14
+	VADDPD       Y11, Y12, Y12
+	VADDPD       Y11, Y13, Y13
+	VADDPD       Y11, Y14, Y14
+	VMOVUPD      Y12, (BX)
+	VMOVUPD      Y13, 32(BX)
+	VMOVUPD      X14, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row10
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over7:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -12101,10 +12517,10 @@ fewer3:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
-	JNE     linear7
+	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row8:
+row12:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
 	VMOVAPD      Y0, Y12
@@ -12128,14 +12544,14 @@ row8:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row8
+	JNZ          row12
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear7:
+linear11:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row13:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
 	VMOVAPD      Y0, Y12
@@ -12156,16 +12572,16 @@ row9:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row9
+	JNZ          row13
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ AX, $0x04
-	JLE  narrower10
+	JLE  narrower14
 	CMPQ AX, $0x08
-	JNE  fewer11
+	JNE  over15
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -12187,10 +12603,10 @@ narrower2:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear12
+	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
+row17:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
 	VMOVAPD      Y0, Y9
@@ -12208,14 +12624,14 @@ row13:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row13
+	JNZ          row17
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear12:
+linear16:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row18:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
 	VMOVAPD      Y0, Y9
@@ -12231,12 +12647,91 @@ row14:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row14
+	JNZ          row18
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer11:
+over15:
+	CMPQ   AX, $0x07
+	JGE    over19
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x30, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), X3
+	VMOVUPD (BX)(CX*1), Y4
+	VMOVUPD 32(DX)(CX*1), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
+	CMPQ    R8, $0x01
+	JNE     linear20
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row21:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VMAXPD       Y9, Y8, Y9
+	VADDPD       Y8, Y10, Y10
+	VMAXPD       Y10, Y8, Y10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      X10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row21
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear20:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row22:
+	VBROADCASTSD (DX), Y6
+	VBROADCASTSD 8(DX), Y7
+	VMOVAPD      Y0, Y9
+	VFMADD231PD  Y6, Y2, Y9
+	VFMADD231PD  Y7, Y4, Y9
+	VMOVAPD      Y1, Y10
+	VFMADD231PD  Y6, Y3, Y10
+	VFMADD231PD  Y7, Y5, Y10
+	VADDPD       Y8, Y9, Y9
+	VADDPD       Y8, Y10, Y10
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      X10, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row22
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over19:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -12264,10 +12759,10 @@ fewer11:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear15
+	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row24:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
 	VMOVAPD      Y0, Y9
@@ -12285,14 +12780,14 @@ row16:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row16
+	JNZ          row24
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear15:
+linear23:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row25:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
 	VMOVAPD      Y0, Y9
@@ -12308,14 +12803,14 @@ row17:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row17
+	JNZ          row25
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower10:
+narrower14:
 	CMPQ AX, $0x04
-	JNE  fewer18
+	JNE  over26
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -12334,10 +12829,10 @@ narrower10:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear19
+	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row20:
+row28:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
 	VMOVAPD      Y0, Y6
@@ -12349,14 +12844,14 @@ row20:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row20
+	JNZ          row28
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear19:
+linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row29:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
 	VMOVAPD      Y0, Y6
@@ -12367,14 +12862,14 @@ row21:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row21
+	JNZ          row29
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer18:
+over26:
 	CMPQ   AX, $0x02
-	JLT    fewer22
+	JLT    over30
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -12402,10 +12897,10 @@ fewer18:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear23
+	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row32:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
 	VMOVAPD      Y0, Y9
@@ -12423,14 +12918,14 @@ row24:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row24
+	JNZ          row32
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear23:
+linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
+row33:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
 	VMOVAPD      Y0, Y9
@@ -12446,12 +12941,12 @@ row25:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row25
+	JNZ          row33
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer22:
+over30:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -12469,10 +12964,10 @@ fewer22:
 	MOVQ   act+80(FP), R8
 	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
-	JNE    linear26
+	JNE    linear34
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row27:
+row35:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
 	VMOVAPD      Y0, Y6
@@ -12484,14 +12979,14 @@ row27:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row27
+	JNZ          row35
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear26:
+linear34:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
+row36:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
 	VMOVAPD      Y0, Y6
@@ -12502,16 +12997,16 @@ row28:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row28
+	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ AX, $0x08
-	JLE  narrower30
+	JLE  narrower38
 	CMPQ AX, $0x0c
-	JNE  fewer31
+	JNE  over39
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -12532,10 +13027,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear32
+	JNE     linear40
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row41:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -12555,14 +13050,14 @@ row33:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row33
+	JNZ          row41
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear32:
+linear40:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row34:
+row42:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -12579,12 +13074,93 @@ row34:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row34
+	JNZ          row42
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer31:
+over39:
+	CMPQ   AX, $0x0b
+	JGE    over43
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), X2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(DX), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear44
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row45:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VMAXPD       Y8, Y7, Y8
+	VADDPD       Y7, Y9, Y9
+	VMAXPD       Y9, Y7, Y9
+	VADDPD       Y7, Y10, Y10
+	VMAXPD       Y10, Y7, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row45
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear44:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row46:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VADDPD       Y7, Y9, Y9
+	VADDPD       Y7, Y10, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row46
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over43:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -12611,10 +13187,10 @@ fewer31:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear35
+	JNE     linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row48:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -12634,14 +13210,14 @@ row36:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row36
+	JNZ          row48
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear35:
+linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row49:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -12658,16 +13234,16 @@ row37:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row37
+	JNZ          row49
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower30:
+narrower38:
 	CMPQ AX, $0x04
-	JLE  narrower38
+	JLE  narrower50
 	CMPQ AX, $0x08
-	JNE  fewer39
+	JNE  over51
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -12686,10 +13262,10 @@ narrower30:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear40
+	JNE     linear52
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row53:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -12704,14 +13280,14 @@ row41:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row41
+	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear40:
+linear52:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row42:
+row54:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -12724,12 +13300,82 @@ row42:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row42
+	JNZ          row54
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer39:
+over51:
+	CMPQ   AX, $0x07
+	JGE    over55
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x30, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear56
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VADDPD       Y5, Y7, Y7
+	VMAXPD       Y7, Y5, Y7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      X7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear56:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row58:
+	VBROADCASTSD (DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMOVAPD      Y1, Y7
+	VFMADD231PD  Y4, Y3, Y7
+	VADDPD       Y5, Y6, Y6
+	VADDPD       Y5, Y7, Y7
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      X7, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row58
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over55:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -12754,10 +13400,10 @@ fewer39:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear43
+	JNE     linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row60:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -12772,14 +13418,14 @@ row44:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row44
+	JNZ          row60
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear43:
+linear59:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row61:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -12792,14 +13438,14 @@ row45:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row45
+	JNZ          row61
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower38:
+narrower50:
 	CMPQ AX, $0x04
-	JNE  fewer46
+	JNE  over62
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -12816,10 +13462,10 @@ narrower38:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
-	JNE     linear47
+	JNE     linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row64:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -12829,14 +13475,14 @@ row48:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row48
+	JNZ          row64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear47:
+linear63:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row65:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -12845,14 +13491,14 @@ row49:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row49
+	JNZ          row65
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+over62:
 	CMPQ   AX, $0x02
-	JLT    fewer50
+	JLT    over66
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -12877,10 +13523,10 @@ fewer46:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear51
+	JNE     linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row68:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -12895,14 +13541,14 @@ row52:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row52
+	JNZ          row68
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear51:
+linear67:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row69:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -12915,12 +13561,12 @@ row53:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row53
+	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer50:
+over66:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -12936,10 +13582,10 @@ fewer50:
 	MOVQ   act+80(FP), R8
 	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
-	JNE    linear54
+	JNE    linear70
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
+row71:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -12949,14 +13595,14 @@ row55:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row55
+	JNZ          row71
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear54:
+linear70:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row72:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -12965,7 +13611,7 @@ row56:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row56
+	JNZ          row72
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

@@ -7201,7 +7201,7 @@ last6:
 	CMPQ BX, $0x11
 	JGE  wider19
 	CMPQ BX, $0x10
-	JNE  fewer20
+	JNE  over20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -7276,9 +7276,9 @@ linear25:
 	VMOVUPS Z3, (CX)(SI*1)
 	JMP     done7
 
-fewer20:
+over20:
 	CMPQ   BX, $0x08
-	JLT    fewer26
+	JLT    over26
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
@@ -7386,9 +7386,9 @@ linear31:
 	VMOVUPS Y7, 32(DI)(R8*1)
 	JMP     done7
 
-fewer26:
+over26:
 	CMPQ   BX, $0x04
-	JLT    fewer32
+	JLT    over32
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
@@ -7496,9 +7496,9 @@ linear37:
 	VMOVUPS X7, 16(DI)(R8*1)
 	JMP     done7
 
-fewer32:
+over32:
 	CMPQ   BX, $0x02
-	JLT    fewer38
+	JLT    over38
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
@@ -7606,7 +7606,7 @@ linear43:
 	VMOVSD X7, 8(DI)(R8*1)
 	JMP    done7
 
-fewer38:
+over38:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -7682,7 +7682,7 @@ linear48:
 
 wider19:
 	CMPQ BX, $0x20
-	JNE  fewer49
+	JNE  over49
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -7782,7 +7782,7 @@ linear54:
 	VMOVUPS Z7, 64(CX)(SI*1)
 	JMP     done7
 
-fewer49:
+over49:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -7894,7 +7894,7 @@ wider18:
 	CMPQ BX, $0x31
 	JGE  wider60
 	CMPQ BX, $0x30
-	JNE  fewer61
+	JNE  over61
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8019,7 +8019,7 @@ linear66:
 	VMOVUPS Z11, 128(CX)(SI*1)
 	JMP     done7
 
-fewer61:
+over61:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -8154,7 +8154,7 @@ linear71:
 
 wider60:
 	CMPQ BX, $0x40
-	JNE  fewer72
+	JNE  over72
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8304,7 +8304,7 @@ linear77:
 	VMOVUPS Z15, 192(CX)(SI*1)
 	JMP     done7
 
-fewer72:
+over72:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -8730,7 +8730,7 @@ last86:
 	CMPQ BX, $0x11
 	JGE  wider100
 	CMPQ BX, $0x10
-	JNE  fewer101
+	JNE  over101
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -8795,9 +8795,9 @@ linear106:
 	VMOVUPS Z2, (CX)(DX*2)
 	JMP     done87
 
-fewer101:
+over101:
 	CMPQ   BX, $0x08
-	JLT    fewer107
+	JLT    over107
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
@@ -8887,9 +8887,9 @@ linear112:
 	VMOVUPS Y5, 32(SI)(DX*2)
 	JMP     done87
 
-fewer107:
+over107:
 	CMPQ   BX, $0x04
-	JLT    fewer113
+	JLT    over113
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
@@ -8979,9 +8979,9 @@ linear118:
 	VMOVUPS X5, 16(SI)(DX*2)
 	JMP     done87
 
-fewer113:
+over113:
 	CMPQ   BX, $0x02
-	JLT    fewer119
+	JLT    over119
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
@@ -9071,7 +9071,7 @@ linear124:
 	VMOVSD X5, 8(SI)(DX*2)
 	JMP    done87
 
-fewer119:
+over119:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -9137,7 +9137,7 @@ linear129:
 
 wider100:
 	CMPQ BX, $0x20
-	JNE  fewer130
+	JNE  over130
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9221,7 +9221,7 @@ linear135:
 	VMOVUPS Z5, 64(CX)(DX*2)
 	JMP     done87
 
-fewer130:
+over130:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -9313,7 +9313,7 @@ linear140:
 
 wider99:
 	CMPQ BX, $0x30
-	JNE  fewer141
+	JNE  over141
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9416,7 +9416,7 @@ linear146:
 	VMOVUPS Z8, 128(CX)(DX*2)
 	JMP     done87
 
-fewer141:
+over141:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -9529,7 +9529,7 @@ wider98:
 	CMPQ BX, $0x41
 	JGE  wider152
 	CMPQ BX, $0x40
-	JNE  fewer153
+	JNE  over153
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9651,7 +9651,7 @@ linear158:
 	VMOVUPS Z11, 192(CX)(DX*2)
 	JMP     done87
 
-fewer153:
+over153:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -9781,7 +9781,7 @@ linear163:
 
 wider152:
 	CMPQ BX, $0x50
-	JNE  fewer164
+	JNE  over164
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -9922,7 +9922,7 @@ linear169:
 	VMOVUPS Z14, 256(CX)(DX*2)
 	JMP     done87
 
-fewer164:
+over164:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
@@ -10339,7 +10339,7 @@ last178:
 	CMPQ BX, $0x11
 	JGE  wider192
 	CMPQ BX, $0x10
-	JNE  fewer193
+	JNE  over193
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -10397,9 +10397,9 @@ linear198:
 	VMOVUPS Z1, (CX)(DX*1)
 	JMP     done179
 
-fewer193:
+over193:
 	CMPQ   BX, $0x08
-	JLT    fewer199
+	JLT    over199
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
@@ -10476,9 +10476,9 @@ linear204:
 	VMOVUPS Y3, 32(SI)(DX*1)
 	JMP     done179
 
-fewer199:
+over199:
 	CMPQ   BX, $0x04
-	JLT    fewer205
+	JLT    over205
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
@@ -10555,9 +10555,9 @@ linear210:
 	VMOVUPS X3, 16(SI)(DX*1)
 	JMP     done179
 
-fewer205:
+over205:
 	CMPQ   BX, $0x02
-	JLT    fewer211
+	JLT    over211
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
@@ -10634,7 +10634,7 @@ linear216:
 	VMOVSD X3, 8(SI)(DX*1)
 	JMP    done179
 
-fewer211:
+over211:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -10693,7 +10693,7 @@ linear221:
 
 wider192:
 	CMPQ BX, $0x20
-	JNE  fewer222
+	JNE  over222
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -10764,7 +10764,7 @@ linear227:
 	VMOVUPS Z3, 64(CX)(DX*1)
 	JMP     done179
 
-fewer222:
+over222:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -10845,7 +10845,7 @@ wider191:
 	CMPQ BX, $0x31
 	JGE  wider233
 	CMPQ BX, $0x30
-	JNE  fewer234
+	JNE  over234
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -10929,7 +10929,7 @@ linear239:
 	VMOVUPS Z5, 128(CX)(DX*1)
 	JMP     done179
 
-fewer234:
+over234:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -11021,7 +11021,7 @@ linear244:
 
 wider233:
 	CMPQ BX, $0x40
-	JNE  fewer245
+	JNE  over245
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -11118,7 +11118,7 @@ linear250:
 	VMOVUPS Z7, 192(CX)(DX*1)
 	JMP     done179
 
-fewer245:
+over245:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -11227,7 +11227,7 @@ wider190:
 	CMPQ BX, $0x51
 	JGE  wider257
 	CMPQ BX, $0x50
-	JNE  fewer258
+	JNE  over258
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -11337,7 +11337,7 @@ linear263:
 	VMOVUPS Z9, 256(CX)(DX*1)
 	JMP     done179
 
-fewer258:
+over258:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
@@ -11455,7 +11455,7 @@ linear268:
 
 wider257:
 	CMPQ BX, $0x60
-	JNE  fewer269
+	JNE  over269
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -11578,7 +11578,7 @@ linear274:
 	VMOVUPS Z11, 320(CX)(DX*1)
 	JMP     done179
 
-fewer269:
+over269:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
@@ -11711,7 +11711,7 @@ wider256:
 	CMPQ BX, $0x71
 	JGE  wider280
 	CMPQ BX, $0x70
-	JNE  fewer281
+	JNE  over281
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -11847,7 +11847,7 @@ linear286:
 	VMOVUPS Z13, 384(CX)(DX*1)
 	JMP     done179
 
-fewer281:
+over281:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
@@ -11991,7 +11991,7 @@ linear291:
 
 wider280:
 	CMPQ BX, $0x00000080
-	JNE  fewer292
+	JNE  over292
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -12140,7 +12140,7 @@ linear297:
 	VMOVUPS Z15, 448(CX)(DX*1)
 	JMP     done179
 
-fewer292:
+over292:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
@@ -12577,7 +12577,7 @@ last306:
 	CMPQ BX, $0x11
 	JGE  wider321
 	CMPQ BX, $0x10
-	JNE  fewer322
+	JNE  over322
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -12628,9 +12628,9 @@ linear327:
 	VMOVUPS Z0, (CX)
 	JMP     done307
 
-fewer322:
+over322:
 	CMPQ   BX, $0x08
-	JLT    fewer328
+	JLT    over328
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
@@ -12694,9 +12694,9 @@ linear333:
 	VMOVUPS Y1, 32(SI)
 	JMP     done307
 
-fewer328:
+over328:
 	CMPQ   BX, $0x04
-	JLT    fewer334
+	JLT    over334
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
@@ -12760,9 +12760,9 @@ linear339:
 	VMOVUPS X1, 16(SI)
 	JMP     done307
 
-fewer334:
+over334:
 	CMPQ   BX, $0x02
-	JLT    fewer340
+	JLT    over340
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
@@ -12826,7 +12826,7 @@ linear345:
 	VMOVSD X1, 8(SI)
 	JMP    done307
 
-fewer340:
+over340:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -12878,7 +12878,7 @@ linear350:
 
 wider321:
 	CMPQ BX, $0x20
-	JNE  fewer351
+	JNE  over351
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -12936,7 +12936,7 @@ linear356:
 	VMOVUPS Z1, 64(CX)
 	JMP     done307
 
-fewer351:
+over351:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -13004,7 +13004,7 @@ wider320:
 	CMPQ BX, $0x31
 	JGE  wider362
 	CMPQ BX, $0x30
-	JNE  fewer363
+	JNE  over363
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -13069,7 +13069,7 @@ linear368:
 	VMOVUPS Z2, 128(CX)
 	JMP     done307
 
-fewer363:
+over363:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -13142,7 +13142,7 @@ linear373:
 
 wider362:
 	CMPQ BX, $0x40
-	JNE  fewer374
+	JNE  over374
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -13214,7 +13214,7 @@ linear379:
 	VMOVUPS Z3, 192(CX)
 	JMP     done307
 
-fewer374:
+over374:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -13298,7 +13298,7 @@ wider319:
 	CMPQ BX, $0x51
 	JGE  wider386
 	CMPQ BX, $0x50
-	JNE  fewer387
+	JNE  over387
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -13377,7 +13377,7 @@ linear392:
 	VMOVUPS Z4, 256(CX)
 	JMP     done307
 
-fewer387:
+over387:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
@@ -13464,7 +13464,7 @@ linear397:
 
 wider386:
 	CMPQ BX, $0x60
-	JNE  fewer398
+	JNE  over398
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -13550,7 +13550,7 @@ linear403:
 	VMOVUPS Z5, 320(CX)
 	JMP     done307
 
-fewer398:
+over398:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
@@ -13646,7 +13646,7 @@ wider385:
 	CMPQ BX, $0x71
 	JGE  wider409
 	CMPQ BX, $0x70
-	JNE  fewer410
+	JNE  over410
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -13739,7 +13739,7 @@ linear415:
 	VMOVUPS Z6, 384(CX)
 	JMP     done307
 
-fewer410:
+over410:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
@@ -13840,7 +13840,7 @@ linear420:
 
 wider409:
 	CMPQ BX, $0x00000080
-	JNE  fewer421
+	JNE  over421
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -13940,7 +13940,7 @@ linear426:
 	VMOVUPS Z7, 448(CX)
 	JMP     done307
 
-fewer421:
+over421:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
@@ -14054,7 +14054,7 @@ wider318:
 	CMPQ BX, $0x00000091
 	JGE  wider434
 	CMPQ BX, $0x00000090
-	JNE  fewer435
+	JNE  over435
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -14161,7 +14161,7 @@ linear440:
 	VMOVUPS Z8, 512(CX)
 	JMP     done307
 
-fewer435:
+over435:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000240, BX
 
@@ -14276,7 +14276,7 @@ linear445:
 
 wider434:
 	CMPQ BX, $0x000000a0
-	JNE  fewer446
+	JNE  over446
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -14390,7 +14390,7 @@ linear451:
 	VMOVUPS Z9, 576(CX)
 	JMP     done307
 
-fewer446:
+over446:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000280, BX
 
@@ -14514,7 +14514,7 @@ wider433:
 	CMPQ BX, $0x000000b1
 	JGE  wider457
 	CMPQ BX, $0x000000b0
-	JNE  fewer458
+	JNE  over458
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -14635,7 +14635,7 @@ linear463:
 	VMOVUPS Z10, 640(CX)
 	JMP     done307
 
-fewer458:
+over458:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000002c0, BX
 
@@ -14764,7 +14764,7 @@ linear468:
 
 wider457:
 	CMPQ BX, $0x000000c0
-	JNE  fewer469
+	JNE  over469
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -14892,7 +14892,7 @@ linear474:
 	VMOVUPS Z11, 704(CX)
 	JMP     done307
 
-fewer469:
+over469:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000300, BX
 
@@ -15032,7 +15032,7 @@ wider432:
 	CMPQ BX, $0x000000d1
 	JGE  wider481
 	CMPQ BX, $0x000000d0
-	JNE  fewer482
+	JNE  over482
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -15167,7 +15167,7 @@ linear487:
 	VMOVUPS Z12, 768(CX)
 	JMP     done307
 
-fewer482:
+over482:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000340, BX
 
@@ -15310,7 +15310,7 @@ linear492:
 
 wider481:
 	CMPQ BX, $0x000000e0
-	JNE  fewer493
+	JNE  over493
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -15452,7 +15452,7 @@ linear498:
 	VMOVUPS Z13, 832(CX)
 	JMP     done307
 
-fewer493:
+over493:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000380, BX
 
@@ -15604,7 +15604,7 @@ wider480:
 	CMPQ BX, $0x000000f1
 	JGE  wider504
 	CMPQ BX, $0x000000f0
-	JNE  fewer505
+	JNE  over505
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -15753,7 +15753,7 @@ linear510:
 	VMOVUPS Z14, 896(CX)
 	JMP     done307
 
-fewer505:
+over505:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000003c0, BX
 
@@ -15910,7 +15910,7 @@ linear515:
 
 wider504:
 	CMPQ BX, $0x00000100
-	JNE  fewer516
+	JNE  over516
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -16066,7 +16066,7 @@ linear521:
 	VMOVUPS Z15, 960(CX)
 	JMP     done307
 
-fewer516:
+over516:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000400, BX
 
@@ -16511,7 +16511,7 @@ last6:
 	CMPQ BX, $0x09
 	JGE  wider19
 	CMPQ BX, $0x08
-	JNE  fewer20
+	JNE  over20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -16586,9 +16586,9 @@ linear25:
 	VMOVUPD Z3, (CX)(SI*1)
 	JMP     done7
 
-fewer20:
+over20:
 	CMPQ   BX, $0x04
-	JLT    fewer26
+	JLT    over26
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
@@ -16696,9 +16696,9 @@ linear31:
 	VMOVUPD Y7, 32(DI)(R8*1)
 	JMP     done7
 
-fewer26:
+over26:
 	CMPQ   BX, $0x02
-	JLT    fewer32
+	JLT    over32
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
@@ -16806,7 +16806,7 @@ linear37:
 	VMOVUPD X7, 16(DI)(R8*1)
 	JMP     done7
 
-fewer32:
+over32:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -16882,7 +16882,7 @@ linear42:
 
 wider19:
 	CMPQ BX, $0x10
-	JNE  fewer43
+	JNE  over43
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -16982,7 +16982,7 @@ linear48:
 	VMOVUPD Z7, 64(CX)(SI*1)
 	JMP     done7
 
-fewer43:
+over43:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -17094,7 +17094,7 @@ wider18:
 	CMPQ BX, $0x19
 	JGE  wider54
 	CMPQ BX, $0x18
-	JNE  fewer55
+	JNE  over55
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -17219,7 +17219,7 @@ linear60:
 	VMOVUPD Z11, 128(CX)(SI*1)
 	JMP     done7
 
-fewer55:
+over55:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -17354,7 +17354,7 @@ linear65:
 
 wider54:
 	CMPQ BX, $0x20
-	JNE  fewer66
+	JNE  over66
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -17504,7 +17504,7 @@ linear71:
 	VMOVUPD Z15, 192(CX)(SI*1)
 	JMP     done7
 
-fewer66:
+over66:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -17930,7 +17930,7 @@ last80:
 	CMPQ BX, $0x09
 	JGE  wider94
 	CMPQ BX, $0x08
-	JNE  fewer95
+	JNE  over95
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -17995,9 +17995,9 @@ linear100:
 	VMOVUPD Z2, (CX)(DX*2)
 	JMP     done81
 
-fewer95:
+over95:
 	CMPQ   BX, $0x04
-	JLT    fewer101
+	JLT    over101
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
@@ -18087,9 +18087,9 @@ linear106:
 	VMOVUPD Y5, 32(SI)(DX*2)
 	JMP     done81
 
-fewer101:
+over101:
 	CMPQ   BX, $0x02
-	JLT    fewer107
+	JLT    over107
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
@@ -18179,7 +18179,7 @@ linear112:
 	VMOVUPD X5, 16(SI)(DX*2)
 	JMP     done81
 
-fewer107:
+over107:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -18245,7 +18245,7 @@ linear117:
 
 wider94:
 	CMPQ BX, $0x10
-	JNE  fewer118
+	JNE  over118
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -18329,7 +18329,7 @@ linear123:
 	VMOVUPD Z5, 64(CX)(DX*2)
 	JMP     done81
 
-fewer118:
+over118:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -18421,7 +18421,7 @@ linear128:
 
 wider93:
 	CMPQ BX, $0x18
-	JNE  fewer129
+	JNE  over129
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -18524,7 +18524,7 @@ linear134:
 	VMOVUPD Z8, 128(CX)(DX*2)
 	JMP     done81
 
-fewer129:
+over129:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -18637,7 +18637,7 @@ wider92:
 	CMPQ BX, $0x21
 	JGE  wider140
 	CMPQ BX, $0x20
-	JNE  fewer141
+	JNE  over141
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -18759,7 +18759,7 @@ linear146:
 	VMOVUPD Z11, 192(CX)(DX*2)
 	JMP     done81
 
-fewer141:
+over141:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -18889,7 +18889,7 @@ linear151:
 
 wider140:
 	CMPQ BX, $0x28
-	JNE  fewer152
+	JNE  over152
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -19030,7 +19030,7 @@ linear157:
 	VMOVUPD Z14, 256(CX)(DX*2)
 	JMP     done81
 
-fewer152:
+over152:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
@@ -19447,7 +19447,7 @@ last166:
 	CMPQ BX, $0x09
 	JGE  wider180
 	CMPQ BX, $0x08
-	JNE  fewer181
+	JNE  over181
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -19505,9 +19505,9 @@ linear186:
 	VMOVUPD Z1, (CX)(DX*1)
 	JMP     done167
 
-fewer181:
+over181:
 	CMPQ   BX, $0x04
-	JLT    fewer187
+	JLT    over187
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
@@ -19584,9 +19584,9 @@ linear192:
 	VMOVUPD Y3, 32(SI)(DX*1)
 	JMP     done167
 
-fewer187:
+over187:
 	CMPQ   BX, $0x02
-	JLT    fewer193
+	JLT    over193
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
@@ -19663,7 +19663,7 @@ linear198:
 	VMOVUPD X3, 16(SI)(DX*1)
 	JMP     done167
 
-fewer193:
+over193:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -19722,7 +19722,7 @@ linear203:
 
 wider180:
 	CMPQ BX, $0x10
-	JNE  fewer204
+	JNE  over204
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -19793,7 +19793,7 @@ linear209:
 	VMOVUPD Z3, 64(CX)(DX*1)
 	JMP     done167
 
-fewer204:
+over204:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -19874,7 +19874,7 @@ wider179:
 	CMPQ BX, $0x19
 	JGE  wider215
 	CMPQ BX, $0x18
-	JNE  fewer216
+	JNE  over216
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -19958,7 +19958,7 @@ linear221:
 	VMOVUPD Z5, 128(CX)(DX*1)
 	JMP     done167
 
-fewer216:
+over216:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -20050,7 +20050,7 @@ linear226:
 
 wider215:
 	CMPQ BX, $0x20
-	JNE  fewer227
+	JNE  over227
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -20147,7 +20147,7 @@ linear232:
 	VMOVUPD Z7, 192(CX)(DX*1)
 	JMP     done167
 
-fewer227:
+over227:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -20256,7 +20256,7 @@ wider178:
 	CMPQ BX, $0x29
 	JGE  wider239
 	CMPQ BX, $0x28
-	JNE  fewer240
+	JNE  over240
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -20366,7 +20366,7 @@ linear245:
 	VMOVUPD Z9, 256(CX)(DX*1)
 	JMP     done167
 
-fewer240:
+over240:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
@@ -20484,7 +20484,7 @@ linear250:
 
 wider239:
 	CMPQ BX, $0x30
-	JNE  fewer251
+	JNE  over251
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -20607,7 +20607,7 @@ linear256:
 	VMOVUPD Z11, 320(CX)(DX*1)
 	JMP     done167
 
-fewer251:
+over251:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
@@ -20740,7 +20740,7 @@ wider238:
 	CMPQ BX, $0x39
 	JGE  wider262
 	CMPQ BX, $0x38
-	JNE  fewer263
+	JNE  over263
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -20876,7 +20876,7 @@ linear268:
 	VMOVUPD Z13, 384(CX)(DX*1)
 	JMP     done167
 
-fewer263:
+over263:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
@@ -21020,7 +21020,7 @@ linear273:
 
 wider262:
 	CMPQ BX, $0x40
-	JNE  fewer274
+	JNE  over274
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -21169,7 +21169,7 @@ linear279:
 	VMOVUPD Z15, 448(CX)(DX*1)
 	JMP     done167
 
-fewer274:
+over274:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
@@ -21606,7 +21606,7 @@ last288:
 	CMPQ BX, $0x09
 	JGE  wider303
 	CMPQ BX, $0x08
-	JNE  fewer304
+	JNE  over304
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -21657,9 +21657,9 @@ linear309:
 	VMOVUPD Z0, (CX)
 	JMP     done289
 
-fewer304:
+over304:
 	CMPQ   BX, $0x04
-	JLT    fewer310
+	JLT    over310
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
@@ -21723,9 +21723,9 @@ linear315:
 	VMOVUPD Y1, 32(SI)
 	JMP     done289
 
-fewer310:
+over310:
 	CMPQ   BX, $0x02
-	JLT    fewer316
+	JLT    over316
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
@@ -21789,7 +21789,7 @@ linear321:
 	VMOVUPD X1, 16(SI)
 	JMP     done289
 
-fewer316:
+over316:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
@@ -21841,7 +21841,7 @@ linear326:
 
 wider303:
 	CMPQ BX, $0x10
-	JNE  fewer327
+	JNE  over327
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -21899,7 +21899,7 @@ linear332:
 	VMOVUPD Z1, 64(CX)
 	JMP     done289
 
-fewer327:
+over327:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
@@ -21967,7 +21967,7 @@ wider302:
 	CMPQ BX, $0x19
 	JGE  wider338
 	CMPQ BX, $0x18
-	JNE  fewer339
+	JNE  over339
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -22032,7 +22032,7 @@ linear344:
 	VMOVUPD Z2, 128(CX)
 	JMP     done289
 
-fewer339:
+over339:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
@@ -22105,7 +22105,7 @@ linear349:
 
 wider338:
 	CMPQ BX, $0x20
-	JNE  fewer350
+	JNE  over350
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -22177,7 +22177,7 @@ linear355:
 	VMOVUPD Z3, 192(CX)
 	JMP     done289
 
-fewer350:
+over350:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
@@ -22261,7 +22261,7 @@ wider301:
 	CMPQ BX, $0x29
 	JGE  wider362
 	CMPQ BX, $0x28
-	JNE  fewer363
+	JNE  over363
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -22340,7 +22340,7 @@ linear368:
 	VMOVUPD Z4, 256(CX)
 	JMP     done289
 
-fewer363:
+over363:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
@@ -22427,7 +22427,7 @@ linear373:
 
 wider362:
 	CMPQ BX, $0x30
-	JNE  fewer374
+	JNE  over374
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -22513,7 +22513,7 @@ linear379:
 	VMOVUPD Z5, 320(CX)
 	JMP     done289
 
-fewer374:
+over374:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
@@ -22609,7 +22609,7 @@ wider361:
 	CMPQ BX, $0x39
 	JGE  wider385
 	CMPQ BX, $0x38
-	JNE  fewer386
+	JNE  over386
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -22702,7 +22702,7 @@ linear391:
 	VMOVUPD Z6, 384(CX)
 	JMP     done289
 
-fewer386:
+over386:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
@@ -22803,7 +22803,7 @@ linear396:
 
 wider385:
 	CMPQ BX, $0x40
-	JNE  fewer397
+	JNE  over397
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -22903,7 +22903,7 @@ linear402:
 	VMOVUPD Z7, 448(CX)
 	JMP     done289
 
-fewer397:
+over397:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
@@ -23017,7 +23017,7 @@ wider300:
 	CMPQ BX, $0x49
 	JGE  wider410
 	CMPQ BX, $0x48
-	JNE  fewer411
+	JNE  over411
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -23124,7 +23124,7 @@ linear416:
 	VMOVUPD Z8, 512(CX)
 	JMP     done289
 
-fewer411:
+over411:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000240, BX
 
@@ -23239,7 +23239,7 @@ linear421:
 
 wider410:
 	CMPQ BX, $0x50
-	JNE  fewer422
+	JNE  over422
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -23353,7 +23353,7 @@ linear427:
 	VMOVUPD Z9, 576(CX)
 	JMP     done289
 
-fewer422:
+over422:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000280, BX
 
@@ -23477,7 +23477,7 @@ wider409:
 	CMPQ BX, $0x59
 	JGE  wider433
 	CMPQ BX, $0x58
-	JNE  fewer434
+	JNE  over434
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -23598,7 +23598,7 @@ linear439:
 	VMOVUPD Z10, 640(CX)
 	JMP     done289
 
-fewer434:
+over434:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000002c0, BX
 
@@ -23727,7 +23727,7 @@ linear444:
 
 wider433:
 	CMPQ BX, $0x60
-	JNE  fewer445
+	JNE  over445
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -23855,7 +23855,7 @@ linear450:
 	VMOVUPD Z11, 704(CX)
 	JMP     done289
 
-fewer445:
+over445:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000300, BX
 
@@ -23995,7 +23995,7 @@ wider408:
 	CMPQ BX, $0x69
 	JGE  wider457
 	CMPQ BX, $0x68
-	JNE  fewer458
+	JNE  over458
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -24130,7 +24130,7 @@ linear463:
 	VMOVUPD Z12, 768(CX)
 	JMP     done289
 
-fewer458:
+over458:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000340, BX
 
@@ -24273,7 +24273,7 @@ linear468:
 
 wider457:
 	CMPQ BX, $0x70
-	JNE  fewer469
+	JNE  over469
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -24415,7 +24415,7 @@ linear474:
 	VMOVUPD Z13, 832(CX)
 	JMP     done289
 
-fewer469:
+over469:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000380, BX
 
@@ -24567,7 +24567,7 @@ wider456:
 	CMPQ BX, $0x79
 	JGE  wider480
 	CMPQ BX, $0x78
-	JNE  fewer481
+	JNE  over481
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -24716,7 +24716,7 @@ linear486:
 	VMOVUPD Z14, 896(CX)
 	JMP     done289
 
-fewer481:
+over481:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000003c0, BX
 
@@ -24873,7 +24873,7 @@ linear491:
 
 wider480:
 	CMPQ BX, $0x00000080
-	JNE  fewer492
+	JNE  over492
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -25029,7 +25029,7 @@ linear497:
 	VMOVUPD Z15, 960(CX)
 	JMP     done289
 
-fewer492:
+over492:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000400, BX
 
@@ -25209,7 +25209,7 @@ TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
 	CMPQ AX, $0x20
 	JLE  narrower2
 	CMPQ AX, $0x30
-	JNE  fewer3
+	JNE  over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -25294,7 +25294,193 @@ row6:
 	VZEROUPPER
 	RET
 
-fewer3:
+over3:
+	CMPQ   AX, $0x25
+	JGE    over7
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), X5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(DX)(CX*1), X8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear8
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       Z11, Z14, Z14
+	VMAXPS       Z14, Z11, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      X14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear8:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row10:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       Z11, Z14, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      X14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row10
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over7:
+	CMPQ   AX, $0x29
+	JGE    over11
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), Y5
+	VMOVUPS (BX)(CX*1), Z6
+	VMOVUPS 64(BX)(CX*1), Z7
+	VMOVUPS 128(DX)(CX*1), Y8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       Z11, Z14, Z14
+	VMAXPS       Z14, Z11, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Y14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  Z9, Z3, Z12
+	VFMADD231PS  Z10, Z6, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z9, Z4, Z13
+	VFMADD231PS  Z10, Z7, Z13
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z9, Z5, Z14
+	VFMADD231PS  Z10, Z8, Z14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       Z11, Z14, Z14
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Y14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over11:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -25325,10 +25511,10 @@ fewer3:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
-	JNE     linear7
+	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row8:
+row16:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
 	VMOVAPS      Z0, Z12
@@ -25352,14 +25538,14 @@ row8:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row8
+	JNZ          row16
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear7:
+linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row17:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
 	VMOVAPS      Z0, Z12
@@ -25380,16 +25566,16 @@ row9:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row9
+	JNZ          row17
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ AX, $0x10
-	JLE  narrower10
+	JLE  narrower18
 	CMPQ AX, $0x20
-	JNE  fewer11
+	JNE  over19
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -25411,10 +25597,10 @@ narrower2:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear12
+	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
+row21:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25432,14 +25618,14 @@ row13:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row13
+	JNZ          row21
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear12:
+linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row22:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25455,12 +25641,170 @@ row14:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row14
+	JNZ          row22
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer11:
+over19:
+	CMPQ   AX, $0x15
+	JGE    over23
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), X3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(DX)(CX*1), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear24
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row25
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear24:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row26:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row26
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over23:
+	CMPQ   AX, $0x19
+	JGE    over27
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), Y3
+	VMOVUPS (BX)(CX*1), Z4
+	VMOVUPS 64(DX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear28
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row29
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear28:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	VBROADCASTSS (DX), Z6
+	VBROADCASTSS 4(DX), Z7
+	VMOVAPS      Z0, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VFMADD231PS  Z7, Z4, Z9
+	VMOVAPS      Z1, Z10
+	VFMADD231PS  Z6, Z3, Z10
+	VFMADD231PS  Z7, Z5, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row30
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over27:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -25488,10 +25832,10 @@ fewer11:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear15
+	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row32:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25509,14 +25853,14 @@ row16:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row16
+	JNZ          row32
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear15:
+linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row33:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25532,14 +25876,14 @@ row17:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row17
+	JNZ          row33
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower10:
+narrower18:
 	CMPQ AX, $0x10
-	JNE  fewer18
+	JNE  over34
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -25558,10 +25902,10 @@ narrower10:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear19
+	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row20:
+row36:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
@@ -25573,14 +25917,14 @@ row20:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row20
+	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear19:
+linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row37:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
@@ -25591,14 +25935,14 @@ row21:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row21
+	JNZ          row37
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer18:
+over34:
 	CMPQ   AX, $0x08
-	JLT    fewer22
+	JLT    over38
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -25626,10 +25970,10 @@ fewer18:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear23
+	JNE     linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row40:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25647,14 +25991,14 @@ row24:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row24
+	JNZ          row40
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear23:
+linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
+row41:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25670,14 +26014,14 @@ row25:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row25
+	JNZ          row41
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer22:
+over38:
 	CMPQ   AX, $0x04
-	JLT    fewer26
+	JLT    over42
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -25705,10 +26049,10 @@ fewer22:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear27
+	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
+row44:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25726,14 +26070,14 @@ row28:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row28
+	JNZ          row44
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear27:
+linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
+row45:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25749,14 +26093,14 @@ row29:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row29
+	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer26:
+over42:
 	CMPQ   AX, $0x02
-	JLT    fewer30
+	JLT    over46
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -25784,10 +26128,10 @@ fewer26:
 	MOVQ   act+80(FP), R8
 	VPXORD Z8, Z8, Z8
 	CMPQ   R8, $0x01
-	JNE    linear31
+	JNE    linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row48:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25805,14 +26149,14 @@ row32:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row32
+	JNZ          row48
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear31:
+linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row49:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25828,12 +26172,12 @@ row33:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row33
+	JNZ          row49
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer30:
+over46:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -25851,10 +26195,10 @@ fewer30:
 	MOVQ   act+80(FP), R8
 	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
-	JNE    linear34
+	JNE    linear50
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row35:
+row51:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
@@ -25866,14 +26210,14 @@ row35:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row35
+	JNZ          row51
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear34:
+linear50:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row52:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
@@ -25884,16 +26228,16 @@ row36:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row36
+	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ AX, $0x20
-	JLE  narrower38
+	JLE  narrower54
 	CMPQ AX, $0x30
-	JNE  fewer39
+	JNE  over55
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -25914,10 +26258,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear40
+	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row57:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -25937,14 +26281,14 @@ row41:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row41
+	JNZ          row57
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear40:
+linear56:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row42:
+row58:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -25961,12 +26305,174 @@ row42:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row42
+	JNZ          row58
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer39:
+over55:
+	CMPQ   AX, $0x25
+	JGE    over59
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear60
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row61:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       Z7, Z10, Z10
+	VMAXPS       Z10, Z7, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      X10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row61
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear60:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row62:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       Z7, Z10, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      X10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row62
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over59:
+	CMPQ   AX, $0x29
+	JGE    over63
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear64
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row65:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       Z7, Z10, Z10
+	VMAXPS       Z10, Z7, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Y10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row65
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear64:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row66:
+	VBROADCASTSS (DX), Z6
+	VMOVAPS      Z0, Z8
+	VFMADD231PS  Z6, Z3, Z8
+	VMOVAPS      Z1, Z9
+	VFMADD231PS  Z6, Z4, Z9
+	VMOVAPS      Z2, Z10
+	VFMADD231PS  Z6, Z5, Z10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       Z7, Z10, Z10
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Y10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row66
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over63:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -25993,10 +26499,10 @@ fewer39:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear43
+	JNE     linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row68:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26016,14 +26522,14 @@ row44:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row44
+	JNZ          row68
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear43:
+linear67:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row69:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26040,16 +26546,16 @@ row45:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row45
+	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower38:
+narrower54:
 	CMPQ AX, $0x10
-	JLE  narrower46
+	JLE  narrower70
 	CMPQ AX, $0x20
-	JNE  fewer47
+	JNE  over71
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -26068,10 +26574,10 @@ narrower38:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear48
+	JNE     linear72
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row73:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26086,14 +26592,14 @@ row49:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row49
+	JNZ          row73
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear48:
+linear72:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
+row74:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26106,12 +26612,152 @@ row50:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row50
+	JNZ          row74
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer47:
+over71:
+	CMPQ   AX, $0x15
+	JGE    over75
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear76
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row77:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      X7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row77
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear76:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row78:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      X7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row78
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over75:
+	CMPQ   AX, $0x19
+	JGE    over79
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear80
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row81:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Y7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row81
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear80:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row82:
+	VBROADCASTSS (DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  Z4, Z3, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Y7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row82
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over79:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -26136,10 +26782,10 @@ fewer47:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear51
+	JNE     linear83
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row84:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26154,14 +26800,14 @@ row52:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row52
+	JNZ          row84
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear51:
+linear83:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row85:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26174,14 +26820,14 @@ row53:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row53
+	JNZ          row85
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower46:
+narrower70:
 	CMPQ AX, $0x10
-	JNE  fewer54
+	JNE  over86
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -26198,10 +26844,10 @@ narrower46:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
-	JNE     linear55
+	JNE     linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row88:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -26211,14 +26857,14 @@ row56:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row56
+	JNZ          row88
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear55:
+linear87:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row89:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -26227,14 +26873,14 @@ row57:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row57
+	JNZ          row89
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer54:
+over86:
 	CMPQ   AX, $0x08
-	JLT    fewer58
+	JLT    over90
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -26259,10 +26905,10 @@ fewer54:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear59
+	JNE     linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row92:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26277,14 +26923,14 @@ row60:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row60
+	JNZ          row92
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear59:
+linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row93:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26297,14 +26943,14 @@ row61:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row61
+	JNZ          row93
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer58:
+over90:
 	CMPQ   AX, $0x04
-	JLT    fewer62
+	JLT    over94
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -26329,10 +26975,10 @@ fewer58:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear63
+	JNE     linear95
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row96:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26347,14 +26993,14 @@ row64:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row64
+	JNZ          row96
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear63:
+linear95:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row97:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26367,14 +27013,14 @@ row65:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row65
+	JNZ          row97
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer62:
+over94:
 	CMPQ   AX, $0x02
-	JLT    fewer66
+	JLT    over98
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -26399,10 +27045,10 @@ fewer62:
 	MOVQ   act+80(FP), R8
 	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
-	JNE    linear67
+	JNE    linear99
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row68:
+row100:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26417,14 +27063,14 @@ row68:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row68
+	JNZ          row100
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear67:
+linear99:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row101:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26437,12 +27083,12 @@ row69:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row69
+	JNZ          row101
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer66:
+over98:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -26458,10 +27104,10 @@ fewer66:
 	MOVQ   act+80(FP), R8
 	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
-	JNE    linear70
+	JNE    linear102
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
+row103:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -26471,14 +27117,14 @@ row71:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row71
+	JNZ          row103
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear70:
+linear102:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
+row104:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -26487,7 +27133,7 @@ row72:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row72
+	JNZ          row104
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -26502,7 +27148,7 @@ TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
 	CMPQ AX, $0x10
 	JLE  narrower2
 	CMPQ AX, $0x18
-	JNE  fewer3
+	JNE  over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -26587,7 +27233,193 @@ row6:
 	VZEROUPPER
 	RET
 
-fewer3:
+over3:
+	CMPQ   AX, $0x13
+	JGE    over7
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), X5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(DX)(CX*1), X8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear8
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row9:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       Z11, Z14, Z14
+	VMAXPD       Z14, Z11, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      X14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear8:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row10:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       Z11, Z14, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      X14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row10
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over7:
+	CMPQ   AX, $0x15
+	JGE    over11
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 2×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Y5
+	VMOVUPD (BX)(CX*1), Z6
+	VMOVUPD 64(BX)(CX*1), Z7
+	VMOVUPD 128(DX)(CX*1), Y8
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
+	CMPQ    R8, $0x01
+	JNE     linear12
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row13:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       Z11, Z14, Z14
+	VMAXPD       Z14, Z11, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Y14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear12:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row14:
+	VBROADCASTSD (DX), Z9
+	VBROADCASTSD 8(DX), Z10
+	VMOVAPD      Z0, Z12
+	VFMADD231PD  Z9, Z3, Z12
+	VFMADD231PD  Z10, Z6, Z12
+	VMOVAPD      Z1, Z13
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z7, Z13
+	VMOVAPD      Z2, Z14
+	VFMADD231PD  Z9, Z5, Z14
+	VFMADD231PD  Z10, Z8, Z14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       Z11, Z14, Z14
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Y14, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over11:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -26618,10 +27450,10 @@ fewer3:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
-	JNE     linear7
+	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row8:
+row16:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
 	VMOVAPD      Z0, Z12
@@ -26645,14 +27477,14 @@ row8:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row8
+	JNZ          row16
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear7:
+linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row17:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
 	VMOVAPD      Z0, Z12
@@ -26673,16 +27505,16 @@ row9:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row9
+	JNZ          row17
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower2:
 	CMPQ AX, $0x08
-	JLE  narrower10
+	JLE  narrower18
 	CMPQ AX, $0x10
-	JNE  fewer11
+	JNE  over19
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -26704,10 +27536,10 @@ narrower2:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear12
+	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row13:
+row21:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -26725,14 +27557,14 @@ row13:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row13
+	JNZ          row21
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear12:
+linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row22:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -26748,12 +27580,170 @@ row14:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row14
+	JNZ          row22
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer11:
+over19:
+	CMPQ   AX, $0x0b
+	JGE    over23
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), X3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(DX)(CX*1), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear24
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row25
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear24:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row26:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row26
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over23:
+	CMPQ   AX, $0x0d
+	JGE    over27
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+
+	// acc[i,j] = b[i,j], 2×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), Y3
+	VMOVUPD (BX)(CX*1), Z4
+	VMOVUPD 64(DX)(CX*1), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
+	CMPQ    R8, $0x01
+	JNE     linear28
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row29:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row29
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear28:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row30:
+	VBROADCASTSD (DX), Z6
+	VBROADCASTSD 8(DX), Z7
+	VMOVAPD      Z0, Z9
+	VFMADD231PD  Z6, Z2, Z9
+	VFMADD231PD  Z7, Z4, Z9
+	VMOVAPD      Z1, Z10
+	VFMADD231PD  Z6, Z3, Z10
+	VFMADD231PD  Z7, Z5, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Y10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row30
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over27:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -26781,10 +27771,10 @@ fewer11:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear15
+	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row32:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -26802,14 +27792,14 @@ row16:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row16
+	JNZ          row32
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear15:
+linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row17:
+row33:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -26825,14 +27815,14 @@ row17:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row17
+	JNZ          row33
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower10:
+narrower18:
 	CMPQ AX, $0x08
-	JNE  fewer18
+	JNE  over34
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -26851,10 +27841,10 @@ narrower10:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear19
+	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row20:
+row36:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
@@ -26866,14 +27856,14 @@ row20:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row20
+	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear19:
+linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row37:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
@@ -26884,14 +27874,14 @@ row21:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row21
+	JNZ          row37
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer18:
+over34:
 	CMPQ   AX, $0x04
-	JLT    fewer22
+	JLT    over38
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -26919,10 +27909,10 @@ fewer18:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear23
+	JNE     linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row40:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -26940,14 +27930,14 @@ row24:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row24
+	JNZ          row40
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear23:
+linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
+row41:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -26963,14 +27953,14 @@ row25:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row25
+	JNZ          row41
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer22:
+over38:
 	CMPQ   AX, $0x02
-	JLT    fewer26
+	JLT    over42
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -26998,10 +27988,10 @@ fewer22:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear27
+	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
+row44:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -27019,14 +28009,14 @@ row28:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row28
+	JNZ          row44
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear27:
+linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
+row45:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -27042,12 +28032,12 @@ row29:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row29
+	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer26:
+over42:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -27065,10 +28055,10 @@ fewer26:
 	MOVQ   act+80(FP), R8
 	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
-	JNE    linear30
+	JNE    linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row31:
+row47:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
@@ -27080,14 +28070,14 @@ row31:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row31
+	JNZ          row47
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear30:
+linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row48:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
@@ -27098,16 +28088,16 @@ row32:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row32
+	JNZ          row48
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ AX, $0x10
-	JLE  narrower34
+	JLE  narrower50
 	CMPQ AX, $0x18
-	JNE  fewer35
+	JNE  over51
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -27128,10 +28118,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear36
+	JNE     linear52
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row53:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -27151,14 +28141,14 @@ row37:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row37
+	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear36:
+linear52:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
+row54:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -27175,12 +28165,174 @@ row38:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row38
+	JNZ          row54
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer35:
+over51:
+	CMPQ   AX, $0x13
+	JGE    over55
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear56
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      X10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear56:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row58:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      X10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row58
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over55:
+	CMPQ   AX, $0x15
+	JGE    over59
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear60
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row61:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Y10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row61
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear60:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row62:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Y10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row62
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over59:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -27207,10 +28359,10 @@ fewer35:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear39
+	JNE     linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row64:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -27230,14 +28382,14 @@ row40:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row40
+	JNZ          row64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
+linear63:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row65:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -27254,16 +28406,16 @@ row41:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row41
+	JNZ          row65
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower34:
+narrower50:
 	CMPQ AX, $0x08
-	JLE  narrower42
+	JLE  narrower66
 	CMPQ AX, $0x10
-	JNE  fewer43
+	JNE  over67
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -27282,10 +28434,10 @@ narrower34:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear44
+	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row69:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -27300,14 +28452,14 @@ row45:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row45
+	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear44:
+linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row70:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -27320,12 +28472,152 @@ row46:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row46
+	JNZ          row70
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer43:
+over67:
+	CMPQ   AX, $0x0b
+	JGE    over71
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), X3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear72
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row73:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      X7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row73
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear72:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row74:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      X7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row74
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over71:
+	CMPQ   AX, $0x0d
+	JGE    over75
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = bias[i,j], 1×2 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+
+	// acc[i,j] = b[i,j], 1×2 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), Y3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear76
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row77:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Y7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row77
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear76:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row78:
+	VBROADCASTSD (DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMOVAPD      Z1, Z7
+	VFMADD231PD  Z4, Z3, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Y7, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row78
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over75:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -27350,10 +28642,10 @@ fewer43:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear47
+	JNE     linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row80:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -27368,14 +28660,14 @@ row48:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row48
+	JNZ          row80
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear47:
+linear79:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row81:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -27388,14 +28680,14 @@ row49:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row49
+	JNZ          row81
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower42:
+narrower66:
 	CMPQ AX, $0x08
-	JNE  fewer50
+	JNE  over82
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -27412,10 +28704,10 @@ narrower42:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
-	JNE     linear51
+	JNE     linear83
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row84:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -27425,14 +28717,14 @@ row52:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row52
+	JNZ          row84
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear51:
+linear83:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row85:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -27441,14 +28733,14 @@ row53:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row53
+	JNZ          row85
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer50:
+over82:
 	CMPQ   AX, $0x04
-	JLT    fewer54
+	JLT    over86
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -27473,10 +28765,10 @@ fewer50:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear55
+	JNE     linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row88:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -27491,14 +28783,14 @@ row56:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row56
+	JNZ          row88
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear55:
+linear87:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row89:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -27511,14 +28803,14 @@ row57:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row57
+	JNZ          row89
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer54:
+over86:
 	CMPQ   AX, $0x02
-	JLT    fewer58
+	JLT    over90
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -27543,10 +28835,10 @@ fewer54:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear59
+	JNE     linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row92:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -27561,14 +28853,14 @@ row60:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row60
+	JNZ          row92
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear59:
+linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row93:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -27581,12 +28873,12 @@ row61:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row61
+	JNZ          row93
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer58:
+over90:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -27602,10 +28894,10 @@ fewer58:
 	MOVQ   act+80(FP), R8
 	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
-	JNE    linear62
+	JNE    linear94
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row63:
+row95:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -27615,14 +28907,14 @@ row63:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row63
+	JNZ          row95
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear62:
+linear94:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row96:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -27631,7 +28923,7 @@ row64:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row64
+	JNZ          row96
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

@@ -4170,7 +4170,7 @@ last6:
 	CMP $5, R1
 	BGE wider19
 	CMP $4, R1
-	BNE fewer20
+	BNE over20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -4254,9 +4254,9 @@ linear25:
 	FMOVQ F3, 0(R6)
 	B     done7
 
-fewer20:
+over20:
 	CMP  $2, R1
-	BLT  fewer26
+	BLT  over26
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $16, R1
@@ -4379,7 +4379,7 @@ linear31:
 	FMOVD F7, 8(R10)
 	B     done7
 
-fewer26:
+over26:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -4464,7 +4464,7 @@ linear36:
 
 wider19:
 	CMP $8, R1
-	BNE fewer37
+	BNE over37
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -4573,7 +4573,7 @@ linear42:
 	FMOVQ F7, 16(R6)
 	B     done7
 
-fewer37:
+over37:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -4700,7 +4700,7 @@ wider18:
 	CMP $13, R1
 	BGE wider48
 	CMP $12, R1
-	BNE fewer49
+	BNE over49
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -4834,7 +4834,7 @@ linear54:
 	FMOVQ F11, 32(R6)
 	B     done7
 
-fewer49:
+over49:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -4984,7 +4984,7 @@ linear59:
 
 wider48:
 	CMP $16, R1
-	BNE fewer60
+	BNE over60
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -5143,7 +5143,7 @@ linear65:
 	FMOVQ F15, 48(R6)
 	B     done7
 
-fewer60:
+over60:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -5603,7 +5603,7 @@ last74:
 	CMP $5, R1
 	BGE wider88
 	CMP $4, R1
-	BNE fewer89
+	BNE over89
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -5676,9 +5676,9 @@ linear94:
 	FMOVQ F2, 0(R5)
 	B     done75
 
-fewer89:
+over89:
 	CMP  $2, R1
-	BLT  fewer95
+	BLT  over95
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $16, R1
@@ -5782,7 +5782,7 @@ linear100:
 	FMOVD F5, 8(R8)
 	B     done75
 
-fewer95:
+over95:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -5856,7 +5856,7 @@ linear105:
 
 wider88:
 	CMP $8, R1
-	BNE fewer106
+	BNE over106
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -5948,7 +5948,7 @@ linear111:
 	FMOVQ F5, 16(R5)
 	B     done75
 
-fewer106:
+over106:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -6054,7 +6054,7 @@ linear116:
 
 wider87:
 	CMP $12, R1
-	BNE fewer117
+	BNE over117
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -6165,7 +6165,7 @@ linear122:
 	FMOVQ F8, 32(R5)
 	B     done75
 
-fewer117:
+over117:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -6292,7 +6292,7 @@ wider86:
 	CMP $17, R1
 	BGE wider128
 	CMP $16, R1
-	BNE fewer129
+	BNE over129
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -6422,7 +6422,7 @@ linear134:
 	FMOVQ F11, 48(R5)
 	B     done75
 
-fewer129:
+over129:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -6566,7 +6566,7 @@ linear139:
 
 wider128:
 	CMP $20, R1
-	BNE fewer140
+	BNE over140
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -6715,7 +6715,7 @@ linear145:
 	FMOVQ F14, 64(R5)
 	B     done75
 
-fewer140:
+over140:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -7154,7 +7154,7 @@ last154:
 	CMP $5, R1
 	BGE wider168
 	CMP $4, R1
-	BNE fewer169
+	BNE over169
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -7216,9 +7216,9 @@ linear174:
 	FMOVQ F1, 0(R4)
 	B     done155
 
-fewer169:
+over169:
 	CMP  $2, R1
-	BLT  fewer175
+	BLT  over175
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $16, R1
@@ -7303,7 +7303,7 @@ linear180:
 	FMOVD F3, 8(R6)
 	B     done155
 
-fewer175:
+over175:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -7366,7 +7366,7 @@ linear185:
 
 wider168:
 	CMP $8, R1
-	BNE fewer186
+	BNE over186
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -7441,7 +7441,7 @@ linear191:
 	FMOVQ F3, 16(R4)
 	B     done155
 
-fewer186:
+over186:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -7530,7 +7530,7 @@ wider167:
 	CMP $13, R1
 	BGE wider197
 	CMP $12, R1
-	BNE fewer198
+	BNE over198
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -7618,7 +7618,7 @@ linear203:
 	FMOVQ F5, 32(R4)
 	B     done155
 
-fewer198:
+over198:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -7718,7 +7718,7 @@ linear208:
 
 wider197:
 	CMP $16, R1
-	BNE fewer209
+	BNE over209
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -7819,7 +7819,7 @@ linear214:
 	FMOVQ F7, 48(R4)
 	B     done155
 
-fewer209:
+over209:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -7936,7 +7936,7 @@ wider166:
 	CMP $21, R1
 	BGE wider221
 	CMP $20, R1
-	BNE fewer222
+	BNE over222
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -8050,7 +8050,7 @@ linear227:
 	FMOVQ F9, 64(R4)
 	B     done155
 
-fewer222:
+over222:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -8176,7 +8176,7 @@ linear232:
 
 wider221:
 	CMP $24, R1
-	BNE fewer233
+	BNE over233
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -8303,7 +8303,7 @@ linear238:
 	FMOVQ F11, 80(R4)
 	B     done155
 
-fewer233:
+over233:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -8444,7 +8444,7 @@ wider220:
 	CMP $29, R1
 	BGE wider244
 	CMP $28, R1
-	BNE fewer245
+	BNE over245
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -8584,7 +8584,7 @@ linear250:
 	FMOVQ F13, 96(R4)
 	B     done155
 
-fewer245:
+over245:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -8736,7 +8736,7 @@ linear255:
 
 wider244:
 	CMP $32, R1
-	BNE fewer256
+	BNE over256
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -8889,7 +8889,7 @@ linear261:
 	FMOVQ F15, 112(R4)
 	B     done155
 
-fewer256:
+over256:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -9334,7 +9334,7 @@ last270:
 	CMP $5, R1
 	BGE wider285
 	CMP $4, R1
-	BNE fewer286
+	BNE over286
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -9385,9 +9385,9 @@ linear291:
 	FMOVQ F0, 0(R2)
 	B     done271
 
-fewer286:
+over286:
 	CMP  $2, R1
-	BLT  fewer292
+	BLT  over292
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $16, R1
@@ -9453,7 +9453,7 @@ linear297:
 	FMOVD F1, 8(R4)
 	B     done271
 
-fewer292:
+over292:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -9505,7 +9505,7 @@ linear302:
 
 wider285:
 	CMP $8, R1
-	BNE fewer303
+	BNE over303
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -9563,7 +9563,7 @@ linear308:
 	FMOVQ F1, 16(R2)
 	B     done271
 
-fewer303:
+over303:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -9633,7 +9633,7 @@ wider284:
 	CMP $13, R1
 	BGE wider314
 	CMP $12, R1
-	BNE fewer315
+	BNE over315
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -9698,7 +9698,7 @@ linear320:
 	FMOVQ F2, 32(R2)
 	B     done271
 
-fewer315:
+over315:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -9773,7 +9773,7 @@ linear325:
 
 wider314:
 	CMP $16, R1
-	BNE fewer326
+	BNE over326
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -9845,7 +9845,7 @@ linear331:
 	FMOVQ F3, 48(R2)
 	B     done271
 
-fewer326:
+over326:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -9931,7 +9931,7 @@ wider283:
 	CMP $21, R1
 	BGE wider338
 	CMP $20, R1
-	BNE fewer339
+	BNE over339
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -10010,7 +10010,7 @@ linear344:
 	FMOVQ F4, 64(R2)
 	B     done271
 
-fewer339:
+over339:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -10099,7 +10099,7 @@ linear349:
 
 wider338:
 	CMP $24, R1
-	BNE fewer350
+	BNE over350
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -10185,7 +10185,7 @@ linear355:
 	FMOVQ F5, 80(R2)
 	B     done271
 
-fewer350:
+over350:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -10283,7 +10283,7 @@ wider337:
 	CMP $29, R1
 	BGE wider361
 	CMP $28, R1
-	BNE fewer362
+	BNE over362
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -10376,7 +10376,7 @@ linear367:
 	FMOVQ F6, 96(R2)
 	B     done271
 
-fewer362:
+over362:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -10479,7 +10479,7 @@ linear372:
 
 wider361:
 	CMP $32, R1
-	BNE fewer373
+	BNE over373
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -10579,7 +10579,7 @@ linear378:
 	FMOVQ F7, 112(R2)
 	B     done271
 
-fewer373:
+over373:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -10695,7 +10695,7 @@ wider282:
 	CMP $37, R1
 	BGE wider386
 	CMP $36, R1
-	BNE fewer387
+	BNE over387
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -10802,7 +10802,7 @@ linear392:
 	FMOVQ F8, 128(R2)
 	B     done271
 
-fewer387:
+over387:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $144, R1
@@ -10919,7 +10919,7 @@ linear397:
 
 wider386:
 	CMP $40, R1
-	BNE fewer398
+	BNE over398
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -11033,7 +11033,7 @@ linear403:
 	FMOVQ F9, 144(R2)
 	B     done271
 
-fewer398:
+over398:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $160, R1
@@ -11159,7 +11159,7 @@ wider385:
 	CMP $45, R1
 	BGE wider409
 	CMP $44, R1
-	BNE fewer410
+	BNE over410
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -11280,7 +11280,7 @@ linear415:
 	FMOVQ F10, 160(R2)
 	B     done271
 
-fewer410:
+over410:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $176, R1
@@ -11411,7 +11411,7 @@ linear420:
 
 wider409:
 	CMP $48, R1
-	BNE fewer421
+	BNE over421
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -11539,7 +11539,7 @@ linear426:
 	FMOVQ F11, 176(R2)
 	B     done271
 
-fewer421:
+over421:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $192, R1
@@ -11681,7 +11681,7 @@ wider384:
 	CMP $53, R1
 	BGE wider433
 	CMP $52, R1
-	BNE fewer434
+	BNE over434
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -11816,7 +11816,7 @@ linear439:
 	FMOVQ F12, 192(R2)
 	B     done271
 
-fewer434:
+over434:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $208, R1
@@ -11961,7 +11961,7 @@ linear444:
 
 wider433:
 	CMP $56, R1
-	BNE fewer445
+	BNE over445
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -12103,7 +12103,7 @@ linear450:
 	FMOVQ F13, 208(R2)
 	B     done271
 
-fewer445:
+over445:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $224, R1
@@ -12257,7 +12257,7 @@ wider432:
 	CMP $61, R1
 	BGE wider456
 	CMP $60, R1
-	BNE fewer457
+	BNE over457
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -12406,7 +12406,7 @@ linear462:
 	FMOVQ F14, 224(R2)
 	B     done271
 
-fewer457:
+over457:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $240, R1
@@ -12565,7 +12565,7 @@ linear467:
 
 wider456:
 	CMP $64, R1
-	BNE fewer468
+	BNE over468
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -12721,7 +12721,7 @@ linear473:
 	FMOVQ F15, 240(R2)
 	B     done271
 
-fewer468:
+over468:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $256, R1
@@ -13183,7 +13183,7 @@ last6:
 	CMP $3, R1
 	BGE wider19
 	CMP $2, R1
-	BNE fewer20
+	BNE over20
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -13267,7 +13267,7 @@ linear25:
 	FMOVQ F3, 0(R6)
 	B     done7
 
-fewer20:
+over20:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -13352,7 +13352,7 @@ linear30:
 
 wider19:
 	CMP $4, R1
-	BNE fewer31
+	BNE over31
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -13461,7 +13461,7 @@ linear36:
 	FMOVQ F7, 16(R6)
 	B     done7
 
-fewer31:
+over31:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -13588,7 +13588,7 @@ wider18:
 	CMP $7, R1
 	BGE wider42
 	CMP $6, R1
-	BNE fewer43
+	BNE over43
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -13722,7 +13722,7 @@ linear48:
 	FMOVQ F11, 32(R6)
 	B     done7
 
-fewer43:
+over43:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -13872,7 +13872,7 @@ linear53:
 
 wider42:
 	CMP $8, R1
-	BNE fewer54
+	BNE over54
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14031,7 +14031,7 @@ linear59:
 	FMOVQ F15, 48(R6)
 	B     done7
 
-fewer54:
+over54:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -14491,7 +14491,7 @@ last68:
 	CMP $3, R1
 	BGE wider82
 	CMP $2, R1
-	BNE fewer83
+	BNE over83
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14564,7 +14564,7 @@ linear88:
 	FMOVQ F2, 0(R5)
 	B     done69
 
-fewer83:
+over83:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -14638,7 +14638,7 @@ linear93:
 
 wider82:
 	CMP $4, R1
-	BNE fewer94
+	BNE over94
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14730,7 +14730,7 @@ linear99:
 	FMOVQ F5, 16(R5)
 	B     done69
 
-fewer94:
+over94:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -14836,7 +14836,7 @@ linear104:
 
 wider81:
 	CMP $6, R1
-	BNE fewer105
+	BNE over105
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -14947,7 +14947,7 @@ linear110:
 	FMOVQ F8, 32(R5)
 	B     done69
 
-fewer105:
+over105:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -15074,7 +15074,7 @@ wider80:
 	CMP $9, R1
 	BGE wider116
 	CMP $8, R1
-	BNE fewer117
+	BNE over117
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15204,7 +15204,7 @@ linear122:
 	FMOVQ F11, 48(R5)
 	B     done69
 
-fewer117:
+over117:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -15348,7 +15348,7 @@ linear127:
 
 wider116:
 	CMP $10, R1
-	BNE fewer128
+	BNE over128
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15497,7 +15497,7 @@ linear133:
 	FMOVQ F14, 64(R5)
 	B     done69
 
-fewer128:
+over128:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -15936,7 +15936,7 @@ last142:
 	CMP $3, R1
 	BGE wider156
 	CMP $2, R1
-	BNE fewer157
+	BNE over157
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -15998,7 +15998,7 @@ linear162:
 	FMOVQ F1, 0(R4)
 	B     done143
 
-fewer157:
+over157:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -16061,7 +16061,7 @@ linear167:
 
 wider156:
 	CMP $4, R1
-	BNE fewer168
+	BNE over168
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16136,7 +16136,7 @@ linear173:
 	FMOVQ F3, 16(R4)
 	B     done143
 
-fewer168:
+over168:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -16225,7 +16225,7 @@ wider155:
 	CMP $7, R1
 	BGE wider179
 	CMP $6, R1
-	BNE fewer180
+	BNE over180
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16313,7 +16313,7 @@ linear185:
 	FMOVQ F5, 32(R4)
 	B     done143
 
-fewer180:
+over180:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -16413,7 +16413,7 @@ linear190:
 
 wider179:
 	CMP $8, R1
-	BNE fewer191
+	BNE over191
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16514,7 +16514,7 @@ linear196:
 	FMOVQ F7, 48(R4)
 	B     done143
 
-fewer191:
+over191:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -16631,7 +16631,7 @@ wider154:
 	CMP $11, R1
 	BGE wider203
 	CMP $10, R1
-	BNE fewer204
+	BNE over204
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16745,7 +16745,7 @@ linear209:
 	FMOVQ F9, 64(R4)
 	B     done143
 
-fewer204:
+over204:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -16871,7 +16871,7 @@ linear214:
 
 wider203:
 	CMP $12, R1
-	BNE fewer215
+	BNE over215
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -16998,7 +16998,7 @@ linear220:
 	FMOVQ F11, 80(R4)
 	B     done143
 
-fewer215:
+over215:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -17139,7 +17139,7 @@ wider202:
 	CMP $15, R1
 	BGE wider226
 	CMP $14, R1
-	BNE fewer227
+	BNE over227
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17279,7 +17279,7 @@ linear232:
 	FMOVQ F13, 96(R4)
 	B     done143
 
-fewer227:
+over227:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -17431,7 +17431,7 @@ linear237:
 
 wider226:
 	CMP $16, R1
-	BNE fewer238
+	BNE over238
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -17584,7 +17584,7 @@ linear243:
 	FMOVQ F15, 112(R4)
 	B     done143
 
-fewer238:
+over238:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -18029,7 +18029,7 @@ last252:
 	CMP $3, R1
 	BGE wider267
 	CMP $2, R1
-	BNE fewer268
+	BNE over268
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18080,7 +18080,7 @@ linear273:
 	FMOVQ F0, 0(R2)
 	B     done253
 
-fewer268:
+over268:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
@@ -18132,7 +18132,7 @@ linear278:
 
 wider267:
 	CMP $4, R1
-	BNE fewer279
+	BNE over279
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18190,7 +18190,7 @@ linear284:
 	FMOVQ F1, 16(R2)
 	B     done253
 
-fewer279:
+over279:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -18260,7 +18260,7 @@ wider266:
 	CMP $7, R1
 	BGE wider290
 	CMP $6, R1
-	BNE fewer291
+	BNE over291
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18325,7 +18325,7 @@ linear296:
 	FMOVQ F2, 32(R2)
 	B     done253
 
-fewer291:
+over291:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -18400,7 +18400,7 @@ linear301:
 
 wider290:
 	CMP $8, R1
-	BNE fewer302
+	BNE over302
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18472,7 +18472,7 @@ linear307:
 	FMOVQ F3, 48(R2)
 	B     done253
 
-fewer302:
+over302:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -18558,7 +18558,7 @@ wider265:
 	CMP $11, R1
 	BGE wider314
 	CMP $10, R1
-	BNE fewer315
+	BNE over315
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18637,7 +18637,7 @@ linear320:
 	FMOVQ F4, 64(R2)
 	B     done253
 
-fewer315:
+over315:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -18726,7 +18726,7 @@ linear325:
 
 wider314:
 	CMP $12, R1
-	BNE fewer326
+	BNE over326
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -18812,7 +18812,7 @@ linear331:
 	FMOVQ F5, 80(R2)
 	B     done253
 
-fewer326:
+over326:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -18910,7 +18910,7 @@ wider313:
 	CMP $15, R1
 	BGE wider337
 	CMP $14, R1
-	BNE fewer338
+	BNE over338
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19003,7 +19003,7 @@ linear343:
 	FMOVQ F6, 96(R2)
 	B     done253
 
-fewer338:
+over338:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -19106,7 +19106,7 @@ linear348:
 
 wider337:
 	CMP $16, R1
-	BNE fewer349
+	BNE over349
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19206,7 +19206,7 @@ linear354:
 	FMOVQ F7, 112(R2)
 	B     done253
 
-fewer349:
+over349:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -19322,7 +19322,7 @@ wider264:
 	CMP $19, R1
 	BGE wider362
 	CMP $18, R1
-	BNE fewer363
+	BNE over363
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19429,7 +19429,7 @@ linear368:
 	FMOVQ F8, 128(R2)
 	B     done253
 
-fewer363:
+over363:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $144, R1
@@ -19546,7 +19546,7 @@ linear373:
 
 wider362:
 	CMP $20, R1
-	BNE fewer374
+	BNE over374
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19660,7 +19660,7 @@ linear379:
 	FMOVQ F9, 144(R2)
 	B     done253
 
-fewer374:
+over374:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $160, R1
@@ -19786,7 +19786,7 @@ wider361:
 	CMP $23, R1
 	BGE wider385
 	CMP $22, R1
-	BNE fewer386
+	BNE over386
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -19907,7 +19907,7 @@ linear391:
 	FMOVQ F10, 160(R2)
 	B     done253
 
-fewer386:
+over386:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $176, R1
@@ -20038,7 +20038,7 @@ linear396:
 
 wider385:
 	CMP $24, R1
-	BNE fewer397
+	BNE over397
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20166,7 +20166,7 @@ linear402:
 	FMOVQ F11, 176(R2)
 	B     done253
 
-fewer397:
+over397:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $192, R1
@@ -20308,7 +20308,7 @@ wider360:
 	CMP $27, R1
 	BGE wider409
 	CMP $26, R1
-	BNE fewer410
+	BNE over410
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20443,7 +20443,7 @@ linear415:
 	FMOVQ F12, 192(R2)
 	B     done253
 
-fewer410:
+over410:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $208, R1
@@ -20588,7 +20588,7 @@ linear420:
 
 wider409:
 	CMP $28, R1
-	BNE fewer421
+	BNE over421
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -20730,7 +20730,7 @@ linear426:
 	FMOVQ F13, 208(R2)
 	B     done253
 
-fewer421:
+over421:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $224, R1
@@ -20884,7 +20884,7 @@ wider408:
 	CMP $31, R1
 	BGE wider432
 	CMP $30, R1
-	BNE fewer433
+	BNE over433
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -21033,7 +21033,7 @@ linear438:
 	FMOVQ F14, 224(R2)
 	B     done253
 
-fewer433:
+over433:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $240, R1
@@ -21192,7 +21192,7 @@ linear443:
 
 wider432:
 	CMP $32, R1
-	BNE fewer444
+	BNE over444
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
@@ -21348,7 +21348,7 @@ linear449:
 	FMOVQ F15, 240(R2)
 	B     done253
 
-fewer444:
+over444:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $256, R1
@@ -21527,7 +21527,7 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
 	CMP  $8, R0
 	BLE  narrower2
 	CMP  $12, R0
-	BNE  fewer3
+	BNE  over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -21609,7 +21609,7 @@ row6:
 	BNE   row6
 	RET
 
-fewer3:
+over3:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -21705,7 +21705,7 @@ narrower2:
 	CMP $4, R0
 	BLE narrower10
 	CMP $8, R0
-	BNE fewer11
+	BNE over11
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -21773,7 +21773,7 @@ row14:
 	BNE   row14
 	RET
 
-fewer11:
+over11:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -21853,7 +21853,7 @@ row17:
 
 narrower10:
 	CMP $4, R0
-	BNE fewer18
+	BNE over18
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -21907,9 +21907,9 @@ row21:
 	BNE   row21
 	RET
 
-fewer18:
+over18:
 	CMP  $2, R0
-	BLT  fewer22
+	BLT  over22
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
@@ -21987,7 +21987,7 @@ row25:
 	BNE   row25
 	RET
 
-fewer22:
+over22:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVS 0(R1), F0
@@ -22044,7 +22044,7 @@ fewer1:
 	CMP $8, R0
 	BLE narrower30
 	CMP $12, R0
-	BNE fewer31
+	BNE over31
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -22113,7 +22113,7 @@ row34:
 	BNE   row34
 	RET
 
-fewer31:
+over31:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -22195,7 +22195,7 @@ narrower30:
 	CMP $4, R0
 	BLE narrower38
 	CMP $8, R0
-	BNE fewer39
+	BNE over39
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -22253,7 +22253,7 @@ row42:
 	BNE   row42
 	RET
 
-fewer39:
+over39:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -22322,7 +22322,7 @@ row45:
 
 narrower38:
 	CMP $4, R0
-	BNE fewer46
+	BNE over46
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -22369,9 +22369,9 @@ row49:
 	BNE   row49
 	RET
 
-fewer46:
+over46:
 	CMP  $2, R0
-	BLT  fewer50
+	BLT  over50
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
@@ -22438,7 +22438,7 @@ row53:
 	BNE   row53
 	RET
 
-fewer50:
+over50:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVS 0(R1), F0
@@ -22493,7 +22493,7 @@ TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
 	CMP  $4, R0
 	BLE  narrower2
 	CMP  $6, R0
-	BNE  fewer3
+	BNE  over3
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -22575,7 +22575,7 @@ row6:
 	BNE   row6
 	RET
 
-fewer3:
+over3:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -22671,7 +22671,7 @@ narrower2:
 	CMP $2, R0
 	BLE narrower10
 	CMP $4, R0
-	BNE fewer11
+	BNE over11
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -22739,7 +22739,7 @@ row14:
 	BNE   row14
 	RET
 
-fewer11:
+over11:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -22819,7 +22819,7 @@ row17:
 
 narrower10:
 	CMP $2, R0
-	BNE fewer18
+	BNE over18
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -22873,7 +22873,7 @@ row21:
 	BNE   row21
 	RET
 
-fewer18:
+over18:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
@@ -22930,7 +22930,7 @@ fewer1:
 	CMP $4, R0
 	BLE narrower26
 	CMP $6, R0
-	BNE fewer27
+	BNE over27
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -22999,7 +22999,7 @@ row30:
 	BNE   row30
 	RET
 
-fewer27:
+over27:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -23081,7 +23081,7 @@ narrower26:
 	CMP $2, R0
 	BLE narrower34
 	CMP $4, R0
-	BNE fewer35
+	BNE over35
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -23139,7 +23139,7 @@ row38:
 	BNE   row38
 	RET
 
-fewer35:
+over35:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -23208,7 +23208,7 @@ row41:
 
 narrower34:
 	CMP $2, R0
-	BNE fewer42
+	BNE over42
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -23255,7 +23255,7 @@ row45:
 	BNE   row45
 	RET
 
-fewer42:
+over42:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0

@@ -21,7 +21,7 @@ TEXT ·gradAVX2F32(SB), NOSPLIT, $0-128
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
-	JNE  fewer2
+	JNE  over2
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
 	JNE  fewer3
@@ -340,12 +340,359 @@ unwanted23:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
+	CMPQ   AX, $0x15
+	JGE    over24
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer25
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), X2
+	VMOVUPS (BX)(CX*1), Y3
+	VMOVUPS 32(BX)(CX*1), Y4
+	VMOVUPS 64(DX)(CX*1), X5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	VMOVUPS 64(DX), X8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded26
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other27
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold28:
+	VMOVUPS      (BX), Y9
+	VMOVUPS      (DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VMOVUPS      32(BX), Y10
+	VMOVUPS      32(DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y10, Y10
+	VADDPS       Y10, Y7, Y7
+	VMOVUPS      64(BX)(AX*1), X11
+	VMOVUPS      64(DX)(AX*1), X12
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x06, Y13, Y12, Y12
+	VANDPS       Y12, Y11, Y11
+	VADDPS       Y11, Y8, Y8
+	VBROADCASTSS (DI), Y13
+	VFMADD231PS  Y13, Y9, Y0
+	VFMADD231PS  Y13, Y10, Y1
+	VFMADD231PS  Y13, Y11, Y2
+	VBROADCASTSS 4(DI), Y13
+	VFMADD231PS  Y13, Y9, Y3
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y11, Y5
+	VMOVUPS      Y9, (BX)
+	VMOVUPS      Y10, 32(BX)
+	VMOVUPS      X11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold28
+	JMP          folded26
+
+other27:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold30:
+	VMOVUPS      (BX), Y9
+	VADDPS       Y9, Y6, Y6
+	VMOVUPS      32(BX), Y10
+	VADDPS       Y10, Y7, Y7
+	VMOVUPS      64(BX)(AX*1), X11
+	VADDPS       Y11, Y8, Y8
+	VBROADCASTSS (DI), Y13
+	VFMADD231PS  Y13, Y9, Y0
+	VFMADD231PS  Y13, Y10, Y1
+	VFMADD231PS  Y13, Y11, Y2
+	VBROADCASTSS 4(DI), Y13
+	VFMADD231PS  Y13, Y9, Y3
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y11, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold30
+	JMP          folded26
+
+folded26:
+	VXORPS  Y13, Y13, Y13
+	VADDPS  Y13, Y0, Y0
+	VADDPS  Y13, Y1, Y1
+	VADDPS  Y13, Y2, Y2
+	VADDPS  Y13, Y3, Y3
+	VADDPS  Y13, Y4, Y4
+	VADDPS  Y13, Y5, Y5
+	VADDPS  Y13, Y6, Y6
+	VADDPS  Y13, Y7, Y7
+	VADDPS  Y13, Y8, Y8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS X2, 64(DX)
+	VMOVUPS Y3, (BX)(CX*1)
+	VMOVUPS Y4, 32(BX)(CX*1)
+	VMOVUPS X5, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted31
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	VMOVUPS X8, 64(DX)
+
+unwanted31:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer25:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer32
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), X2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 64(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded33
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other34
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold35:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y6, Y6
+	VADDPS       Y6, Y3, Y3
+	VMOVUPS      32(BX), Y7
+	VMOVUPS      32(DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y7, Y7
+	VADDPS       Y7, Y4, Y4
+	VMOVUPS      64(BX)(AX*1), X8
+	VMOVUPS      64(DX)(AX*1), X9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x06, Y10, Y9, Y9
+	VANDPS       Y9, Y8, Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y10, Y6, Y0
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y8, Y2
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	VMOVUPS      X8, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold35
+	JMP          folded33
+
+other34:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold37:
+	VMOVUPS      (BX), Y6
+	VADDPS       Y6, Y3, Y3
+	VMOVUPS      32(BX), Y7
+	VADDPS       Y7, Y4, Y4
+	VMOVUPS      64(BX)(AX*1), X8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y10, Y6, Y0
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y8, Y2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold37
+	JMP          folded33
+
+folded33:
+	VXORPS  Y10, Y10, Y10
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y10, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y10, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y10, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS X2, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted38
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y3, (BX)
+	VMOVUPS Y4, 32(BX)
+	VMOVUPS X5, 64(DX)
+
+unwanted38:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer32:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), X2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded40
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other41
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold42:
+	VMOVUPS (BX), Y3
+	VMOVUPS (DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y3, Y3
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 32(DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y4, Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS 64(BX)(AX*1), X5
+	VMOVUPS 64(DX)(AX*1), X6
+	VXORPS  Y7, Y7, Y7
+	VCMPPS  $0x06, Y7, Y6, Y6
+	VANDPS  Y6, Y5, Y5
+	VADDPS  Y5, Y2, Y2
+	VMOVUPS Y3, (BX)
+	VMOVUPS Y4, 32(BX)
+	VMOVUPS X5, 64(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold42
+	JMP     folded40
+
+other41:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold44:
+	VMOVUPS (BX), Y3
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS 32(BX), Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS 64(BX)(AX*1), X5
+	VADDPS  Y5, Y2, Y2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold44
+	JMP     folded40
+
+folded40:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted45
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS X2, 64(DX)
+
+unwanted45:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over24:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer24
+	JNE    fewer46
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -374,13 +721,13 @@ fewer2:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded25
+	JLE     folded47
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other26
+	JNE     other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold49:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      (DX), Y12
 	VXORPS       Y13, Y13, Y13
@@ -414,12 +761,12 @@ fold27:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
-	JMP          folded25
+	JNZ          fold49
+	JMP          folded47
 
-other26:
+other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold51:
 	VMOVUPS      (BX), Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
@@ -437,10 +784,10 @@ fold29:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold51
+	JMP          folded47
 
-folded25:
+folded47:
 	VXORPS  Y13, Y13, Y13
 	VADDPS  Y13, Y0, Y0
 	VADDPS  Y13, Y1, Y1
@@ -463,7 +810,7 @@ folded25:
 	VMOVUPS Y5, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted30
+	JE      unwanted52
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -471,15 +818,15 @@ folded25:
 	VMOVUPS Y7, 32(BX)
 	VMOVUPS Y8, 64(DX)
 
-unwanted30:
+unwanted52:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+fewer46:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer31
+	JNE  fewer53
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -504,13 +851,13 @@ fewer24:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded32
+	JLE     folded54
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other33
+	JNE     other55
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold56:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
 	VXORPS       Y10, Y10, Y10
@@ -540,12 +887,12 @@ fold34:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold34
-	JMP          folded32
+	JNZ          fold56
+	JMP          folded54
 
-other33:
+other55:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
+fold58:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
@@ -559,10 +906,10 @@ fold36:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold36
-	JMP          folded32
+	JNZ          fold58
+	JMP          folded54
 
-folded32:
+folded54:
 	VXORPS  Y10, Y10, Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y1, Y1
@@ -578,7 +925,7 @@ folded32:
 	VMOVUPS Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted37
+	JE      unwanted59
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -586,12 +933,12 @@ folded32:
 	VMOVUPS Y4, 32(BX)
 	VMOVUPS Y5, 64(DX)
 
-unwanted37:
+unwanted59:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer31:
+fewer53:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -612,13 +959,13 @@ fewer31:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded39
+	JLE     folded61
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other40
+	JNE     other62
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold41:
+fold63:
 	VMOVUPS (BX), Y3
 	VMOVUPS (DX), Y6
 	VXORPS  Y7, Y7, Y7
@@ -644,12 +991,12 @@ fold41:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold41
-	JMP     folded39
+	JNZ     fold63
+	JMP     folded61
 
-other40:
+other62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
+fold65:
 	VMOVUPS (BX), Y3
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
@@ -659,10 +1006,10 @@ fold43:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold43
-	JMP     folded39
+	JNZ     fold65
+	JMP     folded61
 
-folded39:
+folded61:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -672,7 +1019,7 @@ folded39:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted44
+	JE      unwanted66
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -680,19 +1027,19 @@ folded39:
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(DX)
 
-unwanted44:
+unwanted66:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower45
+	JLE  narrower67
 	CMPQ AX, $0x10
-	JNE  fewer46
+	JNE  over68
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer47
+	JNE  fewer69
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -714,13 +1061,13 @@ narrower1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded48
+	JLE     folded70
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other49
+	JNE     other71
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold72:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VXORPS       Y9, Y9, Y9
@@ -745,12 +1092,12 @@ fold50:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold50
-	JMP          folded48
+	JNZ          fold72
+	JMP          folded70
 
-other49:
+other71:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold52:
+fold74:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX), Y7
@@ -764,10 +1111,10 @@ fold52:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold52
-	JMP          folded48
+	JNZ          fold74
+	JMP          folded70
 
-folded48:
+folded70:
 	VXORPS  Y9, Y9, Y9
 	VADDPS  Y9, Y0, Y0
 	VADDPS  Y9, Y1, Y1
@@ -783,20 +1130,20 @@ folded48:
 	VMOVUPS Y3, 32(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted53
+	JE      unwanted75
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y4, (BX)
 	VMOVUPS Y5, 32(BX)
 
-unwanted53:
+unwanted75:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer47:
+fewer69:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer54
+	JNE  fewer76
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -815,13 +1162,13 @@ fewer47:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded55
+	JLE     folded77
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other56
+	JNE     other78
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
+fold79:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
 	VXORPS       Y7, Y7, Y7
@@ -843,12 +1190,12 @@ fold57:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold57
-	JMP          folded55
+	JNZ          fold79
+	JMP          folded77
 
-other56:
+other78:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold59:
+fold81:
 	VMOVUPS      (BX), Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX), Y5
@@ -859,10 +1206,10 @@ fold59:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold59
-	JMP          folded55
+	JNZ          fold81
+	JMP          folded77
 
-folded55:
+folded77:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -873,17 +1220,17 @@ folded55:
 	VMOVUPS Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted60
+	JE      unwanted82
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(BX)
 
-unwanted60:
+unwanted82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer54:
+fewer76:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -899,13 +1246,13 @@ fewer54:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded62
+	JLE     folded84
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other63
+	JNE     other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
+fold86:
 	VMOVUPS (BX), Y2
 	VMOVUPS (DX), Y4
 	VXORPS  Y5, Y5, Y5
@@ -924,12 +1271,12 @@ fold64:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold64
-	JMP     folded62
+	JNZ     fold86
+	JMP     folded84
 
-other63:
+other85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold66:
+fold88:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX), Y3
@@ -937,32 +1284,328 @@ fold66:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold66
-	JMP     folded62
+	JNZ     fold88
+	JMP     folded84
 
-folded62:
+folded84:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted67
+	JE      unwanted89
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 
-unwanted67:
+unwanted89:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+over68:
+	CMPQ   AX, $0x0d
+	JGE    over90
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x30, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer91
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), X1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded92
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other93
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold94:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(BX)(AX*1), X7
+	VMOVUPS      32(DX)(AX*1), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      X7, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold94
+	JMP          folded92
+
+other93:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold96:
+	VMOVUPS      (BX), Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(BX)(AX*1), X7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold96
+	JMP          folded92
+
+folded92:
+	VXORPS  Y9, Y9, Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y3, Y3
+	VADDPS  Y9, Y4, Y4
+	VADDPS  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS X1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS X3, 32(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted97
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y4, (BX)
+	VMOVUPS X5, 32(DX)
+
+unwanted97:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer91:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer98
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded99
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other100
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold101:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX)(AX*1), X5
+	VMOVUPS      32(DX)(AX*1), X6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      X5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold101
+	JMP          folded99
+
+other100:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold103:
+	VMOVUPS      (BX), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX)(AX*1), X5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold103
+	JMP          folded99
+
+folded99:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS X1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted104
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y2, (BX)
+	VMOVUPS X3, 32(DX)
+
+unwanted104:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer98:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded106
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other107
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold108:
+	VMOVUPS (BX), Y2
+	VMOVUPS (DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y2, Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(BX)(AX*1), X3
+	VMOVUPS 32(DX)(AX*1), X4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y2, (BX)
+	VMOVUPS X3, 32(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold108
+	JMP     folded106
+
+other107:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold110:
+	VMOVUPS (BX), Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(BX)(AX*1), X3
+	VADDPS  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold110
+	JMP     folded106
+
+folded106:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted111
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS X1, 32(DX)
+
+unwanted111:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over90:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer68
+	JNE    fewer112
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -988,13 +1631,13 @@ fewer46:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded69
+	JLE     folded113
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other70
+	JNE     other114
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
+fold115:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VXORPS       Y9, Y9, Y9
@@ -1019,530 +1662,15 @@ fold71:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold71
-	JMP          folded69
-
-other70:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold73:
-	VMOVUPS      (BX), Y6
-	VADDPS       Y6, Y4, Y4
-	VMOVUPS      32(BX)(AX*1), Y7
-	VADDPS       Y7, Y5, Y5
-	VBROADCASTSS (DI), Y9
-	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
-	VBROADCASTSS 4(DI), Y9
-	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold73
-	JMP          folded69
-
-folded69:
-	VXORPS  Y9, Y9, Y9
-	VADDPS  Y9, Y0, Y0
-	VADDPS  Y9, Y1, Y1
-	VADDPS  Y9, Y2, Y2
-	VADDPS  Y9, Y3, Y3
-	VADDPS  Y9, Y4, Y4
-	VADDPS  Y9, Y5, Y5
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted74
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(DX)
-
-unwanted74:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer68:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer75
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded76
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other77
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(BX)(AX*1), Y5
-	VMOVUPS      32(DX)(AX*1), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VBROADCASTSS (DI), Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
-	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y5, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold78
-	JMP          folded76
-
-other77:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
-	VMOVUPS      (BX), Y4
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(BX)(AX*1), Y5
-	VADDPS       Y5, Y3, Y3
-	VBROADCASTSS (DI), Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold80
-	JMP          folded76
-
-folded76:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
-	VADDPS  Y7, Y3, Y3
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted81
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(DX)
-
-unwanted81:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer75:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded83
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other84
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
-	VMOVUPS (BX), Y2
-	VMOVUPS (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
-	VANDPS  Y4, Y2, Y2
-	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(BX)(AX*1), Y3
-	VMOVUPS 32(DX)(AX*1), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
-	VANDPS  Y4, Y3, Y3
-	VADDPS  Y3, Y1, Y1
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)(AX*1)
-	ADDQ    SI, DX
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold85
-	JMP     folded83
-
-other84:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
-	VMOVUPS (BX), Y2
-	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(BX)(AX*1), Y3
-	VADDPS  Y3, Y1, Y1
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold87
-	JMP     folded83
-
-folded83:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted88
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-
-unwanted88:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower45:
-	CMPQ AX, $0x08
-	JNE  fewer89
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer90
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded91
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other92
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold93:
-	VMOVUPS      (BX), Y3
-	VMOVUPS      (DX), Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y0
-	VBROADCASTSS 4(DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
-	VMOVUPS      Y3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold93
-	JMP          folded91
-
-other92:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold95:
-	VMOVUPS      (BX), Y3
-	VADDPS       Y3, Y2, Y2
-	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y0
-	VBROADCASTSS 4(DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold95
-	JMP          folded91
-
-folded91:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y1, Y1
-	VADDPS  Y5, Y2, Y2
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted96
-	MOVQ    db+32(FP), BX
-	VMOVUPS Y2, (BX)
-
-unwanted96:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer90:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer97
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ    dwinit+16(FP), BX
-	VMOVUPS (BX), Y0
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded98
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other99
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold100:
-	VMOVUPS      (BX), Y2
-	VMOVUPS      (DX), Y3
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x06, Y4, Y3, Y3
-	VANDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS (DI), Y4
-	VFMADD231PS  Y4, Y2, Y0
-	VMOVUPS      Y2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold100
-	JMP          folded98
-
-other99:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold102:
-	VMOVUPS      (BX), Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS (DI), Y4
-	VFMADD231PS  Y4, Y2, Y0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold102
-	JMP          folded98
-
-folded98:
-	VXORPS  Y4, Y4, Y4
-	VADDPS  Y4, Y0, Y0
-	VADDPS  Y4, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	VMOVUPS Y0, (BX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted103
-	MOVQ    db+32(FP), BX
-	VMOVUPS Y1, (BX)
-
-unwanted103:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer97:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded105
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other106
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold107:
-	VMOVUPS (BX), Y1
-	VMOVUPS (DX), Y2
-	VXORPS  Y3, Y3, Y3
-	VCMPPS  $0x06, Y3, Y2, Y2
-	VANDPS  Y2, Y1, Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y1, (BX)
-	ADDQ    SI, DX
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold107
-	JMP     folded105
-
-other106:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold109:
-	VMOVUPS (BX), Y1
-	VADDPS  Y1, Y0, Y0
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold109
-	JMP     folded105
-
-folded105:
-	VXORPS  Y3, Y3, Y3
-	VADDPS  Y3, Y0, Y0
-	MOVQ    dw+0(FP), BX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted110
-	MOVQ    db+32(FP), BX
-	VMOVUPS Y0, (BX)
-
-unwanted110:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer89:
-	CMPQ   AX, $0x04
-	JLT    fewer111
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x02
-	JNE    fewer112
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DX)(CX*1), X3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X4
-	VMOVUPS 16(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded113
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other114
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
-	VMOVUPS      (BX), X6
-	VMOVUPS      (DX), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
-	VANDPS       Y8, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VMOVUPS      16(BX)(AX*1), X7
-	VMOVUPS      16(DX)(AX*1), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
-	VANDPS       Y8, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VBROADCASTSS (DI), Y9
-	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
-	VBROADCASTSS 4(DI), Y9
-	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
-	VMOVUPS      X6, (BX)
-	VMOVUPS      X7, 16(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
 	JNZ          fold115
 	JMP          folded113
 
 other114:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold117:
-	VMOVUPS      (BX), X6
+	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
-	VMOVUPS      16(BX)(AX*1), X7
+	VMOVUPS      32(BX)(AX*1), Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y9, Y6, Y0
@@ -1568,18 +1696,18 @@ folded113:
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DX)(CX*1)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted118
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X4, (BX)
-	VMOVUPS X5, 16(DX)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(DX)
 
 unwanted118:
 	VXORPS X15, X15, X15
@@ -1590,6 +1718,521 @@ fewer112:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
 	JNE  fewer119
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded120
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other121
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold122:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VMOVUPS      32(DX)(AX*1), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+	JMP          folded120
+
+other121:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold124:
+	VMOVUPS      (BX), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold124
+	JMP          folded120
+
+folded120:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted125
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(DX)
+
+unwanted125:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer119:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded127
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other128
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold129:
+	VMOVUPS (BX), Y2
+	VMOVUPS (DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y2, Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(BX)(AX*1), Y3
+	VMOVUPS 32(DX)(AX*1), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPS  $0x06, Y5, Y4, Y4
+	VANDPS  Y4, Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold129
+	JMP     folded127
+
+other128:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold131:
+	VMOVUPS (BX), Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(BX)(AX*1), Y3
+	VADDPS  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold131
+	JMP     folded127
+
+folded127:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted132
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+
+unwanted132:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower67:
+	CMPQ AX, $0x08
+	JNE  over133
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer134
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded135
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other136
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold137:
+	VMOVUPS      (BX), Y3
+	VMOVUPS      (DX), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y5, Y3, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y3, Y1
+	VMOVUPS      Y3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold137
+	JMP          folded135
+
+other136:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold139:
+	VMOVUPS      (BX), Y3
+	VADDPS       Y3, Y2, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y5, Y3, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y3, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold139
+	JMP          folded135
+
+folded135:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	VADDPS  Y5, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted140
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y2, (BX)
+
+unwanted140:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer134:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer141
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded142
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other143
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold144:
+	VMOVUPS      (BX), Y2
+	VMOVUPS      (DX), Y3
+	VXORPS       Y4, Y4, Y4
+	VCMPPS       $0x06, Y4, Y3, Y3
+	VANDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VMOVUPS      Y2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold144
+	JMP          folded142
+
+other143:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold146:
+	VMOVUPS      (BX), Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold146
+	JMP          folded142
+
+folded142:
+	VXORPS  Y4, Y4, Y4
+	VADDPS  Y4, Y0, Y0
+	VADDPS  Y4, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	VMOVUPS Y0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted147
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y1, (BX)
+
+unwanted147:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer141:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y0
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded149
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other150
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold151:
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VXORPS  Y3, Y3, Y3
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold151
+	JMP     folded149
+
+other150:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold153:
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold153
+	JMP     folded149
+
+folded149:
+	VXORPS  Y3, Y3, Y3
+	VADDPS  Y3, Y0, Y0
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted154
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y0, (BX)
+
+unwanted154:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over133:
+	CMPQ   AX, $0x04
+	JLT    over155
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer156
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X4
+	VMOVUPS 16(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded157
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other158
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold159:
+	VMOVUPS      (BX), X6
+	VMOVUPS      (DX), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      16(BX)(AX*1), X7
+	VMOVUPS      16(DX)(AX*1), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	VMOVUPS      X6, (BX)
+	VMOVUPS      X7, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold159
+	JMP          folded157
+
+other158:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold161:
+	VMOVUPS      (BX), X6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      16(BX)(AX*1), X7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold161
+	JMP          folded157
+
+folded157:
+	VXORPS  Y9, Y9, Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y3, Y3
+	VADDPS  Y9, Y4, Y4
+	VADDPS  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted162
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X4, (BX)
+	VMOVUPS X5, 16(DX)
+
+unwanted162:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer156:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer163
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1612,13 +2255,13 @@ fewer112:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded120
+	JLE     folded164
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other121
+	JNE     other165
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold166:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
 	VXORPS       Y7, Y7, Y7
@@ -1640,12 +2283,12 @@ fold122:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
-	JMP          folded120
+	JNZ          fold166
+	JMP          folded164
 
-other121:
+other165:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold124:
+fold168:
 	VMOVUPS      (BX), X4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      16(BX)(AX*1), X5
@@ -1656,10 +2299,10 @@ fold124:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold124
-	JMP          folded120
+	JNZ          fold168
+	JMP          folded164
 
-folded120:
+folded164:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -1672,19 +2315,19 @@ folded120:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted125
+	JE      unwanted169
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X2, (BX)
 	VMOVUPS X3, 16(DX)
 
-unwanted125:
+unwanted169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer119:
+fewer163:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -1704,13 +2347,13 @@ fewer119:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded127
+	JLE     folded171
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other128
+	JNE     other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold173:
 	VMOVUPS (BX), X2
 	VMOVUPS (DX), X4
 	VXORPS  Y5, Y5, Y5
@@ -1729,12 +2372,12 @@ fold129:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold129
-	JMP     folded127
+	JNZ     fold173
+	JMP     folded171
 
-other128:
+other172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold131:
+fold175:
 	VMOVUPS (BX), X2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 16(BX)(AX*1), X3
@@ -1742,10 +2385,10 @@ fold131:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold131
-	JMP     folded127
+	JNZ     fold175
+	JMP     folded171
 
-folded127:
+folded171:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
@@ -1754,26 +2397,26 @@ folded127:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted132
+	JE      unwanted176
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
 
-unwanted132:
+unwanted176:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer111:
+over155:
 	CMPQ   AX, $0x02
-	JLT    fewer133
+	JLT    over177
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer134
+	JNE    fewer178
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -1799,13 +2442,13 @@ fewer111:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded135
+	JLE    folded179
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other136
+	JNE    other180
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold137:
+fold181:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
 	VXORPS       Y9, Y9, Y9
@@ -1830,12 +2473,12 @@ fold137:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold137
-	JMP          folded135
+	JNZ          fold181
+	JMP          folded179
 
-other136:
+other180:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold139:
+fold183:
 	VMOVSD       (BX), X6
 	VADDPS       Y6, Y4, Y4
 	VMOVSD       8(BX)(AX*1), X7
@@ -1849,10 +2492,10 @@ fold139:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold139
-	JMP          folded135
+	JNZ          fold183
+	JMP          folded179
 
-folded135:
+folded179:
 	VXORPS Y9, Y9, Y9
 	VADDPS Y9, Y0, Y0
 	VADDPS Y9, Y1, Y1
@@ -1870,22 +2513,22 @@ folded135:
 	VMOVSD X3, 8(DX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted140
+	JE     unwanted184
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X4, (BX)
 	VMOVSD X5, 8(DX)
 
-unwanted140:
+unwanted184:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer134:
+fewer178:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer141
+	JNE  fewer185
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -1908,13 +2551,13 @@ fewer134:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded142
+	JLE    folded186
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other143
+	JNE    other187
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold144:
+fold188:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
 	VXORPS       Y7, Y7, Y7
@@ -1936,12 +2579,12 @@ fold144:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold144
-	JMP          folded142
+	JNZ          fold188
+	JMP          folded186
 
-other143:
+other187:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold146:
+fold190:
 	VMOVSD       (BX), X4
 	VADDPS       Y4, Y2, Y2
 	VMOVSD       8(BX)(AX*1), X5
@@ -1952,10 +2595,10 @@ fold146:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold146
-	JMP          folded142
+	JNZ          fold190
+	JMP          folded186
 
-folded142:
+folded186:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
@@ -1968,19 +2611,19 @@ folded142:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted147
+	JE     unwanted191
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X2, (BX)
 	VMOVSD X3, 8(DX)
 
-unwanted147:
+unwanted191:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer141:
+fewer185:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -2000,13 +2643,13 @@ fewer141:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded149
+	JLE    folded193
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other150
+	JNE    other194
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold195:
 	VMOVSD (BX), X2
 	VMOVSD (DX), X4
 	VXORPS Y5, Y5, Y5
@@ -2025,12 +2668,12 @@ fold151:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold151
-	JMP    folded149
+	JNZ    fold195
+	JMP    folded193
 
-other150:
+other194:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold153:
+fold197:
 	VMOVSD (BX), X2
 	VADDPS Y2, Y0, Y0
 	VMOVSD 8(BX)(AX*1), X3
@@ -2038,10 +2681,10 @@ fold153:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold153
-	JMP    folded149
+	JNZ    fold197
+	JMP    folded193
 
-folded149:
+folded193:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -2050,22 +2693,22 @@ folded149:
 	ADDQ   AX, DX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted154
+	JE     unwanted198
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
 
-unwanted154:
+unwanted198:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer133:
+over177:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer155
+	JNE  fewer199
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2084,13 +2727,13 @@ fewer133:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded156
+	JLE    folded200
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other157
+	JNE    other201
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold158:
+fold202:
 	VMOVSS       (BX), X3
 	VMOVSS       (DX), X4
 	VXORPS       Y5, Y5, Y5
@@ -2106,12 +2749,12 @@ fold158:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold158
-	JMP          folded156
+	JNZ          fold202
+	JMP          folded200
 
-other157:
+other201:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold160:
+fold204:
 	VMOVSS       (BX), X3
 	VADDPS       Y3, Y2, Y2
 	VBROADCASTSS (DI), Y5
@@ -2121,10 +2764,10 @@ fold160:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold160
-	JMP          folded156
+	JNZ          fold204
+	JMP          folded200
 
-folded156:
+folded200:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -2135,19 +2778,19 @@ folded156:
 	VMOVSS X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted161
+	JE     unwanted205
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted161:
+unwanted205:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer155:
+fewer199:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer162
+	JNE  fewer206
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2164,13 +2807,13 @@ fewer155:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded163
+	JLE    folded207
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other164
+	JNE    other208
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold165:
+fold209:
 	VMOVSS       (BX), X2
 	VMOVSS       (DX), X3
 	VXORPS       Y4, Y4, Y4
@@ -2184,12 +2827,12 @@ fold165:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold165
-	JMP          folded163
+	JNZ          fold209
+	JMP          folded207
 
-other164:
+other208:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold167:
+fold211:
 	VMOVSS       (BX), X2
 	VADDPS       Y2, Y1, Y1
 	VBROADCASTSS (DI), Y4
@@ -2197,10 +2840,10 @@ fold167:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold167
-	JMP          folded163
+	JNZ          fold211
+	JMP          folded207
 
-folded163:
+folded207:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
@@ -2208,16 +2851,16 @@ folded163:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted168
+	JE     unwanted212
 	MOVQ   db+32(FP), BX
 	VMOVSS X1, (BX)
 
-unwanted168:
+unwanted212:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer162:
+fewer206:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -2232,13 +2875,13 @@ fewer162:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded170
+	JLE    folded214
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other171
+	JNE    other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold172:
+fold216:
 	VMOVSS (BX), X1
 	VMOVSS (DX), X2
 	VXORPS Y3, Y3, Y3
@@ -2250,31 +2893,31 @@ fold172:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold172
-	JMP    folded170
+	JNZ    fold216
+	JMP    folded214
 
-other171:
+other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold174:
+fold218:
 	VMOVSS (BX), X1
 	VADDPS Y1, Y0, Y0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold174
-	JMP    folded170
+	JNZ    fold218
+	JMP    folded214
 
-folded170:
+folded214:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted175
+	JE     unwanted219
 	MOVQ   db+32(FP), BX
 	VMOVSS X0, (BX)
 
-unwanted175:
+unwanted219:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2286,7 +2929,7 @@ TEXT ·gradAVX2F64(SB), NOSPLIT, $0-128
 	CMPQ AX, $0x08
 	JLE  narrower1
 	CMPQ AX, $0x0c
-	JNE  fewer2
+	JNE  over2
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
 	JNE  fewer3
@@ -2605,12 +3248,359 @@ unwanted23:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
+	CMPQ   AX, $0x0b
+	JGE    over24
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer25
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), X2
+	VMOVUPD (BX)(CX*1), Y3
+	VMOVUPD 32(BX)(CX*1), Y4
+	VMOVUPD 64(DX)(CX*1), X5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y6
+	VMOVUPD 32(BX), Y7
+	VMOVUPD 64(DX), X8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded26
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other27
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold28:
+	VMOVUPD      (BX), Y9
+	VMOVUPD      (DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y9, Y9
+	VADDPD       Y9, Y6, Y6
+	VMOVUPD      32(BX), Y10
+	VMOVUPD      32(DX), Y12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y10, Y10
+	VADDPD       Y10, Y7, Y7
+	VMOVUPD      64(BX)(AX*1), X11
+	VMOVUPD      64(DX)(AX*1), X12
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x06, Y13, Y12, Y12
+	VANDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y8, Y8
+	VBROADCASTSD (DI), Y13
+	VFMADD231PD  Y13, Y9, Y0
+	VFMADD231PD  Y13, Y10, Y1
+	VFMADD231PD  Y13, Y11, Y2
+	VBROADCASTSD 8(DI), Y13
+	VFMADD231PD  Y13, Y9, Y3
+	VFMADD231PD  Y13, Y10, Y4
+	VFMADD231PD  Y13, Y11, Y5
+	VMOVUPD      Y9, (BX)
+	VMOVUPD      Y10, 32(BX)
+	VMOVUPD      X11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold28
+	JMP          folded26
+
+other27:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold30:
+	VMOVUPD      (BX), Y9
+	VADDPD       Y9, Y6, Y6
+	VMOVUPD      32(BX), Y10
+	VADDPD       Y10, Y7, Y7
+	VMOVUPD      64(BX)(AX*1), X11
+	VADDPD       Y11, Y8, Y8
+	VBROADCASTSD (DI), Y13
+	VFMADD231PD  Y13, Y9, Y0
+	VFMADD231PD  Y13, Y10, Y1
+	VFMADD231PD  Y13, Y11, Y2
+	VBROADCASTSD 8(DI), Y13
+	VFMADD231PD  Y13, Y9, Y3
+	VFMADD231PD  Y13, Y10, Y4
+	VFMADD231PD  Y13, Y11, Y5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold30
+	JMP          folded26
+
+folded26:
+	VXORPS  Y13, Y13, Y13
+	VADDPD  Y13, Y0, Y0
+	VADDPD  Y13, Y1, Y1
+	VADDPD  Y13, Y2, Y2
+	VADDPD  Y13, Y3, Y3
+	VADDPD  Y13, Y4, Y4
+	VADDPD  Y13, Y5, Y5
+	VADDPD  Y13, Y6, Y6
+	VADDPD  Y13, Y7, Y7
+	VADDPD  Y13, Y8, Y8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD X2, 64(DX)
+	VMOVUPD Y3, (BX)(CX*1)
+	VMOVUPD Y4, 32(BX)(CX*1)
+	VMOVUPD X5, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted31
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y6, (BX)
+	VMOVUPD Y7, 32(BX)
+	VMOVUPD X8, 64(DX)
+
+unwanted31:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer25:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer32
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), X2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded33
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other34
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold35:
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y6, Y6
+	VADDPD       Y6, Y3, Y3
+	VMOVUPD      32(BX), Y7
+	VMOVUPD      32(DX), Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y7, Y7
+	VADDPD       Y7, Y4, Y4
+	VMOVUPD      64(BX)(AX*1), X8
+	VMOVUPD      64(DX)(AX*1), X9
+	VXORPS       Y10, Y10, Y10
+	VCMPPD       $0x06, Y10, Y9, Y9
+	VANDPD       Y9, Y8, Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD (DI), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VFMADD231PD  Y10, Y7, Y1
+	VFMADD231PD  Y10, Y8, Y2
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)
+	VMOVUPD      X8, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold35
+	JMP          folded33
+
+other34:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold37:
+	VMOVUPD      (BX), Y6
+	VADDPD       Y6, Y3, Y3
+	VMOVUPD      32(BX), Y7
+	VADDPD       Y7, Y4, Y4
+	VMOVUPD      64(BX)(AX*1), X8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD (DI), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VFMADD231PD  Y10, Y7, Y1
+	VFMADD231PD  Y10, Y8, Y2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold37
+	JMP          folded33
+
+folded33:
+	VXORPS  Y10, Y10, Y10
+	VADDPD  Y10, Y0, Y0
+	VADDPD  Y10, Y1, Y1
+	VADDPD  Y10, Y2, Y2
+	VADDPD  Y10, Y3, Y3
+	VADDPD  Y10, Y4, Y4
+	VADDPD  Y10, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD X2, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted38
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y3, (BX)
+	VMOVUPD Y4, 32(BX)
+	VMOVUPD X5, 64(DX)
+
+unwanted38:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer32:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), X2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded40
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other41
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold42:
+	VMOVUPD (BX), Y3
+	VMOVUPD (DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y3, Y3
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 32(DX), Y6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y4, Y4
+	VADDPD  Y4, Y1, Y1
+	VMOVUPD 64(BX)(AX*1), X5
+	VMOVUPD 64(DX)(AX*1), X6
+	VXORPS  Y7, Y7, Y7
+	VCMPPD  $0x06, Y7, Y6, Y6
+	VANDPD  Y6, Y5, Y5
+	VADDPD  Y5, Y2, Y2
+	VMOVUPD Y3, (BX)
+	VMOVUPD Y4, 32(BX)
+	VMOVUPD X5, 64(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold42
+	JMP     folded40
+
+other41:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold44:
+	VMOVUPD (BX), Y3
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD 32(BX), Y4
+	VADDPD  Y4, Y1, Y1
+	VMOVUPD 64(BX)(AX*1), X5
+	VADDPD  Y5, Y2, Y2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold44
+	JMP     folded40
+
+folded40:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted45
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD X2, 64(DX)
+
+unwanted45:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over24:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer24
+	JNE    fewer46
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2639,13 +3629,13 @@ fewer2:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded25
+	JLE     folded47
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other26
+	JNE     other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold49:
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (DX), Y12
 	VXORPS       Y13, Y13, Y13
@@ -2679,12 +3669,12 @@ fold27:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
-	JMP          folded25
+	JNZ          fold49
+	JMP          folded47
 
-other26:
+other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold51:
 	VMOVUPD      (BX), Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
@@ -2702,10 +3692,10 @@ fold29:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold51
+	JMP          folded47
 
-folded25:
+folded47:
 	VXORPS  Y13, Y13, Y13
 	VADDPD  Y13, Y0, Y0
 	VADDPD  Y13, Y1, Y1
@@ -2728,7 +3718,7 @@ folded25:
 	VMOVUPD Y5, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted30
+	JE      unwanted52
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2736,15 +3726,15 @@ folded25:
 	VMOVUPD Y7, 32(BX)
 	VMOVUPD Y8, 64(DX)
 
-unwanted30:
+unwanted52:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+fewer46:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer31
+	JNE  fewer53
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2769,13 +3759,13 @@ fewer24:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded32
+	JLE     folded54
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other33
+	JNE     other55
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold56:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
 	VXORPS       Y10, Y10, Y10
@@ -2805,12 +3795,12 @@ fold34:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold34
-	JMP          folded32
+	JNZ          fold56
+	JMP          folded54
 
-other33:
+other55:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
+fold58:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
@@ -2824,10 +3814,10 @@ fold36:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold36
-	JMP          folded32
+	JNZ          fold58
+	JMP          folded54
 
-folded32:
+folded54:
 	VXORPS  Y10, Y10, Y10
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y10, Y1, Y1
@@ -2843,7 +3833,7 @@ folded32:
 	VMOVUPD Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted37
+	JE      unwanted59
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2851,12 +3841,12 @@ folded32:
 	VMOVUPD Y4, 32(BX)
 	VMOVUPD Y5, 64(DX)
 
-unwanted37:
+unwanted59:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer31:
+fewer53:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -2877,13 +3867,13 @@ fewer31:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded39
+	JLE     folded61
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other40
+	JNE     other62
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold41:
+fold63:
 	VMOVUPD (BX), Y3
 	VMOVUPD (DX), Y6
 	VXORPS  Y7, Y7, Y7
@@ -2909,12 +3899,12 @@ fold41:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold41
-	JMP     folded39
+	JNZ     fold63
+	JMP     folded61
 
-other40:
+other62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
+fold65:
 	VMOVUPD (BX), Y3
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
@@ -2924,10 +3914,10 @@ fold43:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold43
-	JMP     folded39
+	JNZ     fold65
+	JMP     folded61
 
-folded39:
+folded61:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -2937,7 +3927,7 @@ folded39:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted44
+	JE      unwanted66
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2945,19 +3935,19 @@ folded39:
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, 64(DX)
 
-unwanted44:
+unwanted66:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower45
+	JLE  narrower67
 	CMPQ AX, $0x08
-	JNE  fewer46
+	JNE  over68
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer47
+	JNE  fewer69
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2979,13 +3969,13 @@ narrower1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded48
+	JLE     folded70
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other49
+	JNE     other71
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold72:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VXORPS       Y9, Y9, Y9
@@ -3010,12 +4000,12 @@ fold50:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold50
-	JMP          folded48
+	JNZ          fold72
+	JMP          folded70
 
-other49:
+other71:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold52:
+fold74:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX), Y7
@@ -3029,10 +4019,10 @@ fold52:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold52
-	JMP          folded48
+	JNZ          fold74
+	JMP          folded70
 
-folded48:
+folded70:
 	VXORPS  Y9, Y9, Y9
 	VADDPD  Y9, Y0, Y0
 	VADDPD  Y9, Y1, Y1
@@ -3048,20 +4038,20 @@ folded48:
 	VMOVUPD Y3, 32(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted53
+	JE      unwanted75
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, 32(BX)
 
-unwanted53:
+unwanted75:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer47:
+fewer69:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer54
+	JNE  fewer76
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3080,13 +4070,13 @@ fewer47:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded55
+	JLE     folded77
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other56
+	JNE     other78
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
+fold79:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
 	VXORPS       Y7, Y7, Y7
@@ -3108,12 +4098,12 @@ fold57:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold57
-	JMP          folded55
+	JNZ          fold79
+	JMP          folded77
 
-other56:
+other78:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold59:
+fold81:
 	VMOVUPD      (BX), Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX), Y5
@@ -3124,10 +4114,10 @@ fold59:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold59
-	JMP          folded55
+	JNZ          fold81
+	JMP          folded77
 
-folded55:
+folded77:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -3138,17 +4128,17 @@ folded55:
 	VMOVUPD Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted60
+	JE      unwanted82
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y2, (BX)
 	VMOVUPD Y3, 32(BX)
 
-unwanted60:
+unwanted82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer54:
+fewer76:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -3164,13 +4154,13 @@ fewer54:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded62
+	JLE     folded84
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other63
+	JNE     other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
+fold86:
 	VMOVUPD (BX), Y2
 	VMOVUPD (DX), Y4
 	VXORPS  Y5, Y5, Y5
@@ -3189,12 +4179,12 @@ fold64:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold64
-	JMP     folded62
+	JNZ     fold86
+	JMP     folded84
 
-other63:
+other85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold66:
+fold88:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX), Y3
@@ -3202,32 +4192,328 @@ fold66:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold66
-	JMP     folded62
+	JNZ     fold88
+	JMP     folded84
 
-folded62:
+folded84:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted67
+	JE      unwanted89
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 
-unwanted67:
+unwanted89:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+over68:
+	CMPQ   AX, $0x07
+	JGE    over90
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x30, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer91
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), X1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y4
+	VMOVUPD 32(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded92
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other93
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold94:
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      32(BX)(AX*1), X7
+	VMOVUPD      32(DX)(AX*1), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      X7, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold94
+	JMP          folded92
+
+other93:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold96:
+	VMOVUPD      (BX), Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      32(BX)(AX*1), X7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold96
+	JMP          folded92
+
+folded92:
+	VXORPS  Y9, Y9, Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y3, Y3
+	VADDPD  Y9, Y4, Y4
+	VADDPD  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD X1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD X3, 32(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted97
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y4, (BX)
+	VMOVUPD X5, 32(DX)
+
+unwanted97:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer91:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer98
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded99
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other100
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold101:
+	VMOVUPD      (BX), Y4
+	VMOVUPD      (DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX)(AX*1), X5
+	VMOVUPD      32(DX)(AX*1), X6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	VMOVUPD      Y4, (BX)
+	VMOVUPD      X5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold101
+	JMP          folded99
+
+other100:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold103:
+	VMOVUPD      (BX), Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX)(AX*1), X5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold103
+	JMP          folded99
+
+folded99:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD X1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted104
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y2, (BX)
+	VMOVUPD X3, 32(DX)
+
+unwanted104:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer98:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded106
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other107
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold108:
+	VMOVUPD (BX), Y2
+	VMOVUPD (DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 32(BX)(AX*1), X3
+	VMOVUPD 32(DX)(AX*1), X4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y3, Y3
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD Y2, (BX)
+	VMOVUPD X3, 32(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold108
+	JMP     folded106
+
+other107:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold110:
+	VMOVUPD (BX), Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 32(BX)(AX*1), X3
+	VADDPD  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold110
+	JMP     folded106
+
+folded106:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted111
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD X1, 32(DX)
+
+unwanted111:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over90:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer68
+	JNE    fewer112
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3253,13 +4539,13 @@ fewer46:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded69
+	JLE     folded113
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other70
+	JNE     other114
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
+fold115:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VXORPS       Y9, Y9, Y9
@@ -3284,530 +4570,15 @@ fold71:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold71
-	JMP          folded69
-
-other70:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold73:
-	VMOVUPD      (BX), Y6
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      32(BX)(AX*1), Y7
-	VADDPD       Y7, Y5, Y5
-	VBROADCASTSD (DI), Y9
-	VFMADD231PD  Y9, Y6, Y0
-	VFMADD231PD  Y9, Y7, Y1
-	VBROADCASTSD 8(DI), Y9
-	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y9, Y7, Y3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold73
-	JMP          folded69
-
-folded69:
-	VXORPS  Y9, Y9, Y9
-	VADDPD  Y9, Y0, Y0
-	VADDPD  Y9, Y1, Y1
-	VADDPD  Y9, Y2, Y2
-	VADDPD  Y9, Y3, Y3
-	VADDPD  Y9, Y4, Y4
-	VADDPD  Y9, Y5, Y5
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted74
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y4, (BX)
-	VMOVUPD Y5, 32(DX)
-
-unwanted74:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer68:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer75
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded76
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other77
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
-	VMOVUPD      (BX), Y4
-	VMOVUPD      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      32(BX)(AX*1), Y5
-	VMOVUPD      32(DX)(AX*1), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y3, Y3
-	VBROADCASTSD (DI), Y7
-	VFMADD231PD  Y7, Y4, Y0
-	VFMADD231PD  Y7, Y5, Y1
-	VMOVUPD      Y4, (BX)
-	VMOVUPD      Y5, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold78
-	JMP          folded76
-
-other77:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
-	VMOVUPD      (BX), Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      32(BX)(AX*1), Y5
-	VADDPD       Y5, Y3, Y3
-	VBROADCASTSD (DI), Y7
-	VFMADD231PD  Y7, Y4, Y0
-	VFMADD231PD  Y7, Y5, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold80
-	JMP          folded76
-
-folded76:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
-	VADDPD  Y7, Y3, Y3
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted81
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y2, (BX)
-	VMOVUPD Y3, 32(DX)
-
-unwanted81:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer75:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded83
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other84
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
-	VMOVUPD (BX), Y2
-	VMOVUPD (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
-	VANDPD  Y4, Y2, Y2
-	VADDPD  Y2, Y0, Y0
-	VMOVUPD 32(BX)(AX*1), Y3
-	VMOVUPD 32(DX)(AX*1), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
-	VANDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y1, Y1
-	VMOVUPD Y2, (BX)
-	VMOVUPD Y3, 32(BX)(AX*1)
-	ADDQ    SI, DX
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold85
-	JMP     folded83
-
-other84:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
-	VMOVUPD (BX), Y2
-	VADDPD  Y2, Y0, Y0
-	VMOVUPD 32(BX)(AX*1), Y3
-	VADDPD  Y3, Y1, Y1
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold87
-	JMP     folded83
-
-folded83:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted88
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-
-unwanted88:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower45:
-	CMPQ AX, $0x04
-	JNE  fewer89
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer90
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded91
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other92
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold93:
-	VMOVUPD      (BX), Y3
-	VMOVUPD      (DX), Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x06, Y5, Y4, Y4
-	VANDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VBROADCASTSD (DI), Y5
-	VFMADD231PD  Y5, Y3, Y0
-	VBROADCASTSD 8(DI), Y5
-	VFMADD231PD  Y5, Y3, Y1
-	VMOVUPD      Y3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold93
-	JMP          folded91
-
-other92:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold95:
-	VMOVUPD      (BX), Y3
-	VADDPD       Y3, Y2, Y2
-	VBROADCASTSD (DI), Y5
-	VFMADD231PD  Y5, Y3, Y0
-	VBROADCASTSD 8(DI), Y5
-	VFMADD231PD  Y5, Y3, Y1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold95
-	JMP          folded91
-
-folded91:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y1, Y1
-	VADDPD  Y5, Y2, Y2
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted96
-	MOVQ    db+32(FP), BX
-	VMOVUPD Y2, (BX)
-
-unwanted96:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer90:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer97
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ    dwinit+16(FP), BX
-	VMOVUPD (BX), Y0
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded98
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other99
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold100:
-	VMOVUPD      (BX), Y2
-	VMOVUPD      (DX), Y3
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x06, Y4, Y3, Y3
-	VANDPD       Y3, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VBROADCASTSD (DI), Y4
-	VFMADD231PD  Y4, Y2, Y0
-	VMOVUPD      Y2, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold100
-	JMP          folded98
-
-other99:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold102:
-	VMOVUPD      (BX), Y2
-	VADDPD       Y2, Y1, Y1
-	VBROADCASTSD (DI), Y4
-	VFMADD231PD  Y4, Y2, Y0
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold102
-	JMP          folded98
-
-folded98:
-	VXORPS  Y4, Y4, Y4
-	VADDPD  Y4, Y0, Y0
-	VADDPD  Y4, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	VMOVUPD Y0, (BX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted103
-	MOVQ    db+32(FP), BX
-	VMOVUPD Y1, (BX)
-
-unwanted103:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer97:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded105
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other106
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold107:
-	VMOVUPD (BX), Y1
-	VMOVUPD (DX), Y2
-	VXORPS  Y3, Y3, Y3
-	VCMPPD  $0x06, Y3, Y2, Y2
-	VANDPD  Y2, Y1, Y1
-	VADDPD  Y1, Y0, Y0
-	VMOVUPD Y1, (BX)
-	ADDQ    SI, DX
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold107
-	JMP     folded105
-
-other106:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold109:
-	VMOVUPD (BX), Y1
-	VADDPD  Y1, Y0, Y0
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold109
-	JMP     folded105
-
-folded105:
-	VXORPS  Y3, Y3, Y3
-	VADDPD  Y3, Y0, Y0
-	MOVQ    dw+0(FP), BX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted110
-	MOVQ    db+32(FP), BX
-	VMOVUPD Y0, (BX)
-
-unwanted110:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer89:
-	CMPQ   AX, $0x02
-	JLT    fewer111
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x02
-	JNE    fewer112
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DX)(CX*1), X3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X4
-	VMOVUPD 16(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	TESTQ   R9, R9
-	JLE     folded113
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other114
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
-	VMOVUPD      (BX), X6
-	VMOVUPD      (DX), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
-	VANDPD       Y8, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      16(BX)(AX*1), X7
-	VMOVUPD      16(DX)(AX*1), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
-	VANDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VBROADCASTSD (DI), Y9
-	VFMADD231PD  Y9, Y6, Y0
-	VFMADD231PD  Y9, Y7, Y1
-	VBROADCASTSD 8(DI), Y9
-	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y9, Y7, Y3
-	VMOVUPD      X6, (BX)
-	VMOVUPD      X7, 16(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
 	JNZ          fold115
 	JMP          folded113
 
 other114:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold117:
-	VMOVUPD      (BX), X6
+	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      16(BX)(AX*1), X7
+	VMOVUPD      32(BX)(AX*1), Y7
 	VADDPD       Y7, Y5, Y5
 	VBROADCASTSD (DI), Y9
 	VFMADD231PD  Y9, Y6, Y0
@@ -3833,18 +4604,18 @@ folded113:
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DX)(CX*1)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted118
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X4, (BX)
-	VMOVUPD X5, 16(DX)
+	VMOVUPD Y4, (BX)
+	VMOVUPD Y5, 32(DX)
 
 unwanted118:
 	VXORPS X15, X15, X15
@@ -3855,6 +4626,521 @@ fewer112:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
 	JNE  fewer119
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded120
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other121
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold122:
+	VMOVUPD      (BX), Y4
+	VMOVUPD      (DX), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VMOVUPD      32(DX)(AX*1), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	VMOVUPD      Y4, (BX)
+	VMOVUPD      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+	JMP          folded120
+
+other121:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold124:
+	VMOVUPD      (BX), Y4
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD (DI), Y7
+	VFMADD231PD  Y7, Y4, Y0
+	VFMADD231PD  Y7, Y5, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold124
+	JMP          folded120
+
+folded120:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted125
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y2, (BX)
+	VMOVUPD Y3, 32(DX)
+
+unwanted125:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer119:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded127
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other128
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold129:
+	VMOVUPD (BX), Y2
+	VMOVUPD (DX), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 32(BX)(AX*1), Y3
+	VMOVUPD 32(DX)(AX*1), Y4
+	VXORPS  Y5, Y5, Y5
+	VCMPPD  $0x06, Y5, Y4, Y4
+	VANDPD  Y4, Y3, Y3
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD Y2, (BX)
+	VMOVUPD Y3, 32(BX)(AX*1)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold129
+	JMP     folded127
+
+other128:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold131:
+	VMOVUPD (BX), Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD 32(BX)(AX*1), Y3
+	VADDPD  Y3, Y1, Y1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold131
+	JMP     folded127
+
+folded127:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted132
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+
+unwanted132:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower67:
+	CMPQ AX, $0x04
+	JNE  over133
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer134
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded135
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other136
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold137:
+	VMOVUPD      (BX), Y3
+	VMOVUPD      (DX), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x06, Y5, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  Y5, Y3, Y0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  Y5, Y3, Y1
+	VMOVUPD      Y3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold137
+	JMP          folded135
+
+other136:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold139:
+	VMOVUPD      (BX), Y3
+	VADDPD       Y3, Y2, Y2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  Y5, Y3, Y0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  Y5, Y3, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold139
+	JMP          folded135
+
+folded135:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	VADDPD  Y5, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted140
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y2, (BX)
+
+unwanted140:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer134:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer141
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded142
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other143
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold144:
+	VMOVUPD      (BX), Y2
+	VMOVUPD      (DX), Y3
+	VXORPS       Y4, Y4, Y4
+	VCMPPD       $0x06, Y4, Y3, Y3
+	VANDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  Y4, Y2, Y0
+	VMOVUPD      Y2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold144
+	JMP          folded142
+
+other143:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold146:
+	VMOVUPD      (BX), Y2
+	VADDPD       Y2, Y1, Y1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  Y4, Y2, Y0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold146
+	JMP          folded142
+
+folded142:
+	VXORPS  Y4, Y4, Y4
+	VADDPD  Y4, Y0, Y0
+	VADDPD  Y4, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	VMOVUPD Y0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted147
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y1, (BX)
+
+unwanted147:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer141:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y0
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded149
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other150
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold151:
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VXORPS  Y3, Y3, Y3
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold151
+	JMP     folded149
+
+other150:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold153:
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold153
+	JMP     folded149
+
+folded149:
+	VXORPS  Y3, Y3, Y3
+	VADDPD  Y3, Y0, Y0
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted154
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y0, (BX)
+
+unwanted154:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over133:
+	CMPQ   AX, $0x02
+	JLT    over155
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x02
+	JNE    fewer156
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X4
+	VMOVUPD 16(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded157
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other158
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold159:
+	VMOVUPD      (BX), X6
+	VMOVUPD      (DX), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      16(BX)(AX*1), X7
+	VMOVUPD      16(DX)(AX*1), X8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	VMOVUPD      X6, (BX)
+	VMOVUPD      X7, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold159
+	JMP          folded157
+
+other158:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold161:
+	VMOVUPD      (BX), X6
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      16(BX)(AX*1), X7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD (DI), Y9
+	VFMADD231PD  Y9, Y6, Y0
+	VFMADD231PD  Y9, Y7, Y1
+	VBROADCASTSD 8(DI), Y9
+	VFMADD231PD  Y9, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold161
+	JMP          folded157
+
+folded157:
+	VXORPS  Y9, Y9, Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y3, Y3
+	VADDPD  Y9, Y4, Y4
+	VADDPD  Y9, Y5, Y5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted162
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X4, (BX)
+	VMOVUPD X5, 16(DX)
+
+unwanted162:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer156:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer163
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3877,13 +5163,13 @@ fewer112:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded120
+	JLE     folded164
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other121
+	JNE     other165
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold166:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
 	VXORPS       Y7, Y7, Y7
@@ -3905,12 +5191,12 @@ fold122:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
-	JMP          folded120
+	JNZ          fold166
+	JMP          folded164
 
-other121:
+other165:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold124:
+fold168:
 	VMOVUPD      (BX), X4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      16(BX)(AX*1), X5
@@ -3921,10 +5207,10 @@ fold124:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold124
-	JMP          folded120
+	JNZ          fold168
+	JMP          folded164
 
-folded120:
+folded164:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -3937,19 +5223,19 @@ folded120:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted125
+	JE      unwanted169
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X2, (BX)
 	VMOVUPD X3, 16(DX)
 
-unwanted125:
+unwanted169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer119:
+fewer163:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -3969,13 +5255,13 @@ fewer119:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded127
+	JLE     folded171
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other128
+	JNE     other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold173:
 	VMOVUPD (BX), X2
 	VMOVUPD (DX), X4
 	VXORPS  Y5, Y5, Y5
@@ -3994,12 +5280,12 @@ fold129:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold129
-	JMP     folded127
+	JNZ     fold173
+	JMP     folded171
 
-other128:
+other172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold131:
+fold175:
 	VMOVUPD (BX), X2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 16(BX)(AX*1), X3
@@ -4007,10 +5293,10 @@ fold131:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold131
-	JMP     folded127
+	JNZ     fold175
+	JMP     folded171
 
-folded127:
+folded171:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
@@ -4019,22 +5305,22 @@ folded127:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted132
+	JE      unwanted176
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
 
-unwanted132:
+unwanted176:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer111:
+over155:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer133
+	JNE  fewer177
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4053,13 +5339,13 @@ fewer111:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded134
+	JLE    folded178
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other135
+	JNE    other179
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold180:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
 	VXORPS       Y5, Y5, Y5
@@ -4075,12 +5361,12 @@ fold136:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold136
-	JMP          folded134
+	JNZ          fold180
+	JMP          folded178
 
-other135:
+other179:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold138:
+fold182:
 	VMOVSD       (BX), X3
 	VADDPD       Y3, Y2, Y2
 	VBROADCASTSD (DI), Y5
@@ -4090,10 +5376,10 @@ fold138:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold138
-	JMP          folded134
+	JNZ          fold182
+	JMP          folded178
 
-folded134:
+folded178:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y1, Y1
@@ -4104,19 +5390,19 @@ folded134:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted139
+	JE     unwanted183
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted139:
+unwanted183:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer133:
+fewer177:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer140
+	JNE  fewer184
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4133,13 +5419,13 @@ fewer133:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded141
+	JLE    folded185
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other142
+	JNE    other186
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold187:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
 	VXORPS       Y4, Y4, Y4
@@ -4153,12 +5439,12 @@ fold143:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold143
-	JMP          folded141
+	JNZ          fold187
+	JMP          folded185
 
-other142:
+other186:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold145:
+fold189:
 	VMOVSD       (BX), X2
 	VADDPD       Y2, Y1, Y1
 	VBROADCASTSD (DI), Y4
@@ -4166,10 +5452,10 @@ fold145:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold145
-	JMP          folded141
+	JNZ          fold189
+	JMP          folded185
 
-folded141:
+folded185:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
@@ -4177,16 +5463,16 @@ folded141:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted146
+	JE     unwanted190
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted146:
+unwanted190:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer140:
+fewer184:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -4201,13 +5487,13 @@ fewer140:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded148
+	JLE    folded192
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other149
+	JNE    other193
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
+fold194:
 	VMOVSD (BX), X1
 	VMOVSD (DX), X2
 	VXORPS Y3, Y3, Y3
@@ -4219,31 +5505,31 @@ fold150:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold150
-	JMP    folded148
+	JNZ    fold194
+	JMP    folded192
 
-other149:
+other193:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold152:
+fold196:
 	VMOVSD (BX), X1
 	VADDPD Y1, Y0, Y0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold152
-	JMP    folded148
+	JNZ    fold196
+	JMP    folded192
 
-folded148:
+folded192:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted153
+	JE     unwanted197
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted153:
+unwanted197:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4255,7 +5541,7 @@ TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
-	JNE  fewer2
+	JNE  over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -4420,7 +5706,182 @@ unwanted12:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
+	CMPQ   AX, $0x15
+	JGE    over13
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(DX), X2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y3
+	VMOVUPS      32(BX), Y4
+	VMOVUPS      64(DX), X5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded14
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other15
+	TESTQ        BX, BX
+	JE           without16
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold17:
+	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMULPS       Y3, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMULPS       Y4, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(BX)
+	VMOVUPS      64(R9)(AX*1), X8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y5, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      X8, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold17
+	JMP          folded14
+
+without16:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold18:
+	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(R9)(AX*1), X8
+	VFMADD231PS  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold18
+	JMP          folded14
+
+other15:
+	TESTQ BX, BX
+	JE    without20
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold21:
+	VBROADCASTSS (DX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMULPS       Y3, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMULPS       Y4, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(BX)
+	VMOVUPS      64(R9)(AX*1), X8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y5, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      X8, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold21
+	JMP          folded14
+
+without20:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold22:
+	VBROADCASTSS (DX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      64(R9)(AX*1), X8
+	VFMADD231PS  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold22
+	JMP          folded14
+
+folded14:
+	VXORPS  Y9, Y9, Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y6, Y6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS X2, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	VMOVSS  X6, (BX)
+
+unwanted23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over13:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -4451,17 +5912,17 @@ fewer2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded13
+	JLE          folded24
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other14
+	JNE          other25
 	TESTQ        BX, BX
-	JE           without15
+	JE           without26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y9, Y9, Y9
 
-fold16:
+fold27:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
 	VXORPS       Y9, Y9, Y9
@@ -4490,14 +5951,14 @@ fold16:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold16
-	JMP          folded13
+	JNZ          fold27
+	JMP          folded24
 
-without15:
+without26:
 	// the same without dx
 	VXORPS Y9, Y9, Y9
 
-fold17:
+fold28:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
 	VXORPS       Y9, Y9, Y9
@@ -4516,17 +5977,17 @@ fold17:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold17
-	JMP          folded13
+	JNZ          fold28
+	JMP          folded24
 
-other14:
+other25:
 	TESTQ BX, BX
-	JE    without19
+	JE    without30
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y9, Y9, Y9
 
-fold20:
+fold31:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      (R9), Y8
@@ -4548,14 +6009,14 @@ fold20:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold20
-	JMP          folded13
+	JNZ          fold31
+	JMP          folded24
 
-without19:
+without30:
 	// the same without dx
 	VXORPS Y9, Y9, Y9
 
-fold21:
+fold32:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      (R9), Y8
@@ -4567,10 +6028,10 @@ fold21:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold21
-	JMP          folded13
+	JNZ          fold32
+	JMP          folded24
 
-folded13:
+folded24:
 	VXORPS  Y9, Y9, Y9
 	VADDPS  Y9, Y0, Y0
 	VADDPS  Y9, Y1, Y1
@@ -4584,20 +6045,20 @@ folded13:
 	VMOVUPS Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted22
+	JE      unwanted33
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted22:
+unwanted33:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower23
+	JLE  narrower34
 	CMPQ AX, $0x10
-	JNE  fewer24
+	JNE  over35
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -4620,17 +6081,17 @@ narrower1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded25
+	JLE          folded36
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other26
+	JNE          other37
 	TESTQ        BX, BX
-	JE           without27
+	JE           without38
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold28:
+fold39:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -4654,14 +6115,14 @@ fold28:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold28
-	JMP          folded25
+	JNZ          fold39
+	JMP          folded36
 
-without27:
+without38:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold29:
+fold40:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -4678,17 +6139,17 @@ fold29:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold40
+	JMP          folded36
 
-other26:
+other37:
 	TESTQ BX, BX
-	JE    without31
+	JE    without42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold32:
+fold43:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), Y6
@@ -4705,14 +6166,14 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded25
+	JNZ          fold43
+	JMP          folded36
 
-without31:
+without42:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold33:
+fold44:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), Y6
@@ -4722,10 +6183,10 @@ fold33:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold33
-	JMP          folded25
+	JNZ          fold44
+	JMP          folded36
 
-folded25:
+folded36:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -4735,16 +6196,173 @@ folded25:
 	VMOVUPS Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted34
+	JE      unwanted45
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted34:
+unwanted45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+over35:
+	CMPQ   AX, $0x0d
+	JGE    over46
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x30, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded47
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other48
+	TESTQ        BX, BX
+	JE           without49
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold50:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold50
+	JMP          folded47
+
+without49:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold51:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold51
+	JMP          folded47
+
+other48:
+	TESTQ BX, BX
+	JE    without53
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold54:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold54
+	JMP          folded47
+
+without53:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold55:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold55
+	JMP          folded47
+
+folded47:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y4, Y4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS X1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted56
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted56:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over46:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -4761,294 +6379,6 @@ fewer24:
 	ADDQ         AX, DX
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(DX), Y3
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y4
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded35
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other36
-	TESTQ        BX, BX
-	JE           without37
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
-fold38:
-	VBROADCASTSS (DX), Y5
-	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMULPS       Y2, Y5, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9)(AX*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold38
-	JMP          folded35
-
-without37:
-	// the same without dx
-	VXORPS Y7, Y7, Y7
-
-fold39:
-	VBROADCASTSS (DX), Y5
-	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9)(AX*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold39
-	JMP          folded35
-
-other36:
-	TESTQ BX, BX
-	JE    without41
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
-fold42:
-	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMULPS       Y2, Y5, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9)(AX*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold42
-	JMP          folded35
-
-without41:
-	// the same without dx
-	VXORPS Y7, Y7, Y7
-
-fold43:
-	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9)(AX*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold43
-	JMP          folded35
-
-folded35:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y4, Y4
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted44
-	MOVQ    db+32(FP), BX
-	VMOVSS  X4, (BX)
-
-unwanted44:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower23:
-	CMPQ AX, $0x08
-	JNE  fewer45
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ    dwinit+24(FP), BX
-	VMOVUPS (BX), Y0
-
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPS      (BX), Y1
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Y2
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded46
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other47
-	TESTQ        BX, BX
-	JE           without48
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
-fold49:
-	VBROADCASTSS (DX), Y3
-	VBROADCASTSS (DI), Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VMOVSS       X3, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      (R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VMULPS       Y1, Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold49
-	JMP          folded46
-
-without48:
-	// the same without dx
-	VXORPS Y5, Y5, Y5
-
-fold50:
-	VBROADCASTSS (DX), Y3
-	VBROADCASTSS (DI), Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VMOVSS       X3, (DX)
-	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      (R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold50
-	JMP          folded46
-
-other47:
-	TESTQ BX, BX
-	JE    without52
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
-fold53:
-	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      (R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VMULPS       Y1, Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold53
-	JMP          folded46
-
-without52:
-	// the same without dx
-	VXORPS Y5, Y5, Y5
-
-fold54:
-	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      (R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold54
-	JMP          folded46
-
-folded46:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y2, Y2
-	MOVQ    dw+16(FP), BX
-	VMOVUPS Y0, (BX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted55
-	MOVQ    db+32(FP), BX
-	VMOVSS  X2, (BX)
-
-unwanted55:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer45:
-	CMPQ   AX, $0x04
-	JLT    fewer56
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+24(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-
-	// acc[i,j] = w[i,j], 1×2 vectors
-	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
-	VMOVUPS      (BX), X2
-	VMOVUPS      16(DX), X3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -5081,16 +6411,16 @@ fold60:
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
-	VMOVUPS      (R9), X6
+	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMULPS       Y2, Y5, Y6
 	VADDPS       Y7, Y6, Y6
-	VMOVUPS      X6, (BX)
-	VMOVUPS      16(R9)(AX*1), X6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VMULPS       Y3, Y5, Y6
 	VADDPS       Y7, Y6, Y6
-	VMOVUPS      X6, 16(BX)(AX*1)
+	VMOVUPS      Y6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5112,9 +6442,9 @@ fold61:
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
-	VMOVUPS      (R9), X6
+	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      16(R9)(AX*1), X6
+	VMOVUPS      32(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5132,16 +6462,16 @@ other58:
 fold64:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
-	VMOVUPS      (R9), X6
+	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMULPS       Y2, Y5, Y6
 	VADDPS       Y7, Y6, Y6
-	VMOVUPS      X6, (BX)
-	VMOVUPS      16(R9)(AX*1), X6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VMULPS       Y3, Y5, Y6
 	VADDPS       Y7, Y6, Y6
-	VMOVUPS      X6, 16(BX)(AX*1)
+	VMOVUPS      Y6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5156,9 +6486,9 @@ without63:
 fold65:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
-	VMOVUPS      (R9), X6
+	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      16(R9)(AX*1), X6
+	VMOVUPS      32(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -5174,8 +6504,8 @@ folded57:
 	MOVQ    dw+16(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted66
@@ -5187,9 +6517,297 @@ unwanted66:
 	VZEROUPPER
 	RET
 
-fewer56:
+narrower34:
+	CMPQ AX, $0x08
+	JNE  over67
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPS      (BX), Y1
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded68
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other69
+	TESTQ        BX, BX
+	JE           without70
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y5, Y5, Y5
+
+fold71:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DI), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMULPS       Y1, Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold71
+	JMP          folded68
+
+without70:
+	// the same without dx
+	VXORPS Y5, Y5, Y5
+
+fold72:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DI), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold72
+	JMP          folded68
+
+other69:
+	TESTQ BX, BX
+	JE    without74
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y5, Y5, Y5
+
+fold75:
+	VBROADCASTSS (DX), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMULPS       Y1, Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold75
+	JMP          folded68
+
+without74:
+	// the same without dx
+	VXORPS Y5, Y5, Y5
+
+fold76:
+	VBROADCASTSS (DX), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold76
+	JMP          folded68
+
+folded68:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y2, Y2
+	MOVQ    dw+16(FP), BX
+	VMOVUPS Y0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted77
+	MOVQ    db+32(FP), BX
+	VMOVSS  X2, (BX)
+
+unwanted77:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over67:
+	CMPQ   AX, $0x04
+	JLT    over78
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X2
+	VMOVUPS      16(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded79
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other80
+	TESTQ        BX, BX
+	JE           without81
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold82:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, (BX)
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold82
+	JMP          folded79
+
+without81:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold83:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold83
+	JMP          folded79
+
+other80:
+	TESTQ BX, BX
+	JE    without85
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold86:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, (BX)
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold86
+	JMP          folded79
+
+without85:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold87:
+	VBROADCASTSS (DX), Y5
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold87
+	JMP          folded79
+
+folded79:
+	VXORPS  Y7, Y7, Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y4, Y4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted88:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over78:
 	CMPQ   AX, $0x02
-	JLT    fewer67
+	JLT    over89
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -5218,17 +6836,17 @@ fewer56:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded68
+	JLE          folded90
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other69
+	JNE          other91
 	TESTQ        BX, BX
-	JE           without70
+	JE           without92
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold71:
+fold93:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -5252,14 +6870,14 @@ fold71:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold71
-	JMP          folded68
+	JNZ          fold93
+	JMP          folded90
 
-without70:
+without92:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold72:
+fold94:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -5276,17 +6894,17 @@ fold72:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold72
-	JMP          folded68
+	JNZ          fold94
+	JMP          folded90
 
-other69:
+other91:
 	TESTQ BX, BX
-	JE    without74
+	JE    without96
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold75:
+fold97:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVSD       (R9), X6
@@ -5303,14 +6921,14 @@ fold75:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold75
-	JMP          folded68
+	JNZ          fold97
+	JMP          folded90
 
-without74:
+without96:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold76:
+fold98:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVSD       (R9), X6
@@ -5320,10 +6938,10 @@ fold76:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold76
-	JMP          folded68
+	JNZ          fold98
+	JMP          folded90
 
-folded68:
+folded90:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
@@ -5335,16 +6953,16 @@ folded68:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted77
+	JE     unwanted99
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted77:
+unwanted99:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer67:
+over89:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSS (BX), X0
@@ -5364,17 +6982,17 @@ fewer67:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded78
+	JLE          folded100
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other79
+	JNE          other101
 	TESTQ        BX, BX
-	JE           without80
+	JE           without102
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold81:
+fold103:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -5393,14 +7011,14 @@ fold81:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold81
-	JMP          folded78
+	JNZ          fold103
+	JMP          folded100
 
-without80:
+without102:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold82:
+fold104:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -5415,17 +7033,17 @@ fold82:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold82
-	JMP          folded78
+	JNZ          fold104
+	JMP          folded100
 
-other79:
+other101:
 	TESTQ BX, BX
-	JE    without84
+	JE    without106
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold85:
+fold107:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
 	VMOVSS       (R9), X4
@@ -5437,14 +7055,14 @@ fold85:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold85
-	JMP          folded78
+	JNZ          fold107
+	JMP          folded100
 
-without84:
+without106:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold86:
+fold108:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
 	VMOVSS       (R9), X4
@@ -5452,10 +7070,10 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded78
+	JNZ          fold108
+	JMP          folded100
 
-folded78:
+folded100:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y2, Y2
@@ -5463,11 +7081,11 @@ folded78:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted87
+	JE     unwanted109
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted87:
+unwanted109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5479,7 +7097,7 @@ TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
 	CMPQ AX, $0x08
 	JLE  narrower1
 	CMPQ AX, $0x0c
-	JNE  fewer2
+	JNE  over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -5644,7 +7262,182 @@ unwanted12:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
+	CMPQ   AX, $0x0b
+	JGE    over13
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), X2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y3
+	VMOVUPD      32(BX), Y4
+	VMOVUPD      64(DX), X5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Y6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded14
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other15
+	TESTQ        BX, BX
+	JE           without16
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold17:
+	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMULPD       Y3, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMULPD       Y4, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 32(BX)
+	VMOVUPD      64(R9)(AX*1), X8
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y5, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      X8, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold17
+	JMP          folded14
+
+without16:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold18:
+	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (DI), Y8
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      64(R9)(AX*1), X8
+	VFMADD231PD  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold18
+	JMP          folded14
+
+other15:
+	TESTQ BX, BX
+	JE    without20
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y9, Y9, Y9
+
+fold21:
+	VBROADCASTSD (DX), Y7
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMULPD       Y3, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMULPD       Y4, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 32(BX)
+	VMOVUPD      64(R9)(AX*1), X8
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y5, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      X8, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold21
+	JMP          folded14
+
+without20:
+	// the same without dx
+	VXORPS Y9, Y9, Y9
+
+fold22:
+	VBROADCASTSD (DX), Y7
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      64(R9)(AX*1), X8
+	VFMADD231PD  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold22
+	JMP          folded14
+
+folded14:
+	VXORPS  Y9, Y9, Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y6, Y6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD X2, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	VMOVSD  X6, (BX)
+
+unwanted23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over13:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -5675,17 +7468,17 @@ fewer2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded13
+	JLE          folded24
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other14
+	JNE          other25
 	TESTQ        BX, BX
-	JE           without15
+	JE           without26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y9, Y9, Y9
 
-fold16:
+fold27:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
 	VXORPS       Y9, Y9, Y9
@@ -5714,14 +7507,14 @@ fold16:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold16
-	JMP          folded13
+	JNZ          fold27
+	JMP          folded24
 
-without15:
+without26:
 	// the same without dx
 	VXORPS Y9, Y9, Y9
 
-fold17:
+fold28:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
 	VXORPS       Y9, Y9, Y9
@@ -5740,17 +7533,17 @@ fold17:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold17
-	JMP          folded13
+	JNZ          fold28
+	JMP          folded24
 
-other14:
+other25:
 	TESTQ BX, BX
-	JE    without19
+	JE    without30
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y9, Y9, Y9
 
-fold20:
+fold31:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      (R9), Y8
@@ -5772,14 +7565,14 @@ fold20:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold20
-	JMP          folded13
+	JNZ          fold31
+	JMP          folded24
 
-without19:
+without30:
 	// the same without dx
 	VXORPS Y9, Y9, Y9
 
-fold21:
+fold32:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      (R9), Y8
@@ -5791,10 +7584,10 @@ fold21:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold21
-	JMP          folded13
+	JNZ          fold32
+	JMP          folded24
 
-folded13:
+folded24:
 	VXORPS  Y9, Y9, Y9
 	VADDPD  Y9, Y0, Y0
 	VADDPD  Y9, Y1, Y1
@@ -5808,20 +7601,20 @@ folded13:
 	VMOVUPD Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted22
+	JE      unwanted33
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted22:
+unwanted33:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower23
+	JLE  narrower34
 	CMPQ AX, $0x08
-	JNE  fewer24
+	JNE  over35
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -5844,17 +7637,17 @@ narrower1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded25
+	JLE          folded36
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other26
+	JNE          other37
 	TESTQ        BX, BX
-	JE           without27
+	JE           without38
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold28:
+fold39:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -5878,14 +7671,14 @@ fold28:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold28
-	JMP          folded25
+	JNZ          fold39
+	JMP          folded36
 
-without27:
+without38:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold29:
+fold40:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VXORPS       Y7, Y7, Y7
@@ -5902,17 +7695,17 @@ fold29:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold40
+	JMP          folded36
 
-other26:
+other37:
 	TESTQ BX, BX
-	JE    without31
+	JE    without42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y7, Y7, Y7
 
-fold32:
+fold43:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), Y6
@@ -5929,14 +7722,14 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded25
+	JNZ          fold43
+	JMP          folded36
 
-without31:
+without42:
 	// the same without dx
 	VXORPS Y7, Y7, Y7
 
-fold33:
+fold44:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), Y6
@@ -5946,10 +7739,10 @@ fold33:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold33
-	JMP          folded25
+	JNZ          fold44
+	JMP          folded36
 
-folded25:
+folded36:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -5959,16 +7752,173 @@ folded25:
 	VMOVUPD Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted34
+	JE      unwanted45
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted34:
+unwanted45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+over35:
+	CMPQ   AX, $0x07
+	JGE    over46
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x30, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y2
+	VMOVUPD      32(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Y4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded47
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other48
+	TESTQ        BX, BX
+	JE           without49
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold50:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold50
+	JMP          folded47
+
+without49:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold51:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold51
+	JMP          folded47
+
+other48:
+	TESTQ BX, BX
+	JE    without53
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold54:
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold54
+	JMP          folded47
+
+without53:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold55:
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold55
+	JMP          folded47
+
+folded47:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y4, Y4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD X1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted56
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
+
+unwanted56:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over46:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -5985,294 +7935,6 @@ fewer24:
 	ADDQ         AX, DX
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(DX), Y3
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y4
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded35
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other36
-	TESTQ        BX, BX
-	JE           without37
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
-fold38:
-	VBROADCASTSD (DX), Y5
-	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VMOVSD       X5, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMULPD       Y2, Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      32(R9)(AX*1), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	VMULPD       Y3, Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold38
-	JMP          folded35
-
-without37:
-	// the same without dx
-	VXORPS Y7, Y7, Y7
-
-fold39:
-	VBROADCASTSD (DX), Y5
-	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VMOVSD       X5, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9)(AX*1), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold39
-	JMP          folded35
-
-other36:
-	TESTQ BX, BX
-	JE    without41
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
-fold42:
-	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMULPD       Y2, Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      32(R9)(AX*1), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	VMULPD       Y3, Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold42
-	JMP          folded35
-
-without41:
-	// the same without dx
-	VXORPS Y7, Y7, Y7
-
-fold43:
-	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9)(AX*1), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold43
-	JMP          folded35
-
-folded35:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y4, Y4
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted44
-	MOVQ    db+32(FP), BX
-	VMOVSD  X4, (BX)
-
-unwanted44:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower23:
-	CMPQ AX, $0x04
-	JNE  fewer45
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ    dwinit+24(FP), BX
-	VMOVUPD (BX), Y0
-
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPD      (BX), Y1
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSD (DX), Y2
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded46
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other47
-	TESTQ        BX, BX
-	JE           without48
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
-fold49:
-	VBROADCASTSD (DX), Y3
-	VBROADCASTSD (DI), Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x06, Y5, Y4, Y4
-	VANDPD       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VMOVSD       X3, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      (R9), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VMULPD       Y1, Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      Y4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold49
-	JMP          folded46
-
-without48:
-	// the same without dx
-	VXORPS Y5, Y5, Y5
-
-fold50:
-	VBROADCASTSD (DX), Y3
-	VBROADCASTSD (DI), Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x06, Y5, Y4, Y4
-	VANDPD       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VMOVSD       X3, (DX)
-	ADDQ         R8, DI
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      (R9), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold50
-	JMP          folded46
-
-other47:
-	TESTQ BX, BX
-	JE    without52
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
-fold53:
-	VBROADCASTSD (DX), Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      (R9), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VMULPD       Y1, Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      Y4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold53
-	JMP          folded46
-
-without52:
-	// the same without dx
-	VXORPS Y5, Y5, Y5
-
-fold54:
-	VBROADCASTSD (DX), Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      (R9), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold54
-	JMP          folded46
-
-folded46:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y2, Y2
-	MOVQ    dw+16(FP), BX
-	VMOVUPD Y0, (BX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted55
-	MOVQ    db+32(FP), BX
-	VMOVSD  X2, (BX)
-
-unwanted55:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer45:
-	CMPQ   AX, $0x02
-	JLT    fewer56
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+24(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-
-	// acc[i,j] = w[i,j], 1×2 vectors
-	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
-	VMOVUPD      (BX), X2
-	VMOVUPD      16(DX), X3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -6305,16 +7967,16 @@ fold60:
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      (R9), X6
+	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMULPD       Y2, Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      X6, (BX)
-	VMOVUPD      16(R9)(AX*1), X6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	VMULPD       Y3, Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      X6, 16(BX)(AX*1)
+	VMOVUPD      Y6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -6336,9 +7998,9 @@ fold61:
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      (R9), X6
+	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      16(R9)(AX*1), X6
+	VMOVUPD      32(R9)(AX*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -6356,16 +8018,16 @@ other58:
 fold64:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      (R9), X6
+	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMULPD       Y2, Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      X6, (BX)
-	VMOVUPD      16(R9)(AX*1), X6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	VMULPD       Y3, Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      X6, 16(BX)(AX*1)
+	VMOVUPD      Y6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -6380,9 +8042,9 @@ without63:
 fold65:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      (R9), X6
+	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      16(R9)(AX*1), X6
+	VMOVUPD      32(R9)(AX*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -6398,8 +8060,8 @@ folded57:
 	MOVQ    dw+16(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted66
@@ -6411,7 +8073,295 @@ unwanted66:
 	VZEROUPPER
 	RET
 
-fewer56:
+narrower34:
+	CMPQ AX, $0x04
+	JNE  over67
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPD      (BX), Y1
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Y2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded68
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other69
+	TESTQ        BX, BX
+	JE           without70
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y5, Y5, Y5
+
+fold71:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD (DI), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x06, Y5, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      (R9), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VMULPD       Y1, Y3, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold71
+	JMP          folded68
+
+without70:
+	// the same without dx
+	VXORPS Y5, Y5, Y5
+
+fold72:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD (DI), Y4
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x06, Y5, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      (R9), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold72
+	JMP          folded68
+
+other69:
+	TESTQ BX, BX
+	JE    without74
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y5, Y5, Y5
+
+fold75:
+	VBROADCASTSD (DX), Y3
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      (R9), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VMULPD       Y1, Y3, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold75
+	JMP          folded68
+
+without74:
+	// the same without dx
+	VXORPS Y5, Y5, Y5
+
+fold76:
+	VBROADCASTSD (DX), Y3
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      (R9), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold76
+	JMP          folded68
+
+folded68:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y2, Y2
+	MOVQ    dw+16(FP), BX
+	VMOVUPD Y0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted77
+	MOVQ    db+32(FP), BX
+	VMOVSD  X2, (BX)
+
+unwanted77:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over67:
+	CMPQ   AX, $0x02
+	JLT    over78
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X2
+	VMOVUPD      16(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Y4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded79
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other80
+	TESTQ        BX, BX
+	JE           without81
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold82:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, (BX)
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold82
+	JMP          folded79
+
+without81:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold83:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold83
+	JMP          folded79
+
+other80:
+	TESTQ BX, BX
+	JE    without85
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VXORPS Y7, Y7, Y7
+
+fold86:
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, (BX)
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold86
+	JMP          folded79
+
+without85:
+	// the same without dx
+	VXORPS Y7, Y7, Y7
+
+fold87:
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      (R9), X6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      16(R9)(AX*1), X6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold87
+	JMP          folded79
+
+folded79:
+	VXORPS  Y7, Y7, Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y4, Y4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
+
+unwanted88:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over78:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSD (BX), X0
@@ -6431,17 +8381,17 @@ fewer56:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded67
+	JLE          folded89
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other68
+	JNE          other90
 	TESTQ        BX, BX
-	JE           without69
+	JE           without91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold70:
+fold92:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -6460,14 +8410,14 @@ fold70:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold70
-	JMP          folded67
+	JNZ          fold92
+	JMP          folded89
 
-without69:
+without91:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold71:
+fold93:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VXORPS       Y5, Y5, Y5
@@ -6482,17 +8432,17 @@ fold71:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold71
-	JMP          folded67
+	JNZ          fold93
+	JMP          folded89
 
-other68:
+other90:
 	TESTQ BX, BX
-	JE    without73
+	JE    without95
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VXORPS Y5, Y5, Y5
 
-fold74:
+fold96:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVSD       (R9), X4
@@ -6504,14 +8454,14 @@ fold74:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold74
-	JMP          folded67
+	JNZ          fold96
+	JMP          folded89
 
-without73:
+without95:
 	// the same without dx
 	VXORPS Y5, Y5, Y5
 
-fold75:
+fold97:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVSD       (R9), X4
@@ -6519,10 +8469,10 @@ fold75:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold75
-	JMP          folded67
+	JNZ          fold97
+	JMP          folded89
 
-folded67:
+folded89:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y2, Y2
@@ -6530,11 +8480,11 @@ folded67:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted76
+	JE     unwanted98
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted76:
+unwanted98:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

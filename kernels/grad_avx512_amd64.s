@@ -11,7 +11,7 @@ TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
 	CMPQ AX, $0x20
 	JLE  narrower1
 	CMPQ AX, $0x30
-	JNE  fewer2
+	JNE  over2
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
 	JNE  fewer3
@@ -635,12 +635,1352 @@ unwanted37:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
+	CMPQ   AX, $0x25
+	JGE    over38
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000090, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer39
+
+	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(SI), X2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(SI)(CX*1), X5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(SI)(CX*2), X8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(SI)(DI*1), X11
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS 128(DX), X14
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded40
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other41
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold42:
+	VMOVUPS      (BX), Z15
+	VMOVUPS      (DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z15, K2, Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VMOVUPS      64(DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z16, K2, Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), X17
+	VMOVUPS      128(DX)(AX*1), X18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z17, K2, Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	VMOVUPS      X17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold42
+	JMP          folded40
+
+other41:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold44:
+	VMOVUPS      (BX), Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), X17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold44
+	JMP          folded40
+
+folded40:
+	VPXORD  Z19, Z19, Z19
+	VADDPS  Z19, Z0, Z0
+	VADDPS  Z19, Z1, Z1
+	VADDPS  Z19, Z2, Z2
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z19, Z4, Z4
+	VADDPS  Z19, Z5, Z5
+	VADDPS  Z19, Z6, Z6
+	VADDPS  Z19, Z7, Z7
+	VADDPS  Z19, Z8, Z8
+	VADDPS  Z19, Z9, Z9
+	VADDPS  Z19, Z10, Z10
+	VADDPS  Z19, Z11, Z11
+	VADDPS  Z19, Z12, Z12
+	VADDPS  Z19, Z13, Z13
+	VADDPS  Z19, Z14, Z14
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS X2, 128(SI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS X5, 128(SI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS X8, 128(SI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS X11, 128(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted45
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS X14, 128(DX)
+
+unwanted45:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer39:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer46
+
+	// acc[i,j] = dwinit[i,j], 3×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), X5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DX)(CX*2), X8
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z9
+	VMOVUPS 64(BX), Z10
+	VMOVUPS 128(DX), X11
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded47
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other48
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold49:
+	VMOVUPS      (BX), Z12
+	VMOVUPS      (DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z12, K2, Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      64(DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z13, K2, Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), X14
+	VMOVUPS      128(DX)(AX*1), X15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z14, K2, Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      X14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold49
+	JMP          folded47
+
+other48:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold51:
+	VMOVUPS      (BX), Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), X14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold51
+	JMP          folded47
+
+folded47:
+	VPXORD  Z16, Z16, Z16
+	VADDPS  Z16, Z0, Z0
+	VADDPS  Z16, Z1, Z1
+	VADDPS  Z16, Z2, Z2
+	VADDPS  Z16, Z3, Z3
+	VADDPS  Z16, Z4, Z4
+	VADDPS  Z16, Z5, Z5
+	VADDPS  Z16, Z6, Z6
+	VADDPS  Z16, Z7, Z7
+	VADDPS  Z16, Z8, Z8
+	VADDPS  Z16, Z9, Z9
+	VADDPS  Z16, Z10, Z10
+	VADDPS  Z16, Z11, Z11
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS X2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS X5, 128(DX)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS X8, 128(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted52
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS X11, 128(DX)
+
+unwanted52:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer46:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer53
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), X5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS 128(DX), X8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded54
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other55
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold56:
+	VMOVUPS      (BX), Z9
+	VMOVUPS      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      64(DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), X11
+	VMOVUPS      128(DX)(AX*1), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      X11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold56
+	JMP          folded54
+
+other55:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold58:
+	VMOVUPS      (BX), Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), X11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold58
+	JMP          folded54
+
+folded54:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS X2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS X5, 128(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted59
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	VMOVUPS X8, 128(DX)
+
+unwanted59:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer53:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer60
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded61
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other62
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold63:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), X8
+	VMOVUPS      128(DX)(AX*1), X9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      X8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold63
+	JMP          folded61
+
+other62:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold65:
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), X8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold65
+	JMP          folded61
+
+folded61:
+	VPXORD  Z10, Z10, Z10
+	VADDPS  Z10, Z0, Z0
+	VADDPS  Z10, Z1, Z1
+	VADDPS  Z10, Z2, Z2
+	VADDPS  Z10, Z3, Z3
+	VADDPS  Z10, Z4, Z4
+	VADDPS  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS X2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted66
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z3, (BX)
+	VMOVUPS Z4, 64(BX)
+	VMOVUPS X5, 128(DX)
+
+unwanted66:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer60:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded68
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other69
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold70:
+	VMOVUPS   (BX), Z3
+	VMOVUPS   (DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   64(BX), Z4
+	VMOVUPS   64(DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS   128(BX)(AX*1), X5
+	VMOVUPS   128(DX)(AX*1), X6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z5, K2, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVUPS   Z3, (BX)
+	VMOVUPS   Z4, 64(BX)
+	VMOVUPS   X5, 128(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold70
+	JMP       folded68
+
+other69:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold72:
+	VMOVUPS (BX), Z3
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS 64(BX), Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS 128(BX)(AX*1), X5
+	VADDPS  Z5, Z2, Z2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold72
+	JMP     folded68
+
+folded68:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted73
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS X2, 128(DX)
+
+unwanted73:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over38:
+	CMPQ   AX, $0x29
+	JGE    over74
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000a0, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer75
+
+	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(SI), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(SI)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(SI)(CX*2), Y8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(SI)(DI*1), Y11
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS 128(DX), Y14
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded76
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other77
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold78:
+	VMOVUPS      (BX), Z15
+	VMOVUPS      (DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z15, K2, Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VMOVUPS      64(DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z16, K2, Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), Y17
+	VMOVUPS      128(DX)(AX*1), Y18
+	VPXORD       Z19, Z19, Z19
+	VCMPPS       $0x06, Z19, Z18, K2
+	VMOVAPS.Z    Z17, K2, Z17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, 64(BX)
+	VMOVUPS      Y17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+	JMP          folded76
+
+other77:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold80:
+	VMOVUPS      (BX), Z15
+	VADDPS       Z15, Z12, Z12
+	VMOVUPS      64(BX), Z16
+	VADDPS       Z16, Z13, Z13
+	VMOVUPS      128(BX)(AX*1), Y17
+	VADDPS       Z17, Z14, Z14
+	VBROADCASTSS (DI), Z19
+	VFMADD231PS  Z19, Z15, Z0
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z2
+	VBROADCASTSS 4(DI), Z19
+	VFMADD231PS  Z19, Z15, Z3
+	VFMADD231PS  Z19, Z16, Z4
+	VFMADD231PS  Z19, Z17, Z5
+	VBROADCASTSS 8(DI), Z19
+	VFMADD231PS  Z19, Z15, Z6
+	VFMADD231PS  Z19, Z16, Z7
+	VFMADD231PS  Z19, Z17, Z8
+	VBROADCASTSS 12(DI), Z19
+	VFMADD231PS  Z19, Z15, Z9
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold80
+	JMP          folded76
+
+folded76:
+	VPXORD  Z19, Z19, Z19
+	VADDPS  Z19, Z0, Z0
+	VADDPS  Z19, Z1, Z1
+	VADDPS  Z19, Z2, Z2
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z19, Z4, Z4
+	VADDPS  Z19, Z5, Z5
+	VADDPS  Z19, Z6, Z6
+	VADDPS  Z19, Z7, Z7
+	VADDPS  Z19, Z8, Z8
+	VADDPS  Z19, Z9, Z9
+	VADDPS  Z19, Z10, Z10
+	VADDPS  Z19, Z11, Z11
+	VADDPS  Z19, Z12, Z12
+	VADDPS  Z19, Z13, Z13
+	VADDPS  Z19, Z14, Z14
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(SI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(SI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Y8, 128(SI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Y11, 128(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted81
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Y14, 128(DX)
+
+unwanted81:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer75:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer82
+
+	// acc[i,j] = dwinit[i,j], 3×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DX)(CX*2), Y8
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z9
+	VMOVUPS 64(BX), Z10
+	VMOVUPS 128(DX), Y11
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded83
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other84
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold85:
+	VMOVUPS      (BX), Z12
+	VMOVUPS      (DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z12, K2, Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      64(DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z13, K2, Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), Y14
+	VMOVUPS      128(DX)(AX*1), Y15
+	VPXORD       Z16, Z16, Z16
+	VCMPPS       $0x06, Z16, Z15, K2
+	VMOVAPS.Z    Z14, K2, Z14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Y14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold85
+	JMP          folded83
+
+other84:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold87:
+	VMOVUPS      (BX), Z12
+	VADDPS       Z12, Z9, Z9
+	VMOVUPS      64(BX), Z13
+	VADDPS       Z13, Z10, Z10
+	VMOVUPS      128(BX)(AX*1), Y14
+	VADDPS       Z14, Z11, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z16, Z12, Z3
+	VFMADD231PS  Z16, Z13, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z16, Z12, Z6
+	VFMADD231PS  Z16, Z13, Z7
+	VFMADD231PS  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold87
+	JMP          folded83
+
+folded83:
+	VPXORD  Z16, Z16, Z16
+	VADDPS  Z16, Z0, Z0
+	VADDPS  Z16, Z1, Z1
+	VADDPS  Z16, Z2, Z2
+	VADDPS  Z16, Z3, Z3
+	VADDPS  Z16, Z4, Z4
+	VADDPS  Z16, Z5, Z5
+	VADDPS  Z16, Z6, Z6
+	VADDPS  Z16, Z7, Z7
+	VADDPS  Z16, Z8, Z8
+	VADDPS  Z16, Z9, Z9
+	VADDPS  Z16, Z10, Z10
+	VADDPS  Z16, Z11, Z11
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(DX)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Y8, 128(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Y11, 128(DX)
+
+unwanted88:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer82:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer89
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), Y5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS 128(DX), Y8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded90
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other91
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold92:
+	VMOVUPS      (BX), Z9
+	VMOVUPS      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      64(DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), Y11
+	VMOVUPS      128(DX)(AX*1), Y12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Y11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold92
+	JMP          folded90
+
+other91:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold94:
+	VMOVUPS      (BX), Z9
+	VADDPS       Z9, Z6, Z6
+	VMOVUPS      64(BX), Z10
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      128(BX)(AX*1), Y11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z9, Z0
+	VFMADD231PS  Z13, Z10, Z1
+	VFMADD231PS  Z13, Z11, Z2
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z9, Z3
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold94
+	JMP          folded90
+
+folded90:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted95
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	VMOVUPS Y8, 128(DX)
+
+unwanted95:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer89:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer96
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 128(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded97
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other98
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold99:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      64(DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), Y8
+	VMOVUPS      128(DX)(AX*1), Y9
+	VPXORD       Z10, Z10, Z10
+	VCMPPS       $0x06, Z10, Z9, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	VMOVUPS      Y8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold99
+	JMP          folded97
+
+other98:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold101:
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      64(BX), Z7
+	VADDPS       Z7, Z4, Z4
+	VMOVUPS      128(BX)(AX*1), Y8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z10, Z6, Z0
+	VFMADD231PS  Z10, Z7, Z1
+	VFMADD231PS  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold101
+	JMP          folded97
+
+folded97:
+	VPXORD  Z10, Z10, Z10
+	VADDPS  Z10, Z0, Z0
+	VADDPS  Z10, Z1, Z1
+	VADDPS  Z10, Z2, Z2
+	VADDPS  Z10, Z3, Z3
+	VADDPS  Z10, Z4, Z4
+	VADDPS  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted102
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z3, (BX)
+	VMOVUPS Z4, 64(BX)
+	VMOVUPS Y5, 128(DX)
+
+unwanted102:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer96:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded104
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other105
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold106:
+	VMOVUPS   (BX), Z3
+	VMOVUPS   (DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   64(BX), Z4
+	VMOVUPS   64(DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS   128(BX)(AX*1), Y5
+	VMOVUPS   128(DX)(AX*1), Y6
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x06, Z7, Z6, K2
+	VMOVAPS.Z Z5, K2, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVUPS   Z3, (BX)
+	VMOVUPS   Z4, 64(BX)
+	VMOVUPS   Y5, 128(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold106
+	JMP       folded104
+
+other105:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold108:
+	VMOVUPS (BX), Z3
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS 64(BX), Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS 128(BX)(AX*1), Y5
+	VADDPS  Z5, Z2, Z2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold108
+	JMP     folded104
+
+folded104:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted109
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DX)
+
+unwanted109:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over74:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer38
+	JNE    fewer110
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -677,13 +2017,13 @@ fewer2:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded39
+	JLE     folded111
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other40
+	JNE     other112
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold41:
+fold113:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
 	VPXORD       Z19, Z19, Z19
@@ -725,12 +2065,12 @@ fold41:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold41
-	JMP          folded39
+	JNZ          fold113
+	JMP          folded111
 
-other40:
+other112:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
+fold115:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
@@ -756,10 +2096,10 @@ fold43:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold43
-	JMP          folded39
+	JNZ          fold115
+	JMP          folded111
 
-folded39:
+folded111:
 	VPXORD  Z19, Z19, Z19
 	VADDPS  Z19, Z0, Z0
 	VADDPS  Z19, Z1, Z1
@@ -796,7 +2136,7 @@ folded39:
 	VMOVUPS Z11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted44
+	JE      unwanted116
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -804,15 +2144,15 @@ folded39:
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(DX)
 
-unwanted44:
+unwanted116:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer38:
+fewer110:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer45
+	JNE  fewer117
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -844,13 +2184,13 @@ fewer38:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded46
+	JLE     folded118
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other47
+	JNE     other119
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold48:
+fold120:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
 	VPXORD       Z16, Z16, Z16
@@ -888,12 +2228,12 @@ fold48:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold48
-	JMP          folded46
+	JNZ          fold120
+	JMP          folded118
 
-other47:
+other119:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold122:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
@@ -915,10 +2255,10 @@ fold50:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold50
-	JMP          folded46
+	JNZ          fold122
+	JMP          folded118
 
-folded46:
+folded118:
 	VPXORD  Z16, Z16, Z16
 	VADDPS  Z16, Z0, Z0
 	VADDPS  Z16, Z1, Z1
@@ -947,7 +2287,7 @@ folded46:
 	VMOVUPS Z8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted51
+	JE      unwanted123
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -955,15 +2295,15 @@ folded46:
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Z11, 128(DX)
 
-unwanted51:
+unwanted123:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer45:
+fewer117:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer52
+	JNE  fewer124
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -992,13 +2332,13 @@ fewer45:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded53
+	JLE     folded125
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other54
+	JNE     other126
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold55:
+fold127:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -1032,12 +2372,12 @@ fold55:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold55
-	JMP          folded53
+	JNZ          fold127
+	JMP          folded125
 
-other54:
+other126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
+fold129:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
@@ -1055,10 +2395,10 @@ fold57:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold57
-	JMP          folded53
+	JNZ          fold129
+	JMP          folded125
 
-folded53:
+folded125:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -1081,7 +2421,7 @@ folded53:
 	VMOVUPS Z5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted58
+	JE      unwanted130
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1089,15 +2429,15 @@ folded53:
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Z8, 128(DX)
 
-unwanted58:
+unwanted130:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer52:
+fewer124:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer59
+	JNE  fewer131
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1122,13 +2462,13 @@ fewer52:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded60
+	JLE     folded132
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other61
+	JNE     other133
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold62:
+fold134:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
 	VPXORD       Z10, Z10, Z10
@@ -1158,12 +2498,12 @@ fold62:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold62
-	JMP          folded60
+	JNZ          fold134
+	JMP          folded132
 
-other61:
+other133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
+fold136:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
@@ -1177,10 +2517,10 @@ fold64:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold64
-	JMP          folded60
+	JNZ          fold136
+	JMP          folded132
 
-folded60:
+folded132:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -1196,7 +2536,7 @@ folded60:
 	VMOVUPS Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted65
+	JE      unwanted137
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1204,12 +2544,12 @@ folded60:
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Z5, 128(DX)
 
-unwanted65:
+unwanted137:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer59:
+fewer131:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -1230,13 +2570,13 @@ fewer59:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded67
+	JLE     folded139
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other68
+	JNE     other140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold69:
+fold141:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VPXORD    Z7, Z7, Z7
@@ -1262,12 +2602,12 @@ fold69:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold69
-	JMP       folded67
+	JNZ       fold141
+	JMP       folded139
 
-other68:
+other140:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
+fold143:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -1277,10 +2617,10 @@ fold71:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold71
-	JMP     folded67
+	JNZ     fold143
+	JMP     folded139
 
-folded67:
+folded139:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -1290,7 +2630,7 @@ folded67:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted72
+	JE      unwanted144
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1298,19 +2638,19 @@ folded67:
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(DX)
 
-unwanted72:
+unwanted144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower73
+	JLE  narrower145
 	CMPQ AX, $0x20
-	JNE  fewer74
+	JNE  over146
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer75
+	JNE  fewer147
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1337,13 +2677,13 @@ narrower1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded76
+	JLE     folded148
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other77
+	JNE     other149
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold150:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -1374,12 +2714,12 @@ fold78:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold78
-	JMP          folded76
+	JNZ          fold150
+	JMP          folded148
 
-other77:
+other149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
+fold152:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX), Z11
@@ -1399,10 +2739,10 @@ fold80:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
-	JMP          folded76
+	JNZ          fold152
+	JMP          folded148
 
-folded76:
+folded148:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -1427,20 +2767,20 @@ folded76:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted81
+	JE      unwanted153
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 
-unwanted81:
+unwanted153:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer147:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer82
+	JNE  fewer154
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1464,13 +2804,13 @@ fewer75:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded83
+	JLE     folded155
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other84
+	JNE     other156
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
+fold157:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
 	VPXORD       Z11, Z11, Z11
@@ -1498,12 +2838,12 @@ fold85:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold85
-	JMP          folded83
+	JNZ          fold157
+	JMP          folded155
 
-other84:
+other156:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold159:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX), Z9
@@ -1520,10 +2860,10 @@ fold87:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold87
-	JMP          folded83
+	JNZ          fold159
+	JMP          folded155
 
-folded83:
+folded155:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -1543,20 +2883,20 @@ folded83:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted160
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 
-unwanted88:
+unwanted160:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer82:
+fewer154:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer89
+	JNE  fewer161
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1578,13 +2918,13 @@ fewer82:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded90
+	JLE     folded162
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other91
+	JNE     other163
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
+fold164:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
 	VPXORD       Z9, Z9, Z9
@@ -1609,12 +2949,12 @@ fold92:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold92
-	JMP          folded90
+	JNZ          fold164
+	JMP          folded162
 
-other91:
+other163:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold166:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX), Z7
@@ -1628,10 +2968,10 @@ fold94:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold166
+	JMP          folded162
 
-folded90:
+folded162:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -1647,20 +2987,20 @@ folded90:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted95
+	JE      unwanted167
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Z5, 64(BX)
 
-unwanted95:
+unwanted167:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer89:
+fewer161:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer96
+	JNE  fewer168
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1679,13 +3019,13 @@ fewer89:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded97
+	JLE     folded169
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other98
+	JNE     other170
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold171:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -1707,12 +3047,12 @@ fold99:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold99
-	JMP          folded97
+	JNZ          fold171
+	JMP          folded169
 
-other98:
+other170:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold173:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX), Z5
@@ -1723,10 +3063,10 @@ fold101:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold101
-	JMP          folded97
+	JNZ          fold173
+	JMP          folded169
 
-folded97:
+folded169:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -1737,17 +3077,17 @@ folded97:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted174
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(BX)
 
-unwanted102:
+unwanted174:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer96:
+fewer168:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -1763,13 +3103,13 @@ fewer96:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded104
+	JLE     folded176
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other105
+	JNE     other177
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold178:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VPXORD    Z5, Z5, Z5
@@ -1788,12 +3128,12 @@ fold106:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold106
-	JMP       folded104
+	JNZ       fold178
+	JMP       folded176
 
-other105:
+other177:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold180:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX), Z3
@@ -1801,32 +3141,1152 @@ fold108:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold108
-	JMP     folded104
+	JNZ     fold180
+	JMP     folded176
 
-folded104:
+folded176:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted109
+	JE      unwanted181
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 
-unwanted109:
+unwanted181:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer74:
+over146:
+	CMPQ   AX, $0x15
+	JGE    over182
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer183
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(SI), X1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(SI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(SI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(SI)(DI*1), X7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(DX), X9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded184
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other185
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold186:
+	VMOVUPS      (BX), Z10
+	VMOVUPS      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), X11
+	VMOVUPS      64(DX)(AX*1), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      X11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold186
+	JMP          folded184
+
+other185:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold188:
+	VMOVUPS      (BX), Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), X11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold188
+	JMP          folded184
+
+folded184:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	VADDPS  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS X1, 64(SI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS X3, 64(SI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS X5, 64(SI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS X7, 64(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted189
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z8, (BX)
+	VMOVUPS X9, 64(DX)
+
+unwanted189:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer183:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer190
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), X3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DX)(CX*2), X5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(DX), X7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded191
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other192
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold193:
+	VMOVUPS      (BX), Z8
+	VMOVUPS      (DX), Z10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), X9
+	VMOVUPS      64(DX)(AX*1), X10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      X9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold193
+	JMP          folded191
+
+other192:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold195:
+	VMOVUPS      (BX), Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), X9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold195
+	JMP          folded191
+
+folded191:
+	VPXORD  Z11, Z11, Z11
+	VADDPS  Z11, Z0, Z0
+	VADDPS  Z11, Z1, Z1
+	VADDPS  Z11, Z2, Z2
+	VADDPS  Z11, Z3, Z3
+	VADDPS  Z11, Z4, Z4
+	VADDPS  Z11, Z5, Z5
+	VADDPS  Z11, Z6, Z6
+	VADDPS  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS X1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS X3, 64(DX)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS X5, 64(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted196
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z6, (BX)
+	VMOVUPS X7, 64(DX)
+
+unwanted196:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer190:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer197
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded198
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other199
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold200:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), X7
+	VMOVUPS      64(DX)(AX*1), X8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      X7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold200
+	JMP          folded198
+
+other199:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold202:
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), X7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold202
+	JMP          folded198
+
+folded198:
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z3, Z3
+	VADDPS  Z9, Z4, Z4
+	VADDPS  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS X1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS X3, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted203
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z4, (BX)
+	VMOVUPS X5, 64(DX)
+
+unwanted203:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer197:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer204
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded205
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other206
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold207:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (DX), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), X5
+	VMOVUPS      64(DX)(AX*1), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      X5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold207
+	JMP          folded205
+
+other206:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold209:
+	VMOVUPS      (BX), Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), X5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold209
+	JMP          folded205
+
+folded205:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS X1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted210
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z2, (BX)
+	VMOVUPS X3, 64(DX)
+
+unwanted210:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer204:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded212
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other213
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold214:
+	VMOVUPS   (BX), Z2
+	VMOVUPS   (DX), Z4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   64(BX)(AX*1), X3
+	VMOVUPS   64(DX)(AX*1), X4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z1, Z1
+	VMOVUPS   Z2, (BX)
+	VMOVUPS   X3, 64(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold214
+	JMP       folded212
+
+other213:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold216:
+	VMOVUPS (BX), Z2
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS 64(BX)(AX*1), X3
+	VADDPS  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold216
+	JMP     folded212
+
+folded212:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted217
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS X1, 64(DX)
+
+unwanted217:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over182:
+	CMPQ   AX, $0x19
+	JGE    over218
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer219
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(SI), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(SI)(DI*1), Y7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(DX), Y9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded220
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other221
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold222:
+	VMOVUPS      (BX), Z10
+	VMOVUPS      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), Y11
+	VMOVUPS      64(DX)(AX*1), Y12
+	VPXORD       Z13, Z13, Z13
+	VCMPPS       $0x06, Z13, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Y11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold222
+	JMP          folded220
+
+other221:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold224:
+	VMOVUPS      (BX), Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      64(BX)(AX*1), Y11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold224
+	JMP          folded220
+
+folded220:
+	VPXORD  Z13, Z13, Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z8, Z8
+	VADDPS  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(SI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(SI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Y5, 64(SI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Y7, 64(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted225
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Y9, 64(DX)
+
+unwanted225:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer219:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer226
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DX)(CX*2), Y5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(DX), Y7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded227
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other228
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold229:
+	VMOVUPS      (BX), Z8
+	VMOVUPS      (DX), Z10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), Y9
+	VMOVUPS      64(DX)(AX*1), Y10
+	VPXORD       Z11, Z11, Z11
+	VCMPPS       $0x06, Z11, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Y9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold229
+	JMP          folded227
+
+other228:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold231:
+	VMOVUPS      (BX), Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      64(BX)(AX*1), Y9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold231
+	JMP          folded227
+
+folded227:
+	VPXORD  Z11, Z11, Z11
+	VADDPS  Z11, Z0, Z0
+	VADDPS  Z11, Z1, Z1
+	VADDPS  Z11, Z2, Z2
+	VADDPS  Z11, Z3, Z3
+	VADDPS  Z11, Z4, Z4
+	VADDPS  Z11, Z5, Z5
+	VADDPS  Z11, Z6, Z6
+	VADDPS  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(DX)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Y5, 64(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted232
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, 64(DX)
+
+unwanted232:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer226:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer233
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded234
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other235
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold236:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (DX), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), Y7
+	VMOVUPS      64(DX)(AX*1), Y8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Y7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold236
+	JMP          folded234
+
+other235:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold238:
+	VMOVUPS      (BX), Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      64(BX)(AX*1), Y7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold238
+	JMP          folded234
+
+folded234:
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z3, Z3
+	VADDPS  Z9, Z4, Z4
+	VADDPS  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted239
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Y5, 64(DX)
+
+unwanted239:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer233:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer240
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded241
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other242
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold243:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (DX), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), Y5
+	VMOVUPS      64(DX)(AX*1), Y6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Y5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold243
+	JMP          folded241
+
+other242:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold245:
+	VMOVUPS      (BX), Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      64(BX)(AX*1), Y5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold245
+	JMP          folded241
+
+folded241:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted246
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Y3, 64(DX)
+
+unwanted246:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer240:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded248
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other249
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold250:
+	VMOVUPS   (BX), Z2
+	VMOVUPS   (DX), Z4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   64(BX)(AX*1), Y3
+	VMOVUPS   64(DX)(AX*1), Y4
+	VPXORD    Z5, Z5, Z5
+	VCMPPS    $0x06, Z5, Z4, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z1, Z1
+	VMOVUPS   Z2, (BX)
+	VMOVUPS   Y3, 64(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold250
+	JMP       folded248
+
+other249:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold252:
+	VMOVUPS (BX), Z2
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS 64(BX)(AX*1), Y3
+	VADDPS  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold252
+	JMP     folded248
+
+folded248:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted253
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DX)
+
+unwanted253:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over218:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer110
+	JNE    fewer254
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1858,13 +4318,13 @@ fewer74:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded111
+	JLE     folded255
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other112
+	JNE     other256
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold257:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -1895,12 +4355,12 @@ fold113:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold113
-	JMP          folded111
+	JNZ          fold257
+	JMP          folded255
 
-other112:
+other256:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold259:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX)(AX*1), Z11
@@ -1920,10 +4380,10 @@ fold115:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
-	JMP          folded111
+	JNZ          fold259
+	JMP          folded255
 
-folded111:
+folded255:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -1951,22 +4411,22 @@ folded111:
 	VMOVUPS Z7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted116
+	JE      unwanted260
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(DX)
 
-unwanted116:
+unwanted260:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer110:
+fewer254:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer117
+	JNE  fewer261
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1994,13 +4454,13 @@ fewer110:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded118
+	JLE     folded262
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other119
+	JNE     other263
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
+fold264:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
 	VPXORD       Z11, Z11, Z11
@@ -2028,12 +4488,12 @@ fold120:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold120
-	JMP          folded118
+	JNZ          fold264
+	JMP          folded262
 
-other119:
+other263:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold266:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX)(AX*1), Z9
@@ -2050,10 +4510,10 @@ fold122:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
-	JMP          folded118
+	JNZ          fold266
+	JMP          folded262
 
-folded118:
+folded262:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -2075,22 +4535,22 @@ folded118:
 	VMOVUPS Z5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted123
+	JE      unwanted267
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(DX)
 
-unwanted123:
+unwanted267:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer117:
+fewer261:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer124
+	JNE  fewer268
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2116,13 +4576,13 @@ fewer117:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded125
+	JLE     folded269
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other126
+	JNE     other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold271:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
 	VPXORD       Z9, Z9, Z9
@@ -2147,12 +4607,12 @@ fold127:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
-	JMP          folded125
+	JNZ          fold271
+	JMP          folded269
 
-other126:
+other270:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold273:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX)(AX*1), Z7
@@ -2166,10 +4626,10 @@ fold129:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold129
-	JMP          folded125
+	JNZ          fold273
+	JMP          folded269
 
-folded125:
+folded269:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -2187,22 +4647,22 @@ folded125:
 	VMOVUPS Z3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted130
+	JE      unwanted274
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Z5, 64(DX)
 
-unwanted130:
+unwanted274:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer124:
+fewer268:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer131
+	JNE  fewer275
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2225,13 +4685,13 @@ fewer124:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded132
+	JLE     folded276
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other133
+	JNE     other277
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
+fold278:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -2253,12 +4713,12 @@ fold134:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold134
-	JMP          folded132
+	JNZ          fold278
+	JMP          folded276
 
-other133:
+other277:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold280:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX)(AX*1), Z5
@@ -2269,10 +4729,10 @@ fold136:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold136
-	JMP          folded132
+	JNZ          fold280
+	JMP          folded276
 
-folded132:
+folded276:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -2285,19 +4745,19 @@ folded132:
 	VMOVUPS Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted137
+	JE      unwanted281
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(DX)
 
-unwanted137:
+unwanted281:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer131:
+fewer275:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -2317,13 +4777,13 @@ fewer131:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded139
+	JLE     folded283
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other140
+	JNE     other284
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold285:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VPXORD    Z5, Z5, Z5
@@ -2342,12 +4802,12 @@ fold141:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold141
-	JMP       folded139
+	JNZ       fold285
+	JMP       folded283
 
-other140:
+other284:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold287:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX)(AX*1), Z3
@@ -2355,10 +4815,10 @@ fold143:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold143
-	JMP     folded139
+	JNZ     fold287
+	JMP     folded283
 
-folded139:
+folded283:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -2367,24 +4827,24 @@ folded139:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted144
+	JE      unwanted288
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(DX)
 
-unwanted144:
+unwanted288:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower73:
+narrower145:
 	CMPQ AX, $0x10
-	JNE  fewer145
+	JNE  over289
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer146
+	JNE  fewer290
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2406,13 +4866,13 @@ narrower73:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded147
+	JLE     folded291
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other148
+	JNE     other292
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold149:
+fold293:
 	VMOVUPS      (BX), Z5
 	VMOVUPS      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -2432,12 +4892,12 @@ fold149:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold149
-	JMP          folded147
+	JNZ          fold293
+	JMP          folded291
 
-other148:
+other292:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold295:
 	VMOVUPS      (BX), Z5
 	VADDPS       Z5, Z4, Z4
 	VBROADCASTSS (DI), Z7
@@ -2451,10 +4911,10 @@ fold151:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold151
-	JMP          folded147
+	JNZ          fold295
+	JMP          folded291
 
-folded147:
+folded291:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -2470,19 +4930,19 @@ folded147:
 	VMOVUPS Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted152
+	JE      unwanted296
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 
-unwanted152:
+unwanted296:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer146:
+fewer290:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer153
+	JNE  fewer297
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2502,13 +4962,13 @@ fewer146:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded154
+	JLE     folded298
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other155
+	JNE     other299
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold156:
+fold300:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z5
 	VPXORD       Z6, Z6, Z6
@@ -2526,12 +4986,12 @@ fold156:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold156
-	JMP          folded154
+	JNZ          fold300
+	JMP          folded298
 
-other155:
+other299:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold158:
+fold302:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z3, Z3
 	VBROADCASTSS (DI), Z6
@@ -2543,10 +5003,10 @@ fold158:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold158
-	JMP          folded154
+	JNZ          fold302
+	JMP          folded298
 
-folded154:
+folded298:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -2559,19 +5019,19 @@ folded154:
 	VMOVUPS Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted159
+	JE      unwanted303
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 
-unwanted159:
+unwanted303:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer153:
+fewer297:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer160
+	JNE  fewer304
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2590,13 +5050,13 @@ fewer153:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded161
+	JLE     folded305
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other162
+	JNE     other306
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold163:
+fold307:
 	VMOVUPS      (BX), Z3
 	VMOVUPS      (DX), Z4
 	VPXORD       Z5, Z5, Z5
@@ -2612,12 +5072,12 @@ fold163:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold163
-	JMP          folded161
+	JNZ          fold307
+	JMP          folded305
 
-other162:
+other306:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold165:
+fold309:
 	VMOVUPS      (BX), Z3
 	VADDPS       Z3, Z2, Z2
 	VBROADCASTSS (DI), Z5
@@ -2627,10 +5087,10 @@ fold165:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold165
-	JMP          folded161
+	JNZ          fold309
+	JMP          folded305
 
-folded161:
+folded305:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -2641,19 +5101,19 @@ folded161:
 	VMOVUPS Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted166
+	JE      unwanted310
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 
-unwanted166:
+unwanted310:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer160:
+fewer304:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer167
+	JNE  fewer311
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2670,13 +5130,13 @@ fewer160:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded168
+	JLE     folded312
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other169
+	JNE     other313
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold170:
+fold314:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      (DX), Z3
 	VPXORD       Z4, Z4, Z4
@@ -2690,12 +5150,12 @@ fold170:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold170
-	JMP          folded168
+	JNZ          fold314
+	JMP          folded312
 
-other169:
+other313:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold172:
+fold316:
 	VMOVUPS      (BX), Z2
 	VADDPS       Z2, Z1, Z1
 	VBROADCASTSS (DI), Z4
@@ -2703,10 +5163,10 @@ fold172:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold172
-	JMP          folded168
+	JNZ          fold316
+	JMP          folded312
 
-folded168:
+folded312:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
@@ -2714,16 +5174,16 @@ folded168:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted173
+	JE      unwanted317
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z1, (BX)
 
-unwanted173:
+unwanted317:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer167:
+fewer311:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -2738,13 +5198,13 @@ fewer167:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded175
+	JLE     folded319
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other176
+	JNE     other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold177:
+fold321:
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
 	VPXORD    Z3, Z3, Z3
@@ -2756,43 +5216,43 @@ fold177:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold177
-	JMP       folded175
+	JNZ       fold321
+	JMP       folded319
 
-other176:
+other320:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold179:
+fold323:
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold179
-	JMP     folded175
+	JNZ     fold323
+	JMP     folded319
 
-folded175:
+folded319:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted180
+	JE      unwanted324
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 
-unwanted180:
+unwanted324:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer145:
+over289:
 	CMPQ   AX, $0x08
-	JLT    fewer181
+	JLT    over325
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer182
+	JNE    fewer326
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2824,13 +5284,13 @@ fewer145:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded183
+	JLE     folded327
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other184
+	JNE     other328
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold185:
+fold329:
 	VMOVUPS      (BX), Y10
 	VMOVUPS      (DX), Y12
 	VPXORD       Z13, Z13, Z13
@@ -2861,12 +5321,12 @@ fold185:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold185
-	JMP          folded183
+	JNZ          fold329
+	JMP          folded327
 
-other184:
+other328:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold187:
+fold331:
 	VMOVUPS      (BX), Y10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      32(BX)(AX*1), Y11
@@ -2886,10 +5346,10 @@ fold187:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold187
-	JMP          folded183
+	JNZ          fold331
+	JMP          folded327
 
-folded183:
+folded327:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -2917,22 +5377,22 @@ folded183:
 	VMOVUPS Y7, 32(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted188
+	JE      unwanted332
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y8, (BX)
 	VMOVUPS Y9, 32(DX)
 
-unwanted188:
+unwanted332:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer182:
+fewer326:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer189
+	JNE  fewer333
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2960,13 +5420,13 @@ fewer182:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded190
+	JLE     folded334
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other191
+	JNE     other335
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold192:
+fold336:
 	VMOVUPS      (BX), Y8
 	VMOVUPS      (DX), Y10
 	VPXORD       Z11, Z11, Z11
@@ -2994,12 +5454,12 @@ fold192:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold192
-	JMP          folded190
+	JNZ          fold336
+	JMP          folded334
 
-other191:
+other335:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold194:
+fold338:
 	VMOVUPS      (BX), Y8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      32(BX)(AX*1), Y9
@@ -3016,10 +5476,10 @@ fold194:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold194
-	JMP          folded190
+	JNZ          fold338
+	JMP          folded334
 
-folded190:
+folded334:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -3041,22 +5501,22 @@ folded190:
 	VMOVUPS Y5, 32(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted195
+	JE      unwanted339
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(DX)
 
-unwanted195:
+unwanted339:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer189:
+fewer333:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer196
+	JNE  fewer340
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3082,13 +5542,13 @@ fewer189:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded197
+	JLE     folded341
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other198
+	JNE     other342
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold199:
+fold343:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VPXORD       Z9, Z9, Z9
@@ -3113,12 +5573,12 @@ fold199:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold199
-	JMP          folded197
+	JNZ          fold343
+	JMP          folded341
 
-other198:
+other342:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold201:
+fold345:
 	VMOVUPS      (BX), Y6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      32(BX)(AX*1), Y7
@@ -3132,10 +5592,10 @@ fold201:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold201
-	JMP          folded197
+	JNZ          fold345
+	JMP          folded341
 
-folded197:
+folded341:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -3153,22 +5613,22 @@ folded197:
 	VMOVUPS Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted202
+	JE      unwanted346
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y4, (BX)
 	VMOVUPS Y5, 32(DX)
 
-unwanted202:
+unwanted346:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer196:
+fewer340:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer203
+	JNE  fewer347
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3191,13 +5651,13 @@ fewer196:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded204
+	JLE     folded348
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other205
+	JNE     other349
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold206:
+fold350:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
 	VPXORD       Z7, Z7, Z7
@@ -3219,12 +5679,12 @@ fold206:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold206
-	JMP          folded204
+	JNZ          fold350
+	JMP          folded348
 
-other205:
+other349:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold208:
+fold352:
 	VMOVUPS      (BX), Y4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      32(BX)(AX*1), Y5
@@ -3235,10 +5695,10 @@ fold208:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold208
-	JMP          folded204
+	JNZ          fold352
+	JMP          folded348
 
-folded204:
+folded348:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -3251,19 +5711,19 @@ folded204:
 	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted209
+	JE      unwanted353
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(DX)
 
-unwanted209:
+unwanted353:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer203:
+fewer347:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -3283,13 +5743,13 @@ fewer203:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded211
+	JLE     folded355
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other212
+	JNE     other356
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold213:
+fold357:
 	VMOVUPS   (BX), Y2
 	VMOVUPS   (DX), Y4
 	VPXORD    Z5, Z5, Z5
@@ -3308,12 +5768,12 @@ fold213:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold213
-	JMP       folded211
+	JNZ       fold357
+	JMP       folded355
 
-other212:
+other356:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
+fold359:
 	VMOVUPS (BX), Y2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 32(BX)(AX*1), Y3
@@ -3321,10 +5781,10 @@ fold215:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold215
-	JMP     folded211
+	JNZ     fold359
+	JMP     folded355
 
-folded211:
+folded355:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -3333,26 +5793,26 @@ folded211:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted216
+	JE      unwanted360
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(DX)
 
-unwanted216:
+unwanted360:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer181:
+over325:
 	CMPQ   AX, $0x04
-	JLT    fewer217
+	JLT    over361
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer218
+	JNE    fewer362
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3384,13 +5844,13 @@ fewer181:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded219
+	JLE     folded363
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other220
+	JNE     other364
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold221:
+fold365:
 	VMOVUPS      (BX), X10
 	VMOVUPS      (DX), X12
 	VPXORD       Z13, Z13, Z13
@@ -3421,12 +5881,12 @@ fold221:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold221
-	JMP          folded219
+	JNZ          fold365
+	JMP          folded363
 
-other220:
+other364:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold223:
+fold367:
 	VMOVUPS      (BX), X10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      16(BX)(AX*1), X11
@@ -3446,10 +5906,10 @@ fold223:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold223
-	JMP          folded219
+	JNZ          fold367
+	JMP          folded363
 
-folded219:
+folded363:
 	VPXORD  Z13, Z13, Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
@@ -3477,22 +5937,22 @@ folded219:
 	VMOVUPS X7, 16(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted224
+	JE      unwanted368
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X8, (BX)
 	VMOVUPS X9, 16(DX)
 
-unwanted224:
+unwanted368:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer218:
+fewer362:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer225
+	JNE  fewer369
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3520,13 +5980,13 @@ fewer218:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded226
+	JLE     folded370
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other227
+	JNE     other371
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold228:
+fold372:
 	VMOVUPS      (BX), X8
 	VMOVUPS      (DX), X10
 	VPXORD       Z11, Z11, Z11
@@ -3554,12 +6014,12 @@ fold228:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold228
-	JMP          folded226
+	JNZ          fold372
+	JMP          folded370
 
-other227:
+other371:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold230:
+fold374:
 	VMOVUPS      (BX), X8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      16(BX)(AX*1), X9
@@ -3576,10 +6036,10 @@ fold230:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold230
-	JMP          folded226
+	JNZ          fold374
+	JMP          folded370
 
-folded226:
+folded370:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -3601,22 +6061,22 @@ folded226:
 	VMOVUPS X5, 16(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted231
+	JE      unwanted375
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X6, (BX)
 	VMOVUPS X7, 16(DX)
 
-unwanted231:
+unwanted375:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer225:
+fewer369:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer232
+	JNE  fewer376
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3642,13 +6102,13 @@ fewer225:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded233
+	JLE     folded377
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other234
+	JNE     other378
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold235:
+fold379:
 	VMOVUPS      (BX), X6
 	VMOVUPS      (DX), X8
 	VPXORD       Z9, Z9, Z9
@@ -3673,12 +6133,12 @@ fold235:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold235
-	JMP          folded233
+	JNZ          fold379
+	JMP          folded377
 
-other234:
+other378:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold237:
+fold381:
 	VMOVUPS      (BX), X6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      16(BX)(AX*1), X7
@@ -3692,10 +6152,10 @@ fold237:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold237
-	JMP          folded233
+	JNZ          fold381
+	JMP          folded377
 
-folded233:
+folded377:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -3713,22 +6173,22 @@ folded233:
 	VMOVUPS X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted238
+	JE      unwanted382
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X4, (BX)
 	VMOVUPS X5, 16(DX)
 
-unwanted238:
+unwanted382:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer232:
+fewer376:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer239
+	JNE  fewer383
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3751,13 +6211,13 @@ fewer232:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded240
+	JLE     folded384
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other241
+	JNE     other385
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold242:
+fold386:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
 	VPXORD       Z7, Z7, Z7
@@ -3779,12 +6239,12 @@ fold242:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold242
-	JMP          folded240
+	JNZ          fold386
+	JMP          folded384
 
-other241:
+other385:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold244:
+fold388:
 	VMOVUPS      (BX), X4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      16(BX)(AX*1), X5
@@ -3795,10 +6255,10 @@ fold244:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold244
-	JMP          folded240
+	JNZ          fold388
+	JMP          folded384
 
-folded240:
+folded384:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -3811,19 +6271,19 @@ folded240:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted245
+	JE      unwanted389
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X2, (BX)
 	VMOVUPS X3, 16(DX)
 
-unwanted245:
+unwanted389:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer239:
+fewer383:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -3843,13 +6303,13 @@ fewer239:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded247
+	JLE     folded391
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other248
+	JNE     other392
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold249:
+fold393:
 	VMOVUPS   (BX), X2
 	VMOVUPS   (DX), X4
 	VPXORD    Z5, Z5, Z5
@@ -3868,12 +6328,12 @@ fold249:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold249
-	JMP       folded247
+	JNZ       fold393
+	JMP       folded391
 
-other248:
+other392:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold251:
+fold395:
 	VMOVUPS (BX), X2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 16(BX)(AX*1), X3
@@ -3881,10 +6341,10 @@ fold251:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold251
-	JMP     folded247
+	JNZ     fold395
+	JMP     folded391
 
-folded247:
+folded391:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -3893,26 +6353,26 @@ folded247:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted252
+	JE      unwanted396
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
 
-unwanted252:
+unwanted396:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer217:
+over361:
 	CMPQ   AX, $0x02
-	JLT    fewer253
+	JLT    over397
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer254
+	JNE    fewer398
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -3944,13 +6404,13 @@ fewer217:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded255
+	JLE    folded399
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other256
+	JNE    other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold257:
+fold401:
 	VMOVSD       (BX), X10
 	VMOVSD       (DX), X12
 	VPXORD       Z13, Z13, Z13
@@ -3981,12 +6441,12 @@ fold257:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold257
-	JMP          folded255
+	JNZ          fold401
+	JMP          folded399
 
-other256:
+other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold259:
+fold403:
 	VMOVSD       (BX), X10
 	VADDPS       Z10, Z8, Z8
 	VMOVSD       8(BX)(AX*1), X11
@@ -4006,10 +6466,10 @@ fold259:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold259
-	JMP          folded255
+	JNZ          fold403
+	JMP          folded399
 
-folded255:
+folded399:
 	VPXORD Z13, Z13, Z13
 	VADDPS Z13, Z0, Z0
 	VADDPS Z13, Z1, Z1
@@ -4037,22 +6497,22 @@ folded255:
 	VMOVSD X7, 8(SI)(DI*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted260
+	JE     unwanted404
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X8, (BX)
 	VMOVSD X9, 8(DX)
 
-unwanted260:
+unwanted404:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer254:
+fewer398:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer261
+	JNE  fewer405
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4080,13 +6540,13 @@ fewer254:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded262
+	JLE    folded406
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other263
+	JNE    other407
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold264:
+fold408:
 	VMOVSD       (BX), X8
 	VMOVSD       (DX), X10
 	VPXORD       Z11, Z11, Z11
@@ -4114,12 +6574,12 @@ fold264:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold264
-	JMP          folded262
+	JNZ          fold408
+	JMP          folded406
 
-other263:
+other407:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold266:
+fold410:
 	VMOVSD       (BX), X8
 	VADDPS       Z8, Z6, Z6
 	VMOVSD       8(BX)(AX*1), X9
@@ -4136,10 +6596,10 @@ fold266:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold266
-	JMP          folded262
+	JNZ          fold410
+	JMP          folded406
 
-folded262:
+folded406:
 	VPXORD Z11, Z11, Z11
 	VADDPS Z11, Z0, Z0
 	VADDPS Z11, Z1, Z1
@@ -4161,22 +6621,22 @@ folded262:
 	VMOVSD X5, 8(DX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted267
+	JE     unwanted411
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X6, (BX)
 	VMOVSD X7, 8(DX)
 
-unwanted267:
+unwanted411:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer261:
+fewer405:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer268
+	JNE  fewer412
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4202,13 +6662,13 @@ fewer261:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded269
+	JLE    folded413
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other270
+	JNE    other414
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold271:
+fold415:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
 	VPXORD       Z9, Z9, Z9
@@ -4233,12 +6693,12 @@ fold271:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold271
-	JMP          folded269
+	JNZ          fold415
+	JMP          folded413
 
-other270:
+other414:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold273:
+fold417:
 	VMOVSD       (BX), X6
 	VADDPS       Z6, Z4, Z4
 	VMOVSD       8(BX)(AX*1), X7
@@ -4252,10 +6712,10 @@ fold273:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold273
-	JMP          folded269
+	JNZ          fold417
+	JMP          folded413
 
-folded269:
+folded413:
 	VPXORD Z9, Z9, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -4273,22 +6733,22 @@ folded269:
 	VMOVSD X3, 8(DX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted274
+	JE     unwanted418
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X4, (BX)
 	VMOVSD X5, 8(DX)
 
-unwanted274:
+unwanted418:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer268:
+fewer412:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer275
+	JNE  fewer419
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4311,13 +6771,13 @@ fewer268:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded276
+	JLE    folded420
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other277
+	JNE    other421
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold278:
+fold422:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
 	VPXORD       Z7, Z7, Z7
@@ -4339,12 +6799,12 @@ fold278:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold278
-	JMP          folded276
+	JNZ          fold422
+	JMP          folded420
 
-other277:
+other421:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold280:
+fold424:
 	VMOVSD       (BX), X4
 	VADDPS       Z4, Z2, Z2
 	VMOVSD       8(BX)(AX*1), X5
@@ -4355,10 +6815,10 @@ fold280:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold280
-	JMP          folded276
+	JNZ          fold424
+	JMP          folded420
 
-folded276:
+folded420:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -4371,19 +6831,19 @@ folded276:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted281
+	JE     unwanted425
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X2, (BX)
 	VMOVSD X3, 8(DX)
 
-unwanted281:
+unwanted425:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer275:
+fewer419:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -4403,13 +6863,13 @@ fewer275:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded283
+	JLE    folded427
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other284
+	JNE    other428
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold285:
+fold429:
 	VMOVSD    (BX), X2
 	VMOVSD    (DX), X4
 	VPXORD    Z5, Z5, Z5
@@ -4428,12 +6888,12 @@ fold285:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold285
-	JMP       folded283
+	JNZ       fold429
+	JMP       folded427
 
-other284:
+other428:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold287:
+fold431:
 	VMOVSD (BX), X2
 	VADDPS Z2, Z0, Z0
 	VMOVSD 8(BX)(AX*1), X3
@@ -4441,10 +6901,10 @@ fold287:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold287
-	JMP    folded283
+	JNZ    fold431
+	JMP    folded427
 
-folded283:
+folded427:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -4453,22 +6913,22 @@ folded283:
 	ADDQ   AX, DX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted288
+	JE     unwanted432
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
 
-unwanted288:
+unwanted432:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer253:
+over397:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer289
+	JNE  fewer433
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4490,13 +6950,13 @@ fewer253:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded290
+	JLE    folded434
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other291
+	JNE    other435
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold292:
+fold436:
 	VMOVSS       (BX), X5
 	VMOVSS       (DX), X6
 	VPXORD       Z7, Z7, Z7
@@ -4516,12 +6976,12 @@ fold292:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold292
-	JMP          folded290
+	JNZ          fold436
+	JMP          folded434
 
-other291:
+other435:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold294:
+fold438:
 	VMOVSS       (BX), X5
 	VADDPS       Z5, Z4, Z4
 	VBROADCASTSS (DI), Z7
@@ -4535,10 +6995,10 @@ fold294:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold294
-	JMP          folded290
+	JNZ          fold438
+	JMP          folded434
 
-folded290:
+folded434:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -4554,19 +7014,19 @@ folded290:
 	VMOVSS X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted295
+	JE     unwanted439
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted295:
+unwanted439:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer289:
+fewer433:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer296
+	JNE  fewer440
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4586,13 +7046,13 @@ fewer289:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded297
+	JLE    folded441
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other298
+	JNE    other442
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold299:
+fold443:
 	VMOVSS       (BX), X4
 	VMOVSS       (DX), X5
 	VPXORD       Z6, Z6, Z6
@@ -4610,12 +7070,12 @@ fold299:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold299
-	JMP          folded297
+	JNZ          fold443
+	JMP          folded441
 
-other298:
+other442:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold301:
+fold445:
 	VMOVSS       (BX), X4
 	VADDPS       Z4, Z3, Z3
 	VBROADCASTSS (DI), Z6
@@ -4627,10 +7087,10 @@ fold301:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold301
-	JMP          folded297
+	JNZ          fold445
+	JMP          folded441
 
-folded297:
+folded441:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -4643,19 +7103,19 @@ folded297:
 	VMOVSS X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted302
+	JE     unwanted446
 	MOVQ   db+32(FP), BX
 	VMOVSS X3, (BX)
 
-unwanted302:
+unwanted446:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer296:
+fewer440:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer303
+	JNE  fewer447
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4674,13 +7134,13 @@ fewer296:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded304
+	JLE    folded448
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other305
+	JNE    other449
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold306:
+fold450:
 	VMOVSS       (BX), X3
 	VMOVSS       (DX), X4
 	VPXORD       Z5, Z5, Z5
@@ -4696,12 +7156,12 @@ fold306:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold306
-	JMP          folded304
+	JNZ          fold450
+	JMP          folded448
 
-other305:
+other449:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold308:
+fold452:
 	VMOVSS       (BX), X3
 	VADDPS       Z3, Z2, Z2
 	VBROADCASTSS (DI), Z5
@@ -4711,10 +7171,10 @@ fold308:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold308
-	JMP          folded304
+	JNZ          fold452
+	JMP          folded448
 
-folded304:
+folded448:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -4725,19 +7185,19 @@ folded304:
 	VMOVSS X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted309
+	JE     unwanted453
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted309:
+unwanted453:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer303:
+fewer447:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer310
+	JNE  fewer454
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -4754,13 +7214,13 @@ fewer303:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded311
+	JLE    folded455
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other312
+	JNE    other456
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold313:
+fold457:
 	VMOVSS       (BX), X2
 	VMOVSS       (DX), X3
 	VPXORD       Z4, Z4, Z4
@@ -4774,12 +7234,12 @@ fold313:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold313
-	JMP          folded311
+	JNZ          fold457
+	JMP          folded455
 
-other312:
+other456:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold315:
+fold459:
 	VMOVSS       (BX), X2
 	VADDPS       Z2, Z1, Z1
 	VBROADCASTSS (DI), Z4
@@ -4787,10 +7247,10 @@ fold315:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold315
-	JMP          folded311
+	JNZ          fold459
+	JMP          folded455
 
-folded311:
+folded455:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
@@ -4798,16 +7258,16 @@ folded311:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted316
+	JE     unwanted460
 	MOVQ   db+32(FP), BX
 	VMOVSS X1, (BX)
 
-unwanted316:
+unwanted460:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer310:
+fewer454:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -4822,13 +7282,13 @@ fewer310:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded318
+	JLE    folded462
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other319
+	JNE    other463
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold320:
+fold464:
 	VMOVSS    (BX), X1
 	VMOVSS    (DX), X2
 	VPXORD    Z3, Z3, Z3
@@ -4840,31 +7300,31 @@ fold320:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold320
-	JMP       folded318
+	JNZ       fold464
+	JMP       folded462
 
-other319:
+other463:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold322:
+fold466:
 	VMOVSS (BX), X1
 	VADDPS Z1, Z0, Z0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold322
-	JMP    folded318
+	JNZ    fold466
+	JMP    folded462
 
-folded318:
+folded462:
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted323
+	JE     unwanted467
 	MOVQ   db+32(FP), BX
 	VMOVSS X0, (BX)
 
-unwanted323:
+unwanted467:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4876,7 +7336,7 @@ TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
-	JNE  fewer2
+	JNE  over2
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
 	JNE  fewer3
@@ -5500,12 +7960,1352 @@ unwanted37:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
+	CMPQ   AX, $0x13
+	JGE    over38
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000090, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer39
+
+	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(SI), X2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(SI)(CX*1), X5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(SI)(CX*2), X8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(SI)(DI*1), X11
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z12
+	VMOVUPD 64(BX), Z13
+	VMOVUPD 128(DX), X14
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded40
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other41
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold42:
+	VMOVUPD      (BX), Z15
+	VMOVUPD      (DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VMOVUPD      64(DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), X17
+	VMOVUPD      128(DX)(AX*1), X18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	VMOVUPD      X17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold42
+	JMP          folded40
+
+other41:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold44:
+	VMOVUPD      (BX), Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), X17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold44
+	JMP          folded40
+
+folded40:
+	VPXORD  Z19, Z19, Z19
+	VADDPD  Z19, Z0, Z0
+	VADDPD  Z19, Z1, Z1
+	VADDPD  Z19, Z2, Z2
+	VADDPD  Z19, Z3, Z3
+	VADDPD  Z19, Z4, Z4
+	VADDPD  Z19, Z5, Z5
+	VADDPD  Z19, Z6, Z6
+	VADDPD  Z19, Z7, Z7
+	VADDPD  Z19, Z8, Z8
+	VADDPD  Z19, Z9, Z9
+	VADDPD  Z19, Z10, Z10
+	VADDPD  Z19, Z11, Z11
+	VADDPD  Z19, Z12, Z12
+	VADDPD  Z19, Z13, Z13
+	VADDPD  Z19, Z14, Z14
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD X2, 128(SI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD X5, 128(SI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD X8, 128(SI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD X11, 128(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted45
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z12, (BX)
+	VMOVUPD Z13, 64(BX)
+	VMOVUPD X14, 128(DX)
+
+unwanted45:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer39:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer46
+
+	// acc[i,j] = dwinit[i,j], 3×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), X5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DX)(CX*2), X8
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z9
+	VMOVUPD 64(BX), Z10
+	VMOVUPD 128(DX), X11
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded47
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other48
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold49:
+	VMOVUPD      (BX), Z12
+	VMOVUPD      (DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      64(DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), X14
+	VMOVUPD      128(DX)(AX*1), X15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      X14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold49
+	JMP          folded47
+
+other48:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold51:
+	VMOVUPD      (BX), Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), X14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold51
+	JMP          folded47
+
+folded47:
+	VPXORD  Z16, Z16, Z16
+	VADDPD  Z16, Z0, Z0
+	VADDPD  Z16, Z1, Z1
+	VADDPD  Z16, Z2, Z2
+	VADDPD  Z16, Z3, Z3
+	VADDPD  Z16, Z4, Z4
+	VADDPD  Z16, Z5, Z5
+	VADDPD  Z16, Z6, Z6
+	VADDPD  Z16, Z7, Z7
+	VADDPD  Z16, Z8, Z8
+	VADDPD  Z16, Z9, Z9
+	VADDPD  Z16, Z10, Z10
+	VADDPD  Z16, Z11, Z11
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD X2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD X5, 128(DX)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD X8, 128(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted52
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z9, (BX)
+	VMOVUPD Z10, 64(BX)
+	VMOVUPD X11, 128(DX)
+
+unwanted52:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer46:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer53
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), X5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z6
+	VMOVUPD 64(BX), Z7
+	VMOVUPD 128(DX), X8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded54
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other55
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold56:
+	VMOVUPD      (BX), Z9
+	VMOVUPD      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      64(DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), X11
+	VMOVUPD      128(DX)(AX*1), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      X11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold56
+	JMP          folded54
+
+other55:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold58:
+	VMOVUPD      (BX), Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), X11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold58
+	JMP          folded54
+
+folded54:
+	VPXORD  Z13, Z13, Z13
+	VADDPD  Z13, Z0, Z0
+	VADDPD  Z13, Z1, Z1
+	VADDPD  Z13, Z2, Z2
+	VADDPD  Z13, Z3, Z3
+	VADDPD  Z13, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z13, Z6, Z6
+	VADDPD  Z13, Z7, Z7
+	VADDPD  Z13, Z8, Z8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD X2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD X5, 128(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted59
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z6, (BX)
+	VMOVUPD Z7, 64(BX)
+	VMOVUPD X8, 128(DX)
+
+unwanted59:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer53:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer60
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded61
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other62
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold63:
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), X8
+	VMOVUPD      128(DX)(AX*1), X9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	VMOVUPD      X8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold63
+	JMP          folded61
+
+other62:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold65:
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), X8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold65
+	JMP          folded61
+
+folded61:
+	VPXORD  Z10, Z10, Z10
+	VADDPD  Z10, Z0, Z0
+	VADDPD  Z10, Z1, Z1
+	VADDPD  Z10, Z2, Z2
+	VADDPD  Z10, Z3, Z3
+	VADDPD  Z10, Z4, Z4
+	VADDPD  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD X2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted66
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z3, (BX)
+	VMOVUPD Z4, 64(BX)
+	VMOVUPD X5, 128(DX)
+
+unwanted66:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer60:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded68
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other69
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold70:
+	VMOVUPD   (BX), Z3
+	VMOVUPD   (DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z3, K2, Z3
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   64(BX), Z4
+	VMOVUPD   64(DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z4, K2, Z4
+	VADDPD    Z4, Z1, Z1
+	VMOVUPD   128(BX)(AX*1), X5
+	VMOVUPD   128(DX)(AX*1), X6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z5, K2, Z5
+	VADDPD    Z5, Z2, Z2
+	VMOVUPD   Z3, (BX)
+	VMOVUPD   Z4, 64(BX)
+	VMOVUPD   X5, 128(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold70
+	JMP       folded68
+
+other69:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold72:
+	VMOVUPD (BX), Z3
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD 64(BX), Z4
+	VADDPD  Z4, Z1, Z1
+	VMOVUPD 128(BX)(AX*1), X5
+	VADDPD  Z5, Z2, Z2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold72
+	JMP     folded68
+
+folded68:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted73
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD X2, 128(DX)
+
+unwanted73:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over38:
+	CMPQ   AX, $0x15
+	JGE    over74
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000a0, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer75
+
+	// acc[i,j] = dwinit[i,j], 4×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(SI), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(SI)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(SI)(CX*2), Y8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(SI)(DI*1), Y11
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z12
+	VMOVUPD 64(BX), Z13
+	VMOVUPD 128(DX), Y14
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded76
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other77
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold78:
+	VMOVUPD      (BX), Z15
+	VMOVUPD      (DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VMOVUPD      64(DX), Z18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z16, K2, Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), Y17
+	VMOVUPD      128(DX)(AX*1), Y18
+	VPXORD       Z19, Z19, Z19
+	VCMPPD       $0x06, Z19, Z18, K2
+	VMOVAPD.Z    Z17, K2, Z17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	VMOVUPD      Z15, (BX)
+	VMOVUPD      Z16, 64(BX)
+	VMOVUPD      Y17, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+	JMP          folded76
+
+other77:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold80:
+	VMOVUPD      (BX), Z15
+	VADDPD       Z15, Z12, Z12
+	VMOVUPD      64(BX), Z16
+	VADDPD       Z16, Z13, Z13
+	VMOVUPD      128(BX)(AX*1), Y17
+	VADDPD       Z17, Z14, Z14
+	VBROADCASTSD (DI), Z19
+	VFMADD231PD  Z19, Z15, Z0
+	VFMADD231PD  Z19, Z16, Z1
+	VFMADD231PD  Z19, Z17, Z2
+	VBROADCASTSD 8(DI), Z19
+	VFMADD231PD  Z19, Z15, Z3
+	VFMADD231PD  Z19, Z16, Z4
+	VFMADD231PD  Z19, Z17, Z5
+	VBROADCASTSD 16(DI), Z19
+	VFMADD231PD  Z19, Z15, Z6
+	VFMADD231PD  Z19, Z16, Z7
+	VFMADD231PD  Z19, Z17, Z8
+	VBROADCASTSD 24(DI), Z19
+	VFMADD231PD  Z19, Z15, Z9
+	VFMADD231PD  Z19, Z16, Z10
+	VFMADD231PD  Z19, Z17, Z11
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold80
+	JMP          folded76
+
+folded76:
+	VPXORD  Z19, Z19, Z19
+	VADDPD  Z19, Z0, Z0
+	VADDPD  Z19, Z1, Z1
+	VADDPD  Z19, Z2, Z2
+	VADDPD  Z19, Z3, Z3
+	VADDPD  Z19, Z4, Z4
+	VADDPD  Z19, Z5, Z5
+	VADDPD  Z19, Z6, Z6
+	VADDPD  Z19, Z7, Z7
+	VADDPD  Z19, Z8, Z8
+	VADDPD  Z19, Z9, Z9
+	VADDPD  Z19, Z10, Z10
+	VADDPD  Z19, Z11, Z11
+	VADDPD  Z19, Z12, Z12
+	VADDPD  Z19, Z13, Z13
+	VADDPD  Z19, Z14, Z14
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(SI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(SI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Y8, 128(SI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Y11, 128(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted81
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z12, (BX)
+	VMOVUPD Z13, 64(BX)
+	VMOVUPD Y14, 128(DX)
+
+unwanted81:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer75:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer82
+
+	// acc[i,j] = dwinit[i,j], 3×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DX)(CX*2), Y8
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z9
+	VMOVUPD 64(BX), Z10
+	VMOVUPD 128(DX), Y11
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded83
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other84
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold85:
+	VMOVUPD      (BX), Z12
+	VMOVUPD      (DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z12, K2, Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      64(DX), Z15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), Y14
+	VMOVUPD      128(DX)(AX*1), Y15
+	VPXORD       Z16, Z16, Z16
+	VCMPPD       $0x06, Z16, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	VMOVUPD      Z12, (BX)
+	VMOVUPD      Z13, 64(BX)
+	VMOVUPD      Y14, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold85
+	JMP          folded83
+
+other84:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold87:
+	VMOVUPD      (BX), Z12
+	VADDPD       Z12, Z9, Z9
+	VMOVUPD      64(BX), Z13
+	VADDPD       Z13, Z10, Z10
+	VMOVUPD      128(BX)(AX*1), Y14
+	VADDPD       Z14, Z11, Z11
+	VBROADCASTSD (DI), Z16
+	VFMADD231PD  Z16, Z12, Z0
+	VFMADD231PD  Z16, Z13, Z1
+	VFMADD231PD  Z16, Z14, Z2
+	VBROADCASTSD 8(DI), Z16
+	VFMADD231PD  Z16, Z12, Z3
+	VFMADD231PD  Z16, Z13, Z4
+	VFMADD231PD  Z16, Z14, Z5
+	VBROADCASTSD 16(DI), Z16
+	VFMADD231PD  Z16, Z12, Z6
+	VFMADD231PD  Z16, Z13, Z7
+	VFMADD231PD  Z16, Z14, Z8
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold87
+	JMP          folded83
+
+folded83:
+	VPXORD  Z16, Z16, Z16
+	VADDPD  Z16, Z0, Z0
+	VADDPD  Z16, Z1, Z1
+	VADDPD  Z16, Z2, Z2
+	VADDPD  Z16, Z3, Z3
+	VADDPD  Z16, Z4, Z4
+	VADDPD  Z16, Z5, Z5
+	VADDPD  Z16, Z6, Z6
+	VADDPD  Z16, Z7, Z7
+	VADDPD  Z16, Z8, Z8
+	VADDPD  Z16, Z9, Z9
+	VADDPD  Z16, Z10, Z10
+	VADDPD  Z16, Z11, Z11
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(DX)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Y8, 128(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z9, (BX)
+	VMOVUPD Z10, 64(BX)
+	VMOVUPD Y11, 128(DX)
+
+unwanted88:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer82:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer89
+
+	// acc[i,j] = dwinit[i,j], 2×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), Y5
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z6
+	VMOVUPD 64(BX), Z7
+	VMOVUPD 128(DX), Y8
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded90
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other91
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold92:
+	VMOVUPD      (BX), Z9
+	VMOVUPD      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      64(DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), Y11
+	VMOVUPD      128(DX)(AX*1), Y12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VMOVUPD      Z9, (BX)
+	VMOVUPD      Z10, 64(BX)
+	VMOVUPD      Y11, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold92
+	JMP          folded90
+
+other91:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold94:
+	VMOVUPD      (BX), Z9
+	VADDPD       Z9, Z6, Z6
+	VMOVUPD      64(BX), Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      128(BX)(AX*1), Y11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z9, Z0
+	VFMADD231PD  Z13, Z10, Z1
+	VFMADD231PD  Z13, Z11, Z2
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z9, Z3
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold94
+	JMP          folded90
+
+folded90:
+	VPXORD  Z13, Z13, Z13
+	VADDPD  Z13, Z0, Z0
+	VADDPD  Z13, Z1, Z1
+	VADDPD  Z13, Z2, Z2
+	VADDPD  Z13, Z3, Z3
+	VADDPD  Z13, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z13, Z6, Z6
+	VADDPD  Z13, Z7, Z7
+	VADDPD  Z13, Z8, Z8
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted95
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z6, (BX)
+	VMOVUPD Z7, 64(BX)
+	VMOVUPD Y8, 128(DX)
+
+unwanted95:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer89:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer96
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded97
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other98
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold99:
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      64(DX), Z9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), Y8
+	VMOVUPD      128(DX)(AX*1), Y9
+	VPXORD       Z10, Z10, Z10
+	VCMPPD       $0x06, Z10, Z9, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Z7, 64(BX)
+	VMOVUPD      Y8, 128(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold99
+	JMP          folded97
+
+other98:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold101:
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      64(BX), Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVUPD      128(BX)(AX*1), Y8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD (DI), Z10
+	VFMADD231PD  Z10, Z6, Z0
+	VFMADD231PD  Z10, Z7, Z1
+	VFMADD231PD  Z10, Z8, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold101
+	JMP          folded97
+
+folded97:
+	VPXORD  Z10, Z10, Z10
+	VADDPD  Z10, Z0, Z0
+	VADDPD  Z10, Z1, Z1
+	VADDPD  Z10, Z2, Z2
+	VADDPD  Z10, Z3, Z3
+	VADDPD  Z10, Z4, Z4
+	VADDPD  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted102
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z3, (BX)
+	VMOVUPD Z4, 64(BX)
+	VMOVUPD Y5, 128(DX)
+
+unwanted102:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer96:
+	// acc[i,j] = dwinit[i,j], 0×3 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×3 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded104
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other105
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold106:
+	VMOVUPD   (BX), Z3
+	VMOVUPD   (DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z3, K2, Z3
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   64(BX), Z4
+	VMOVUPD   64(DX), Z6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z4, K2, Z4
+	VADDPD    Z4, Z1, Z1
+	VMOVUPD   128(BX)(AX*1), Y5
+	VMOVUPD   128(DX)(AX*1), Y6
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x06, Z7, Z6, K2
+	VMOVAPD.Z Z5, K2, Z5
+	VADDPD    Z5, Z2, Z2
+	VMOVUPD   Z3, (BX)
+	VMOVUPD   Z4, 64(BX)
+	VMOVUPD   Y5, 128(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold106
+	JMP       folded104
+
+other105:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold108:
+	VMOVUPD (BX), Z3
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD 64(BX), Z4
+	VADDPD  Z4, Z1, Z1
+	VMOVUPD 128(BX)(AX*1), Y5
+	VADDPD  Z5, Z2, Z2
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold108
+	JMP     folded104
+
+folded104:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted109
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DX)
+
+unwanted109:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over74:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer38
+	JNE    fewer110
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5542,13 +9342,13 @@ fewer2:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded39
+	JLE     folded111
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other40
+	JNE     other112
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold41:
+fold113:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
 	VPXORD       Z19, Z19, Z19
@@ -5590,12 +9390,12 @@ fold41:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold41
-	JMP          folded39
+	JNZ          fold113
+	JMP          folded111
 
-other40:
+other112:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
+fold115:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
@@ -5621,10 +9421,10 @@ fold43:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold43
-	JMP          folded39
+	JNZ          fold115
+	JMP          folded111
 
-folded39:
+folded111:
 	VPXORD  Z19, Z19, Z19
 	VADDPD  Z19, Z0, Z0
 	VADDPD  Z19, Z1, Z1
@@ -5661,7 +9461,7 @@ folded39:
 	VMOVUPD Z11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted44
+	JE      unwanted116
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5669,15 +9469,15 @@ folded39:
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(DX)
 
-unwanted44:
+unwanted116:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer38:
+fewer110:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer45
+	JNE  fewer117
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5709,13 +9509,13 @@ fewer38:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded46
+	JLE     folded118
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other47
+	JNE     other119
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold48:
+fold120:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
 	VPXORD       Z16, Z16, Z16
@@ -5753,12 +9553,12 @@ fold48:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold48
-	JMP          folded46
+	JNZ          fold120
+	JMP          folded118
 
-other47:
+other119:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold122:
 	VMOVUPD      (BX), Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
@@ -5780,10 +9580,10 @@ fold50:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold50
-	JMP          folded46
+	JNZ          fold122
+	JMP          folded118
 
-folded46:
+folded118:
 	VPXORD  Z16, Z16, Z16
 	VADDPD  Z16, Z0, Z0
 	VADDPD  Z16, Z1, Z1
@@ -5812,7 +9612,7 @@ folded46:
 	VMOVUPD Z8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted51
+	JE      unwanted123
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5820,15 +9620,15 @@ folded46:
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Z11, 128(DX)
 
-unwanted51:
+unwanted123:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer45:
+fewer117:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer52
+	JNE  fewer124
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5857,13 +9657,13 @@ fewer45:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded53
+	JLE     folded125
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other54
+	JNE     other126
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold55:
+fold127:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -5897,12 +9697,12 @@ fold55:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold55
-	JMP          folded53
+	JNZ          fold127
+	JMP          folded125
 
-other54:
+other126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
+fold129:
 	VMOVUPD      (BX), Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
@@ -5920,10 +9720,10 @@ fold57:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold57
-	JMP          folded53
+	JNZ          fold129
+	JMP          folded125
 
-folded53:
+folded125:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -5946,7 +9746,7 @@ folded53:
 	VMOVUPD Z5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted58
+	JE      unwanted130
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5954,15 +9754,15 @@ folded53:
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Z8, 128(DX)
 
-unwanted58:
+unwanted130:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer52:
+fewer124:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer59
+	JNE  fewer131
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5987,13 +9787,13 @@ fewer52:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded60
+	JLE     folded132
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other61
+	JNE     other133
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold62:
+fold134:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
 	VPXORD       Z10, Z10, Z10
@@ -6023,12 +9823,12 @@ fold62:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold62
-	JMP          folded60
+	JNZ          fold134
+	JMP          folded132
 
-other61:
+other133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
+fold136:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
@@ -6042,10 +9842,10 @@ fold64:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold64
-	JMP          folded60
+	JNZ          fold136
+	JMP          folded132
 
-folded60:
+folded132:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -6061,7 +9861,7 @@ folded60:
 	VMOVUPD Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted65
+	JE      unwanted137
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -6069,12 +9869,12 @@ folded60:
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Z5, 128(DX)
 
-unwanted65:
+unwanted137:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer59:
+fewer131:
 	// acc[i,j] = dwinit[i,j], 0×3 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -6095,13 +9895,13 @@ fewer59:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded67
+	JLE     folded139
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other68
+	JNE     other140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold69:
+fold141:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VPXORD    Z7, Z7, Z7
@@ -6127,12 +9927,12 @@ fold69:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold69
-	JMP       folded67
+	JNZ       fold141
+	JMP       folded139
 
-other68:
+other140:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
+fold143:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -6142,10 +9942,10 @@ fold71:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold71
-	JMP     folded67
+	JNZ     fold143
+	JMP     folded139
 
-folded67:
+folded139:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -6155,7 +9955,7 @@ folded67:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted72
+	JE      unwanted144
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -6163,19 +9963,19 @@ folded67:
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(DX)
 
-unwanted72:
+unwanted144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower73
+	JLE  narrower145
 	CMPQ AX, $0x10
-	JNE  fewer74
+	JNE  over146
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer75
+	JNE  fewer147
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6202,13 +10002,13 @@ narrower1:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded76
+	JLE     folded148
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other77
+	JNE     other149
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold150:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -6239,12 +10039,12 @@ fold78:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold78
-	JMP          folded76
+	JNZ          fold150
+	JMP          folded148
 
-other77:
+other149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
+fold152:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX), Z11
@@ -6264,10 +10064,10 @@ fold80:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
-	JMP          folded76
+	JNZ          fold152
+	JMP          folded148
 
-folded76:
+folded148:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -6292,20 +10092,20 @@ folded76:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted81
+	JE      unwanted153
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 
-unwanted81:
+unwanted153:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer147:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer82
+	JNE  fewer154
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6329,13 +10129,13 @@ fewer75:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded83
+	JLE     folded155
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other84
+	JNE     other156
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
+fold157:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
 	VPXORD       Z11, Z11, Z11
@@ -6363,12 +10163,12 @@ fold85:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold85
-	JMP          folded83
+	JNZ          fold157
+	JMP          folded155
 
-other84:
+other156:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold159:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX), Z9
@@ -6385,10 +10185,10 @@ fold87:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold87
-	JMP          folded83
+	JNZ          fold159
+	JMP          folded155
 
-folded83:
+folded155:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -6408,20 +10208,20 @@ folded83:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted160
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 
-unwanted88:
+unwanted160:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer82:
+fewer154:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer89
+	JNE  fewer161
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6443,13 +10243,13 @@ fewer82:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded90
+	JLE     folded162
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other91
+	JNE     other163
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
+fold164:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
 	VPXORD       Z9, Z9, Z9
@@ -6474,12 +10274,12 @@ fold92:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold92
-	JMP          folded90
+	JNZ          fold164
+	JMP          folded162
 
-other91:
+other163:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold166:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX), Z7
@@ -6493,10 +10293,10 @@ fold94:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold166
+	JMP          folded162
 
-folded90:
+folded162:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -6512,20 +10312,20 @@ folded90:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted95
+	JE      unwanted167
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Z5, 64(BX)
 
-unwanted95:
+unwanted167:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer89:
+fewer161:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer96
+	JNE  fewer168
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6544,13 +10344,13 @@ fewer89:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded97
+	JLE     folded169
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other98
+	JNE     other170
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold171:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -6572,12 +10372,12 @@ fold99:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold99
-	JMP          folded97
+	JNZ          fold171
+	JMP          folded169
 
-other98:
+other170:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold173:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX), Z5
@@ -6588,10 +10388,10 @@ fold101:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold101
-	JMP          folded97
+	JNZ          fold173
+	JMP          folded169
 
-folded97:
+folded169:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -6602,17 +10402,17 @@ folded97:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted174
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Z3, 64(BX)
 
-unwanted102:
+unwanted174:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer96:
+fewer168:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -6628,13 +10428,13 @@ fewer96:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded104
+	JLE     folded176
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other105
+	JNE     other177
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold178:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VPXORD    Z5, Z5, Z5
@@ -6653,12 +10453,12 @@ fold106:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold106
-	JMP       folded104
+	JNZ       fold178
+	JMP       folded176
 
-other105:
+other177:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold180:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX), Z3
@@ -6666,32 +10466,1152 @@ fold108:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold108
-	JMP     folded104
+	JNZ     fold180
+	JMP     folded176
 
-folded104:
+folded176:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted109
+	JE      unwanted181
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 
-unwanted109:
+unwanted181:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer74:
+over146:
+	CMPQ   AX, $0x0b
+	JGE    over182
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer183
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(SI), X1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(SI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(SI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(SI)(DI*1), X7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z8
+	VMOVUPD 64(DX), X9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded184
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other185
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold186:
+	VMOVUPD      (BX), Z10
+	VMOVUPD      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), X11
+	VMOVUPD      64(DX)(AX*1), X12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	VMOVUPD      Z10, (BX)
+	VMOVUPD      X11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold186
+	JMP          folded184
+
+other185:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold188:
+	VMOVUPD      (BX), Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), X11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold188
+	JMP          folded184
+
+folded184:
+	VPXORD  Z13, Z13, Z13
+	VADDPD  Z13, Z0, Z0
+	VADDPD  Z13, Z1, Z1
+	VADDPD  Z13, Z2, Z2
+	VADDPD  Z13, Z3, Z3
+	VADDPD  Z13, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z13, Z6, Z6
+	VADDPD  Z13, Z7, Z7
+	VADDPD  Z13, Z8, Z8
+	VADDPD  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD X1, 64(SI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD X3, 64(SI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD X5, 64(SI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD X7, 64(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted189
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z8, (BX)
+	VMOVUPD X9, 64(DX)
+
+unwanted189:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer183:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer190
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), X3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DX)(CX*2), X5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z6
+	VMOVUPD 64(DX), X7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded191
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other192
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold193:
+	VMOVUPD      (BX), Z8
+	VMOVUPD      (DX), Z10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), X9
+	VMOVUPD      64(DX)(AX*1), X10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      X9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold193
+	JMP          folded191
+
+other192:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold195:
+	VMOVUPD      (BX), Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), X9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold195
+	JMP          folded191
+
+folded191:
+	VPXORD  Z11, Z11, Z11
+	VADDPD  Z11, Z0, Z0
+	VADDPD  Z11, Z1, Z1
+	VADDPD  Z11, Z2, Z2
+	VADDPD  Z11, Z3, Z3
+	VADDPD  Z11, Z4, Z4
+	VADDPD  Z11, Z5, Z5
+	VADDPD  Z11, Z6, Z6
+	VADDPD  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD X1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD X3, 64(DX)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD X5, 64(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted196
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z6, (BX)
+	VMOVUPD X7, 64(DX)
+
+unwanted196:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer190:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer197
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z4
+	VMOVUPD 64(DX), X5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded198
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other199
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold200:
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), X7
+	VMOVUPD      64(DX)(AX*1), X8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      X7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold200
+	JMP          folded198
+
+other199:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold202:
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), X7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold202
+	JMP          folded198
+
+folded198:
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z3, Z3
+	VADDPD  Z9, Z4, Z4
+	VADDPD  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD X1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD X3, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted203
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z4, (BX)
+	VMOVUPD X5, 64(DX)
+
+unwanted203:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer197:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer204
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded205
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other206
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold207:
+	VMOVUPD      (BX), Z4
+	VMOVUPD      (DX), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), X5
+	VMOVUPD      64(DX)(AX*1), X6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	VMOVUPD      Z4, (BX)
+	VMOVUPD      X5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold207
+	JMP          folded205
+
+other206:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold209:
+	VMOVUPD      (BX), Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), X5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold209
+	JMP          folded205
+
+folded205:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD X1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted210
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z2, (BX)
+	VMOVUPD X3, 64(DX)
+
+unwanted210:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer204:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded212
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other213
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold214:
+	VMOVUPD   (BX), Z2
+	VMOVUPD   (DX), Z4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z2, K2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD   64(BX)(AX*1), X3
+	VMOVUPD   64(DX)(AX*1), X4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z3, K2, Z3
+	VADDPD    Z3, Z1, Z1
+	VMOVUPD   Z2, (BX)
+	VMOVUPD   X3, 64(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold214
+	JMP       folded212
+
+other213:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold216:
+	VMOVUPD (BX), Z2
+	VADDPD  Z2, Z0, Z0
+	VMOVUPD 64(BX)(AX*1), X3
+	VADDPD  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold216
+	JMP     folded212
+
+folded212:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted217
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD X1, 64(DX)
+
+unwanted217:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over182:
+	CMPQ   AX, $0x0d
+	JGE    over218
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer219
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(SI), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(SI)(DI*1), Y7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z8
+	VMOVUPD 64(DX), Y9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded220
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other221
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold222:
+	VMOVUPD      (BX), Z10
+	VMOVUPD      (DX), Z12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), Y11
+	VMOVUPD      64(DX)(AX*1), Y12
+	VPXORD       Z13, Z13, Z13
+	VCMPPD       $0x06, Z13, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	VMOVUPD      Z10, (BX)
+	VMOVUPD      Y11, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold222
+	JMP          folded220
+
+other221:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold224:
+	VMOVUPD      (BX), Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      64(BX)(AX*1), Y11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold224
+	JMP          folded220
+
+folded220:
+	VPXORD  Z13, Z13, Z13
+	VADDPD  Z13, Z0, Z0
+	VADDPD  Z13, Z1, Z1
+	VADDPD  Z13, Z2, Z2
+	VADDPD  Z13, Z3, Z3
+	VADDPD  Z13, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z13, Z6, Z6
+	VADDPD  Z13, Z7, Z7
+	VADDPD  Z13, Z8, Z8
+	VADDPD  Z13, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(SI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(SI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Y5, 64(SI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Y7, 64(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted225
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z8, (BX)
+	VMOVUPD Y9, 64(DX)
+
+unwanted225:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer219:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer226
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DX)(CX*2), Y5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z6
+	VMOVUPD 64(DX), Y7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded227
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other228
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold229:
+	VMOVUPD      (BX), Z8
+	VMOVUPD      (DX), Z10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), Y9
+	VMOVUPD      64(DX)(AX*1), Y10
+	VPXORD       Z11, Z11, Z11
+	VCMPPD       $0x06, Z11, Z10, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Y9, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold229
+	JMP          folded227
+
+other228:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold231:
+	VMOVUPD      (BX), Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      64(BX)(AX*1), Y9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold231
+	JMP          folded227
+
+folded227:
+	VPXORD  Z11, Z11, Z11
+	VADDPD  Z11, Z0, Z0
+	VADDPD  Z11, Z1, Z1
+	VADDPD  Z11, Z2, Z2
+	VADDPD  Z11, Z3, Z3
+	VADDPD  Z11, Z4, Z4
+	VADDPD  Z11, Z5, Z5
+	VADDPD  Z11, Z6, Z6
+	VADDPD  Z11, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(DX)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Y5, 64(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted232
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z6, (BX)
+	VMOVUPD Y7, 64(DX)
+
+unwanted232:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer226:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer233
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z4
+	VMOVUPD 64(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded234
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other235
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold236:
+	VMOVUPD      (BX), Z6
+	VMOVUPD      (DX), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), Y7
+	VMOVUPD      64(DX)(AX*1), Y8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      Y7, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold236
+	JMP          folded234
+
+other235:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold238:
+	VMOVUPD      (BX), Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      64(BX)(AX*1), Y7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold238
+	JMP          folded234
+
+folded234:
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z3, Z3
+	VADDPD  Z9, Z4, Z4
+	VADDPD  Z9, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted239
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z4, (BX)
+	VMOVUPD Y5, 64(DX)
+
+unwanted239:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer233:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer240
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z2
+	VMOVUPD 64(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded241
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other242
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold243:
+	VMOVUPD      (BX), Z4
+	VMOVUPD      (DX), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), Y5
+	VMOVUPD      64(DX)(AX*1), Y6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	VMOVUPD      Z4, (BX)
+	VMOVUPD      Y5, 64(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold243
+	JMP          folded241
+
+other242:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold245:
+	VMOVUPD      (BX), Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(BX)(AX*1), Y5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold245
+	JMP          folded241
+
+folded241:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted246
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z2, (BX)
+	VMOVUPD Y3, 64(DX)
+
+unwanted246:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer240:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	TESTQ   R9, R9
+	JLE     folded248
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other249
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold250:
+	VMOVUPD   (BX), Z2
+	VMOVUPD   (DX), Z4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z2, K2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD   64(BX)(AX*1), Y3
+	VMOVUPD   64(DX)(AX*1), Y4
+	VPXORD    Z5, Z5, Z5
+	VCMPPD    $0x06, Z5, Z4, K2
+	VMOVAPD.Z Z3, K2, Z3
+	VADDPD    Z3, Z1, Z1
+	VMOVUPD   Z2, (BX)
+	VMOVUPD   Y3, 64(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold250
+	JMP       folded248
+
+other249:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold252:
+	VMOVUPD (BX), Z2
+	VADDPD  Z2, Z0, Z0
+	VMOVUPD 64(BX)(AX*1), Y3
+	VADDPD  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold252
+	JMP     folded248
+
+folded248:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted253
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DX)
+
+unwanted253:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over218:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer110
+	JNE    fewer254
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6723,13 +11643,13 @@ fewer74:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded111
+	JLE     folded255
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other112
+	JNE     other256
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold257:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
 	VPXORD       Z13, Z13, Z13
@@ -6760,12 +11680,12 @@ fold113:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold113
-	JMP          folded111
+	JNZ          fold257
+	JMP          folded255
 
-other112:
+other256:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold259:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX)(AX*1), Z11
@@ -6785,10 +11705,10 @@ fold115:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
-	JMP          folded111
+	JNZ          fold259
+	JMP          folded255
 
-folded111:
+folded255:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -6816,22 +11736,22 @@ folded111:
 	VMOVUPD Z7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted116
+	JE      unwanted260
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(DX)
 
-unwanted116:
+unwanted260:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer110:
+fewer254:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer117
+	JNE  fewer261
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6859,13 +11779,13 @@ fewer110:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded118
+	JLE     folded262
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other119
+	JNE     other263
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
+fold264:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
 	VPXORD       Z11, Z11, Z11
@@ -6893,12 +11813,12 @@ fold120:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold120
-	JMP          folded118
+	JNZ          fold264
+	JMP          folded262
 
-other119:
+other263:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold266:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX)(AX*1), Z9
@@ -6915,10 +11835,10 @@ fold122:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
-	JMP          folded118
+	JNZ          fold266
+	JMP          folded262
 
-folded118:
+folded262:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -6940,22 +11860,22 @@ folded118:
 	VMOVUPD Z5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted123
+	JE      unwanted267
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(DX)
 
-unwanted123:
+unwanted267:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer117:
+fewer261:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer124
+	JNE  fewer268
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6981,13 +11901,13 @@ fewer117:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded125
+	JLE     folded269
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other126
+	JNE     other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold271:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
 	VPXORD       Z9, Z9, Z9
@@ -7012,12 +11932,12 @@ fold127:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
-	JMP          folded125
+	JNZ          fold271
+	JMP          folded269
 
-other126:
+other270:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold273:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX)(AX*1), Z7
@@ -7031,10 +11951,10 @@ fold129:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold129
-	JMP          folded125
+	JNZ          fold273
+	JMP          folded269
 
-folded125:
+folded269:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -7052,22 +11972,22 @@ folded125:
 	VMOVUPD Z3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted130
+	JE      unwanted274
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Z5, 64(DX)
 
-unwanted130:
+unwanted274:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer124:
+fewer268:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer131
+	JNE  fewer275
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7090,13 +12010,13 @@ fewer124:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded132
+	JLE     folded276
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other133
+	JNE     other277
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
+fold278:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -7118,12 +12038,12 @@ fold134:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold134
-	JMP          folded132
+	JNZ          fold278
+	JMP          folded276
 
-other133:
+other277:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold280:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX)(AX*1), Z5
@@ -7134,10 +12054,10 @@ fold136:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold136
-	JMP          folded132
+	JNZ          fold280
+	JMP          folded276
 
-folded132:
+folded276:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -7150,19 +12070,19 @@ folded132:
 	VMOVUPD Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted137
+	JE      unwanted281
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Z3, 64(DX)
 
-unwanted137:
+unwanted281:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer131:
+fewer275:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -7182,13 +12102,13 @@ fewer131:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded139
+	JLE     folded283
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other140
+	JNE     other284
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold285:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VPXORD    Z5, Z5, Z5
@@ -7207,12 +12127,12 @@ fold141:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold141
-	JMP       folded139
+	JNZ       fold285
+	JMP       folded283
 
-other140:
+other284:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold287:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX)(AX*1), Z3
@@ -7220,10 +12140,10 @@ fold143:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold143
-	JMP     folded139
+	JNZ     fold287
+	JMP     folded283
 
-folded139:
+folded283:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -7232,24 +12152,24 @@ folded139:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted144
+	JE      unwanted288
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(DX)
 
-unwanted144:
+unwanted288:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower73:
+narrower145:
 	CMPQ AX, $0x08
-	JNE  fewer145
+	JNE  over289
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer146
+	JNE  fewer290
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7271,13 +12191,13 @@ narrower73:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded147
+	JLE     folded291
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other148
+	JNE     other292
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold149:
+fold293:
 	VMOVUPD      (BX), Z5
 	VMOVUPD      (DX), Z6
 	VPXORD       Z7, Z7, Z7
@@ -7297,12 +12217,12 @@ fold149:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold149
-	JMP          folded147
+	JNZ          fold293
+	JMP          folded291
 
-other148:
+other292:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold295:
 	VMOVUPD      (BX), Z5
 	VADDPD       Z5, Z4, Z4
 	VBROADCASTSD (DI), Z7
@@ -7316,10 +12236,10 @@ fold151:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold151
-	JMP          folded147
+	JNZ          fold295
+	JMP          folded291
 
-folded147:
+folded291:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -7335,19 +12255,19 @@ folded147:
 	VMOVUPD Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted152
+	JE      unwanted296
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 
-unwanted152:
+unwanted296:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer146:
+fewer290:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer153
+	JNE  fewer297
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7367,13 +12287,13 @@ fewer146:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded154
+	JLE     folded298
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other155
+	JNE     other299
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold156:
+fold300:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z5
 	VPXORD       Z6, Z6, Z6
@@ -7391,12 +12311,12 @@ fold156:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold156
-	JMP          folded154
+	JNZ          fold300
+	JMP          folded298
 
-other155:
+other299:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold158:
+fold302:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z3, Z3
 	VBROADCASTSD (DI), Z6
@@ -7408,10 +12328,10 @@ fold158:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold158
-	JMP          folded154
+	JNZ          fold302
+	JMP          folded298
 
-folded154:
+folded298:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -7424,19 +12344,19 @@ folded154:
 	VMOVUPD Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted159
+	JE      unwanted303
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 
-unwanted159:
+unwanted303:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer153:
+fewer297:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer160
+	JNE  fewer304
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7455,13 +12375,13 @@ fewer153:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded161
+	JLE     folded305
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other162
+	JNE     other306
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold163:
+fold307:
 	VMOVUPD      (BX), Z3
 	VMOVUPD      (DX), Z4
 	VPXORD       Z5, Z5, Z5
@@ -7477,12 +12397,12 @@ fold163:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold163
-	JMP          folded161
+	JNZ          fold307
+	JMP          folded305
 
-other162:
+other306:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold165:
+fold309:
 	VMOVUPD      (BX), Z3
 	VADDPD       Z3, Z2, Z2
 	VBROADCASTSD (DI), Z5
@@ -7492,10 +12412,10 @@ fold165:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold165
-	JMP          folded161
+	JNZ          fold309
+	JMP          folded305
 
-folded161:
+folded305:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -7506,19 +12426,19 @@ folded161:
 	VMOVUPD Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted166
+	JE      unwanted310
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 
-unwanted166:
+unwanted310:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer160:
+fewer304:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer167
+	JNE  fewer311
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7535,13 +12455,13 @@ fewer160:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded168
+	JLE     folded312
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other169
+	JNE     other313
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold170:
+fold314:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      (DX), Z3
 	VPXORD       Z4, Z4, Z4
@@ -7555,12 +12475,12 @@ fold170:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold170
-	JMP          folded168
+	JNZ          fold314
+	JMP          folded312
 
-other169:
+other313:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold172:
+fold316:
 	VMOVUPD      (BX), Z2
 	VADDPD       Z2, Z1, Z1
 	VBROADCASTSD (DI), Z4
@@ -7568,10 +12488,10 @@ fold172:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold172
-	JMP          folded168
+	JNZ          fold316
+	JMP          folded312
 
-folded168:
+folded312:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
 	VADDPD  Z4, Z1, Z1
@@ -7579,16 +12499,16 @@ folded168:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted173
+	JE      unwanted317
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z1, (BX)
 
-unwanted173:
+unwanted317:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer167:
+fewer311:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -7603,13 +12523,13 @@ fewer167:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded175
+	JLE     folded319
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other176
+	JNE     other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold177:
+fold321:
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
 	VPXORD    Z3, Z3, Z3
@@ -7621,43 +12541,43 @@ fold177:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold177
-	JMP       folded175
+	JNZ       fold321
+	JMP       folded319
 
-other176:
+other320:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold179:
+fold323:
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold179
-	JMP     folded175
+	JNZ     fold323
+	JMP     folded319
 
-folded175:
+folded319:
 	VPXORD  Z3, Z3, Z3
 	VADDPD  Z3, Z0, Z0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted180
+	JE      unwanted324
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 
-unwanted180:
+unwanted324:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer145:
+over289:
 	CMPQ   AX, $0x04
-	JLT    fewer181
+	JLT    over325
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer182
+	JNE    fewer326
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7689,13 +12609,13 @@ fewer145:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded183
+	JLE     folded327
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other184
+	JNE     other328
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold185:
+fold329:
 	VMOVUPD      (BX), Y10
 	VMOVUPD      (DX), Y12
 	VPXORD       Z13, Z13, Z13
@@ -7726,12 +12646,12 @@ fold185:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold185
-	JMP          folded183
+	JNZ          fold329
+	JMP          folded327
 
-other184:
+other328:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold187:
+fold331:
 	VMOVUPD      (BX), Y10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      32(BX)(AX*1), Y11
@@ -7751,10 +12671,10 @@ fold187:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold187
-	JMP          folded183
+	JNZ          fold331
+	JMP          folded327
 
-folded183:
+folded327:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -7782,22 +12702,22 @@ folded183:
 	VMOVUPD Y7, 32(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted188
+	JE      unwanted332
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y8, (BX)
 	VMOVUPD Y9, 32(DX)
 
-unwanted188:
+unwanted332:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer182:
+fewer326:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer189
+	JNE  fewer333
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7825,13 +12745,13 @@ fewer182:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded190
+	JLE     folded334
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other191
+	JNE     other335
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold192:
+fold336:
 	VMOVUPD      (BX), Y8
 	VMOVUPD      (DX), Y10
 	VPXORD       Z11, Z11, Z11
@@ -7859,12 +12779,12 @@ fold192:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold192
-	JMP          folded190
+	JNZ          fold336
+	JMP          folded334
 
-other191:
+other335:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold194:
+fold338:
 	VMOVUPD      (BX), Y8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      32(BX)(AX*1), Y9
@@ -7881,10 +12801,10 @@ fold194:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold194
-	JMP          folded190
+	JNZ          fold338
+	JMP          folded334
 
-folded190:
+folded334:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -7906,22 +12826,22 @@ folded190:
 	VMOVUPD Y5, 32(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted195
+	JE      unwanted339
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(DX)
 
-unwanted195:
+unwanted339:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer189:
+fewer333:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer196
+	JNE  fewer340
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -7947,13 +12867,13 @@ fewer189:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded197
+	JLE     folded341
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other198
+	JNE     other342
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold199:
+fold343:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VPXORD       Z9, Z9, Z9
@@ -7978,12 +12898,12 @@ fold199:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold199
-	JMP          folded197
+	JNZ          fold343
+	JMP          folded341
 
-other198:
+other342:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold201:
+fold345:
 	VMOVUPD      (BX), Y6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      32(BX)(AX*1), Y7
@@ -7997,10 +12917,10 @@ fold201:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold201
-	JMP          folded197
+	JNZ          fold345
+	JMP          folded341
 
-folded197:
+folded341:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -8018,22 +12938,22 @@ folded197:
 	VMOVUPD Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted202
+	JE      unwanted346
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, 32(DX)
 
-unwanted202:
+unwanted346:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer196:
+fewer340:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer203
+	JNE  fewer347
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8056,13 +12976,13 @@ fewer196:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded204
+	JLE     folded348
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other205
+	JNE     other349
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold206:
+fold350:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
 	VPXORD       Z7, Z7, Z7
@@ -8084,12 +13004,12 @@ fold206:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold206
-	JMP          folded204
+	JNZ          fold350
+	JMP          folded348
 
-other205:
+other349:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold208:
+fold352:
 	VMOVUPD      (BX), Y4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      32(BX)(AX*1), Y5
@@ -8100,10 +13020,10 @@ fold208:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold208
-	JMP          folded204
+	JNZ          fold352
+	JMP          folded348
 
-folded204:
+folded348:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -8116,19 +13036,19 @@ folded204:
 	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted209
+	JE      unwanted353
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y2, (BX)
 	VMOVUPD Y3, 32(DX)
 
-unwanted209:
+unwanted353:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer203:
+fewer347:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -8148,13 +13068,13 @@ fewer203:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded211
+	JLE     folded355
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other212
+	JNE     other356
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold213:
+fold357:
 	VMOVUPD   (BX), Y2
 	VMOVUPD   (DX), Y4
 	VPXORD    Z5, Z5, Z5
@@ -8173,12 +13093,12 @@ fold213:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold213
-	JMP       folded211
+	JNZ       fold357
+	JMP       folded355
 
-other212:
+other356:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
+fold359:
 	VMOVUPD (BX), Y2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 32(BX)(AX*1), Y3
@@ -8186,10 +13106,10 @@ fold215:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold215
-	JMP     folded211
+	JNZ     fold359
+	JMP     folded355
 
-folded211:
+folded355:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -8198,26 +13118,26 @@ folded211:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted216
+	JE      unwanted360
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(DX)
 
-unwanted216:
+unwanted360:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer181:
+over325:
 	CMPQ   AX, $0x02
-	JLT    fewer217
+	JLT    over361
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer218
+	JNE    fewer362
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8249,13 +13169,13 @@ fewer181:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded219
+	JLE     folded363
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other220
+	JNE     other364
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold221:
+fold365:
 	VMOVUPD      (BX), X10
 	VMOVUPD      (DX), X12
 	VPXORD       Z13, Z13, Z13
@@ -8286,12 +13206,12 @@ fold221:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold221
-	JMP          folded219
+	JNZ          fold365
+	JMP          folded363
 
-other220:
+other364:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold223:
+fold367:
 	VMOVUPD      (BX), X10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      16(BX)(AX*1), X11
@@ -8311,10 +13231,10 @@ fold223:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold223
-	JMP          folded219
+	JNZ          fold367
+	JMP          folded363
 
-folded219:
+folded363:
 	VPXORD  Z13, Z13, Z13
 	VADDPD  Z13, Z0, Z0
 	VADDPD  Z13, Z1, Z1
@@ -8342,22 +13262,22 @@ folded219:
 	VMOVUPD X7, 16(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted224
+	JE      unwanted368
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X8, (BX)
 	VMOVUPD X9, 16(DX)
 
-unwanted224:
+unwanted368:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer218:
+fewer362:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer225
+	JNE  fewer369
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8385,13 +13305,13 @@ fewer218:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded226
+	JLE     folded370
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other227
+	JNE     other371
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold228:
+fold372:
 	VMOVUPD      (BX), X8
 	VMOVUPD      (DX), X10
 	VPXORD       Z11, Z11, Z11
@@ -8419,12 +13339,12 @@ fold228:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold228
-	JMP          folded226
+	JNZ          fold372
+	JMP          folded370
 
-other227:
+other371:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold230:
+fold374:
 	VMOVUPD      (BX), X8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      16(BX)(AX*1), X9
@@ -8441,10 +13361,10 @@ fold230:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold230
-	JMP          folded226
+	JNZ          fold374
+	JMP          folded370
 
-folded226:
+folded370:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -8466,22 +13386,22 @@ folded226:
 	VMOVUPD X5, 16(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted231
+	JE      unwanted375
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X6, (BX)
 	VMOVUPD X7, 16(DX)
 
-unwanted231:
+unwanted375:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer225:
+fewer369:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer232
+	JNE  fewer376
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8507,13 +13427,13 @@ fewer225:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded233
+	JLE     folded377
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other234
+	JNE     other378
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold235:
+fold379:
 	VMOVUPD      (BX), X6
 	VMOVUPD      (DX), X8
 	VPXORD       Z9, Z9, Z9
@@ -8538,12 +13458,12 @@ fold235:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold235
-	JMP          folded233
+	JNZ          fold379
+	JMP          folded377
 
-other234:
+other378:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold237:
+fold381:
 	VMOVUPD      (BX), X6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      16(BX)(AX*1), X7
@@ -8557,10 +13477,10 @@ fold237:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold237
-	JMP          folded233
+	JNZ          fold381
+	JMP          folded377
 
-folded233:
+folded377:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -8578,22 +13498,22 @@ folded233:
 	VMOVUPD X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted238
+	JE      unwanted382
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X4, (BX)
 	VMOVUPD X5, 16(DX)
 
-unwanted238:
+unwanted382:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer232:
+fewer376:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer239
+	JNE  fewer383
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8616,13 +13536,13 @@ fewer232:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded240
+	JLE     folded384
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other241
+	JNE     other385
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold242:
+fold386:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
 	VPXORD       Z7, Z7, Z7
@@ -8644,12 +13564,12 @@ fold242:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold242
-	JMP          folded240
+	JNZ          fold386
+	JMP          folded384
 
-other241:
+other385:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold244:
+fold388:
 	VMOVUPD      (BX), X4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      16(BX)(AX*1), X5
@@ -8660,10 +13580,10 @@ fold244:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold244
-	JMP          folded240
+	JNZ          fold388
+	JMP          folded384
 
-folded240:
+folded384:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -8676,19 +13596,19 @@ folded240:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted245
+	JE      unwanted389
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X2, (BX)
 	VMOVUPD X3, 16(DX)
 
-unwanted245:
+unwanted389:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer239:
+fewer383:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -8708,13 +13628,13 @@ fewer239:
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
 	TESTQ   R9, R9
-	JLE     folded247
+	JLE     folded391
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other248
+	JNE     other392
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold249:
+fold393:
 	VMOVUPD   (BX), X2
 	VMOVUPD   (DX), X4
 	VPXORD    Z5, Z5, Z5
@@ -8733,12 +13653,12 @@ fold249:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold249
-	JMP       folded247
+	JNZ       fold393
+	JMP       folded391
 
-other248:
+other392:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold251:
+fold395:
 	VMOVUPD (BX), X2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 16(BX)(AX*1), X3
@@ -8746,10 +13666,10 @@ fold251:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold251
-	JMP     folded247
+	JNZ     fold395
+	JMP     folded391
 
-folded247:
+folded391:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -8758,22 +13678,22 @@ folded247:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted252
+	JE      unwanted396
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
 
-unwanted252:
+unwanted396:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer217:
+over361:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer253
+	JNE  fewer397
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -8795,13 +13715,13 @@ fewer217:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded254
+	JLE    folded398
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other255
+	JNE    other399
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold256:
+fold400:
 	VMOVSD       (BX), X5
 	VMOVSD       (DX), X6
 	VPXORD       Z7, Z7, Z7
@@ -8821,12 +13741,12 @@ fold256:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold256
-	JMP          folded254
+	JNZ          fold400
+	JMP          folded398
 
-other255:
+other399:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold258:
+fold402:
 	VMOVSD       (BX), X5
 	VADDPD       Z5, Z4, Z4
 	VBROADCASTSD (DI), Z7
@@ -8840,10 +13760,10 @@ fold258:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold258
-	JMP          folded254
+	JNZ          fold402
+	JMP          folded398
 
-folded254:
+folded398:
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -8859,19 +13779,19 @@ folded254:
 	VMOVSD X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted259
+	JE     unwanted403
 	MOVQ   db+32(FP), BX
 	VMOVSD X4, (BX)
 
-unwanted259:
+unwanted403:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer253:
+fewer397:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer260
+	JNE  fewer404
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -8891,13 +13811,13 @@ fewer253:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded261
+	JLE    folded405
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other262
+	JNE    other406
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold263:
+fold407:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X5
 	VPXORD       Z6, Z6, Z6
@@ -8915,12 +13835,12 @@ fold263:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold263
-	JMP          folded261
+	JNZ          fold407
+	JMP          folded405
 
-other262:
+other406:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold265:
+fold409:
 	VMOVSD       (BX), X4
 	VADDPD       Z4, Z3, Z3
 	VBROADCASTSD (DI), Z6
@@ -8932,10 +13852,10 @@ fold265:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold265
-	JMP          folded261
+	JNZ          fold409
+	JMP          folded405
 
-folded261:
+folded405:
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -8948,19 +13868,19 @@ folded261:
 	VMOVSD X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted266
+	JE     unwanted410
 	MOVQ   db+32(FP), BX
 	VMOVSD X3, (BX)
 
-unwanted266:
+unwanted410:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer260:
+fewer404:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer267
+	JNE  fewer411
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -8979,13 +13899,13 @@ fewer260:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded268
+	JLE    folded412
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other269
+	JNE    other413
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold270:
+fold414:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
 	VPXORD       Z5, Z5, Z5
@@ -9001,12 +13921,12 @@ fold270:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold270
-	JMP          folded268
+	JNZ          fold414
+	JMP          folded412
 
-other269:
+other413:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold272:
+fold416:
 	VMOVSD       (BX), X3
 	VADDPD       Z3, Z2, Z2
 	VBROADCASTSD (DI), Z5
@@ -9016,10 +13936,10 @@ fold272:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold272
-	JMP          folded268
+	JNZ          fold416
+	JMP          folded412
 
-folded268:
+folded412:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -9030,19 +13950,19 @@ folded268:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted273
+	JE     unwanted417
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted273:
+unwanted417:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer267:
+fewer411:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer274
+	JNE  fewer418
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -9059,13 +13979,13 @@ fewer267:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded275
+	JLE    folded419
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other276
+	JNE    other420
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold277:
+fold421:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
 	VPXORD       Z4, Z4, Z4
@@ -9079,12 +13999,12 @@ fold277:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold277
-	JMP          folded275
+	JNZ          fold421
+	JMP          folded419
 
-other276:
+other420:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold279:
+fold423:
 	VMOVSD       (BX), X2
 	VADDPD       Z2, Z1, Z1
 	VBROADCASTSD (DI), Z4
@@ -9092,10 +14012,10 @@ fold279:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold279
-	JMP          folded275
+	JNZ          fold423
+	JMP          folded419
 
-folded275:
+folded419:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
@@ -9103,16 +14023,16 @@ folded275:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted280
+	JE     unwanted424
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted280:
+unwanted424:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer274:
+fewer418:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -9127,13 +14047,13 @@ fewer274:
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  R9, R9
-	JLE    folded282
+	JLE    folded426
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other283
+	JNE    other427
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold284:
+fold428:
 	VMOVSD    (BX), X1
 	VMOVSD    (DX), X2
 	VPXORD    Z3, Z3, Z3
@@ -9145,31 +14065,31 @@ fold284:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold284
-	JMP       folded282
+	JNZ       fold428
+	JMP       folded426
 
-other283:
+other427:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold286:
+fold430:
 	VMOVSD (BX), X1
 	VADDPD Z1, Z0, Z0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold286
-	JMP    folded282
+	JNZ    fold430
+	JMP    folded426
 
-folded282:
+folded426:
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted287
+	JE     unwanted431
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted287:
+unwanted431:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9181,7 +14101,7 @@ TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
 	CMPQ AX, $0x20
 	JLE  narrower1
 	CMPQ AX, $0x30
-	JNE  fewer2
+	JNE  over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -9346,7 +14266,357 @@ unwanted12:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
+	CMPQ   AX, $0x25
+	JGE    over13
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), X2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(DX), X5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded14
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other15
+	TESTQ        BX, BX
+	JE           without16
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold17:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), X8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      X8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold17
+	JMP          folded14
+
+without16:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold18:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(R9)(AX*1), X8
+	VFMADD231PS  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold18
+	JMP          folded14
+
+other15:
+	TESTQ BX, BX
+	JE    without20
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold21:
+	VBROADCASTSS (DX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), X8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      X8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold21
+	JMP          folded14
+
+without20:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold22:
+	VBROADCASTSS (DX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(R9)(AX*1), X8
+	VFMADD231PS  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold22
+	JMP          folded14
+
+folded14:
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z6, Z6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS X2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	VMOVSS  X6, (BX)
+
+unwanted23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over13:
+	CMPQ   AX, $0x29
+	JGE    over24
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(DX), Y5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded25
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other26
+	TESTQ        BX, BX
+	JE           without27
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold28:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), Y8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Y8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold28
+	JMP          folded25
+
+without27:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold29:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(R9)(AX*1), Y8
+	VFMADD231PS  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold29
+	JMP          folded25
+
+other26:
+	TESTQ BX, BX
+	JE    without31
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold32:
+	VBROADCASTSS (DX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), Y8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Y8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold32
+	JMP          folded25
+
+without31:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold33:
+	VBROADCASTSS (DX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(R9)(AX*1), Y8
+	VFMADD231PS  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold33
+	JMP          folded25
+
+folded25:
+	VPXORD  Z9, Z9, Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z6, Z6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted34
+	MOVQ    db+32(FP), BX
+	VMOVSS  X6, (BX)
+
+unwanted34:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over24:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -9377,17 +14647,17 @@ fewer2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded13
+	JLE          folded35
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other14
+	JNE          other36
 	TESTQ        BX, BX
-	JE           without15
+	JE           without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold16:
+fold38:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -9416,14 +14686,14 @@ fold16:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold16
-	JMP          folded13
+	JNZ          fold38
+	JMP          folded35
 
-without15:
+without37:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold17:
+fold39:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -9442,17 +14712,17 @@ fold17:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold17
-	JMP          folded13
+	JNZ          fold39
+	JMP          folded35
 
-other14:
+other36:
 	TESTQ BX, BX
-	JE    without19
+	JE    without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold20:
+fold42:
 	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (R9), Z8
@@ -9474,14 +14744,14 @@ fold20:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold20
-	JMP          folded13
+	JNZ          fold42
+	JMP          folded35
 
-without19:
+without41:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold21:
+fold43:
 	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (R9), Z8
@@ -9493,10 +14763,10 @@ fold21:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold21
-	JMP          folded13
+	JNZ          fold43
+	JMP          folded35
 
-folded13:
+folded35:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -9510,20 +14780,20 @@ folded13:
 	VMOVUPS Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted22
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted22:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower23
+	JLE  narrower45
 	CMPQ AX, $0x20
-	JNE  fewer24
+	JNE  over46
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -9546,17 +14816,17 @@ narrower1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded25
+	JLE          folded47
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other26
+	JNE          other48
 	TESTQ        BX, BX
-	JE           without27
+	JE           without49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold28:
+fold50:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -9580,14 +14850,14 @@ fold28:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold28
-	JMP          folded25
+	JNZ          fold50
+	JMP          folded47
 
-without27:
+without49:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold29:
+fold51:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -9604,17 +14874,17 @@ fold29:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold51
+	JMP          folded47
 
-other26:
+other48:
 	TESTQ BX, BX
-	JE    without31
+	JE    without53
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold32:
+fold54:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
@@ -9631,14 +14901,14 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded25
+	JNZ          fold54
+	JMP          folded47
 
-without31:
+without53:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold33:
+fold55:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Z6
@@ -9648,10 +14918,10 @@ fold33:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold33
-	JMP          folded25
+	JNZ          fold55
+	JMP          folded47
 
-folded25:
+folded47:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -9661,16 +14931,330 @@ folded25:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted34
+	JE      unwanted56
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted34:
+unwanted56:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+over46:
+	CMPQ   AX, $0x15
+	JGE    over57
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded58
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other59
+	TESTQ        BX, BX
+	JE           without60
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold61:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold61
+	JMP          folded58
+
+without60:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold62:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold62
+	JMP          folded58
+
+other59:
+	TESTQ BX, BX
+	JE    without64
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold65:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold65
+	JMP          folded58
+
+without64:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold66:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold66
+	JMP          folded58
+
+folded58:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS X1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted67
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted67:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over57:
+	CMPQ   AX, $0x19
+	JGE    over68
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(DX), Y3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded69
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other70
+	TESTQ        BX, BX
+	JE           without71
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold72:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold72
+	JMP          folded69
+
+without71:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold73:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold73
+	JMP          folded69
+
+other70:
+	TESTQ BX, BX
+	JE    without75
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold76:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold76
+	JMP          folded69
+
+without75:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold77:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold77
+	JMP          folded69
+
+folded69:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted78
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted78:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over68:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -9687,608 +15271,6 @@ fewer24:
 	ADDQ         AX, DX
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(DX), Z3
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded35
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other36
-	TESTQ        BX, BX
-	JE           without37
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z7, Z7, Z7
-
-fold38:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DI), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VPXORD       Z7, Z7, Z7
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, (BX)
-	VMOVUPS      64(R9)(AX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold38
-	JMP          folded35
-
-without37:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold39:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DI), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VPXORD       Z7, Z7, Z7
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(R9)(AX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold39
-	JMP          folded35
-
-other36:
-	TESTQ BX, BX
-	JE    without41
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z7, Z7, Z7
-
-fold42:
-	VBROADCASTSS (DX), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, (BX)
-	VMOVUPS      64(R9)(AX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold42
-	JMP          folded35
-
-without41:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold43:
-	VBROADCASTSS (DX), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(R9)(AX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold43
-	JMP          folded35
-
-folded35:
-	VPXORD  Z7, Z7, Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z4, Z4
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted44
-	MOVQ    db+32(FP), BX
-	VMOVSS  X4, (BX)
-
-unwanted44:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower23:
-	CMPQ AX, $0x10
-	JNE  fewer45
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVQ    dwinit+24(FP), BX
-	VMOVUPS (BX), Z0
-
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVQ         w+96(FP), BX
-	VMOVUPS      (BX), Z1
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z2
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded46
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other47
-	TESTQ        BX, BX
-	JE           without48
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z5, Z5, Z5
-
-fold49:
-	VBROADCASTSS (DX), Z3
-	VBROADCASTSS (DI), Z4
-	VPXORD       Z5, Z5, Z5
-	VCMPPS       $0x06, Z5, Z4, K2
-	VMOVAPS.Z    Z3, K2, Z3
-	VPXORD       Z5, Z5, Z5
-	VMOVSS       X3, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z3, Z2, Z2
-	VMOVUPS      (R9), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VMULPS       Z1, Z3, Z4
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      Z4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold49
-	JMP          folded46
-
-without48:
-	// the same without dx
-	VPXORD Z5, Z5, Z5
-
-fold50:
-	VBROADCASTSS (DX), Z3
-	VBROADCASTSS (DI), Z4
-	VPXORD       Z5, Z5, Z5
-	VCMPPS       $0x06, Z5, Z4, K2
-	VMOVAPS.Z    Z3, K2, Z3
-	VPXORD       Z5, Z5, Z5
-	VMOVSS       X3, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z3, Z2, Z2
-	VMOVUPS      (R9), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold50
-	JMP          folded46
-
-other47:
-	TESTQ BX, BX
-	JE    without52
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z5, Z5, Z5
-
-fold53:
-	VBROADCASTSS (DX), Z3
-	VADDPS       Z3, Z2, Z2
-	VMOVUPS      (R9), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VMULPS       Z1, Z3, Z4
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      Z4, (BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold53
-	JMP          folded46
-
-without52:
-	// the same without dx
-	VPXORD Z5, Z5, Z5
-
-fold54:
-	VBROADCASTSS (DX), Z3
-	VADDPS       Z3, Z2, Z2
-	VMOVUPS      (R9), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold54
-	JMP          folded46
-
-folded46:
-	VPXORD  Z5, Z5, Z5
-	VADDPS  Z5, Z0, Z0
-	VADDPS  Z5, Z2, Z2
-	MOVQ    dw+16(FP), BX
-	VMOVUPS Z0, (BX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted55
-	MOVQ    db+32(FP), BX
-	VMOVSS  X2, (BX)
-
-unwanted55:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer45:
-	CMPQ   AX, $0x08
-	JLT    fewer56
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+24(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = w[i,j], 1×2 vectors
-	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(DX), Y3
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded57
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other58
-	TESTQ        BX, BX
-	JE           without59
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z7, Z7, Z7
-
-fold60:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DI), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VPXORD       Z7, Z7, Z7
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9)(AX*1), Y6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Y6, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold60
-	JMP          folded57
-
-without59:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold61:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DI), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VPXORD       Z7, Z7, Z7
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      32(R9)(AX*1), Y6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold61
-	JMP          folded57
-
-other58:
-	TESTQ BX, BX
-	JE    without63
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z7, Z7, Z7
-
-fold64:
-	VBROADCASTSS (DX), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9)(AX*1), Y6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Y6, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold64
-	JMP          folded57
-
-without63:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold65:
-	VBROADCASTSS (DX), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      32(R9)(AX*1), Y6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold65
-	JMP          folded57
-
-folded57:
-	VPXORD  Z7, Z7, Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z4, Z4
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted66
-	MOVQ    db+32(FP), BX
-	VMOVSS  X4, (BX)
-
-unwanted66:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer56:
-	CMPQ   AX, $0x04
-	JLT    fewer67
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+24(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-
-	// acc[i,j] = w[i,j], 1×2 vectors
-	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
-	VMOVUPS      (BX), X2
-	VMOVUPS      16(DX), X3
-	MOVQ         dbinit+40(FP), DX
-	VBROADCASTSS (DX), Z4
-	MOVQ         dx+0(FP), BX
-	MOVQ         lddx+8(FP), CX
-	MOVQ         dy+48(FP), DX
-	MOVQ         lddy+56(FP), SI
-	MOVQ         y+64(FP), DI
-	MOVQ         ldy+72(FP), R8
-	MOVQ         x+80(FP), R9
-	MOVQ         ldx+88(FP), R10
-	MOVQ         n+112(FP), R11
-	TESTQ        R11, R11
-	JLE          folded68
-	MOVQ         act+120(FP), R12
-	CMPQ         R12, $0x01
-	JNE          other69
-	TESTQ        BX, BX
-	JE           without70
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z7, Z7, Z7
-
-fold71:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DI), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VPXORD       Z7, Z7, Z7
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), X6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      X6, (BX)
-	VMOVUPS      16(R9)(AX*1), X6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      X6, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold71
-	JMP          folded68
-
-without70:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold72:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DI), Z6
-	VPXORD       Z7, Z7, Z7
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VPXORD       Z7, Z7, Z7
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), X6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      16(R9)(AX*1), X6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold72
-	JMP          folded68
-
-other69:
-	TESTQ BX, BX
-	JE    without74
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VPXORD Z7, Z7, Z7
-
-fold75:
-	VBROADCASTSS (DX), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), X6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      X6, (BX)
-	VMOVUPS      16(R9)(AX*1), X6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      X6, 16(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold75
-	JMP          folded68
-
-without74:
-	// the same without dx
-	VPXORD Z7, Z7, Z7
-
-fold76:
-	VBROADCASTSS (DX), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (R9), X6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      16(R9)(AX*1), X6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold76
-	JMP          folded68
-
-folded68:
-	VPXORD  Z7, Z7, Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z4, Z4
-	MOVQ    dw+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted77
-	MOVQ    db+32(FP), BX
-	VMOVSS  X4, (BX)
-
-unwanted77:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer67:
-	CMPQ   AX, $0x02
-	JLT    fewer78
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ   dwinit+24(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-
-	// acc[i,j] = w[i,j], 1×2 vectors
-	MOVQ         w+96(FP), BX
-	MOVQ         BX, DX
-	ADDQ         AX, DX
-	VMOVSD       (BX), X2
-	VMOVSD       8(DX), X3
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Z4
 	MOVQ         dx+0(FP), BX
@@ -10321,16 +15303,16 @@ fold82:
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Z5, Z4, Z4
-	VMOVSD       (R9), X6
+	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VMULPS       Z2, Z5, Z6
 	VADDPS       Z7, Z6, Z6
-	VMOVSD       X6, (BX)
-	VMOVSD       8(R9)(AX*1), X6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	VMULPS       Z3, Z5, Z6
 	VADDPS       Z7, Z6, Z6
-	VMOVSD       X6, 8(BX)(AX*1)
+	VMOVUPS      Z6, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10352,9 +15334,9 @@ fold83:
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Z5, Z4, Z4
-	VMOVSD       (R9), X6
+	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVSD       8(R9)(AX*1), X6
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10372,16 +15354,16 @@ other80:
 fold86:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
-	VMOVSD       (R9), X6
+	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VMULPS       Z2, Z5, Z6
 	VADDPS       Z7, Z6, Z6
-	VMOVSD       X6, (BX)
-	VMOVSD       8(R9)(AX*1), X6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	VMULPS       Z3, Z5, Z6
 	VADDPS       Z7, Z6, Z6
-	VMOVSD       X6, 8(BX)(AX*1)
+	VMOVUPS      Z6, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10396,9 +15378,9 @@ without85:
 fold87:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
-	VMOVSD       (R9), X6
+	VMOVUPS      (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VMOVSD       8(R9)(AX*1), X6
+	VMOVUPS      64(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
@@ -10407,6 +15389,608 @@ fold87:
 	JMP          folded79
 
 folded79:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted88:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+narrower45:
+	CMPQ AX, $0x10
+	JNE  over89
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPS (BX), Z0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPS      (BX), Z1
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded90
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other91
+	TESTQ        BX, BX
+	JE           without92
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z5, Z5, Z5
+
+fold93:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VPXORD       Z5, Z5, Z5
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VPXORD       Z5, Z5, Z5
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold93
+	JMP          folded90
+
+without92:
+	// the same without dx
+	VPXORD Z5, Z5, Z5
+
+fold94:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VPXORD       Z5, Z5, Z5
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VPXORD       Z5, Z5, Z5
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold94
+	JMP          folded90
+
+other91:
+	TESTQ BX, BX
+	JE    without96
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z5, Z5, Z5
+
+fold97:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold97
+	JMP          folded90
+
+without96:
+	// the same without dx
+	VPXORD Z5, Z5, Z5
+
+fold98:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold98
+	JMP          folded90
+
+folded90:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z2, Z2
+	MOVQ    dw+16(FP), BX
+	VMOVUPS Z0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted99
+	MOVQ    db+32(FP), BX
+	VMOVSS  X2, (BX)
+
+unwanted99:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over89:
+	CMPQ   AX, $0x08
+	JLT    over100
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x40, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(DX), Y3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded101
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other102
+	TESTQ        BX, BX
+	JE           without103
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold104:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold104
+	JMP          folded101
+
+without103:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold105:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold105
+	JMP          folded101
+
+other102:
+	TESTQ BX, BX
+	JE    without107
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold108:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Y6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold108
+	JMP          folded101
+
+without107:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold109:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      32(R9)(AX*1), Y6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold109
+	JMP          folded101
+
+folded101:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted110
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted110:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over100:
+	CMPQ   AX, $0x04
+	JLT    over111
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X2
+	VMOVUPS      16(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded112
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other113
+	TESTQ        BX, BX
+	JE           without114
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold115:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, (BX)
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold115
+	JMP          folded112
+
+without114:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold116:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold116
+	JMP          folded112
+
+other113:
+	TESTQ BX, BX
+	JE    without118
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold119:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, (BX)
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      X6, 16(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold119
+	JMP          folded112
+
+without118:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold120:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      16(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold120
+	JMP          folded112
+
+folded112:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted121
+	MOVQ    db+32(FP), BX
+	VMOVSS  X4, (BX)
+
+unwanted121:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over111:
+	CMPQ   AX, $0x02
+	JLT    over122
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x10, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ   dwinit+24(FP), BX
+	MOVQ   BX, DX
+	ADDQ   AX, DX
+	VMOVSD (BX), X0
+	VMOVSD 8(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X2
+	VMOVSD       8(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded123
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other124
+	TESTQ        BX, BX
+	JE           without125
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold126:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVSD       X6, (BX)
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVSD       X6, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold126
+	JMP          folded123
+
+without125:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold127:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold127
+	JMP          folded123
+
+other124:
+	TESTQ BX, BX
+	JE    without129
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold130:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVSD       X6, (BX)
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVSD       X6, 8(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold130
+	JMP          folded123
+
+without129:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold131:
+	VBROADCASTSS (DX), Z5
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       (R9), X6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVSD       8(R9)(AX*1), X6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold131
+	JMP          folded123
+
+folded123:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -10418,16 +16002,16 @@ folded79:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted88
+	JE     unwanted132
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted88:
+unwanted132:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer78:
+over122:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSS (BX), X0
@@ -10447,17 +16031,17 @@ fewer78:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded89
+	JLE          folded133
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other90
+	JNE          other134
 	TESTQ        BX, BX
-	JE           without91
+	JE           without135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold92:
+fold136:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -10476,14 +16060,14 @@ fold92:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold92
-	JMP          folded89
+	JNZ          fold136
+	JMP          folded133
 
-without91:
+without135:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold93:
+fold137:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -10498,17 +16082,17 @@ fold93:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold93
-	JMP          folded89
+	JNZ          fold137
+	JMP          folded133
 
-other90:
+other134:
 	TESTQ BX, BX
-	JE    without95
+	JE    without139
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold96:
+fold140:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVSS       (R9), X4
@@ -10520,14 +16104,14 @@ fold96:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold96
-	JMP          folded89
+	JNZ          fold140
+	JMP          folded133
 
-without95:
+without139:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold97:
+fold141:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVSS       (R9), X4
@@ -10535,10 +16119,10 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded89
+	JNZ          fold141
+	JMP          folded133
 
-folded89:
+folded133:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z2, Z2
@@ -10546,11 +16130,11 @@ folded89:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted98
+	JE     unwanted142
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted98:
+unwanted142:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10562,7 +16146,7 @@ TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
-	JNE  fewer2
+	JNE  over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -10727,7 +16311,357 @@ unwanted12:
 	VZEROUPPER
 	RET
 
-fewer2:
+over2:
+	CMPQ   AX, $0x13
+	JGE    over13
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(DX), X5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded14
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other15
+	TESTQ        BX, BX
+	JE           without16
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold17:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), X8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      X8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold17
+	JMP          folded14
+
+without16:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold18:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(R9)(AX*1), X8
+	VFMADD231PD  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold18
+	JMP          folded14
+
+other15:
+	TESTQ BX, BX
+	JE    without20
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold21:
+	VBROADCASTSD (DX), Z7
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), X8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      X8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold21
+	JMP          folded14
+
+without20:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold22:
+	VBROADCASTSD (DX), Z7
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(R9)(AX*1), X8
+	VFMADD231PD  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold22
+	JMP          folded14
+
+folded14:
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z6, Z6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD X2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted23
+	MOVQ    db+32(FP), BX
+	VMOVSD  X6, (BX)
+
+unwanted23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over13:
+	CMPQ   AX, $0x15
+	JGE    over24
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = dwinit[i,j], 1×3 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+
+	// acc[i,j] = w[i,j], 1×3 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(DX), Y5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z6
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded25
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other26
+	TESTQ        BX, BX
+	JE           without27
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold28:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), Y8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Y8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold28
+	JMP          folded25
+
+without27:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold29:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VPXORD       Z9, Z9, Z9
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VPXORD       Z9, Z9, Z9
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(R9)(AX*1), Y8
+	VFMADD231PD  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold29
+	JMP          folded25
+
+other26:
+	TESTQ BX, BX
+	JE    without31
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z9, Z9, Z9
+
+fold32:
+	VBROADCASTSD (DX), Z7
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), Y8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Y8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold32
+	JMP          folded25
+
+without31:
+	// the same without dx
+	VPXORD Z9, Z9, Z9
+
+fold33:
+	VBROADCASTSD (DX), Z7
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(R9)(AX*1), Y8
+	VFMADD231PD  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold33
+	JMP          folded25
+
+folded25:
+	VPXORD  Z9, Z9, Z9
+	VADDPD  Z9, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z9, Z2, Z2
+	VADDPD  Z9, Z6, Z6
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted34
+	MOVQ    db+32(FP), BX
+	VMOVSD  X6, (BX)
+
+unwanted34:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over24:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -10758,17 +16692,17 @@ fewer2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded13
+	JLE          folded35
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other14
+	JNE          other36
 	TESTQ        BX, BX
-	JE           without15
+	JE           without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold16:
+fold38:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -10797,14 +16731,14 @@ fold16:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold16
-	JMP          folded13
+	JNZ          fold38
+	JMP          folded35
 
-without15:
+without37:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold17:
+fold39:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VPXORD       Z9, Z9, Z9
@@ -10823,17 +16757,17 @@ fold17:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold17
-	JMP          folded13
+	JNZ          fold39
+	JMP          folded35
 
-other14:
+other36:
 	TESTQ BX, BX
-	JE    without19
+	JE    without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z9, Z9, Z9
 
-fold20:
+fold42:
 	VBROADCASTSD (DX), Z7
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      (R9), Z8
@@ -10855,14 +16789,14 @@ fold20:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold20
-	JMP          folded13
+	JNZ          fold42
+	JMP          folded35
 
-without19:
+without41:
 	// the same without dx
 	VPXORD Z9, Z9, Z9
 
-fold21:
+fold43:
 	VBROADCASTSD (DX), Z7
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      (R9), Z8
@@ -10874,10 +16808,10 @@ fold21:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold21
-	JMP          folded13
+	JNZ          fold43
+	JMP          folded35
 
-folded13:
+folded35:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -10891,20 +16825,20 @@ folded13:
 	VMOVUPD Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted22
+	JE      unwanted44
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted22:
+unwanted44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower23
+	JLE  narrower45
 	CMPQ AX, $0x10
-	JNE  fewer24
+	JNE  over46
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -10927,17 +16861,17 @@ narrower1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded25
+	JLE          folded47
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other26
+	JNE          other48
 	TESTQ        BX, BX
-	JE           without27
+	JE           without49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold28:
+fold50:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -10961,14 +16895,14 @@ fold28:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold28
-	JMP          folded25
+	JNZ          fold50
+	JMP          folded47
 
-without27:
+without49:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold29:
+fold51:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -10985,17 +16919,17 @@ fold29:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold51
+	JMP          folded47
 
-other26:
+other48:
 	TESTQ BX, BX
-	JE    without31
+	JE    without53
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold32:
+fold54:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
@@ -11012,14 +16946,14 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded25
+	JNZ          fold54
+	JMP          folded47
 
-without31:
+without53:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold33:
+fold55:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
@@ -11029,10 +16963,10 @@ fold33:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold33
-	JMP          folded25
+	JNZ          fold55
+	JMP          folded47
 
-folded25:
+folded47:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -11042,16 +16976,330 @@ folded25:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted34
+	JE      unwanted56
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted34:
+unwanted56:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+over46:
+	CMPQ   AX, $0x0b
+	JGE    over57
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), X1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(DX), X3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded58
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other59
+	TESTQ        BX, BX
+	JE           without60
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold61:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      64(R9)(AX*1), X6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      X6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold61
+	JMP          folded58
+
+without60:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold62:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(R9)(AX*1), X6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold62
+	JMP          folded58
+
+other59:
+	TESTQ BX, BX
+	JE    without64
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold65:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      64(R9)(AX*1), X6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      X6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold65
+	JMP          folded58
+
+without64:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold66:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(R9)(AX*1), X6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold66
+	JMP          folded58
+
+folded58:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD X1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted67
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
+
+unwanted67:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over57:
+	CMPQ   AX, $0x0d
+	JGE    over68
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x60, AX
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+24(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+
+	// acc[i,j] = w[i,j], 1×2 vectors
+	MOVQ         w+96(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(DX), Y3
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z4
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded69
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other70
+	TESTQ        BX, BX
+	JE           without71
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold72:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      64(R9)(AX*1), Y6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Y6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold72
+	JMP          folded69
+
+without71:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold73:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VPXORD       Z7, Z7, Z7
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VPXORD       Z7, Z7, Z7
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(R9)(AX*1), Y6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold73
+	JMP          folded69
+
+other70:
+	TESTQ BX, BX
+	JE    without75
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+	VPXORD Z7, Z7, Z7
+
+fold76:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      64(R9)(AX*1), Y6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Y6, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold76
+	JMP          folded69
+
+without75:
+	// the same without dx
+	VPXORD Z7, Z7, Z7
+
+fold77:
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(R9)(AX*1), Y6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold77
+	JMP          folded69
+
+folded69:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z4, Z4
+	MOVQ    dw+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted78
+	MOVQ    db+32(FP), BX
+	VMOVSD  X4, (BX)
+
+unwanted78:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over68:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -11080,17 +17328,17 @@ fewer24:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded35
+	JLE          folded79
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other36
+	JNE          other80
 	TESTQ        BX, BX
-	JE           without37
+	JE           without81
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold38:
+fold82:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -11114,14 +17362,14 @@ fold38:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold38
-	JMP          folded35
+	JNZ          fold82
+	JMP          folded79
 
-without37:
+without81:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold39:
+fold83:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -11138,17 +17386,17 @@ fold39:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold39
-	JMP          folded35
+	JNZ          fold83
+	JMP          folded79
 
-other36:
+other80:
 	TESTQ BX, BX
-	JE    without41
+	JE    without85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold42:
+fold86:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
@@ -11165,14 +17413,14 @@ fold42:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold42
-	JMP          folded35
+	JNZ          fold86
+	JMP          folded79
 
-without41:
+without85:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold43:
+fold87:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Z6
@@ -11182,10 +17430,10 @@ fold43:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold43
-	JMP          folded35
+	JNZ          fold87
+	JMP          folded79
 
-folded35:
+folded79:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -11197,18 +17445,18 @@ folded35:
 	VMOVUPD Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted44
+	JE      unwanted88
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted44:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower23:
+narrower45:
 	CMPQ AX, $0x08
-	JNE  fewer45
+	JNE  over89
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -11229,17 +17477,17 @@ narrower23:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded46
+	JLE          folded90
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other47
+	JNE          other91
 	TESTQ        BX, BX
-	JE           without48
+	JE           without92
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold49:
+fold93:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -11258,14 +17506,14 @@ fold49:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold49
-	JMP          folded46
+	JNZ          fold93
+	JMP          folded90
 
-without48:
+without92:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold50:
+fold94:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -11280,17 +17528,17 @@ fold50:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold50
-	JMP          folded46
+	JNZ          fold94
+	JMP          folded90
 
-other47:
+other91:
 	TESTQ BX, BX
-	JE    without52
+	JE    without96
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold53:
+fold97:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD      (R9), Z4
@@ -11302,14 +17550,14 @@ fold53:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold53
-	JMP          folded46
+	JNZ          fold97
+	JMP          folded90
 
-without52:
+without96:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold54:
+fold98:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVUPD      (R9), Z4
@@ -11317,10 +17565,10 @@ fold54:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold54
-	JMP          folded46
+	JNZ          fold98
+	JMP          folded90
 
-folded46:
+folded90:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z2, Z2
@@ -11328,18 +17576,18 @@ folded46:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted55
+	JE      unwanted99
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted55:
+unwanted99:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer45:
+over89:
 	CMPQ   AX, $0x04
-	JLT    fewer56
+	JLT    over100
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -11368,17 +17616,17 @@ fewer45:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded57
+	JLE          folded101
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other58
+	JNE          other102
 	TESTQ        BX, BX
-	JE           without59
+	JE           without103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold60:
+fold104:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -11402,14 +17650,14 @@ fold60:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold60
-	JMP          folded57
+	JNZ          fold104
+	JMP          folded101
 
-without59:
+without103:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold61:
+fold105:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -11426,17 +17674,17 @@ fold61:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold61
-	JMP          folded57
+	JNZ          fold105
+	JMP          folded101
 
-other58:
+other102:
 	TESTQ BX, BX
-	JE    without63
+	JE    without107
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold64:
+fold108:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Y6
@@ -11453,14 +17701,14 @@ fold64:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold64
-	JMP          folded57
+	JNZ          fold108
+	JMP          folded101
 
-without63:
+without107:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold65:
+fold109:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Y6
@@ -11470,10 +17718,10 @@ fold65:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold65
-	JMP          folded57
+	JNZ          fold109
+	JMP          folded101
 
-folded57:
+folded101:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -11485,18 +17733,18 @@ folded57:
 	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted110
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted66:
+unwanted110:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer56:
+over100:
 	CMPQ   AX, $0x02
-	JLT    fewer67
+	JLT    over111
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -11525,17 +17773,17 @@ fewer56:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded68
+	JLE          folded112
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other69
+	JNE          other113
 	TESTQ        BX, BX
-	JE           without70
+	JE           without114
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold71:
+fold115:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -11559,14 +17807,14 @@ fold71:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold71
-	JMP          folded68
+	JNZ          fold115
+	JMP          folded112
 
-without70:
+without114:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold72:
+fold116:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VPXORD       Z7, Z7, Z7
@@ -11583,17 +17831,17 @@ fold72:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold72
-	JMP          folded68
+	JNZ          fold116
+	JMP          folded112
 
-other69:
+other113:
 	TESTQ BX, BX
-	JE    without74
+	JE    without118
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z7, Z7, Z7
 
-fold75:
+fold119:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), X6
@@ -11610,14 +17858,14 @@ fold75:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold75
-	JMP          folded68
+	JNZ          fold119
+	JMP          folded112
 
-without74:
+without118:
 	// the same without dx
 	VPXORD Z7, Z7, Z7
 
-fold76:
+fold120:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), X6
@@ -11627,10 +17875,10 @@ fold76:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold76
-	JMP          folded68
+	JNZ          fold120
+	JMP          folded112
 
-folded68:
+folded112:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -11642,16 +17890,16 @@ folded68:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted77
+	JE      unwanted121
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted77:
+unwanted121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer67:
+over111:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSD (BX), X0
@@ -11671,17 +17919,17 @@ fewer67:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded78
+	JLE          folded122
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other79
+	JNE          other123
 	TESTQ        BX, BX
-	JE           without80
+	JE           without124
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold81:
+fold125:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -11700,14 +17948,14 @@ fold81:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold81
-	JMP          folded78
+	JNZ          fold125
+	JMP          folded122
 
-without80:
+without124:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold82:
+fold126:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VPXORD       Z5, Z5, Z5
@@ -11722,17 +17970,17 @@ fold82:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold82
-	JMP          folded78
+	JNZ          fold126
+	JMP          folded122
 
-other79:
+other123:
 	TESTQ BX, BX
-	JE    without84
+	JE    without128
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 	VPXORD Z5, Z5, Z5
 
-fold85:
+fold129:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVSD       (R9), X4
@@ -11744,14 +17992,14 @@ fold85:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold85
-	JMP          folded78
+	JNZ          fold129
+	JMP          folded122
 
-without84:
+without128:
 	// the same without dx
 	VPXORD Z5, Z5, Z5
 
-fold86:
+fold130:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVSD       (R9), X4
@@ -11759,10 +18007,10 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded78
+	JNZ          fold130
+	JMP          folded122
 
-folded78:
+folded122:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z2, Z2
@@ -11770,11 +18018,11 @@ folded78:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted87
+	JE     unwanted131
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted87:
+unwanted131:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10,7 +10,7 @@ TEXT ·gradNEONF32(SB), NOSPLIT, $0-128
 	CMP  $8, R0
 	BLE  narrower1
 	CMP  $12, R0
-	BNE  fewer2
+	BNE  over2
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer3
@@ -619,7 +619,7 @@ folded32:
 unwanted37:
 	RET
 
-fewer2:
+over2:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -1307,7 +1307,7 @@ narrower1:
 	CMP  $4, R0
 	BLE  narrower73
 	CMP  $8, R0
-	BNE  fewer74
+	BNE  over74
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer75
@@ -1811,7 +1811,7 @@ folded104:
 unwanted109:
 	RET
 
-fewer74:
+over74:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -2392,7 +2392,7 @@ unwanted144:
 
 narrower73:
 	CMP  $4, R0
-	BNE  fewer145
+	BNE  over145
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer146
@@ -2791,9 +2791,9 @@ folded175:
 unwanted180:
 	RET
 
-fewer145:
+over145:
 	CMP  $2, R0
-	BLT  fewer181
+	BLT  over181
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
@@ -3372,7 +3372,7 @@ folded211:
 unwanted216:
 	RET
 
-fewer181:
+over181:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer217
@@ -3777,7 +3777,7 @@ TEXT ·gradNEONF64(SB), NOSPLIT, $0-128
 	CMP  $4, R0
 	BLE  narrower1
 	CMP  $6, R0
-	BNE  fewer2
+	BNE  over2
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer3
@@ -4386,7 +4386,7 @@ folded32:
 unwanted37:
 	RET
 
-fewer2:
+over2:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -5074,7 +5074,7 @@ narrower1:
 	CMP  $2, R0
 	BLE  narrower73
 	CMP  $4, R0
-	BNE  fewer74
+	BNE  over74
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer75
@@ -5578,7 +5578,7 @@ folded104:
 unwanted109:
 	RET
 
-fewer74:
+over74:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -6159,7 +6159,7 @@ unwanted144:
 
 narrower73:
 	CMP  $2, R0
-	BNE  fewer145
+	BNE  over145
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer146
@@ -6558,7 +6558,7 @@ folded175:
 unwanted180:
 	RET
 
-fewer145:
+over145:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
 	BNE  fewer181
@@ -6963,7 +6963,7 @@ TEXT ·columnNEONF32(SB), NOSPLIT, $0-128
 	CMP  $8, R0
 	BLE  narrower1
 	CMP  $12, R0
-	BNE  fewer2
+	BNE  over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+24(FP), R1
@@ -7124,7 +7124,7 @@ folded3:
 unwanted12:
 	RET
 
-fewer2:
+over2:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -7304,7 +7304,7 @@ narrower1:
 	CMP $4, R0
 	BLE narrower23
 	CMP $8, R0
-	BNE fewer24
+	BNE over24
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
@@ -7447,7 +7447,7 @@ folded25:
 unwanted34:
 	RET
 
-fewer24:
+over24:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -7607,7 +7607,7 @@ unwanted44:
 
 narrower23:
 	CMP $4, R0
-	BNE fewer45
+	BNE over45
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
@@ -7732,9 +7732,9 @@ folded46:
 unwanted55:
 	RET
 
-fewer45:
+over45:
 	CMP  $2, R0
-	BLT  fewer56
+	BLT  over56
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
@@ -7892,7 +7892,7 @@ folded57:
 unwanted66:
 	RET
 
-fewer56:
+over56:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVS 0(R1), F0
@@ -8022,7 +8022,7 @@ TEXT ·columnNEONF64(SB), NOSPLIT, $0-128
 	CMP  $4, R0
 	BLE  narrower1
 	CMP  $6, R0
-	BNE  fewer2
+	BNE  over2
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+24(FP), R1
@@ -8183,7 +8183,7 @@ folded3:
 unwanted12:
 	RET
 
-fewer2:
+over2:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -8363,7 +8363,7 @@ narrower1:
 	CMP $2, R0
 	BLE narrower23
 	CMP $4, R0
-	BNE fewer24
+	BNE over24
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
@@ -8506,7 +8506,7 @@ folded25:
 unwanted34:
 	RET
 
-fewer24:
+over24:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -8666,7 +8666,7 @@ unwanted44:
 
 narrower23:
 	CMP $2, R0
-	BNE fewer45
+	BNE over45
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
@@ -8791,7 +8791,7 @@ folded46:
 unwanted55:
 	RET
 
-fewer45:
+over45:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVD 0(R1), F0
