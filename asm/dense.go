@@ -146,12 +146,11 @@ func (t tileRows) vector(m Machine, i, q int, f func(width, Addr)) {
 	}
 }
 
-// byHeight emits body for tiles of the given height as often as the parameter
-// rows allows, advancing the pointers by their strides, and then for what is
-// left. It returns from the function.
-func byHeight(m Machine, tall int, advance [][2]string, body func(rows int)) {
+// whileRows emits body for tiles of the given height, as often as the parameter
+// rows allows, advancing the pointers by their strides.
+func whileRows(m Machine, tall int, advance [][2]string, body func(rows int)) {
 	left := m.Int()
-	again, rest, done := m.NewLabel("tile"), m.NewLabel("rest"), m.NewLabel("done")
+	again, rest := m.NewLabel("tile"), m.NewLabel("rest")
 	m.Arg(left, "rows")
 	m.JumpIf(left, Less, tall, rest)
 	m.Label(again)
@@ -171,6 +170,15 @@ func byHeight(m Machine, tall int, advance [][2]string, body func(rows int)) {
 	m.SetArg("rows", left)
 	m.JumpIf(left, AtLeast, tall, again)
 	m.Label(rest)
+	m.FreeInts(left)
+}
+
+// byHeight is whileRows, and then body for what is left. It returns from the
+// function.
+func byHeight(m Machine, tall int, advance [][2]string, body func(rows int)) {
+	whileRows(m, tall, advance, body)
+	left, done := m.Int(), m.NewLabel("done")
+	m.Arg(left, "rows")
 	for r := tall - 1; r >= 1; r-- {
 		fewer := m.NewLabel("fewer")
 		m.JumpIf(left, NotEqual, r, fewer)
@@ -363,26 +371,69 @@ func positive(m Machine, vs []Vec, t Vec) {
 // chains is the number of interleaved chains of a narrow layer and of a loss.
 const chains = 16
 
-// narrow takes sixteen terms of a row at once, and as many rows as fit: one,
-// two or four.
+// narrow takes sixteen terms of a row at once, and as many rows as a vector has
+// lanes, then four, two and one.
 func narrow(m Machine) {
-	s := m.Spec()
 	m.Func("narrow", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)"),
 		"y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n",
 		"",
 		"The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,",
 		"the first from bias and the others from +0, halved at the end; a zero is +0.",
 		"The elements of y are ldy bytes apart, the rows of x ldx; w lies tight.")
-	vecs := chains / s.Lanes()
-	tall := 1
-	for 2*tall*vecs+2+s.PartVecs <= s.Vecs && 2*tall <= 4 {
-		tall *= 2
-	}
+	lanes := m.Spec().Lanes()
 	advance := [][2]string{{"y", "ldy"}, {"x", "ldx"}}
-	byHeight(m, tall, advance, func(rows int) { narrowRows(m, rows, vecs) })
+	whileRows(m, lanes, advance, func(rows int) { narrowSquare(m, rows) })
+	for r := 4; r >= 1; r /= 2 {
+		if r < lanes {
+			whileRows(m, r, advance, func(rows int) { narrowRows(m, rows) })
+		}
+	}
+	m.Return()
 }
 
-func narrowRows(m Machine, r, vecs int) {
+// narrowSquare computes as many rows as a vector has lanes.
+func narrowSquare(m Machine, r int) {
+	s := m.Spec()
+	var sums []Vec
+	for group := narrowGroup(s); len(sums) < r; {
+		sums = append(sums, narrowSums(m, len(sums), group)...)
+	}
+	v := m.FoldSquare(sums)
+	t := m.Vec()
+	act := m.Int()
+	m.Arg(act, "act")
+	finish(m, []Vec{v}, act, t)
+	m.FreeInts(act)
+	base, stride := m.Int(), m.Int()
+	m.Arg(base, "y")
+	m.Arg(stride, "ldy")
+	apart, stored := m.NewLabel("apart"), m.NewLabel("stored")
+	m.JumpIf(stride, NotEqual, s.Float.Size, apart)
+	m.Store(At(base, 0), v)
+	m.Jump(stored)
+	m.Label(apart)
+	y := m.Rows(r, base, stride)
+	m.StoreLanes(y.At, v, t)
+	m.FreeRows(y)
+	m.Label(stored)
+	m.FreeInts(base, stride)
+	m.FreeVecs(t)
+	m.FreeVecs(sums...)
+}
+
+// narrowGroup is how many rows of a square can have all their chains at once,
+// beside the sums of the others, w, x and a part.
+func narrowGroup(s Spec) int {
+	for group := s.Lanes(); ; group /= 2 {
+		if group*chains/s.Lanes()+s.Lanes()-group+2+s.PartVecs <= s.Vecs {
+			return group
+		}
+	}
+}
+
+// narrowSums folds rows from to from+r-1 of x and halves each sum to a vector.
+func narrowSums(m Machine, from, r int) []Vec {
+	vecs := chains / m.Spec().Lanes()
 	m.Comment("%d rows: acc[i,0] = bias, the other lanes +0", r)
 	p := m.Int()
 	m.Arg(p, "bias")
@@ -390,10 +441,12 @@ func narrowRows(m Machine, r, vecs int) {
 	for i := range acc {
 		acc[i] = m.VecsOf(vecs)
 		for q, v := range acc[i] {
-			if q == 0 {
-				m.LoadOne(v, At(p, 0))
-			} else {
+			if q > 0 {
 				m.Zero(v)
+			} else if i > 0 {
+				m.Move(v, acc[0][0])
+			} else {
+				m.LoadOne(v, At(p, 0))
 			}
 		}
 	}
@@ -402,20 +455,33 @@ func narrowRows(m Machine, r, vecs int) {
 	base, stride := m.Int(), m.Int()
 	m.Arg(base, "x")
 	m.Arg(stride, "ldx")
+	if from > 0 {
+		skip := m.Int()
+		m.MulConst(skip, stride, from)
+		m.Add(base, skip)
+		m.FreeInts(skip)
+	}
 	foldChains(m, acc, m.Rows(r, base, stride))
 	m.FreeInts(base, stride)
 
-	m.Comment("y[i] = act(halved lanes)")
-	t := m.Vec()
-	var rows []Vec
+	var sums []Vec
 	for i := range acc {
 		for half := vecs / 2; half > 0; half /= 2 {
 			for q := range half {
 				m.AddVec(acc[i][q], acc[i][q], acc[i][q+half])
 			}
 		}
-		rows = append(rows, acc[i][0])
+		sums = append(sums, acc[i][0])
+		m.FreeVecs(acc[i][1:]...)
 	}
+	return sums
+}
+
+// narrowRows computes few rows.
+func narrowRows(m Machine, r int) {
+	rows := narrowSums(m, 0, r)
+	m.Comment("y[i] = act(halved lanes)")
+	t := m.Vec()
 	sums := m.FoldRows(rows, t)
 	act := m.Int()
 	m.Arg(act, "act")
@@ -425,7 +491,7 @@ func narrowRows(m Machine, r, vecs int) {
 	}
 	finish(m, slices.Compact(vs), act, t)
 	m.FreeInts(act)
-	base, stride = m.Int(), m.Int()
+	base, stride := m.Int(), m.Int()
 	m.Arg(base, "y")
 	m.Arg(stride, "ldy")
 	y := m.Rows(r, base, stride)
@@ -435,9 +501,7 @@ func narrowRows(m Machine, r, vecs int) {
 	m.FreeRows(y)
 	m.FreeInts(base, stride)
 	m.FreeVecs(t)
-	for i := range acc {
-		m.FreeVecs(acc[i]...)
-	}
+	m.FreeVecs(rows...)
 }
 
 // foldChains continues the sixteen lanes acc[i] with x[i,k]·w[k] for k < n; w

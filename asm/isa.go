@@ -142,6 +142,7 @@ type Machine interface {
 	SplatArg(v Vec, name string)
 	Scalars(v Vec, a Addr, n int)
 	StoreLane(a Addr, l Lane)
+	StoreLanes(at []Addr, v, t Vec) // all of v; may destroy t
 
 	// The sixteen lanes of a fold, as a parameter or result that is an array:
 	// the i-th vector of it.
@@ -178,7 +179,10 @@ type Machine interface {
 
 	// FoldRows halves each vector of vs down to one element, lane l + lane
 	// l+half, and says where the results are. It may destroy vs and t.
+	// FoldSquare does so for as many vectors as one has lanes; the i-th result
+	// is lane i of the vector, one of vs, that it returns.
 	FoldRows(vs []Vec, t Vec) []Lane
+	FoldSquare(vs []Vec) Vec
 }
 
 // Rows are the addresses of equally spaced rows.

@@ -275,6 +275,12 @@ func (m *neon) StoreLane(a Addr, l Lane) {
 	m.plain(a, func(at text) { m.op("VST1", m.lane(l), at) })
 }
 
+func (m *neon) StoreLanes(at []Addr, v, _ Vec) {
+	for i, a := range at {
+		m.StoreLane(a, Lane{v, i})
+	}
+}
+
 func (m *neon) LoadArray(v Vec, name string, i int) {
 	m.op("FMOVQ", m.param(m.c.Param(name).Index(i*m.spec.Lanes())), m.f(v))
 }
@@ -370,4 +376,11 @@ func (m *neon) FoldRows(vs []Vec, t Vec) []Lane {
 		}
 	}
 	return lanes
+}
+
+func (m *neon) FoldSquare(vs []Vec) Vec {
+	t := m.Vec()
+	m.FoldRows(vs, t)
+	m.FreeVecs(t)
+	return vs[0]
 }

@@ -302,6 +302,24 @@ func (m *x86) StoreLane(a Addr, l Lane) {
 	}
 }
 
+func (m *x86) StoreLanes(at []Addr, v, t Vec) {
+	e := 16 / m.spec.Float.Size
+	for i, a := range at {
+		if i%e == 0 && i > 0 {
+			if m.spec.VecBytes == 32 {
+				m.VEXTRACTF128(imm(1), m.ymm(v), m.xmm(t))
+			} else {
+				m.VEXTRACTF32X4(imm(i/e), m.vec(v), m.xmm(t))
+			}
+		}
+		if i < e {
+			m.StoreLane(a, Lane{v, i})
+		} else {
+			m.StoreLane(a, Lane{t, i % e})
+		}
+	}
+}
+
 func (m *x86) LoadArray(v Vec, name string, i int) {
 	pick(m, m.VMOVUPS, m.VMOVUPD)(m.param(m.Param(name).Index(i*m.spec.Lanes())), m.vec(v))
 }
@@ -426,24 +444,38 @@ func (m *x86) lanes(avx2, avx512 uint8) func(d, a, b Vec) {
 	}
 }
 
+// lo64 and hi64 take, in each 128 bits, the first or the second 64 of a and b.
+func (m *x86) lo64(d, a, b Vec) { m.VUNPCKLPD(m.vec(b), m.vec(a), m.vec(d)) }
+func (m *x86) hi64(d, a, b Vec) { m.VUNPCKHPD(m.vec(b), m.vec(a), m.vec(d)) }
+
+// even and odd take every other element of a and b.
+func (m *x86) even(d, a, b Vec) { m.alternate(d, a, b, m.lo64, 0x88) }
+func (m *x86) odd(d, a, b Vec)  { m.alternate(d, a, b, m.hi64, 0xdd) }
+
+func (m *x86) alternate(d, a, b Vec, f64 func(d, a, b Vec), f32 uint8) {
+	if m.spec.Float == F64 {
+		f64(d, a, b)
+	} else {
+		m.VSHUFPS(operand.U8(f32), m.vec(b), m.vec(a), m.vec(d))
+	}
+}
+
 // transposeHalves makes columns of the first halves of all pairs, followed by
 // their second halves.
 func (m *x86) transposeHalves(vs []Vec, t *Vec) {
 	lo32 := func(d, a, b Vec) { m.VUNPCKLPS(m.vec(b), m.vec(a), m.vec(d)) }
 	hi32 := func(d, a, b Vec) { m.VUNPCKHPS(m.vec(b), m.vec(a), m.vec(d)) }
-	lo64 := func(d, a, b Vec) { m.VUNPCKLPD(m.vec(b), m.vec(a), m.vec(d)) }
-	hi64 := func(d, a, b Vec) { m.VUNPCKHPD(m.vec(b), m.vec(a), m.vec(d)) }
 	e := 16 / m.spec.Float.Size // elements in 128 bits
 	for g := 0; g < len(vs); g += e {
 		q := vs[g:]
 		if e == 2 {
-			m.exchange(&q[0], &q[1], t, lo64, hi64)
+			m.exchange(&q[0], &q[1], t, m.lo64, m.hi64)
 			continue
 		}
-		m.exchange(&q[0], &q[1], t, lo32, hi32) // a0 b0 a1 b1, a2 b2 a3 b3
-		m.exchange(&q[2], &q[3], t, lo32, hi32) // c0 d0 c1 d1, c2 d2 c3 d3
-		m.exchange(&q[0], &q[2], t, lo64, hi64) // columns 0 and 1
-		m.exchange(&q[1], &q[3], t, lo64, hi64) // columns 2 and 3
+		m.exchange(&q[0], &q[1], t, lo32, hi32)     // a0 b0 a1 b1, a2 b2 a3 b3
+		m.exchange(&q[2], &q[3], t, lo32, hi32)     // c0 d0 c1 d1, c2 d2 c3 d3
+		m.exchange(&q[0], &q[2], t, m.lo64, m.hi64) // columns 0 and 1
+		m.exchange(&q[1], &q[3], t, m.lo64, m.hi64) // columns 2 and 3
 		q[1], q[2] = q[2], q[1]
 	}
 	if m.spec.VecBytes == 32 {
@@ -495,6 +527,36 @@ func (m *x86) FoldRows(vs []Vec, t Vec) []Lane {
 		}
 	}
 	return lanes
+}
+
+// FoldSquare adds halves of two rows at a time: 256 bits, 128, 64, 32.
+func (m *x86) FoldSquare(vs []Vec) Vec {
+	t := m.Vec()
+	add := func(a, b Vec, lo, hi func(d, a, b Vec)) Vec {
+		hi(t, a, b)
+		lo(a, a, b)
+		m.AddVec(a, a, t)
+		return a
+	}
+	// Vector i of the first e holds rows i, e+i, 2e+i … in 128 bits each.
+	e := 16 / m.spec.Float.Size
+	var quads []Vec
+	for i := range e {
+		quad := add(vs[i], vs[e+i], m.lanes(0x20, 0x44), m.lanes(0x31, 0xee))
+		if len(vs) > 2*e {
+			other := add(vs[2*e+i], vs[3*e+i], m.lanes(0x20, 0x44), m.lanes(0x31, 0xee))
+			quad = add(quad, other, m.lanes(0, 0x88), m.lanes(0, 0xdd))
+		}
+		quads = append(quads, quad)
+	}
+	if e == 4 {
+		for i := range 2 {
+			quads[i] = add(quads[2*i], quads[2*i+1], m.lo64, m.hi64)
+		}
+	}
+	sums := add(quads[0], quads[1], m.even, m.odd)
+	m.FreeVecs(t)
+	return sums
 }
 
 // notLessOrEqual is a predicate of VCMP.

@@ -45,7 +45,7 @@ tile3:
 	VMOVUPS 64(BX)(DX*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded6
+	JLE     folded5
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -54,7 +54,7 @@ tile3:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold7:
+fold6:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI), Y15
@@ -77,9 +77,9 @@ fold7:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold7
+	JNZ          fold6
 
-folded6:
+folded5:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -96,7 +96,7 @@ folded6:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear8
+	JNE    linear7
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -110,7 +110,7 @@ folded6:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear8:
+linear7:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -148,6 +148,7 @@ linear8:
 	JGE     tile3
 
 rest4:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x03
 	JNE  fewer9
 
@@ -231,7 +232,7 @@ linear12:
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
 	VMOVUPS Y8, 64(BX)(CX*2)
-	JMP     done5
+	JMP     done8
 
 fewer9:
 	CMPQ BX, $0x02
@@ -301,7 +302,7 @@ linear16:
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
 	VMOVUPS Y5, 64(BX)(CX*1)
-	JMP     done5
+	JMP     done8
 
 fewer13:
 	CMPQ BX, $0x01
@@ -353,10 +354,10 @@ linear20:
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(BX)
-	JMP     done5
+	JMP     done8
 
 fewer17:
-done5:
+done8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -390,7 +391,7 @@ tile21:
 	VMOVUPS 64(SI)(DI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded24
+	JLE     folded23
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -399,7 +400,7 @@ tile21:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold25:
+fold24:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI)(AX*1), Y15
@@ -422,9 +423,9 @@ fold25:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold25
+	JNZ          fold24
 
-folded24:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -441,7 +442,7 @@ folded24:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear26
+	JNE    linear25
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -455,7 +456,7 @@ folded24:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear26:
+linear25:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -496,6 +497,7 @@ linear26:
 	JGE     tile21
 
 rest22:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x03
 	JNE  fewer27
 
@@ -583,7 +585,7 @@ linear30:
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
 	VMOVUPS Y8, 64(DX)(CX*2)
-	JMP     done23
+	JMP     done26
 
 fewer27:
 	CMPQ BX, $0x02
@@ -657,7 +659,7 @@ linear34:
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
 	VMOVUPS Y5, 64(DX)(CX*1)
-	JMP     done23
+	JMP     done26
 
 fewer31:
 	CMPQ BX, $0x01
@@ -713,10 +715,10 @@ linear38:
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(DX)
-	JMP     done23
+	JMP     done26
 
 fewer35:
-done23:
+done26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -750,7 +752,7 @@ tile41:
 	VMOVUPS 32(BX)(SI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded43
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -760,7 +762,7 @@ tile41:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold44:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
@@ -784,9 +786,9 @@ fold45:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold45
+	JNZ          fold44
 
-folded44:
+folded43:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -803,7 +805,7 @@ folded44:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear46
+	JNE    linear45
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -817,7 +819,7 @@ folded44:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear46:
+linear45:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -856,6 +858,7 @@ linear46:
 	JGE     tile41
 
 rest42:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
 	JNE  fewer47
 
@@ -948,7 +951,7 @@ linear50:
 	VMOVUPS Y7, 32(BX)(DX*1)
 	VMOVUPS Y8, (BX)(CX*4)
 	VMOVUPS Y9, 32(BX)(CX*4)
-	JMP     done43
+	JMP     done46
 
 fewer47:
 	CMPQ BX, $0x04
@@ -1032,7 +1035,7 @@ linear54:
 	VMOVUPS Y5, 32(BX)(CX*2)
 	VMOVUPS Y6, (BX)(DX*1)
 	VMOVUPS Y7, 32(BX)(DX*1)
-	JMP     done43
+	JMP     done46
 
 fewer51:
 	CMPQ BX, $0x03
@@ -1102,7 +1105,7 @@ linear58:
 	VMOVUPS Y3, 32(BX)(CX*1)
 	VMOVUPS Y4, (BX)(CX*2)
 	VMOVUPS Y5, 32(BX)(CX*2)
-	JMP     done43
+	JMP     done46
 
 fewer55:
 	CMPQ BX, $0x02
@@ -1161,7 +1164,7 @@ linear62:
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, (BX)(CX*1)
 	VMOVUPS Y3, 32(BX)(CX*1)
-	JMP     done43
+	JMP     done46
 
 fewer59:
 	CMPQ BX, $0x01
@@ -1207,10 +1210,10 @@ linear66:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	JMP     done43
+	JMP     done46
 
 fewer63:
-done43:
+done46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -1246,7 +1249,7 @@ tile67:
 	VMOVUPS 32(DI)(R9*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded70
+	JLE     folded69
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1256,7 +1259,7 @@ tile67:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold70:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -1280,9 +1283,9 @@ fold71:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold71
+	JNZ          fold70
 
-folded70:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -1299,7 +1302,7 @@ folded70:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear72
+	JNE    linear71
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1313,7 +1316,7 @@ folded70:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear72:
+linear71:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1356,6 +1359,7 @@ linear72:
 	JGE     tile67
 
 rest68:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
 	JNE  fewer73
 
@@ -1454,7 +1458,7 @@ linear76:
 	VMOVUPS Y7, 32(SI)(DI*1)
 	VMOVUPS Y8, (BX)(CX*4)
 	VMOVUPS Y9, 32(SI)(CX*4)
-	JMP     done69
+	JMP     done72
 
 fewer73:
 	CMPQ BX, $0x04
@@ -1544,7 +1548,7 @@ linear80:
 	VMOVUPS Y5, 32(SI)(CX*2)
 	VMOVUPS Y6, (BX)(DX*1)
 	VMOVUPS Y7, 32(SI)(DI*1)
-	JMP     done69
+	JMP     done72
 
 fewer77:
 	CMPQ BX, $0x03
@@ -1618,7 +1622,7 @@ linear84:
 	VMOVUPS Y3, 32(DX)(CX*1)
 	VMOVUPS Y4, (BX)(CX*2)
 	VMOVUPS Y5, 32(DX)(CX*2)
-	JMP     done69
+	JMP     done72
 
 fewer81:
 	CMPQ BX, $0x02
@@ -1681,7 +1685,7 @@ linear88:
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)(CX*1)
 	VMOVUPS Y3, 32(DX)(CX*1)
-	JMP     done69
+	JMP     done72
 
 fewer85:
 	CMPQ BX, $0x01
@@ -1731,10 +1735,10 @@ linear92:
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(DX)
-	JMP     done69
+	JMP     done72
 
 fewer89:
-done69:
+done72:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -1763,7 +1767,7 @@ tile94:
 	VMOVUPS (BX)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded97
+	JLE     folded96
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1774,7 +1778,7 @@ tile94:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold98:
+fold97:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
@@ -1795,9 +1799,9 @@ fold98:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold98
+	JNZ          fold97
 
-folded97:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -1810,7 +1814,7 @@ folded97:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear99
+	JNE    linear98
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1820,7 +1824,7 @@ folded97:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear99:
+linear98:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1856,6 +1860,7 @@ linear99:
 	JGE     tile94
 
 rest95:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer100
 
@@ -1937,7 +1942,7 @@ linear103:
 	VMOVUPS Y4, (BX)(CX*4)
 	VMOVUPS Y5, (BX)(SI*1)
 	VMOVUPS Y6, (BX)(DX*2)
-	JMP     done96
+	JMP     done99
 
 fewer100:
 	CMPQ BX, $0x06
@@ -2015,7 +2020,7 @@ linear107:
 	VMOVUPS Y3, (BX)(DX*1)
 	VMOVUPS Y4, (BX)(CX*4)
 	VMOVUPS Y5, (BX)(SI*1)
-	JMP     done96
+	JMP     done99
 
 fewer104:
 	CMPQ BX, $0x05
@@ -2084,7 +2089,7 @@ linear111:
 	VMOVUPS Y2, (BX)(CX*2)
 	VMOVUPS Y3, (BX)(DX*1)
 	VMOVUPS Y4, (BX)(CX*4)
-	JMP     done96
+	JMP     done99
 
 fewer108:
 	CMPQ BX, $0x04
@@ -2147,7 +2152,7 @@ linear115:
 	VMOVUPS Y1, (BX)(CX*1)
 	VMOVUPS Y2, (BX)(CX*2)
 	VMOVUPS Y3, (BX)(DX*1)
-	JMP     done96
+	JMP     done99
 
 fewer112:
 	CMPQ BX, $0x03
@@ -2201,7 +2206,7 @@ linear119:
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
 	VMOVUPS Y2, (BX)(CX*2)
-	JMP     done96
+	JMP     done99
 
 fewer116:
 	CMPQ BX, $0x02
@@ -2249,7 +2254,7 @@ linear123:
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
-	JMP     done96
+	JMP     done99
 
 fewer120:
 	CMPQ BX, $0x01
@@ -2289,10 +2294,10 @@ folded125:
 linear127:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
-	JMP     done96
+	JMP     done99
 
 fewer124:
-done96:
+done99:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2330,7 +2335,7 @@ tile129:
 	VMOVUPS 16(DI)(R9*1), X11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded132
+	JLE     folded131
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2340,7 +2345,7 @@ tile129:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold133:
+fold132:
 	VMOVUPS      (SI), X13
 	VMOVUPS      16(SI)(AX*1), X14
 	ADDQ         DI, SI
@@ -2364,9 +2369,9 @@ fold133:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold133
+	JNZ          fold132
 
-folded132:
+folded131:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -2383,7 +2388,7 @@ folded132:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear134
+	JNE    linear133
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -2397,7 +2402,7 @@ folded132:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear134:
+linear133:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2440,6 +2445,7 @@ linear134:
 	JGE     tile129
 
 rest130:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
 	JNE  fewer135
 
@@ -2538,7 +2544,7 @@ linear138:
 	VMOVUPS X7, 16(SI)(DI*1)
 	VMOVUPS X8, (BX)(CX*4)
 	VMOVUPS X9, 16(SI)(CX*4)
-	JMP     done131
+	JMP     done134
 
 fewer135:
 	CMPQ BX, $0x04
@@ -2628,7 +2634,7 @@ linear142:
 	VMOVUPS X5, 16(SI)(CX*2)
 	VMOVUPS X6, (BX)(DX*1)
 	VMOVUPS X7, 16(SI)(DI*1)
-	JMP     done131
+	JMP     done134
 
 fewer139:
 	CMPQ BX, $0x03
@@ -2702,7 +2708,7 @@ linear146:
 	VMOVUPS X3, 16(DX)(CX*1)
 	VMOVUPS X4, (BX)(CX*2)
 	VMOVUPS X5, 16(DX)(CX*2)
-	JMP     done131
+	JMP     done134
 
 fewer143:
 	CMPQ BX, $0x02
@@ -2765,7 +2771,7 @@ linear150:
 	VMOVUPS X1, 16(DX)
 	VMOVUPS X2, (BX)(CX*1)
 	VMOVUPS X3, 16(DX)(CX*1)
-	JMP     done131
+	JMP     done134
 
 fewer147:
 	CMPQ BX, $0x01
@@ -2815,10 +2821,10 @@ linear154:
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
-	JMP     done131
+	JMP     done134
 
 fewer151:
-done131:
+done134:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2856,7 +2862,7 @@ tile156:
 	VMOVSD 8(DI)(R9*1), X11
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded159
+	JLE    folded158
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -2866,7 +2872,7 @@ tile156:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold160:
+fold159:
 	VMOVSD       (SI), X13
 	VMOVSD       8(SI)(AX*1), X14
 	ADDQ         DI, SI
@@ -2890,9 +2896,9 @@ fold160:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold160
+	JNZ          fold159
 
-folded159:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -2909,7 +2915,7 @@ folded159:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear161
+	JNE    linear160
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -2923,7 +2929,7 @@ folded159:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear161:
+linear160:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -2966,6 +2972,7 @@ linear161:
 	JGE    tile156
 
 rest157:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
 	JNE  fewer162
 
@@ -3064,7 +3071,7 @@ linear165:
 	VMOVSD X7, 8(SI)(DI*1)
 	VMOVSD X8, (BX)(CX*4)
 	VMOVSD X9, 8(SI)(CX*4)
-	JMP    done158
+	JMP    done161
 
 fewer162:
 	CMPQ BX, $0x04
@@ -3154,7 +3161,7 @@ linear169:
 	VMOVSD X5, 8(SI)(CX*2)
 	VMOVSD X6, (BX)(DX*1)
 	VMOVSD X7, 8(SI)(DI*1)
-	JMP    done158
+	JMP    done161
 
 fewer166:
 	CMPQ BX, $0x03
@@ -3228,7 +3235,7 @@ linear173:
 	VMOVSD X3, 8(DX)(CX*1)
 	VMOVSD X4, (BX)(CX*2)
 	VMOVSD X5, 8(DX)(CX*2)
-	JMP    done158
+	JMP    done161
 
 fewer170:
 	CMPQ BX, $0x02
@@ -3291,7 +3298,7 @@ linear177:
 	VMOVSD X1, 8(DX)
 	VMOVSD X2, (BX)(CX*1)
 	VMOVSD X3, 8(DX)(CX*1)
-	JMP    done158
+	JMP    done161
 
 fewer174:
 	CMPQ BX, $0x01
@@ -3341,10 +3348,10 @@ linear181:
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
-	JMP    done158
+	JMP    done161
 
 fewer178:
-done158:
+done161:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3371,7 +3378,7 @@ tile182:
 	VMOVSS (BX)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded185
+	JLE    folded184
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3382,7 +3389,7 @@ tile182:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold186:
+fold185:
 	VMOVSS       (SI), X9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
@@ -3403,9 +3410,9 @@ fold186:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold186
+	JNZ          fold185
 
-folded185:
+folded184:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -3418,7 +3425,7 @@ folded185:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear187
+	JNE    linear186
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -3428,7 +3435,7 @@ folded185:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear187:
+linear186:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -3464,6 +3471,7 @@ linear187:
 	JGE    tile182
 
 rest183:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer188
 
@@ -3545,7 +3553,7 @@ linear191:
 	VMOVSS X4, (BX)(CX*4)
 	VMOVSS X5, (BX)(SI*1)
 	VMOVSS X6, (BX)(DX*2)
-	JMP    done184
+	JMP    done187
 
 fewer188:
 	CMPQ BX, $0x06
@@ -3623,7 +3631,7 @@ linear195:
 	VMOVSS X3, (BX)(DX*1)
 	VMOVSS X4, (BX)(CX*4)
 	VMOVSS X5, (BX)(SI*1)
-	JMP    done184
+	JMP    done187
 
 fewer192:
 	CMPQ BX, $0x05
@@ -3692,7 +3700,7 @@ linear199:
 	VMOVSS X2, (BX)(CX*2)
 	VMOVSS X3, (BX)(DX*1)
 	VMOVSS X4, (BX)(CX*4)
-	JMP    done184
+	JMP    done187
 
 fewer196:
 	CMPQ BX, $0x04
@@ -3755,7 +3763,7 @@ linear203:
 	VMOVSS X1, (BX)(CX*1)
 	VMOVSS X2, (BX)(CX*2)
 	VMOVSS X3, (BX)(DX*1)
-	JMP    done184
+	JMP    done187
 
 fewer200:
 	CMPQ BX, $0x03
@@ -3809,7 +3817,7 @@ linear207:
 	VMOVSS X0, (BX)
 	VMOVSS X1, (BX)(CX*1)
 	VMOVSS X2, (BX)(CX*2)
-	JMP    done184
+	JMP    done187
 
 fewer204:
 	CMPQ BX, $0x02
@@ -3857,7 +3865,7 @@ linear211:
 	MOVQ   ldc+8(FP), CX
 	VMOVSS X0, (BX)
 	VMOVSS X1, (BX)(CX*1)
-	JMP    done184
+	JMP    done187
 
 fewer208:
 	CMPQ BX, $0x01
@@ -3897,10 +3905,10 @@ folded213:
 linear215:
 	MOVQ   c+0(FP), BX
 	VMOVSS X0, (BX)
-	JMP    done184
+	JMP    done187
 
 fewer212:
-done184:
+done187:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3936,7 +3944,7 @@ tile3:
 	VMOVUPD 64(BX)(DX*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded6
+	JLE     folded5
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3945,7 +3953,7 @@ tile3:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold7:
+fold6:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI), Y15
@@ -3968,9 +3976,9 @@ fold7:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold7
+	JNZ          fold6
 
-folded6:
+folded5:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -3987,7 +3995,7 @@ folded6:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear8
+	JNE    linear7
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4001,7 +4009,7 @@ folded6:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear8:
+linear7:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4039,6 +4047,7 @@ linear8:
 	JGE     tile3
 
 rest4:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x03
 	JNE  fewer9
 
@@ -4122,7 +4131,7 @@ linear12:
 	VMOVUPD Y6, (BX)(CX*2)
 	VMOVUPD Y7, 32(BX)(CX*2)
 	VMOVUPD Y8, 64(BX)(CX*2)
-	JMP     done5
+	JMP     done8
 
 fewer9:
 	CMPQ BX, $0x02
@@ -4192,7 +4201,7 @@ linear16:
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
 	VMOVUPD Y5, 64(BX)(CX*1)
-	JMP     done5
+	JMP     done8
 
 fewer13:
 	CMPQ BX, $0x01
@@ -4244,10 +4253,10 @@ linear20:
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, 64(BX)
-	JMP     done5
+	JMP     done8
 
 fewer17:
-done5:
+done8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4281,7 +4290,7 @@ tile21:
 	VMOVUPD 64(SI)(DI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded24
+	JLE     folded23
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4290,7 +4299,7 @@ tile21:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold25:
+fold24:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI)(AX*1), Y15
@@ -4313,9 +4322,9 @@ fold25:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold25
+	JNZ          fold24
 
-folded24:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -4332,7 +4341,7 @@ folded24:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear26
+	JNE    linear25
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4346,7 +4355,7 @@ folded24:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear26:
+linear25:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4387,6 +4396,7 @@ linear26:
 	JGE     tile21
 
 rest22:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x03
 	JNE  fewer27
 
@@ -4474,7 +4484,7 @@ linear30:
 	VMOVUPD Y6, (BX)(CX*2)
 	VMOVUPD Y7, 32(BX)(CX*2)
 	VMOVUPD Y8, 64(DX)(CX*2)
-	JMP     done23
+	JMP     done26
 
 fewer27:
 	CMPQ BX, $0x02
@@ -4548,7 +4558,7 @@ linear34:
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
 	VMOVUPD Y5, 64(DX)(CX*1)
-	JMP     done23
+	JMP     done26
 
 fewer31:
 	CMPQ BX, $0x01
@@ -4604,10 +4614,10 @@ linear38:
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, 64(DX)
-	JMP     done23
+	JMP     done26
 
 fewer35:
-done23:
+done26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4641,7 +4651,7 @@ tile41:
 	VMOVUPD 32(BX)(SI*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded43
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4651,7 +4661,7 @@ tile41:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold44:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
@@ -4675,9 +4685,9 @@ fold45:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold45
+	JNZ          fold44
 
-folded44:
+folded43:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -4694,7 +4704,7 @@ folded44:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear46
+	JNE    linear45
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4708,7 +4718,7 @@ folded44:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear46:
+linear45:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4747,6 +4757,7 @@ linear46:
 	JGE     tile41
 
 rest42:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
 	JNE  fewer47
 
@@ -4839,7 +4850,7 @@ linear50:
 	VMOVUPD Y7, 32(BX)(DX*1)
 	VMOVUPD Y8, (BX)(CX*4)
 	VMOVUPD Y9, 32(BX)(CX*4)
-	JMP     done43
+	JMP     done46
 
 fewer47:
 	CMPQ BX, $0x04
@@ -4923,7 +4934,7 @@ linear54:
 	VMOVUPD Y5, 32(BX)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
 	VMOVUPD Y7, 32(BX)(DX*1)
-	JMP     done43
+	JMP     done46
 
 fewer51:
 	CMPQ BX, $0x03
@@ -4993,7 +5004,7 @@ linear58:
 	VMOVUPD Y3, 32(BX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
 	VMOVUPD Y5, 32(BX)(CX*2)
-	JMP     done43
+	JMP     done46
 
 fewer55:
 	CMPQ BX, $0x02
@@ -5052,7 +5063,7 @@ linear62:
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, (BX)(CX*1)
 	VMOVUPD Y3, 32(BX)(CX*1)
-	JMP     done43
+	JMP     done46
 
 fewer59:
 	CMPQ BX, $0x01
@@ -5098,10 +5109,10 @@ linear66:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	JMP     done43
+	JMP     done46
 
 fewer63:
-done43:
+done46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5137,7 +5148,7 @@ tile67:
 	VMOVUPD 32(DI)(R9*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded70
+	JLE     folded69
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5147,7 +5158,7 @@ tile67:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold70:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -5171,9 +5182,9 @@ fold71:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold71
+	JNZ          fold70
 
-folded70:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5190,7 +5201,7 @@ folded70:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear72
+	JNE    linear71
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5204,7 +5215,7 @@ folded70:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear72:
+linear71:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5247,6 +5258,7 @@ linear72:
 	JGE     tile67
 
 rest68:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
 	JNE  fewer73
 
@@ -5345,7 +5357,7 @@ linear76:
 	VMOVUPD Y7, 32(SI)(DI*1)
 	VMOVUPD Y8, (BX)(CX*4)
 	VMOVUPD Y9, 32(SI)(CX*4)
-	JMP     done69
+	JMP     done72
 
 fewer73:
 	CMPQ BX, $0x04
@@ -5435,7 +5447,7 @@ linear80:
 	VMOVUPD Y5, 32(SI)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
 	VMOVUPD Y7, 32(SI)(DI*1)
-	JMP     done69
+	JMP     done72
 
 fewer77:
 	CMPQ BX, $0x03
@@ -5509,7 +5521,7 @@ linear84:
 	VMOVUPD Y3, 32(DX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
 	VMOVUPD Y5, 32(DX)(CX*2)
-	JMP     done69
+	JMP     done72
 
 fewer81:
 	CMPQ BX, $0x02
@@ -5572,7 +5584,7 @@ linear88:
 	VMOVUPD Y1, 32(DX)
 	VMOVUPD Y2, (BX)(CX*1)
 	VMOVUPD Y3, 32(DX)(CX*1)
-	JMP     done69
+	JMP     done72
 
 fewer85:
 	CMPQ BX, $0x01
@@ -5622,10 +5634,10 @@ linear92:
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(DX)
-	JMP     done69
+	JMP     done72
 
 fewer89:
-done69:
+done72:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5654,7 +5666,7 @@ tile94:
 	VMOVUPD (BX)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded97
+	JLE     folded96
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5665,7 +5677,7 @@ tile94:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold98:
+fold97:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
@@ -5686,9 +5698,9 @@ fold98:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold98
+	JNZ          fold97
 
-folded97:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -5701,7 +5713,7 @@ folded97:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear99
+	JNE    linear98
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -5711,7 +5723,7 @@ folded97:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear99:
+linear98:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5747,6 +5759,7 @@ linear99:
 	JGE     tile94
 
 rest95:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer100
 
@@ -5828,7 +5841,7 @@ linear103:
 	VMOVUPD Y4, (BX)(CX*4)
 	VMOVUPD Y5, (BX)(SI*1)
 	VMOVUPD Y6, (BX)(DX*2)
-	JMP     done96
+	JMP     done99
 
 fewer100:
 	CMPQ BX, $0x06
@@ -5906,7 +5919,7 @@ linear107:
 	VMOVUPD Y3, (BX)(DX*1)
 	VMOVUPD Y4, (BX)(CX*4)
 	VMOVUPD Y5, (BX)(SI*1)
-	JMP     done96
+	JMP     done99
 
 fewer104:
 	CMPQ BX, $0x05
@@ -5975,7 +5988,7 @@ linear111:
 	VMOVUPD Y2, (BX)(CX*2)
 	VMOVUPD Y3, (BX)(DX*1)
 	VMOVUPD Y4, (BX)(CX*4)
-	JMP     done96
+	JMP     done99
 
 fewer108:
 	CMPQ BX, $0x04
@@ -6038,7 +6051,7 @@ linear115:
 	VMOVUPD Y1, (BX)(CX*1)
 	VMOVUPD Y2, (BX)(CX*2)
 	VMOVUPD Y3, (BX)(DX*1)
-	JMP     done96
+	JMP     done99
 
 fewer112:
 	CMPQ BX, $0x03
@@ -6092,7 +6105,7 @@ linear119:
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
 	VMOVUPD Y2, (BX)(CX*2)
-	JMP     done96
+	JMP     done99
 
 fewer116:
 	CMPQ BX, $0x02
@@ -6140,7 +6153,7 @@ linear123:
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
-	JMP     done96
+	JMP     done99
 
 fewer120:
 	CMPQ BX, $0x01
@@ -6180,10 +6193,10 @@ folded125:
 linear127:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
-	JMP     done96
+	JMP     done99
 
 fewer124:
-done96:
+done99:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6221,7 +6234,7 @@ tile129:
 	VMOVUPD 16(DI)(R9*1), X11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded132
+	JLE     folded131
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6231,7 +6244,7 @@ tile129:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold133:
+fold132:
 	VMOVUPD      (SI), X13
 	VMOVUPD      16(SI)(AX*1), X14
 	ADDQ         DI, SI
@@ -6255,9 +6268,9 @@ fold133:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold133
+	JNZ          fold132
 
-folded132:
+folded131:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -6274,7 +6287,7 @@ folded132:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear134
+	JNE    linear133
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -6288,7 +6301,7 @@ folded132:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear134:
+linear133:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6331,6 +6344,7 @@ linear134:
 	JGE     tile129
 
 rest130:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
 	JNE  fewer135
 
@@ -6429,7 +6443,7 @@ linear138:
 	VMOVUPD X7, 16(SI)(DI*1)
 	VMOVUPD X8, (BX)(CX*4)
 	VMOVUPD X9, 16(SI)(CX*4)
-	JMP     done131
+	JMP     done134
 
 fewer135:
 	CMPQ BX, $0x04
@@ -6519,7 +6533,7 @@ linear142:
 	VMOVUPD X5, 16(SI)(CX*2)
 	VMOVUPD X6, (BX)(DX*1)
 	VMOVUPD X7, 16(SI)(DI*1)
-	JMP     done131
+	JMP     done134
 
 fewer139:
 	CMPQ BX, $0x03
@@ -6593,7 +6607,7 @@ linear146:
 	VMOVUPD X3, 16(DX)(CX*1)
 	VMOVUPD X4, (BX)(CX*2)
 	VMOVUPD X5, 16(DX)(CX*2)
-	JMP     done131
+	JMP     done134
 
 fewer143:
 	CMPQ BX, $0x02
@@ -6656,7 +6670,7 @@ linear150:
 	VMOVUPD X1, 16(DX)
 	VMOVUPD X2, (BX)(CX*1)
 	VMOVUPD X3, 16(DX)(CX*1)
-	JMP     done131
+	JMP     done134
 
 fewer147:
 	CMPQ BX, $0x01
@@ -6706,10 +6720,10 @@ linear154:
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
-	JMP     done131
+	JMP     done134
 
 fewer151:
-done131:
+done134:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6736,7 +6750,7 @@ tile155:
 	VMOVSD (BX)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded158
+	JLE    folded157
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6747,7 +6761,7 @@ tile155:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold158:
 	VMOVSD       (SI), X9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
@@ -6768,9 +6782,9 @@ fold159:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold159
+	JNZ          fold158
 
-folded158:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6783,7 +6797,7 @@ folded158:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear160
+	JNE    linear159
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6793,7 +6807,7 @@ folded158:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear160:
+linear159:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6829,6 +6843,7 @@ linear160:
 	JGE    tile155
 
 rest156:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer161
 
@@ -6910,7 +6925,7 @@ linear164:
 	VMOVSD X4, (BX)(CX*4)
 	VMOVSD X5, (BX)(SI*1)
 	VMOVSD X6, (BX)(DX*2)
-	JMP    done157
+	JMP    done160
 
 fewer161:
 	CMPQ BX, $0x06
@@ -6988,7 +7003,7 @@ linear168:
 	VMOVSD X3, (BX)(DX*1)
 	VMOVSD X4, (BX)(CX*4)
 	VMOVSD X5, (BX)(SI*1)
-	JMP    done157
+	JMP    done160
 
 fewer165:
 	CMPQ BX, $0x05
@@ -7057,7 +7072,7 @@ linear172:
 	VMOVSD X2, (BX)(CX*2)
 	VMOVSD X3, (BX)(DX*1)
 	VMOVSD X4, (BX)(CX*4)
-	JMP    done157
+	JMP    done160
 
 fewer169:
 	CMPQ BX, $0x04
@@ -7120,7 +7135,7 @@ linear176:
 	VMOVSD X1, (BX)(CX*1)
 	VMOVSD X2, (BX)(CX*2)
 	VMOVSD X3, (BX)(DX*1)
-	JMP    done157
+	JMP    done160
 
 fewer173:
 	CMPQ BX, $0x03
@@ -7174,7 +7189,7 @@ linear180:
 	VMOVSD X0, (BX)
 	VMOVSD X1, (BX)(CX*1)
 	VMOVSD X2, (BX)(CX*2)
-	JMP    done157
+	JMP    done160
 
 fewer177:
 	CMPQ BX, $0x02
@@ -7222,7 +7237,7 @@ linear184:
 	MOVQ   ldc+8(FP), CX
 	VMOVSD X0, (BX)
 	VMOVSD X1, (BX)(CX*1)
-	JMP    done157
+	JMP    done160
 
 fewer181:
 	CMPQ BX, $0x01
@@ -7262,10 +7277,10 @@ folded186:
 linear188:
 	MOVQ   c+0(FP), BX
 	VMOVSD X0, (BX)
-	JMP    done157
+	JMP    done160
 
 fewer185:
-done157:
+done160:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7274,31 +7289,31 @@ done157:
 // Requires: AVX, FMA3
 TEXT ·narrowAVX2F32(SB), NOSPLIT, $0-72
 	MOVQ rows+48(FP), AX
-	CMPQ AX, $0x04
+	CMPQ AX, $0x08
 	JLT  rest2
 
 tile1:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSS (AX), X0
-	VXORPS Y1, Y1, Y1
-	VMOVSS (AX), X2
-	VXORPS Y3, Y3, Y3
-	VMOVSS (AX), X4
-	VXORPS Y5, Y5, Y5
-	VMOVSS (AX), X6
-	VXORPS Y7, Y7, Y7
-	MOVQ   x+16(FP), AX
-	MOVQ   ldx+24(FP), BX
-	LEAQ   (BX)(BX*2), CX
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VXORPS  Y1, Y1, Y1
+	VMOVAPS Y0, Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVAPS Y0, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVAPS Y0, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail5
+	JLT  tail4
 
-block4:
+block3:
 	VMOVUPS     (DX), Y8
 	VMOVUPS     (AX), Y9
 	VFMADD231PS Y8, Y9, Y0
@@ -7321,13 +7336,13 @@ block4:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block4
+	JGE         block3
 
-tail5:
+tail4:
 	TESTQ       SI, SI
-	JLE         end6
+	JLE         end5
 	CMPQ        SI, $0x08
-	JLT         part7
+	JLT         part6
 	VMOVUPS     (DX), Y8
 	VMOVUPS     (AX), Y9
 	VFMADD231PS Y8, Y9, Y0
@@ -7337,9 +7352,9 @@ tail5:
 	VFMADD231PS Y8, Y9, Y4
 	VMOVUPS     (AX)(CX*1), Y9
 	VFMADD231PS Y8, Y9, Y6
-	JMP         over8
+	JMP         over7
 
-part7:
+part6:
 	MOVQ        SI, DI
 	ANDQ        $0x07, DI
 	IMUL3Q      $0x04, DI, DI
@@ -7355,11 +7370,11 @@ part7:
 	VFMADD231PS Y8, Y9, Y4
 	VMASKMOVPS  (AX)(CX*1), Y10, Y9
 	VFMADD231PS Y8, Y9, Y6
-	JMP         end6
+	JMP         end5
 
-over8:
+over7:
 	CMPQ        SI, $0x08
-	JLE         end6
+	JLE         end5
 	MOVQ        SI, DI
 	ANDQ        $0x07, DI
 	IMUL3Q      $0x04, DI, DI
@@ -7376,35 +7391,318 @@ over8:
 	VMASKMOVPS  32(AX)(CX*1), Y10, Y9
 	VFMADD231PS Y8, Y9, Y7
 
-end6:
+end5:
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y5, Y4, Y4
+	VADDPS Y7, Y6, Y6
+
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X1
+	VXORPS  Y3, Y3, Y3
+	VMOVAPS Y1, Y5
+	VXORPS  Y7, Y7, Y7
+	VMOVAPS Y1, Y8
+	VXORPS  Y9, Y9, Y9
+	VMOVAPS Y1, Y10
+	VXORPS  Y11, Y11, Y11
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	IMUL3Q  $0x04, BX, CX
+	ADDQ    CX, AX
+	LEAQ    (BX)(BX*2), CX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DX
+	MOVQ n+56(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail10
+
+block9:
+	VMOVUPS     (DX), Y12
+	VMOVUPS     (AX), Y13
+	VFMADD231PS Y12, Y13, Y1
+	VMOVUPS     (AX)(BX*1), Y13
+	VFMADD231PS Y12, Y13, Y5
+	VMOVUPS     (AX)(BX*2), Y13
+	VFMADD231PS Y12, Y13, Y8
+	VMOVUPS     (AX)(CX*1), Y13
+	VFMADD231PS Y12, Y13, Y10
+	VMOVUPS     32(DX), Y12
+	VMOVUPS     32(AX), Y13
+	VFMADD231PS Y12, Y13, Y3
+	VMOVUPS     32(AX)(BX*1), Y13
+	VFMADD231PS Y12, Y13, Y7
+	VMOVUPS     32(AX)(BX*2), Y13
+	VFMADD231PS Y12, Y13, Y9
+	VMOVUPS     32(AX)(CX*1), Y13
+	VFMADD231PS Y12, Y13, Y11
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block9
+
+tail10:
+	TESTQ       SI, SI
+	JLE         end11
+	CMPQ        SI, $0x08
+	JLT         part12
+	VMOVUPS     (DX), Y12
+	VMOVUPS     (AX), Y13
+	VFMADD231PS Y12, Y13, Y1
+	VMOVUPS     (AX)(BX*1), Y13
+	VFMADD231PS Y12, Y13, Y5
+	VMOVUPS     (AX)(BX*2), Y13
+	VFMADD231PS Y12, Y13, Y8
+	VMOVUPS     (AX)(CX*1), Y13
+	VFMADD231PS Y12, Y13, Y10
+	JMP         over13
+
+part12:
+	MOVQ        SI, DI
+	ANDQ        $0x07, DI
+	IMUL3Q      $0x04, DI, DI
+	LEAQ        mask<>+32(SB), R8
+	SUBQ        DI, R8
+	VMOVDQU     (R8), Y14
+	VMASKMOVPS  (DX), Y14, Y12
+	VMASKMOVPS  (AX), Y14, Y13
+	VFMADD231PS Y12, Y13, Y1
+	VMASKMOVPS  (AX)(BX*1), Y14, Y13
+	VFMADD231PS Y12, Y13, Y5
+	VMASKMOVPS  (AX)(BX*2), Y14, Y13
+	VFMADD231PS Y12, Y13, Y8
+	VMASKMOVPS  (AX)(CX*1), Y14, Y13
+	VFMADD231PS Y12, Y13, Y10
+	JMP         end11
+
+over13:
+	CMPQ        SI, $0x08
+	JLE         end11
+	MOVQ        SI, DI
+	ANDQ        $0x07, DI
+	IMUL3Q      $0x04, DI, DI
+	LEAQ        mask<>+32(SB), R8
+	SUBQ        DI, R8
+	VMOVDQU     (R8), Y14
+	VMASKMOVPS  32(DX), Y14, Y12
+	VMASKMOVPS  32(AX), Y14, Y13
+	VFMADD231PS Y12, Y13, Y3
+	VMASKMOVPS  32(AX)(BX*1), Y14, Y13
+	VFMADD231PS Y12, Y13, Y7
+	VMASKMOVPS  32(AX)(BX*2), Y14, Y13
+	VFMADD231PS Y12, Y13, Y9
+	VMASKMOVPS  32(AX)(CX*1), Y14, Y13
+	VFMADD231PS Y12, Y13, Y11
+
+end11:
+	VADDPS     Y3, Y1, Y1
+	VADDPS     Y7, Y5, Y5
+	VADDPS     Y9, Y8, Y8
+	VADDPS     Y11, Y10, Y10
+	VPERM2F128 $0x31, Y1, Y0, Y3
+	VPERM2F128 $0x20, Y1, Y0, Y0
+	VADDPS     Y3, Y0, Y0
+	VPERM2F128 $0x31, Y5, Y2, Y3
+	VPERM2F128 $0x20, Y5, Y2, Y2
+	VADDPS     Y3, Y2, Y2
+	VPERM2F128 $0x31, Y8, Y4, Y3
+	VPERM2F128 $0x20, Y8, Y4, Y4
+	VADDPS     Y3, Y4, Y4
+	VPERM2F128 $0x31, Y10, Y6, Y3
+	VPERM2F128 $0x20, Y10, Y6, Y6
+	VADDPS     Y3, Y6, Y6
+	VUNPCKHPD  Y2, Y0, Y3
+	VUNPCKLPD  Y2, Y0, Y0
+	VADDPS     Y3, Y0, Y0
+	VUNPCKHPD  Y6, Y4, Y3
+	VUNPCKLPD  Y6, Y4, Y4
+	VADDPS     Y3, Y4, Y4
+	VSHUFPS    $0xdd, Y4, Y0, Y3
+	VSHUFPS    $0x88, Y4, Y0, Y0
+	VADDPS     Y3, Y0, Y0
+	MOVQ       act+64(FP), AX
+	VXORPS     Y3, Y3, Y3
+	VADDPS     Y3, Y0, Y0
+	CMPQ       AX, $0x01
+	JNE        linear15
+	VMAXPS     Y0, Y3, Y0
+
+linear15:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	CMPQ    BX, $0x04
+	JNE     apart16
+	VMOVUPS Y0, (AX)
+	JMP     stored17
+
+apart16:
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVSS       X0, (AX)
+	VEXTRACTPS   $0x01, X0, (AX)(BX*1)
+	VEXTRACTPS   $0x02, X0, (AX)(BX*2)
+	VEXTRACTPS   $0x03, X0, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSS       X3, (AX)(BX*4)
+	VEXTRACTPS   $0x01, X3, (AX)(DX*1)
+	VEXTRACTPS   $0x02, X3, (AX)(CX*2)
+	VEXTRACTPS   $0x03, X3, (AX)(SI*1)
+
+stored17:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x08, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x08, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x08, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x08
+	JGE    tile1
+
+rest2:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest19
+
+tile18:
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VXORPS  Y1, Y1, Y1
+	VMOVAPS Y0, Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVAPS Y0, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVAPS Y0, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DX
+	MOVQ n+56(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail21
+
+block20:
+	VMOVUPS     (DX), Y8
+	VMOVUPS     (AX), Y9
+	VFMADD231PS Y8, Y9, Y0
+	VMOVUPS     (AX)(BX*1), Y9
+	VFMADD231PS Y8, Y9, Y2
+	VMOVUPS     (AX)(BX*2), Y9
+	VFMADD231PS Y8, Y9, Y4
+	VMOVUPS     (AX)(CX*1), Y9
+	VFMADD231PS Y8, Y9, Y6
+	VMOVUPS     32(DX), Y8
+	VMOVUPS     32(AX), Y9
+	VFMADD231PS Y8, Y9, Y1
+	VMOVUPS     32(AX)(BX*1), Y9
+	VFMADD231PS Y8, Y9, Y3
+	VMOVUPS     32(AX)(BX*2), Y9
+	VFMADD231PS Y8, Y9, Y5
+	VMOVUPS     32(AX)(CX*1), Y9
+	VFMADD231PS Y8, Y9, Y7
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block20
+
+tail21:
+	TESTQ       SI, SI
+	JLE         end22
+	CMPQ        SI, $0x08
+	JLT         part23
+	VMOVUPS     (DX), Y8
+	VMOVUPS     (AX), Y9
+	VFMADD231PS Y8, Y9, Y0
+	VMOVUPS     (AX)(BX*1), Y9
+	VFMADD231PS Y8, Y9, Y2
+	VMOVUPS     (AX)(BX*2), Y9
+	VFMADD231PS Y8, Y9, Y4
+	VMOVUPS     (AX)(CX*1), Y9
+	VFMADD231PS Y8, Y9, Y6
+	JMP         over24
+
+part23:
+	MOVQ        SI, DI
+	ANDQ        $0x07, DI
+	IMUL3Q      $0x04, DI, DI
+	LEAQ        mask<>+32(SB), R8
+	SUBQ        DI, R8
+	VMOVDQU     (R8), Y10
+	VMASKMOVPS  (DX), Y10, Y8
+	VMASKMOVPS  (AX), Y10, Y9
+	VFMADD231PS Y8, Y9, Y0
+	VMASKMOVPS  (AX)(BX*1), Y10, Y9
+	VFMADD231PS Y8, Y9, Y2
+	VMASKMOVPS  (AX)(BX*2), Y10, Y9
+	VFMADD231PS Y8, Y9, Y4
+	VMASKMOVPS  (AX)(CX*1), Y10, Y9
+	VFMADD231PS Y8, Y9, Y6
+	JMP         end22
+
+over24:
+	CMPQ        SI, $0x08
+	JLE         end22
+	MOVQ        SI, DI
+	ANDQ        $0x07, DI
+	IMUL3Q      $0x04, DI, DI
+	LEAQ        mask<>+32(SB), R8
+	SUBQ        DI, R8
+	VMOVDQU     (R8), Y10
+	VMASKMOVPS  32(DX), Y10, Y8
+	VMASKMOVPS  32(AX), Y10, Y9
+	VFMADD231PS Y8, Y9, Y1
+	VMASKMOVPS  32(AX)(BX*1), Y10, Y9
+	VFMADD231PS Y8, Y9, Y3
+	VMASKMOVPS  32(AX)(BX*2), Y10, Y9
+	VFMADD231PS Y8, Y9, Y5
+	VMASKMOVPS  32(AX)(CX*1), Y10, Y9
+	VFMADD231PS Y8, Y9, Y7
+
+end22:
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y5, Y4, Y4
+	VADDPS Y7, Y6, Y6
+
 	// y[i] = act(halved lanes)
-	VADDPS       Y1, Y0, Y0
-	VADDPS       Y3, Y2, Y2
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y7, Y6, Y6
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X8, X0, X0
-	VEXTRACTF128 $0x01, Y2, X8
-	VADDPS       X8, X2, X2
-	VEXTRACTF128 $0x01, Y4, X8
-	VADDPS       X8, X4, X4
-	VEXTRACTF128 $0x01, Y6, X8
-	VADDPS       X8, X6, X6
-	VUNPCKHPD    X2, X0, X8
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X1, X4, X4
+	VEXTRACTF128 $0x01, Y6, X1
+	VADDPS       X1, X6, X6
+	VUNPCKHPD    X2, X0, X1
 	VUNPCKLPD    X2, X0, X0
-	VADDPS       X8, X0, X0
-	VUNPCKHPD    X6, X4, X8
+	VADDPS       X1, X0, X0
+	VUNPCKHPD    X6, X4, X1
 	VUNPCKLPD    X6, X4, X4
-	VADDPS       X8, X4, X4
+	VADDPS       X1, X4, X4
 	VHADDPS      X4, X0, X0
 	MOVQ         act+64(FP), AX
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
 	CMPQ         AX, $0x01
-	JNE          linear10
-	VMAXPS       Y0, Y8, Y0
+	JNE          linear26
+	VMAXPS       Y0, Y1, Y0
 
-linear10:
+linear26:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	LEAQ       (BX)(BX*2), CX
@@ -7426,150 +7724,30 @@ linear10:
 	SUBQ       $0x04, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x04
-	JGE        tile1
+	JGE        tile18
 
-rest2:
-	CMPQ AX, $0x03
-	JNE  fewer11
-
-	// 3 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSS (AX), X0
-	VXORPS Y1, Y1, Y1
-	VMOVSS (AX), X2
-	VXORPS Y3, Y3, Y3
-	VMOVSS (AX), X4
-	VXORPS Y5, Y5, Y5
-	MOVQ   x+16(FP), AX
-	MOVQ   ldx+24(FP), BX
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+32(FP), CX
-	MOVQ n+56(FP), DX
-	CMPQ DX, $0x10
-	JLT  tail13
-
-block12:
-	VMOVUPS     (CX), Y6
-	VMOVUPS     (AX), Y7
-	VFMADD231PS Y6, Y7, Y0
-	VMOVUPS     (AX)(BX*1), Y7
-	VFMADD231PS Y6, Y7, Y2
-	VMOVUPS     (AX)(BX*2), Y7
-	VFMADD231PS Y6, Y7, Y4
-	VMOVUPS     32(CX), Y6
-	VMOVUPS     32(AX), Y7
-	VFMADD231PS Y6, Y7, Y1
-	VMOVUPS     32(AX)(BX*1), Y7
-	VFMADD231PS Y6, Y7, Y3
-	VMOVUPS     32(AX)(BX*2), Y7
-	VFMADD231PS Y6, Y7, Y5
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, AX
-	SUBQ        $0x10, DX
-	CMPQ        DX, $0x10
-	JGE         block12
-
-tail13:
-	TESTQ       DX, DX
-	JLE         end14
-	CMPQ        DX, $0x08
-	JLT         part15
-	VMOVUPS     (CX), Y6
-	VMOVUPS     (AX), Y7
-	VFMADD231PS Y6, Y7, Y0
-	VMOVUPS     (AX)(BX*1), Y7
-	VFMADD231PS Y6, Y7, Y2
-	VMOVUPS     (AX)(BX*2), Y7
-	VFMADD231PS Y6, Y7, Y4
-	JMP         over16
-
-part15:
-	MOVQ        DX, SI
-	ANDQ        $0x07, SI
-	IMUL3Q      $0x04, SI, SI
-	LEAQ        mask<>+32(SB), DI
-	SUBQ        SI, DI
-	VMOVDQU     (DI), Y8
-	VMASKMOVPS  (CX), Y8, Y6
-	VMASKMOVPS  (AX), Y8, Y7
-	VFMADD231PS Y6, Y7, Y0
-	VMASKMOVPS  (AX)(BX*1), Y8, Y7
-	VFMADD231PS Y6, Y7, Y2
-	VMASKMOVPS  (AX)(BX*2), Y8, Y7
-	VFMADD231PS Y6, Y7, Y4
-	JMP         end14
-
-over16:
-	CMPQ        DX, $0x08
-	JLE         end14
-	MOVQ        DX, SI
-	ANDQ        $0x07, SI
-	IMUL3Q      $0x04, SI, SI
-	LEAQ        mask<>+32(SB), DI
-	SUBQ        SI, DI
-	VMOVDQU     (DI), Y8
-	VMASKMOVPS  32(CX), Y8, Y6
-	VMASKMOVPS  32(AX), Y8, Y7
-	VFMADD231PS Y6, Y7, Y1
-	VMASKMOVPS  32(AX)(BX*1), Y8, Y7
-	VFMADD231PS Y6, Y7, Y3
-	VMASKMOVPS  32(AX)(BX*2), Y8, Y7
-	VFMADD231PS Y6, Y7, Y5
-
-end14:
-	// y[i] = act(halved lanes)
-	VADDPS       Y1, Y0, Y0
-	VADDPS       Y3, Y2, Y2
-	VADDPS       Y5, Y4, Y4
-	VEXTRACTF128 $0x01, Y0, X6
-	VADDPS       X6, X0, X0
-	VEXTRACTF128 $0x01, Y2, X6
-	VADDPS       X6, X2, X2
-	VEXTRACTF128 $0x01, Y4, X6
-	VADDPS       X6, X4, X4
-	VUNPCKHPD    X2, X0, X6
-	VUNPCKLPD    X2, X0, X0
-	VADDPS       X6, X0, X0
-	VUNPCKHPD    X4, X4, X6
-	VUNPCKLPD    X4, X4, X4
-	VADDPS       X6, X4, X4
-	VHADDPS      X4, X0, X0
-	MOVQ         act+64(FP), AX
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y0, Y0
-	CMPQ         AX, $0x01
-	JNE          linear18
-	VMAXPS       Y0, Y6, Y0
-
-linear18:
-	MOVQ       y+0(FP), AX
-	MOVQ       ldy+8(FP), BX
-	VMOVSS     X0, (AX)
-	VEXTRACTPS $0x01, X0, (AX)(BX*1)
-	VEXTRACTPS $0x02, X0, (AX)(BX*2)
-	JMP        done3
-
-fewer11:
+rest19:
+	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JNE  fewer19
+	JLT  rest28
 
+tile27:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSS (AX), X0
-	VXORPS Y1, Y1, Y1
-	VMOVSS (AX), X2
-	VXORPS Y3, Y3, Y3
-	MOVQ   x+16(FP), AX
-	MOVQ   ldx+24(FP), BX
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VXORPS  Y1, Y1, Y1
+	VMOVAPS Y0, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail21
+	JLT  tail30
 
-block20:
+block29:
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (AX), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -7584,21 +7762,21 @@ block20:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block20
+	JGE         block29
 
-tail21:
+tail30:
 	TESTQ       DX, DX
-	JLE         end22
+	JLE         end31
 	CMPQ        DX, $0x08
-	JLT         part23
+	JLT         part32
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (AX), Y5
 	VFMADD231PS Y4, Y5, Y0
 	VMOVUPS     (AX)(BX*1), Y5
 	VFMADD231PS Y4, Y5, Y2
-	JMP         over24
+	JMP         over33
 
-part23:
+part32:
 	MOVQ        DX, SI
 	ANDQ        $0x07, SI
 	IMUL3Q      $0x04, SI, SI
@@ -7610,11 +7788,11 @@ part23:
 	VFMADD231PS Y4, Y5, Y0
 	VMASKMOVPS  (AX)(BX*1), Y6, Y5
 	VFMADD231PS Y4, Y5, Y2
-	JMP         end22
+	JMP         end31
 
-over24:
+over33:
 	CMPQ        DX, $0x08
-	JLE         end22
+	JLE         end31
 	MOVQ        DX, SI
 	ANDQ        $0x07, SI
 	IMUL3Q      $0x04, SI, SI
@@ -7627,36 +7805,53 @@ over24:
 	VMASKMOVPS  32(AX)(BX*1), Y6, Y5
 	VFMADD231PS Y4, Y5, Y3
 
-end22:
+end31:
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+
 	// y[i] = act(halved lanes)
-	VADDPS       Y1, Y0, Y0
-	VADDPS       Y3, Y2, Y2
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X0
-	VEXTRACTF128 $0x01, Y2, X4
-	VADDPS       X4, X2, X2
-	VUNPCKHPD    X2, X0, X4
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VUNPCKHPD    X2, X0, X1
 	VUNPCKLPD    X2, X0, X0
-	VADDPS       X4, X0, X0
+	VADDPS       X1, X0, X0
 	VHADDPS      X0, X0, X0
 	MOVQ         act+64(FP), AX
-	VXORPS       Y4, Y4, Y4
-	VADDPS       Y4, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
 	CMPQ         AX, $0x01
-	JNE          linear26
-	VMAXPS       Y0, Y4, Y0
+	JNE          linear35
+	VMAXPS       Y0, Y1, Y0
 
-linear26:
+linear35:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	VMOVSS     X0, (AX)
 	VEXTRACTPS $0x01, X0, (AX)(BX*1)
-	JMP        done3
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, y+0(FP)
+	MOVQ       x+16(FP), AX
+	MOVQ       ldx+24(FP), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, x+16(FP)
+	MOVQ       rows+48(FP), AX
+	SUBQ       $0x02, AX
+	MOVQ       AX, rows+48(FP)
+	CMPQ       AX, $0x02
+	JGE        tile27
 
-fewer19:
+rest28:
+	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JNE  fewer27
+	JLT  rest37
 
+tile36:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSS (AX), X0
@@ -7668,9 +7863,9 @@ fewer19:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail29
+	JLT  tail39
 
-block28:
+block38:
 	VMOVUPS     (CX), Y2
 	VMOVUPS     (AX), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -7681,19 +7876,19 @@ block28:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block28
+	JGE         block38
 
-tail29:
+tail39:
 	TESTQ       DX, DX
-	JLE         end30
+	JLE         end40
 	CMPQ        DX, $0x08
-	JLT         part31
+	JLT         part41
 	VMOVUPS     (CX), Y2
 	VMOVUPS     (AX), Y3
 	VFMADD231PS Y2, Y3, Y0
-	JMP         over32
+	JMP         over42
 
-part31:
+part41:
 	MOVQ        DX, SI
 	ANDQ        $0x07, SI
 	IMUL3Q      $0x04, SI, SI
@@ -7703,11 +7898,11 @@ part31:
 	VMASKMOVPS  (CX), Y4, Y2
 	VMASKMOVPS  (AX), Y4, Y3
 	VFMADD231PS Y2, Y3, Y0
-	JMP         end30
+	JMP         end40
 
-over32:
+over42:
 	CMPQ        DX, $0x08
-	JLE         end30
+	JLE         end40
 	MOVQ        DX, SI
 	ANDQ        $0x07, SI
 	IMUL3Q      $0x04, SI, SI
@@ -7718,30 +7913,44 @@ over32:
 	VMASKMOVPS  32(AX), Y4, Y3
 	VFMADD231PS Y2, Y3, Y1
 
-end30:
+end40:
+	VADDPS Y1, Y0, Y0
+
 	// y[i] = act(halved lanes)
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X0
-	VUNPCKHPD    X0, X0, X2
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
 	VUNPCKLPD    X0, X0, X0
-	VADDPS       X2, X0, X0
+	VADDPS       X1, X0, X0
 	VHADDPS      X0, X0, X0
 	MOVQ         act+64(FP), AX
-	VXORPS       Y2, Y2, Y2
-	VADDPS       Y2, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
 	CMPQ         AX, $0x01
-	JNE          linear34
-	VMAXPS       Y0, Y2, Y0
+	JNE          linear44
+	VMAXPS       Y0, Y1, Y0
 
-linear34:
+linear44:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSS X0, (AX)
-	JMP    done3
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x01, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x01
+	JGE    tile36
 
-fewer27:
-done3:
+rest37:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7750,30 +7959,30 @@ done3:
 // Requires: AVX, FMA3
 TEXT ·narrowAVX2F64(SB), NOSPLIT, $0-72
 	MOVQ rows+48(FP), AX
-	CMPQ AX, $0x02
+	CMPQ AX, $0x04
 	JLT  rest2
 
 tile1:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSD (AX), X0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VMOVSD (AX), X4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   x+16(FP), AX
-	MOVQ   ldx+24(FP), BX
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVAPD Y0, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail5
+	JLT  tail4
 
-block4:
+block3:
 	VMOVUPD     (CX), Y8
 	VMOVUPD     (AX), Y9
 	VFMADD231PD Y8, Y9, Y0
@@ -7798,21 +8007,21 @@ block4:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block4
+	JGE         block3
 
-tail5:
+tail4:
 	TESTQ       DX, DX
-	JLE         end6
+	JLE         end5
 	CMPQ        DX, $0x04
-	JLT         part7
+	JLT         part6
 	VMOVUPD     (CX), Y8
 	VMOVUPD     (AX), Y9
 	VFMADD231PD Y8, Y9, Y0
 	VMOVUPD     (AX)(BX*1), Y9
 	VFMADD231PD Y8, Y9, Y4
-	JMP         over8
+	JMP         over7
 
-part7:
+part6:
 	MOVQ        DX, SI
 	ANDQ        $0x03, SI
 	IMUL3Q      $0x08, SI, SI
@@ -7824,21 +8033,21 @@ part7:
 	VFMADD231PD Y8, Y9, Y0
 	VMASKMOVPD  (AX)(BX*1), Y10, Y9
 	VFMADD231PD Y8, Y9, Y4
-	JMP         end6
+	JMP         end5
 
-over8:
+over7:
 	CMPQ        DX, $0x04
-	JLE         end6
+	JLE         end5
 	CMPQ        DX, $0x08
-	JLT         part9
+	JLT         part8
 	VMOVUPD     32(CX), Y8
 	VMOVUPD     32(AX), Y9
 	VFMADD231PD Y8, Y9, Y1
 	VMOVUPD     32(AX)(BX*1), Y9
 	VFMADD231PD Y8, Y9, Y5
-	JMP         over10
+	JMP         over9
 
-part9:
+part8:
 	MOVQ        DX, SI
 	ANDQ        $0x03, SI
 	IMUL3Q      $0x08, SI, SI
@@ -7850,21 +8059,21 @@ part9:
 	VFMADD231PD Y8, Y9, Y1
 	VMASKMOVPD  32(AX)(BX*1), Y10, Y9
 	VFMADD231PD Y8, Y9, Y5
-	JMP         end6
+	JMP         end5
 
-over10:
+over9:
 	CMPQ        DX, $0x08
-	JLE         end6
+	JLE         end5
 	CMPQ        DX, $0x0c
-	JLT         part11
+	JLT         part10
 	VMOVUPD     64(CX), Y8
 	VMOVUPD     64(AX), Y9
 	VFMADD231PD Y8, Y9, Y2
 	VMOVUPD     64(AX)(BX*1), Y9
 	VFMADD231PD Y8, Y9, Y6
-	JMP         over12
+	JMP         over11
 
-part11:
+part10:
 	MOVQ        DX, SI
 	ANDQ        $0x03, SI
 	IMUL3Q      $0x08, SI, SI
@@ -7876,11 +8085,11 @@ part11:
 	VFMADD231PD Y8, Y9, Y2
 	VMASKMOVPD  64(AX)(BX*1), Y10, Y9
 	VFMADD231PD Y8, Y9, Y6
-	JMP         end6
+	JMP         end5
 
-over12:
+over11:
 	CMPQ        DX, $0x0c
-	JLE         end6
+	JLE         end5
 	MOVQ        DX, SI
 	ANDQ        $0x03, SI
 	IMUL3Q      $0x08, SI, SI
@@ -7893,27 +8102,378 @@ over12:
 	VMASKMOVPD  96(AX)(BX*1), Y10, Y9
 	VFMADD231PD Y8, Y9, Y7
 
-end6:
+end5:
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	VADDPD Y6, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y5, Y4, Y4
+
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y5, Y5, Y5
+	VMOVAPD Y1, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	IMUL3Q  $0x02, BX, CX
+	ADDQ    CX, AX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail14
+
+block13:
+	VMOVUPD     (CX), Y10
+	VMOVUPD     (AX), Y11
+	VFMADD231PD Y10, Y11, Y1
+	VMOVUPD     (AX)(BX*1), Y11
+	VFMADD231PD Y10, Y11, Y6
+	VMOVUPD     32(CX), Y10
+	VMOVUPD     32(AX), Y11
+	VFMADD231PD Y10, Y11, Y2
+	VMOVUPD     32(AX)(BX*1), Y11
+	VFMADD231PD Y10, Y11, Y7
+	VMOVUPD     64(CX), Y10
+	VMOVUPD     64(AX), Y11
+	VFMADD231PD Y10, Y11, Y3
+	VMOVUPD     64(AX)(BX*1), Y11
+	VFMADD231PD Y10, Y11, Y8
+	VMOVUPD     96(CX), Y10
+	VMOVUPD     96(AX), Y11
+	VFMADD231PD Y10, Y11, Y5
+	VMOVUPD     96(AX)(BX*1), Y11
+	VFMADD231PD Y10, Y11, Y9
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block13
+
+tail14:
+	TESTQ       DX, DX
+	JLE         end15
+	CMPQ        DX, $0x04
+	JLT         part16
+	VMOVUPD     (CX), Y10
+	VMOVUPD     (AX), Y11
+	VFMADD231PD Y10, Y11, Y1
+	VMOVUPD     (AX)(BX*1), Y11
+	VFMADD231PD Y10, Y11, Y6
+	JMP         over17
+
+part16:
+	MOVQ        DX, SI
+	ANDQ        $0x03, SI
+	IMUL3Q      $0x08, SI, SI
+	LEAQ        mask<>+32(SB), DI
+	SUBQ        SI, DI
+	VMOVDQU     (DI), Y12
+	VMASKMOVPD  (CX), Y12, Y10
+	VMASKMOVPD  (AX), Y12, Y11
+	VFMADD231PD Y10, Y11, Y1
+	VMASKMOVPD  (AX)(BX*1), Y12, Y11
+	VFMADD231PD Y10, Y11, Y6
+	JMP         end15
+
+over17:
+	CMPQ        DX, $0x04
+	JLE         end15
+	CMPQ        DX, $0x08
+	JLT         part18
+	VMOVUPD     32(CX), Y10
+	VMOVUPD     32(AX), Y11
+	VFMADD231PD Y10, Y11, Y2
+	VMOVUPD     32(AX)(BX*1), Y11
+	VFMADD231PD Y10, Y11, Y7
+	JMP         over19
+
+part18:
+	MOVQ        DX, SI
+	ANDQ        $0x03, SI
+	IMUL3Q      $0x08, SI, SI
+	LEAQ        mask<>+32(SB), DI
+	SUBQ        SI, DI
+	VMOVDQU     (DI), Y12
+	VMASKMOVPD  32(CX), Y12, Y10
+	VMASKMOVPD  32(AX), Y12, Y11
+	VFMADD231PD Y10, Y11, Y2
+	VMASKMOVPD  32(AX)(BX*1), Y12, Y11
+	VFMADD231PD Y10, Y11, Y7
+	JMP         end15
+
+over19:
+	CMPQ        DX, $0x08
+	JLE         end15
+	CMPQ        DX, $0x0c
+	JLT         part20
+	VMOVUPD     64(CX), Y10
+	VMOVUPD     64(AX), Y11
+	VFMADD231PD Y10, Y11, Y3
+	VMOVUPD     64(AX)(BX*1), Y11
+	VFMADD231PD Y10, Y11, Y8
+	JMP         over21
+
+part20:
+	MOVQ        DX, SI
+	ANDQ        $0x03, SI
+	IMUL3Q      $0x08, SI, SI
+	LEAQ        mask<>+32(SB), DI
+	SUBQ        SI, DI
+	VMOVDQU     (DI), Y12
+	VMASKMOVPD  64(CX), Y12, Y10
+	VMASKMOVPD  64(AX), Y12, Y11
+	VFMADD231PD Y10, Y11, Y3
+	VMASKMOVPD  64(AX)(BX*1), Y12, Y11
+	VFMADD231PD Y10, Y11, Y8
+	JMP         end15
+
+over21:
+	CMPQ        DX, $0x0c
+	JLE         end15
+	MOVQ        DX, SI
+	ANDQ        $0x03, SI
+	IMUL3Q      $0x08, SI, SI
+	LEAQ        mask<>+32(SB), DI
+	SUBQ        SI, DI
+	VMOVDQU     (DI), Y12
+	VMASKMOVPD  96(CX), Y12, Y10
+	VMASKMOVPD  96(AX), Y12, Y11
+	VFMADD231PD Y10, Y11, Y5
+	VMASKMOVPD  96(AX)(BX*1), Y12, Y11
+	VFMADD231PD Y10, Y11, Y9
+
+end15:
+	VADDPD     Y3, Y1, Y1
+	VADDPD     Y5, Y2, Y2
+	VADDPD     Y2, Y1, Y1
+	VADDPD     Y8, Y6, Y6
+	VADDPD     Y9, Y7, Y7
+	VADDPD     Y7, Y6, Y6
+	VPERM2F128 $0x31, Y1, Y0, Y2
+	VPERM2F128 $0x20, Y1, Y0, Y0
+	VADDPD     Y2, Y0, Y0
+	VPERM2F128 $0x31, Y6, Y4, Y2
+	VPERM2F128 $0x20, Y6, Y4, Y4
+	VADDPD     Y2, Y4, Y4
+	VUNPCKHPD  Y4, Y0, Y2
+	VUNPCKLPD  Y4, Y0, Y0
+	VADDPD     Y2, Y0, Y0
+	MOVQ       act+64(FP), AX
+	VXORPS     Y2, Y2, Y2
+	VADDPD     Y2, Y0, Y0
+	CMPQ       AX, $0x01
+	JNE        linear23
+	VMAXPD     Y0, Y2, Y0
+
+linear23:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	CMPQ    BX, $0x08
+	JNE     apart24
+	VMOVUPD Y0, (AX)
+	JMP     stored25
+
+apart24:
+	LEAQ         (BX)(BX*2), CX
+	VMOVSD       X0, (AX)
+	VMOVHPD      X0, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y0, X2
+	VMOVSD       X2, (AX)(BX*2)
+	VMOVHPD      X2, (AX)(CX*1)
+
+stored25:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x04, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x04
+	JGE    tile1
+
+rest2:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x02
+	JLT  rest27
+
+tile26:
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVAPD Y0, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail29
+
+block28:
+	VMOVUPD     (CX), Y8
+	VMOVUPD     (AX), Y9
+	VFMADD231PD Y8, Y9, Y0
+	VMOVUPD     (AX)(BX*1), Y9
+	VFMADD231PD Y8, Y9, Y4
+	VMOVUPD     32(CX), Y8
+	VMOVUPD     32(AX), Y9
+	VFMADD231PD Y8, Y9, Y1
+	VMOVUPD     32(AX)(BX*1), Y9
+	VFMADD231PD Y8, Y9, Y5
+	VMOVUPD     64(CX), Y8
+	VMOVUPD     64(AX), Y9
+	VFMADD231PD Y8, Y9, Y2
+	VMOVUPD     64(AX)(BX*1), Y9
+	VFMADD231PD Y8, Y9, Y6
+	VMOVUPD     96(CX), Y8
+	VMOVUPD     96(AX), Y9
+	VFMADD231PD Y8, Y9, Y3
+	VMOVUPD     96(AX)(BX*1), Y9
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block28
+
+tail29:
+	TESTQ       DX, DX
+	JLE         end30
+	CMPQ        DX, $0x04
+	JLT         part31
+	VMOVUPD     (CX), Y8
+	VMOVUPD     (AX), Y9
+	VFMADD231PD Y8, Y9, Y0
+	VMOVUPD     (AX)(BX*1), Y9
+	VFMADD231PD Y8, Y9, Y4
+	JMP         over32
+
+part31:
+	MOVQ        DX, SI
+	ANDQ        $0x03, SI
+	IMUL3Q      $0x08, SI, SI
+	LEAQ        mask<>+32(SB), DI
+	SUBQ        SI, DI
+	VMOVDQU     (DI), Y10
+	VMASKMOVPD  (CX), Y10, Y8
+	VMASKMOVPD  (AX), Y10, Y9
+	VFMADD231PD Y8, Y9, Y0
+	VMASKMOVPD  (AX)(BX*1), Y10, Y9
+	VFMADD231PD Y8, Y9, Y4
+	JMP         end30
+
+over32:
+	CMPQ        DX, $0x04
+	JLE         end30
+	CMPQ        DX, $0x08
+	JLT         part33
+	VMOVUPD     32(CX), Y8
+	VMOVUPD     32(AX), Y9
+	VFMADD231PD Y8, Y9, Y1
+	VMOVUPD     32(AX)(BX*1), Y9
+	VFMADD231PD Y8, Y9, Y5
+	JMP         over34
+
+part33:
+	MOVQ        DX, SI
+	ANDQ        $0x03, SI
+	IMUL3Q      $0x08, SI, SI
+	LEAQ        mask<>+32(SB), DI
+	SUBQ        SI, DI
+	VMOVDQU     (DI), Y10
+	VMASKMOVPD  32(CX), Y10, Y8
+	VMASKMOVPD  32(AX), Y10, Y9
+	VFMADD231PD Y8, Y9, Y1
+	VMASKMOVPD  32(AX)(BX*1), Y10, Y9
+	VFMADD231PD Y8, Y9, Y5
+	JMP         end30
+
+over34:
+	CMPQ        DX, $0x08
+	JLE         end30
+	CMPQ        DX, $0x0c
+	JLT         part35
+	VMOVUPD     64(CX), Y8
+	VMOVUPD     64(AX), Y9
+	VFMADD231PD Y8, Y9, Y2
+	VMOVUPD     64(AX)(BX*1), Y9
+	VFMADD231PD Y8, Y9, Y6
+	JMP         over36
+
+part35:
+	MOVQ        DX, SI
+	ANDQ        $0x03, SI
+	IMUL3Q      $0x08, SI, SI
+	LEAQ        mask<>+32(SB), DI
+	SUBQ        SI, DI
+	VMOVDQU     (DI), Y10
+	VMASKMOVPD  64(CX), Y10, Y8
+	VMASKMOVPD  64(AX), Y10, Y9
+	VFMADD231PD Y8, Y9, Y2
+	VMASKMOVPD  64(AX)(BX*1), Y10, Y9
+	VFMADD231PD Y8, Y9, Y6
+	JMP         end30
+
+over36:
+	CMPQ        DX, $0x0c
+	JLE         end30
+	MOVQ        DX, SI
+	ANDQ        $0x03, SI
+	IMUL3Q      $0x08, SI, SI
+	LEAQ        mask<>+32(SB), DI
+	SUBQ        SI, DI
+	VMOVDQU     (DI), Y10
+	VMASKMOVPD  96(CX), Y10, Y8
+	VMASKMOVPD  96(AX), Y10, Y9
+	VFMADD231PD Y8, Y9, Y3
+	VMASKMOVPD  96(AX)(BX*1), Y10, Y9
+	VFMADD231PD Y8, Y9, Y7
+
+end30:
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	VADDPD Y6, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y5, Y4, Y4
+
 	// y[i] = act(halved lanes)
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y1, Y0, Y0
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y7, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPD       X8, X0, X0
-	VEXTRACTF128 $0x01, Y4, X8
-	VADDPD       X8, X4, X4
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPD       X1, X4, X4
 	VHADDPD      X4, X0, X0
 	MOVQ         act+64(FP), AX
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VADDPD       Y1, Y0, Y0
 	CMPQ         AX, $0x01
-	JNE          linear14
-	VMAXPD       Y0, Y8, Y0
+	JNE          linear38
+	VMAXPD       Y0, Y1, Y0
 
-linear14:
+linear38:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	VMOVSD  X0, (AX)
@@ -7932,12 +8492,14 @@ linear14:
 	SUBQ    $0x02, AX
 	MOVQ    AX, rows+48(FP)
 	CMPQ    AX, $0x02
-	JGE     tile1
+	JGE     tile26
 
-rest2:
+rest27:
+	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JNE  fewer15
+	JLT  rest40
 
+tile39:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSD (AX), X0
@@ -7951,9 +8513,9 @@ rest2:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail17
+	JLT  tail42
 
-block16:
+block41:
 	VMOVUPD     (CX), Y4
 	VMOVUPD     (AX), Y5
 	VFMADD231PD Y4, Y5, Y0
@@ -7970,19 +8532,19 @@ block16:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block16
+	JGE         block41
 
-tail17:
+tail42:
 	TESTQ       DX, DX
-	JLE         end18
+	JLE         end43
 	CMPQ        DX, $0x04
-	JLT         part19
+	JLT         part44
 	VMOVUPD     (CX), Y4
 	VMOVUPD     (AX), Y5
 	VFMADD231PD Y4, Y5, Y0
-	JMP         over20
+	JMP         over45
 
-part19:
+part44:
 	MOVQ        DX, SI
 	ANDQ        $0x03, SI
 	IMUL3Q      $0x08, SI, SI
@@ -7992,19 +8554,19 @@ part19:
 	VMASKMOVPD  (CX), Y6, Y4
 	VMASKMOVPD  (AX), Y6, Y5
 	VFMADD231PD Y4, Y5, Y0
-	JMP         end18
+	JMP         end43
 
-over20:
+over45:
 	CMPQ        DX, $0x04
-	JLE         end18
+	JLE         end43
 	CMPQ        DX, $0x08
-	JLT         part21
+	JLT         part46
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     32(AX), Y5
 	VFMADD231PD Y4, Y5, Y1
-	JMP         over22
+	JMP         over47
 
-part21:
+part46:
 	MOVQ        DX, SI
 	ANDQ        $0x03, SI
 	IMUL3Q      $0x08, SI, SI
@@ -8014,19 +8576,19 @@ part21:
 	VMASKMOVPD  32(CX), Y6, Y4
 	VMASKMOVPD  32(AX), Y6, Y5
 	VFMADD231PD Y4, Y5, Y1
-	JMP         end18
+	JMP         end43
 
-over22:
+over47:
 	CMPQ        DX, $0x08
-	JLE         end18
+	JLE         end43
 	CMPQ        DX, $0x0c
-	JLT         part23
+	JLT         part48
 	VMOVUPD     64(CX), Y4
 	VMOVUPD     64(AX), Y5
 	VFMADD231PD Y4, Y5, Y2
-	JMP         over24
+	JMP         over49
 
-part23:
+part48:
 	MOVQ        DX, SI
 	ANDQ        $0x03, SI
 	IMUL3Q      $0x08, SI, SI
@@ -8036,11 +8598,11 @@ part23:
 	VMASKMOVPD  64(CX), Y6, Y4
 	VMASKMOVPD  64(AX), Y6, Y5
 	VFMADD231PD Y4, Y5, Y2
-	JMP         end18
+	JMP         end43
 
-over24:
+over49:
 	CMPQ        DX, $0x0c
-	JLE         end18
+	JLE         end43
 	MOVQ        DX, SI
 	ANDQ        $0x03, SI
 	IMUL3Q      $0x08, SI, SI
@@ -8051,29 +8613,43 @@ over24:
 	VMASKMOVPD  96(AX), Y6, Y5
 	VFMADD231PD Y4, Y5, Y3
 
-end18:
+end43:
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VADDPD Y1, Y0, Y0
+
 	// y[i] = act(halved lanes)
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPD       X4, X0, X0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
 	VHADDPD      X0, X0, X0
 	MOVQ         act+64(FP), AX
-	VXORPS       Y4, Y4, Y4
-	VADDPD       Y4, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VADDPD       Y1, Y0, Y0
 	CMPQ         AX, $0x01
-	JNE          linear26
-	VMAXPD       Y0, Y4, Y0
+	JNE          linear51
+	VMAXPD       Y0, Y1, Y0
 
-linear26:
+linear51:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSD X0, (AX)
-	JMP    done3
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x01, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x01
+	JGE    tile39
 
-fewer15:
-done3:
+rest40:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -49,7 +49,7 @@ tile3:
 	VMOVUPS 128(BX)(DI*1), Z23
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded6
+	JLE     folded5
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -60,7 +60,7 @@ tile3:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold7:
+fold6:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI), Z27
@@ -99,9 +99,9 @@ fold7:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold7
+	JNZ          fold6
 
-folded6:
+folded5:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -130,7 +130,7 @@ folded6:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear8
+	JNE    linear7
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -156,7 +156,7 @@ folded6:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear8:
+linear7:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -208,6 +208,7 @@ linear8:
 	JGE     tile3
 
 rest4:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer9
 
@@ -361,7 +362,7 @@ linear12:
 	VMOVUPS Z18, (BX)(DX*2)
 	VMOVUPS Z19, 64(BX)(DX*2)
 	VMOVUPS Z20, 128(BX)(DX*2)
-	JMP     done5
+	JMP     done8
 
 fewer9:
 	CMPQ BX, $0x06
@@ -501,7 +502,7 @@ linear16:
 	VMOVUPS Z15, (BX)(SI*1)
 	VMOVUPS Z16, 64(BX)(SI*1)
 	VMOVUPS Z17, 128(BX)(SI*1)
-	JMP     done5
+	JMP     done8
 
 fewer13:
 	CMPQ BX, $0x05
@@ -622,7 +623,7 @@ linear20:
 	VMOVUPS Z12, (BX)(CX*4)
 	VMOVUPS Z13, 64(BX)(CX*4)
 	VMOVUPS Z14, 128(BX)(CX*4)
-	JMP     done5
+	JMP     done8
 
 fewer17:
 	CMPQ BX, $0x04
@@ -727,7 +728,7 @@ linear24:
 	VMOVUPS Z9, (BX)(DX*1)
 	VMOVUPS Z10, 64(BX)(DX*1)
 	VMOVUPS Z11, 128(BX)(DX*1)
-	JMP     done5
+	JMP     done8
 
 fewer21:
 	CMPQ BX, $0x03
@@ -813,7 +814,7 @@ linear28:
 	VMOVUPS Z6, (BX)(CX*2)
 	VMOVUPS Z7, 64(BX)(CX*2)
 	VMOVUPS Z8, 128(BX)(CX*2)
-	JMP     done5
+	JMP     done8
 
 fewer25:
 	CMPQ BX, $0x02
@@ -883,7 +884,7 @@ linear32:
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
 	VMOVUPS Z5, 128(BX)(CX*1)
-	JMP     done5
+	JMP     done8
 
 fewer29:
 	CMPQ BX, $0x01
@@ -935,10 +936,10 @@ linear36:
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(BX)
-	JMP     done5
+	JMP     done8
 
 fewer33:
-done5:
+done8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -988,7 +989,7 @@ tile37:
 	VMOVUPS 128(R8)(R11*1), Z23
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded40
+	JLE     folded39
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -999,7 +1000,7 @@ tile37:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold41:
+fold40:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI)(AX*1), Z27
@@ -1038,9 +1039,9 @@ fold41:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold41
+	JNZ          fold40
 
-folded40:
+folded39:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -1069,7 +1070,7 @@ folded40:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear42
+	JNE    linear41
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -1095,7 +1096,7 @@ folded40:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear42:
+linear41:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1152,6 +1153,7 @@ linear42:
 	JGE     tile37
 
 rest38:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer43
 
@@ -1313,7 +1315,7 @@ linear46:
 	VMOVUPS Z18, (BX)(DX*2)
 	VMOVUPS Z19, 64(BX)(DX*2)
 	VMOVUPS Z20, 128(DI)(R8*2)
-	JMP     done39
+	JMP     done42
 
 fewer43:
 	CMPQ BX, $0x06
@@ -1461,7 +1463,7 @@ linear50:
 	VMOVUPS Z15, (BX)(SI*1)
 	VMOVUPS Z16, 64(BX)(SI*1)
 	VMOVUPS Z17, 128(DI)(R9*1)
-	JMP     done39
+	JMP     done42
 
 fewer47:
 	CMPQ BX, $0x05
@@ -1588,7 +1590,7 @@ linear54:
 	VMOVUPS Z12, (BX)(CX*4)
 	VMOVUPS Z13, 64(BX)(CX*4)
 	VMOVUPS Z14, 128(SI)(CX*4)
-	JMP     done39
+	JMP     done42
 
 fewer51:
 	CMPQ BX, $0x04
@@ -1699,7 +1701,7 @@ linear58:
 	VMOVUPS Z9, (BX)(DX*1)
 	VMOVUPS Z10, 64(BX)(DX*1)
 	VMOVUPS Z11, 128(SI)(DI*1)
-	JMP     done39
+	JMP     done42
 
 fewer55:
 	CMPQ BX, $0x03
@@ -1789,7 +1791,7 @@ linear62:
 	VMOVUPS Z6, (BX)(CX*2)
 	VMOVUPS Z7, 64(BX)(CX*2)
 	VMOVUPS Z8, 128(DX)(CX*2)
-	JMP     done39
+	JMP     done42
 
 fewer59:
 	CMPQ BX, $0x02
@@ -1863,7 +1865,7 @@ linear66:
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
 	VMOVUPS Z5, 128(DX)(CX*1)
-	JMP     done39
+	JMP     done42
 
 fewer63:
 	CMPQ BX, $0x01
@@ -1919,10 +1921,10 @@ linear70:
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(DX)
-	JMP     done39
+	JMP     done42
 
 fewer67:
-done39:
+done42:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -1961,7 +1963,7 @@ tile73:
 	VMOVUPS 64(BX)(DI*1), Z15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded76
+	JLE     folded75
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1972,7 +1974,7 @@ tile73:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold77:
+fold76:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
@@ -2002,9 +2004,9 @@ fold77:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold77
+	JNZ          fold76
 
-folded76:
+folded75:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -2025,7 +2027,7 @@ folded76:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear78
+	JNE    linear77
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -2043,7 +2045,7 @@ folded76:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear78:
+linear77:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2087,6 +2089,7 @@ linear78:
 	JGE     tile73
 
 rest74:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer79
 
@@ -2204,7 +2207,7 @@ linear82:
 	VMOVUPS Z11, 64(BX)(SI*1)
 	VMOVUPS Z12, (BX)(DX*2)
 	VMOVUPS Z13, 64(BX)(DX*2)
-	JMP     done75
+	JMP     done78
 
 fewer79:
 	CMPQ BX, $0x06
@@ -2313,7 +2316,7 @@ linear86:
 	VMOVUPS Z9, 64(BX)(CX*4)
 	VMOVUPS Z10, (BX)(SI*1)
 	VMOVUPS Z11, 64(BX)(SI*1)
-	JMP     done75
+	JMP     done78
 
 fewer83:
 	CMPQ BX, $0x05
@@ -2408,7 +2411,7 @@ linear90:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	VMOVUPS Z8, (BX)(CX*4)
 	VMOVUPS Z9, 64(BX)(CX*4)
-	JMP     done75
+	JMP     done78
 
 fewer87:
 	CMPQ BX, $0x04
@@ -2492,7 +2495,7 @@ linear94:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	VMOVUPS Z6, (BX)(DX*1)
 	VMOVUPS Z7, 64(BX)(DX*1)
-	JMP     done75
+	JMP     done78
 
 fewer91:
 	CMPQ BX, $0x03
@@ -2562,7 +2565,7 @@ linear98:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
 	VMOVUPS Z5, 64(BX)(CX*2)
-	JMP     done75
+	JMP     done78
 
 fewer95:
 	CMPQ BX, $0x02
@@ -2621,7 +2624,7 @@ linear102:
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, (BX)(CX*1)
 	VMOVUPS Z3, 64(BX)(CX*1)
-	JMP     done75
+	JMP     done78
 
 fewer99:
 	CMPQ BX, $0x01
@@ -2667,10 +2670,10 @@ linear106:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	JMP     done75
+	JMP     done78
 
 fewer103:
-done75:
+done78:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2712,7 +2715,7 @@ tile107:
 	VMOVUPS 64(R8)(R11*1), Z15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded110
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2723,7 +2726,7 @@ tile107:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold111:
+fold110:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -2753,9 +2756,9 @@ fold111:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold111
+	JNZ          fold110
 
-folded110:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -2776,7 +2779,7 @@ folded110:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear112
+	JNE    linear111
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -2794,7 +2797,7 @@ folded110:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear112:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2843,6 +2846,7 @@ linear112:
 	JGE     tile107
 
 rest108:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer113
 
@@ -2968,7 +2972,7 @@ linear116:
 	VMOVUPS Z11, 64(DI)(R9*1)
 	VMOVUPS Z12, (BX)(DX*2)
 	VMOVUPS Z13, 64(DI)(R8*2)
-	JMP     done109
+	JMP     done112
 
 fewer113:
 	CMPQ BX, $0x06
@@ -3085,7 +3089,7 @@ linear120:
 	VMOVUPS Z9, 64(DI)(CX*4)
 	VMOVUPS Z10, (BX)(SI*1)
 	VMOVUPS Z11, 64(DI)(R9*1)
-	JMP     done109
+	JMP     done112
 
 fewer117:
 	CMPQ BX, $0x05
@@ -3186,7 +3190,7 @@ linear124:
 	VMOVUPS Z7, 64(SI)(DI*1)
 	VMOVUPS Z8, (BX)(CX*4)
 	VMOVUPS Z9, 64(SI)(CX*4)
-	JMP     done109
+	JMP     done112
 
 fewer121:
 	CMPQ BX, $0x04
@@ -3276,7 +3280,7 @@ linear128:
 	VMOVUPS Z5, 64(SI)(CX*2)
 	VMOVUPS Z6, (BX)(DX*1)
 	VMOVUPS Z7, 64(SI)(DI*1)
-	JMP     done109
+	JMP     done112
 
 fewer125:
 	CMPQ BX, $0x03
@@ -3350,7 +3354,7 @@ linear132:
 	VMOVUPS Z3, 64(DX)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
 	VMOVUPS Z5, 64(DX)(CX*2)
-	JMP     done109
+	JMP     done112
 
 fewer129:
 	CMPQ BX, $0x02
@@ -3413,7 +3417,7 @@ linear136:
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)(CX*1)
 	VMOVUPS Z3, 64(DX)(CX*1)
-	JMP     done109
+	JMP     done112
 
 fewer133:
 	CMPQ BX, $0x01
@@ -3463,10 +3467,10 @@ linear140:
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(DX)
-	JMP     done109
+	JMP     done112
 
 fewer137:
-done109:
+done112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3495,7 +3499,7 @@ tile142:
 	VMOVUPS (BX)(DI*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded145
+	JLE     folded144
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3506,7 +3510,7 @@ tile142:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold146:
+fold145:
 	VMOVUPS      (SI), Z9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
@@ -3527,9 +3531,9 @@ fold146:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold146
+	JNZ          fold145
 
-folded145:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -3542,7 +3546,7 @@ folded145:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear147
+	JNE    linear146
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3552,7 +3556,7 @@ folded145:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear147:
+linear146:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3588,6 +3592,7 @@ linear147:
 	JGE     tile142
 
 rest143:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer148
 
@@ -3669,7 +3674,7 @@ linear151:
 	VMOVUPS Z4, (BX)(CX*4)
 	VMOVUPS Z5, (BX)(SI*1)
 	VMOVUPS Z6, (BX)(DX*2)
-	JMP     done144
+	JMP     done147
 
 fewer148:
 	CMPQ BX, $0x06
@@ -3747,7 +3752,7 @@ linear155:
 	VMOVUPS Z3, (BX)(DX*1)
 	VMOVUPS Z4, (BX)(CX*4)
 	VMOVUPS Z5, (BX)(SI*1)
-	JMP     done144
+	JMP     done147
 
 fewer152:
 	CMPQ BX, $0x05
@@ -3816,7 +3821,7 @@ linear159:
 	VMOVUPS Z2, (BX)(CX*2)
 	VMOVUPS Z3, (BX)(DX*1)
 	VMOVUPS Z4, (BX)(CX*4)
-	JMP     done144
+	JMP     done147
 
 fewer156:
 	CMPQ BX, $0x04
@@ -3879,7 +3884,7 @@ linear163:
 	VMOVUPS Z1, (BX)(CX*1)
 	VMOVUPS Z2, (BX)(CX*2)
 	VMOVUPS Z3, (BX)(DX*1)
-	JMP     done144
+	JMP     done147
 
 fewer160:
 	CMPQ BX, $0x03
@@ -3933,7 +3938,7 @@ linear167:
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(CX*1)
 	VMOVUPS Z2, (BX)(CX*2)
-	JMP     done144
+	JMP     done147
 
 fewer164:
 	CMPQ BX, $0x02
@@ -3981,7 +3986,7 @@ linear171:
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(CX*1)
-	JMP     done144
+	JMP     done147
 
 fewer168:
 	CMPQ BX, $0x01
@@ -4021,10 +4026,10 @@ folded173:
 linear175:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
-	JMP     done144
+	JMP     done147
 
 fewer172:
-done144:
+done147:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4068,7 +4073,7 @@ tile177:
 	VMOVUPS 32(R8)(R11*1), Y15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded180
+	JLE     folded179
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4079,7 +4084,7 @@ tile177:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold181:
+fold180:
 	VMOVUPS      (SI), Y17
 	VMOVUPS      32(SI)(AX*1), Y18
 	ADDQ         DI, SI
@@ -4109,9 +4114,9 @@ fold181:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold181
+	JNZ          fold180
 
-folded180:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -4132,7 +4137,7 @@ folded180:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear182
+	JNE    linear181
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -4150,7 +4155,7 @@ folded180:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear182:
+linear181:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4199,6 +4204,7 @@ linear182:
 	JGE     tile177
 
 rest178:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer183
 
@@ -4324,7 +4330,7 @@ linear186:
 	VMOVUPS Y11, 32(DI)(R9*1)
 	VMOVUPS Y12, (BX)(DX*2)
 	VMOVUPS Y13, 32(DI)(R8*2)
-	JMP     done179
+	JMP     done182
 
 fewer183:
 	CMPQ BX, $0x06
@@ -4441,7 +4447,7 @@ linear190:
 	VMOVUPS Y9, 32(DI)(CX*4)
 	VMOVUPS Y10, (BX)(SI*1)
 	VMOVUPS Y11, 32(DI)(R9*1)
-	JMP     done179
+	JMP     done182
 
 fewer187:
 	CMPQ BX, $0x05
@@ -4542,7 +4548,7 @@ linear194:
 	VMOVUPS Y7, 32(SI)(DI*1)
 	VMOVUPS Y8, (BX)(CX*4)
 	VMOVUPS Y9, 32(SI)(CX*4)
-	JMP     done179
+	JMP     done182
 
 fewer191:
 	CMPQ BX, $0x04
@@ -4632,7 +4638,7 @@ linear198:
 	VMOVUPS Y5, 32(SI)(CX*2)
 	VMOVUPS Y6, (BX)(DX*1)
 	VMOVUPS Y7, 32(SI)(DI*1)
-	JMP     done179
+	JMP     done182
 
 fewer195:
 	CMPQ BX, $0x03
@@ -4706,7 +4712,7 @@ linear202:
 	VMOVUPS Y3, 32(DX)(CX*1)
 	VMOVUPS Y4, (BX)(CX*2)
 	VMOVUPS Y5, 32(DX)(CX*2)
-	JMP     done179
+	JMP     done182
 
 fewer199:
 	CMPQ BX, $0x02
@@ -4769,7 +4775,7 @@ linear206:
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)(CX*1)
 	VMOVUPS Y3, 32(DX)(CX*1)
-	JMP     done179
+	JMP     done182
 
 fewer203:
 	CMPQ BX, $0x01
@@ -4819,10 +4825,10 @@ linear210:
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(DX)
-	JMP     done179
+	JMP     done182
 
 fewer207:
-done179:
+done182:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4866,7 +4872,7 @@ tile212:
 	VMOVUPS 16(R8)(R11*1), X15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded215
+	JLE     folded214
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4877,7 +4883,7 @@ tile212:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold216:
+fold215:
 	VMOVUPS      (SI), X17
 	VMOVUPS      16(SI)(AX*1), X18
 	ADDQ         DI, SI
@@ -4907,9 +4913,9 @@ fold216:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold216
+	JNZ          fold215
 
-folded215:
+folded214:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -4930,7 +4936,7 @@ folded215:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear217
+	JNE    linear216
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -4948,7 +4954,7 @@ folded215:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear217:
+linear216:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4997,6 +5003,7 @@ linear217:
 	JGE     tile212
 
 rest213:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer218
 
@@ -5122,7 +5129,7 @@ linear221:
 	VMOVUPS X11, 16(DI)(R9*1)
 	VMOVUPS X12, (BX)(DX*2)
 	VMOVUPS X13, 16(DI)(R8*2)
-	JMP     done214
+	JMP     done217
 
 fewer218:
 	CMPQ BX, $0x06
@@ -5239,7 +5246,7 @@ linear225:
 	VMOVUPS X9, 16(DI)(CX*4)
 	VMOVUPS X10, (BX)(SI*1)
 	VMOVUPS X11, 16(DI)(R9*1)
-	JMP     done214
+	JMP     done217
 
 fewer222:
 	CMPQ BX, $0x05
@@ -5340,7 +5347,7 @@ linear229:
 	VMOVUPS X7, 16(SI)(DI*1)
 	VMOVUPS X8, (BX)(CX*4)
 	VMOVUPS X9, 16(SI)(CX*4)
-	JMP     done214
+	JMP     done217
 
 fewer226:
 	CMPQ BX, $0x04
@@ -5430,7 +5437,7 @@ linear233:
 	VMOVUPS X5, 16(SI)(CX*2)
 	VMOVUPS X6, (BX)(DX*1)
 	VMOVUPS X7, 16(SI)(DI*1)
-	JMP     done214
+	JMP     done217
 
 fewer230:
 	CMPQ BX, $0x03
@@ -5504,7 +5511,7 @@ linear237:
 	VMOVUPS X3, 16(DX)(CX*1)
 	VMOVUPS X4, (BX)(CX*2)
 	VMOVUPS X5, 16(DX)(CX*2)
-	JMP     done214
+	JMP     done217
 
 fewer234:
 	CMPQ BX, $0x02
@@ -5567,7 +5574,7 @@ linear241:
 	VMOVUPS X1, 16(DX)
 	VMOVUPS X2, (BX)(CX*1)
 	VMOVUPS X3, 16(DX)(CX*1)
-	JMP     done214
+	JMP     done217
 
 fewer238:
 	CMPQ BX, $0x01
@@ -5617,10 +5624,10 @@ linear245:
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
-	JMP     done214
+	JMP     done217
 
 fewer242:
-done214:
+done217:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5664,7 +5671,7 @@ tile247:
 	VMOVSD 8(R8)(R11*1), X15
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded250
+	JLE    folded249
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -5675,7 +5682,7 @@ tile247:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold251:
+fold250:
 	VMOVSD       (SI), X17
 	VMOVSD       8(SI)(AX*1), X18
 	ADDQ         DI, SI
@@ -5705,9 +5712,9 @@ fold251:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold251
+	JNZ          fold250
 
-folded250:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -5728,7 +5735,7 @@ folded250:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear252
+	JNE    linear251
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -5746,7 +5753,7 @@ folded250:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear252:
+linear251:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -5795,6 +5802,7 @@ linear252:
 	JGE    tile247
 
 rest248:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer253
 
@@ -5920,7 +5928,7 @@ linear256:
 	VMOVSD X11, 8(DI)(R9*1)
 	VMOVSD X12, (BX)(DX*2)
 	VMOVSD X13, 8(DI)(R8*2)
-	JMP    done249
+	JMP    done252
 
 fewer253:
 	CMPQ BX, $0x06
@@ -6037,7 +6045,7 @@ linear260:
 	VMOVSD X9, 8(DI)(CX*4)
 	VMOVSD X10, (BX)(SI*1)
 	VMOVSD X11, 8(DI)(R9*1)
-	JMP    done249
+	JMP    done252
 
 fewer257:
 	CMPQ BX, $0x05
@@ -6138,7 +6146,7 @@ linear264:
 	VMOVSD X7, 8(SI)(DI*1)
 	VMOVSD X8, (BX)(CX*4)
 	VMOVSD X9, 8(SI)(CX*4)
-	JMP    done249
+	JMP    done252
 
 fewer261:
 	CMPQ BX, $0x04
@@ -6228,7 +6236,7 @@ linear268:
 	VMOVSD X5, 8(SI)(CX*2)
 	VMOVSD X6, (BX)(DX*1)
 	VMOVSD X7, 8(SI)(DI*1)
-	JMP    done249
+	JMP    done252
 
 fewer265:
 	CMPQ BX, $0x03
@@ -6302,7 +6310,7 @@ linear272:
 	VMOVSD X3, 8(DX)(CX*1)
 	VMOVSD X4, (BX)(CX*2)
 	VMOVSD X5, 8(DX)(CX*2)
-	JMP    done249
+	JMP    done252
 
 fewer269:
 	CMPQ BX, $0x02
@@ -6365,7 +6373,7 @@ linear276:
 	VMOVSD X1, 8(DX)
 	VMOVSD X2, (BX)(CX*1)
 	VMOVSD X3, 8(DX)(CX*1)
-	JMP    done249
+	JMP    done252
 
 fewer273:
 	CMPQ BX, $0x01
@@ -6415,10 +6423,10 @@ linear280:
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
-	JMP    done249
+	JMP    done252
 
 fewer277:
-done249:
+done252:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6445,7 +6453,7 @@ tile281:
 	VMOVSS (BX)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded284
+	JLE    folded283
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6456,7 +6464,7 @@ tile281:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold285:
+fold284:
 	VMOVSS       (SI), X9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
@@ -6477,9 +6485,9 @@ fold285:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold285
+	JNZ          fold284
 
-folded284:
+folded283:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -6492,7 +6500,7 @@ folded284:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear286
+	JNE    linear285
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6502,7 +6510,7 @@ folded284:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear286:
+linear285:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6538,6 +6546,7 @@ linear286:
 	JGE    tile281
 
 rest282:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer287
 
@@ -6619,7 +6628,7 @@ linear290:
 	VMOVSS X4, (BX)(CX*4)
 	VMOVSS X5, (BX)(SI*1)
 	VMOVSS X6, (BX)(DX*2)
-	JMP    done283
+	JMP    done286
 
 fewer287:
 	CMPQ BX, $0x06
@@ -6697,7 +6706,7 @@ linear294:
 	VMOVSS X3, (BX)(DX*1)
 	VMOVSS X4, (BX)(CX*4)
 	VMOVSS X5, (BX)(SI*1)
-	JMP    done283
+	JMP    done286
 
 fewer291:
 	CMPQ BX, $0x05
@@ -6766,7 +6775,7 @@ linear298:
 	VMOVSS X2, (BX)(CX*2)
 	VMOVSS X3, (BX)(DX*1)
 	VMOVSS X4, (BX)(CX*4)
-	JMP    done283
+	JMP    done286
 
 fewer295:
 	CMPQ BX, $0x04
@@ -6829,7 +6838,7 @@ linear302:
 	VMOVSS X1, (BX)(CX*1)
 	VMOVSS X2, (BX)(CX*2)
 	VMOVSS X3, (BX)(DX*1)
-	JMP    done283
+	JMP    done286
 
 fewer299:
 	CMPQ BX, $0x03
@@ -6883,7 +6892,7 @@ linear306:
 	VMOVSS X0, (BX)
 	VMOVSS X1, (BX)(CX*1)
 	VMOVSS X2, (BX)(CX*2)
-	JMP    done283
+	JMP    done286
 
 fewer303:
 	CMPQ BX, $0x02
@@ -6931,7 +6940,7 @@ linear310:
 	MOVQ   ldc+8(FP), CX
 	VMOVSS X0, (BX)
 	VMOVSS X1, (BX)(CX*1)
-	JMP    done283
+	JMP    done286
 
 fewer307:
 	CMPQ BX, $0x01
@@ -6971,10 +6980,10 @@ folded312:
 linear314:
 	MOVQ   c+0(FP), BX
 	VMOVSS X0, (BX)
-	JMP    done283
+	JMP    done286
 
 fewer311:
-done283:
+done286:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7024,7 +7033,7 @@ tile3:
 	VMOVUPD 128(BX)(DI*1), Z23
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded6
+	JLE     folded5
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7035,7 +7044,7 @@ tile3:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold7:
+fold6:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI), Z27
@@ -7074,9 +7083,9 @@ fold7:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold7
+	JNZ          fold6
 
-folded6:
+folded5:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -7105,7 +7114,7 @@ folded6:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear8
+	JNE    linear7
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -7131,7 +7140,7 @@ folded6:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear8:
+linear7:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7183,6 +7192,7 @@ linear8:
 	JGE     tile3
 
 rest4:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer9
 
@@ -7336,7 +7346,7 @@ linear12:
 	VMOVUPD Z18, (BX)(DX*2)
 	VMOVUPD Z19, 64(BX)(DX*2)
 	VMOVUPD Z20, 128(BX)(DX*2)
-	JMP     done5
+	JMP     done8
 
 fewer9:
 	CMPQ BX, $0x06
@@ -7476,7 +7486,7 @@ linear16:
 	VMOVUPD Z15, (BX)(SI*1)
 	VMOVUPD Z16, 64(BX)(SI*1)
 	VMOVUPD Z17, 128(BX)(SI*1)
-	JMP     done5
+	JMP     done8
 
 fewer13:
 	CMPQ BX, $0x05
@@ -7597,7 +7607,7 @@ linear20:
 	VMOVUPD Z12, (BX)(CX*4)
 	VMOVUPD Z13, 64(BX)(CX*4)
 	VMOVUPD Z14, 128(BX)(CX*4)
-	JMP     done5
+	JMP     done8
 
 fewer17:
 	CMPQ BX, $0x04
@@ -7702,7 +7712,7 @@ linear24:
 	VMOVUPD Z9, (BX)(DX*1)
 	VMOVUPD Z10, 64(BX)(DX*1)
 	VMOVUPD Z11, 128(BX)(DX*1)
-	JMP     done5
+	JMP     done8
 
 fewer21:
 	CMPQ BX, $0x03
@@ -7788,7 +7798,7 @@ linear28:
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
 	VMOVUPD Z8, 128(BX)(CX*2)
-	JMP     done5
+	JMP     done8
 
 fewer25:
 	CMPQ BX, $0x02
@@ -7858,7 +7868,7 @@ linear32:
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
 	VMOVUPD Z5, 128(BX)(CX*1)
-	JMP     done5
+	JMP     done8
 
 fewer29:
 	CMPQ BX, $0x01
@@ -7910,10 +7920,10 @@ linear36:
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(BX)
-	JMP     done5
+	JMP     done8
 
 fewer33:
-done5:
+done8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7963,7 +7973,7 @@ tile37:
 	VMOVUPD 128(R8)(R11*1), Z23
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded40
+	JLE     folded39
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7974,7 +7984,7 @@ tile37:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold41:
+fold40:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI)(AX*1), Z27
@@ -8013,9 +8023,9 @@ fold41:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold41
+	JNZ          fold40
 
-folded40:
+folded39:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -8044,7 +8054,7 @@ folded40:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear42
+	JNE    linear41
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -8070,7 +8080,7 @@ folded40:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear42:
+linear41:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8127,6 +8137,7 @@ linear42:
 	JGE     tile37
 
 rest38:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer43
 
@@ -8288,7 +8299,7 @@ linear46:
 	VMOVUPD Z18, (BX)(DX*2)
 	VMOVUPD Z19, 64(BX)(DX*2)
 	VMOVUPD Z20, 128(DI)(R8*2)
-	JMP     done39
+	JMP     done42
 
 fewer43:
 	CMPQ BX, $0x06
@@ -8436,7 +8447,7 @@ linear50:
 	VMOVUPD Z15, (BX)(SI*1)
 	VMOVUPD Z16, 64(BX)(SI*1)
 	VMOVUPD Z17, 128(DI)(R9*1)
-	JMP     done39
+	JMP     done42
 
 fewer47:
 	CMPQ BX, $0x05
@@ -8563,7 +8574,7 @@ linear54:
 	VMOVUPD Z12, (BX)(CX*4)
 	VMOVUPD Z13, 64(BX)(CX*4)
 	VMOVUPD Z14, 128(SI)(CX*4)
-	JMP     done39
+	JMP     done42
 
 fewer51:
 	CMPQ BX, $0x04
@@ -8674,7 +8685,7 @@ linear58:
 	VMOVUPD Z9, (BX)(DX*1)
 	VMOVUPD Z10, 64(BX)(DX*1)
 	VMOVUPD Z11, 128(SI)(DI*1)
-	JMP     done39
+	JMP     done42
 
 fewer55:
 	CMPQ BX, $0x03
@@ -8764,7 +8775,7 @@ linear62:
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
 	VMOVUPD Z8, 128(DX)(CX*2)
-	JMP     done39
+	JMP     done42
 
 fewer59:
 	CMPQ BX, $0x02
@@ -8838,7 +8849,7 @@ linear66:
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
 	VMOVUPD Z5, 128(DX)(CX*1)
-	JMP     done39
+	JMP     done42
 
 fewer63:
 	CMPQ BX, $0x01
@@ -8894,10 +8905,10 @@ linear70:
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(DX)
-	JMP     done39
+	JMP     done42
 
 fewer67:
-done39:
+done42:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8936,7 +8947,7 @@ tile73:
 	VMOVUPD 64(BX)(DI*1), Z15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded76
+	JLE     folded75
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8947,7 +8958,7 @@ tile73:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold77:
+fold76:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
@@ -8977,9 +8988,9 @@ fold77:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold77
+	JNZ          fold76
 
-folded76:
+folded75:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -9000,7 +9011,7 @@ folded76:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear78
+	JNE    linear77
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -9018,7 +9029,7 @@ folded76:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear78:
+linear77:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9062,6 +9073,7 @@ linear78:
 	JGE     tile73
 
 rest74:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer79
 
@@ -9179,7 +9191,7 @@ linear82:
 	VMOVUPD Z11, 64(BX)(SI*1)
 	VMOVUPD Z12, (BX)(DX*2)
 	VMOVUPD Z13, 64(BX)(DX*2)
-	JMP     done75
+	JMP     done78
 
 fewer79:
 	CMPQ BX, $0x06
@@ -9288,7 +9300,7 @@ linear86:
 	VMOVUPD Z9, 64(BX)(CX*4)
 	VMOVUPD Z10, (BX)(SI*1)
 	VMOVUPD Z11, 64(BX)(SI*1)
-	JMP     done75
+	JMP     done78
 
 fewer83:
 	CMPQ BX, $0x05
@@ -9383,7 +9395,7 @@ linear90:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	VMOVUPD Z8, (BX)(CX*4)
 	VMOVUPD Z9, 64(BX)(CX*4)
-	JMP     done75
+	JMP     done78
 
 fewer87:
 	CMPQ BX, $0x04
@@ -9467,7 +9479,7 @@ linear94:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	VMOVUPD Z6, (BX)(DX*1)
 	VMOVUPD Z7, 64(BX)(DX*1)
-	JMP     done75
+	JMP     done78
 
 fewer91:
 	CMPQ BX, $0x03
@@ -9537,7 +9549,7 @@ linear98:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
 	VMOVUPD Z5, 64(BX)(CX*2)
-	JMP     done75
+	JMP     done78
 
 fewer95:
 	CMPQ BX, $0x02
@@ -9596,7 +9608,7 @@ linear102:
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, (BX)(CX*1)
 	VMOVUPD Z3, 64(BX)(CX*1)
-	JMP     done75
+	JMP     done78
 
 fewer99:
 	CMPQ BX, $0x01
@@ -9642,10 +9654,10 @@ linear106:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	JMP     done75
+	JMP     done78
 
 fewer103:
-done75:
+done78:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9687,7 +9699,7 @@ tile107:
 	VMOVUPD 64(R8)(R11*1), Z15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded110
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9698,7 +9710,7 @@ tile107:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold111:
+fold110:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -9728,9 +9740,9 @@ fold111:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold111
+	JNZ          fold110
 
-folded110:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -9751,7 +9763,7 @@ folded110:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear112
+	JNE    linear111
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -9769,7 +9781,7 @@ folded110:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear112:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9818,6 +9830,7 @@ linear112:
 	JGE     tile107
 
 rest108:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer113
 
@@ -9943,7 +9956,7 @@ linear116:
 	VMOVUPD Z11, 64(DI)(R9*1)
 	VMOVUPD Z12, (BX)(DX*2)
 	VMOVUPD Z13, 64(DI)(R8*2)
-	JMP     done109
+	JMP     done112
 
 fewer113:
 	CMPQ BX, $0x06
@@ -10060,7 +10073,7 @@ linear120:
 	VMOVUPD Z9, 64(DI)(CX*4)
 	VMOVUPD Z10, (BX)(SI*1)
 	VMOVUPD Z11, 64(DI)(R9*1)
-	JMP     done109
+	JMP     done112
 
 fewer117:
 	CMPQ BX, $0x05
@@ -10161,7 +10174,7 @@ linear124:
 	VMOVUPD Z7, 64(SI)(DI*1)
 	VMOVUPD Z8, (BX)(CX*4)
 	VMOVUPD Z9, 64(SI)(CX*4)
-	JMP     done109
+	JMP     done112
 
 fewer121:
 	CMPQ BX, $0x04
@@ -10251,7 +10264,7 @@ linear128:
 	VMOVUPD Z5, 64(SI)(CX*2)
 	VMOVUPD Z6, (BX)(DX*1)
 	VMOVUPD Z7, 64(SI)(DI*1)
-	JMP     done109
+	JMP     done112
 
 fewer125:
 	CMPQ BX, $0x03
@@ -10325,7 +10338,7 @@ linear132:
 	VMOVUPD Z3, 64(DX)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
 	VMOVUPD Z5, 64(DX)(CX*2)
-	JMP     done109
+	JMP     done112
 
 fewer129:
 	CMPQ BX, $0x02
@@ -10388,7 +10401,7 @@ linear136:
 	VMOVUPD Z1, 64(DX)
 	VMOVUPD Z2, (BX)(CX*1)
 	VMOVUPD Z3, 64(DX)(CX*1)
-	JMP     done109
+	JMP     done112
 
 fewer133:
 	CMPQ BX, $0x01
@@ -10438,10 +10451,10 @@ linear140:
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(DX)
-	JMP     done109
+	JMP     done112
 
 fewer137:
-done109:
+done112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10470,7 +10483,7 @@ tile142:
 	VMOVUPD (BX)(DI*1), Z7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded145
+	JLE     folded144
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10481,7 +10494,7 @@ tile142:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold146:
+fold145:
 	VMOVUPD      (SI), Z9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
@@ -10502,9 +10515,9 @@ fold146:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold146
+	JNZ          fold145
 
-folded145:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -10517,7 +10530,7 @@ folded145:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear147
+	JNE    linear146
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -10527,7 +10540,7 @@ folded145:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear147:
+linear146:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10563,6 +10576,7 @@ linear147:
 	JGE     tile142
 
 rest143:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer148
 
@@ -10644,7 +10658,7 @@ linear151:
 	VMOVUPD Z4, (BX)(CX*4)
 	VMOVUPD Z5, (BX)(SI*1)
 	VMOVUPD Z6, (BX)(DX*2)
-	JMP     done144
+	JMP     done147
 
 fewer148:
 	CMPQ BX, $0x06
@@ -10722,7 +10736,7 @@ linear155:
 	VMOVUPD Z3, (BX)(DX*1)
 	VMOVUPD Z4, (BX)(CX*4)
 	VMOVUPD Z5, (BX)(SI*1)
-	JMP     done144
+	JMP     done147
 
 fewer152:
 	CMPQ BX, $0x05
@@ -10791,7 +10805,7 @@ linear159:
 	VMOVUPD Z2, (BX)(CX*2)
 	VMOVUPD Z3, (BX)(DX*1)
 	VMOVUPD Z4, (BX)(CX*4)
-	JMP     done144
+	JMP     done147
 
 fewer156:
 	CMPQ BX, $0x04
@@ -10854,7 +10868,7 @@ linear163:
 	VMOVUPD Z1, (BX)(CX*1)
 	VMOVUPD Z2, (BX)(CX*2)
 	VMOVUPD Z3, (BX)(DX*1)
-	JMP     done144
+	JMP     done147
 
 fewer160:
 	CMPQ BX, $0x03
@@ -10908,7 +10922,7 @@ linear167:
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, (BX)(CX*1)
 	VMOVUPD Z2, (BX)(CX*2)
-	JMP     done144
+	JMP     done147
 
 fewer164:
 	CMPQ BX, $0x02
@@ -10956,7 +10970,7 @@ linear171:
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, (BX)(CX*1)
-	JMP     done144
+	JMP     done147
 
 fewer168:
 	CMPQ BX, $0x01
@@ -10996,10 +11010,10 @@ folded173:
 linear175:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
-	JMP     done144
+	JMP     done147
 
 fewer172:
-done144:
+done147:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11043,7 +11057,7 @@ tile177:
 	VMOVUPD 32(R8)(R11*1), Y15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded180
+	JLE     folded179
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11054,7 +11068,7 @@ tile177:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold181:
+fold180:
 	VMOVUPD      (SI), Y17
 	VMOVUPD      32(SI)(AX*1), Y18
 	ADDQ         DI, SI
@@ -11084,9 +11098,9 @@ fold181:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold181
+	JNZ          fold180
 
-folded180:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -11107,7 +11121,7 @@ folded180:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear182
+	JNE    linear181
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -11125,7 +11139,7 @@ folded180:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear182:
+linear181:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11174,6 +11188,7 @@ linear182:
 	JGE     tile177
 
 rest178:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer183
 
@@ -11299,7 +11314,7 @@ linear186:
 	VMOVUPD Y11, 32(DI)(R9*1)
 	VMOVUPD Y12, (BX)(DX*2)
 	VMOVUPD Y13, 32(DI)(R8*2)
-	JMP     done179
+	JMP     done182
 
 fewer183:
 	CMPQ BX, $0x06
@@ -11416,7 +11431,7 @@ linear190:
 	VMOVUPD Y9, 32(DI)(CX*4)
 	VMOVUPD Y10, (BX)(SI*1)
 	VMOVUPD Y11, 32(DI)(R9*1)
-	JMP     done179
+	JMP     done182
 
 fewer187:
 	CMPQ BX, $0x05
@@ -11517,7 +11532,7 @@ linear194:
 	VMOVUPD Y7, 32(SI)(DI*1)
 	VMOVUPD Y8, (BX)(CX*4)
 	VMOVUPD Y9, 32(SI)(CX*4)
-	JMP     done179
+	JMP     done182
 
 fewer191:
 	CMPQ BX, $0x04
@@ -11607,7 +11622,7 @@ linear198:
 	VMOVUPD Y5, 32(SI)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
 	VMOVUPD Y7, 32(SI)(DI*1)
-	JMP     done179
+	JMP     done182
 
 fewer195:
 	CMPQ BX, $0x03
@@ -11681,7 +11696,7 @@ linear202:
 	VMOVUPD Y3, 32(DX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
 	VMOVUPD Y5, 32(DX)(CX*2)
-	JMP     done179
+	JMP     done182
 
 fewer199:
 	CMPQ BX, $0x02
@@ -11744,7 +11759,7 @@ linear206:
 	VMOVUPD Y1, 32(DX)
 	VMOVUPD Y2, (BX)(CX*1)
 	VMOVUPD Y3, 32(DX)(CX*1)
-	JMP     done179
+	JMP     done182
 
 fewer203:
 	CMPQ BX, $0x01
@@ -11794,10 +11809,10 @@ linear210:
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(DX)
-	JMP     done179
+	JMP     done182
 
 fewer207:
-done179:
+done182:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11841,7 +11856,7 @@ tile212:
 	VMOVUPD 16(R8)(R11*1), X15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded215
+	JLE     folded214
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11852,7 +11867,7 @@ tile212:
 	LEAQ    (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold216:
+fold215:
 	VMOVUPD      (SI), X17
 	VMOVUPD      16(SI)(AX*1), X18
 	ADDQ         DI, SI
@@ -11882,9 +11897,9 @@ fold216:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold216
+	JNZ          fold215
 
-folded215:
+folded214:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -11905,7 +11920,7 @@ folded215:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear217
+	JNE    linear216
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -11923,7 +11938,7 @@ folded215:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear217:
+linear216:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11972,6 +11987,7 @@ linear217:
 	JGE     tile212
 
 rest213:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer218
 
@@ -12097,7 +12113,7 @@ linear221:
 	VMOVUPD X11, 16(DI)(R9*1)
 	VMOVUPD X12, (BX)(DX*2)
 	VMOVUPD X13, 16(DI)(R8*2)
-	JMP     done214
+	JMP     done217
 
 fewer218:
 	CMPQ BX, $0x06
@@ -12214,7 +12230,7 @@ linear225:
 	VMOVUPD X9, 16(DI)(CX*4)
 	VMOVUPD X10, (BX)(SI*1)
 	VMOVUPD X11, 16(DI)(R9*1)
-	JMP     done214
+	JMP     done217
 
 fewer222:
 	CMPQ BX, $0x05
@@ -12315,7 +12331,7 @@ linear229:
 	VMOVUPD X7, 16(SI)(DI*1)
 	VMOVUPD X8, (BX)(CX*4)
 	VMOVUPD X9, 16(SI)(CX*4)
-	JMP     done214
+	JMP     done217
 
 fewer226:
 	CMPQ BX, $0x04
@@ -12405,7 +12421,7 @@ linear233:
 	VMOVUPD X5, 16(SI)(CX*2)
 	VMOVUPD X6, (BX)(DX*1)
 	VMOVUPD X7, 16(SI)(DI*1)
-	JMP     done214
+	JMP     done217
 
 fewer230:
 	CMPQ BX, $0x03
@@ -12479,7 +12495,7 @@ linear237:
 	VMOVUPD X3, 16(DX)(CX*1)
 	VMOVUPD X4, (BX)(CX*2)
 	VMOVUPD X5, 16(DX)(CX*2)
-	JMP     done214
+	JMP     done217
 
 fewer234:
 	CMPQ BX, $0x02
@@ -12542,7 +12558,7 @@ linear241:
 	VMOVUPD X1, 16(DX)
 	VMOVUPD X2, (BX)(CX*1)
 	VMOVUPD X3, 16(DX)(CX*1)
-	JMP     done214
+	JMP     done217
 
 fewer238:
 	CMPQ BX, $0x01
@@ -12592,10 +12608,10 @@ linear245:
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
-	JMP     done214
+	JMP     done217
 
 fewer242:
-done214:
+done217:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -12622,7 +12638,7 @@ tile246:
 	VMOVSD (BX)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded249
+	JLE    folded248
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -12633,7 +12649,7 @@ tile246:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
+fold249:
 	VMOVSD       (SI), X9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
@@ -12654,9 +12670,9 @@ fold250:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold250
+	JNZ          fold249
 
-folded249:
+folded248:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -12669,7 +12685,7 @@ folded249:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear251
+	JNE    linear250
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12679,7 +12695,7 @@ folded249:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear251:
+linear250:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -12715,6 +12731,7 @@ linear251:
 	JGE    tile246
 
 rest247:
+	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
 	JNE  fewer252
 
@@ -12796,7 +12813,7 @@ linear255:
 	VMOVSD X4, (BX)(CX*4)
 	VMOVSD X5, (BX)(SI*1)
 	VMOVSD X6, (BX)(DX*2)
-	JMP    done248
+	JMP    done251
 
 fewer252:
 	CMPQ BX, $0x06
@@ -12874,7 +12891,7 @@ linear259:
 	VMOVSD X3, (BX)(DX*1)
 	VMOVSD X4, (BX)(CX*4)
 	VMOVSD X5, (BX)(SI*1)
-	JMP    done248
+	JMP    done251
 
 fewer256:
 	CMPQ BX, $0x05
@@ -12943,7 +12960,7 @@ linear263:
 	VMOVSD X2, (BX)(CX*2)
 	VMOVSD X3, (BX)(DX*1)
 	VMOVSD X4, (BX)(CX*4)
-	JMP    done248
+	JMP    done251
 
 fewer260:
 	CMPQ BX, $0x04
@@ -13006,7 +13023,7 @@ linear267:
 	VMOVSD X1, (BX)(CX*1)
 	VMOVSD X2, (BX)(CX*2)
 	VMOVSD X3, (BX)(DX*1)
-	JMP    done248
+	JMP    done251
 
 fewer264:
 	CMPQ BX, $0x03
@@ -13060,7 +13077,7 @@ linear271:
 	VMOVSD X0, (BX)
 	VMOVSD X1, (BX)(CX*1)
 	VMOVSD X2, (BX)(CX*2)
-	JMP    done248
+	JMP    done251
 
 fewer268:
 	CMPQ BX, $0x02
@@ -13108,7 +13125,7 @@ linear275:
 	MOVQ   ldc+8(FP), CX
 	VMOVSD X0, (BX)
 	VMOVSD X1, (BX)(CX*1)
-	JMP    done248
+	JMP    done251
 
 fewer272:
 	CMPQ BX, $0x01
@@ -13148,10 +13165,10 @@ folded277:
 linear279:
 	MOVQ   c+0(FP), BX
 	VMOVSD X0, (BX)
-	JMP    done248
+	JMP    done251
 
 fewer276:
-done248:
+done251:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -13160,27 +13177,250 @@ done248:
 // Requires: AVX, AVX512F, BMI2
 TEXT ·narrowAVX512F32(SB), NOSPLIT, $0-72
 	MOVQ rows+48(FP), AX
-	CMPQ AX, $0x04
+	CMPQ AX, $0x10
 	JLT  rest2
 
 tile1:
-	// 4 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSS (AX), X0
-	VMOVSS (AX), X1
-	VMOVSS (AX), X2
-	VMOVSS (AX), X3
+	// 16 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	LEAQ    (BX)(BX*4), DX
+	LEAQ    (CX)(BX*4), SI
+	LEAQ    (AX)(BX*8), DI
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), R8
+	MOVQ n+56(FP), R9
+	CMPQ R9, $0x10
+	JLT  tail4
+
+block3:
+	VMOVUPS     (R8), Z16
+	VMOVUPS     (AX), Z17
+	VFMADD231PS Z16, Z17, Z0
+	VMOVUPS     (AX)(BX*1), Z17
+	VFMADD231PS Z16, Z17, Z1
+	VMOVUPS     (AX)(BX*2), Z17
+	VFMADD231PS Z16, Z17, Z2
+	VMOVUPS     (AX)(CX*1), Z17
+	VFMADD231PS Z16, Z17, Z3
+	VMOVUPS     (AX)(BX*4), Z17
+	VFMADD231PS Z16, Z17, Z4
+	VMOVUPS     (AX)(DX*1), Z17
+	VFMADD231PS Z16, Z17, Z5
+	VMOVUPS     (AX)(CX*2), Z17
+	VFMADD231PS Z16, Z17, Z6
+	VMOVUPS     (AX)(SI*1), Z17
+	VFMADD231PS Z16, Z17, Z7
+	VMOVUPS     (DI), Z17
+	VFMADD231PS Z16, Z17, Z8
+	VMOVUPS     (DI)(BX*1), Z17
+	VFMADD231PS Z16, Z17, Z9
+	VMOVUPS     (DI)(BX*2), Z17
+	VFMADD231PS Z16, Z17, Z10
+	VMOVUPS     (DI)(CX*1), Z17
+	VFMADD231PS Z16, Z17, Z11
+	VMOVUPS     (DI)(BX*4), Z17
+	VFMADD231PS Z16, Z17, Z12
+	VMOVUPS     (DI)(DX*1), Z17
+	VFMADD231PS Z16, Z17, Z13
+	VMOVUPS     (DI)(CX*2), Z17
+	VFMADD231PS Z16, Z17, Z14
+	VMOVUPS     (DI)(SI*1), Z17
+	VFMADD231PS Z16, Z17, Z15
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, R9
+	CMPQ        R9, $0x10
+	JGE         block3
+
+tail4:
+	TESTQ       R9, R9
+	JLE         end5
+	MOVQ        R9, R11
+	ANDQ        $0x0f, R11
+	MOVL        $0x0000ffff, R10
+	BZHIL       R11, R10, R10
+	KMOVW       R10, K1
+	VMOVUPS.Z   (R8), K1, Z16
+	VMOVUPS.Z   (AX), K1, Z17
+	VFMADD231PS Z16, Z17, Z0
+	VMOVUPS.Z   (AX)(BX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z1
+	VMOVUPS.Z   (AX)(BX*2), K1, Z17
+	VFMADD231PS Z16, Z17, Z2
+	VMOVUPS.Z   (AX)(CX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z3
+	VMOVUPS.Z   (AX)(BX*4), K1, Z17
+	VFMADD231PS Z16, Z17, Z4
+	VMOVUPS.Z   (AX)(DX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z5
+	VMOVUPS.Z   (AX)(CX*2), K1, Z17
+	VFMADD231PS Z16, Z17, Z6
+	VMOVUPS.Z   (AX)(SI*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z7
+	VMOVUPS.Z   (DI), K1, Z17
+	VFMADD231PS Z16, Z17, Z8
+	VMOVUPS.Z   (DI)(BX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z9
+	VMOVUPS.Z   (DI)(BX*2), K1, Z17
+	VFMADD231PS Z16, Z17, Z10
+	VMOVUPS.Z   (DI)(CX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z11
+	VMOVUPS.Z   (DI)(BX*4), K1, Z17
+	VFMADD231PS Z16, Z17, Z12
+	VMOVUPS.Z   (DI)(DX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z13
+	VMOVUPS.Z   (DI)(CX*2), K1, Z17
+	VFMADD231PS Z16, Z17, Z14
+	VMOVUPS.Z   (DI)(SI*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z15
+
+end5:
+	VSHUFF64X2 $0xee, Z4, Z0, Z16
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPS     Z16, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z16
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPS     Z16, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z16
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPS     Z16, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z16
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPS     Z16, Z1, Z1
+	VSHUFF64X2 $0xee, Z13, Z9, Z16
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VADDPS     Z16, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z1, Z16
+	VSHUFF64X2 $0x88, Z9, Z1, Z1
+	VADDPS     Z16, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z16
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPS     Z16, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z16
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPS     Z16, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z16
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPS     Z16, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z16
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPS     Z16, Z3, Z3
+	VSHUFF64X2 $0xee, Z15, Z11, Z16
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VADDPS     Z16, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z3, Z16
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VADDPS     Z16, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z16
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z16, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z16
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z16, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z16
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z16, Z0, Z0
+	MOVQ       act+64(FP), AX
+	VPXORD     Z16, Z16, Z16
+	VADDPS     Z16, Z0, Z0
+	CMPQ       AX, $0x01
+	JNE        linear7
+	VMAXPS     Z0, Z16, Z0
+
+linear7:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	CMPQ    BX, $0x04
+	JNE     apart8
+	VMOVUPS Z0, (AX)
+	JMP     stored9
+
+apart8:
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VMOVSS        X0, (AX)
+	VEXTRACTPS    $0x01, X0, (AX)(BX*1)
+	VEXTRACTPS    $0x02, X0, (AX)(BX*2)
+	VEXTRACTPS    $0x03, X0, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSS        X16, (AX)(BX*4)
+	VEXTRACTPS    $0x01, X16, (AX)(DX*1)
+	VEXTRACTPS    $0x02, X16, (AX)(CX*2)
+	VEXTRACTPS    $0x03, X16, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSS        X16, (DI)
+	VEXTRACTPS    $0x01, X16, (DI)(BX*1)
+	VEXTRACTPS    $0x02, X16, (DI)(BX*2)
+	VEXTRACTPS    $0x03, X16, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSS        X16, (DI)(BX*4)
+	VEXTRACTPS    $0x01, X16, (DI)(DX*1)
+	VEXTRACTPS    $0x02, X16, (DI)(CX*2)
+	VEXTRACTPS    $0x03, X16, (DI)(SI*1)
+
+stored9:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x10, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
 	MOVQ   x+16(FP), AX
 	MOVQ   ldx+24(FP), BX
-	LEAQ   (BX)(BX*2), CX
+	IMUL3Q $0x10, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x10, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x10
+	JGE    tile1
+
+rest2:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest11
+
+tile10:
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail5
+	JLT  tail13
 
-block4:
+block12:
 	VMOVUPS     (DX), Z4
 	VMOVUPS     (AX), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -13194,11 +13434,11 @@ block4:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block4
+	JGE         block12
 
-tail5:
+tail13:
 	TESTQ       SI, SI
-	JLE         end6
+	JLE         end14
 	MOVQ        SI, R8
 	ANDQ        $0x0f, R8
 	MOVL        $0x0000ffff, DI
@@ -13214,7 +13454,7 @@ tail5:
 	VMOVUPS.Z   (AX)(CX*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-end6:
+end14:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
@@ -13243,10 +13483,10 @@ end6:
 	VPXORD        Z4, Z4, Z4
 	VADDPS        Z4, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear8
+	JNE           linear16
 	VMAXPS        Z0, Z4, Z0
 
-linear8:
+linear16:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	LEAQ       (BX)(BX*2), CX
@@ -13268,110 +13508,28 @@ linear8:
 	SUBQ       $0x04, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x04
-	JGE        tile1
+	JGE        tile10
 
-rest2:
-	CMPQ AX, $0x03
-	JNE  fewer9
-
-	// 3 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSS (AX), X0
-	VMOVSS (AX), X1
-	VMOVSS (AX), X2
-	MOVQ   x+16(FP), AX
-	MOVQ   ldx+24(FP), BX
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+32(FP), CX
-	MOVQ n+56(FP), DX
-	CMPQ DX, $0x10
-	JLT  tail11
-
-block10:
-	VMOVUPS     (CX), Z3
-	VMOVUPS     (AX), Z4
-	VFMADD231PS Z3, Z4, Z0
-	VMOVUPS     (AX)(BX*1), Z4
-	VFMADD231PS Z3, Z4, Z1
-	VMOVUPS     (AX)(BX*2), Z4
-	VFMADD231PS Z3, Z4, Z2
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, AX
-	SUBQ        $0x10, DX
-	CMPQ        DX, $0x10
-	JGE         block10
-
-tail11:
-	TESTQ       DX, DX
-	JLE         end12
-	MOVQ        DX, DI
-	ANDQ        $0x0f, DI
-	MOVL        $0x0000ffff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
-	VMOVUPS.Z   (CX), K1, Z3
-	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z3, Z4, Z0
-	VMOVUPS.Z   (AX)(BX*1), K1, Z4
-	VFMADD231PS Z3, Z4, Z1
-	VMOVUPS.Z   (AX)(BX*2), K1, Z4
-	VFMADD231PS Z3, Z4, Z2
-
-end12:
-	// y[i] = act(halved lanes)
-	VEXTRACTF64X4 $0x01, Z0, Y3
-	VADDPS        Y3, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X3
-	VADDPS        X3, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y3
-	VADDPS        Y3, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X3
-	VADDPS        X3, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPS        Y3, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X3
-	VADDPS        X3, X2, X2
-	VUNPCKHPD     X1, X0, X3
-	VUNPCKLPD     X1, X0, X0
-	VADDPS        X3, X0, X0
-	VUNPCKHPD     X2, X2, X3
-	VUNPCKLPD     X2, X2, X2
-	VADDPS        X3, X2, X2
-	VHADDPS       X2, X0, X0
-	MOVQ          act+64(FP), AX
-	VPXORD        Z3, Z3, Z3
-	VADDPS        Z3, Z0, Z0
-	CMPQ          AX, $0x01
-	JNE           linear14
-	VMAXPS        Z0, Z3, Z0
-
-linear14:
-	MOVQ       y+0(FP), AX
-	MOVQ       ldy+8(FP), BX
-	VMOVSS     X0, (AX)
-	VEXTRACTPS $0x01, X0, (AX)(BX*1)
-	VEXTRACTPS $0x02, X0, (AX)(BX*2)
-	JMP        done3
-
-fewer9:
+rest11:
+	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JNE  fewer15
+	JLT  rest18
 
+tile17:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSS (AX), X0
-	VMOVSS (AX), X1
-	MOVQ   x+16(FP), AX
-	MOVQ   ldx+24(FP), BX
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VMOVAPS Z0, Z1
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail17
+	JLT  tail20
 
-block16:
+block19:
 	VMOVUPS     (CX), Z2
 	VMOVUPS     (AX), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -13381,11 +13539,11 @@ block16:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block16
+	JGE         block19
 
-tail17:
+tail20:
 	TESTQ       DX, DX
-	JLE         end18
+	JLE         end21
 	MOVQ        DX, DI
 	ANDQ        $0x0f, DI
 	MOVL        $0x0000ffff, SI
@@ -13397,7 +13555,7 @@ tail17:
 	VMOVUPS.Z   (AX)(BX*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z1
 
-end18:
+end21:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPS        Y2, Y0, Y0
@@ -13415,20 +13573,36 @@ end18:
 	VPXORD        Z2, Z2, Z2
 	VADDPS        Z2, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear20
+	JNE           linear23
 	VMAXPS        Z0, Z2, Z0
 
-linear20:
+linear23:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	VMOVSS     X0, (AX)
 	VEXTRACTPS $0x01, X0, (AX)(BX*1)
-	JMP        done3
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, y+0(FP)
+	MOVQ       x+16(FP), AX
+	MOVQ       ldx+24(FP), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, x+16(FP)
+	MOVQ       rows+48(FP), AX
+	SUBQ       $0x02, AX
+	MOVQ       AX, rows+48(FP)
+	CMPQ       AX, $0x02
+	JGE        tile17
 
-fewer15:
+rest18:
+	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JNE  fewer21
+	JLT  rest25
 
+tile24:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSS (AX), X0
@@ -13439,9 +13613,9 @@ fewer15:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail23
+	JLT  tail27
 
-block22:
+block26:
 	VMOVUPS     (CX), Z1
 	VMOVUPS     (AX), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -13449,11 +13623,11 @@ block22:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block22
+	JGE         block26
 
-tail23:
+tail27:
 	TESTQ       DX, DX
-	JLE         end24
+	JLE         end28
 	MOVQ        DX, DI
 	ANDQ        $0x0f, DI
 	MOVL        $0x0000ffff, SI
@@ -13463,7 +13637,7 @@ tail23:
 	VMOVUPS.Z   (AX), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-end24:
+end28:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
@@ -13477,17 +13651,30 @@ end24:
 	VPXORD        Z1, Z1, Z1
 	VADDPS        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear26
+	JNE           linear30
 	VMAXPS        Z0, Z1, Z0
 
-linear26:
+linear30:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSS X0, (AX)
-	JMP    done3
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x01, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x01
+	JGE    tile24
 
-fewer21:
-done3:
+rest25:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -13496,31 +13683,261 @@ done3:
 // Requires: AVX, AVX512F, BMI2
 TEXT ·narrowAVX512F64(SB), NOSPLIT, $0-72
 	MOVQ rows+48(FP), AX
-	CMPQ AX, $0x04
+	CMPQ AX, $0x08
 	JLT  rest2
 
 tile1:
-	// 4 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSD (AX), X0
-	VPXORD Z1, Z1, Z1
-	VMOVSD (AX), X2
-	VPXORD Z3, Z3, Z3
-	VMOVSD (AX), X4
-	VPXORD Z5, Z5, Z5
-	VMOVSD (AX), X6
-	VPXORD Z7, Z7, Z7
+	// 8 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVAPD Z0, Z2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z0, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z0, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z0, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z0, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z0, Z14
+	VPXORD  Z15, Z15, Z15
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	LEAQ    (BX)(BX*4), DX
+	LEAQ    (CX)(BX*4), SI
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DI
+	MOVQ n+56(FP), R8
+	CMPQ R8, $0x10
+	JLT  tail4
+
+block3:
+	VMOVUPD     (DI), Z16
+	VMOVUPD     (AX), Z17
+	VFMADD231PD Z16, Z17, Z0
+	VMOVUPD     (AX)(BX*1), Z17
+	VFMADD231PD Z16, Z17, Z2
+	VMOVUPD     (AX)(BX*2), Z17
+	VFMADD231PD Z16, Z17, Z4
+	VMOVUPD     (AX)(CX*1), Z17
+	VFMADD231PD Z16, Z17, Z6
+	VMOVUPD     (AX)(BX*4), Z17
+	VFMADD231PD Z16, Z17, Z8
+	VMOVUPD     (AX)(DX*1), Z17
+	VFMADD231PD Z16, Z17, Z10
+	VMOVUPD     (AX)(CX*2), Z17
+	VFMADD231PD Z16, Z17, Z12
+	VMOVUPD     (AX)(SI*1), Z17
+	VFMADD231PD Z16, Z17, Z14
+	VMOVUPD     64(DI), Z16
+	VMOVUPD     64(AX), Z17
+	VFMADD231PD Z16, Z17, Z1
+	VMOVUPD     64(AX)(BX*1), Z17
+	VFMADD231PD Z16, Z17, Z3
+	VMOVUPD     64(AX)(BX*2), Z17
+	VFMADD231PD Z16, Z17, Z5
+	VMOVUPD     64(AX)(CX*1), Z17
+	VFMADD231PD Z16, Z17, Z7
+	VMOVUPD     64(AX)(BX*4), Z17
+	VFMADD231PD Z16, Z17, Z9
+	VMOVUPD     64(AX)(DX*1), Z17
+	VFMADD231PD Z16, Z17, Z11
+	VMOVUPD     64(AX)(CX*2), Z17
+	VFMADD231PD Z16, Z17, Z13
+	VMOVUPD     64(AX)(SI*1), Z17
+	VFMADD231PD Z16, Z17, Z15
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, R8
+	CMPQ        R8, $0x10
+	JGE         block3
+
+tail4:
+	TESTQ       R8, R8
+	JLE         end5
+	CMPQ        R8, $0x08
+	JLT         part6
+	VMOVUPD     (DI), Z16
+	VMOVUPD     (AX), Z17
+	VFMADD231PD Z16, Z17, Z0
+	VMOVUPD     (AX)(BX*1), Z17
+	VFMADD231PD Z16, Z17, Z2
+	VMOVUPD     (AX)(BX*2), Z17
+	VFMADD231PD Z16, Z17, Z4
+	VMOVUPD     (AX)(CX*1), Z17
+	VFMADD231PD Z16, Z17, Z6
+	VMOVUPD     (AX)(BX*4), Z17
+	VFMADD231PD Z16, Z17, Z8
+	VMOVUPD     (AX)(DX*1), Z17
+	VFMADD231PD Z16, Z17, Z10
+	VMOVUPD     (AX)(CX*2), Z17
+	VFMADD231PD Z16, Z17, Z12
+	VMOVUPD     (AX)(SI*1), Z17
+	VFMADD231PD Z16, Z17, Z14
+	JMP         over7
+
+part6:
+	MOVQ        R8, R10
+	ANDQ        $0x07, R10
+	MOVL        $0x000000ff, R9
+	BZHIL       R10, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   (DI), K1, Z16
+	VMOVUPD.Z   (AX), K1, Z17
+	VFMADD231PD Z16, Z17, Z0
+	VMOVUPD.Z   (AX)(BX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z2
+	VMOVUPD.Z   (AX)(BX*2), K1, Z17
+	VFMADD231PD Z16, Z17, Z4
+	VMOVUPD.Z   (AX)(CX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z6
+	VMOVUPD.Z   (AX)(BX*4), K1, Z17
+	VFMADD231PD Z16, Z17, Z8
+	VMOVUPD.Z   (AX)(DX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z10
+	VMOVUPD.Z   (AX)(CX*2), K1, Z17
+	VFMADD231PD Z16, Z17, Z12
+	VMOVUPD.Z   (AX)(SI*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z14
+	JMP         end5
+
+over7:
+	CMPQ        R8, $0x08
+	JLE         end5
+	MOVQ        R8, R10
+	ANDQ        $0x07, R10
+	MOVL        $0x000000ff, R9
+	BZHIL       R10, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   64(DI), K1, Z16
+	VMOVUPD.Z   64(AX), K1, Z17
+	VFMADD231PD Z16, Z17, Z1
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z3
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z17
+	VFMADD231PD Z16, Z17, Z5
+	VMOVUPD.Z   64(AX)(CX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z7
+	VMOVUPD.Z   64(AX)(BX*4), K1, Z17
+	VFMADD231PD Z16, Z17, Z9
+	VMOVUPD.Z   64(AX)(DX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z11
+	VMOVUPD.Z   64(AX)(CX*2), K1, Z17
+	VFMADD231PD Z16, Z17, Z13
+	VMOVUPD.Z   64(AX)(SI*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z15
+
+end5:
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	MOVQ       act+64(FP), AX
+	VPXORD     Z1, Z1, Z1
+	VADDPD     Z1, Z0, Z0
+	CMPQ       AX, $0x01
+	JNE        linear9
+	VMAXPD     Z0, Z1, Z0
+
+linear9:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	CMPQ    BX, $0x08
+	JNE     apart10
+	VMOVUPD Z0, (AX)
+	JMP     stored11
+
+apart10:
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VMOVSD        X0, (AX)
+	VMOVHPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X1
+	VMOVSD        X1, (AX)(BX*2)
+	VMOVHPD       X1, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X1
+	VMOVSD        X1, (AX)(BX*4)
+	VMOVHPD       X1, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X1
+	VMOVSD        X1, (AX)(CX*2)
+	VMOVHPD       X1, (AX)(SI*1)
+
+stored11:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x08, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
 	MOVQ   x+16(FP), AX
 	MOVQ   ldx+24(FP), BX
-	LEAQ   (BX)(BX*2), CX
+	IMUL3Q $0x08, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x08, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x08
+	JGE    tile1
+
+rest2:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest13
+
+tile12:
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVAPD Z0, Z2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z0, Z6
+	VPXORD  Z7, Z7, Z7
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail5
+	JLT  tail15
 
-block4:
+block14:
 	VMOVUPD     (DX), Z8
 	VMOVUPD     (AX), Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -13543,13 +13960,13 @@ block4:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block4
+	JGE         block14
 
-tail5:
+tail15:
 	TESTQ       SI, SI
-	JLE         end6
+	JLE         end16
 	CMPQ        SI, $0x08
-	JLT         part7
+	JLT         part17
 	VMOVUPD     (DX), Z8
 	VMOVUPD     (AX), Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -13559,9 +13976,9 @@ tail5:
 	VFMADD231PD Z8, Z9, Z4
 	VMOVUPD     (AX)(CX*1), Z9
 	VFMADD231PD Z8, Z9, Z6
-	JMP         over8
+	JMP         over18
 
-part7:
+part17:
 	MOVQ        SI, R8
 	ANDQ        $0x07, R8
 	MOVL        $0x000000ff, DI
@@ -13576,11 +13993,11 @@ part7:
 	VFMADD231PD Z8, Z9, Z4
 	VMOVUPD.Z   (AX)(CX*1), K1, Z9
 	VFMADD231PD Z8, Z9, Z6
-	JMP         end6
+	JMP         end16
 
-over8:
+over18:
 	CMPQ        SI, $0x08
-	JLE         end6
+	JLE         end16
 	MOVQ        SI, R8
 	ANDQ        $0x07, R8
 	MOVL        $0x000000ff, DI
@@ -13596,40 +14013,41 @@ over8:
 	VMOVUPD.Z   64(AX)(CX*1), K1, Z9
 	VFMADD231PD Z8, Z9, Z7
 
-end6:
+end16:
+	VADDPD Z1, Z0, Z0
+	VADDPD Z3, Z2, Z2
+	VADDPD Z5, Z4, Z4
+	VADDPD Z7, Z6, Z6
+
 	// y[i] = act(halved lanes)
-	VADDPD        Z1, Z0, Z0
-	VADDPD        Z3, Z2, Z2
-	VADDPD        Z5, Z4, Z4
-	VADDPD        Z7, Z6, Z6
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPD        Y8, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X8
-	VADDPD        X8, X0, X0
-	VEXTRACTF64X4 $0x01, Z2, Y8
-	VADDPD        Y8, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X8
-	VADDPD        X8, X2, X2
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VEXTRACTF64X4 $0x01, Z6, Y8
-	VADDPD        Y8, Y6, Y6
-	VEXTRACTF128  $0x01, Y6, X8
-	VADDPD        X8, X6, X6
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPD        Y1, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPD        X1, X4, X4
+	VEXTRACTF64X4 $0x01, Z6, Y1
+	VADDPD        Y1, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X1
+	VADDPD        X1, X6, X6
 	VHADDPD       X2, X0, X0
 	VHADDPD       X6, X4, X4
 	MOVQ          act+64(FP), AX
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z4, Z4
+	VPXORD        Z1, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z1, Z4, Z4
 	CMPQ          AX, $0x01
-	JNE           linear10
-	VMAXPD        Z0, Z8, Z0
-	VMAXPD        Z4, Z8, Z4
+	JNE           linear20
+	VMAXPD        Z0, Z1, Z0
+	VMAXPD        Z4, Z1, Z4
 
-linear10:
+linear20:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	LEAQ    (BX)(BX*2), CX
@@ -13651,151 +14069,30 @@ linear10:
 	SUBQ    $0x04, AX
 	MOVQ    AX, rows+48(FP)
 	CMPQ    AX, $0x04
-	JGE     tile1
+	JGE     tile12
 
-rest2:
-	CMPQ AX, $0x03
-	JNE  fewer11
-
-	// 3 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSD (AX), X0
-	VPXORD Z1, Z1, Z1
-	VMOVSD (AX), X2
-	VPXORD Z3, Z3, Z3
-	VMOVSD (AX), X4
-	VPXORD Z5, Z5, Z5
-	MOVQ   x+16(FP), AX
-	MOVQ   ldx+24(FP), BX
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+32(FP), CX
-	MOVQ n+56(FP), DX
-	CMPQ DX, $0x10
-	JLT  tail13
-
-block12:
-	VMOVUPD     (CX), Z6
-	VMOVUPD     (AX), Z7
-	VFMADD231PD Z6, Z7, Z0
-	VMOVUPD     (AX)(BX*1), Z7
-	VFMADD231PD Z6, Z7, Z2
-	VMOVUPD     (AX)(BX*2), Z7
-	VFMADD231PD Z6, Z7, Z4
-	VMOVUPD     64(CX), Z6
-	VMOVUPD     64(AX), Z7
-	VFMADD231PD Z6, Z7, Z1
-	VMOVUPD     64(AX)(BX*1), Z7
-	VFMADD231PD Z6, Z7, Z3
-	VMOVUPD     64(AX)(BX*2), Z7
-	VFMADD231PD Z6, Z7, Z5
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, AX
-	SUBQ        $0x10, DX
-	CMPQ        DX, $0x10
-	JGE         block12
-
-tail13:
-	TESTQ       DX, DX
-	JLE         end14
-	CMPQ        DX, $0x08
-	JLT         part15
-	VMOVUPD     (CX), Z6
-	VMOVUPD     (AX), Z7
-	VFMADD231PD Z6, Z7, Z0
-	VMOVUPD     (AX)(BX*1), Z7
-	VFMADD231PD Z6, Z7, Z2
-	VMOVUPD     (AX)(BX*2), Z7
-	VFMADD231PD Z6, Z7, Z4
-	JMP         over16
-
-part15:
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
-	VMOVUPD.Z   (CX), K1, Z6
-	VMOVUPD.Z   (AX), K1, Z7
-	VFMADD231PD Z6, Z7, Z0
-	VMOVUPD.Z   (AX)(BX*1), K1, Z7
-	VFMADD231PD Z6, Z7, Z2
-	VMOVUPD.Z   (AX)(BX*2), K1, Z7
-	VFMADD231PD Z6, Z7, Z4
-	JMP         end14
-
-over16:
-	CMPQ        DX, $0x08
-	JLE         end14
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
-	VMOVUPD.Z   64(CX), K1, Z6
-	VMOVUPD.Z   64(AX), K1, Z7
-	VFMADD231PD Z6, Z7, Z1
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z7
-	VFMADD231PD Z6, Z7, Z3
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z7
-	VFMADD231PD Z6, Z7, Z5
-
-end14:
-	// y[i] = act(halved lanes)
-	VADDPD        Z1, Z0, Z0
-	VADDPD        Z3, Z2, Z2
-	VADDPD        Z5, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z0, Y6
-	VADDPD        Y6, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X6
-	VADDPD        X6, X0, X0
-	VEXTRACTF64X4 $0x01, Z2, Y6
-	VADDPD        Y6, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X6
-	VADDPD        X6, X2, X2
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VADDPD        Y6, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X6
-	VADDPD        X6, X4, X4
-	VHADDPD       X2, X0, X0
-	VHADDPD       X4, X4, X4
-	MOVQ          act+64(FP), AX
-	VPXORD        Z6, Z6, Z6
-	VADDPD        Z6, Z0, Z0
-	VADDPD        Z6, Z4, Z4
-	CMPQ          AX, $0x01
-	JNE           linear18
-	VMAXPD        Z0, Z6, Z0
-	VMAXPD        Z4, Z6, Z4
-
-linear18:
-	MOVQ    y+0(FP), AX
-	MOVQ    ldy+8(FP), BX
-	VMOVSD  X0, (AX)
-	VMOVHPD X0, (AX)(BX*1)
-	VMOVSD  X4, (AX)(BX*2)
-	JMP     done3
-
-fewer11:
+rest13:
+	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JNE  fewer19
+	JLT  rest22
 
+tile21:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
-	MOVQ   bias+40(FP), AX
-	VMOVSD (AX), X0
-	VPXORD Z1, Z1, Z1
-	VMOVSD (AX), X2
-	VPXORD Z3, Z3, Z3
-	MOVQ   x+16(FP), AX
-	MOVQ   ldx+24(FP), BX
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVAPD Z0, Z2
+	VPXORD  Z3, Z3, Z3
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail21
+	JLT  tail24
 
-block20:
+block23:
 	VMOVUPD     (CX), Z4
 	VMOVUPD     (AX), Z5
 	VFMADD231PD Z4, Z5, Z0
@@ -13810,21 +14107,21 @@ block20:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block20
+	JGE         block23
 
-tail21:
+tail24:
 	TESTQ       DX, DX
-	JLE         end22
+	JLE         end25
 	CMPQ        DX, $0x08
-	JLT         part23
+	JLT         part26
 	VMOVUPD     (CX), Z4
 	VMOVUPD     (AX), Z5
 	VFMADD231PD Z4, Z5, Z0
 	VMOVUPD     (AX)(BX*1), Z5
 	VFMADD231PD Z4, Z5, Z2
-	JMP         over24
+	JMP         over27
 
-part23:
+part26:
 	MOVQ        DX, DI
 	ANDQ        $0x07, DI
 	MOVL        $0x000000ff, SI
@@ -13835,11 +14132,11 @@ part23:
 	VFMADD231PD Z4, Z5, Z0
 	VMOVUPD.Z   (AX)(BX*1), K1, Z5
 	VFMADD231PD Z4, Z5, Z2
-	JMP         end22
+	JMP         end25
 
-over24:
+over27:
 	CMPQ        DX, $0x08
-	JLE         end22
+	JLE         end25
 	MOVQ        DX, DI
 	ANDQ        $0x07, DI
 	MOVL        $0x000000ff, SI
@@ -13851,37 +14148,54 @@ over24:
 	VMOVUPD.Z   64(AX)(BX*1), K1, Z5
 	VFMADD231PD Z4, Z5, Z3
 
-end22:
+end25:
+	VADDPD Z1, Z0, Z0
+	VADDPD Z3, Z2, Z2
+
 	// y[i] = act(halved lanes)
-	VADDPD        Z1, Z0, Z0
-	VADDPD        Z3, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPD        Y4, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X4
-	VADDPD        X4, X0, X0
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPD        Y4, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X4
-	VADDPD        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X1
+	VADDPD        X1, X2, X2
 	VHADDPD       X2, X0, X0
 	MOVQ          act+64(FP), AX
-	VPXORD        Z4, Z4, Z4
-	VADDPD        Z4, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	VADDPD        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear26
-	VMAXPD        Z0, Z4, Z0
+	JNE           linear29
+	VMAXPD        Z0, Z1, Z0
 
-linear26:
+linear29:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	VMOVSD  X0, (AX)
 	VMOVHPD X0, (AX)(BX*1)
-	JMP     done3
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, AX
+	MOVQ    AX, y+0(FP)
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, AX
+	MOVQ    AX, x+16(FP)
+	MOVQ    rows+48(FP), AX
+	SUBQ    $0x02, AX
+	MOVQ    AX, rows+48(FP)
+	CMPQ    AX, $0x02
+	JGE     tile21
 
-fewer19:
+rest22:
+	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JNE  fewer27
+	JLT  rest31
 
+tile30:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSD (AX), X0
@@ -13893,9 +14207,9 @@ fewer19:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail29
+	JLT  tail33
 
-block28:
+block32:
 	VMOVUPD     (CX), Z2
 	VMOVUPD     (AX), Z3
 	VFMADD231PD Z2, Z3, Z0
@@ -13906,19 +14220,19 @@ block28:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block28
+	JGE         block32
 
-tail29:
+tail33:
 	TESTQ       DX, DX
-	JLE         end30
+	JLE         end34
 	CMPQ        DX, $0x08
-	JLT         part31
+	JLT         part35
 	VMOVUPD     (CX), Z2
 	VMOVUPD     (AX), Z3
 	VFMADD231PD Z2, Z3, Z0
-	JMP         over32
+	JMP         over36
 
-part31:
+part35:
 	MOVQ        DX, DI
 	ANDQ        $0x07, DI
 	MOVL        $0x000000ff, SI
@@ -13927,11 +14241,11 @@ part31:
 	VMOVUPD.Z   (CX), K1, Z2
 	VMOVUPD.Z   (AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z0
-	JMP         end30
+	JMP         end34
 
-over32:
+over36:
 	CMPQ        DX, $0x08
-	JLE         end30
+	JLE         end34
 	MOVQ        DX, DI
 	ANDQ        $0x07, DI
 	MOVL        $0x000000ff, SI
@@ -13941,29 +14255,43 @@ over32:
 	VMOVUPD.Z   64(AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z1
 
-end30:
+end34:
+	VADDPD Z1, Z0, Z0
+
 	// y[i] = act(halved lanes)
-	VADDPD        Z1, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y2
-	VADDPD        Y2, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X2
-	VADDPD        X2, X0, X0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
 	VHADDPD       X0, X0, X0
 	MOVQ          act+64(FP), AX
-	VPXORD        Z2, Z2, Z2
-	VADDPD        Z2, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	VADDPD        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear34
-	VMAXPD        Z0, Z2, Z0
+	JNE           linear38
+	VMAXPD        Z0, Z1, Z0
 
-linear34:
+linear38:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSD X0, (AX)
-	JMP    done3
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x01, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x01
+	JGE    tile30
 
-fewer27:
-done3:
+rest31:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -52,7 +52,7 @@ tile3:
 	FMOVQ 32(R9), F23
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded6
+	BLE   folded5
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -68,11 +68,11 @@ tile3:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single8
+	BNE single7
 	CMP $2, R6
-	BLT single8
+	BLT single7
 
-several7:
+several6:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -147,13 +147,13 @@ several7:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several7
+	BGE   several6
 	CMP   $0, R6
-	BEQ   folded6
+	BEQ   folded5
 
-single8:
+single7:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold9:
+fold8:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -199,9 +199,9 @@ fold9:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold9
+	BNE   fold8
 
-folded6:
+folded5:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -230,7 +230,7 @@ folded6:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear10
+	BNE   linear9
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -256,7 +256,7 @@ folded6:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear10:
+linear9:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -315,8 +315,9 @@ linear10:
 	BGE   tile3
 
 rest4:
-	CMP $7, R1
-	BNE fewer11
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer11
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -564,7 +565,7 @@ linear16:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R8)
-	B     done5
+	B     done10
 
 fewer11:
 	CMP $6, R1
@@ -788,7 +789,7 @@ linear22:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R7)
-	B     done5
+	B     done10
 
 fewer17:
 	CMP $5, R1
@@ -984,7 +985,7 @@ linear28:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	B     done5
+	B     done10
 
 fewer23:
 	CMP $4, R1
@@ -1152,7 +1153,7 @@ linear34:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R5)
-	B     done5
+	B     done10
 
 fewer29:
 	CMP $3, R1
@@ -1292,7 +1293,7 @@ linear40:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
-	B     done5
+	B     done10
 
 fewer35:
 	CMP $2, R1
@@ -1404,7 +1405,7 @@ linear46:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R3)
-	B     done5
+	B     done10
 
 fewer41:
 	CMP $1, R1
@@ -1486,10 +1487,10 @@ linear52:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
-	B     done5
+	B     done10
 
 fewer47:
-done5:
+done10:
 	RET
 
 over2:
@@ -1546,7 +1547,7 @@ tile53:
 	FMOVQ 32(R20), F23
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded56
+	BLE   folded55
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1562,11 +1563,11 @@ tile53:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single58
+	BNE single57
 	CMP $2, R6
-	BLT single58
+	BLT single57
 
-several57:
+several56:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R14
@@ -1643,13 +1644,13 @@ several57:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several57
+	BGE   several56
 	CMP   $0, R6
-	BEQ   folded56
+	BEQ   folded55
 
-single58:
+single57:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold58:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R14
@@ -1696,9 +1697,9 @@ fold59:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold59
+	BNE   fold58
 
-folded56:
+folded55:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -1727,7 +1728,7 @@ folded56:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear60
+	BNE   linear59
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -1753,7 +1754,7 @@ folded56:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear60:
+linear59:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1821,8 +1822,9 @@ linear60:
 	BGE   tile53
 
 rest54:
-	CMP $7, R1
-	BNE fewer61
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer61
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -2089,7 +2091,7 @@ linear66:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R15)
-	B     done55
+	B     done60
 
 fewer61:
 	CMP $6, R1
@@ -2330,7 +2332,7 @@ linear72:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R13)
-	B     done55
+	B     done60
 
 fewer67:
 	CMP $5, R1
@@ -2541,7 +2543,7 @@ linear78:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R11)
-	B     done55
+	B     done60
 
 fewer73:
 	CMP $4, R1
@@ -2722,7 +2724,7 @@ linear84:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R9)
-	B     done55
+	B     done60
 
 fewer79:
 	CMP $3, R1
@@ -2873,7 +2875,7 @@ linear90:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R7)
-	B     done55
+	B     done60
 
 fewer85:
 	CMP $2, R1
@@ -2994,7 +2996,7 @@ linear96:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R5)
-	B     done55
+	B     done60
 
 fewer91:
 	CMP $1, R1
@@ -3083,10 +3085,10 @@ linear102:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R3)
-	B     done55
+	B     done60
 
 fewer97:
-done55:
+done60:
 	RET
 
 narrower1:
@@ -3127,7 +3129,7 @@ tile105:
 	FMOVQ 16(R9), F15
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded108
+	BLE   folded107
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3143,11 +3145,11 @@ tile105:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single110
+	BNE single109
 	CMP $2, R6
-	BLT single110
+	BLT single109
 
-several109:
+several108:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3204,13 +3206,13 @@ several109:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several109
+	BGE   several108
 	CMP   $0, R6
-	BEQ   folded108
+	BEQ   folded107
 
-single110:
+single109:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold111:
+fold110:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3247,9 +3249,9 @@ fold111:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold111
+	BNE   fold110
 
-folded108:
+folded107:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -3270,7 +3272,7 @@ folded108:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear112
+	BNE   linear111
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -3288,7 +3290,7 @@ folded108:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear112:
+linear111:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3339,8 +3341,9 @@ linear112:
 	BGE   tile105
 
 rest106:
-	CMP $7, R1
-	BNE fewer113
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer113
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -3536,7 +3539,7 @@ linear118:
 	FMOVQ F11, 16(R7)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R8)
-	B     done107
+	B     done112
 
 fewer113:
 	CMP $6, R1
@@ -3715,7 +3718,7 @@ linear124:
 	FMOVQ F9, 16(R6)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R7)
-	B     done107
+	B     done112
 
 fewer119:
 	CMP $5, R1
@@ -3873,7 +3876,7 @@ linear130:
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R6)
-	B     done107
+	B     done112
 
 fewer125:
 	CMP $4, R1
@@ -4010,7 +4013,7 @@ linear136:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	B     done107
+	B     done112
 
 fewer131:
 	CMP $3, R1
@@ -4126,7 +4129,7 @@ linear142:
 	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
-	B     done107
+	B     done112
 
 fewer137:
 	CMP $2, R1
@@ -4221,7 +4224,7 @@ linear148:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R3)
-	B     done107
+	B     done112
 
 fewer143:
 	CMP $1, R1
@@ -4293,10 +4296,10 @@ linear154:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	B     done107
+	B     done112
 
 fewer149:
-done107:
+done112:
 	RET
 
 over104:
@@ -4345,7 +4348,7 @@ tile155:
 	FMOVQ 16(R20), F15
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded158
+	BLE   folded157
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4361,11 +4364,11 @@ tile155:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single160
+	BNE single159
 	CMP $2, R6
-	BLT single160
+	BLT single159
 
-several159:
+several158:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F18
@@ -4424,13 +4427,13 @@ several159:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several159
+	BGE   several158
 	CMP   $0, R6
-	BEQ   folded158
+	BEQ   folded157
 
-single160:
+single159:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
+fold160:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F18
@@ -4468,9 +4471,9 @@ fold161:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold161
+	BNE   fold160
 
-folded158:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -4491,7 +4494,7 @@ folded158:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear162
+	BNE   linear161
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4509,7 +4512,7 @@ folded158:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear162:
+linear161:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4569,8 +4572,9 @@ linear162:
 	BGE   tile155
 
 rest156:
-	CMP $7, R1
-	BNE fewer163
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer163
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -4785,7 +4789,7 @@ linear168:
 	FMOVQ F11, 16(R14)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R15)
-	B     done157
+	B     done162
 
 fewer163:
 	CMP $6, R1
@@ -4981,7 +4985,7 @@ linear174:
 	FMOVQ F9, 16(R12)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R13)
-	B     done157
+	B     done162
 
 fewer169:
 	CMP $5, R1
@@ -5154,7 +5158,7 @@ linear180:
 	FMOVQ F7, 16(R10)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R11)
-	B     done157
+	B     done162
 
 fewer175:
 	CMP $4, R1
@@ -5304,7 +5308,7 @@ linear186:
 	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R9)
-	B     done157
+	B     done162
 
 fewer181:
 	CMP $3, R1
@@ -5431,7 +5435,7 @@ linear192:
 	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R7)
-	B     done157
+	B     done162
 
 fewer187:
 	CMP $2, R1
@@ -5535,7 +5539,7 @@ linear198:
 	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R5)
-	B     done157
+	B     done162
 
 fewer193:
 	CMP $1, R1
@@ -5614,10 +5618,10 @@ linear204:
 	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R3)
-	B     done157
+	B     done162
 
 fewer199:
-done157:
+done162:
 	RET
 
 narrower103:
@@ -5648,7 +5652,7 @@ tile206:
 	FMOVQ 0(R9), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded209
+	BLE   folded208
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5664,11 +5668,11 @@ tile206:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single211
+	BNE single210
 	CMP $2, R6
-	BLT single211
+	BLT single210
 
-several210:
+several209:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	FMOVQ 0(R4), F10
@@ -5707,13 +5711,13 @@ several210:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several210
+	BGE   several209
 	CMP   $0, R6
-	BEQ   folded209
+	BEQ   folded208
 
-single211:
+single210:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold212:
+fold211:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	FMOVS 0(R1), F8
@@ -5741,9 +5745,9 @@ fold212:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold212
+	BNE   fold211
 
-folded209:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -5756,7 +5760,7 @@ folded209:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear213
+	BNE   linear212
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5766,7 +5770,7 @@ folded209:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear213:
+linear212:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5809,8 +5813,9 @@ linear213:
 	BGE   tile206
 
 rest207:
-	CMP $7, R1
-	BNE fewer214
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer214
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -5954,7 +5959,7 @@ linear219:
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
-	B     done208
+	B     done213
 
 fewer214:
 	CMP $6, R1
@@ -6088,7 +6093,7 @@ linear225:
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
-	B     done208
+	B     done213
 
 fewer220:
 	CMP $5, R1
@@ -6208,7 +6213,7 @@ linear231:
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
-	B     done208
+	B     done213
 
 fewer226:
 	CMP $4, R1
@@ -6314,7 +6319,7 @@ linear237:
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
-	B     done208
+	B     done213
 
 fewer232:
 	CMP $3, R1
@@ -6406,7 +6411,7 @@ linear243:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
-	B     done208
+	B     done213
 
 fewer238:
 	CMP $2, R1
@@ -6484,7 +6489,7 @@ linear249:
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
-	B     done208
+	B     done213
 
 fewer244:
 	CMP $1, R1
@@ -6546,10 +6551,10 @@ folded251:
 linear255:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
-	B     done208
+	B     done213
 
 fewer250:
-done208:
+done213:
 	RET
 
 over205:
@@ -6600,7 +6605,7 @@ tile257:
 	FMOVD 8(R20), F15
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded260
+	BLE   folded259
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6616,11 +6621,11 @@ tile257:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single262
+	BNE single261
 	CMP $2, R6
-	BLT single262
+	BLT single261
 
-several261:
+several260:
 	FMOVD 0(R4), F17
 	ADD   R0, R4, R14
 	FMOVD 8(R14), F18
@@ -6679,13 +6684,13 @@ several261:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several261
+	BGE   several260
 	CMP   $0, R6
-	BEQ   folded260
+	BEQ   folded259
 
-single262:
+single261:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold263:
+fold262:
 	FMOVD 0(R4), F17
 	ADD   R0, R4, R14
 	FMOVD 8(R14), F18
@@ -6723,9 +6728,9 @@ fold263:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold263
+	BNE   fold262
 
-folded260:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -6746,7 +6751,7 @@ folded260:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear264
+	BNE   linear263
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -6764,7 +6769,7 @@ folded260:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear264:
+linear263:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6824,8 +6829,9 @@ linear264:
 	BGE   tile257
 
 rest258:
-	CMP $7, R1
-	BNE fewer265
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer265
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -7040,7 +7046,7 @@ linear270:
 	FMOVD F11, 8(R14)
 	FMOVD F12, 0(R8)
 	FMOVD F13, 8(R15)
-	B     done259
+	B     done264
 
 fewer265:
 	CMP $6, R1
@@ -7236,7 +7242,7 @@ linear276:
 	FMOVD F9, 8(R12)
 	FMOVD F10, 0(R7)
 	FMOVD F11, 8(R13)
-	B     done259
+	B     done264
 
 fewer271:
 	CMP $5, R1
@@ -7409,7 +7415,7 @@ linear282:
 	FMOVD F7, 8(R10)
 	FMOVD F8, 0(R6)
 	FMOVD F9, 8(R11)
-	B     done259
+	B     done264
 
 fewer277:
 	CMP $4, R1
@@ -7559,7 +7565,7 @@ linear288:
 	FMOVD F5, 8(R8)
 	FMOVD F6, 0(R5)
 	FMOVD F7, 8(R9)
-	B     done259
+	B     done264
 
 fewer283:
 	CMP $3, R1
@@ -7686,7 +7692,7 @@ linear294:
 	FMOVD F3, 8(R6)
 	FMOVD F4, 0(R4)
 	FMOVD F5, 8(R7)
-	B     done259
+	B     done264
 
 fewer289:
 	CMP $2, R1
@@ -7790,7 +7796,7 @@ linear300:
 	FMOVD F1, 8(R4)
 	FMOVD F2, 0(R3)
 	FMOVD F3, 8(R5)
-	B     done259
+	B     done264
 
 fewer295:
 	CMP $1, R1
@@ -7869,10 +7875,10 @@ linear306:
 	ADD   R0, R3
 	FMOVD F0, 0(R1)
 	FMOVD F1, 8(R3)
-	B     done259
+	B     done264
 
 fewer301:
-done259:
+done264:
 	RET
 
 over256:
@@ -7901,7 +7907,7 @@ tile307:
 	FMOVS 0(R9), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded310
+	BLE   folded309
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7917,11 +7923,11 @@ tile307:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single312
+	BNE single311
 	CMP $2, R6
-	BLT single312
+	BLT single311
 
-several311:
+several310:
 	FMOVS 0(R4), F9
 	ADD   R5, R4
 	FMOVS 0(R4), F10
@@ -7960,13 +7966,13 @@ several311:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several311
+	BGE   several310
 	CMP   $0, R6
-	BEQ   folded310
+	BEQ   folded309
 
-single312:
+single311:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold313:
+fold312:
 	FMOVS 0(R4), F9
 	ADD   R5, R4
 	FMOVS 0(R1), F8
@@ -7994,9 +8000,9 @@ fold313:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold313
+	BNE   fold312
 
-folded310:
+folded309:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -8009,7 +8015,7 @@ folded310:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear314
+	BNE   linear313
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -8019,7 +8025,7 @@ folded310:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear314:
+linear313:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8062,8 +8068,9 @@ linear314:
 	BGE   tile307
 
 rest308:
-	CMP $7, R1
-	BNE fewer315
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer315
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -8207,7 +8214,7 @@ linear320:
 	FMOVS F4, 0(R6)
 	FMOVS F5, 0(R7)
 	FMOVS F6, 0(R8)
-	B     done309
+	B     done314
 
 fewer315:
 	CMP $6, R1
@@ -8341,7 +8348,7 @@ linear326:
 	FMOVS F3, 0(R5)
 	FMOVS F4, 0(R6)
 	FMOVS F5, 0(R7)
-	B     done309
+	B     done314
 
 fewer321:
 	CMP $5, R1
@@ -8461,7 +8468,7 @@ linear332:
 	FMOVS F2, 0(R4)
 	FMOVS F3, 0(R5)
 	FMOVS F4, 0(R6)
-	B     done309
+	B     done314
 
 fewer327:
 	CMP $4, R1
@@ -8567,7 +8574,7 @@ linear338:
 	FMOVS F1, 0(R3)
 	FMOVS F2, 0(R4)
 	FMOVS F3, 0(R5)
-	B     done309
+	B     done314
 
 fewer333:
 	CMP $3, R1
@@ -8659,7 +8666,7 @@ linear344:
 	FMOVS F0, 0(R1)
 	FMOVS F1, 0(R3)
 	FMOVS F2, 0(R4)
-	B     done309
+	B     done314
 
 fewer339:
 	CMP $2, R1
@@ -8737,7 +8744,7 @@ linear350:
 	ADD   R2, R1, R3
 	FMOVS F0, 0(R1)
 	FMOVS F1, 0(R3)
-	B     done309
+	B     done314
 
 fewer345:
 	CMP $1, R1
@@ -8799,10 +8806,10 @@ folded352:
 linear356:
 	MOVD  c+0(FP), R1
 	FMOVS F0, 0(R1)
-	B     done309
+	B     done314
 
 fewer351:
-done309:
+done314:
 	RET
 
 // func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
@@ -8853,7 +8860,7 @@ tile3:
 	FMOVQ 32(R9), F23
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded6
+	BLE   folded5
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8869,11 +8876,11 @@ tile3:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single8
+	BNE single7
 	CMP $2, R6
-	BLT single8
+	BLT single7
 
-several7:
+several6:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -8948,13 +8955,13 @@ several7:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several7
+	BGE   several6
 	CMP   $0, R6
-	BEQ   folded6
+	BEQ   folded5
 
-single8:
+single7:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold9:
+fold8:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -9000,9 +9007,9 @@ fold9:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold9
+	BNE   fold8
 
-folded6:
+folded5:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -9031,7 +9038,7 @@ folded6:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear10
+	BNE   linear9
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -9057,7 +9064,7 @@ folded6:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear10:
+linear9:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9116,8 +9123,9 @@ linear10:
 	BGE   tile3
 
 rest4:
-	CMP $7, R1
-	BNE fewer11
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer11
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -9365,7 +9373,7 @@ linear16:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R8)
-	B     done5
+	B     done10
 
 fewer11:
 	CMP $6, R1
@@ -9589,7 +9597,7 @@ linear22:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R7)
-	B     done5
+	B     done10
 
 fewer17:
 	CMP $5, R1
@@ -9785,7 +9793,7 @@ linear28:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	B     done5
+	B     done10
 
 fewer23:
 	CMP $4, R1
@@ -9953,7 +9961,7 @@ linear34:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R5)
-	B     done5
+	B     done10
 
 fewer29:
 	CMP $3, R1
@@ -10093,7 +10101,7 @@ linear40:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
-	B     done5
+	B     done10
 
 fewer35:
 	CMP $2, R1
@@ -10205,7 +10213,7 @@ linear46:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R3)
-	B     done5
+	B     done10
 
 fewer41:
 	CMP $1, R1
@@ -10287,10 +10295,10 @@ linear52:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
-	B     done5
+	B     done10
 
 fewer47:
-done5:
+done10:
 	RET
 
 over2:
@@ -10347,7 +10355,7 @@ tile53:
 	FMOVQ 32(R20), F23
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded56
+	BLE   folded55
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10363,11 +10371,11 @@ tile53:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single58
+	BNE single57
 	CMP $2, R6
-	BLT single58
+	BLT single57
 
-several57:
+several56:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R14
@@ -10444,13 +10452,13 @@ several57:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several57
+	BGE   several56
 	CMP   $0, R6
-	BEQ   folded56
+	BEQ   folded55
 
-single58:
+single57:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold58:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R14
@@ -10497,9 +10505,9 @@ fold59:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold59
+	BNE   fold58
 
-folded56:
+folded55:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V24.B16
@@ -10528,7 +10536,7 @@ folded56:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear60
+	BNE   linear59
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -10554,7 +10562,7 @@ folded56:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear60:
+linear59:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10622,8 +10630,9 @@ linear60:
 	BGE   tile53
 
 rest54:
-	CMP $7, R1
-	BNE fewer61
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer61
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -10890,7 +10899,7 @@ linear66:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R15)
-	B     done55
+	B     done60
 
 fewer61:
 	CMP $6, R1
@@ -11131,7 +11140,7 @@ linear72:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R13)
-	B     done55
+	B     done60
 
 fewer67:
 	CMP $5, R1
@@ -11342,7 +11351,7 @@ linear78:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R11)
-	B     done55
+	B     done60
 
 fewer73:
 	CMP $4, R1
@@ -11523,7 +11532,7 @@ linear84:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R9)
-	B     done55
+	B     done60
 
 fewer79:
 	CMP $3, R1
@@ -11674,7 +11683,7 @@ linear90:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R7)
-	B     done55
+	B     done60
 
 fewer85:
 	CMP $2, R1
@@ -11795,7 +11804,7 @@ linear96:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R5)
-	B     done55
+	B     done60
 
 fewer91:
 	CMP $1, R1
@@ -11884,10 +11893,10 @@ linear102:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R3)
-	B     done55
+	B     done60
 
 fewer97:
-done55:
+done60:
 	RET
 
 narrower1:
@@ -11928,7 +11937,7 @@ tile105:
 	FMOVQ 16(R9), F15
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded108
+	BLE   folded107
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11944,11 +11953,11 @@ tile105:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single110
+	BNE single109
 	CMP $2, R6
-	BLT single110
+	BLT single109
 
-several109:
+several108:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -12005,13 +12014,13 @@ several109:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several109
+	BGE   several108
 	CMP   $0, R6
-	BEQ   folded108
+	BEQ   folded107
 
-single110:
+single109:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold111:
+fold110:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -12048,9 +12057,9 @@ fold111:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold111
+	BNE   fold110
 
-folded108:
+folded107:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -12071,7 +12080,7 @@ folded108:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear112
+	BNE   linear111
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -12089,7 +12098,7 @@ folded108:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear112:
+linear111:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12140,8 +12149,9 @@ linear112:
 	BGE   tile105
 
 rest106:
-	CMP $7, R1
-	BNE fewer113
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer113
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -12337,7 +12347,7 @@ linear118:
 	FMOVQ F11, 16(R7)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R8)
-	B     done107
+	B     done112
 
 fewer113:
 	CMP $6, R1
@@ -12516,7 +12526,7 @@ linear124:
 	FMOVQ F9, 16(R6)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R7)
-	B     done107
+	B     done112
 
 fewer119:
 	CMP $5, R1
@@ -12674,7 +12684,7 @@ linear130:
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R6)
-	B     done107
+	B     done112
 
 fewer125:
 	CMP $4, R1
@@ -12811,7 +12821,7 @@ linear136:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	B     done107
+	B     done112
 
 fewer131:
 	CMP $3, R1
@@ -12927,7 +12937,7 @@ linear142:
 	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
-	B     done107
+	B     done112
 
 fewer137:
 	CMP $2, R1
@@ -13022,7 +13032,7 @@ linear148:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R3)
-	B     done107
+	B     done112
 
 fewer143:
 	CMP $1, R1
@@ -13094,10 +13104,10 @@ linear154:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	B     done107
+	B     done112
 
 fewer149:
-done107:
+done112:
 	RET
 
 over104:
@@ -13146,7 +13156,7 @@ tile155:
 	FMOVQ 16(R20), F15
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded158
+	BLE   folded157
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13162,11 +13172,11 @@ tile155:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single160
+	BNE single159
 	CMP $2, R6
-	BLT single160
+	BLT single159
 
-several159:
+several158:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F18
@@ -13225,13 +13235,13 @@ several159:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several159
+	BGE   several158
 	CMP   $0, R6
-	BEQ   folded158
+	BEQ   folded157
 
-single160:
+single159:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
+fold160:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F18
@@ -13269,9 +13279,9 @@ fold161:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold161
+	BNE   fold160
 
-folded158:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -13292,7 +13302,7 @@ folded158:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear162
+	BNE   linear161
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13310,7 +13320,7 @@ folded158:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear162:
+linear161:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13370,8 +13380,9 @@ linear162:
 	BGE   tile155
 
 rest156:
-	CMP $7, R1
-	BNE fewer163
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer163
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -13586,7 +13597,7 @@ linear168:
 	FMOVQ F11, 16(R14)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R15)
-	B     done157
+	B     done162
 
 fewer163:
 	CMP $6, R1
@@ -13782,7 +13793,7 @@ linear174:
 	FMOVQ F9, 16(R12)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R13)
-	B     done157
+	B     done162
 
 fewer169:
 	CMP $5, R1
@@ -13955,7 +13966,7 @@ linear180:
 	FMOVQ F7, 16(R10)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R11)
-	B     done157
+	B     done162
 
 fewer175:
 	CMP $4, R1
@@ -14105,7 +14116,7 @@ linear186:
 	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R9)
-	B     done157
+	B     done162
 
 fewer181:
 	CMP $3, R1
@@ -14232,7 +14243,7 @@ linear192:
 	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R7)
-	B     done157
+	B     done162
 
 fewer187:
 	CMP $2, R1
@@ -14336,7 +14347,7 @@ linear198:
 	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R5)
-	B     done157
+	B     done162
 
 fewer193:
 	CMP $1, R1
@@ -14415,10 +14426,10 @@ linear204:
 	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R3)
-	B     done157
+	B     done162
 
 fewer199:
-done157:
+done162:
 	RET
 
 narrower103:
@@ -14449,7 +14460,7 @@ tile206:
 	FMOVQ 0(R9), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded209
+	BLE   folded208
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14465,11 +14476,11 @@ tile206:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single211
+	BNE single210
 	CMP $2, R6
-	BLT single211
+	BLT single210
 
-several210:
+several209:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	FMOVQ 0(R4), F10
@@ -14508,13 +14519,13 @@ several210:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several210
+	BGE   several209
 	CMP   $0, R6
-	BEQ   folded209
+	BEQ   folded208
 
-single211:
+single210:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold212:
+fold211:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	FMOVD 0(R1), F8
@@ -14542,9 +14553,9 @@ fold212:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold212
+	BNE   fold211
 
-folded209:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -14557,7 +14568,7 @@ folded209:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear213
+	BNE   linear212
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -14567,7 +14578,7 @@ folded209:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear213:
+linear212:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14610,8 +14621,9 @@ linear213:
 	BGE   tile206
 
 rest207:
-	CMP $7, R1
-	BNE fewer214
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer214
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -14755,7 +14767,7 @@ linear219:
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
-	B     done208
+	B     done213
 
 fewer214:
 	CMP $6, R1
@@ -14889,7 +14901,7 @@ linear225:
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
-	B     done208
+	B     done213
 
 fewer220:
 	CMP $5, R1
@@ -15009,7 +15021,7 @@ linear231:
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
-	B     done208
+	B     done213
 
 fewer226:
 	CMP $4, R1
@@ -15115,7 +15127,7 @@ linear237:
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
-	B     done208
+	B     done213
 
 fewer232:
 	CMP $3, R1
@@ -15207,7 +15219,7 @@ linear243:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
-	B     done208
+	B     done213
 
 fewer238:
 	CMP $2, R1
@@ -15285,7 +15297,7 @@ linear249:
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
-	B     done208
+	B     done213
 
 fewer244:
 	CMP $1, R1
@@ -15347,10 +15359,10 @@ folded251:
 linear255:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
-	B     done208
+	B     done213
 
 fewer250:
-done208:
+done213:
 	RET
 
 over205:
@@ -15379,7 +15391,7 @@ tile256:
 	FMOVD 0(R9), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded259
+	BLE   folded258
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15395,11 +15407,11 @@ tile256:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single261
+	BNE single260
 	CMP $2, R6
-	BLT single261
+	BLT single260
 
-several260:
+several259:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	FMOVD 0(R4), F10
@@ -15438,13 +15450,13 @@ several260:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several260
+	BGE   several259
 	CMP   $0, R6
-	BEQ   folded259
+	BEQ   folded258
 
-single261:
+single260:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold262:
+fold261:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	FMOVD 0(R1), F8
@@ -15472,9 +15484,9 @@ fold262:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold262
+	BNE   fold261
 
-folded259:
+folded258:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -15487,7 +15499,7 @@ folded259:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear263
+	BNE   linear262
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15497,7 +15509,7 @@ folded259:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear263:
+linear262:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15540,8 +15552,9 @@ linear263:
 	BGE   tile256
 
 rest257:
-	CMP $7, R1
-	BNE fewer264
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer264
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -15685,7 +15698,7 @@ linear269:
 	FMOVD F4, 0(R6)
 	FMOVD F5, 0(R7)
 	FMOVD F6, 0(R8)
-	B     done258
+	B     done263
 
 fewer264:
 	CMP $6, R1
@@ -15819,7 +15832,7 @@ linear275:
 	FMOVD F3, 0(R5)
 	FMOVD F4, 0(R6)
 	FMOVD F5, 0(R7)
-	B     done258
+	B     done263
 
 fewer270:
 	CMP $5, R1
@@ -15939,7 +15952,7 @@ linear281:
 	FMOVD F2, 0(R4)
 	FMOVD F3, 0(R5)
 	FMOVD F4, 0(R6)
-	B     done258
+	B     done263
 
 fewer276:
 	CMP $4, R1
@@ -16045,7 +16058,7 @@ linear287:
 	FMOVD F1, 0(R3)
 	FMOVD F2, 0(R4)
 	FMOVD F3, 0(R5)
-	B     done258
+	B     done263
 
 fewer282:
 	CMP $3, R1
@@ -16137,7 +16150,7 @@ linear293:
 	FMOVD F0, 0(R1)
 	FMOVD F1, 0(R3)
 	FMOVD F2, 0(R4)
-	B     done258
+	B     done263
 
 fewer288:
 	CMP $2, R1
@@ -16215,7 +16228,7 @@ linear299:
 	ADD   R2, R1, R3
 	FMOVD F0, 0(R1)
 	FMOVD F1, 0(R3)
-	B     done258
+	B     done263
 
 fewer294:
 	CMP $1, R1
@@ -16277,10 +16290,10 @@ folded301:
 linear305:
 	MOVD  c+0(FP), R1
 	FMOVD F0, 0(R1)
-	B     done258
+	B     done263
 
 fewer300:
-done258:
+done263:
 	RET
 
 // func narrowNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
@@ -16296,15 +16309,15 @@ tile1:
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	FMOVS 0(R0), F4
+	VORR  V0.B16, V0.B16, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVS 0(R0), F8
+	VORR  V0.B16, V0.B16, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
-	FMOVS 0(R0), F12
+	VORR  V0.B16, V0.B16, V12.B16
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
@@ -16318,9 +16331,9 @@ tile1:
 	MOVD w+32(FP), R5
 	MOVD n+56(FP), R6
 	CMP  $16, R6
-	BLT  tail5
+	BLT  tail4
 
-block4:
+block3:
 	FMOVQ 0(R5), F16
 	FMOVQ 0(R0), F17
 	VFMLA V16.S4, V17.S4, V0.S4
@@ -16364,13 +16377,13 @@ block4:
 	ADD   $64, R4
 	SUB   $16, R6
 	CMP   $16, R6
-	BGE   block4
+	BGE   block3
 
-tail5:
+tail4:
 	CMP   $0, R6
-	BLE   end6
+	BLE   end5
 	CMP   $4, R6
-	BLT   part7
+	BLT   part6
 	FMOVQ 0(R5), F16
 	FMOVQ 0(R0), F17
 	VFMLA V16.S4, V17.S4, V0.S4
@@ -16380,85 +16393,85 @@ tail5:
 	VFMLA V16.S4, V17.S4, V8.S4
 	FMOVQ 0(R4), F17
 	VFMLA V16.S4, V17.S4, V12.S4
-	B     over8
+	B     over7
 
-part7:
+part6:
 	TST   $2, R6
-	BEQ   one9
+	BEQ   one8
 	FMOVD 0(R5), F16
 	TST   $1, R6
-	BEQ   moved10
+	BEQ   moved9
 	ADD   $8, R5, R7
 	VLD1  (R7), V16.S[2]
-	B     moved10
+	B     moved9
 
-one9:
+one8:
 	FMOVS 0(R5), F16
 
-moved10:
+moved9:
 	TST   $2, R6
-	BEQ   one11
+	BEQ   one10
 	FMOVD 0(R0), F17
 	TST   $1, R6
-	BEQ   moved12
+	BEQ   moved11
 	ADD   $8, R0, R7
 	VLD1  (R7), V17.S[2]
-	B     moved12
+	B     moved11
 
-one11:
+one10:
 	FMOVS 0(R0), F17
 
-moved12:
+moved11:
 	VFMLA V16.S4, V17.S4, V0.S4
 	TST   $2, R6
-	BEQ   one13
+	BEQ   one12
 	FMOVD 0(R2), F17
 	TST   $1, R6
-	BEQ   moved14
+	BEQ   moved13
 	ADD   $8, R2, R7
 	VLD1  (R7), V17.S[2]
-	B     moved14
+	B     moved13
 
-one13:
+one12:
 	FMOVS 0(R2), F17
 
-moved14:
+moved13:
 	VFMLA V16.S4, V17.S4, V4.S4
 	TST   $2, R6
-	BEQ   one15
+	BEQ   one14
 	FMOVD 0(R3), F17
 	TST   $1, R6
-	BEQ   moved16
+	BEQ   moved15
 	ADD   $8, R3, R7
 	VLD1  (R7), V17.S[2]
-	B     moved16
+	B     moved15
 
-one15:
+one14:
 	FMOVS 0(R3), F17
 
-moved16:
+moved15:
 	VFMLA V16.S4, V17.S4, V8.S4
 	TST   $2, R6
-	BEQ   one17
+	BEQ   one16
 	FMOVD 0(R4), F17
 	TST   $1, R6
-	BEQ   moved18
+	BEQ   moved17
 	ADD   $8, R4, R7
 	VLD1  (R7), V17.S[2]
-	B     moved18
+	B     moved17
 
-one17:
+one16:
 	FMOVS 0(R4), F17
 
-moved18:
+moved17:
 	VFMLA V16.S4, V17.S4, V12.S4
-	B     end6
+	B     end5
 
-over8:
+over7:
 	CMP   $4, R6
-	BLE   end6
+	BLE   end5
 	CMP   $8, R6
-	BLT   part19
+	BLT   part18
 	FMOVQ 16(R5), F16
 	FMOVQ 16(R0), F17
 	VFMLA V16.S4, V17.S4, V1.S4
@@ -16468,85 +16481,85 @@ over8:
 	VFMLA V16.S4, V17.S4, V9.S4
 	FMOVQ 16(R4), F17
 	VFMLA V16.S4, V17.S4, V13.S4
-	B     over20
+	B     over19
 
-part19:
+part18:
 	TST   $2, R6
-	BEQ   one21
+	BEQ   one20
 	FMOVD 16(R5), F16
 	TST   $1, R6
-	BEQ   moved22
+	BEQ   moved21
 	ADD   $24, R5, R7
 	VLD1  (R7), V16.S[2]
-	B     moved22
+	B     moved21
 
-one21:
+one20:
 	FMOVS 16(R5), F16
 
-moved22:
+moved21:
 	TST   $2, R6
-	BEQ   one23
+	BEQ   one22
 	FMOVD 16(R0), F17
 	TST   $1, R6
-	BEQ   moved24
+	BEQ   moved23
 	ADD   $24, R0, R7
 	VLD1  (R7), V17.S[2]
-	B     moved24
+	B     moved23
 
-one23:
+one22:
 	FMOVS 16(R0), F17
 
-moved24:
+moved23:
 	VFMLA V16.S4, V17.S4, V1.S4
 	TST   $2, R6
-	BEQ   one25
+	BEQ   one24
 	FMOVD 16(R2), F17
 	TST   $1, R6
-	BEQ   moved26
+	BEQ   moved25
 	ADD   $24, R2, R7
 	VLD1  (R7), V17.S[2]
-	B     moved26
+	B     moved25
 
-one25:
+one24:
 	FMOVS 16(R2), F17
 
-moved26:
+moved25:
 	VFMLA V16.S4, V17.S4, V5.S4
 	TST   $2, R6
-	BEQ   one27
+	BEQ   one26
 	FMOVD 16(R3), F17
 	TST   $1, R6
-	BEQ   moved28
+	BEQ   moved27
 	ADD   $24, R3, R7
 	VLD1  (R7), V17.S[2]
-	B     moved28
+	B     moved27
 
-one27:
+one26:
 	FMOVS 16(R3), F17
 
-moved28:
+moved27:
 	VFMLA V16.S4, V17.S4, V9.S4
 	TST   $2, R6
-	BEQ   one29
+	BEQ   one28
 	FMOVD 16(R4), F17
 	TST   $1, R6
-	BEQ   moved30
+	BEQ   moved29
 	ADD   $24, R4, R7
 	VLD1  (R7), V17.S[2]
-	B     moved30
+	B     moved29
 
-one29:
+one28:
 	FMOVS 16(R4), F17
 
-moved30:
+moved29:
 	VFMLA V16.S4, V17.S4, V13.S4
-	B     end6
+	B     end5
 
-over20:
+over19:
 	CMP   $8, R6
-	BLE   end6
+	BLE   end5
 	CMP   $12, R6
-	BLT   part31
+	BLT   part30
 	FMOVQ 32(R5), F16
 	FMOVQ 32(R0), F17
 	VFMLA V16.S4, V17.S4, V2.S4
@@ -16556,155 +16569,154 @@ over20:
 	VFMLA V16.S4, V17.S4, V10.S4
 	FMOVQ 32(R4), F17
 	VFMLA V16.S4, V17.S4, V14.S4
-	B     over32
+	B     over31
 
-part31:
+part30:
 	TST   $2, R6
-	BEQ   one33
+	BEQ   one32
 	FMOVD 32(R5), F16
 	TST   $1, R6
-	BEQ   moved34
+	BEQ   moved33
 	ADD   $40, R5, R7
 	VLD1  (R7), V16.S[2]
-	B     moved34
+	B     moved33
 
-one33:
+one32:
 	FMOVS 32(R5), F16
 
-moved34:
+moved33:
 	TST   $2, R6
-	BEQ   one35
+	BEQ   one34
 	FMOVD 32(R0), F17
 	TST   $1, R6
-	BEQ   moved36
+	BEQ   moved35
 	ADD   $40, R0, R7
 	VLD1  (R7), V17.S[2]
-	B     moved36
+	B     moved35
 
-one35:
+one34:
 	FMOVS 32(R0), F17
 
-moved36:
+moved35:
 	VFMLA V16.S4, V17.S4, V2.S4
 	TST   $2, R6
-	BEQ   one37
+	BEQ   one36
 	FMOVD 32(R2), F17
 	TST   $1, R6
-	BEQ   moved38
+	BEQ   moved37
 	ADD   $40, R2, R7
 	VLD1  (R7), V17.S[2]
-	B     moved38
+	B     moved37
 
-one37:
+one36:
 	FMOVS 32(R2), F17
 
-moved38:
+moved37:
 	VFMLA V16.S4, V17.S4, V6.S4
 	TST   $2, R6
-	BEQ   one39
+	BEQ   one38
 	FMOVD 32(R3), F17
 	TST   $1, R6
-	BEQ   moved40
+	BEQ   moved39
 	ADD   $40, R3, R7
 	VLD1  (R7), V17.S[2]
-	B     moved40
+	B     moved39
 
-one39:
+one38:
 	FMOVS 32(R3), F17
 
-moved40:
+moved39:
 	VFMLA V16.S4, V17.S4, V10.S4
 	TST   $2, R6
-	BEQ   one41
+	BEQ   one40
 	FMOVD 32(R4), F17
 	TST   $1, R6
-	BEQ   moved42
+	BEQ   moved41
 	ADD   $40, R4, R7
 	VLD1  (R7), V17.S[2]
-	B     moved42
+	B     moved41
 
-one41:
+one40:
 	FMOVS 32(R4), F17
 
-moved42:
+moved41:
 	VFMLA V16.S4, V17.S4, V14.S4
-	B     end6
+	B     end5
 
-over32:
+over31:
 	CMP   $12, R6
-	BLE   end6
+	BLE   end5
 	TST   $2, R6
-	BEQ   one44
+	BEQ   one43
 	FMOVD 48(R5), F16
 	TST   $1, R6
-	BEQ   moved45
+	BEQ   moved44
 	ADD   $56, R5, R7
 	VLD1  (R7), V16.S[2]
-	B     moved45
+	B     moved44
 
-one44:
+one43:
 	FMOVS 48(R5), F16
 
-moved45:
+moved44:
 	TST   $2, R6
-	BEQ   one46
+	BEQ   one45
 	FMOVD 48(R0), F17
 	TST   $1, R6
-	BEQ   moved47
+	BEQ   moved46
 	ADD   $56, R0, R7
 	VLD1  (R7), V17.S[2]
-	B     moved47
+	B     moved46
 
-one46:
+one45:
 	FMOVS 48(R0), F17
 
-moved47:
+moved46:
 	VFMLA V16.S4, V17.S4, V3.S4
 	TST   $2, R6
-	BEQ   one48
+	BEQ   one47
 	FMOVD 48(R2), F17
 	TST   $1, R6
-	BEQ   moved49
+	BEQ   moved48
 	ADD   $56, R2, R7
 	VLD1  (R7), V17.S[2]
-	B     moved49
+	B     moved48
 
-one48:
+one47:
 	FMOVS 48(R2), F17
 
-moved49:
+moved48:
 	VFMLA V16.S4, V17.S4, V7.S4
 	TST   $2, R6
-	BEQ   one50
+	BEQ   one49
 	FMOVD 48(R3), F17
 	TST   $1, R6
-	BEQ   moved51
+	BEQ   moved50
 	ADD   $56, R3, R7
 	VLD1  (R7), V17.S[2]
-	B     moved51
+	B     moved50
 
-one50:
+one49:
 	FMOVS 48(R3), F17
 
-moved51:
+moved50:
 	VFMLA V16.S4, V17.S4, V11.S4
 	TST   $2, R6
-	BEQ   one52
+	BEQ   one51
 	FMOVD 48(R4), F17
 	TST   $1, R6
-	BEQ   moved53
+	BEQ   moved52
 	ADD   $56, R4, R7
 	VLD1  (R7), V17.S[2]
-	B     moved53
+	B     moved52
 
-one52:
+one51:
 	FMOVS 48(R4), F17
 
-moved53:
+moved52:
 	VFMLA V16.S4, V17.S4, V15.S4
 
-end6:
-	// y[i] = act(halved lanes)
+end5:
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -16717,23 +16729,29 @@ end6:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	VZIP2 V4.D2, V0.D2, V16.D2
+	VZIP2 V4.D2, V0.D2, V1.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	VZIP2 V12.D2, V8.D2, V16.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
 	VZIP1 V12.D2, V8.D2, V8.D2
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
 	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
 	MOVD  act+64(FP), R0
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R0
-	BNE   linear54
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+	BNE   linear53
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear54:
+linear53:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
+	CMP   $4, R1
+	BNE   apart54
+	FMOVQ F0, 0(R0)
+	B     stored55
+
+apart54:
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -16741,411 +16759,39 @@ linear54:
 	VST1  V0.S[1], (R2)
 	VST1  V0.S[2], (R3)
 	VST1  V0.S[3], (R4)
-	MOVD  y+0(FP), R0
-	MOVD  ldy+8(FP), R1
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, y+0(FP)
-	MOVD  x+16(FP), R0
-	MOVD  ldx+24(FP), R1
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, x+16(FP)
-	MOVD  rows+48(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+48(FP)
-	CMP   $4, R0
-	BGE   tile1
+
+stored55:
+	MOVD y+0(FP), R0
+	MOVD ldy+8(FP), R1
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, y+0(FP)
+	MOVD x+16(FP), R0
+	MOVD ldx+24(FP), R1
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, x+16(FP)
+	MOVD rows+48(FP), R0
+	SUB  $4, R0
+	MOVD R0, rows+48(FP)
+	CMP  $4, R0
+	BGE  tile1
 
 rest2:
-	CMP $3, R0
-	BNE fewer55
+	MOVD rows+48(FP), R0
+	CMP  $2, R0
+	BLT  rest57
 
-	// 3 rows: acc[i,0] = bias, the other lanes +0
-	MOVD  bias+40(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 0(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVS 0(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	MOVD  x+16(FP), R0
-	MOVD  ldx+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-
-	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVD w+32(FP), R4
-	MOVD n+56(FP), R5
-	CMP  $16, R5
-	BLT  tail57
-
-block56:
-	FMOVQ 0(R4), F12
-	FMOVQ 0(R0), F13
-	VFMLA V12.S4, V13.S4, V0.S4
-	FMOVQ 0(R2), F13
-	VFMLA V12.S4, V13.S4, V4.S4
-	FMOVQ 0(R3), F13
-	VFMLA V12.S4, V13.S4, V8.S4
-	FMOVQ 16(R4), F12
-	FMOVQ 16(R0), F13
-	VFMLA V12.S4, V13.S4, V1.S4
-	FMOVQ 16(R2), F13
-	VFMLA V12.S4, V13.S4, V5.S4
-	FMOVQ 16(R3), F13
-	VFMLA V12.S4, V13.S4, V9.S4
-	FMOVQ 32(R4), F12
-	FMOVQ 32(R0), F13
-	VFMLA V12.S4, V13.S4, V2.S4
-	FMOVQ 32(R2), F13
-	VFMLA V12.S4, V13.S4, V6.S4
-	FMOVQ 32(R3), F13
-	VFMLA V12.S4, V13.S4, V10.S4
-	FMOVQ 48(R4), F12
-	FMOVQ 48(R0), F13
-	VFMLA V12.S4, V13.S4, V3.S4
-	FMOVQ 48(R2), F13
-	VFMLA V12.S4, V13.S4, V7.S4
-	FMOVQ 48(R3), F13
-	VFMLA V12.S4, V13.S4, V11.S4
-	ADD   $64, R4
-	ADD   $64, R0
-	ADD   $64, R2
-	ADD   $64, R3
-	SUB   $16, R5
-	CMP   $16, R5
-	BGE   block56
-
-tail57:
-	CMP   $0, R5
-	BLE   end58
-	CMP   $4, R5
-	BLT   part59
-	FMOVQ 0(R4), F12
-	FMOVQ 0(R0), F13
-	VFMLA V12.S4, V13.S4, V0.S4
-	FMOVQ 0(R2), F13
-	VFMLA V12.S4, V13.S4, V4.S4
-	FMOVQ 0(R3), F13
-	VFMLA V12.S4, V13.S4, V8.S4
-	B     over60
-
-part59:
-	TST   $2, R5
-	BEQ   one61
-	FMOVD 0(R4), F12
-	TST   $1, R5
-	BEQ   moved62
-	ADD   $8, R4, R6
-	VLD1  (R6), V12.S[2]
-	B     moved62
-
-one61:
-	FMOVS 0(R4), F12
-
-moved62:
-	TST   $2, R5
-	BEQ   one63
-	FMOVD 0(R0), F13
-	TST   $1, R5
-	BEQ   moved64
-	ADD   $8, R0, R6
-	VLD1  (R6), V13.S[2]
-	B     moved64
-
-one63:
-	FMOVS 0(R0), F13
-
-moved64:
-	VFMLA V12.S4, V13.S4, V0.S4
-	TST   $2, R5
-	BEQ   one65
-	FMOVD 0(R2), F13
-	TST   $1, R5
-	BEQ   moved66
-	ADD   $8, R2, R6
-	VLD1  (R6), V13.S[2]
-	B     moved66
-
-one65:
-	FMOVS 0(R2), F13
-
-moved66:
-	VFMLA V12.S4, V13.S4, V4.S4
-	TST   $2, R5
-	BEQ   one67
-	FMOVD 0(R3), F13
-	TST   $1, R5
-	BEQ   moved68
-	ADD   $8, R3, R6
-	VLD1  (R6), V13.S[2]
-	B     moved68
-
-one67:
-	FMOVS 0(R3), F13
-
-moved68:
-	VFMLA V12.S4, V13.S4, V8.S4
-	B     end58
-
-over60:
-	CMP   $4, R5
-	BLE   end58
-	CMP   $8, R5
-	BLT   part69
-	FMOVQ 16(R4), F12
-	FMOVQ 16(R0), F13
-	VFMLA V12.S4, V13.S4, V1.S4
-	FMOVQ 16(R2), F13
-	VFMLA V12.S4, V13.S4, V5.S4
-	FMOVQ 16(R3), F13
-	VFMLA V12.S4, V13.S4, V9.S4
-	B     over70
-
-part69:
-	TST   $2, R5
-	BEQ   one71
-	FMOVD 16(R4), F12
-	TST   $1, R5
-	BEQ   moved72
-	ADD   $24, R4, R6
-	VLD1  (R6), V12.S[2]
-	B     moved72
-
-one71:
-	FMOVS 16(R4), F12
-
-moved72:
-	TST   $2, R5
-	BEQ   one73
-	FMOVD 16(R0), F13
-	TST   $1, R5
-	BEQ   moved74
-	ADD   $24, R0, R6
-	VLD1  (R6), V13.S[2]
-	B     moved74
-
-one73:
-	FMOVS 16(R0), F13
-
-moved74:
-	VFMLA V12.S4, V13.S4, V1.S4
-	TST   $2, R5
-	BEQ   one75
-	FMOVD 16(R2), F13
-	TST   $1, R5
-	BEQ   moved76
-	ADD   $24, R2, R6
-	VLD1  (R6), V13.S[2]
-	B     moved76
-
-one75:
-	FMOVS 16(R2), F13
-
-moved76:
-	VFMLA V12.S4, V13.S4, V5.S4
-	TST   $2, R5
-	BEQ   one77
-	FMOVD 16(R3), F13
-	TST   $1, R5
-	BEQ   moved78
-	ADD   $24, R3, R6
-	VLD1  (R6), V13.S[2]
-	B     moved78
-
-one77:
-	FMOVS 16(R3), F13
-
-moved78:
-	VFMLA V12.S4, V13.S4, V9.S4
-	B     end58
-
-over70:
-	CMP   $8, R5
-	BLE   end58
-	CMP   $12, R5
-	BLT   part79
-	FMOVQ 32(R4), F12
-	FMOVQ 32(R0), F13
-	VFMLA V12.S4, V13.S4, V2.S4
-	FMOVQ 32(R2), F13
-	VFMLA V12.S4, V13.S4, V6.S4
-	FMOVQ 32(R3), F13
-	VFMLA V12.S4, V13.S4, V10.S4
-	B     over80
-
-part79:
-	TST   $2, R5
-	BEQ   one81
-	FMOVD 32(R4), F12
-	TST   $1, R5
-	BEQ   moved82
-	ADD   $40, R4, R6
-	VLD1  (R6), V12.S[2]
-	B     moved82
-
-one81:
-	FMOVS 32(R4), F12
-
-moved82:
-	TST   $2, R5
-	BEQ   one83
-	FMOVD 32(R0), F13
-	TST   $1, R5
-	BEQ   moved84
-	ADD   $40, R0, R6
-	VLD1  (R6), V13.S[2]
-	B     moved84
-
-one83:
-	FMOVS 32(R0), F13
-
-moved84:
-	VFMLA V12.S4, V13.S4, V2.S4
-	TST   $2, R5
-	BEQ   one85
-	FMOVD 32(R2), F13
-	TST   $1, R5
-	BEQ   moved86
-	ADD   $40, R2, R6
-	VLD1  (R6), V13.S[2]
-	B     moved86
-
-one85:
-	FMOVS 32(R2), F13
-
-moved86:
-	VFMLA V12.S4, V13.S4, V6.S4
-	TST   $2, R5
-	BEQ   one87
-	FMOVD 32(R3), F13
-	TST   $1, R5
-	BEQ   moved88
-	ADD   $40, R3, R6
-	VLD1  (R6), V13.S[2]
-	B     moved88
-
-one87:
-	FMOVS 32(R3), F13
-
-moved88:
-	VFMLA V12.S4, V13.S4, V10.S4
-	B     end58
-
-over80:
-	CMP   $12, R5
-	BLE   end58
-	TST   $2, R5
-	BEQ   one90
-	FMOVD 48(R4), F12
-	TST   $1, R5
-	BEQ   moved91
-	ADD   $56, R4, R6
-	VLD1  (R6), V12.S[2]
-	B     moved91
-
-one90:
-	FMOVS 48(R4), F12
-
-moved91:
-	TST   $2, R5
-	BEQ   one92
-	FMOVD 48(R0), F13
-	TST   $1, R5
-	BEQ   moved93
-	ADD   $56, R0, R6
-	VLD1  (R6), V13.S[2]
-	B     moved93
-
-one92:
-	FMOVS 48(R0), F13
-
-moved93:
-	VFMLA V12.S4, V13.S4, V3.S4
-	TST   $2, R5
-	BEQ   one94
-	FMOVD 48(R2), F13
-	TST   $1, R5
-	BEQ   moved95
-	ADD   $56, R2, R6
-	VLD1  (R6), V13.S[2]
-	B     moved95
-
-one94:
-	FMOVS 48(R2), F13
-
-moved95:
-	VFMLA V12.S4, V13.S4, V7.S4
-	TST   $2, R5
-	BEQ   one96
-	FMOVD 48(R3), F13
-	TST   $1, R5
-	BEQ   moved97
-	ADD   $56, R3, R6
-	VLD1  (R6), V13.S[2]
-	B     moved97
-
-one96:
-	FMOVS 48(R3), F13
-
-moved97:
-	VFMLA V12.S4, V13.S4, V11.S4
-
-end58:
-	// y[i] = act(halved lanes)
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	VZIP2 V4.D2, V0.D2, V12.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	VZIP2 V8.D2, V8.D2, V12.D2
-	VZIP1 V8.D2, V8.D2, V8.D2
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	MOVD  act+64(FP), R0
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	CMP   $1, R0
-	BNE   linear98
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-
-linear98:
-	MOVD  y+0(FP), R0
-	MOVD  ldy+8(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	FMOVS F0, 0(R0)
-	VST1  V0.S[1], (R2)
-	VST1  V0.S[2], (R3)
-	B     done3
-
-fewer55:
-	CMP $2, R0
-	BNE fewer99
-
+tile56:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVD  bias+40(FP), R0
 	FMOVS 0(R0), F0
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	FMOVS 0(R0), F4
+	VORR  V0.B16, V0.B16, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
@@ -17157,9 +16803,9 @@ fewer55:
 	MOVD w+32(FP), R3
 	MOVD n+56(FP), R4
 	CMP  $16, R4
-	BLT  tail101
+	BLT  tail59
 
-block100:
+block58:
 	FMOVQ 0(R3), F8
 	FMOVQ 0(R0), F9
 	VFMLA V8.S4, V9.S4, V0.S4
@@ -17185,252 +16831,271 @@ block100:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block100
+	BGE   block58
 
-tail101:
+tail59:
 	CMP   $0, R4
-	BLE   end102
+	BLE   end60
 	CMP   $4, R4
-	BLT   part103
+	BLT   part61
 	FMOVQ 0(R3), F8
 	FMOVQ 0(R0), F9
 	VFMLA V8.S4, V9.S4, V0.S4
 	FMOVQ 0(R2), F9
 	VFMLA V8.S4, V9.S4, V4.S4
-	B     over104
+	B     over62
 
-part103:
+part61:
 	TST   $2, R4
-	BEQ   one105
+	BEQ   one63
 	FMOVD 0(R3), F8
 	TST   $1, R4
-	BEQ   moved106
+	BEQ   moved64
 	ADD   $8, R3, R5
 	VLD1  (R5), V8.S[2]
-	B     moved106
+	B     moved64
 
-one105:
+one63:
 	FMOVS 0(R3), F8
 
-moved106:
+moved64:
 	TST   $2, R4
-	BEQ   one107
+	BEQ   one65
 	FMOVD 0(R0), F9
 	TST   $1, R4
-	BEQ   moved108
+	BEQ   moved66
 	ADD   $8, R0, R5
 	VLD1  (R5), V9.S[2]
-	B     moved108
+	B     moved66
 
-one107:
+one65:
 	FMOVS 0(R0), F9
 
-moved108:
+moved66:
 	VFMLA V8.S4, V9.S4, V0.S4
 	TST   $2, R4
-	BEQ   one109
+	BEQ   one67
 	FMOVD 0(R2), F9
 	TST   $1, R4
-	BEQ   moved110
+	BEQ   moved68
 	ADD   $8, R2, R5
 	VLD1  (R5), V9.S[2]
-	B     moved110
+	B     moved68
 
-one109:
+one67:
 	FMOVS 0(R2), F9
 
-moved110:
+moved68:
 	VFMLA V8.S4, V9.S4, V4.S4
-	B     end102
+	B     end60
 
-over104:
+over62:
 	CMP   $4, R4
-	BLE   end102
+	BLE   end60
 	CMP   $8, R4
-	BLT   part111
+	BLT   part69
 	FMOVQ 16(R3), F8
 	FMOVQ 16(R0), F9
 	VFMLA V8.S4, V9.S4, V1.S4
 	FMOVQ 16(R2), F9
 	VFMLA V8.S4, V9.S4, V5.S4
-	B     over112
+	B     over70
 
-part111:
+part69:
 	TST   $2, R4
-	BEQ   one113
+	BEQ   one71
 	FMOVD 16(R3), F8
 	TST   $1, R4
-	BEQ   moved114
+	BEQ   moved72
 	ADD   $24, R3, R5
 	VLD1  (R5), V8.S[2]
-	B     moved114
+	B     moved72
 
-one113:
+one71:
 	FMOVS 16(R3), F8
 
-moved114:
+moved72:
 	TST   $2, R4
-	BEQ   one115
+	BEQ   one73
 	FMOVD 16(R0), F9
 	TST   $1, R4
-	BEQ   moved116
+	BEQ   moved74
 	ADD   $24, R0, R5
 	VLD1  (R5), V9.S[2]
-	B     moved116
+	B     moved74
 
-one115:
+one73:
 	FMOVS 16(R0), F9
 
-moved116:
+moved74:
 	VFMLA V8.S4, V9.S4, V1.S4
 	TST   $2, R4
-	BEQ   one117
+	BEQ   one75
 	FMOVD 16(R2), F9
 	TST   $1, R4
-	BEQ   moved118
+	BEQ   moved76
 	ADD   $24, R2, R5
 	VLD1  (R5), V9.S[2]
-	B     moved118
+	B     moved76
 
-one117:
+one75:
 	FMOVS 16(R2), F9
 
-moved118:
+moved76:
 	VFMLA V8.S4, V9.S4, V5.S4
-	B     end102
+	B     end60
 
-over112:
+over70:
 	CMP   $8, R4
-	BLE   end102
+	BLE   end60
 	CMP   $12, R4
-	BLT   part119
+	BLT   part77
 	FMOVQ 32(R3), F8
 	FMOVQ 32(R0), F9
 	VFMLA V8.S4, V9.S4, V2.S4
 	FMOVQ 32(R2), F9
 	VFMLA V8.S4, V9.S4, V6.S4
-	B     over120
+	B     over78
 
-part119:
+part77:
 	TST   $2, R4
-	BEQ   one121
+	BEQ   one79
 	FMOVD 32(R3), F8
 	TST   $1, R4
-	BEQ   moved122
+	BEQ   moved80
 	ADD   $40, R3, R5
 	VLD1  (R5), V8.S[2]
-	B     moved122
+	B     moved80
 
-one121:
+one79:
 	FMOVS 32(R3), F8
 
-moved122:
+moved80:
 	TST   $2, R4
-	BEQ   one123
+	BEQ   one81
 	FMOVD 32(R0), F9
 	TST   $1, R4
-	BEQ   moved124
+	BEQ   moved82
 	ADD   $40, R0, R5
 	VLD1  (R5), V9.S[2]
-	B     moved124
+	B     moved82
 
-one123:
+one81:
 	FMOVS 32(R0), F9
 
-moved124:
+moved82:
 	VFMLA V8.S4, V9.S4, V2.S4
 	TST   $2, R4
-	BEQ   one125
+	BEQ   one83
 	FMOVD 32(R2), F9
 	TST   $1, R4
-	BEQ   moved126
+	BEQ   moved84
 	ADD   $40, R2, R5
 	VLD1  (R5), V9.S[2]
-	B     moved126
+	B     moved84
 
-one125:
+one83:
 	FMOVS 32(R2), F9
 
-moved126:
+moved84:
 	VFMLA V8.S4, V9.S4, V6.S4
-	B     end102
+	B     end60
 
-over120:
+over78:
 	CMP   $12, R4
-	BLE   end102
+	BLE   end60
 	TST   $2, R4
-	BEQ   one128
+	BEQ   one86
 	FMOVD 48(R3), F8
 	TST   $1, R4
-	BEQ   moved129
+	BEQ   moved87
 	ADD   $56, R3, R5
 	VLD1  (R5), V8.S[2]
-	B     moved129
+	B     moved87
 
-one128:
+one86:
 	FMOVS 48(R3), F8
 
-moved129:
+moved87:
 	TST   $2, R4
-	BEQ   one130
+	BEQ   one88
 	FMOVD 48(R0), F9
 	TST   $1, R4
-	BEQ   moved131
+	BEQ   moved89
 	ADD   $56, R0, R5
 	VLD1  (R5), V9.S[2]
-	B     moved131
+	B     moved89
 
-one130:
+one88:
 	FMOVS 48(R0), F9
 
-moved131:
+moved89:
 	VFMLA V8.S4, V9.S4, V3.S4
 	TST   $2, R4
-	BEQ   one132
+	BEQ   one90
 	FMOVD 48(R2), F9
 	TST   $1, R4
-	BEQ   moved133
+	BEQ   moved91
 	ADD   $56, R2, R5
 	VLD1  (R5), V9.S[2]
-	B     moved133
+	B     moved91
 
-one132:
+one90:
 	FMOVS 48(R2), F9
 
-moved133:
+moved91:
 	VFMLA V8.S4, V9.S4, V7.S4
 
-end102:
+end60:
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+
 	// y[i] = act(halved lanes)
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	VZIP2 V4.D2, V0.D2, V8.D2
+	VZIP2 V4.D2, V0.D2, V1.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	MOVD  act+64(FP), R0
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R0
-	BNE   linear134
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	BNE   linear92
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear134:
+linear92:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
 	ADD   R1, R0, R2
 	FMOVS F0, 0(R0)
 	VST1  V0.S[1], (R2)
-	B     done3
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, y+0(FP)
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, x+16(FP)
+	MOVD  rows+48(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+48(FP)
+	CMP   $2, R0
+	BGE   tile56
 
-fewer99:
-	CMP $1, R0
-	BNE fewer135
+rest57:
+	MOVD rows+48(FP), R0
+	CMP  $1, R0
+	BLT  rest94
 
+tile93:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVD  bias+40(FP), R0
 	FMOVS 0(R0), F0
@@ -17444,9 +17109,9 @@ fewer99:
 	MOVD w+32(FP), R2
 	MOVD n+56(FP), R3
 	CMP  $16, R3
-	BLT  tail137
+	BLT  tail96
 
-block136:
+block95:
 	FMOVQ 0(R2), F4
 	FMOVQ 0(R0), F5
 	VFMLA V4.S4, V5.S4, V0.S4
@@ -17463,183 +17128,199 @@ block136:
 	ADD   $64, R0
 	SUB   $16, R3
 	CMP   $16, R3
-	BGE   block136
+	BGE   block95
 
-tail137:
+tail96:
 	CMP   $0, R3
-	BLE   end138
+	BLE   end97
 	CMP   $4, R3
-	BLT   part139
+	BLT   part98
 	FMOVQ 0(R2), F4
 	FMOVQ 0(R0), F5
 	VFMLA V4.S4, V5.S4, V0.S4
-	B     over140
+	B     over99
 
-part139:
+part98:
 	TST   $2, R3
-	BEQ   one141
+	BEQ   one100
 	FMOVD 0(R2), F4
 	TST   $1, R3
-	BEQ   moved142
+	BEQ   moved101
 	ADD   $8, R2, R4
 	VLD1  (R4), V4.S[2]
-	B     moved142
+	B     moved101
 
-one141:
+one100:
 	FMOVS 0(R2), F4
 
-moved142:
+moved101:
 	TST   $2, R3
-	BEQ   one143
+	BEQ   one102
 	FMOVD 0(R0), F5
 	TST   $1, R3
-	BEQ   moved144
+	BEQ   moved103
 	ADD   $8, R0, R4
 	VLD1  (R4), V5.S[2]
-	B     moved144
+	B     moved103
 
-one143:
+one102:
 	FMOVS 0(R0), F5
 
-moved144:
+moved103:
 	VFMLA V4.S4, V5.S4, V0.S4
-	B     end138
+	B     end97
 
-over140:
+over99:
 	CMP   $4, R3
-	BLE   end138
+	BLE   end97
 	CMP   $8, R3
-	BLT   part145
+	BLT   part104
 	FMOVQ 16(R2), F4
 	FMOVQ 16(R0), F5
 	VFMLA V4.S4, V5.S4, V1.S4
-	B     over146
+	B     over105
 
-part145:
+part104:
 	TST   $2, R3
-	BEQ   one147
+	BEQ   one106
 	FMOVD 16(R2), F4
 	TST   $1, R3
-	BEQ   moved148
+	BEQ   moved107
 	ADD   $24, R2, R4
 	VLD1  (R4), V4.S[2]
-	B     moved148
+	B     moved107
 
-one147:
+one106:
 	FMOVS 16(R2), F4
 
-moved148:
+moved107:
 	TST   $2, R3
-	BEQ   one149
+	BEQ   one108
 	FMOVD 16(R0), F5
 	TST   $1, R3
-	BEQ   moved150
+	BEQ   moved109
 	ADD   $24, R0, R4
 	VLD1  (R4), V5.S[2]
-	B     moved150
+	B     moved109
 
-one149:
+one108:
 	FMOVS 16(R0), F5
 
-moved150:
+moved109:
 	VFMLA V4.S4, V5.S4, V1.S4
-	B     end138
+	B     end97
 
-over146:
+over105:
 	CMP   $8, R3
-	BLE   end138
+	BLE   end97
 	CMP   $12, R3
-	BLT   part151
+	BLT   part110
 	FMOVQ 32(R2), F4
 	FMOVQ 32(R0), F5
 	VFMLA V4.S4, V5.S4, V2.S4
-	B     over152
+	B     over111
 
-part151:
+part110:
 	TST   $2, R3
-	BEQ   one153
+	BEQ   one112
 	FMOVD 32(R2), F4
 	TST   $1, R3
-	BEQ   moved154
+	BEQ   moved113
 	ADD   $40, R2, R4
 	VLD1  (R4), V4.S[2]
-	B     moved154
+	B     moved113
 
-one153:
+one112:
 	FMOVS 32(R2), F4
 
-moved154:
+moved113:
 	TST   $2, R3
-	BEQ   one155
+	BEQ   one114
 	FMOVD 32(R0), F5
 	TST   $1, R3
-	BEQ   moved156
+	BEQ   moved115
 	ADD   $40, R0, R4
 	VLD1  (R4), V5.S[2]
-	B     moved156
+	B     moved115
 
-one155:
+one114:
 	FMOVS 32(R0), F5
 
-moved156:
+moved115:
 	VFMLA V4.S4, V5.S4, V2.S4
-	B     end138
+	B     end97
 
-over152:
+over111:
 	CMP   $12, R3
-	BLE   end138
+	BLE   end97
 	TST   $2, R3
-	BEQ   one158
+	BEQ   one117
 	FMOVD 48(R2), F4
 	TST   $1, R3
-	BEQ   moved159
+	BEQ   moved118
 	ADD   $56, R2, R4
 	VLD1  (R4), V4.S[2]
-	B     moved159
+	B     moved118
 
-one158:
+one117:
 	FMOVS 48(R2), F4
 
-moved159:
+moved118:
 	TST   $2, R3
-	BEQ   one160
+	BEQ   one119
 	FMOVD 48(R0), F5
 	TST   $1, R3
-	BEQ   moved161
+	BEQ   moved120
 	ADD   $56, R0, R4
 	VLD1  (R4), V5.S[2]
-	B     moved161
+	B     moved120
 
-one160:
+one119:
 	FMOVS 48(R0), F5
 
-moved161:
+moved120:
 	VFMLA V4.S4, V5.S4, V3.S4
 
-end138:
+end97:
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+
 	// y[i] = act(halved lanes)
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VZIP2 V0.D2, V0.D2, V4.D2
+	VZIP2 V0.D2, V0.D2, V1.D2
 	VZIP1 V0.D2, V0.D2, V0.D2
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	MOVD  act+64(FP), R0
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R0
-	BNE   linear162
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	BNE   linear121
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear162:
+linear121:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
 	FMOVS F0, 0(R0)
-	B     done3
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	MOVD  $1, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, y+0(FP)
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	MOVD  $1, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, x+16(FP)
+	MOVD  rows+48(FP), R0
+	SUB   $1, R0
+	MOVD  R0, rows+48(FP)
+	CMP   $1, R0
+	BGE   tile93
 
-fewer135:
-done3:
+rest94:
 	RET
 
 // func narrowNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
@@ -17659,7 +17340,7 @@ tile1:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	FMOVD 0(R0), F8
+	VORR  V0.B16, V0.B16, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
@@ -17675,9 +17356,9 @@ tile1:
 	MOVD w+32(FP), R3
 	MOVD n+56(FP), R4
 	CMP  $16, R4
-	BLT  tail5
+	BLT  tail4
 
-block4:
+block3:
 	FMOVQ 0(R3), F16
 	FMOVQ 0(R0), F17
 	VFMLA V16.D2, V17.D2, V0.D2
@@ -17723,159 +17404,158 @@ block4:
 	ADD   $128, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block4
+	BGE   block3
 
-tail5:
+tail4:
 	CMP   $0, R4
-	BLE   end6
+	BLE   end5
 	CMP   $2, R4
-	BLT   part7
+	BLT   part6
 	FMOVQ 0(R3), F16
 	FMOVQ 0(R0), F17
 	VFMLA V16.D2, V17.D2, V0.D2
 	FMOVQ 0(R2), F17
 	VFMLA V16.D2, V17.D2, V8.D2
-	B     over8
+	B     over7
 
-part7:
+part6:
 	FMOVD 0(R3), F16
 	FMOVD 0(R0), F17
 	VFMLA V16.D2, V17.D2, V0.D2
 	FMOVD 0(R2), F17
 	VFMLA V16.D2, V17.D2, V8.D2
-	B     end6
+	B     end5
 
-over8:
+over7:
 	CMP   $2, R4
-	BLE   end6
+	BLE   end5
 	CMP   $4, R4
-	BLT   part9
+	BLT   part8
 	FMOVQ 16(R3), F16
 	FMOVQ 16(R0), F17
 	VFMLA V16.D2, V17.D2, V1.D2
 	FMOVQ 16(R2), F17
 	VFMLA V16.D2, V17.D2, V9.D2
-	B     over10
+	B     over9
 
-part9:
+part8:
 	FMOVD 16(R3), F16
 	FMOVD 16(R0), F17
 	VFMLA V16.D2, V17.D2, V1.D2
 	FMOVD 16(R2), F17
 	VFMLA V16.D2, V17.D2, V9.D2
-	B     end6
+	B     end5
 
-over10:
+over9:
 	CMP   $4, R4
-	BLE   end6
+	BLE   end5
 	CMP   $6, R4
-	BLT   part11
+	BLT   part10
 	FMOVQ 32(R3), F16
 	FMOVQ 32(R0), F17
 	VFMLA V16.D2, V17.D2, V2.D2
 	FMOVQ 32(R2), F17
 	VFMLA V16.D2, V17.D2, V10.D2
-	B     over12
+	B     over11
 
-part11:
+part10:
 	FMOVD 32(R3), F16
 	FMOVD 32(R0), F17
 	VFMLA V16.D2, V17.D2, V2.D2
 	FMOVD 32(R2), F17
 	VFMLA V16.D2, V17.D2, V10.D2
-	B     end6
+	B     end5
 
-over12:
+over11:
 	CMP   $6, R4
-	BLE   end6
+	BLE   end5
 	CMP   $8, R4
-	BLT   part13
+	BLT   part12
 	FMOVQ 48(R3), F16
 	FMOVQ 48(R0), F17
 	VFMLA V16.D2, V17.D2, V3.D2
 	FMOVQ 48(R2), F17
 	VFMLA V16.D2, V17.D2, V11.D2
-	B     over14
+	B     over13
 
-part13:
+part12:
 	FMOVD 48(R3), F16
 	FMOVD 48(R0), F17
 	VFMLA V16.D2, V17.D2, V3.D2
 	FMOVD 48(R2), F17
 	VFMLA V16.D2, V17.D2, V11.D2
-	B     end6
+	B     end5
 
-over14:
+over13:
 	CMP   $8, R4
-	BLE   end6
+	BLE   end5
 	CMP   $10, R4
-	BLT   part15
+	BLT   part14
 	FMOVQ 64(R3), F16
 	FMOVQ 64(R0), F17
 	VFMLA V16.D2, V17.D2, V4.D2
 	FMOVQ 64(R2), F17
 	VFMLA V16.D2, V17.D2, V12.D2
-	B     over16
+	B     over15
 
-part15:
+part14:
 	FMOVD 64(R3), F16
 	FMOVD 64(R0), F17
 	VFMLA V16.D2, V17.D2, V4.D2
 	FMOVD 64(R2), F17
 	VFMLA V16.D2, V17.D2, V12.D2
-	B     end6
+	B     end5
 
-over16:
+over15:
 	CMP   $10, R4
-	BLE   end6
+	BLE   end5
 	CMP   $12, R4
-	BLT   part17
+	BLT   part16
 	FMOVQ 80(R3), F16
 	FMOVQ 80(R0), F17
 	VFMLA V16.D2, V17.D2, V5.D2
 	FMOVQ 80(R2), F17
 	VFMLA V16.D2, V17.D2, V13.D2
-	B     over18
+	B     over17
 
-part17:
+part16:
 	FMOVD 80(R3), F16
 	FMOVD 80(R0), F17
 	VFMLA V16.D2, V17.D2, V5.D2
 	FMOVD 80(R2), F17
 	VFMLA V16.D2, V17.D2, V13.D2
-	B     end6
+	B     end5
 
-over18:
+over17:
 	CMP   $12, R4
-	BLE   end6
+	BLE   end5
 	CMP   $14, R4
-	BLT   part19
+	BLT   part18
 	FMOVQ 96(R3), F16
 	FMOVQ 96(R0), F17
 	VFMLA V16.D2, V17.D2, V6.D2
 	FMOVQ 96(R2), F17
 	VFMLA V16.D2, V17.D2, V14.D2
-	B     over20
+	B     over19
 
-part19:
+part18:
 	FMOVD 96(R3), F16
 	FMOVD 96(R0), F17
 	VFMLA V16.D2, V17.D2, V6.D2
 	FMOVD 96(R2), F17
 	VFMLA V16.D2, V17.D2, V14.D2
-	B     end6
+	B     end5
 
-over20:
+over19:
 	CMP   $14, R4
-	BLE   end6
+	BLE   end5
 	FMOVD 112(R3), F16
 	FMOVD 112(R0), F17
 	VFMLA V16.D2, V17.D2, V7.D2
 	FMOVD 112(R2), F17
 	VFMLA V16.D2, V17.D2, V15.D2
 
-end6:
-	// y[i] = act(halved lanes)
+end5:
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -17892,40 +17572,50 @@ end6:
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
 	MOVD  act+64(FP), R0
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R0
-	BNE   linear22
-	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
+	BNE   linear21
+	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear22:
+linear21:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
+	CMP   $8, R1
+	BNE   apart22
+	FMOVQ F0, 0(R0)
+	B     stored23
+
+apart22:
 	ADD   R1, R0, R2
 	FMOVD F0, 0(R0)
 	VST1  V0.D[1], (R2)
-	MOVD  y+0(FP), R0
-	MOVD  ldy+8(FP), R1
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, y+0(FP)
-	MOVD  x+16(FP), R0
-	MOVD  ldx+24(FP), R1
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, x+16(FP)
-	MOVD  rows+48(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+48(FP)
-	CMP   $2, R0
-	BGE   tile1
+
+stored23:
+	MOVD y+0(FP), R0
+	MOVD ldy+8(FP), R1
+	MOVD $2, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, y+0(FP)
+	MOVD x+16(FP), R0
+	MOVD ldx+24(FP), R1
+	MOVD $2, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, x+16(FP)
+	MOVD rows+48(FP), R0
+	SUB  $2, R0
+	MOVD R0, rows+48(FP)
+	CMP  $2, R0
+	BGE  tile1
 
 rest2:
-	CMP $1, R0
-	BNE fewer23
+	MOVD rows+48(FP), R0
+	CMP  $1, R0
+	BLT  rest25
 
+tile24:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVD  bias+40(FP), R0
 	FMOVD 0(R0), F0
@@ -17943,9 +17633,9 @@ rest2:
 	MOVD w+32(FP), R2
 	MOVD n+56(FP), R3
 	CMP  $16, R3
-	BLT  tail25
+	BLT  tail27
 
-block24:
+block26:
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R0), F9
 	VFMLA V8.D2, V9.D2, V0.D2
@@ -17974,152 +17664,168 @@ block24:
 	ADD   $128, R0
 	SUB   $16, R3
 	CMP   $16, R3
-	BGE   block24
+	BGE   block26
 
-tail25:
+tail27:
 	CMP   $0, R3
-	BLE   end26
+	BLE   end28
 	CMP   $2, R3
-	BLT   part27
+	BLT   part29
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R0), F9
 	VFMLA V8.D2, V9.D2, V0.D2
-	B     over28
-
-part27:
-	FMOVD 0(R2), F8
-	FMOVD 0(R0), F9
-	VFMLA V8.D2, V9.D2, V0.D2
-	B     end26
-
-over28:
-	CMP   $2, R3
-	BLE   end26
-	CMP   $4, R3
-	BLT   part29
-	FMOVQ 16(R2), F8
-	FMOVQ 16(R0), F9
-	VFMLA V8.D2, V9.D2, V1.D2
 	B     over30
 
 part29:
-	FMOVD 16(R2), F8
-	FMOVD 16(R0), F9
-	VFMLA V8.D2, V9.D2, V1.D2
-	B     end26
+	FMOVD 0(R2), F8
+	FMOVD 0(R0), F9
+	VFMLA V8.D2, V9.D2, V0.D2
+	B     end28
 
 over30:
+	CMP   $2, R3
+	BLE   end28
 	CMP   $4, R3
-	BLE   end26
-	CMP   $6, R3
 	BLT   part31
-	FMOVQ 32(R2), F8
-	FMOVQ 32(R0), F9
-	VFMLA V8.D2, V9.D2, V2.D2
+	FMOVQ 16(R2), F8
+	FMOVQ 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
 	B     over32
 
 part31:
-	FMOVD 32(R2), F8
-	FMOVD 32(R0), F9
-	VFMLA V8.D2, V9.D2, V2.D2
-	B     end26
+	FMOVD 16(R2), F8
+	FMOVD 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
+	B     end28
 
 over32:
+	CMP   $4, R3
+	BLE   end28
 	CMP   $6, R3
-	BLE   end26
-	CMP   $8, R3
 	BLT   part33
-	FMOVQ 48(R2), F8
-	FMOVQ 48(R0), F9
-	VFMLA V8.D2, V9.D2, V3.D2
+	FMOVQ 32(R2), F8
+	FMOVQ 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
 	B     over34
 
 part33:
-	FMOVD 48(R2), F8
-	FMOVD 48(R0), F9
-	VFMLA V8.D2, V9.D2, V3.D2
-	B     end26
+	FMOVD 32(R2), F8
+	FMOVD 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
+	B     end28
 
 over34:
+	CMP   $6, R3
+	BLE   end28
 	CMP   $8, R3
-	BLE   end26
-	CMP   $10, R3
 	BLT   part35
-	FMOVQ 64(R2), F8
-	FMOVQ 64(R0), F9
-	VFMLA V8.D2, V9.D2, V4.D2
+	FMOVQ 48(R2), F8
+	FMOVQ 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
 	B     over36
 
 part35:
-	FMOVD 64(R2), F8
-	FMOVD 64(R0), F9
-	VFMLA V8.D2, V9.D2, V4.D2
-	B     end26
+	FMOVD 48(R2), F8
+	FMOVD 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
+	B     end28
 
 over36:
+	CMP   $8, R3
+	BLE   end28
 	CMP   $10, R3
-	BLE   end26
-	CMP   $12, R3
 	BLT   part37
-	FMOVQ 80(R2), F8
-	FMOVQ 80(R0), F9
-	VFMLA V8.D2, V9.D2, V5.D2
+	FMOVQ 64(R2), F8
+	FMOVQ 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
 	B     over38
 
 part37:
-	FMOVD 80(R2), F8
-	FMOVD 80(R0), F9
-	VFMLA V8.D2, V9.D2, V5.D2
-	B     end26
+	FMOVD 64(R2), F8
+	FMOVD 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
+	B     end28
 
 over38:
+	CMP   $10, R3
+	BLE   end28
 	CMP   $12, R3
-	BLE   end26
-	CMP   $14, R3
 	BLT   part39
-	FMOVQ 96(R2), F8
-	FMOVQ 96(R0), F9
-	VFMLA V8.D2, V9.D2, V6.D2
+	FMOVQ 80(R2), F8
+	FMOVQ 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
 	B     over40
 
 part39:
+	FMOVD 80(R2), F8
+	FMOVD 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
+	B     end28
+
+over40:
+	CMP   $12, R3
+	BLE   end28
+	CMP   $14, R3
+	BLT   part41
+	FMOVQ 96(R2), F8
+	FMOVQ 96(R0), F9
+	VFMLA V8.D2, V9.D2, V6.D2
+	B     over42
+
+part41:
 	FMOVD 96(R2), F8
 	FMOVD 96(R0), F9
 	VFMLA V8.D2, V9.D2, V6.D2
-	B     end26
+	B     end28
 
-over40:
+over42:
 	CMP   $14, R3
-	BLE   end26
+	BLE   end28
 	FMOVD 112(R2), F8
 	FMOVD 112(R0), F9
 	VFMLA V8.D2, V9.D2, V7.D2
 
-end26:
+end28:
+	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+
 	// y[i] = act(halved lanes)
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
 	MOVD  act+64(FP), R0
-	VMOVI $0, V8.B16
-	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R0
-	BNE   linear42
-	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
+	BNE   linear44
+	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear42:
+linear44:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
 	FMOVD F0, 0(R0)
-	B     done3
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	MOVD  $1, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, y+0(FP)
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	MOVD  $1, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, x+16(FP)
+	MOVD  rows+48(FP), R0
+	SUB   $1, R0
+	MOVD  R0, rows+48(FP)
+	CMP   $1, R0
+	BGE   tile24
 
-fewer23:
-done3:
+rest25:
 	RET
 
 // func dotNEONF32(lane [16]float32, x *float32, w *float32, n int) (sum [16]float32)

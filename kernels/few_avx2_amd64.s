@@ -3082,14 +3082,14 @@ tile1:
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more4:
+more3:
 	CMPQ BX, $0x18
-	JLT  fewer5
+	JLT  fewer4
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none8
+	JE      none7
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3101,9 +3101,9 @@ more4:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready9
+	JMP     ready8
 
-none8:
+none7:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3113,11 +3113,11 @@ none8:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready9:
+ready8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded11
+	JLE   folded10
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3126,7 +3126,7 @@ ready9:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold10:
+fold9:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -3144,9 +3144,9 @@ fold10:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold10
+	JNZ          fold9
 
-folded11:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3159,7 +3159,7 @@ folded11:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear12
+	JNE    linear11
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3169,7 +3169,7 @@ folded11:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear12:
+linear11:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3184,16 +3184,16 @@ linear12:
 	VMOVUPS Y7, 32(CX)(SI*1)
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
-	JMP     more4
+	JMP     more3
 
-fewer5:
+fewer4:
 	CMPQ BX, $0x10
-	JLE  last6
+	JLE  last5
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none13
+	JE      none12
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3201,19 +3201,19 @@ fewer5:
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
 	VMOVUPS (CX)(SI*1), Y3
-	JMP     ready14
+	JMP     ready13
 
-none13:
+none12:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready14:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded16
+	JLE   folded15
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3222,7 +3222,7 @@ ready14:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold15:
+fold14:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -3235,9 +3235,9 @@ fold15:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold15
+	JNZ          fold14
 
-folded16:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -3246,13 +3246,13 @@ folded16:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear17
+	JNE    linear16
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear17:
+linear16:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3264,16 +3264,16 @@ linear17:
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, BX
 
-last6:
+last5:
 	CMPQ BX, $0x09
-	JGE  wider18
+	JGE  wider17
 	CMPQ BX, $0x08
-	JNE  over19
+	JNE  over18
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none20
+	JE      none19
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3281,19 +3281,19 @@ last6:
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
 	VMOVUPS (CX)(SI*1), Y3
-	JMP     ready21
+	JMP     ready20
 
-none20:
+none19:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready21:
+ready20:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded23
+	JLE   folded22
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3302,7 +3302,7 @@ ready21:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold22:
+fold21:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -3315,9 +3315,9 @@ fold22:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold22
+	JNZ          fold21
 
-folded23:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -3326,13 +3326,13 @@ folded23:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear24
+	JNE    linear23
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear24:
+linear23:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3341,18 +3341,18 @@ linear24:
 	VMOVUPS Y1, (CX)(DX*1)
 	VMOVUPS Y2, (CX)(DX*2)
 	VMOVUPS Y3, (CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over19:
+over18:
 	CMPQ   BX, $0x04
-	JLT    over25
+	JLT    over24
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none26
+	JE      none25
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3367,9 +3367,9 @@ over19:
 	VMOVUPS 16(DI)(DX*2), X5
 	VMOVUPS (CX)(SI*1), X6
 	VMOVUPS 16(DI)(R8*1), X7
-	JMP     ready27
+	JMP     ready26
 
-none26:
+none25:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3379,11 +3379,11 @@ none26:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready27:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded29
+	JLE   folded28
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3392,7 +3392,7 @@ ready27:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold28:
+fold27:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -3410,9 +3410,9 @@ fold28:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold28
+	JNZ          fold27
 
-folded29:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3425,7 +3425,7 @@ folded29:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear30
+	JNE    linear29
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3435,7 +3435,7 @@ folded29:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear30:
+linear29:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3451,18 +3451,18 @@ linear30:
 	VMOVUPS X5, 16(DI)(DX*2)
 	VMOVUPS X6, (CX)(SI*1)
 	VMOVUPS X7, 16(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-over25:
+over24:
 	CMPQ   BX, $0x02
-	JLT    over31
+	JLT    over30
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none32
+	JE     none31
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -3477,9 +3477,9 @@ over25:
 	VMOVSD 8(DI)(DX*2), X5
 	VMOVSD (CX)(SI*1), X6
 	VMOVSD 8(DI)(R8*1), X7
-	JMP    ready33
+	JMP    ready32
 
-none32:
+none31:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3489,11 +3489,11 @@ none32:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready33:
+ready32:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded35
+	JLE   folded34
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3502,7 +3502,7 @@ ready33:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold34:
+fold33:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -3520,9 +3520,9 @@ fold34:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold34
+	JNZ          fold33
 
-folded35:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3535,7 +3535,7 @@ folded35:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear36
+	JNE    linear35
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3545,7 +3545,7 @@ folded35:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear36:
+linear35:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -3561,13 +3561,13 @@ linear36:
 	VMOVSD X5, 8(DI)(DX*2)
 	VMOVSD X6, (CX)(SI*1)
 	VMOVSD X7, 8(DI)(R8*1)
-	JMP    done7
+	JMP    done6
 
-over31:
+over30:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none37
+	JE     none36
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -3575,19 +3575,19 @@ over31:
 	VMOVSS (CX)(DX*1), X1
 	VMOVSS (CX)(DX*2), X2
 	VMOVSS (CX)(SI*1), X3
-	JMP    ready38
+	JMP    ready37
 
-none37:
+none36:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready38:
+ready37:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded40
+	JLE   folded39
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3596,7 +3596,7 @@ ready38:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold39:
+fold38:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -3609,9 +3609,9 @@ fold39:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold39
+	JNZ          fold38
 
-folded40:
+folded39:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -3620,13 +3620,13 @@ folded40:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear41
+	JNE    linear40
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear41:
+linear40:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -3635,16 +3635,16 @@ linear41:
 	VMOVSS X1, (CX)(DX*1)
 	VMOVSS X2, (CX)(DX*2)
 	VMOVSS X3, (CX)(SI*1)
-	JMP    done7
+	JMP    done6
 
-wider18:
+wider17:
 	CMPQ BX, $0x10
-	JNE  over42
+	JNE  over41
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none43
+	JE      none42
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3656,9 +3656,9 @@ wider18:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready44
+	JMP     ready43
 
-none43:
+none42:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3668,11 +3668,11 @@ none43:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready44:
+ready43:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded46
+	JLE   folded45
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3681,7 +3681,7 @@ ready44:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold45:
+fold44:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -3699,9 +3699,9 @@ fold45:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold45
+	JNZ          fold44
 
-folded46:
+folded45:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3714,7 +3714,7 @@ folded46:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear47
+	JNE    linear46
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3724,7 +3724,7 @@ folded46:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear47:
+linear46:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3737,16 +3737,16 @@ linear47:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	VMOVUPS Y6, (CX)(SI*1)
 	VMOVUPS Y7, 32(CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over42:
+over41:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none48
+	JE      none47
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3761,9 +3761,9 @@ over42:
 	VMOVUPS 32(DI)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(DI)(R8*1), Y7
-	JMP     ready49
+	JMP     ready48
 
-none48:
+none47:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3773,11 +3773,11 @@ none48:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready49:
+ready48:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded51
+	JLE   folded50
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3786,7 +3786,7 @@ ready49:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold50:
+fold49:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -3804,9 +3804,9 @@ fold50:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold50
+	JNZ          fold49
 
-folded51:
+folded50:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3819,7 +3819,7 @@ folded51:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear52
+	JNE    linear51
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3829,7 +3829,7 @@ folded51:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear52:
+linear51:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3846,7 +3846,7 @@ linear52:
 	VMOVUPS Y6, (CX)(SI*1)
 	VMOVUPS Y7, 32(DI)(R8*1)
 
-done7:
+done6:
 	MOVQ   c+0(FP), AX
 	MOVQ   ldc+8(FP), BX
 	IMUL3Q $0x04, BX, BX
@@ -3869,6 +3869,7 @@ done7:
 	JGE    tile1
 
 rest2:
+	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
 	JNE  fewer53
 	MOVQ cols+80(FP), BX
@@ -4524,7 +4525,7 @@ linear102:
 	VMOVUPS Y5, 32(SI)(DX*2)
 
 done57:
-	JMP done3
+	JMP done52
 
 fewer53:
 	CMPQ AX, $0x02
@@ -5517,7 +5518,7 @@ linear176:
 	VMOVUPS Y7, 96(SI)(DX*1)
 
 done107:
-	JMP done3
+	JMP done52
 
 fewer103:
 	CMPQ AX, $0x01
@@ -7116,10 +7117,10 @@ linear298:
 	VMOVUPS Y7, 224(SI)
 
 done181:
-	JMP done3
+	JMP done52
 
 fewer177:
-done3:
+done52:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7136,14 +7137,14 @@ tile1:
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more4:
+more3:
 	CMPQ BX, $0x0c
-	JLT  fewer5
+	JLT  fewer4
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none8
+	JE      none7
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7155,9 +7156,9 @@ more4:
 	VMOVUPD 32(CX)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready9
+	JMP     ready8
 
-none8:
+none7:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7167,11 +7168,11 @@ none8:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready9:
+ready8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded11
+	JLE   folded10
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7180,7 +7181,7 @@ ready9:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold10:
+fold9:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -7198,9 +7199,9 @@ fold10:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold10
+	JNZ          fold9
 
-folded11:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7213,7 +7214,7 @@ folded11:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear12
+	JNE    linear11
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7223,7 +7224,7 @@ folded11:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear12:
+linear11:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7238,16 +7239,16 @@ linear12:
 	VMOVUPD Y7, 32(CX)(SI*1)
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
-	JMP     more4
+	JMP     more3
 
-fewer5:
+fewer4:
 	CMPQ BX, $0x08
-	JLE  last6
+	JLE  last5
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none13
+	JE      none12
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7255,19 +7256,19 @@ fewer5:
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
 	VMOVUPD (CX)(SI*1), Y3
-	JMP     ready14
+	JMP     ready13
 
-none13:
+none12:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready14:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded16
+	JLE   folded15
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7276,7 +7277,7 @@ ready14:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold15:
+fold14:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VBROADCASTSD (CX)(DX*2), Y6
@@ -7289,9 +7290,9 @@ fold15:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold15
+	JNZ          fold14
 
-folded16:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -7300,13 +7301,13 @@ folded16:
 	VADDPD Y8, Y2, Y2
 	VADDPD Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear17
+	JNE    linear16
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
 
-linear17:
+linear16:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7318,16 +7319,16 @@ linear17:
 	ADDQ    $0x20, AX
 	SUBQ    $0x04, BX
 
-last6:
+last5:
 	CMPQ BX, $0x05
-	JGE  wider18
+	JGE  wider17
 	CMPQ BX, $0x04
-	JNE  over19
+	JNE  over18
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none20
+	JE      none19
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7335,19 +7336,19 @@ last6:
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
 	VMOVUPD (CX)(SI*1), Y3
-	JMP     ready21
+	JMP     ready20
 
-none20:
+none19:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready21:
+ready20:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded23
+	JLE   folded22
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7356,7 +7357,7 @@ ready21:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold22:
+fold21:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VBROADCASTSD (CX)(DX*2), Y6
@@ -7369,9 +7370,9 @@ fold22:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold22
+	JNZ          fold21
 
-folded23:
+folded22:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -7380,13 +7381,13 @@ folded23:
 	VADDPD Y8, Y2, Y2
 	VADDPD Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear24
+	JNE    linear23
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
 
-linear24:
+linear23:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7395,18 +7396,18 @@ linear24:
 	VMOVUPD Y1, (CX)(DX*1)
 	VMOVUPD Y2, (CX)(DX*2)
 	VMOVUPD Y3, (CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over19:
+over18:
 	CMPQ   BX, $0x02
-	JLT    over25
+	JLT    over24
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none26
+	JE      none25
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7421,9 +7422,9 @@ over19:
 	VMOVUPD 16(DI)(DX*2), X5
 	VMOVUPD (CX)(SI*1), X6
 	VMOVUPD 16(DI)(R8*1), X7
-	JMP     ready27
+	JMP     ready26
 
-none26:
+none25:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7433,11 +7434,11 @@ none26:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready27:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded29
+	JLE   folded28
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7446,7 +7447,7 @@ ready27:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold28:
+fold27:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -7464,9 +7465,9 @@ fold28:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold28
+	JNZ          fold27
 
-folded29:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7479,7 +7480,7 @@ folded29:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear30
+	JNE    linear29
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7489,7 +7490,7 @@ folded29:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear30:
+linear29:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7505,13 +7506,13 @@ linear30:
 	VMOVUPD X5, 16(DI)(DX*2)
 	VMOVUPD X6, (CX)(SI*1)
 	VMOVUPD X7, 16(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-over25:
+over24:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none31
+	JE     none30
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -7519,19 +7520,19 @@ over25:
 	VMOVSD (CX)(DX*1), X1
 	VMOVSD (CX)(DX*2), X2
 	VMOVSD (CX)(SI*1), X3
-	JMP    ready32
+	JMP    ready31
 
-none31:
+none30:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready32:
+ready31:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded34
+	JLE   folded33
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7540,7 +7541,7 @@ ready32:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold33:
+fold32:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VBROADCASTSD (CX)(DX*2), Y6
@@ -7553,9 +7554,9 @@ fold33:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold33
+	JNZ          fold32
 
-folded34:
+folded33:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -7564,13 +7565,13 @@ folded34:
 	VADDPD Y8, Y2, Y2
 	VADDPD Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear35
+	JNE    linear34
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
 
-linear35:
+linear34:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -7579,16 +7580,16 @@ linear35:
 	VMOVSD X1, (CX)(DX*1)
 	VMOVSD X2, (CX)(DX*2)
 	VMOVSD X3, (CX)(SI*1)
-	JMP    done7
+	JMP    done6
 
-wider18:
+wider17:
 	CMPQ BX, $0x08
-	JNE  over36
+	JNE  over35
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none37
+	JE      none36
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7600,9 +7601,9 @@ wider18:
 	VMOVUPD 32(CX)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready38
+	JMP     ready37
 
-none37:
+none36:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7612,11 +7613,11 @@ none37:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready38:
+ready37:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded40
+	JLE   folded39
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7625,7 +7626,7 @@ ready38:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold39:
+fold38:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -7643,9 +7644,9 @@ fold39:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold39
+	JNZ          fold38
 
-folded40:
+folded39:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7658,7 +7659,7 @@ folded40:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear41
+	JNE    linear40
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7668,7 +7669,7 @@ folded40:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear41:
+linear40:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7681,16 +7682,16 @@ linear41:
 	VMOVUPD Y5, 32(CX)(DX*2)
 	VMOVUPD Y6, (CX)(SI*1)
 	VMOVUPD Y7, 32(CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over36:
+over35:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none42
+	JE      none41
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7705,9 +7706,9 @@ over36:
 	VMOVUPD 32(DI)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(DI)(R8*1), Y7
-	JMP     ready43
+	JMP     ready42
 
-none42:
+none41:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7717,11 +7718,11 @@ none42:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready43:
+ready42:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded45
+	JLE   folded44
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7730,7 +7731,7 @@ ready43:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold44:
+fold43:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -7748,9 +7749,9 @@ fold44:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold44
+	JNZ          fold43
 
-folded45:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7763,7 +7764,7 @@ folded45:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear46
+	JNE    linear45
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7773,7 +7774,7 @@ folded45:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear46:
+linear45:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7790,7 +7791,7 @@ linear46:
 	VMOVUPD Y6, (CX)(SI*1)
 	VMOVUPD Y7, 32(DI)(R8*1)
 
-done7:
+done6:
 	MOVQ   c+0(FP), AX
 	MOVQ   ldc+8(FP), BX
 	IMUL3Q $0x04, BX, BX
@@ -7813,6 +7814,7 @@ done7:
 	JGE    tile1
 
 rest2:
+	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
 	JNE  fewer47
 	MOVQ cols+80(FP), BX
@@ -8376,7 +8378,7 @@ linear90:
 	VMOVUPD Y5, 32(SI)(DX*2)
 
 done51:
-	JMP done3
+	JMP done46
 
 fewer47:
 	CMPQ AX, $0x02
@@ -9290,7 +9292,7 @@ linear158:
 	VMOVUPD Y7, 96(SI)(DX*1)
 
 done95:
-	JMP done3
+	JMP done46
 
 fewer91:
 	CMPQ AX, $0x01
@@ -10823,10 +10825,10 @@ linear274:
 	VMOVUPD Y7, 224(SI)
 
 done163:
-	JMP done3
+	JMP done46
 
 fewer159:
-done3:
+done46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

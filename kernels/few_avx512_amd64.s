@@ -6938,14 +6938,14 @@ tile1:
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more4:
+more3:
 	CMPQ BX, $0x60
-	JLT  fewer5
+	JLT  fewer4
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none8
+	JE      none7
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -6965,9 +6965,9 @@ more4:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready9
+	JMP     ready8
 
-none8:
+none7:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6985,11 +6985,11 @@ none8:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready9:
+ready8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded11
+	JLE   folded10
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6998,7 +6998,7 @@ ready9:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold10:
+fold9:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -7026,9 +7026,9 @@ fold10:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold10
+	JNZ          fold9
 
-folded11:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -7049,7 +7049,7 @@ folded11:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear12
+	JNE    linear11
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -7067,7 +7067,7 @@ folded11:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear12:
+linear11:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7090,16 +7090,16 @@ linear12:
 	VMOVUPS Z15, 192(CX)(SI*1)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
-	JMP     more4
+	JMP     more3
 
-fewer5:
+fewer4:
 	CMPQ BX, $0x40
-	JLE  last6
+	JLE  last5
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none13
+	JE      none12
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7111,9 +7111,9 @@ fewer5:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready14
+	JMP     ready13
 
-none13:
+none12:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7123,11 +7123,11 @@ none13:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready14:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded16
+	JLE   folded15
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7136,7 +7136,7 @@ ready14:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold15:
+fold14:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7154,9 +7154,9 @@ fold15:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold15
+	JNZ          fold14
 
-folded16:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7169,7 +7169,7 @@ folded16:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear17
+	JNE    linear16
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7179,7 +7179,7 @@ folded16:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear17:
+linear16:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7195,18 +7195,18 @@ linear17:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last6:
+last5:
 	CMPQ BX, $0x21
-	JGE  wider18
+	JGE  wider17
 	CMPQ BX, $0x11
-	JGE  wider19
+	JGE  wider18
 	CMPQ BX, $0x10
-	JNE  over20
+	JNE  over19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none21
+	JE      none20
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7214,19 +7214,19 @@ last6:
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
 	VMOVUPS (CX)(SI*1), Z3
-	JMP     ready22
+	JMP     ready21
 
-none21:
+none20:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready22:
+ready21:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded24
+	JLE   folded23
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7235,7 +7235,7 @@ ready22:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold23:
+fold22:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
@@ -7248,9 +7248,9 @@ fold23:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold23
+	JNZ          fold22
 
-folded24:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -7259,13 +7259,13 @@ folded24:
 	VADDPS Z8, Z2, Z2
 	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear25
+	JNE    linear24
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
 	VMAXPS Z3, Z8, Z3
 
-linear25:
+linear24:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7274,18 +7274,18 @@ linear25:
 	VMOVUPS Z1, (CX)(DX*1)
 	VMOVUPS Z2, (CX)(DX*2)
 	VMOVUPS Z3, (CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over20:
+over19:
 	CMPQ   BX, $0x08
-	JLT    over26
+	JLT    over25
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none27
+	JE      none26
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7300,9 +7300,9 @@ over20:
 	VMOVUPS 32(DI)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(DI)(R8*1), Y7
-	JMP     ready28
+	JMP     ready27
 
-none27:
+none26:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7312,11 +7312,11 @@ none27:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready28:
+ready27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded30
+	JLE   folded29
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7325,7 +7325,7 @@ ready28:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold29:
+fold28:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7343,9 +7343,9 @@ fold29:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
+	JNZ          fold28
 
-folded30:
+folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7358,7 +7358,7 @@ folded30:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear31
+	JNE    linear30
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7368,7 +7368,7 @@ folded30:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear31:
+linear30:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7384,18 +7384,18 @@ linear31:
 	VMOVUPS Y5, 32(DI)(DX*2)
 	VMOVUPS Y6, (CX)(SI*1)
 	VMOVUPS Y7, 32(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-over26:
+over25:
 	CMPQ   BX, $0x04
-	JLT    over32
+	JLT    over31
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none33
+	JE      none32
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7410,9 +7410,9 @@ over26:
 	VMOVUPS 16(DI)(DX*2), X5
 	VMOVUPS (CX)(SI*1), X6
 	VMOVUPS 16(DI)(R8*1), X7
-	JMP     ready34
+	JMP     ready33
 
-none33:
+none32:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7422,11 +7422,11 @@ none33:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready34:
+ready33:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded36
+	JLE   folded35
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7435,7 +7435,7 @@ ready34:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold35:
+fold34:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7453,9 +7453,9 @@ fold35:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold35
+	JNZ          fold34
 
-folded36:
+folded35:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7468,7 +7468,7 @@ folded36:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear37
+	JNE    linear36
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7478,7 +7478,7 @@ folded36:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear37:
+linear36:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7494,18 +7494,18 @@ linear37:
 	VMOVUPS X5, 16(DI)(DX*2)
 	VMOVUPS X6, (CX)(SI*1)
 	VMOVUPS X7, 16(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-over32:
+over31:
 	CMPQ   BX, $0x02
-	JLT    over38
+	JLT    over37
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none39
+	JE     none38
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -7520,9 +7520,9 @@ over32:
 	VMOVSD 8(DI)(DX*2), X5
 	VMOVSD (CX)(SI*1), X6
 	VMOVSD 8(DI)(R8*1), X7
-	JMP    ready40
+	JMP    ready39
 
-none39:
+none38:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7532,11 +7532,11 @@ none39:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready40:
+ready39:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded42
+	JLE   folded41
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7545,7 +7545,7 @@ ready40:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold41:
+fold40:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7563,9 +7563,9 @@ fold41:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold41
+	JNZ          fold40
 
-folded42:
+folded41:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7578,7 +7578,7 @@ folded42:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear43
+	JNE    linear42
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7588,7 +7588,7 @@ folded42:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear43:
+linear42:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -7604,13 +7604,13 @@ linear43:
 	VMOVSD X5, 8(DI)(DX*2)
 	VMOVSD X6, (CX)(SI*1)
 	VMOVSD X7, 8(DI)(R8*1)
-	JMP    done7
+	JMP    done6
 
-over38:
+over37:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none44
+	JE     none43
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -7618,19 +7618,19 @@ over38:
 	VMOVSS (CX)(DX*1), X1
 	VMOVSS (CX)(DX*2), X2
 	VMOVSS (CX)(SI*1), X3
-	JMP    ready45
+	JMP    ready44
 
-none44:
+none43:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready45:
+ready44:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded47
+	JLE   folded46
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7639,7 +7639,7 @@ ready45:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold46:
+fold45:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
@@ -7652,9 +7652,9 @@ fold46:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold46
+	JNZ          fold45
 
-folded47:
+folded46:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -7663,13 +7663,13 @@ folded47:
 	VADDPS Z8, Z2, Z2
 	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear48
+	JNE    linear47
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
 	VMAXPS Z3, Z8, Z3
 
-linear48:
+linear47:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -7678,16 +7678,16 @@ linear48:
 	VMOVSS X1, (CX)(DX*1)
 	VMOVSS X2, (CX)(DX*2)
 	VMOVSS X3, (CX)(SI*1)
-	JMP    done7
+	JMP    done6
 
-wider19:
+wider18:
 	CMPQ BX, $0x20
-	JNE  over49
+	JNE  over48
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none50
+	JE      none49
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7699,9 +7699,9 @@ wider19:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready51
+	JMP     ready50
 
-none50:
+none49:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7711,11 +7711,11 @@ none50:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready51:
+ready50:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded53
+	JLE   folded52
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7724,7 +7724,7 @@ ready51:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold52:
+fold51:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7742,9 +7742,9 @@ fold52:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold52
+	JNZ          fold51
 
-folded53:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7757,7 +7757,7 @@ folded53:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear54
+	JNE    linear53
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7767,7 +7767,7 @@ folded53:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear54:
+linear53:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7780,16 +7780,16 @@ linear54:
 	VMOVUPS Z5, 64(CX)(DX*2)
 	VMOVUPS Z6, (CX)(SI*1)
 	VMOVUPS Z7, 64(CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over49:
+over48:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none55
+	JE      none54
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7804,9 +7804,9 @@ over49:
 	VMOVUPS 64(DI)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(DI)(R8*1), Z7
-	JMP     ready56
+	JMP     ready55
 
-none55:
+none54:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7816,11 +7816,11 @@ none55:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready56:
+ready55:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded58
+	JLE   folded57
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7829,7 +7829,7 @@ ready56:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold57:
+fold56:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7847,9 +7847,9 @@ fold57:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold57
+	JNZ          fold56
 
-folded58:
+folded57:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7862,7 +7862,7 @@ folded58:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear59
+	JNE    linear58
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7872,7 +7872,7 @@ folded58:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear59:
+linear58:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7888,18 +7888,18 @@ linear59:
 	VMOVUPS Z5, 64(DI)(DX*2)
 	VMOVUPS Z6, (CX)(SI*1)
 	VMOVUPS Z7, 64(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-wider18:
+wider17:
 	CMPQ BX, $0x31
-	JGE  wider60
+	JGE  wider59
 	CMPQ BX, $0x30
-	JNE  over61
+	JNE  over60
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none62
+	JE      none61
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7915,9 +7915,9 @@ wider18:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(CX)(SI*1), Z11
-	JMP     ready63
+	JMP     ready62
 
-none62:
+none61:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7931,11 +7931,11 @@ none62:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready63:
+ready62:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded65
+	JLE   folded64
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7944,7 +7944,7 @@ ready63:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold64:
+fold63:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -7967,9 +7967,9 @@ fold64:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold64
+	JNZ          fold63
 
-folded65:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -7986,7 +7986,7 @@ folded65:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear66
+	JNE    linear65
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -8000,7 +8000,7 @@ folded65:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear66:
+linear65:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8017,16 +8017,16 @@ linear66:
 	VMOVUPS Z9, (CX)(SI*1)
 	VMOVUPS Z10, 64(CX)(SI*1)
 	VMOVUPS Z11, 128(CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over61:
+over60:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none67
+	JE      none66
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8045,9 +8045,9 @@ over61:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(DI)(R8*1), Z11
-	JMP     ready68
+	JMP     ready67
 
-none67:
+none66:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8061,11 +8061,11 @@ none67:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready68:
+ready67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded70
+	JLE   folded69
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8074,7 +8074,7 @@ ready68:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold69:
+fold68:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -8097,9 +8097,9 @@ fold69:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold69
+	JNZ          fold68
 
-folded70:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -8116,7 +8116,7 @@ folded70:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear71
+	JNE    linear70
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -8130,7 +8130,7 @@ folded70:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear71:
+linear70:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8150,16 +8150,16 @@ linear71:
 	VMOVUPS Z9, (CX)(SI*1)
 	VMOVUPS Z10, 64(CX)(SI*1)
 	VMOVUPS Z11, 128(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-wider60:
+wider59:
 	CMPQ BX, $0x40
-	JNE  over72
+	JNE  over71
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none73
+	JE      none72
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8179,9 +8179,9 @@ wider60:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready74
+	JMP     ready73
 
-none73:
+none72:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8199,11 +8199,11 @@ none73:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready74:
+ready73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded76
+	JLE   folded75
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8212,7 +8212,7 @@ ready74:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold75:
+fold74:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -8240,9 +8240,9 @@ fold75:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold75
+	JNZ          fold74
 
-folded76:
+folded75:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -8263,7 +8263,7 @@ folded76:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear77
+	JNE    linear76
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -8281,7 +8281,7 @@ folded76:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear77:
+linear76:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8302,16 +8302,16 @@ linear77:
 	VMOVUPS Z13, 64(CX)(SI*1)
 	VMOVUPS Z14, 128(CX)(SI*1)
 	VMOVUPS Z15, 192(CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over72:
+over71:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none78
+	JE      none77
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8334,9 +8334,9 @@ over72:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(DI)(R8*1), Z15
-	JMP     ready79
+	JMP     ready78
 
-none78:
+none77:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8354,11 +8354,11 @@ none78:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready79:
+ready78:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded81
+	JLE   folded80
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8367,7 +8367,7 @@ ready79:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold80:
+fold79:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -8395,9 +8395,9 @@ fold80:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
+	JNZ          fold79
 
-folded81:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -8418,7 +8418,7 @@ folded81:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear82
+	JNE    linear81
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -8436,7 +8436,7 @@ folded81:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear82:
+linear81:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8461,7 +8461,7 @@ linear82:
 	VMOVUPS Z14, 128(CX)(SI*1)
 	VMOVUPS Z15, 192(DI)(R8*1)
 
-done7:
+done6:
 	MOVQ   c+0(FP), AX
 	MOVQ   ldc+8(FP), BX
 	IMUL3Q $0x04, BX, BX
@@ -8484,6 +8484,7 @@ done7:
 	JGE    tile1
 
 rest2:
+	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
 	JNE  fewer83
 	MOVQ cols+80(FP), BX
@@ -10069,7 +10070,7 @@ linear174:
 	VMOVUPS Z14, 256(SI)(DX*2)
 
 done87:
-	JMP done3
+	JMP done82
 
 fewer83:
 	CMPQ AX, $0x02
@@ -12295,7 +12296,7 @@ linear302:
 	VMOVUPS Z15, 448(SI)(DX*1)
 
 done179:
-	JMP done3
+	JMP done82
 
 fewer175:
 	CMPQ AX, $0x01
@@ -16228,10 +16229,10 @@ linear526:
 	VMOVUPS Z15, 960(SI)
 
 done307:
-	JMP done3
+	JMP done82
 
 fewer303:
-done3:
+done82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -16248,14 +16249,14 @@ tile1:
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more4:
+more3:
 	CMPQ BX, $0x30
-	JLT  fewer5
+	JLT  fewer4
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none8
+	JE      none7
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16275,9 +16276,9 @@ more4:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready9
+	JMP     ready8
 
-none8:
+none7:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16295,11 +16296,11 @@ none8:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready9:
+ready8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded11
+	JLE   folded10
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16308,7 +16309,7 @@ ready9:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold10:
+fold9:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -16336,9 +16337,9 @@ fold10:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold10
+	JNZ          fold9
 
-folded11:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -16359,7 +16360,7 @@ folded11:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear12
+	JNE    linear11
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -16377,7 +16378,7 @@ folded11:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear12:
+linear11:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16400,16 +16401,16 @@ linear12:
 	VMOVUPD Z15, 192(CX)(SI*1)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
-	JMP     more4
+	JMP     more3
 
-fewer5:
+fewer4:
 	CMPQ BX, $0x20
-	JLE  last6
+	JLE  last5
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none13
+	JE      none12
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16421,9 +16422,9 @@ fewer5:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready14
+	JMP     ready13
 
-none13:
+none12:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16433,11 +16434,11 @@ none13:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready14:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded16
+	JLE   folded15
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16446,7 +16447,7 @@ ready14:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold15:
+fold14:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -16464,9 +16465,9 @@ fold15:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold15
+	JNZ          fold14
 
-folded16:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16479,7 +16480,7 @@ folded16:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear17
+	JNE    linear16
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16489,7 +16490,7 @@ folded16:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear17:
+linear16:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16505,18 +16506,18 @@ linear17:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last6:
+last5:
 	CMPQ BX, $0x11
-	JGE  wider18
+	JGE  wider17
 	CMPQ BX, $0x09
-	JGE  wider19
+	JGE  wider18
 	CMPQ BX, $0x08
-	JNE  over20
+	JNE  over19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none21
+	JE      none20
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16524,19 +16525,19 @@ last6:
 	VMOVUPD (CX)(DX*1), Z1
 	VMOVUPD (CX)(DX*2), Z2
 	VMOVUPD (CX)(SI*1), Z3
-	JMP     ready22
+	JMP     ready21
 
-none21:
+none20:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready22:
+ready21:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded24
+	JLE   folded23
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16545,7 +16546,7 @@ ready22:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold23:
+fold22:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VBROADCASTSD (CX)(DX*2), Z6
@@ -16558,9 +16559,9 @@ fold23:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold23
+	JNZ          fold22
 
-folded24:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -16569,13 +16570,13 @@ folded24:
 	VADDPD Z8, Z2, Z2
 	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear25
+	JNE    linear24
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
 	VMAXPD Z3, Z8, Z3
 
-linear25:
+linear24:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16584,18 +16585,18 @@ linear25:
 	VMOVUPD Z1, (CX)(DX*1)
 	VMOVUPD Z2, (CX)(DX*2)
 	VMOVUPD Z3, (CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over20:
+over19:
 	CMPQ   BX, $0x04
-	JLT    over26
+	JLT    over25
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none27
+	JE      none26
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16610,9 +16611,9 @@ over20:
 	VMOVUPD 32(DI)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(DI)(R8*1), Y7
-	JMP     ready28
+	JMP     ready27
 
-none27:
+none26:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16622,11 +16623,11 @@ none27:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready28:
+ready27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded30
+	JLE   folded29
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16635,7 +16636,7 @@ ready28:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold29:
+fold28:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -16653,9 +16654,9 @@ fold29:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
+	JNZ          fold28
 
-folded30:
+folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16668,7 +16669,7 @@ folded30:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear31
+	JNE    linear30
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16678,7 +16679,7 @@ folded30:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear31:
+linear30:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16694,18 +16695,18 @@ linear31:
 	VMOVUPD Y5, 32(DI)(DX*2)
 	VMOVUPD Y6, (CX)(SI*1)
 	VMOVUPD Y7, 32(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-over26:
+over25:
 	CMPQ   BX, $0x02
-	JLT    over32
+	JLT    over31
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none33
+	JE      none32
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16720,9 +16721,9 @@ over26:
 	VMOVUPD 16(DI)(DX*2), X5
 	VMOVUPD (CX)(SI*1), X6
 	VMOVUPD 16(DI)(R8*1), X7
-	JMP     ready34
+	JMP     ready33
 
-none33:
+none32:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16732,11 +16733,11 @@ none33:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready34:
+ready33:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded36
+	JLE   folded35
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16745,7 +16746,7 @@ ready34:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold35:
+fold34:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -16763,9 +16764,9 @@ fold35:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold35
+	JNZ          fold34
 
-folded36:
+folded35:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16778,7 +16779,7 @@ folded36:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear37
+	JNE    linear36
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16788,7 +16789,7 @@ folded36:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear37:
+linear36:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16804,13 +16805,13 @@ linear37:
 	VMOVUPD X5, 16(DI)(DX*2)
 	VMOVUPD X6, (CX)(SI*1)
 	VMOVUPD X7, 16(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-over32:
+over31:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none38
+	JE     none37
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -16818,19 +16819,19 @@ over32:
 	VMOVSD (CX)(DX*1), X1
 	VMOVSD (CX)(DX*2), X2
 	VMOVSD (CX)(SI*1), X3
-	JMP    ready39
+	JMP    ready38
 
-none38:
+none37:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready39:
+ready38:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded41
+	JLE   folded40
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16839,7 +16840,7 @@ ready39:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold40:
+fold39:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VBROADCASTSD (CX)(DX*2), Z6
@@ -16852,9 +16853,9 @@ fold40:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold40
+	JNZ          fold39
 
-folded41:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -16863,13 +16864,13 @@ folded41:
 	VADDPD Z8, Z2, Z2
 	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear42
+	JNE    linear41
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
 	VMAXPD Z3, Z8, Z3
 
-linear42:
+linear41:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -16878,16 +16879,16 @@ linear42:
 	VMOVSD X1, (CX)(DX*1)
 	VMOVSD X2, (CX)(DX*2)
 	VMOVSD X3, (CX)(SI*1)
-	JMP    done7
+	JMP    done6
 
-wider19:
+wider18:
 	CMPQ BX, $0x10
-	JNE  over43
+	JNE  over42
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none44
+	JE      none43
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16899,9 +16900,9 @@ wider19:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready45
+	JMP     ready44
 
-none44:
+none43:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16911,11 +16912,11 @@ none44:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready45:
+ready44:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded47
+	JLE   folded46
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16924,7 +16925,7 @@ ready45:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold46:
+fold45:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -16942,9 +16943,9 @@ fold46:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold46
+	JNZ          fold45
 
-folded47:
+folded46:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16957,7 +16958,7 @@ folded47:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear48
+	JNE    linear47
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16967,7 +16968,7 @@ folded47:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear48:
+linear47:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16980,16 +16981,16 @@ linear48:
 	VMOVUPD Z5, 64(CX)(DX*2)
 	VMOVUPD Z6, (CX)(SI*1)
 	VMOVUPD Z7, 64(CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over43:
+over42:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none49
+	JE      none48
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17004,9 +17005,9 @@ over43:
 	VMOVUPD 64(DI)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(DI)(R8*1), Z7
-	JMP     ready50
+	JMP     ready49
 
-none49:
+none48:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17016,11 +17017,11 @@ none49:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready50:
+ready49:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded52
+	JLE   folded51
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17029,7 +17030,7 @@ ready50:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold51:
+fold50:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -17047,9 +17048,9 @@ fold51:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold51
+	JNZ          fold50
 
-folded52:
+folded51:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -17062,7 +17063,7 @@ folded52:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear53
+	JNE    linear52
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -17072,7 +17073,7 @@ folded52:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear53:
+linear52:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17088,18 +17089,18 @@ linear53:
 	VMOVUPD Z5, 64(DI)(DX*2)
 	VMOVUPD Z6, (CX)(SI*1)
 	VMOVUPD Z7, 64(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-wider18:
+wider17:
 	CMPQ BX, $0x19
-	JGE  wider54
+	JGE  wider53
 	CMPQ BX, $0x18
-	JNE  over55
+	JNE  over54
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none56
+	JE      none55
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17115,9 +17116,9 @@ wider18:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(CX)(SI*1), Z11
-	JMP     ready57
+	JMP     ready56
 
-none56:
+none55:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17131,11 +17132,11 @@ none56:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready57:
+ready56:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded59
+	JLE   folded58
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17144,7 +17145,7 @@ ready57:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold58:
+fold57:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -17167,9 +17168,9 @@ fold58:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold58
+	JNZ          fold57
 
-folded59:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -17186,7 +17187,7 @@ folded59:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear60
+	JNE    linear59
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -17200,7 +17201,7 @@ folded59:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear60:
+linear59:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17217,16 +17218,16 @@ linear60:
 	VMOVUPD Z9, (CX)(SI*1)
 	VMOVUPD Z10, 64(CX)(SI*1)
 	VMOVUPD Z11, 128(CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over55:
+over54:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none61
+	JE      none60
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17245,9 +17246,9 @@ over55:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(DI)(R8*1), Z11
-	JMP     ready62
+	JMP     ready61
 
-none61:
+none60:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17261,11 +17262,11 @@ none61:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready62:
+ready61:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded64
+	JLE   folded63
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17274,7 +17275,7 @@ ready62:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold63:
+fold62:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -17297,9 +17298,9 @@ fold63:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold63
+	JNZ          fold62
 
-folded64:
+folded63:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -17316,7 +17317,7 @@ folded64:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear65
+	JNE    linear64
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -17330,7 +17331,7 @@ folded64:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear65:
+linear64:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17350,16 +17351,16 @@ linear65:
 	VMOVUPD Z9, (CX)(SI*1)
 	VMOVUPD Z10, 64(CX)(SI*1)
 	VMOVUPD Z11, 128(DI)(R8*1)
-	JMP     done7
+	JMP     done6
 
-wider54:
+wider53:
 	CMPQ BX, $0x20
-	JNE  over66
+	JNE  over65
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none67
+	JE      none66
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17379,9 +17380,9 @@ wider54:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready68
+	JMP     ready67
 
-none67:
+none66:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17399,11 +17400,11 @@ none67:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready68:
+ready67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded70
+	JLE   folded69
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17412,7 +17413,7 @@ ready68:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold69:
+fold68:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -17440,9 +17441,9 @@ fold69:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold69
+	JNZ          fold68
 
-folded70:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -17463,7 +17464,7 @@ folded70:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear71
+	JNE    linear70
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -17481,7 +17482,7 @@ folded70:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear71:
+linear70:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17502,16 +17503,16 @@ linear71:
 	VMOVUPD Z13, 64(CX)(SI*1)
 	VMOVUPD Z14, 128(CX)(SI*1)
 	VMOVUPD Z15, 192(CX)(SI*1)
-	JMP     done7
+	JMP     done6
 
-over66:
+over65:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none72
+	JE      none71
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17534,9 +17535,9 @@ over66:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(DI)(R8*1), Z15
-	JMP     ready73
+	JMP     ready72
 
-none72:
+none71:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17554,11 +17555,11 @@ none72:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready73:
+ready72:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded75
+	JLE   folded74
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17567,7 +17568,7 @@ ready73:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold74:
+fold73:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -17595,9 +17596,9 @@ fold74:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold74
+	JNZ          fold73
 
-folded75:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -17618,7 +17619,7 @@ folded75:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear76
+	JNE    linear75
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -17636,7 +17637,7 @@ folded75:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear76:
+linear75:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17661,7 +17662,7 @@ linear76:
 	VMOVUPD Z14, 128(CX)(SI*1)
 	VMOVUPD Z15, 192(DI)(R8*1)
 
-done7:
+done6:
 	MOVQ   c+0(FP), AX
 	MOVQ   ldc+8(FP), BX
 	IMUL3Q $0x04, BX, BX
@@ -17684,6 +17685,7 @@ done7:
 	JGE    tile1
 
 rest2:
+	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
 	JNE  fewer77
 	MOVQ cols+80(FP), BX
@@ -19177,7 +19179,7 @@ linear162:
 	VMOVUPD Z14, 256(SI)(DX*2)
 
 done81:
-	JMP done3
+	JMP done76
 
 fewer77:
 	CMPQ AX, $0x02
@@ -21324,7 +21326,7 @@ linear284:
 	VMOVUPD Z15, 448(SI)(DX*1)
 
 done167:
-	JMP done3
+	JMP done76
 
 fewer163:
 	CMPQ AX, $0x01
@@ -25191,10 +25193,10 @@ linear502:
 	VMOVUPD Z15, 960(SI)
 
 done289:
-	JMP done3
+	JMP done76
 
 fewer285:
-done3:
+done76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

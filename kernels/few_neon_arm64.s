@@ -3889,14 +3889,14 @@ tile1:
 	MOVD $0, R0
 
 	// 4 vectors of columns, while at least half as many more are left
-more4:
+more3:
 	CMP $24, R1
-	BLT fewer5
+	BLT fewer4
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none8
+	BEQ   none7
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3918,9 +3918,9 @@ more4:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready9
+	B     ready8
 
-none8:
+none7:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3938,11 +3938,11 @@ none8:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready9:
+ready8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded11
+	BLE  folded10
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3953,7 +3953,7 @@ ready9:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold10:
+fold9:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -3984,9 +3984,9 @@ fold10:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold10
+	BNE   fold9
 
-folded11:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -4007,7 +4007,7 @@ folded11:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear12
+	BNE   linear11
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -4025,7 +4025,7 @@ folded11:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear12:
+linear11:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4050,16 +4050,16 @@ linear12:
 	FMOVQ F15, 48(R6)
 	ADD   $64, R0
 	SUB   $16, R1
-	B     more4
+	B     more3
 
-fewer5:
+fewer4:
 	CMP $16, R1
-	BLE last6
+	BLE last5
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none13
+	BEQ   none12
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4073,9 +4073,9 @@ fewer5:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready14
+	B     ready13
 
-none13:
+none12:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4085,11 +4085,11 @@ none13:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready14:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded16
+	BLE  folded15
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4100,7 +4100,7 @@ ready14:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold15:
+fold14:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4121,9 +4121,9 @@ fold15:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold15
+	BNE   fold14
 
-folded16:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4136,7 +4136,7 @@ folded16:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear17
+	BNE   linear16
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4146,7 +4146,7 @@ folded16:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear17:
+linear16:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4164,18 +4164,18 @@ linear17:
 	ADD   $32, R0
 	SUB   $8, R1
 
-last6:
+last5:
 	CMP $9, R1
-	BGE wider18
+	BGE wider17
 	CMP $5, R1
-	BGE wider19
+	BGE wider18
 	CMP $4, R1
-	BNE over20
+	BNE over19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none21
+	BEQ   none20
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4185,19 +4185,19 @@ last6:
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R6), F3
-	B     ready22
+	B     ready21
 
-none21:
+none20:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready22:
+ready21:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded24
+	BLE  folded23
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4208,7 +4208,7 @@ ready22:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold23:
+fold22:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
@@ -4224,9 +4224,9 @@ fold23:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold23
+	BNE   fold22
 
-folded24:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -4235,13 +4235,13 @@ folded24:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear25
+	BNE   linear24
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear25:
+linear24:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4252,11 +4252,11 @@ linear25:
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
 	FMOVQ F3, 0(R6)
-	B     done7
+	B     done6
 
-over20:
+over19:
 	CMP  $2, R1
-	BLT  over26
+	BLT  over25
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $16, R1
@@ -4264,7 +4264,7 @@ over20:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none27
+	BEQ   none26
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4283,9 +4283,9 @@ over20:
 	FMOVD 8(R9), F5
 	FMOVD 0(R6), F6
 	FMOVD 8(R10), F7
-	B     ready28
+	B     ready27
 
-none27:
+none26:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4295,11 +4295,11 @@ none27:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready28:
+ready27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded30
+	BLE  folded29
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4310,7 +4310,7 @@ ready28:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold29:
+fold28:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4332,9 +4332,9 @@ fold29:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold29
+	BNE   fold28
 
-folded30:
+folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4347,7 +4347,7 @@ folded30:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear31
+	BNE   linear30
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4357,7 +4357,7 @@ folded30:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear31:
+linear30:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4377,13 +4377,13 @@ linear31:
 	FMOVD F5, 8(R9)
 	FMOVD F6, 0(R6)
 	FMOVD F7, 8(R10)
-	B     done7
+	B     done6
 
-over26:
+over25:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none32
+	BEQ   none31
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4393,19 +4393,19 @@ over26:
 	FMOVS 0(R4), F1
 	FMOVS 0(R5), F2
 	FMOVS 0(R6), F3
-	B     ready33
+	B     ready32
 
-none32:
+none31:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready33:
+ready32:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded35
+	BLE  folded34
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4416,7 +4416,7 @@ ready33:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold34:
+fold33:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
@@ -4432,9 +4432,9 @@ fold34:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold34
+	BNE   fold33
 
-folded35:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -4443,13 +4443,13 @@ folded35:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear36
+	BNE   linear35
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear36:
+linear35:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4460,16 +4460,16 @@ linear36:
 	FMOVS F1, 0(R4)
 	FMOVS F2, 0(R5)
 	FMOVS F3, 0(R6)
-	B     done7
+	B     done6
 
-wider19:
+wider18:
 	CMP $8, R1
-	BNE over37
+	BNE over36
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none38
+	BEQ   none37
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4483,9 +4483,9 @@ wider19:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready39
+	B     ready38
 
-none38:
+none37:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4495,11 +4495,11 @@ none38:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready39:
+ready38:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded41
+	BLE  folded40
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4510,7 +4510,7 @@ ready39:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold40:
+fold39:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4531,9 +4531,9 @@ fold40:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold40
+	BNE   fold39
 
-folded41:
+folded40:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4546,7 +4546,7 @@ folded41:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear42
+	BNE   linear41
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4556,7 +4556,7 @@ folded41:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear42:
+linear41:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4571,9 +4571,9 @@ linear42:
 	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R6)
-	B     done7
+	B     done6
 
-over37:
+over36:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -4581,7 +4581,7 @@ over37:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none43
+	BEQ   none42
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4600,9 +4600,9 @@ over37:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready44
+	B     ready43
 
-none43:
+none42:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4612,11 +4612,11 @@ none43:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready44:
+ready43:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded46
+	BLE  folded45
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4627,7 +4627,7 @@ ready44:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold45:
+fold44:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4649,9 +4649,9 @@ fold45:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold45
+	BNE   fold44
 
-folded46:
+folded45:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4664,7 +4664,7 @@ folded46:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear47
+	BNE   linear46
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4674,7 +4674,7 @@ folded46:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear47:
+linear46:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4694,18 +4694,18 @@ linear47:
 	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R10)
-	B     done7
+	B     done6
 
-wider18:
+wider17:
 	CMP $13, R1
-	BGE wider48
+	BGE wider47
 	CMP $12, R1
-	BNE over49
+	BNE over48
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none50
+	BEQ   none49
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4723,9 +4723,9 @@ wider18:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready51
+	B     ready50
 
-none50:
+none49:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4739,11 +4739,11 @@ none50:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready51:
+ready50:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded53
+	BLE  folded52
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4754,7 +4754,7 @@ ready51:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold52:
+fold51:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -4780,9 +4780,9 @@ fold52:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold52
+	BNE   fold51
 
-folded53:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -4799,7 +4799,7 @@ folded53:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear54
+	BNE   linear53
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4813,7 +4813,7 @@ folded53:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear54:
+linear53:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4832,9 +4832,9 @@ linear54:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R6)
-	B     done7
+	B     done6
 
-over49:
+over48:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -4842,7 +4842,7 @@ over49:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none55
+	BEQ   none54
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4865,9 +4865,9 @@ over49:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready56
+	B     ready55
 
-none55:
+none54:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4881,11 +4881,11 @@ none55:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready56:
+ready55:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded58
+	BLE  folded57
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4896,7 +4896,7 @@ ready56:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold57:
+fold56:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -4923,9 +4923,9 @@ fold57:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold57
+	BNE   fold56
 
-folded58:
+folded57:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -4942,7 +4942,7 @@ folded58:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear59
+	BNE   linear58
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4956,7 +4956,7 @@ folded58:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear59:
+linear58:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4980,16 +4980,16 @@ linear59:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R10)
-	B     done7
+	B     done6
 
-wider48:
+wider47:
 	CMP $16, R1
-	BNE over60
+	BNE over59
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none61
+	BEQ   none60
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5011,9 +5011,9 @@ wider48:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready62
+	B     ready61
 
-none61:
+none60:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5031,11 +5031,11 @@ none61:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready62:
+ready61:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded64
+	BLE  folded63
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5046,7 +5046,7 @@ ready62:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold63:
+fold62:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -5077,9 +5077,9 @@ fold63:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold63
+	BNE   fold62
 
-folded64:
+folded63:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -5100,7 +5100,7 @@ folded64:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear65
+	BNE   linear64
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -5118,7 +5118,7 @@ folded64:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear65:
+linear64:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5141,9 +5141,9 @@ linear65:
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R6)
-	B     done7
+	B     done6
 
-over60:
+over59:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -5151,7 +5151,7 @@ over60:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none66
+	BEQ   none65
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5178,9 +5178,9 @@ over60:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready67
+	B     ready66
 
-none66:
+none65:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5198,11 +5198,11 @@ none66:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready67:
+ready66:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded69
+	BLE  folded68
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5213,7 +5213,7 @@ ready67:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold68:
+fold67:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -5245,9 +5245,9 @@ fold68:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold68
+	BNE   fold67
 
-folded69:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -5268,7 +5268,7 @@ folded69:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear70
+	BNE   linear69
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -5286,7 +5286,7 @@ folded69:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear70:
+linear69:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5315,7 +5315,7 @@ linear70:
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R10)
 
-done7:
+done6:
 	MOVD c+0(FP), R0
 	MOVD ldc+8(FP), R1
 	MOVD $4, R2
@@ -5341,6 +5341,7 @@ done7:
 	BGE  tile1
 
 rest2:
+	MOVD rows+72(FP), R0
 	CMP  $3, R0
 	BNE  fewer71
 	MOVD cols+80(FP), R1
@@ -6876,7 +6877,7 @@ linear150:
 	FMOVQ F14, 64(R8)
 
 done75:
-	B done3
+	B done70
 
 fewer71:
 	CMP  $2, R0
@@ -9052,7 +9053,7 @@ linear266:
 	FMOVQ F15, 112(R6)
 
 done155:
-	B done3
+	B done70
 
 fewer151:
 	CMP  $1, R0
@@ -12885,10 +12886,10 @@ linear478:
 	FMOVQ F15, 240(R4)
 
 done271:
-	B done3
+	B done70
 
 fewer267:
-done3:
+done70:
 	RET
 
 // func sweepNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
@@ -12902,14 +12903,14 @@ tile1:
 	MOVD $0, R0
 
 	// 4 vectors of columns, while at least half as many more are left
-more4:
+more3:
 	CMP $12, R1
-	BLT fewer5
+	BLT fewer4
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none8
+	BEQ   none7
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12931,9 +12932,9 @@ more4:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready9
+	B     ready8
 
-none8:
+none7:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12951,11 +12952,11 @@ none8:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready9:
+ready8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded11
+	BLE  folded10
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12966,7 +12967,7 @@ ready9:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold10:
+fold9:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -12997,9 +12998,9 @@ fold10:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold10
+	BNE   fold9
 
-folded11:
+folded10:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -13020,7 +13021,7 @@ folded11:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear12
+	BNE   linear11
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -13038,7 +13039,7 @@ folded11:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear12:
+linear11:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13063,16 +13064,16 @@ linear12:
 	FMOVQ F15, 48(R6)
 	ADD   $64, R0
 	SUB   $8, R1
-	B     more4
+	B     more3
 
-fewer5:
+fewer4:
 	CMP $8, R1
-	BLE last6
+	BLE last5
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none13
+	BEQ   none12
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13086,9 +13087,9 @@ fewer5:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready14
+	B     ready13
 
-none13:
+none12:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13098,11 +13099,11 @@ none13:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready14:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded16
+	BLE  folded15
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13113,7 +13114,7 @@ ready14:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold15:
+fold14:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -13134,9 +13135,9 @@ fold15:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold15
+	BNE   fold14
 
-folded16:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -13149,7 +13150,7 @@ folded16:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear17
+	BNE   linear16
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -13159,7 +13160,7 @@ folded16:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear17:
+linear16:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13177,18 +13178,18 @@ linear17:
 	ADD   $32, R0
 	SUB   $4, R1
 
-last6:
+last5:
 	CMP $5, R1
-	BGE wider18
+	BGE wider17
 	CMP $3, R1
-	BGE wider19
+	BGE wider18
 	CMP $2, R1
-	BNE over20
+	BNE over19
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none21
+	BEQ   none20
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13198,19 +13199,19 @@ last6:
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R6), F3
-	B     ready22
+	B     ready21
 
-none21:
+none20:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready22:
+ready21:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded24
+	BLE  folded23
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13221,7 +13222,7 @@ ready22:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold23:
+fold22:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
@@ -13237,9 +13238,9 @@ fold23:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold23
+	BNE   fold22
 
-folded24:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -13248,13 +13249,13 @@ folded24:
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear25
+	BNE   linear24
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68f463 // fmax v3.2d, v3.2d, v8.2d
 
-linear25:
+linear24:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13265,13 +13266,13 @@ linear25:
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
 	FMOVQ F3, 0(R6)
-	B     done7
+	B     done6
 
-over20:
+over19:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none26
+	BEQ   none25
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13281,19 +13282,19 @@ over20:
 	FMOVD 0(R4), F1
 	FMOVD 0(R5), F2
 	FMOVD 0(R6), F3
-	B     ready27
+	B     ready26
 
-none26:
+none25:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready27:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded29
+	BLE  folded28
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13304,7 +13305,7 @@ ready27:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold28:
+fold27:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
@@ -13320,9 +13321,9 @@ fold28:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold28
+	BNE   fold27
 
-folded29:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -13331,13 +13332,13 @@ folded29:
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear30
+	BNE   linear29
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68f463 // fmax v3.2d, v3.2d, v8.2d
 
-linear30:
+linear29:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13348,16 +13349,16 @@ linear30:
 	FMOVD F1, 0(R4)
 	FMOVD F2, 0(R5)
 	FMOVD F3, 0(R6)
-	B     done7
+	B     done6
 
-wider19:
+wider18:
 	CMP $4, R1
-	BNE over31
+	BNE over30
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none32
+	BEQ   none31
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13371,9 +13372,9 @@ wider19:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready33
+	B     ready32
 
-none32:
+none31:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13383,11 +13384,11 @@ none32:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready33:
+ready32:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded35
+	BLE  folded34
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13398,7 +13399,7 @@ ready33:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold34:
+fold33:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -13419,9 +13420,9 @@ fold34:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold34
+	BNE   fold33
 
-folded35:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -13434,7 +13435,7 @@ folded35:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear36
+	BNE   linear35
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -13444,7 +13445,7 @@ folded35:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear36:
+linear35:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13459,9 +13460,9 @@ linear36:
 	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R6)
-	B     done7
+	B     done6
 
-over31:
+over30:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -13469,7 +13470,7 @@ over31:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none37
+	BEQ   none36
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13488,9 +13489,9 @@ over31:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready38
+	B     ready37
 
-none37:
+none36:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13500,11 +13501,11 @@ none37:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready38:
+ready37:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded40
+	BLE  folded39
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13515,7 +13516,7 @@ ready38:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold39:
+fold38:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -13537,9 +13538,9 @@ fold39:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold39
+	BNE   fold38
 
-folded40:
+folded39:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -13552,7 +13553,7 @@ folded40:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear41
+	BNE   linear40
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -13562,7 +13563,7 @@ folded40:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear41:
+linear40:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13582,18 +13583,18 @@ linear41:
 	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R10)
-	B     done7
+	B     done6
 
-wider18:
+wider17:
 	CMP $7, R1
-	BGE wider42
+	BGE wider41
 	CMP $6, R1
-	BNE over43
+	BNE over42
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none44
+	BEQ   none43
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13611,9 +13612,9 @@ wider18:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready45
+	B     ready44
 
-none44:
+none43:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13627,11 +13628,11 @@ none44:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready45:
+ready44:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded47
+	BLE  folded46
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13642,7 +13643,7 @@ ready45:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold46:
+fold45:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -13668,9 +13669,9 @@ fold46:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold46
+	BNE   fold45
 
-folded47:
+folded46:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -13687,7 +13688,7 @@ folded47:
 	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear48
+	BNE   linear47
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13701,7 +13702,7 @@ folded47:
 	WORD  $0x4e70f54a // fmax v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70f56b // fmax v11.2d, v11.2d, v16.2d
 
-linear48:
+linear47:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13720,9 +13721,9 @@ linear48:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R6)
-	B     done7
+	B     done6
 
-over43:
+over42:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -13730,7 +13731,7 @@ over43:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none49
+	BEQ   none48
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13753,9 +13754,9 @@ over43:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready50
+	B     ready49
 
-none49:
+none48:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13769,11 +13770,11 @@ none49:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready50:
+ready49:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded52
+	BLE  folded51
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13784,7 +13785,7 @@ ready50:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold51:
+fold50:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -13811,9 +13812,9 @@ fold51:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold51
+	BNE   fold50
 
-folded52:
+folded51:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -13830,7 +13831,7 @@ folded52:
 	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear53
+	BNE   linear52
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13844,7 +13845,7 @@ folded52:
 	WORD  $0x4e70f54a // fmax v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70f56b // fmax v11.2d, v11.2d, v16.2d
 
-linear53:
+linear52:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13868,16 +13869,16 @@ linear53:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R10)
-	B     done7
+	B     done6
 
-wider42:
+wider41:
 	CMP $8, R1
-	BNE over54
+	BNE over53
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none55
+	BEQ   none54
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13899,9 +13900,9 @@ wider42:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready56
+	B     ready55
 
-none55:
+none54:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13919,11 +13920,11 @@ none55:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready56:
+ready55:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded58
+	BLE  folded57
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13934,7 +13935,7 @@ ready56:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold57:
+fold56:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -13965,9 +13966,9 @@ fold57:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold57
+	BNE   fold56
 
-folded58:
+folded57:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -13988,7 +13989,7 @@ folded58:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear59
+	BNE   linear58
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -14006,7 +14007,7 @@ folded58:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear59:
+linear58:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14029,9 +14030,9 @@ linear59:
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R6)
-	B     done7
+	B     done6
 
-over54:
+over53:
 	MOVD $8, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -14039,7 +14040,7 @@ over54:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none60
+	BEQ   none59
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14066,9 +14067,9 @@ over54:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready61
+	B     ready60
 
-none60:
+none59:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14086,11 +14087,11 @@ none60:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready61:
+ready60:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded63
+	BLE  folded62
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14101,7 +14102,7 @@ ready61:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold62:
+fold61:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -14133,9 +14134,9 @@ fold62:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold62
+	BNE   fold61
 
-folded63:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -14156,7 +14157,7 @@ folded63:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear64
+	BNE   linear63
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -14174,7 +14175,7 @@ folded63:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear64:
+linear63:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14203,7 +14204,7 @@ linear64:
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R10)
 
-done7:
+done6:
 	MOVD c+0(FP), R0
 	MOVD ldc+8(FP), R1
 	MOVD $4, R2
@@ -14229,6 +14230,7 @@ done7:
 	BGE  tile1
 
 rest2:
+	MOVD rows+72(FP), R0
 	CMP  $3, R0
 	BNE  fewer65
 	MOVD cols+80(FP), R1
@@ -15658,7 +15660,7 @@ linear138:
 	FMOVQ F14, 64(R8)
 
 done69:
-	B done3
+	B done64
 
 fewer65:
 	CMP  $2, R0
@@ -17747,7 +17749,7 @@ linear248:
 	FMOVQ F15, 112(R6)
 
 done143:
-	B done3
+	B done64
 
 fewer139:
 	CMP  $1, R0
@@ -21512,10 +21514,10 @@ linear454:
 	FMOVQ F15, 240(R4)
 
 done253:
-	B done3
+	B done64
 
 fewer249:
-done3:
+done64:
 	RET
 
 // func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
