@@ -6,11 +6,11 @@ import "slices"
 // dz and db on its way to the first rows of dw, and column, the whole gradient
 // of a layer with a single output.
 
-// A derivative makes dz of dy: times(z, y, t) multiplies z by act'(y) and
-// destroys y and t. Without it dz is dy.
+// A derivative makes dz of dy: times(z, y, zero) multiplies z by act'(y) and
+// destroys y; zero holds +0. Without it dz is dy.
 type derivative struct {
 	act   int
-	times func(m Machine, z, y, t Vec)
+	times func(m Machine, z, y, zero Vec)
 }
 
 var derivatives = []derivative{
@@ -37,9 +37,9 @@ func byDerivative(m Machine, end string, body func(derivative)) {
 }
 
 // gradRows is how many rows of dw grad can compute: as many as fit at every
-// width beside dz, db, a row of y and an element of x.
+// width beside dz, db, a vector of y, an element of x and zero.
 func gradRows(s Spec) int {
-	return min((s.Vecs-2*s.MaxCols-2)/s.MaxCols, 4)
+	return min((s.Vecs-2*s.MaxCols-3)/s.MaxCols, 4)
 }
 
 func grad(m Machine) {
@@ -82,7 +82,8 @@ func gradTile(m Machine, r int, w width) {
 	m.Arg(x, "x")
 	m.Arg(ldx, "ldx")
 	m.Arg(n, "n")
-	dz, yv, xv := m.VecsOf(w.vecs), m.Vec(), m.Vec()
+	dz, yv, xv, zero := m.VecsOf(w.vecs), m.Vec(), m.Vec(), m.Vec()
+	m.Zero(zero)
 	end := m.NewLabel("folded")
 	m.JumpIf(n, AtMost, 0, end)
 	byDerivative(m, end, func(d derivative) {
@@ -93,7 +94,7 @@ func gradTile(m Machine, r int, w width) {
 			w.load(m, q, z, At(dy, 0))
 			if d.times != nil {
 				w.load(m, q, yv, At(y, 0))
-				d.times(m, z, yv, xv)
+				d.times(m, z, yv, zero)
 			}
 			m.AddVec(db[0][q], db[0][q], z)
 		}
@@ -116,8 +117,8 @@ func gradTile(m Machine, r int, w width) {
 	m.FreeVecs(dz...)
 	m.FreeInts(dy, lddy, y, ldy, x, ldx, n)
 
-	positive(m, slices.Concat(append(dw, db[0])...), xv)
-	m.FreeVecs(yv, xv)
+	positive(m, slices.Concat(append(dw, db[0])...), zero)
+	m.FreeVecs(yv, xv, zero)
 	storeTile(m, dw, w, "dw", "lddw")
 	storeIfWanted(m, "db", func() { storeTile(m, db, w, "db", "") })
 }
@@ -157,6 +158,7 @@ func columnPanel(m Machine, w width) {
 
 	dx, lddx, dy, lddy, y, ldy, x, ldx, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	db, z, t, zero := m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	m.Zero(zero)
 	m.Arg(dy, "dbinit")
 	m.Splat(db, At(dy, 0))
 	m.Arg(dx, "dx")
@@ -172,13 +174,11 @@ func columnPanel(m Machine, w width) {
 	m.JumpIf(n, AtMost, 0, end)
 	body := func(d derivative, wantDX bool) {
 		loop := m.NewLabel("fold")
-		m.Zero(zero)
 		m.Label(loop)
 		m.Splat(z, At(dy, 0))
 		if d.times != nil {
 			m.Splat(t, At(y, 0))
 			d.times(m, z, t, zero)
-			m.Zero(zero)
 			m.StoreLane(At(dy, 0), Lane{z, 0})
 			m.Add(y, ldy)
 		}

@@ -161,8 +161,8 @@ type Machine interface {
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)
 
-	// Gate: z = z if not y ≤ 0, else +0. Destroys y and t.
-	Gate(z, y, t Vec)
+	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
+	Gate(z, y, zero Vec)
 
 	// LoadChunks loads 128 bits from each address, side by side; v need not
 	// be full. StoreChunk stores the first 128 bits. TransposeChunks transposes

@@ -302,7 +302,7 @@ func (m *neon) FMAScalar(acc, a, s Vec, e int) { m.word(words.fmla[e], acc, a, s
 func (m *neon) ReLU(v, zero Vec) { m.word(words.fmax, v, v, zero) }
 
 // Gate: z AND NOT (y ≤ 0), which does not hold for a NaN.
-func (m *neon) Gate(z, y, t Vec) {
+func (m *neon) Gate(z, y, _ Vec) {
 	m.word(words.fcmle, y, y, 0)
 	m.word(words.bic, z, z, y)
 }

@@ -603,9 +603,8 @@ func (m *avx2) LoadPart(v Vec, a Addr, p Part) {
 }
 
 // Gate: z AND (y NLE 0), which holds for a NaN too.
-func (m *avx2) Gate(z, y, t Vec) {
-	m.Zero(t)
-	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.ymm(t), m.ymm(y), m.ymm(y))
+func (m *avx2) Gate(z, y, zero Vec) {
+	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.ymm(zero), m.ymm(y), m.ymm(y))
 	pick(&m.x86, m.VANDPS, m.VANDPD)(m.ymm(y), m.ymm(z), m.ymm(z))
 }
 
@@ -632,8 +631,7 @@ func (m *avx512) LoadPart(v Vec, a Addr, p Part) {
 }
 
 // Gate: z where y NLE 0, which holds for a NaN too.
-func (m *avx512) Gate(z, y, t Vec) {
-	m.Zero(t)
-	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.vec(t), m.vec(y), reg.K2)
+func (m *avx512) Gate(z, y, zero Vec) {
+	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.vec(zero), m.vec(y), reg.K2)
 	pick(&m.x86, m.VMOVAPS_Z, m.VMOVAPD_Z)(m.vec(z), reg.K2, m.vec(z))
 }

@@ -48,6 +48,7 @@ TEXT ·gradAVX2F32(SB), NOSPLIT, $0-128
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
 	JLE     folded4
 	MOVQ    act+120(FP), R10
@@ -58,20 +59,17 @@ TEXT ·gradAVX2F32(SB), NOSPLIT, $0-128
 fold6:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      (DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y9, Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
 	VMOVUPS      32(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y10, Y10
 	VADDPS       Y10, Y7, Y7
 	VMOVUPS      64(BX), Y11
 	VMOVUPS      64(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y11, Y11
 	VADDPS       Y11, Y8, Y8
 	VBROADCASTSS (DI), Y13
@@ -116,16 +114,16 @@ fold8:
 	JMP          folded4
 
 folded4:
-	VXORPS  Y13, Y13, Y13
-	VADDPS  Y13, Y0, Y0
-	VADDPS  Y13, Y1, Y1
-	VADDPS  Y13, Y2, Y2
-	VADDPS  Y13, Y3, Y3
-	VADDPS  Y13, Y4, Y4
-	VADDPS  Y13, Y5, Y5
-	VADDPS  Y13, Y6, Y6
-	VADDPS  Y13, Y7, Y7
-	VADDPS  Y13, Y8, Y8
+	VXORPS  Y14, Y14, Y14
+	VADDPS  Y14, Y0, Y0
+	VADDPS  Y14, Y1, Y1
+	VADDPS  Y14, Y2, Y2
+	VADDPS  Y14, Y3, Y3
+	VADDPS  Y14, Y4, Y4
+	VADDPS  Y14, Y5, Y5
+	VADDPS  Y14, Y6, Y6
+	VADDPS  Y14, Y7, Y7
+	VADDPS  Y14, Y8, Y8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -170,6 +168,7 @@ fewer3:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
 	JLE     folded11
 	MOVQ    act+120(FP), R10
@@ -180,20 +179,17 @@ fewer3:
 fold13:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y6, Y6
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
 	VMOVUPS      32(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y7, Y7
 	VADDPS       Y7, Y4, Y4
 	VMOVUPS      64(BX), Y8
 	VMOVUPS      64(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y8, Y8
 	VADDPS       Y8, Y5, Y5
 	VBROADCASTSS (DI), Y10
@@ -230,13 +226,13 @@ fold15:
 	JMP          folded11
 
 folded11:
-	VXORPS  Y10, Y10, Y10
-	VADDPS  Y10, Y0, Y0
-	VADDPS  Y10, Y1, Y1
-	VADDPS  Y10, Y2, Y2
-	VADDPS  Y10, Y3, Y3
-	VADDPS  Y10, Y4, Y4
-	VADDPS  Y10, Y5, Y5
+	VXORPS  Y11, Y11, Y11
+	VADDPS  Y11, Y0, Y0
+	VADDPS  Y11, Y1, Y1
+	VADDPS  Y11, Y2, Y2
+	VADDPS  Y11, Y3, Y3
+	VADDPS  Y11, Y4, Y4
+	VADDPS  Y11, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -270,6 +266,7 @@ fewer10:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded18
 	MOVQ    act+120(FP), R10
@@ -280,20 +277,17 @@ fewer10:
 fold20:
 	VMOVUPS (BX), Y3
 	VMOVUPS (DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
 	VMOVUPS 32(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y4, Y4
 	VADDPS  Y4, Y1, Y1
 	VMOVUPS 64(BX), Y5
 	VMOVUPS 64(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y5, Y5
 	VADDPS  Y5, Y2, Y2
 	VMOVUPS Y3, (BX)
@@ -322,10 +316,10 @@ fold22:
 	JMP     folded18
 
 folded18:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
+	VXORPS  Y8, Y8, Y8
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y8, Y1, Y1
+	VADDPS  Y8, Y2, Y2
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
@@ -375,6 +369,7 @@ over2:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
 	JLE     folded26
 	MOVQ    act+120(FP), R10
@@ -385,20 +380,17 @@ over2:
 fold28:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      (DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y9, Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
 	VMOVUPS      32(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y10, Y10
 	VADDPS       Y10, Y7, Y7
 	VMOVUPS      64(BX)(AX*1), X11
 	VMOVUPS      64(DX)(AX*1), X12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y11, Y11
 	VADDPS       Y11, Y8, Y8
 	VBROADCASTSS (DI), Y13
@@ -443,16 +435,16 @@ fold30:
 	JMP          folded26
 
 folded26:
-	VXORPS  Y13, Y13, Y13
-	VADDPS  Y13, Y0, Y0
-	VADDPS  Y13, Y1, Y1
-	VADDPS  Y13, Y2, Y2
-	VADDPS  Y13, Y3, Y3
-	VADDPS  Y13, Y4, Y4
-	VADDPS  Y13, Y5, Y5
-	VADDPS  Y13, Y6, Y6
-	VADDPS  Y13, Y7, Y7
-	VADDPS  Y13, Y8, Y8
+	VXORPS  Y14, Y14, Y14
+	VADDPS  Y14, Y0, Y0
+	VADDPS  Y14, Y1, Y1
+	VADDPS  Y14, Y2, Y2
+	VADDPS  Y14, Y3, Y3
+	VADDPS  Y14, Y4, Y4
+	VADDPS  Y14, Y5, Y5
+	VADDPS  Y14, Y6, Y6
+	VADDPS  Y14, Y7, Y7
+	VADDPS  Y14, Y8, Y8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -505,6 +497,7 @@ fewer25:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
 	JLE     folded33
 	MOVQ    act+120(FP), R10
@@ -515,20 +508,17 @@ fewer25:
 fold35:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y6, Y6
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
 	VMOVUPS      32(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y7, Y7
 	VADDPS       Y7, Y4, Y4
 	VMOVUPS      64(BX)(AX*1), X8
 	VMOVUPS      64(DX)(AX*1), X9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y8, Y8
 	VADDPS       Y8, Y5, Y5
 	VBROADCASTSS (DI), Y10
@@ -565,13 +555,13 @@ fold37:
 	JMP          folded33
 
 folded33:
-	VXORPS  Y10, Y10, Y10
-	VADDPS  Y10, Y0, Y0
-	VADDPS  Y10, Y1, Y1
-	VADDPS  Y10, Y2, Y2
-	VADDPS  Y10, Y3, Y3
-	VADDPS  Y10, Y4, Y4
-	VADDPS  Y10, Y5, Y5
+	VXORPS  Y11, Y11, Y11
+	VADDPS  Y11, Y0, Y0
+	VADDPS  Y11, Y1, Y1
+	VADDPS  Y11, Y2, Y2
+	VADDPS  Y11, Y3, Y3
+	VADDPS  Y11, Y4, Y4
+	VADDPS  Y11, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -613,6 +603,7 @@ fewer32:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded40
 	MOVQ    act+120(FP), R10
@@ -623,20 +614,17 @@ fewer32:
 fold42:
 	VMOVUPS (BX), Y3
 	VMOVUPS (DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
 	VMOVUPS 32(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y4, Y4
 	VADDPS  Y4, Y1, Y1
 	VMOVUPS 64(BX)(AX*1), X5
 	VMOVUPS 64(DX)(AX*1), X6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y5, Y5
 	VADDPS  Y5, Y2, Y2
 	VMOVUPS Y3, (BX)
@@ -665,10 +653,10 @@ fold44:
 	JMP     folded40
 
 folded40:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
+	VXORPS  Y8, Y8, Y8
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y8, Y1, Y1
+	VADDPS  Y8, Y2, Y2
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -720,6 +708,7 @@ over24:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
 	JLE     folded47
 	MOVQ    act+120(FP), R10
@@ -730,20 +719,17 @@ over24:
 fold49:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      (DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y9, Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
 	VMOVUPS      32(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y10, Y10
 	VADDPS       Y10, Y7, Y7
 	VMOVUPS      64(BX)(AX*1), Y11
 	VMOVUPS      64(DX)(AX*1), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x06, Y13, Y12, Y12
+	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y11, Y11
 	VADDPS       Y11, Y8, Y8
 	VBROADCASTSS (DI), Y13
@@ -788,16 +774,16 @@ fold51:
 	JMP          folded47
 
 folded47:
-	VXORPS  Y13, Y13, Y13
-	VADDPS  Y13, Y0, Y0
-	VADDPS  Y13, Y1, Y1
-	VADDPS  Y13, Y2, Y2
-	VADDPS  Y13, Y3, Y3
-	VADDPS  Y13, Y4, Y4
-	VADDPS  Y13, Y5, Y5
-	VADDPS  Y13, Y6, Y6
-	VADDPS  Y13, Y7, Y7
-	VADDPS  Y13, Y8, Y8
+	VXORPS  Y14, Y14, Y14
+	VADDPS  Y14, Y0, Y0
+	VADDPS  Y14, Y1, Y1
+	VADDPS  Y14, Y2, Y2
+	VADDPS  Y14, Y3, Y3
+	VADDPS  Y14, Y4, Y4
+	VADDPS  Y14, Y5, Y5
+	VADDPS  Y14, Y6, Y6
+	VADDPS  Y14, Y7, Y7
+	VADDPS  Y14, Y8, Y8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -850,6 +836,7 @@ fewer46:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
 	JLE     folded54
 	MOVQ    act+120(FP), R10
@@ -860,20 +847,17 @@ fewer46:
 fold56:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y6, Y6
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
 	VMOVUPS      32(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y7, Y7
 	VADDPS       Y7, Y4, Y4
 	VMOVUPS      64(BX)(AX*1), Y8
 	VMOVUPS      64(DX)(AX*1), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x06, Y10, Y9, Y9
+	VCMPPS       $0x06, Y11, Y9, Y9
 	VANDPS       Y9, Y8, Y8
 	VADDPS       Y8, Y5, Y5
 	VBROADCASTSS (DI), Y10
@@ -910,13 +894,13 @@ fold58:
 	JMP          folded54
 
 folded54:
-	VXORPS  Y10, Y10, Y10
-	VADDPS  Y10, Y0, Y0
-	VADDPS  Y10, Y1, Y1
-	VADDPS  Y10, Y2, Y2
-	VADDPS  Y10, Y3, Y3
-	VADDPS  Y10, Y4, Y4
-	VADDPS  Y10, Y5, Y5
+	VXORPS  Y11, Y11, Y11
+	VADDPS  Y11, Y0, Y0
+	VADDPS  Y11, Y1, Y1
+	VADDPS  Y11, Y2, Y2
+	VADDPS  Y11, Y3, Y3
+	VADDPS  Y11, Y4, Y4
+	VADDPS  Y11, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -958,6 +942,7 @@ fewer53:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded61
 	MOVQ    act+120(FP), R10
@@ -968,20 +953,17 @@ fewer53:
 fold63:
 	VMOVUPS (BX), Y3
 	VMOVUPS (DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
 	VMOVUPS 32(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y4, Y4
 	VADDPS  Y4, Y1, Y1
 	VMOVUPS 64(BX)(AX*1), Y5
 	VMOVUPS 64(DX)(AX*1), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPS  $0x06, Y7, Y6, Y6
+	VCMPPS  $0x06, Y8, Y6, Y6
 	VANDPS  Y6, Y5, Y5
 	VADDPS  Y5, Y2, Y2
 	VMOVUPS Y3, (BX)
@@ -1010,10 +992,10 @@ fold65:
 	JMP     folded61
 
 folded61:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
+	VXORPS  Y8, Y8, Y8
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y8, Y1, Y1
+	VADDPS  Y8, Y2, Y2
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1060,6 +1042,7 @@ narrower1:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
 	JLE     folded70
 	MOVQ    act+120(FP), R10
@@ -1070,14 +1053,12 @@ narrower1:
 fold72:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y6, Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX), Y7
 	VMOVUPS      32(DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y7, Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Y9
@@ -1115,13 +1096,13 @@ fold74:
 	JMP          folded70
 
 folded70:
-	VXORPS  Y9, Y9, Y9
-	VADDPS  Y9, Y0, Y0
-	VADDPS  Y9, Y1, Y1
-	VADDPS  Y9, Y2, Y2
-	VADDPS  Y9, Y3, Y3
-	VADDPS  Y9, Y4, Y4
-	VADDPS  Y9, Y5, Y5
+	VXORPS  Y10, Y10, Y10
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y10, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y10, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1161,6 +1142,7 @@ fewer69:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded77
 	MOVQ    act+120(FP), R10
@@ -1171,14 +1153,12 @@ fewer69:
 fold79:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y4, Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX), Y5
 	VMOVUPS      32(DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	VADDPS       Y5, Y3, Y3
 	VBROADCASTSS (DI), Y7
@@ -1210,11 +1190,11 @@ fold81:
 	JMP          folded77
 
 folded77:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
-	VADDPS  Y7, Y3, Y3
+	VXORPS  Y8, Y8, Y8
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y8, Y1, Y1
+	VADDPS  Y8, Y2, Y2
+	VADDPS  Y8, Y3, Y3
 	MOVQ    dw+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -1245,6 +1225,7 @@ fewer76:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded84
 	MOVQ    act+120(FP), R10
@@ -1255,14 +1236,12 @@ fewer76:
 fold86:
 	VMOVUPS (BX), Y2
 	VMOVUPS (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
+	VCMPPS  $0x06, Y6, Y4, Y4
 	VANDPS  Y4, Y2, Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX), Y3
 	VMOVUPS 32(DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
+	VCMPPS  $0x06, Y6, Y4, Y4
 	VANDPS  Y4, Y3, Y3
 	VADDPS  Y3, Y1, Y1
 	VMOVUPS Y2, (BX)
@@ -1288,9 +1267,9 @@ fold88:
 	JMP     folded84
 
 folded84:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y1, Y1
+	VXORPS  Y6, Y6, Y6
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y6, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
@@ -1336,6 +1315,7 @@ over68:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
 	JLE     folded92
 	MOVQ    act+120(FP), R10
@@ -1346,14 +1326,12 @@ over68:
 fold94:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y6, Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX)(AX*1), X7
 	VMOVUPS      32(DX)(AX*1), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y7, Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Y9
@@ -1391,13 +1369,13 @@ fold96:
 	JMP          folded92
 
 folded92:
-	VXORPS  Y9, Y9, Y9
-	VADDPS  Y9, Y0, Y0
-	VADDPS  Y9, Y1, Y1
-	VADDPS  Y9, Y2, Y2
-	VADDPS  Y9, Y3, Y3
-	VADDPS  Y9, Y4, Y4
-	VADDPS  Y9, Y5, Y5
+	VXORPS  Y10, Y10, Y10
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y10, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y10, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -1445,6 +1423,7 @@ fewer91:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded99
 	MOVQ    act+120(FP), R10
@@ -1455,14 +1434,12 @@ fewer91:
 fold101:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y4, Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX)(AX*1), X5
 	VMOVUPS      32(DX)(AX*1), X6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	VADDPS       Y5, Y3, Y3
 	VBROADCASTSS (DI), Y7
@@ -1494,11 +1471,11 @@ fold103:
 	JMP          folded99
 
 folded99:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
-	VADDPS  Y7, Y3, Y3
+	VXORPS  Y8, Y8, Y8
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y8, Y1, Y1
+	VADDPS  Y8, Y2, Y2
+	VADDPS  Y8, Y3, Y3
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1537,6 +1514,7 @@ fewer98:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded106
 	MOVQ    act+120(FP), R10
@@ -1547,14 +1525,12 @@ fewer98:
 fold108:
 	VMOVUPS (BX), Y2
 	VMOVUPS (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
+	VCMPPS  $0x06, Y6, Y4, Y4
 	VANDPS  Y4, Y2, Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX)(AX*1), X3
 	VMOVUPS 32(DX)(AX*1), X4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
+	VCMPPS  $0x06, Y6, Y4, Y4
 	VANDPS  Y4, Y3, Y3
 	VADDPS  Y3, Y1, Y1
 	VMOVUPS Y2, (BX)
@@ -1580,9 +1556,9 @@ fold110:
 	JMP     folded106
 
 folded106:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y1, Y1
+	VXORPS  Y6, Y6, Y6
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y6, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1630,6 +1606,7 @@ over90:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
 	JLE     folded113
 	MOVQ    act+120(FP), R10
@@ -1640,14 +1617,12 @@ over90:
 fold115:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y6, Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX)(AX*1), Y7
 	VMOVUPS      32(DX)(AX*1), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y7, Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Y9
@@ -1685,13 +1660,13 @@ fold117:
 	JMP          folded113
 
 folded113:
-	VXORPS  Y9, Y9, Y9
-	VADDPS  Y9, Y0, Y0
-	VADDPS  Y9, Y1, Y1
-	VADDPS  Y9, Y2, Y2
-	VADDPS  Y9, Y3, Y3
-	VADDPS  Y9, Y4, Y4
-	VADDPS  Y9, Y5, Y5
+	VXORPS  Y10, Y10, Y10
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y10, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y10, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -1739,6 +1714,7 @@ fewer112:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded120
 	MOVQ    act+120(FP), R10
@@ -1749,14 +1725,12 @@ fewer112:
 fold122:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y4, Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX)(AX*1), Y5
 	VMOVUPS      32(DX)(AX*1), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	VADDPS       Y5, Y3, Y3
 	VBROADCASTSS (DI), Y7
@@ -1788,11 +1762,11 @@ fold124:
 	JMP          folded120
 
 folded120:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
-	VADDPS  Y7, Y3, Y3
+	VXORPS  Y8, Y8, Y8
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y8, Y1, Y1
+	VADDPS  Y8, Y2, Y2
+	VADDPS  Y8, Y3, Y3
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1831,6 +1805,7 @@ fewer119:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded127
 	MOVQ    act+120(FP), R10
@@ -1841,14 +1816,12 @@ fewer119:
 fold129:
 	VMOVUPS (BX), Y2
 	VMOVUPS (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
+	VCMPPS  $0x06, Y6, Y4, Y4
 	VANDPS  Y4, Y2, Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX)(AX*1), Y3
 	VMOVUPS 32(DX)(AX*1), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
+	VCMPPS  $0x06, Y6, Y4, Y4
 	VANDPS  Y4, Y3, Y3
 	VADDPS  Y3, Y1, Y1
 	VMOVUPS Y2, (BX)
@@ -1874,9 +1847,9 @@ fold131:
 	JMP     folded127
 
 folded127:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y1, Y1
+	VXORPS  Y6, Y6, Y6
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y6, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1917,6 +1890,7 @@ narrower67:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded135
 	MOVQ    act+120(FP), R10
@@ -1927,8 +1901,7 @@ narrower67:
 fold137:
 	VMOVUPS      (BX), Y3
 	VMOVUPS      (DX), Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPS       $0x06, Y5, Y4, Y4
+	VCMPPS       $0x06, Y6, Y4, Y4
 	VANDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VBROADCASTSS (DI), Y5
@@ -1959,10 +1932,10 @@ fold139:
 	JMP          folded135
 
 folded135:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y1, Y1
-	VADDPS  Y5, Y2, Y2
+	VXORPS  Y6, Y6, Y6
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y6, Y1, Y1
+	VADDPS  Y6, Y2, Y2
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1997,6 +1970,7 @@ fewer134:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y5, Y5, Y5
 	TESTQ   R9, R9
 	JLE     folded142
 	MOVQ    act+120(FP), R10
@@ -2007,8 +1981,7 @@ fewer134:
 fold144:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      (DX), Y3
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x06, Y4, Y3, Y3
+	VCMPPS       $0x06, Y5, Y3, Y3
 	VANDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	VBROADCASTSS (DI), Y4
@@ -2035,9 +2008,9 @@ fold146:
 	JMP          folded142
 
 folded142:
-	VXORPS  Y4, Y4, Y4
-	VADDPS  Y4, Y0, Y0
-	VADDPS  Y4, Y1, Y1
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
@@ -2065,6 +2038,7 @@ fewer141:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y4, Y4, Y4
 	TESTQ   R9, R9
 	JLE     folded149
 	MOVQ    act+120(FP), R10
@@ -2075,8 +2049,7 @@ fewer141:
 fold151:
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
-	VXORPS  Y3, Y3, Y3
-	VCMPPS  $0x06, Y3, Y2, Y2
+	VCMPPS  $0x06, Y4, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VADDPS  Y1, Y0, Y0
 	VMOVUPS Y1, (BX)
@@ -2099,8 +2072,8 @@ fold153:
 	JMP     folded149
 
 folded149:
-	VXORPS  Y3, Y3, Y3
-	VADDPS  Y3, Y0, Y0
+	VXORPS  Y4, Y4, Y4
+	VADDPS  Y4, Y0, Y0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
@@ -2145,6 +2118,7 @@ over133:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
 	JLE     folded157
 	MOVQ    act+120(FP), R10
@@ -2155,14 +2129,12 @@ over133:
 fold159:
 	VMOVUPS      (BX), X6
 	VMOVUPS      (DX), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y6, Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      16(BX)(AX*1), X7
 	VMOVUPS      16(DX)(AX*1), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y7, Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Y9
@@ -2200,13 +2172,13 @@ fold161:
 	JMP          folded157
 
 folded157:
-	VXORPS  Y9, Y9, Y9
-	VADDPS  Y9, Y0, Y0
-	VADDPS  Y9, Y1, Y1
-	VADDPS  Y9, Y2, Y2
-	VADDPS  Y9, Y3, Y3
-	VADDPS  Y9, Y4, Y4
-	VADDPS  Y9, Y5, Y5
+	VXORPS  Y10, Y10, Y10
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y10, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y10, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -2254,6 +2226,7 @@ fewer156:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded164
 	MOVQ    act+120(FP), R10
@@ -2264,14 +2237,12 @@ fewer156:
 fold166:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y4, Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      16(BX)(AX*1), X5
 	VMOVUPS      16(DX)(AX*1), X6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	VADDPS       Y5, Y3, Y3
 	VBROADCASTSS (DI), Y7
@@ -2303,11 +2274,11 @@ fold168:
 	JMP          folded164
 
 folded164:
-	VXORPS  Y7, Y7, Y7
-	VADDPS  Y7, Y0, Y0
-	VADDPS  Y7, Y1, Y1
-	VADDPS  Y7, Y2, Y2
-	VADDPS  Y7, Y3, Y3
+	VXORPS  Y8, Y8, Y8
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y8, Y1, Y1
+	VADDPS  Y8, Y2, Y2
+	VADDPS  Y8, Y3, Y3
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2346,6 +2317,7 @@ fewer163:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded171
 	MOVQ    act+120(FP), R10
@@ -2356,14 +2328,12 @@ fewer163:
 fold173:
 	VMOVUPS (BX), X2
 	VMOVUPS (DX), X4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
+	VCMPPS  $0x06, Y6, Y4, Y4
 	VANDPS  Y4, Y2, Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 16(BX)(AX*1), X3
 	VMOVUPS 16(DX)(AX*1), X4
-	VXORPS  Y5, Y5, Y5
-	VCMPPS  $0x06, Y5, Y4, Y4
+	VCMPPS  $0x06, Y6, Y4, Y4
 	VANDPS  Y4, Y3, Y3
 	VADDPS  Y3, Y1, Y1
 	VMOVUPS X2, (BX)
@@ -2389,9 +2359,9 @@ fold175:
 	JMP     folded171
 
 folded171:
-	VXORPS  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	VADDPS  Y5, Y1, Y1
+	VXORPS  Y6, Y6, Y6
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y6, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2441,6 +2411,7 @@ over155:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y10, Y10, Y10
 	TESTQ  R9, R9
 	JLE    folded179
 	MOVQ   act+120(FP), R10
@@ -2451,14 +2422,12 @@ over155:
 fold181:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y6, Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVSD       8(BX)(AX*1), X7
 	VMOVSD       8(DX)(AX*1), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPS       $0x06, Y9, Y8, Y8
+	VCMPPS       $0x06, Y10, Y8, Y8
 	VANDPS       Y8, Y7, Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Y9
@@ -2496,13 +2465,13 @@ fold183:
 	JMP          folded179
 
 folded179:
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
 	MOVQ   dw+0(FP), BX
 	MOVQ   lddw+8(FP), CX
 	MOVQ   BX, DX
@@ -2550,6 +2519,7 @@ fewer178:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y8, Y8, Y8
 	TESTQ  R9, R9
 	JLE    folded186
 	MOVQ   act+120(FP), R10
@@ -2560,14 +2530,12 @@ fewer178:
 fold188:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y4, Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVSD       8(BX)(AX*1), X5
 	VMOVSD       8(DX)(AX*1), X6
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x06, Y7, Y6, Y6
+	VCMPPS       $0x06, Y8, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	VADDPS       Y5, Y3, Y3
 	VBROADCASTSS (DI), Y7
@@ -2599,11 +2567,11 @@ fold190:
 	JMP          folded186
 
 folded186:
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y0, Y0
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
 	MOVQ   dw+0(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
@@ -2642,6 +2610,7 @@ fewer185:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
 	JLE    folded193
 	MOVQ   act+120(FP), R10
@@ -2652,14 +2621,12 @@ fewer185:
 fold195:
 	VMOVSD (BX), X2
 	VMOVSD (DX), X4
-	VXORPS Y5, Y5, Y5
-	VCMPPS $0x06, Y5, Y4, Y4
+	VCMPPS $0x06, Y6, Y4, Y4
 	VANDPS Y4, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VMOVSD 8(BX)(AX*1), X3
 	VMOVSD 8(DX)(AX*1), X4
-	VXORPS Y5, Y5, Y5
-	VCMPPS $0x06, Y5, Y4, Y4
+	VCMPPS $0x06, Y6, Y4, Y4
 	VANDPS Y4, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VMOVSD X2, (BX)
@@ -2685,9 +2652,9 @@ fold197:
 	JMP    folded193
 
 folded193:
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
 	MOVQ   dw+0(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
@@ -2726,6 +2693,7 @@ over177:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
 	JLE    folded200
 	MOVQ   act+120(FP), R10
@@ -2736,8 +2704,7 @@ over177:
 fold202:
 	VMOVSS       (BX), X3
 	VMOVSS       (DX), X4
-	VXORPS       Y5, Y5, Y5
-	VCMPPS       $0x06, Y5, Y4, Y4
+	VCMPPS       $0x06, Y6, Y4, Y4
 	VANDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VBROADCASTSS (DI), Y5
@@ -2768,10 +2735,10 @@ fold204:
 	JMP          folded200
 
 folded200:
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
 	MOVQ   dw+0(FP), BX
 	MOVQ   lddw+8(FP), CX
 	VMOVSS X0, (BX)
@@ -2806,6 +2773,7 @@ fewer199:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y5, Y5, Y5
 	TESTQ  R9, R9
 	JLE    folded207
 	MOVQ   act+120(FP), R10
@@ -2816,8 +2784,7 @@ fewer199:
 fold209:
 	VMOVSS       (BX), X2
 	VMOVSS       (DX), X3
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x06, Y4, Y3, Y3
+	VCMPPS       $0x06, Y5, Y3, Y3
 	VANDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	VBROADCASTSS (DI), Y4
@@ -2844,9 +2811,9 @@ fold211:
 	JMP          folded207
 
 folded207:
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
 	MOVQ   dw+0(FP), BX
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
@@ -2874,6 +2841,7 @@ fewer206:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y4, Y4, Y4
 	TESTQ  R9, R9
 	JLE    folded214
 	MOVQ   act+120(FP), R10
@@ -2884,8 +2852,7 @@ fewer206:
 fold216:
 	VMOVSS (BX), X1
 	VMOVSS (DX), X2
-	VXORPS Y3, Y3, Y3
-	VCMPPS $0x06, Y3, Y2, Y2
+	VCMPPS $0x06, Y4, Y2, Y2
 	VANDPS Y2, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	VMOVSS X1, (BX)
@@ -2908,8 +2875,8 @@ fold218:
 	JMP    folded214
 
 folded214:
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
@@ -2956,6 +2923,7 @@ TEXT ·gradAVX2F64(SB), NOSPLIT, $0-128
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
 	JLE     folded4
 	MOVQ    act+120(FP), R10
@@ -2966,20 +2934,17 @@ TEXT ·gradAVX2F64(SB), NOSPLIT, $0-128
 fold6:
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y9, Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
 	VMOVUPD      32(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y10, Y10
 	VADDPD       Y10, Y7, Y7
 	VMOVUPD      64(BX), Y11
 	VMOVUPD      64(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y11, Y11
 	VADDPD       Y11, Y8, Y8
 	VBROADCASTSD (DI), Y13
@@ -3024,16 +2989,16 @@ fold8:
 	JMP          folded4
 
 folded4:
-	VXORPS  Y13, Y13, Y13
-	VADDPD  Y13, Y0, Y0
-	VADDPD  Y13, Y1, Y1
-	VADDPD  Y13, Y2, Y2
-	VADDPD  Y13, Y3, Y3
-	VADDPD  Y13, Y4, Y4
-	VADDPD  Y13, Y5, Y5
-	VADDPD  Y13, Y6, Y6
-	VADDPD  Y13, Y7, Y7
-	VADDPD  Y13, Y8, Y8
+	VXORPS  Y14, Y14, Y14
+	VADDPD  Y14, Y0, Y0
+	VADDPD  Y14, Y1, Y1
+	VADDPD  Y14, Y2, Y2
+	VADDPD  Y14, Y3, Y3
+	VADDPD  Y14, Y4, Y4
+	VADDPD  Y14, Y5, Y5
+	VADDPD  Y14, Y6, Y6
+	VADDPD  Y14, Y7, Y7
+	VADDPD  Y14, Y8, Y8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -3078,6 +3043,7 @@ fewer3:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
 	JLE     folded11
 	MOVQ    act+120(FP), R10
@@ -3088,20 +3054,17 @@ fewer3:
 fold13:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y6, Y6
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
 	VMOVUPD      32(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y7, Y7
 	VADDPD       Y7, Y4, Y4
 	VMOVUPD      64(BX), Y8
 	VMOVUPD      64(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y8, Y8
 	VADDPD       Y8, Y5, Y5
 	VBROADCASTSD (DI), Y10
@@ -3138,13 +3101,13 @@ fold15:
 	JMP          folded11
 
 folded11:
-	VXORPS  Y10, Y10, Y10
-	VADDPD  Y10, Y0, Y0
-	VADDPD  Y10, Y1, Y1
-	VADDPD  Y10, Y2, Y2
-	VADDPD  Y10, Y3, Y3
-	VADDPD  Y10, Y4, Y4
-	VADDPD  Y10, Y5, Y5
+	VXORPS  Y11, Y11, Y11
+	VADDPD  Y11, Y0, Y0
+	VADDPD  Y11, Y1, Y1
+	VADDPD  Y11, Y2, Y2
+	VADDPD  Y11, Y3, Y3
+	VADDPD  Y11, Y4, Y4
+	VADDPD  Y11, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
@@ -3178,6 +3141,7 @@ fewer10:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded18
 	MOVQ    act+120(FP), R10
@@ -3188,20 +3152,17 @@ fewer10:
 fold20:
 	VMOVUPD (BX), Y3
 	VMOVUPD (DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
 	VMOVUPD 32(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y4, Y4
 	VADDPD  Y4, Y1, Y1
 	VMOVUPD 64(BX), Y5
 	VMOVUPD 64(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y5, Y5
 	VADDPD  Y5, Y2, Y2
 	VMOVUPD Y3, (BX)
@@ -3230,10 +3191,10 @@ fold22:
 	JMP     folded18
 
 folded18:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
+	VXORPS  Y8, Y8, Y8
+	VADDPD  Y8, Y0, Y0
+	VADDPD  Y8, Y1, Y1
+	VADDPD  Y8, Y2, Y2
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
@@ -3283,6 +3244,7 @@ over2:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
 	JLE     folded26
 	MOVQ    act+120(FP), R10
@@ -3293,20 +3255,17 @@ over2:
 fold28:
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y9, Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
 	VMOVUPD      32(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y10, Y10
 	VADDPD       Y10, Y7, Y7
 	VMOVUPD      64(BX)(AX*1), X11
 	VMOVUPD      64(DX)(AX*1), X12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y11, Y11
 	VADDPD       Y11, Y8, Y8
 	VBROADCASTSD (DI), Y13
@@ -3351,16 +3310,16 @@ fold30:
 	JMP          folded26
 
 folded26:
-	VXORPS  Y13, Y13, Y13
-	VADDPD  Y13, Y0, Y0
-	VADDPD  Y13, Y1, Y1
-	VADDPD  Y13, Y2, Y2
-	VADDPD  Y13, Y3, Y3
-	VADDPD  Y13, Y4, Y4
-	VADDPD  Y13, Y5, Y5
-	VADDPD  Y13, Y6, Y6
-	VADDPD  Y13, Y7, Y7
-	VADDPD  Y13, Y8, Y8
+	VXORPS  Y14, Y14, Y14
+	VADDPD  Y14, Y0, Y0
+	VADDPD  Y14, Y1, Y1
+	VADDPD  Y14, Y2, Y2
+	VADDPD  Y14, Y3, Y3
+	VADDPD  Y14, Y4, Y4
+	VADDPD  Y14, Y5, Y5
+	VADDPD  Y14, Y6, Y6
+	VADDPD  Y14, Y7, Y7
+	VADDPD  Y14, Y8, Y8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -3413,6 +3372,7 @@ fewer25:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
 	JLE     folded33
 	MOVQ    act+120(FP), R10
@@ -3423,20 +3383,17 @@ fewer25:
 fold35:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y6, Y6
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
 	VMOVUPD      32(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y7, Y7
 	VADDPD       Y7, Y4, Y4
 	VMOVUPD      64(BX)(AX*1), X8
 	VMOVUPD      64(DX)(AX*1), X9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y8, Y8
 	VADDPD       Y8, Y5, Y5
 	VBROADCASTSD (DI), Y10
@@ -3473,13 +3430,13 @@ fold37:
 	JMP          folded33
 
 folded33:
-	VXORPS  Y10, Y10, Y10
-	VADDPD  Y10, Y0, Y0
-	VADDPD  Y10, Y1, Y1
-	VADDPD  Y10, Y2, Y2
-	VADDPD  Y10, Y3, Y3
-	VADDPD  Y10, Y4, Y4
-	VADDPD  Y10, Y5, Y5
+	VXORPS  Y11, Y11, Y11
+	VADDPD  Y11, Y0, Y0
+	VADDPD  Y11, Y1, Y1
+	VADDPD  Y11, Y2, Y2
+	VADDPD  Y11, Y3, Y3
+	VADDPD  Y11, Y4, Y4
+	VADDPD  Y11, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3521,6 +3478,7 @@ fewer32:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded40
 	MOVQ    act+120(FP), R10
@@ -3531,20 +3489,17 @@ fewer32:
 fold42:
 	VMOVUPD (BX), Y3
 	VMOVUPD (DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
 	VMOVUPD 32(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y4, Y4
 	VADDPD  Y4, Y1, Y1
 	VMOVUPD 64(BX)(AX*1), X5
 	VMOVUPD 64(DX)(AX*1), X6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y5, Y5
 	VADDPD  Y5, Y2, Y2
 	VMOVUPD Y3, (BX)
@@ -3573,10 +3528,10 @@ fold44:
 	JMP     folded40
 
 folded40:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
+	VXORPS  Y8, Y8, Y8
+	VADDPD  Y8, Y0, Y0
+	VADDPD  Y8, Y1, Y1
+	VADDPD  Y8, Y2, Y2
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3628,6 +3583,7 @@ over24:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
 	JLE     folded47
 	MOVQ    act+120(FP), R10
@@ -3638,20 +3594,17 @@ over24:
 fold49:
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y9, Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
 	VMOVUPD      32(DX), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y10, Y10
 	VADDPD       Y10, Y7, Y7
 	VMOVUPD      64(BX)(AX*1), Y11
 	VMOVUPD      64(DX)(AX*1), Y12
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x06, Y13, Y12, Y12
+	VCMPPD       $0x06, Y14, Y12, Y12
 	VANDPD       Y12, Y11, Y11
 	VADDPD       Y11, Y8, Y8
 	VBROADCASTSD (DI), Y13
@@ -3696,16 +3649,16 @@ fold51:
 	JMP          folded47
 
 folded47:
-	VXORPS  Y13, Y13, Y13
-	VADDPD  Y13, Y0, Y0
-	VADDPD  Y13, Y1, Y1
-	VADDPD  Y13, Y2, Y2
-	VADDPD  Y13, Y3, Y3
-	VADDPD  Y13, Y4, Y4
-	VADDPD  Y13, Y5, Y5
-	VADDPD  Y13, Y6, Y6
-	VADDPD  Y13, Y7, Y7
-	VADDPD  Y13, Y8, Y8
+	VXORPS  Y14, Y14, Y14
+	VADDPD  Y14, Y0, Y0
+	VADDPD  Y14, Y1, Y1
+	VADDPD  Y14, Y2, Y2
+	VADDPD  Y14, Y3, Y3
+	VADDPD  Y14, Y4, Y4
+	VADDPD  Y14, Y5, Y5
+	VADDPD  Y14, Y6, Y6
+	VADDPD  Y14, Y7, Y7
+	VADDPD  Y14, Y8, Y8
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -3758,6 +3711,7 @@ fewer46:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
 	JLE     folded54
 	MOVQ    act+120(FP), R10
@@ -3768,20 +3722,17 @@ fewer46:
 fold56:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y6, Y6
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
 	VMOVUPD      32(DX), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y7, Y7
 	VADDPD       Y7, Y4, Y4
 	VMOVUPD      64(BX)(AX*1), Y8
 	VMOVUPD      64(DX)(AX*1), Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPD       $0x06, Y10, Y9, Y9
+	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y8, Y8
 	VADDPD       Y8, Y5, Y5
 	VBROADCASTSD (DI), Y10
@@ -3818,13 +3769,13 @@ fold58:
 	JMP          folded54
 
 folded54:
-	VXORPS  Y10, Y10, Y10
-	VADDPD  Y10, Y0, Y0
-	VADDPD  Y10, Y1, Y1
-	VADDPD  Y10, Y2, Y2
-	VADDPD  Y10, Y3, Y3
-	VADDPD  Y10, Y4, Y4
-	VADDPD  Y10, Y5, Y5
+	VXORPS  Y11, Y11, Y11
+	VADDPD  Y11, Y0, Y0
+	VADDPD  Y11, Y1, Y1
+	VADDPD  Y11, Y2, Y2
+	VADDPD  Y11, Y3, Y3
+	VADDPD  Y11, Y4, Y4
+	VADDPD  Y11, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3866,6 +3817,7 @@ fewer53:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded61
 	MOVQ    act+120(FP), R10
@@ -3876,20 +3828,17 @@ fewer53:
 fold63:
 	VMOVUPD (BX), Y3
 	VMOVUPD (DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
 	VMOVUPD 32(DX), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y4, Y4
 	VADDPD  Y4, Y1, Y1
 	VMOVUPD 64(BX)(AX*1), Y5
 	VMOVUPD 64(DX)(AX*1), Y6
-	VXORPS  Y7, Y7, Y7
-	VCMPPD  $0x06, Y7, Y6, Y6
+	VCMPPD  $0x06, Y8, Y6, Y6
 	VANDPD  Y6, Y5, Y5
 	VADDPD  Y5, Y2, Y2
 	VMOVUPD Y3, (BX)
@@ -3918,10 +3867,10 @@ fold65:
 	JMP     folded61
 
 folded61:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
+	VXORPS  Y8, Y8, Y8
+	VADDPD  Y8, Y0, Y0
+	VADDPD  Y8, Y1, Y1
+	VADDPD  Y8, Y2, Y2
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3968,6 +3917,7 @@ narrower1:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
 	JLE     folded70
 	MOVQ    act+120(FP), R10
@@ -3978,14 +3928,12 @@ narrower1:
 fold72:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y6, Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX), Y7
 	VMOVUPD      32(DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y7, Y7
 	VADDPD       Y7, Y5, Y5
 	VBROADCASTSD (DI), Y9
@@ -4023,13 +3971,13 @@ fold74:
 	JMP          folded70
 
 folded70:
-	VXORPS  Y9, Y9, Y9
-	VADDPD  Y9, Y0, Y0
-	VADDPD  Y9, Y1, Y1
-	VADDPD  Y9, Y2, Y2
-	VADDPD  Y9, Y3, Y3
-	VADDPD  Y9, Y4, Y4
-	VADDPD  Y9, Y5, Y5
+	VXORPS  Y10, Y10, Y10
+	VADDPD  Y10, Y0, Y0
+	VADDPD  Y10, Y1, Y1
+	VADDPD  Y10, Y2, Y2
+	VADDPD  Y10, Y3, Y3
+	VADDPD  Y10, Y4, Y4
+	VADDPD  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -4069,6 +4017,7 @@ fewer69:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded77
 	MOVQ    act+120(FP), R10
@@ -4079,14 +4028,12 @@ fewer69:
 fold79:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
+	VCMPPD       $0x06, Y8, Y6, Y6
 	VANDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX), Y5
 	VMOVUPD      32(DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
+	VCMPPD       $0x06, Y8, Y6, Y6
 	VANDPD       Y6, Y5, Y5
 	VADDPD       Y5, Y3, Y3
 	VBROADCASTSD (DI), Y7
@@ -4118,11 +4065,11 @@ fold81:
 	JMP          folded77
 
 folded77:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
-	VADDPD  Y7, Y3, Y3
+	VXORPS  Y8, Y8, Y8
+	VADDPD  Y8, Y0, Y0
+	VADDPD  Y8, Y1, Y1
+	VADDPD  Y8, Y2, Y2
+	VADDPD  Y8, Y3, Y3
 	MOVQ    dw+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
@@ -4153,6 +4100,7 @@ fewer76:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded84
 	MOVQ    act+120(FP), R10
@@ -4163,14 +4111,12 @@ fewer76:
 fold86:
 	VMOVUPD (BX), Y2
 	VMOVUPD (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
+	VCMPPD  $0x06, Y6, Y4, Y4
 	VANDPD  Y4, Y2, Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX), Y3
 	VMOVUPD 32(DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
+	VCMPPD  $0x06, Y6, Y4, Y4
 	VANDPD  Y4, Y3, Y3
 	VADDPD  Y3, Y1, Y1
 	VMOVUPD Y2, (BX)
@@ -4196,9 +4142,9 @@ fold88:
 	JMP     folded84
 
 folded84:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y1, Y1
+	VXORPS  Y6, Y6, Y6
+	VADDPD  Y6, Y0, Y0
+	VADDPD  Y6, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
@@ -4244,6 +4190,7 @@ over68:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
 	JLE     folded92
 	MOVQ    act+120(FP), R10
@@ -4254,14 +4201,12 @@ over68:
 fold94:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y6, Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX)(AX*1), X7
 	VMOVUPD      32(DX)(AX*1), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y7, Y7
 	VADDPD       Y7, Y5, Y5
 	VBROADCASTSD (DI), Y9
@@ -4299,13 +4244,13 @@ fold96:
 	JMP          folded92
 
 folded92:
-	VXORPS  Y9, Y9, Y9
-	VADDPD  Y9, Y0, Y0
-	VADDPD  Y9, Y1, Y1
-	VADDPD  Y9, Y2, Y2
-	VADDPD  Y9, Y3, Y3
-	VADDPD  Y9, Y4, Y4
-	VADDPD  Y9, Y5, Y5
+	VXORPS  Y10, Y10, Y10
+	VADDPD  Y10, Y0, Y0
+	VADDPD  Y10, Y1, Y1
+	VADDPD  Y10, Y2, Y2
+	VADDPD  Y10, Y3, Y3
+	VADDPD  Y10, Y4, Y4
+	VADDPD  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -4353,6 +4298,7 @@ fewer91:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded99
 	MOVQ    act+120(FP), R10
@@ -4363,14 +4309,12 @@ fewer91:
 fold101:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
+	VCMPPD       $0x06, Y8, Y6, Y6
 	VANDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX)(AX*1), X5
 	VMOVUPD      32(DX)(AX*1), X6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
+	VCMPPD       $0x06, Y8, Y6, Y6
 	VANDPD       Y6, Y5, Y5
 	VADDPD       Y5, Y3, Y3
 	VBROADCASTSD (DI), Y7
@@ -4402,11 +4346,11 @@ fold103:
 	JMP          folded99
 
 folded99:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
-	VADDPD  Y7, Y3, Y3
+	VXORPS  Y8, Y8, Y8
+	VADDPD  Y8, Y0, Y0
+	VADDPD  Y8, Y1, Y1
+	VADDPD  Y8, Y2, Y2
+	VADDPD  Y8, Y3, Y3
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4445,6 +4389,7 @@ fewer98:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded106
 	MOVQ    act+120(FP), R10
@@ -4455,14 +4400,12 @@ fewer98:
 fold108:
 	VMOVUPD (BX), Y2
 	VMOVUPD (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
+	VCMPPD  $0x06, Y6, Y4, Y4
 	VANDPD  Y4, Y2, Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX)(AX*1), X3
 	VMOVUPD 32(DX)(AX*1), X4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
+	VCMPPD  $0x06, Y6, Y4, Y4
 	VANDPD  Y4, Y3, Y3
 	VADDPD  Y3, Y1, Y1
 	VMOVUPD Y2, (BX)
@@ -4488,9 +4431,9 @@ fold110:
 	JMP     folded106
 
 folded106:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y1, Y1
+	VXORPS  Y6, Y6, Y6
+	VADDPD  Y6, Y0, Y0
+	VADDPD  Y6, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4538,6 +4481,7 @@ over90:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
 	JLE     folded113
 	MOVQ    act+120(FP), R10
@@ -4548,14 +4492,12 @@ over90:
 fold115:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y6, Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX)(AX*1), Y7
 	VMOVUPD      32(DX)(AX*1), Y8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y7, Y7
 	VADDPD       Y7, Y5, Y5
 	VBROADCASTSD (DI), Y9
@@ -4593,13 +4535,13 @@ fold117:
 	JMP          folded113
 
 folded113:
-	VXORPS  Y9, Y9, Y9
-	VADDPD  Y9, Y0, Y0
-	VADDPD  Y9, Y1, Y1
-	VADDPD  Y9, Y2, Y2
-	VADDPD  Y9, Y3, Y3
-	VADDPD  Y9, Y4, Y4
-	VADDPD  Y9, Y5, Y5
+	VXORPS  Y10, Y10, Y10
+	VADDPD  Y10, Y0, Y0
+	VADDPD  Y10, Y1, Y1
+	VADDPD  Y10, Y2, Y2
+	VADDPD  Y10, Y3, Y3
+	VADDPD  Y10, Y4, Y4
+	VADDPD  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -4647,6 +4589,7 @@ fewer112:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded120
 	MOVQ    act+120(FP), R10
@@ -4657,14 +4600,12 @@ fewer112:
 fold122:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
+	VCMPPD       $0x06, Y8, Y6, Y6
 	VANDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX)(AX*1), Y5
 	VMOVUPD      32(DX)(AX*1), Y6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
+	VCMPPD       $0x06, Y8, Y6, Y6
 	VANDPD       Y6, Y5, Y5
 	VADDPD       Y5, Y3, Y3
 	VBROADCASTSD (DI), Y7
@@ -4696,11 +4637,11 @@ fold124:
 	JMP          folded120
 
 folded120:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
-	VADDPD  Y7, Y3, Y3
+	VXORPS  Y8, Y8, Y8
+	VADDPD  Y8, Y0, Y0
+	VADDPD  Y8, Y1, Y1
+	VADDPD  Y8, Y2, Y2
+	VADDPD  Y8, Y3, Y3
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4739,6 +4680,7 @@ fewer119:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded127
 	MOVQ    act+120(FP), R10
@@ -4749,14 +4691,12 @@ fewer119:
 fold129:
 	VMOVUPD (BX), Y2
 	VMOVUPD (DX), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
+	VCMPPD  $0x06, Y6, Y4, Y4
 	VANDPD  Y4, Y2, Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX)(AX*1), Y3
 	VMOVUPD 32(DX)(AX*1), Y4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
+	VCMPPD  $0x06, Y6, Y4, Y4
 	VANDPD  Y4, Y3, Y3
 	VADDPD  Y3, Y1, Y1
 	VMOVUPD Y2, (BX)
@@ -4782,9 +4722,9 @@ fold131:
 	JMP     folded127
 
 folded127:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y1, Y1
+	VXORPS  Y6, Y6, Y6
+	VADDPD  Y6, Y0, Y0
+	VADDPD  Y6, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4825,6 +4765,7 @@ narrower67:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded135
 	MOVQ    act+120(FP), R10
@@ -4835,8 +4776,7 @@ narrower67:
 fold137:
 	VMOVUPD      (BX), Y3
 	VMOVUPD      (DX), Y4
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x06, Y5, Y4, Y4
+	VCMPPD       $0x06, Y6, Y4, Y4
 	VANDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VBROADCASTSD (DI), Y5
@@ -4867,10 +4807,10 @@ fold139:
 	JMP          folded135
 
 folded135:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y1, Y1
-	VADDPD  Y5, Y2, Y2
+	VXORPS  Y6, Y6, Y6
+	VADDPD  Y6, Y0, Y0
+	VADDPD  Y6, Y1, Y1
+	VADDPD  Y6, Y2, Y2
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -4905,6 +4845,7 @@ fewer134:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y5, Y5, Y5
 	TESTQ   R9, R9
 	JLE     folded142
 	MOVQ    act+120(FP), R10
@@ -4915,8 +4856,7 @@ fewer134:
 fold144:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      (DX), Y3
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x06, Y4, Y3, Y3
+	VCMPPD       $0x06, Y5, Y3, Y3
 	VANDPD       Y3, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VBROADCASTSD (DI), Y4
@@ -4943,9 +4883,9 @@ fold146:
 	JMP          folded142
 
 folded142:
-	VXORPS  Y4, Y4, Y4
-	VADDPD  Y4, Y0, Y0
-	VADDPD  Y4, Y1, Y1
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
@@ -4973,6 +4913,7 @@ fewer141:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y4, Y4, Y4
 	TESTQ   R9, R9
 	JLE     folded149
 	MOVQ    act+120(FP), R10
@@ -4983,8 +4924,7 @@ fewer141:
 fold151:
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
-	VXORPS  Y3, Y3, Y3
-	VCMPPD  $0x06, Y3, Y2, Y2
+	VCMPPD  $0x06, Y4, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VADDPD  Y1, Y0, Y0
 	VMOVUPD Y1, (BX)
@@ -5007,8 +4947,8 @@ fold153:
 	JMP     folded149
 
 folded149:
-	VXORPS  Y3, Y3, Y3
-	VADDPD  Y3, Y0, Y0
+	VXORPS  Y4, Y4, Y4
+	VADDPD  Y4, Y0, Y0
 	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
@@ -5053,6 +4993,7 @@ over133:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
 	JLE     folded157
 	MOVQ    act+120(FP), R10
@@ -5063,14 +5004,12 @@ over133:
 fold159:
 	VMOVUPD      (BX), X6
 	VMOVUPD      (DX), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y6, Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      16(BX)(AX*1), X7
 	VMOVUPD      16(DX)(AX*1), X8
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x06, Y9, Y8, Y8
+	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y7, Y7
 	VADDPD       Y7, Y5, Y5
 	VBROADCASTSD (DI), Y9
@@ -5108,13 +5047,13 @@ fold161:
 	JMP          folded157
 
 folded157:
-	VXORPS  Y9, Y9, Y9
-	VADDPD  Y9, Y0, Y0
-	VADDPD  Y9, Y1, Y1
-	VADDPD  Y9, Y2, Y2
-	VADDPD  Y9, Y3, Y3
-	VADDPD  Y9, Y4, Y4
-	VADDPD  Y9, Y5, Y5
+	VXORPS  Y10, Y10, Y10
+	VADDPD  Y10, Y0, Y0
+	VADDPD  Y10, Y1, Y1
+	VADDPD  Y10, Y2, Y2
+	VADDPD  Y10, Y3, Y3
+	VADDPD  Y10, Y4, Y4
+	VADDPD  Y10, Y5, Y5
 	MOVQ    dw+0(FP), BX
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
@@ -5162,6 +5101,7 @@ fewer156:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
 	JLE     folded164
 	MOVQ    act+120(FP), R10
@@ -5172,14 +5112,12 @@ fewer156:
 fold166:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
+	VCMPPD       $0x06, Y8, Y6, Y6
 	VANDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      16(BX)(AX*1), X5
 	VMOVUPD      16(DX)(AX*1), X6
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x06, Y7, Y6, Y6
+	VCMPPD       $0x06, Y8, Y6, Y6
 	VANDPD       Y6, Y5, Y5
 	VADDPD       Y5, Y3, Y3
 	VBROADCASTSD (DI), Y7
@@ -5211,11 +5149,11 @@ fold168:
 	JMP          folded164
 
 folded164:
-	VXORPS  Y7, Y7, Y7
-	VADDPD  Y7, Y0, Y0
-	VADDPD  Y7, Y1, Y1
-	VADDPD  Y7, Y2, Y2
-	VADDPD  Y7, Y3, Y3
+	VXORPS  Y8, Y8, Y8
+	VADDPD  Y8, Y0, Y0
+	VADDPD  Y8, Y1, Y1
+	VADDPD  Y8, Y2, Y2
+	VADDPD  Y8, Y3, Y3
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5254,6 +5192,7 @@ fewer163:
 	MOVQ    x+80(FP), DI
 	MOVQ    ldx+88(FP), R8
 	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
 	JLE     folded171
 	MOVQ    act+120(FP), R10
@@ -5264,14 +5203,12 @@ fewer163:
 fold173:
 	VMOVUPD (BX), X2
 	VMOVUPD (DX), X4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
+	VCMPPD  $0x06, Y6, Y4, Y4
 	VANDPD  Y4, Y2, Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 16(BX)(AX*1), X3
 	VMOVUPD 16(DX)(AX*1), X4
-	VXORPS  Y5, Y5, Y5
-	VCMPPD  $0x06, Y5, Y4, Y4
+	VCMPPD  $0x06, Y6, Y4, Y4
 	VANDPD  Y4, Y3, Y3
 	VADDPD  Y3, Y1, Y1
 	VMOVUPD X2, (BX)
@@ -5297,9 +5234,9 @@ fold175:
 	JMP     folded171
 
 folded171:
-	VXORPS  Y5, Y5, Y5
-	VADDPD  Y5, Y0, Y0
-	VADDPD  Y5, Y1, Y1
+	VXORPS  Y6, Y6, Y6
+	VADDPD  Y6, Y0, Y0
+	VADDPD  Y6, Y1, Y1
 	MOVQ    dw+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5338,6 +5275,7 @@ over155:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
 	JLE    folded178
 	MOVQ   act+120(FP), R10
@@ -5348,8 +5286,7 @@ over155:
 fold180:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x06, Y5, Y4, Y4
+	VCMPPD       $0x06, Y6, Y4, Y4
 	VANDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VBROADCASTSD (DI), Y5
@@ -5380,10 +5317,10 @@ fold182:
 	JMP          folded178
 
 folded178:
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
 	MOVQ   dw+0(FP), BX
 	MOVQ   lddw+8(FP), CX
 	VMOVSD X0, (BX)
@@ -5418,6 +5355,7 @@ fewer177:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y5, Y5, Y5
 	TESTQ  R9, R9
 	JLE    folded185
 	MOVQ   act+120(FP), R10
@@ -5428,8 +5366,7 @@ fewer177:
 fold187:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x06, Y4, Y3, Y3
+	VCMPPD       $0x06, Y5, Y3, Y3
 	VANDPD       Y3, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VBROADCASTSD (DI), Y4
@@ -5456,9 +5393,9 @@ fold189:
 	JMP          folded185
 
 folded185:
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
 	MOVQ   dw+0(FP), BX
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
@@ -5486,6 +5423,7 @@ fewer184:
 	MOVQ   x+80(FP), DI
 	MOVQ   ldx+88(FP), R8
 	MOVQ   n+112(FP), R9
+	VXORPS Y4, Y4, Y4
 	TESTQ  R9, R9
 	JLE    folded192
 	MOVQ   act+120(FP), R10
@@ -5496,8 +5434,7 @@ fewer184:
 fold194:
 	VMOVSD (BX), X1
 	VMOVSD (DX), X2
-	VXORPS Y3, Y3, Y3
-	VCMPPD $0x06, Y3, Y2, Y2
+	VCMPPD $0x06, Y4, Y2, Y2
 	VANDPD Y2, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	VMOVSD X1, (BX)
@@ -5520,8 +5457,8 @@ fold196:
 	JMP    folded192
 
 folded192:
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y0, Y0
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
@@ -5554,6 +5491,7 @@ TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
 	VMOVUPS      (BX), Y3
 	VMOVUPS      32(BX), Y4
 	VMOVUPS      64(BX), Y5
+	VXORPS       Y9, Y9, Y9
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y6
 	MOVQ         dx+0(FP), BX
@@ -5574,15 +5512,11 @@ TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128
 	JE           without5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold6:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPS       $0x06, Y9, Y8, Y8
 	VANDPS       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y7, Y6, Y6
@@ -5610,15 +5544,11 @@ fold6:
 
 without5:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold7:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPS       $0x06, Y9, Y8, Y8
 	VANDPS       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y7, Y6, Y6
@@ -5639,8 +5569,6 @@ other4:
 	JE    without9
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold10:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
@@ -5668,8 +5596,6 @@ fold10:
 
 without9:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold11:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
@@ -5727,6 +5653,7 @@ over2:
 	VMOVUPS      (BX), Y3
 	VMOVUPS      32(BX), Y4
 	VMOVUPS      64(DX), X5
+	VXORPS       Y9, Y9, Y9
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y6
 	MOVQ         dx+0(FP), BX
@@ -5747,15 +5674,11 @@ over2:
 	JE           without16
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold17:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPS       $0x06, Y9, Y8, Y8
 	VANDPS       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y7, Y6, Y6
@@ -5783,15 +5706,11 @@ fold17:
 
 without16:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold18:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPS       $0x06, Y9, Y8, Y8
 	VANDPS       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y7, Y6, Y6
@@ -5812,8 +5731,6 @@ other15:
 	JE    without20
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold21:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
@@ -5841,8 +5758,6 @@ fold21:
 
 without20:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold22:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
@@ -5900,6 +5815,7 @@ over13:
 	VMOVUPS      (BX), Y3
 	VMOVUPS      32(BX), Y4
 	VMOVUPS      64(DX), Y5
+	VXORPS       Y9, Y9, Y9
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y6
 	MOVQ         dx+0(FP), BX
@@ -5920,15 +5836,11 @@ over13:
 	JE           without26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold27:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPS       $0x06, Y9, Y8, Y8
 	VANDPS       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y7, Y6, Y6
@@ -5956,15 +5868,11 @@ fold27:
 
 without26:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold28:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPS       $0x06, Y9, Y8, Y8
 	VANDPS       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y7, Y6, Y6
@@ -5985,8 +5893,6 @@ other25:
 	JE    without30
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold31:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
@@ -6014,8 +5920,6 @@ fold31:
 
 without30:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold32:
 	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y6, Y6
@@ -6069,6 +5973,7 @@ narrower1:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(BX), Y3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -6089,15 +5994,11 @@ narrower1:
 	JE           without38
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold39:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6120,15 +6021,11 @@ fold39:
 
 without38:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold40:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6147,8 +6044,6 @@ other37:
 	JE    without42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold43:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6171,8 +6066,6 @@ fold43:
 
 without42:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold44:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6224,6 +6117,7 @@ over35:
 	ADDQ         AX, DX
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(DX), X3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -6244,15 +6138,11 @@ over35:
 	JE           without49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold50:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6275,15 +6165,11 @@ fold50:
 
 without49:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold51:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6302,8 +6188,6 @@ other48:
 	JE    without53
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold54:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6326,8 +6210,6 @@ fold54:
 
 without53:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold55:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6379,6 +6261,7 @@ over46:
 	ADDQ         AX, DX
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(DX), Y3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -6399,15 +6282,11 @@ over46:
 	JE           without59
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold60:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6430,15 +6309,11 @@ fold60:
 
 without59:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold61:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6457,8 +6332,6 @@ other58:
 	JE    without63
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold64:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6481,8 +6354,6 @@ fold64:
 
 without63:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold65:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6528,6 +6399,7 @@ narrower34:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), Y1
+	VXORPS       Y5, Y5, Y5
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y2
 	MOVQ         dx+0(FP), BX
@@ -6548,15 +6420,11 @@ narrower34:
 	JE           without70
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
 fold71:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VXORPS       Y5, Y5, Y5
 	VCMPPS       $0x06, Y5, Y4, Y4
 	VANDPS       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y3, Y2, Y2
@@ -6574,15 +6442,11 @@ fold71:
 
 without70:
 	// the same without dx
-	VXORPS Y5, Y5, Y5
-
 fold72:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VXORPS       Y5, Y5, Y5
 	VCMPPS       $0x06, Y5, Y4, Y4
 	VANDPS       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y3, Y2, Y2
@@ -6599,8 +6463,6 @@ other69:
 	JE    without74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
 fold75:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
@@ -6618,8 +6480,6 @@ fold75:
 
 without74:
 	// the same without dx
-	VXORPS Y5, Y5, Y5
-
 fold76:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
@@ -6667,6 +6527,7 @@ over67:
 	ADDQ         AX, DX
 	VMOVUPS      (BX), X2
 	VMOVUPS      16(DX), X3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -6687,15 +6548,11 @@ over67:
 	JE           without81
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold82:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6718,15 +6575,11 @@ fold82:
 
 without81:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold83:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6745,8 +6598,6 @@ other80:
 	JE    without85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold86:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6769,8 +6620,6 @@ fold86:
 
 without85:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold87:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6824,6 +6673,7 @@ over78:
 	ADDQ         AX, DX
 	VMOVSD       (BX), X2
 	VMOVSD       8(DX), X3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -6844,15 +6694,11 @@ over78:
 	JE           without92
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold93:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6875,15 +6721,11 @@ fold93:
 
 without92:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold94:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y5, Y4, Y4
@@ -6902,8 +6744,6 @@ other91:
 	JE    without96
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold97:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6926,8 +6766,6 @@ fold97:
 
 without96:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold98:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -6970,6 +6808,7 @@ over89:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVQ         w+96(FP), BX
 	VMOVSS       (BX), X1
+	VXORPS       Y5, Y5, Y5
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSS (DX), Y2
 	MOVQ         dx+0(FP), BX
@@ -6990,15 +6829,11 @@ over89:
 	JE           without102
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
 fold103:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VXORPS       Y5, Y5, Y5
 	VCMPPS       $0x06, Y5, Y4, Y4
 	VANDPS       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y3, Y2, Y2
@@ -7016,15 +6851,11 @@ fold103:
 
 without102:
 	// the same without dx
-	VXORPS Y5, Y5, Y5
-
 fold104:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VXORPS       Y5, Y5, Y5
 	VCMPPS       $0x06, Y5, Y4, Y4
 	VANDPS       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       Y3, Y2, Y2
@@ -7041,8 +6872,6 @@ other101:
 	JE    without106
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
 fold107:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
@@ -7060,8 +6889,6 @@ fold107:
 
 without106:
 	// the same without dx
-	VXORPS Y5, Y5, Y5
-
 fold108:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
@@ -7110,6 +6937,7 @@ TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
 	VMOVUPD      (BX), Y3
 	VMOVUPD      32(BX), Y4
 	VMOVUPD      64(BX), Y5
+	VXORPS       Y9, Y9, Y9
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y6
 	MOVQ         dx+0(FP), BX
@@ -7130,15 +6958,11 @@ TEXT ·columnAVX2F64(SB), NOSPLIT, $0-128
 	JE           without5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold6:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPD       $0x06, Y9, Y8, Y8
 	VANDPD       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y7, Y6, Y6
@@ -7166,15 +6990,11 @@ fold6:
 
 without5:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold7:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPD       $0x06, Y9, Y8, Y8
 	VANDPD       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y7, Y6, Y6
@@ -7195,8 +7015,6 @@ other4:
 	JE    without9
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold10:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
@@ -7224,8 +7042,6 @@ fold10:
 
 without9:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold11:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
@@ -7283,6 +7099,7 @@ over2:
 	VMOVUPD      (BX), Y3
 	VMOVUPD      32(BX), Y4
 	VMOVUPD      64(DX), X5
+	VXORPS       Y9, Y9, Y9
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y6
 	MOVQ         dx+0(FP), BX
@@ -7303,15 +7120,11 @@ over2:
 	JE           without16
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold17:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPD       $0x06, Y9, Y8, Y8
 	VANDPD       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y7, Y6, Y6
@@ -7339,15 +7152,11 @@ fold17:
 
 without16:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold18:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPD       $0x06, Y9, Y8, Y8
 	VANDPD       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y7, Y6, Y6
@@ -7368,8 +7177,6 @@ other15:
 	JE    without20
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold21:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
@@ -7397,8 +7204,6 @@ fold21:
 
 without20:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold22:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
@@ -7456,6 +7261,7 @@ over13:
 	VMOVUPD      (BX), Y3
 	VMOVUPD      32(BX), Y4
 	VMOVUPD      64(DX), Y5
+	VXORPS       Y9, Y9, Y9
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y6
 	MOVQ         dx+0(FP), BX
@@ -7476,15 +7282,11 @@ over13:
 	JE           without26
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold27:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPD       $0x06, Y9, Y8, Y8
 	VANDPD       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y7, Y6, Y6
@@ -7512,15 +7314,11 @@ fold27:
 
 without26:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold28:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
-	VXORPS       Y9, Y9, Y9
 	VCMPPD       $0x06, Y9, Y8, Y8
 	VANDPD       Y8, Y7, Y7
-	VXORPS       Y9, Y9, Y9
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y7, Y6, Y6
@@ -7541,8 +7339,6 @@ other25:
 	JE    without30
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y9, Y9, Y9
-
 fold31:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
@@ -7570,8 +7366,6 @@ fold31:
 
 without30:
 	// the same without dx
-	VXORPS Y9, Y9, Y9
-
 fold32:
 	VBROADCASTSD (DX), Y7
 	VADDPD       Y7, Y6, Y6
@@ -7625,6 +7419,7 @@ narrower1:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(BX), Y3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -7645,15 +7440,11 @@ narrower1:
 	JE           without38
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold39:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
@@ -7676,15 +7467,11 @@ fold39:
 
 without38:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold40:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
@@ -7703,8 +7490,6 @@ other37:
 	JE    without42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold43:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
@@ -7727,8 +7512,6 @@ fold43:
 
 without42:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold44:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
@@ -7780,6 +7563,7 @@ over35:
 	ADDQ         AX, DX
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(DX), X3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -7800,15 +7584,11 @@ over35:
 	JE           without49
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold50:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
@@ -7831,15 +7611,11 @@ fold50:
 
 without49:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold51:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
@@ -7858,8 +7634,6 @@ other48:
 	JE    without53
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold54:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
@@ -7882,8 +7656,6 @@ fold54:
 
 without53:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold55:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
@@ -7935,6 +7707,7 @@ over46:
 	ADDQ         AX, DX
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(DX), Y3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -7955,15 +7728,11 @@ over46:
 	JE           without59
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold60:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
@@ -7986,15 +7755,11 @@ fold60:
 
 without59:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold61:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
@@ -8013,8 +7778,6 @@ other58:
 	JE    without63
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold64:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
@@ -8037,8 +7800,6 @@ fold64:
 
 without63:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold65:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
@@ -8084,6 +7845,7 @@ narrower34:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), Y1
+	VXORPS       Y5, Y5, Y5
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y2
 	MOVQ         dx+0(FP), BX
@@ -8104,15 +7866,11 @@ narrower34:
 	JE           without70
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
 fold71:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
-	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x06, Y5, Y4, Y4
 	VANDPD       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y3, Y2, Y2
@@ -8130,15 +7888,11 @@ fold71:
 
 without70:
 	// the same without dx
-	VXORPS Y5, Y5, Y5
-
 fold72:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
-	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x06, Y5, Y4, Y4
 	VANDPD       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y3, Y2, Y2
@@ -8155,8 +7909,6 @@ other69:
 	JE    without74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
 fold75:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
@@ -8174,8 +7926,6 @@ fold75:
 
 without74:
 	// the same without dx
-	VXORPS Y5, Y5, Y5
-
 fold76:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
@@ -8223,6 +7973,7 @@ over67:
 	ADDQ         AX, DX
 	VMOVUPD      (BX), X2
 	VMOVUPD      16(DX), X3
+	VXORPS       Y7, Y7, Y7
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y4
 	MOVQ         dx+0(FP), BX
@@ -8243,15 +7994,11 @@ over67:
 	JE           without81
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold82:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
@@ -8274,15 +8021,11 @@ fold82:
 
 without81:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold83:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VXORPS       Y7, Y7, Y7
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
-	VXORPS       Y7, Y7, Y7
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y5, Y4, Y4
@@ -8301,8 +8044,6 @@ other80:
 	JE    without85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y7, Y7, Y7
-
 fold86:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
@@ -8325,8 +8066,6 @@ fold86:
 
 without85:
 	// the same without dx
-	VXORPS Y7, Y7, Y7
-
 fold87:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
@@ -8369,6 +8108,7 @@ over78:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVQ         w+96(FP), BX
 	VMOVSD       (BX), X1
+	VXORPS       Y5, Y5, Y5
 	MOVQ         dbinit+40(FP), DX
 	VBROADCASTSD (DX), Y2
 	MOVQ         dx+0(FP), BX
@@ -8389,15 +8129,11 @@ over78:
 	JE           without91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
 fold92:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
-	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x06, Y5, Y4, Y4
 	VANDPD       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y3, Y2, Y2
@@ -8415,15 +8151,11 @@ fold92:
 
 without91:
 	// the same without dx
-	VXORPS Y5, Y5, Y5
-
 fold93:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
-	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x06, Y5, Y4, Y4
 	VANDPD       Y4, Y3, Y3
-	VXORPS       Y5, Y5, Y5
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       Y3, Y2, Y2
@@ -8440,8 +8172,6 @@ other90:
 	JE    without95
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VXORPS Y5, Y5, Y5
-
 fold96:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
@@ -8459,8 +8189,6 @@ fold96:
 
 without95:
 	// the same without dx
-	VXORPS Y5, Y5, Y5
-
 fold97:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2

@@ -46,6 +46,7 @@ TEXT ·gradNEONF32(SB), NOSPLIT, $0-128
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V20.B16
 	CMP   $0, R7
 	BLE   folded4
 	MOVD  act+120(FP), R8
@@ -127,22 +128,22 @@ fold8:
 	B     folded4
 
 folded4:
-	VMOVI $0, V19.B16
-	WORD  $0x4e33d400 // fadd v0.4s, v0.4s, v19.4s
-	WORD  $0x4e33d421 // fadd v1.4s, v1.4s, v19.4s
-	WORD  $0x4e33d442 // fadd v2.4s, v2.4s, v19.4s
-	WORD  $0x4e33d463 // fadd v3.4s, v3.4s, v19.4s
-	WORD  $0x4e33d484 // fadd v4.4s, v4.4s, v19.4s
-	WORD  $0x4e33d4a5 // fadd v5.4s, v5.4s, v19.4s
-	WORD  $0x4e33d4c6 // fadd v6.4s, v6.4s, v19.4s
-	WORD  $0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
-	WORD  $0x4e33d508 // fadd v8.4s, v8.4s, v19.4s
-	WORD  $0x4e33d529 // fadd v9.4s, v9.4s, v19.4s
-	WORD  $0x4e33d54a // fadd v10.4s, v10.4s, v19.4s
-	WORD  $0x4e33d56b // fadd v11.4s, v11.4s, v19.4s
-	WORD  $0x4e33d58c // fadd v12.4s, v12.4s, v19.4s
-	WORD  $0x4e33d5ad // fadd v13.4s, v13.4s, v19.4s
-	WORD  $0x4e33d5ce // fadd v14.4s, v14.4s, v19.4s
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
+	WORD  $0x4e34d421 // fadd v1.4s, v1.4s, v20.4s
+	WORD  $0x4e34d442 // fadd v2.4s, v2.4s, v20.4s
+	WORD  $0x4e34d463 // fadd v3.4s, v3.4s, v20.4s
+	WORD  $0x4e34d484 // fadd v4.4s, v4.4s, v20.4s
+	WORD  $0x4e34d4a5 // fadd v5.4s, v5.4s, v20.4s
+	WORD  $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
+	WORD  $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
+	WORD  $0x4e34d508 // fadd v8.4s, v8.4s, v20.4s
+	WORD  $0x4e34d529 // fadd v9.4s, v9.4s, v20.4s
+	WORD  $0x4e34d54a // fadd v10.4s, v10.4s, v20.4s
+	WORD  $0x4e34d56b // fadd v11.4s, v11.4s, v20.4s
+	WORD  $0x4e34d58c // fadd v12.4s, v12.4s, v20.4s
+	WORD  $0x4e34d5ad // fadd v13.4s, v13.4s, v20.4s
+	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -203,6 +204,7 @@ fewer3:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V17.B16
 	CMP   $0, R7
 	BLE   folded11
 	MOVD  act+120(FP), R8
@@ -276,19 +278,19 @@ fold15:
 	B     folded11
 
 folded11:
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	VMOVI $0, V17.B16
+	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
+	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
+	WORD  $0x4e31d442 // fadd v2.4s, v2.4s, v17.4s
+	WORD  $0x4e31d463 // fadd v3.4s, v3.4s, v17.4s
+	WORD  $0x4e31d484 // fadd v4.4s, v4.4s, v17.4s
+	WORD  $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
+	WORD  $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
+	WORD  $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
+	WORD  $0x4e31d508 // fadd v8.4s, v8.4s, v17.4s
+	WORD  $0x4e31d529 // fadd v9.4s, v9.4s, v17.4s
+	WORD  $0x4e31d54a // fadd v10.4s, v10.4s, v17.4s
+	WORD  $0x4e31d56b // fadd v11.4s, v11.4s, v17.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -341,6 +343,7 @@ fewer10:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded18
 	MOVD  act+120(FP), R8
@@ -406,16 +409,16 @@ fold22:
 	B     folded18
 
 folded18:
-	VMOVI $0, V13.B16
-	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -459,6 +462,7 @@ fewer17:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V11.B16
 	CMP   $0, R7
 	BLE   folded25
 	MOVD  act+120(FP), R8
@@ -516,13 +520,13 @@ fold29:
 	B     folded25
 
 folded25:
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
 	MOVD  dw+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -554,6 +558,7 @@ fewer24:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded32
 	MOVD  act+120(FP), R8
@@ -603,10 +608,10 @@ fold36:
 	B     folded32
 
 folded32:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
@@ -665,6 +670,7 @@ over2:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V20.B16
 	CMP   $0, R7
 	BLE   folded39
 	MOVD  act+120(FP), R8
@@ -750,22 +756,22 @@ fold43:
 	B     folded39
 
 folded39:
-	VMOVI $0, V19.B16
-	WORD  $0x4e33d400 // fadd v0.4s, v0.4s, v19.4s
-	WORD  $0x4e33d421 // fadd v1.4s, v1.4s, v19.4s
-	WORD  $0x4e33d442 // fadd v2.4s, v2.4s, v19.4s
-	WORD  $0x4e33d463 // fadd v3.4s, v3.4s, v19.4s
-	WORD  $0x4e33d484 // fadd v4.4s, v4.4s, v19.4s
-	WORD  $0x4e33d4a5 // fadd v5.4s, v5.4s, v19.4s
-	WORD  $0x4e33d4c6 // fadd v6.4s, v6.4s, v19.4s
-	WORD  $0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
-	WORD  $0x4e33d508 // fadd v8.4s, v8.4s, v19.4s
-	WORD  $0x4e33d529 // fadd v9.4s, v9.4s, v19.4s
-	WORD  $0x4e33d54a // fadd v10.4s, v10.4s, v19.4s
-	WORD  $0x4e33d56b // fadd v11.4s, v11.4s, v19.4s
-	WORD  $0x4e33d58c // fadd v12.4s, v12.4s, v19.4s
-	WORD  $0x4e33d5ad // fadd v13.4s, v13.4s, v19.4s
-	WORD  $0x4e33d5ce // fadd v14.4s, v14.4s, v19.4s
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
+	WORD  $0x4e34d421 // fadd v1.4s, v1.4s, v20.4s
+	WORD  $0x4e34d442 // fadd v2.4s, v2.4s, v20.4s
+	WORD  $0x4e34d463 // fadd v3.4s, v3.4s, v20.4s
+	WORD  $0x4e34d484 // fadd v4.4s, v4.4s, v20.4s
+	WORD  $0x4e34d4a5 // fadd v5.4s, v5.4s, v20.4s
+	WORD  $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
+	WORD  $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
+	WORD  $0x4e34d508 // fadd v8.4s, v8.4s, v20.4s
+	WORD  $0x4e34d529 // fadd v9.4s, v9.4s, v20.4s
+	WORD  $0x4e34d54a // fadd v10.4s, v10.4s, v20.4s
+	WORD  $0x4e34d56b // fadd v11.4s, v11.4s, v20.4s
+	WORD  $0x4e34d58c // fadd v12.4s, v12.4s, v20.4s
+	WORD  $0x4e34d5ad // fadd v13.4s, v13.4s, v20.4s
+	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -839,6 +845,7 @@ fewer38:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V17.B16
 	CMP   $0, R7
 	BLE   folded46
 	MOVD  act+120(FP), R8
@@ -916,19 +923,19 @@ fold50:
 	B     folded46
 
 folded46:
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	VMOVI $0, V17.B16
+	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
+	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
+	WORD  $0x4e31d442 // fadd v2.4s, v2.4s, v17.4s
+	WORD  $0x4e31d463 // fadd v3.4s, v3.4s, v17.4s
+	WORD  $0x4e31d484 // fadd v4.4s, v4.4s, v17.4s
+	WORD  $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
+	WORD  $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
+	WORD  $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
+	WORD  $0x4e31d508 // fadd v8.4s, v8.4s, v17.4s
+	WORD  $0x4e31d529 // fadd v9.4s, v9.4s, v17.4s
+	WORD  $0x4e31d54a // fadd v10.4s, v10.4s, v17.4s
+	WORD  $0x4e31d56b // fadd v11.4s, v11.4s, v17.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -992,6 +999,7 @@ fewer45:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded53
 	MOVD  act+120(FP), R8
@@ -1061,16 +1069,16 @@ fold57:
 	B     folded53
 
 folded53:
-	VMOVI $0, V13.B16
-	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -1123,6 +1131,7 @@ fewer52:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V11.B16
 	CMP   $0, R7
 	BLE   folded60
 	MOVD  act+120(FP), R8
@@ -1184,13 +1193,13 @@ fold64:
 	B     folded60
 
 folded60:
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -1230,6 +1239,7 @@ fewer59:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded67
 	MOVD  act+120(FP), R8
@@ -1283,10 +1293,10 @@ fold71:
 	B     folded67
 
 folded67:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -1338,6 +1348,7 @@ narrower1:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded76
 	MOVD  act+120(FP), R8
@@ -1403,17 +1414,17 @@ fold80:
 	B     folded76
 
 folded76:
-	VMOVI $0, V13.B16
-	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
-	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -1465,6 +1476,7 @@ fewer75:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded83
 	MOVD  act+120(FP), R8
@@ -1524,15 +1536,15 @@ fold87:
 	B     folded83
 
 folded83:
-	VMOVI $0, V11.B16
-	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
-	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
-	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
-	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
-	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -1578,6 +1590,7 @@ fewer82:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded90
 	MOVD  act+120(FP), R8
@@ -1631,13 +1644,13 @@ fold94:
 	B     folded90
 
 folded90:
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -1676,6 +1689,7 @@ fewer89:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded97
 	MOVD  act+120(FP), R8
@@ -1723,11 +1737,11 @@ fold101:
 	B     folded97
 
 folded97:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	MOVD  dw+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -1756,6 +1770,7 @@ fewer96:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded104
 	MOVD  act+120(FP), R8
@@ -1797,9 +1812,9 @@ fold108:
 	B     folded104
 
 folded104:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
@@ -1852,6 +1867,7 @@ over74:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded111
 	MOVD  act+120(FP), R8
@@ -1921,17 +1937,17 @@ fold115:
 	B     folded111
 
 folded111:
-	VMOVI $0, V13.B16
-	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
-	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -1996,6 +2012,7 @@ fewer110:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded118
 	MOVD  act+120(FP), R8
@@ -2059,15 +2076,15 @@ fold122:
 	B     folded118
 
 folded118:
-	VMOVI $0, V11.B16
-	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
-	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
-	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
-	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
-	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -2124,6 +2141,7 @@ fewer117:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded125
 	MOVD  act+120(FP), R8
@@ -2181,13 +2199,13 @@ fold129:
 	B     folded125
 
 folded125:
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -2235,6 +2253,7 @@ fewer124:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded132
 	MOVD  act+120(FP), R8
@@ -2286,11 +2305,11 @@ fold136:
 	B     folded132
 
 folded132:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -2327,6 +2346,7 @@ fewer131:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded139
 	MOVD  act+120(FP), R8
@@ -2372,9 +2392,9 @@ fold143:
 	B     folded139
 
 folded139:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -2418,6 +2438,7 @@ narrower73:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded147
 	MOVD  act+120(FP), R8
@@ -2467,12 +2488,12 @@ fold151:
 	B     folded147
 
 folded147:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -2515,6 +2536,7 @@ fewer146:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V7.B16
 	CMP   $0, R7
 	BLE   folded154
 	MOVD  act+120(FP), R8
@@ -2560,11 +2582,11 @@ fold158:
 	B     folded154
 
 folded154:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -2603,6 +2625,7 @@ fewer153:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded161
 	MOVD  act+120(FP), R8
@@ -2644,10 +2667,10 @@ fold165:
 	B     folded161
 
 folded161:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -2681,6 +2704,7 @@ fewer160:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V5.B16
 	CMP   $0, R7
 	BLE   folded168
 	MOVD  act+120(FP), R8
@@ -2718,9 +2742,9 @@ fold172:
 	B     folded168
 
 folded168:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD  dw+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
@@ -2746,6 +2770,7 @@ fewer167:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V4.B16
 	CMP   $0, R7
 	BLE   folded175
 	MOVD  act+120(FP), R8
@@ -2779,8 +2804,8 @@ fold179:
 	B     folded175
 
 folded175:
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
@@ -2834,6 +2859,7 @@ over145:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded183
 	MOVD  act+120(FP), R8
@@ -2903,17 +2929,17 @@ fold187:
 	B     folded183
 
 folded183:
-	VMOVI $0, V13.B16
-	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
-	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
-	WORD  $0x4e2dd442 // fadd v2.4s, v2.4s, v13.4s
-	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
-	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
-	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD  $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	WORD  $0x4e2dd508 // fadd v8.4s, v8.4s, v13.4s
-	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -2978,6 +3004,7 @@ fewer182:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded190
 	MOVD  act+120(FP), R8
@@ -3041,15 +3068,15 @@ fold194:
 	B     folded190
 
 folded190:
-	VMOVI $0, V11.B16
-	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
-	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
-	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
-	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
-	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -3106,6 +3133,7 @@ fewer189:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded197
 	MOVD  act+120(FP), R8
@@ -3163,13 +3191,13 @@ fold201:
 	B     folded197
 
 folded197:
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -3217,6 +3245,7 @@ fewer196:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded204
 	MOVD  act+120(FP), R8
@@ -3268,11 +3297,11 @@ fold208:
 	B     folded204
 
 folded204:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -3309,6 +3338,7 @@ fewer203:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded211
 	MOVD  act+120(FP), R8
@@ -3354,9 +3384,9 @@ fold215:
 	B     folded211
 
 folded211:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -3398,6 +3428,7 @@ over181:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded218
 	MOVD  act+120(FP), R8
@@ -3447,12 +3478,12 @@ fold222:
 	B     folded218
 
 folded218:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -3495,6 +3526,7 @@ fewer217:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V7.B16
 	CMP   $0, R7
 	BLE   folded225
 	MOVD  act+120(FP), R8
@@ -3540,11 +3572,11 @@ fold229:
 	B     folded225
 
 folded225:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -3583,6 +3615,7 @@ fewer224:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded232
 	MOVD  act+120(FP), R8
@@ -3624,10 +3657,10 @@ fold236:
 	B     folded232
 
 folded232:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -3661,6 +3694,7 @@ fewer231:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V5.B16
 	CMP   $0, R7
 	BLE   folded239
 	MOVD  act+120(FP), R8
@@ -3698,9 +3732,9 @@ fold243:
 	B     folded239
 
 folded239:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD  dw+0(FP), R1
 	FMOVS F0, 0(R1)
 	MOVD  db+32(FP), R1
@@ -3726,6 +3760,7 @@ fewer238:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V4.B16
 	CMP   $0, R7
 	BLE   folded246
 	MOVD  act+120(FP), R8
@@ -3759,8 +3794,8 @@ fold250:
 	B     folded246
 
 folded246:
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
@@ -3813,6 +3848,7 @@ TEXT ·gradNEONF64(SB), NOSPLIT, $0-128
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V20.B16
 	CMP   $0, R7
 	BLE   folded4
 	MOVD  act+120(FP), R8
@@ -3894,22 +3930,22 @@ fold8:
 	B     folded4
 
 folded4:
-	VMOVI $0, V19.B16
-	WORD  $0x4e73d400 // fadd v0.2d, v0.2d, v19.2d
-	WORD  $0x4e73d421 // fadd v1.2d, v1.2d, v19.2d
-	WORD  $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
-	WORD  $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
-	WORD  $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
-	WORD  $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
-	WORD  $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
-	WORD  $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
-	WORD  $0x4e73d508 // fadd v8.2d, v8.2d, v19.2d
-	WORD  $0x4e73d529 // fadd v9.2d, v9.2d, v19.2d
-	WORD  $0x4e73d54a // fadd v10.2d, v10.2d, v19.2d
-	WORD  $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
-	WORD  $0x4e73d58c // fadd v12.2d, v12.2d, v19.2d
-	WORD  $0x4e73d5ad // fadd v13.2d, v13.2d, v19.2d
-	WORD  $0x4e73d5ce // fadd v14.2d, v14.2d, v19.2d
+	VMOVI $0, V20.B16
+	WORD  $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD  $0x4e74d421 // fadd v1.2d, v1.2d, v20.2d
+	WORD  $0x4e74d442 // fadd v2.2d, v2.2d, v20.2d
+	WORD  $0x4e74d463 // fadd v3.2d, v3.2d, v20.2d
+	WORD  $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD  $0x4e74d4a5 // fadd v5.2d, v5.2d, v20.2d
+	WORD  $0x4e74d4c6 // fadd v6.2d, v6.2d, v20.2d
+	WORD  $0x4e74d4e7 // fadd v7.2d, v7.2d, v20.2d
+	WORD  $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	WORD  $0x4e74d529 // fadd v9.2d, v9.2d, v20.2d
+	WORD  $0x4e74d54a // fadd v10.2d, v10.2d, v20.2d
+	WORD  $0x4e74d56b // fadd v11.2d, v11.2d, v20.2d
+	WORD  $0x4e74d58c // fadd v12.2d, v12.2d, v20.2d
+	WORD  $0x4e74d5ad // fadd v13.2d, v13.2d, v20.2d
+	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -3970,6 +4006,7 @@ fewer3:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V17.B16
 	CMP   $0, R7
 	BLE   folded11
 	MOVD  act+120(FP), R8
@@ -4043,19 +4080,19 @@ fold15:
 	B     folded11
 
 folded11:
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
-	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
-	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
-	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
-	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
-	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
-	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
-	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
-	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
-	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
-	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
-	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	VMOVI $0, V17.B16
+	WORD  $0x4e71d400 // fadd v0.2d, v0.2d, v17.2d
+	WORD  $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
+	WORD  $0x4e71d442 // fadd v2.2d, v2.2d, v17.2d
+	WORD  $0x4e71d463 // fadd v3.2d, v3.2d, v17.2d
+	WORD  $0x4e71d484 // fadd v4.2d, v4.2d, v17.2d
+	WORD  $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	WORD  $0x4e71d4c6 // fadd v6.2d, v6.2d, v17.2d
+	WORD  $0x4e71d4e7 // fadd v7.2d, v7.2d, v17.2d
+	WORD  $0x4e71d508 // fadd v8.2d, v8.2d, v17.2d
+	WORD  $0x4e71d529 // fadd v9.2d, v9.2d, v17.2d
+	WORD  $0x4e71d54a // fadd v10.2d, v10.2d, v17.2d
+	WORD  $0x4e71d56b // fadd v11.2d, v11.2d, v17.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -4108,6 +4145,7 @@ fewer10:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded18
 	MOVD  act+120(FP), R8
@@ -4173,16 +4211,16 @@ fold22:
 	B     folded18
 
 folded18:
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
-	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
-	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
-	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
-	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
-	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
-	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	WORD  $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD  $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	WORD  $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD  $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -4226,6 +4264,7 @@ fewer17:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V11.B16
 	CMP   $0, R7
 	BLE   folded25
 	MOVD  act+120(FP), R8
@@ -4283,13 +4322,13 @@ fold29:
 	B     folded25
 
 folded25:
-	VMOVI $0, V10.B16
-	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
-	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
-	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
-	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
-	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
-	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
 	MOVD  dw+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -4321,6 +4360,7 @@ fewer24:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded32
 	MOVD  act+120(FP), R8
@@ -4370,10 +4410,10 @@ fold36:
 	B     folded32
 
 folded32:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
@@ -4432,6 +4472,7 @@ over2:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V20.B16
 	CMP   $0, R7
 	BLE   folded39
 	MOVD  act+120(FP), R8
@@ -4517,22 +4558,22 @@ fold43:
 	B     folded39
 
 folded39:
-	VMOVI $0, V19.B16
-	WORD  $0x4e73d400 // fadd v0.2d, v0.2d, v19.2d
-	WORD  $0x4e73d421 // fadd v1.2d, v1.2d, v19.2d
-	WORD  $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
-	WORD  $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
-	WORD  $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
-	WORD  $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
-	WORD  $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
-	WORD  $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
-	WORD  $0x4e73d508 // fadd v8.2d, v8.2d, v19.2d
-	WORD  $0x4e73d529 // fadd v9.2d, v9.2d, v19.2d
-	WORD  $0x4e73d54a // fadd v10.2d, v10.2d, v19.2d
-	WORD  $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
-	WORD  $0x4e73d58c // fadd v12.2d, v12.2d, v19.2d
-	WORD  $0x4e73d5ad // fadd v13.2d, v13.2d, v19.2d
-	WORD  $0x4e73d5ce // fadd v14.2d, v14.2d, v19.2d
+	VMOVI $0, V20.B16
+	WORD  $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD  $0x4e74d421 // fadd v1.2d, v1.2d, v20.2d
+	WORD  $0x4e74d442 // fadd v2.2d, v2.2d, v20.2d
+	WORD  $0x4e74d463 // fadd v3.2d, v3.2d, v20.2d
+	WORD  $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD  $0x4e74d4a5 // fadd v5.2d, v5.2d, v20.2d
+	WORD  $0x4e74d4c6 // fadd v6.2d, v6.2d, v20.2d
+	WORD  $0x4e74d4e7 // fadd v7.2d, v7.2d, v20.2d
+	WORD  $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	WORD  $0x4e74d529 // fadd v9.2d, v9.2d, v20.2d
+	WORD  $0x4e74d54a // fadd v10.2d, v10.2d, v20.2d
+	WORD  $0x4e74d56b // fadd v11.2d, v11.2d, v20.2d
+	WORD  $0x4e74d58c // fadd v12.2d, v12.2d, v20.2d
+	WORD  $0x4e74d5ad // fadd v13.2d, v13.2d, v20.2d
+	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -4606,6 +4647,7 @@ fewer38:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V17.B16
 	CMP   $0, R7
 	BLE   folded46
 	MOVD  act+120(FP), R8
@@ -4683,19 +4725,19 @@ fold50:
 	B     folded46
 
 folded46:
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
-	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
-	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
-	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
-	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
-	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
-	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
-	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
-	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
-	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
-	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
-	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	VMOVI $0, V17.B16
+	WORD  $0x4e71d400 // fadd v0.2d, v0.2d, v17.2d
+	WORD  $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
+	WORD  $0x4e71d442 // fadd v2.2d, v2.2d, v17.2d
+	WORD  $0x4e71d463 // fadd v3.2d, v3.2d, v17.2d
+	WORD  $0x4e71d484 // fadd v4.2d, v4.2d, v17.2d
+	WORD  $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	WORD  $0x4e71d4c6 // fadd v6.2d, v6.2d, v17.2d
+	WORD  $0x4e71d4e7 // fadd v7.2d, v7.2d, v17.2d
+	WORD  $0x4e71d508 // fadd v8.2d, v8.2d, v17.2d
+	WORD  $0x4e71d529 // fadd v9.2d, v9.2d, v17.2d
+	WORD  $0x4e71d54a // fadd v10.2d, v10.2d, v17.2d
+	WORD  $0x4e71d56b // fadd v11.2d, v11.2d, v17.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -4759,6 +4801,7 @@ fewer45:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded53
 	MOVD  act+120(FP), R8
@@ -4828,16 +4871,16 @@ fold57:
 	B     folded53
 
 folded53:
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
-	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
-	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
-	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
-	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
-	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
-	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	WORD  $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD  $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	WORD  $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD  $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -4890,6 +4933,7 @@ fewer52:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V11.B16
 	CMP   $0, R7
 	BLE   folded60
 	MOVD  act+120(FP), R8
@@ -4951,13 +4995,13 @@ fold64:
 	B     folded60
 
 folded60:
-	VMOVI $0, V10.B16
-	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
-	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
-	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
-	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
-	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
-	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -4997,6 +5041,7 @@ fewer59:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded67
 	MOVD  act+120(FP), R8
@@ -5050,10 +5095,10 @@ fold71:
 	B     folded67
 
 folded67:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -5105,6 +5150,7 @@ narrower1:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded76
 	MOVD  act+120(FP), R8
@@ -5170,17 +5216,17 @@ fold80:
 	B     folded76
 
 folded76:
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
-	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
-	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
-	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
-	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
-	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
-	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
-	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	WORD  $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD  $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	WORD  $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD  $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD  $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -5232,6 +5278,7 @@ fewer75:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded83
 	MOVD  act+120(FP), R8
@@ -5291,15 +5338,15 @@ fold87:
 	B     folded83
 
 folded83:
-	VMOVI $0, V11.B16
-	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
-	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
-	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
-	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
-	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
-	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
-	WORD  $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
-	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -5345,6 +5392,7 @@ fewer82:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded90
 	MOVD  act+120(FP), R8
@@ -5398,13 +5446,13 @@ fold94:
 	B     folded90
 
 folded90:
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -5443,6 +5491,7 @@ fewer89:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded97
 	MOVD  act+120(FP), R8
@@ -5490,11 +5539,11 @@ fold101:
 	B     folded97
 
 folded97:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	MOVD  dw+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -5523,6 +5572,7 @@ fewer96:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded104
 	MOVD  act+120(FP), R8
@@ -5564,9 +5614,9 @@ fold108:
 	B     folded104
 
 folded104:
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
@@ -5619,6 +5669,7 @@ over74:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded111
 	MOVD  act+120(FP), R8
@@ -5688,17 +5739,17 @@ fold115:
 	B     folded111
 
 folded111:
-	VMOVI $0, V13.B16
-	WORD  $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
-	WORD  $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
-	WORD  $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
-	WORD  $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
-	WORD  $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
-	WORD  $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
-	WORD  $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
-	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	WORD  $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD  $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	WORD  $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD  $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD  $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -5763,6 +5814,7 @@ fewer110:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded118
 	MOVD  act+120(FP), R8
@@ -5826,15 +5878,15 @@ fold122:
 	B     folded118
 
 folded118:
-	VMOVI $0, V11.B16
-	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
-	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
-	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
-	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
-	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
-	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
-	WORD  $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
-	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -5891,6 +5943,7 @@ fewer117:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded125
 	MOVD  act+120(FP), R8
@@ -5948,13 +6001,13 @@ fold129:
 	B     folded125
 
 folded125:
-	VMOVI $0, V9.B16
-	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
-	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
-	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
-	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -6002,6 +6055,7 @@ fewer124:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded132
 	MOVD  act+120(FP), R8
@@ -6053,11 +6107,11 @@ fold136:
 	B     folded132
 
 folded132:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -6094,6 +6148,7 @@ fewer131:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded139
 	MOVD  act+120(FP), R8
@@ -6139,9 +6194,9 @@ fold143:
 	B     folded139
 
 folded139:
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
 	MOVD  dw+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -6185,6 +6240,7 @@ narrower73:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded147
 	MOVD  act+120(FP), R8
@@ -6234,12 +6290,12 @@ fold151:
 	B     folded147
 
 folded147:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -6282,6 +6338,7 @@ fewer146:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V7.B16
 	CMP   $0, R7
 	BLE   folded154
 	MOVD  act+120(FP), R8
@@ -6327,11 +6384,11 @@ fold158:
 	B     folded154
 
 folded154:
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -6370,6 +6427,7 @@ fewer153:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded161
 	MOVD  act+120(FP), R8
@@ -6411,10 +6469,10 @@ fold165:
 	B     folded161
 
 folded161:
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -6448,6 +6506,7 @@ fewer160:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V5.B16
 	CMP   $0, R7
 	BLE   folded168
 	MOVD  act+120(FP), R8
@@ -6485,9 +6544,9 @@ fold172:
 	B     folded168
 
 folded168:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	MOVD  dw+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
@@ -6513,6 +6572,7 @@ fewer167:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V4.B16
 	CMP   $0, R7
 	BLE   folded175
 	MOVD  act+120(FP), R8
@@ -6546,8 +6606,8 @@ fold179:
 	B     folded175
 
 folded175:
-	VMOVI $0, V3.B16
-	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
@@ -6584,6 +6644,7 @@ over145:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded182
 	MOVD  act+120(FP), R8
@@ -6633,12 +6694,12 @@ fold186:
 	B     folded182
 
 folded182:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -6681,6 +6742,7 @@ fewer181:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V7.B16
 	CMP   $0, R7
 	BLE   folded189
 	MOVD  act+120(FP), R8
@@ -6726,11 +6788,11 @@ fold193:
 	B     folded189
 
 folded189:
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -6769,6 +6831,7 @@ fewer188:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded196
 	MOVD  act+120(FP), R8
@@ -6810,10 +6873,10 @@ fold200:
 	B     folded196
 
 folded196:
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
@@ -6847,6 +6910,7 @@ fewer195:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V5.B16
 	CMP   $0, R7
 	BLE   folded203
 	MOVD  act+120(FP), R8
@@ -6884,9 +6948,9 @@ fold207:
 	B     folded203
 
 folded203:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	MOVD  dw+0(FP), R1
 	FMOVD F0, 0(R1)
 	MOVD  db+32(FP), R1
@@ -6912,6 +6976,7 @@ fewer202:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
+	VMOVI $0, V4.B16
 	CMP   $0, R7
 	BLE   folded210
 	MOVD  act+120(FP), R8
@@ -6945,8 +7010,8 @@ fold214:
 	B     folded210
 
 folded210:
-	VMOVI $0, V3.B16
-	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
@@ -6976,6 +7041,7 @@ TEXT ·columnNEONF32(SB), NOSPLIT, $0-128
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R1), F5
+	VMOVI $0, V9.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V6.S4]
 	MOVD  dx+0(FP), R1
@@ -6996,14 +7062,11 @@ TEXT ·columnNEONF32(SB), NOSPLIT, $0-128
 	BEQ   without5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
 fold6:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
 	FMOVS F7, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -7031,14 +7094,11 @@ fold6:
 
 without5:
 	// the same without dx
-	VMOVI $0, V9.B16
-
 fold7:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
 	FMOVS F7, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -7059,8 +7119,6 @@ other4:
 	BEQ without9
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
 fold10:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -7088,8 +7146,6 @@ fold10:
 
 without9:
 	// the same without dx
-	VMOVI $0, V9.B16
-
 fold11:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -7144,6 +7200,7 @@ over2:
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R3), F5
+	VMOVI $0, V9.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V6.S4]
 	MOVD  dx+0(FP), R1
@@ -7164,14 +7221,11 @@ over2:
 	BEQ   without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
 fold16:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
 	FMOVS F7, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -7201,14 +7255,11 @@ fold16:
 
 without15:
 	// the same without dx
-	VMOVI $0, V9.B16
-
 fold17:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
 	FMOVS F7, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -7230,8 +7281,6 @@ other14:
 	BEQ without19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
 fold20:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -7261,8 +7310,6 @@ fold20:
 
 without19:
 	// the same without dx
-	VMOVI $0, V9.B16
-
 fold21:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
@@ -7315,6 +7362,7 @@ narrower1:
 	MOVD  w+96(FP), R1
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R1), F3
+	VMOVI $0, V7.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.S4]
 	MOVD  dx+0(FP), R1
@@ -7335,14 +7383,11 @@ narrower1:
 	BEQ   without27
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold28:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7365,14 +7410,11 @@ fold28:
 
 without27:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold29:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7391,8 +7433,6 @@ other26:
 	BEQ without31
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold32:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7415,8 +7455,6 @@ fold32:
 
 without31:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold33:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7465,6 +7503,7 @@ over24:
 	ADD   R0, R3
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R3), F3
+	VMOVI $0, V7.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.S4]
 	MOVD  dx+0(FP), R1
@@ -7485,14 +7524,11 @@ over24:
 	BEQ   without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold38:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7517,14 +7553,11 @@ fold38:
 
 without37:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold39:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7544,8 +7577,6 @@ other36:
 	BEQ without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold42:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7570,8 +7601,6 @@ fold42:
 
 without41:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold43:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7616,6 +7645,7 @@ narrower23:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVD  w+96(FP), R1
 	FMOVQ 0(R1), F1
+	VMOVI $0, V5.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V2.S4]
 	MOVD  dx+0(FP), R1
@@ -7636,14 +7666,11 @@ narrower23:
 	BEQ   without48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
 fold49:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
 	FMOVS F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -7661,14 +7688,11 @@ fold49:
 
 without48:
 	// the same without dx
-	VMOVI $0, V5.B16
-
 fold50:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
 	FMOVS F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -7685,8 +7709,6 @@ other47:
 	BEQ without52
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
 fold53:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -7704,8 +7726,6 @@ fold53:
 
 without52:
 	// the same without dx
-	VMOVI $0, V5.B16
-
 fold54:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -7752,6 +7772,7 @@ over45:
 	ADD   R0, R3
 	FMOVD 0(R1), F2
 	FMOVD 8(R3), F3
+	VMOVI $0, V7.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.S4]
 	MOVD  dx+0(FP), R1
@@ -7772,14 +7793,11 @@ over45:
 	BEQ   without59
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold60:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7804,14 +7822,11 @@ fold60:
 
 without59:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold61:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVS F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7831,8 +7846,6 @@ other58:
 	BEQ without63
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold64:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7857,8 +7870,6 @@ fold64:
 
 without63:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold65:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -7900,6 +7911,7 @@ over56:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVD  w+96(FP), R1
 	FMOVS 0(R1), F1
+	VMOVI $0, V5.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V2.S4]
 	MOVD  dx+0(FP), R1
@@ -7920,14 +7932,11 @@ over56:
 	BEQ   without69
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
 fold70:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
 	FMOVS F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -7945,14 +7954,11 @@ fold70:
 
 without69:
 	// the same without dx
-	VMOVI $0, V5.B16
-
 fold71:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
 	FMOVS F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -7969,8 +7975,6 @@ other68:
 	BEQ without73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
 fold74:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -7988,8 +7992,6 @@ fold74:
 
 without73:
 	// the same without dx
-	VMOVI $0, V5.B16
-
 fold75:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -8035,6 +8037,7 @@ TEXT ·columnNEONF64(SB), NOSPLIT, $0-128
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R1), F5
+	VMOVI $0, V9.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V6.D2]
 	MOVD  dx+0(FP), R1
@@ -8055,14 +8058,11 @@ TEXT ·columnNEONF64(SB), NOSPLIT, $0-128
 	BEQ   without5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
 fold6:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
 	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
 	FMOVD F7, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -8090,14 +8090,11 @@ fold6:
 
 without5:
 	// the same without dx
-	VMOVI $0, V9.B16
-
 fold7:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
 	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
 	FMOVD F7, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -8118,8 +8115,6 @@ other4:
 	BEQ without9
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
 fold10:
 	VLD1R (R3), [V7.D2]
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -8147,8 +8142,6 @@ fold10:
 
 without9:
 	// the same without dx
-	VMOVI $0, V9.B16
-
 fold11:
 	VLD1R (R3), [V7.D2]
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -8203,6 +8196,7 @@ over2:
 	FMOVQ 0(R1), F3
 	FMOVQ 16(R1), F4
 	FMOVQ 32(R3), F5
+	VMOVI $0, V9.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V6.D2]
 	MOVD  dx+0(FP), R1
@@ -8223,14 +8217,11 @@ over2:
 	BEQ   without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
 fold16:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
 	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
 	FMOVD F7, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -8260,14 +8251,11 @@ fold16:
 
 without15:
 	// the same without dx
-	VMOVI $0, V9.B16
-
 fold17:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
 	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
 	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	VMOVI $0, V9.B16
 	FMOVD F7, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -8289,8 +8277,6 @@ other14:
 	BEQ without19
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V9.B16
-
 fold20:
 	VLD1R (R3), [V7.D2]
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -8320,8 +8306,6 @@ fold20:
 
 without19:
 	// the same without dx
-	VMOVI $0, V9.B16
-
 fold21:
 	VLD1R (R3), [V7.D2]
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
@@ -8374,6 +8358,7 @@ narrower1:
 	MOVD  w+96(FP), R1
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R1), F3
+	VMOVI $0, V7.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.D2]
 	MOVD  dx+0(FP), R1
@@ -8394,14 +8379,11 @@ narrower1:
 	BEQ   without27
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold28:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVD F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -8424,14 +8406,11 @@ fold28:
 
 without27:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold29:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVD F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -8450,8 +8429,6 @@ other26:
 	BEQ without31
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold32:
 	VLD1R (R3), [V5.D2]
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -8474,8 +8451,6 @@ fold32:
 
 without31:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold33:
 	VLD1R (R3), [V5.D2]
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -8524,6 +8499,7 @@ over24:
 	ADD   R0, R3
 	FMOVQ 0(R1), F2
 	FMOVQ 16(R3), F3
+	VMOVI $0, V7.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V4.D2]
 	MOVD  dx+0(FP), R1
@@ -8544,14 +8520,11 @@ over24:
 	BEQ   without37
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold38:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVD F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -8576,14 +8549,11 @@ fold38:
 
 without37:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold39:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	VMOVI $0, V7.B16
 	FMOVD F5, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -8603,8 +8573,6 @@ other36:
 	BEQ without41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V7.B16
-
 fold42:
 	VLD1R (R3), [V5.D2]
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -8629,8 +8597,6 @@ fold42:
 
 without41:
 	// the same without dx
-	VMOVI $0, V7.B16
-
 fold43:
 	VLD1R (R3), [V5.D2]
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
@@ -8675,6 +8641,7 @@ narrower23:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVD  w+96(FP), R1
 	FMOVQ 0(R1), F1
+	VMOVI $0, V5.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V2.D2]
 	MOVD  dx+0(FP), R1
@@ -8695,14 +8662,11 @@ narrower23:
 	BEQ   without48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
 fold49:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
 	FMOVD F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
@@ -8720,14 +8684,11 @@ fold49:
 
 without48:
 	// the same without dx
-	VMOVI $0, V5.B16
-
 fold50:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
 	FMOVD F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
@@ -8744,8 +8705,6 @@ other47:
 	BEQ without52
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
 fold53:
 	VLD1R (R3), [V3.D2]
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
@@ -8763,8 +8722,6 @@ fold53:
 
 without52:
 	// the same without dx
-	VMOVI $0, V5.B16
-
 fold54:
 	VLD1R (R3), [V3.D2]
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
@@ -8799,6 +8756,7 @@ over45:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVD  w+96(FP), R1
 	FMOVD 0(R1), F1
+	VMOVI $0, V5.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V2.D2]
 	MOVD  dx+0(FP), R1
@@ -8819,14 +8777,11 @@ over45:
 	BEQ   without58
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
 fold59:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
 	FMOVD F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
@@ -8844,14 +8799,11 @@ fold59:
 
 without58:
 	// the same without dx
-	VMOVI $0, V5.B16
-
 fold60:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	VMOVI $0, V5.B16
 	FMOVD F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
@@ -8868,8 +8820,6 @@ other57:
 	BEQ without62
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-	VMOVI $0, V5.B16
-
 fold63:
 	VLD1R (R3), [V3.D2]
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
@@ -8887,8 +8837,6 @@ fold63:
 
 without62:
 	// the same without dx
-	VMOVI $0, V5.B16
-
 fold64:
 	VLD1R (R3), [V3.D2]
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
