@@ -21,6 +21,8 @@ var avx2 = &backend{name: "avx2", f32: avx2F32.table(), f64: avx2F64.table()}
 
 var avx512 = &backend{name: "avx512", f32: avx512F32.table(), f64: avx512F64.table()}
 
+func init() { avx512F32.half, avx512F64.half = &avx2F32, &avx2F64 }
+
 // detect returns the assembly backends of this CPU, best first.
 func detect() []*backend { return runnable(&cpuid.CPU) }
 

@@ -45,6 +45,10 @@ func (t *tiles[T]) rows(p *product[T], i, end, j, cols int, b *T, ldb uintptr) {
 // rows k and on of m, or with transposed columns k and on of it. A block of
 // rows meets panel after panel, which lie in m or are packed before.
 func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, transposed bool) {
+	if end-from <= smallRows && p.c.Cols <= t.panelCols && !p.c.empty() && !transposed {
+		p.block(t.panel, from, end-from, 0, p.c.Cols, m.at(k, 0), m.pitch())
+		return
+	}
 	var packed []T
 	if transposed || end-from >= 64 && crowded(m.pitch()) {
 		s := t.scratch.Get().(*scratch[T])

@@ -30,6 +30,7 @@ type tiles[T Float] struct {
 	mse       func(lane [lanes]T, grad, pred, target *T, n int, c T) [lanes]T
 	sgd       func(w, dw *T, rate T, n int)
 
+	half    *tiles[T] // the same CPU's with vectors half as long, if there are any
 	scratch sync.Pool // of *scratch[T]
 }
 
@@ -51,6 +52,8 @@ const (
 
 	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
 	rowBlock  = 256 // rows of that block, for the second-level cache
+	smallRows = 32  // of a product that a single call of panel does
+	sweepRows = 4   // that sweep computes at a time
 	thinTerms = 2   // of a sum that thin computes, at the most
 	fewTerms  = 8   // of a sum, so that its operands stay in the first-level cache
 	maxWide   = 128 // columns of a wide tile of float64, half of one of float32
@@ -113,6 +116,9 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardThin(y, x, w, b, act)
 		return
 	}
+	if t.forwardSmall(y, x, w, b, act) {
+		return
+	}
 	few := y.Rows % t.panelRows
 	if few > 2 {
 		few = 0
@@ -131,6 +137,27 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 			t.sweepRows(&p, y.Rows-few, y.Rows, w.at(k, 0), w.pitch())
 		}
 	}
+}
+
+// forwardSmall is forward for a product that a single call can do.
+func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
+	kernel := t.panel
+	switch {
+	case x.Cols > maxFold:
+		return false
+	case y.Rows <= sweepRows && y.Cols <= 2*t.wideCols:
+		kernel = t.sweep
+	case y.Rows > smallRows || y.Cols > t.panelCols:
+		return false
+	}
+	bias := zero[T]()
+	if b != nil {
+		bias = &b[0]
+	} else if y.Rows <= sweepRows {
+		bias = nil
+	}
+	kernel(y.at(0, 0), y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), y.Rows, y.Cols, x.Cols, int(act))
+	return true
 }
 
 // forwardThin is forward for layers with one or two inputs.
@@ -242,15 +269,15 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		}
 		if few {
 			t.sweepRows(&p, 0, dw.Rows, dy.at(i, 0), dy.pitch())
-		} else {
+		} else if first < dw.Rows {
 			t.multiply(&p, first, dw.Rows, dy, i, false)
 		}
 	}
 	if dx.empty() {
 		return
 	}
-	if dx.Rows <= 2*t.inputRows && dx.Cols >= t.lanes && dy.Cols <= maxRun {
-		t.inputFew(dx, dy, w)
+	if u := t.atMost(dx.Cols); u != nil && dx.Rows <= 2*u.inputRows && dy.Cols <= maxRun {
+		u.inputFew(dx, dy, w)
 		return
 	}
 	fold = even(dy.Cols, maxFold)
@@ -261,6 +288,14 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		}
 		t.multiply(&p, 0, dx.Rows, w, j, true)
 	}
+}
+
+// atMost returns the widest tiles with at most so many lanes, or nil.
+func (t *tiles[T]) atMost(lanes int) *tiles[T] {
+	for t != nil && t.lanes > lanes {
+		t = t.half
+	}
+	return t
 }
 
 // inputFew computes dx for few rows: whole squares of w, the last of them
