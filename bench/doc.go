@@ -16,8 +16,9 @@
 //	shape=64x256x256/type=f32/op=forward/backend=avx512
 //	shape=64x256x256/type=f32/op=forward/peer=openblas
 //
-// so that benchstat compares along any of them. For one table of everything,
-// ours and theirs in turns, see the command in bench/report:
+// so that benchstat compares along any of them. BenchmarkPause wants -cpu 2 and
+// has metrics of its own: how long the world takes to stop. For one table of
+// everything, ours and theirs in turns, see the command in bench/report:
 //
 //	go run ./bench/report
 package bench

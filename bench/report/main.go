@@ -45,7 +45,7 @@ func main() {
 	flag.StringVar(&o.peers, "peers", "", "only these `peers`, such as openblas,onednn, and no regression; none for ours alone")
 	flag.StringVar(&o.out, "out", "report-out", "write to this `directory`")
 	flag.IntVar(&o.count, "count", 0, "samples of each (9, or 5 if -quick)")
-	flag.BoolVar(&o.sweep, "sweep", false, "instead, 400 shapes: list those where ours is slower than the best peer by more than 10 %")
+	flag.BoolVar(&o.sweep, "sweep", false, "instead, 400 shapes: sum up, by size, and list those where ours is slower than the best peer by more than 10 %")
 	flag.BoolVar(&o.smooth, "smooth", false, "instead, neighbouring sizes: list steps above 1.5×")
 	flag.BoolVar(&o.worker, "worker", false, "measure with one backend and print JSON; for the command itself")
 	flag.Parse()

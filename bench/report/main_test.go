@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-go/lockstep/bench/internal/pauses"
 	"github.com/lockstep-go/lockstep/bench/internal/peers"
 )
 
@@ -23,15 +24,34 @@ func TestParseShapes(t *testing.T) {
 	}
 }
 
-// Packed weights are less work: they are shown, but are not the best peer.
+// Packed weights are less work: they are shown, but are not the best peer. Who
+// is best shows turn by turn, whatever the medians.
 func TestBest(t *testing.T) {
-	m := dense{Times: []timing{{Name: "lockstep", Median: 2}, {Name: "onednn-packed", Median: 1}, {Name: "blis", Median: 4}, {Name: "openblas", Median: 3}}}
+	m := dense{Times: []timing{
+		{Name: "lockstep", Median: 2, Ratio: 1}, {Name: "onednn-packed", Median: 1, Ratio: 0.5},
+		{Name: "blis", Median: 2.9, Ratio: 2}, {Name: "openblas", Median: 3, Ratio: 1.5},
+	}}
 	if peer, lead := m.best(); peer.Name != "openblas" || lead != 1.5 {
 		t.Errorf("the best is %s by %v, want openblas by 1.5", peer.Name, lead)
 	}
 	m.Times = m.Times[:1]
 	if _, lead := m.best(); lead != 0 {
 		t.Errorf("without peers the lead is %v", lead)
+	}
+}
+
+func TestRatio(t *testing.T) {
+	for _, c := range []struct {
+		p, q []float64
+		want float64
+	}{
+		{[]float64{9, 2, 4, 6}, []float64{1, 1, 2, 30}, 2}, // the first is the calibration
+		{[]float64{8}, []float64{2, 4, 4}, 4},              // which is all that one had
+		{[]float64{8, 1, 1}, []float64{2}, 4},
+	} {
+		if got := ratio(c.p, c.q); got != c.want {
+			t.Errorf("the ratio of %v over %v is %v, want %v", c.p, c.q, got, c.want)
+		}
 	}
 }
 
@@ -43,7 +63,7 @@ func TestTurns(t *testing.T) {
 		{"b", func(reps int) { calls++; time.Sleep(time.Duration(reps) * 300 * time.Microsecond) }},
 	})
 	for i, least := range []float64{100e-6, 300e-6} {
-		if m := got[i]; m.Count != 3 || m.Min < least || m.Min > m.Median || m.Median > m.Max {
+		if m := got[i]; m.Count != 3 || i == 0 && m.Ratio != 1 || m.Ratio <= 0 || m.Min < least || m.Min > m.Median || m.Median > m.Max {
 			t.Errorf("the timing is %+v, want 3 samples of at least %v", m, least)
 		}
 	}
@@ -62,10 +82,12 @@ func TestDocument(t *testing.T) {
 			{"read", "", "L3", 1 << 23, 100e9}, {"read", "", "memory", 1 << 27, 50e9},
 		},
 		Dense: []dense{
-			{s, "f64", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 2e-4, 3}, {"openblas", 2e-4, 1e-4, 3e-4, 3}}},
-			{s, "f64", peers.Backward, []timing{{"lockstep", 3e-4, 2e-4, 4e-4, 3}}},
+			{s, "f64", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 2e-4, 1, 3}, {"openblas", 2e-4, 1e-4, 3e-4, 2.04, 3}}},
+			{s, "f64", peers.Backward, []timing{{"lockstep", 3e-4, 2e-4, 4e-4, 1, 3}}},
 		},
-		Regression: []timing{{"Lockstep", 2e-3, 1e-3, 3e-3, 3}, {"NumPy", 40e-3, 39e-3, 41e-3, 3}},
+		Workers:    []dense{{s, "f64", peers.Forward, []timing{{"one worker", 1e-4, 1e-4, 2e-4, 1, 3}, {"two workers", 6e-5, 6e-5, 6e-5, 0.625, 3}, {"two calls", 1e-4, 1e-4, 1e-4, 1.28, 3}}}},
+		Stops:      []stops{{"a loop in Go", 1.5, pauses.Tally{Stops: 900, Median: 8e-6, Most: 4e-5, Worst: 1e-3}}},
+		Regression: []timing{{"Lockstep", 2e-3, 1e-3, 3e-3, 1, 3}, {"NumPy", 40e-3, 39e-3, 41e-3, 0, 3}},
 	}
 	for _, r := range []results{full, {Backend: "generic", Dense: full.Dense}} {
 		dir := t.TempDir()
@@ -80,7 +102,10 @@ func TestDocument(t *testing.T) {
 		wants := []string{"some CPU", "| 64×256×256 | f64 | backward | 300 µs | 55.9 |"}
 		pictures := []string{"ratio.svg"}
 		if r.Limits != nil {
-			wants = append(wants, "| 64×256×256 | f64 | forward | 100 µs | 83.9 | openblas | 41.9 | 2.00 | 84 % |", "| NumPy | 40.00 | 39.00 | 41.00 | 20.00 |", "- blis: not here")
+			wants = append(wants, "| 64×256×256 | f64 | forward | 100 µs | 83.9 | openblas | 41.9 | 2.04 | 84 % |",
+				"| medium | forward | 1 | 1 | 1 | 1 | 2.04 (64×256×256, f64) | 2.04 | 84 % |",
+				"| 64×256×256 | f64 | forward | 100 µs | 60 µs | 1.60 | 1.56 |", "| a loop in Go | 1.5 s | 900 | 8 µs | 40 µs | 1 ms |",
+				"| NumPy | 40.00 | 39.00 | 41.00 | 20.00 |", "- blis: not here")
 			pictures = append(pictures, "roofline.svg")
 		}
 		for _, want := range wants {
@@ -93,5 +118,33 @@ func TestDocument(t *testing.T) {
 				t.Errorf("%s is no SVG (%v)", name, err)
 			}
 		}
+	}
+}
+
+// A sweep lists what is slower, the worst first, and says of which sizes it is.
+func TestSweepDocument(t *testing.T) {
+	pass := func(n, out int, lead float64) dense {
+		return dense{peers.Shape{N: n, In: 5, Out: out}, "f32", peers.Backward, []timing{{"lockstep", 1e-6, 1e-6, 1e-6, 1, 3}, {"blis", lead * 1e-6, 1e-6, 1e-6, lead, 3}}}
+	}
+	r := results{Backend: "avx2", Dense: []dense{pass(1, 8, 0.8), pass(1, 10, 0.5), pass(2, 8, 0.95), pass(2, 10, 2)}}
+	var b strings.Builder
+	r.writeSweep(&b)
+	r.writeSlower(&b)
+	for _, want := range []string{
+		"of 4 passes, 2 run slower", "| 1 | – | – | – | 2 of 2, 0.63 |", "| 2 | – | – | – | 0 of 2, 1.38 |", "| 10 | – | – | – | 1 of 2, 1.00 |",
+		"blis | 500 ns | 0.50 |\n| 1×5×8 | f32 | backward | 1 µs | blis | 800 ns | 0.80 |\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the page lacks %q:\n%s", want, b.String())
+		}
+	}
+}
+
+// Only what is steep is a step.
+func TestSteps(t *testing.T) {
+	var r results
+	r.steps("f64", peers.Forward, []step{{Time: 1.4}, {Time: 1.6}, {Time: 0.7}, {Time: 0.6}})
+	if len(r.Steps) != 2 || r.Steps[0].Time != 1.6 || r.Steps[1].Time != 0.6 {
+		t.Errorf("the steps are %+v", r.Steps)
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -21,7 +23,8 @@ type document struct {
 	took    time.Duration
 }
 
-// write makes report.md and the pictures in dir, and prints report.md, too.
+// write makes report.md and the pictures in dir, and prints report.md, too; of a
+// sweep the beginning.
 func (d *document) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -33,6 +36,7 @@ func (d *document) write(dir string) error {
 	case d.sweep:
 		name = "sweep.md"
 		best.writeSweep(&b)
+		best.writeSlower(&b)
 	case d.smooth:
 		name = "smooth.md"
 		best.writeSteps(&b)
@@ -41,13 +45,16 @@ func (d *document) write(dir string) error {
 One thread; ours and theirs in turns; medians of %d samples. A forward pass is
 y = relu(x·w + b) and counts as 2·n·in·out operations; a backward pass is dz,
 db, dw and dx and counts as 4·n·in·out. The ratio is the best peer's time over
-ours: above 1 ours is faster. The roof is what the limits allow: all
-multiply-adds at the peak, or each operand moved once from the level that holds
-them all, whichever takes longer.
+ours, the median of that of each turn: above 1 ours is faster. The roof is what
+the limits allow: all multiply-adds at the peak, or each operand moved once from
+the level that holds them all, whichever takes longer.
 `, d.count)
 		for i := range d.results {
 			d.results[i].writeDense(&b)
+			d.results[i].writeClasses(&b)
 		}
+		best.writeWorkers(&b)
+		best.writeStops(&b)
 		best.writeRegression(&b)
 		best.writeOrder(&b)
 		fmt.Fprintf(&b, "\n## Every peer\n\nGFLOP/s, from the slowest to the fastest sample.\n")
@@ -69,9 +76,17 @@ them all, whichever takes longer.
 		}
 		fmt.Fprintf(&b, "- %s\n", m)
 	}
-	fmt.Print(b.String())
-	return os.WriteFile(filepath.Join(dir, name), []byte(b.String()), 0o666)
+	path := filepath.Join(dir, name)
+	printed := b.String()
+	if lines := strings.SplitAfter(printed, "\n"); d.sweep && len(lines) > shown {
+		printed = fmt.Sprintf("%s… and %d lines more in %s\n", strings.Join(lines[:shown], ""), len(lines)-shown-1, path)
+	}
+	fmt.Print(printed)
+	return os.WriteFile(path, []byte(b.String()), 0o666)
 }
+
+// shown is how many lines of a sweep are printed: the groups and a short list.
+const shown = 100
 
 func (r *results) writeDense(b *strings.Builder) {
 	fmt.Fprintf(b, "\n## Backend %s\n", r.Backend)
@@ -107,6 +122,124 @@ func (r *results) writeDense(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", cross(m.Shape), m.Type, m.Op,
 			duration(ours.Median), rate3(flops/ours.Median), peer.Name, theirs, ratio, share)
+	}
+}
+
+// A group sums up passes that were compared with peers.
+type group struct {
+	count, clear, even, close, slower int // ratio ≥ 1.1, ≥ 1, ≥ 0.9, < 0.9
+	logs, share                       float64
+	shares                            int
+	least                             float64
+	worst                             *dense
+}
+
+// add counts a pass that takes so much of its roof, or 0 if that is not known.
+func (g *group) add(m *dense, share float64) {
+	_, lead := m.best()
+	if lead == 0 {
+		return
+	}
+	g.count++
+	g.logs += math.Log(lead)
+	for _, c := range []struct {
+		n  *int
+		is bool
+	}{{&g.clear, lead >= 1.1}, {&g.even, lead >= 1}, {&g.close, lead >= 0.9}, {&g.slower, lead < 0.9}} {
+		if c.is {
+			*c.n++
+		}
+	}
+	if g.worst == nil || lead < g.least {
+		g.least, g.worst = lead, m
+	}
+	if share > 0 {
+		g.share += math.Log(share)
+		g.shares++
+	}
+}
+
+// mean is the geometric mean of the ratios.
+func (g *group) mean() float64 { return math.Exp(g.logs / float64(g.count)) }
+
+// writeClasses sums up the classes that were measured, if there are peers.
+func (r *results) writeClasses(b *strings.Builder) {
+	type line struct {
+		name string
+		op   peers.Op
+		group
+	}
+	var lines []line
+	for _, c := range append(slices.Clone(classes), class{"all", headline()}) {
+		for _, op := range []peers.Op{peers.Forward, peers.Backward} {
+			l := line{name: c.Name, op: op}
+			for i := range r.Dense {
+				if m := &r.Dense[i]; m.Op == op && slices.Contains(c.Shapes, m.Shape) {
+					l.add(m, r.roof(m)/m.Times[0].Median)
+				}
+			}
+			if l.count > 0 {
+				lines = append(lines, l)
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(b, `
+How many passes reach a ratio, and geometric means:
+
+| class | pass | passes | ≥ 1.1 | ≥ 1 | ≥ 0.9 | least | mean | of the roof |
+| --- | --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |
+`)
+	for _, l := range lines {
+		share := "–"
+		if l.shares > 0 {
+			share = fmt.Sprintf("%.0f %%", 100*math.Exp(l.share/float64(l.shares)))
+		}
+		fmt.Fprintf(b, "| %s | %s | %d | %d | %d | %d | %.2f (%s, %s) | %.2f | %s |\n", l.name, l.op, l.count, l.clear, l.even, l.close,
+			l.least, cross(l.worst.Shape), l.worst.Type, l.mean(), share)
+	}
+}
+
+func (r *results) writeWorkers(b *strings.Builder) {
+	if len(r.Workers) == 0 {
+		return
+	}
+	fmt.Fprintf(b, `
+## Two workers
+
+By the caller alone and after SetWorkers(2), in turns: how many times as fast
+two are. What the machine had to give in the same turns shows in two whole calls
+at once, each by its caller alone: how many times as much they do as one.
+
+| n×in×out | type | pass | one | two | times as fast | two calls |
+| --- | --- | --- | ---: | ---: | ---: | ---: |
+`)
+	for _, m := range r.Workers {
+		one, two, calls := m.Times[0], m.Times[1], m.Times[2]
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %.2f | %.2f |\n", cross(m.Shape), m.Type, m.Op,
+			duration(one.Median), duration(two.Median), 1/two.Ratio, 2/calls.Ratio)
+	}
+}
+
+func (r *results) writeStops(b *strings.Builder) {
+	if len(r.Stops) == 0 {
+		return
+	}
+	fmt.Fprintf(b, `
+## Stops of the world
+
+How long it takes until the world has stopped, for statistics or a garbage
+collection, while a forward pass runs on the other CPU: by the runtime's own
+count, whose classes these are the upper edges of. The loop in Go can be stopped
+at once: what it shows is the machine's.
+
+| during | runs | stops | median | 99 %% | worst |
+| --- | ---: | ---: | ---: | ---: | ---: |
+`)
+	for _, s := range r.Stops {
+		fmt.Fprintf(b, "| %s | %s | %d | %s | %s | %s |\n", s.During, duration(s.Seconds), s.Stops, duration(s.Median), duration(s.Most), duration(s.Worst))
 	}
 }
 
@@ -166,14 +299,14 @@ faster all the same.
 `)
 	sum, count := 0.0, 0
 	for _, m := range r.Order {
-		ours, free := m.Times[0].Median, m.Times[len(m.Times)-1].Median
+		ours, free := m.Times[0], m.Times[len(m.Times)-1]
 		fixed, price := "–", "–"
 		if len(m.Times) == 3 {
-			fixed, price = duration(m.Times[1].Median), fmt.Sprintf("%.2f", m.Times[1].Median/free)
+			fixed, price = duration(m.Times[1].Median), fmt.Sprintf("%.2f", m.Times[1].Ratio/free.Ratio)
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %.2f |\n",
-			cross(m.Shape), m.Type, m.Op, duration(ours), fixed, duration(free), price, ours/free)
-		sum += math.Log(ours / free)
+			cross(m.Shape), m.Type, m.Op, duration(ours.Median), fixed, duration(free.Median), price, 1/free.Ratio)
+		sum -= math.Log(free.Ratio)
 		count++
 	}
 	fmt.Fprintf(b, "\nThe geometric mean of ours/free, over the shapes where order could cost most, is %.2f.\n", math.Exp(sum/float64(count)))
@@ -211,32 +344,46 @@ func (r *results) writePeers(b *strings.Builder) {
 }
 
 func (r *results) writeSweep(b *strings.Builder) {
-	var worse []dense
-	count, sum := 0, 0.0
-	for _, m := range r.Dense {
-		if _, lead := m.best(); lead > 0 {
-			count++
-			sum += math.Log(lead)
-			if lead < 0.9 {
-				worse = append(worse, m)
-			}
-		}
+	var all group
+	for i := range r.Dense {
+		all.add(&r.Dense[i], 0)
 	}
-	if count == 0 {
+	if all.count == 0 {
 		fmt.Fprintf(b, "\nThere was no peer to compare with.\n")
 		return
 	}
-	slices.SortFunc(worse, func(p, q dense) int {
-		_, l := p.best()
-		_, m := q.best()
-		return int(math.Copysign(1, l-m))
-	})
-	fmt.Fprintf(b, "\nBackend %s: of %d passes, %d run slower than the best peer by more than 10 %%,\nby the medians of 9 samples after a first look at 3. The geometric mean of all\nratios is %.2f.\n",
-		r.Backend, count, len(worse), math.Exp(sum/float64(count)))
+	fmt.Fprintf(b, "\nBackend %s: of %d passes, %d run slower than the best peer by more than 10 %%,\nby 9 samples after a first look at 3. The geometric mean of all ratios is %.2f.\n",
+		r.Backend, all.count, all.slower, all.mean())
+	for _, by := range []struct {
+		name string
+		key  func(m *dense) int
+	}{
+		{"n", func(m *dense) int { return m.Shape.N }},
+		{"in", func(m *dense) int { return m.Shape.In }},
+		{"out", func(m *dense) int { return m.Shape.Out }},
+	} {
+		r.writeGroups(b, by.name, by.key)
+	}
+}
+
+// writeSlower lists the passes that are slower by more than 10 %, the worst
+// first.
+func (r *results) writeSlower(b *strings.Builder) {
+	var worse []*dense
+	for i := range r.Dense {
+		if _, lead := r.Dense[i].best(); lead > 0 && lead < 0.9 {
+			worse = append(worse, &r.Dense[i])
+		}
+	}
 	if len(worse) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n| n×in×out | type | pass | ours | best peer | | ratio |\n| --- | --- | --- | ---: | --- | ---: | ---: |\n")
+	slices.SortFunc(worse, func(p, q *dense) int {
+		_, l := p.best()
+		_, m := q.best()
+		return cmp.Compare(l, m)
+	})
+	fmt.Fprintf(b, "\nThose, from the slowest on:\n\n| n×in×out | type | pass | ours | best peer | | ratio |\n| --- | --- | --- | ---: | --- | ---: | ---: |\n")
 	for _, m := range worse {
 		peer, lead := m.best()
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %.2f |\n",
@@ -244,8 +391,53 @@ func (r *results) writeSweep(b *strings.Builder) {
 	}
 }
 
+// writeGroups sums up the passes of each size, so that it shows where those that
+// are slower gather.
+func (r *results) writeGroups(b *strings.Builder, name string, key func(*dense) int) {
+	type column struct {
+		typ string
+		op  peers.Op
+	}
+	columns := []column{{"f64", peers.Forward}, {"f64", peers.Backward}, {"f32", peers.Forward}, {"f32", peers.Backward}}
+	groups := map[int]map[column]*group{}
+	for i := range r.Dense {
+		m := &r.Dense[i]
+		k := key(m)
+		if groups[k] == nil {
+			groups[k] = map[column]*group{}
+		}
+		c := column{m.Type, m.Op}
+		if groups[k][c] == nil {
+			groups[k][c] = new(group)
+		}
+		groups[k][c].add(m, 0)
+	}
+	fmt.Fprintf(b, "\nBy %s, how many are slower by more than 10 %%, of how many, and the geometric mean:\n\n| %s |", name, name)
+	for _, c := range columns {
+		fmt.Fprintf(b, " %s %s |", c.typ, c.op)
+	}
+	fmt.Fprintf(b, "\n| ---: |%s\n", strings.Repeat(" ---: |", len(columns)))
+	for _, k := range slices.Sorted(maps.Keys(groups)) {
+		fmt.Fprintf(b, "| %d |", k)
+		for _, c := range columns {
+			if g := groups[k][c]; g != nil && g.count > 0 {
+				fmt.Fprintf(b, " %d of %d, %.2f |", g.slower, g.count, g.mean())
+			} else {
+				b.WriteString(" – |")
+			}
+		}
+		b.WriteString("\n")
+	}
+}
+
 func (r *results) writeSteps(b *strings.Builder) {
-	fmt.Fprintf(b, "\nBackend %s: %d steps above 1.5× between neighbours, up or down, of the fastest\nof 5 samples.\n", r.Backend, len(r.Steps))
+	sudden := 0
+	for _, s := range r.Steps {
+		if each := s.Time / s.Work; max(each, 1/each) > steep {
+			sudden++
+		}
+	}
+	fmt.Fprintf(b, "\nBackend %s: %d steps above %g× between neighbours, up or down, by the\nmedian of 15 turns; %d of them are steps in the time of an operation, too.\n", r.Backend, len(r.Steps), steep, sudden)
 	if len(r.Steps) == 0 {
 		return
 	}

@@ -199,7 +199,7 @@ func (r *results) ratios(typ string, op peers.Op) (*plot.Plot, error) {
 		x := float64(len(labels))
 		labels = append(labels, cross(m.Shape))
 		for _, t := range m.Times[1:] {
-			y := t.Median / m.Times[0].Median
+			y := t.Ratio
 			low, high = min(low, y), max(high, y)
 			if points[t.Name] == nil {
 				names = append(names, t.Name)

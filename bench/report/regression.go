@@ -89,9 +89,8 @@ func (r *results) regression(o options) {
 		progress()
 	}
 	for _, e := range all {
-		if s := e.samples; len(s) > 0 {
-			slices.Sort(s)
-			r.Regression = append(r.Regression, timing{e.name, s[len(s)/2], s[0], s[len(s)-1], len(s)})
+		if len(e.samples) > 0 {
+			r.Regression = append(r.Regression, summary(e.name, e.samples))
 		}
 	}
 }

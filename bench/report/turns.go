@@ -14,10 +14,13 @@ type contender struct {
 	Run  peers.Run
 }
 
-// A timing is what one repetition of a contender took, in seconds.
+// A timing is what one repetition of a contender took, in seconds; and how many
+// times as long as the first contender's: the median over the turns, as what
+// slows the machine for a while slows both.
 type timing struct {
 	Name             string
 	Median, Min, Max float64
+	Ratio            float64
 	Count            int
 }
 
@@ -48,14 +51,33 @@ func turns(count int, d time.Duration, all []contender) []timing {
 	}
 	list := make([]timing, len(all))
 	for i, c := range all {
-		s := samples[i]
-		if len(s) > 1 {
-			s = s[1:] // the calibration warmed up
-		}
-		slices.Sort(s)
-		list[i] = timing{Name: c.Name, Median: s[len(s)/2], Min: s[0], Max: s[len(s)-1], Count: len(s)}
+		list[i] = summary(c.Name, measured(samples[i]))
+		list[i].Ratio = ratio(samples[i], samples[0])
 	}
 	return list
+}
+
+// measured leaves out the calibration, which warmed up, if there were turns.
+func measured(samples []float64) []float64 {
+	if len(samples) > 1 {
+		return samples[1:]
+	}
+	return samples
+}
+
+func summary(name string, samples []float64) timing {
+	s := slices.Sorted(slices.Values(samples))
+	return timing{Name: name, Median: s[len(s)/2], Min: s[0], Max: s[len(s)-1], Count: len(s)}
+}
+
+// ratio is the median of p over q, turn by turn.
+func ratio(p, q []float64) float64 {
+	n := min(len(p), len(q)) // 1 if one of them had no turns
+	r := make([]float64, n)
+	for k := range r {
+		r[k] = p[k] / q[k]
+	}
+	return summary("", measured(r)).Median
 }
 
 // calibrate returns how many repetitions take about d, and what one takes at

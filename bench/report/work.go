@@ -1,15 +1,18 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lockstep-go/lockstep/bench/internal/order"
+	"github.com/lockstep-go/lockstep/bench/internal/pauses"
 	"github.com/lockstep-go/lockstep/bench/internal/peers"
 	"github.com/lockstep-go/lockstep/bench/internal/roof"
 	"github.com/lockstep-go/lockstep/kernels"
@@ -22,6 +25,8 @@ type results struct {
 	Limits     []limit
 	Dense      []dense
 	Order      []dense
+	Workers    []dense // ours with one worker, with two, and two calls at once
+	Stops      []stops
 	Regression []timing
 	Steps      []step // of -smooth
 }
@@ -41,6 +46,13 @@ type dense struct {
 	Times []timing
 }
 
+// stops are those of the world while something ran, for so many seconds.
+type stops struct {
+	During  string
+	Seconds float64
+	pauses.Tally
+}
+
 // A step is a pair of neighbouring sizes.
 type step struct {
 	From, To   peers.Shape
@@ -49,16 +61,43 @@ type step struct {
 	Time, Work float64 // how many times as long, and as much
 }
 
+// A class is some shapes of the table, which has a line that sums them up.
+type class struct {
+	Name   string
+	Shapes []peers.Shape
+}
+
+var classes = []class{
+	{"regression", []peers.Shape{{N: 300, In: 1, Out: 10}, {N: 300, In: 10, Out: 1}}},
+	{"small", []peers.Shape{{N: 8, In: 8, Out: 8}, {N: 16, In: 16, Out: 16}, {N: 32, In: 64, Out: 64}}},
+	{"1–8 rows, 64×64", rows(64, 64)},
+	{"1–8 rows, 300×700", rows(300, 700)},
+	{"1–8 rows, 512×512", rows(512, 512)},
+	{"1–8 rows, 4096×4096", rows(4096, 4096)},
+	{"medium", []peers.Shape{
+		{N: 64, In: 256, Out: 256}, {N: 100, In: 300, Out: 500}, {N: 128, In: 784, Out: 128},
+		{N: 257, In: 509, Out: 1021}, {N: 256, In: 512, Out: 512},
+	}},
+	{"large", []peers.Shape{{N: 512, In: 512, Out: 512}, {N: 1024, In: 1024, Out: 1024}, {N: 2048, In: 2048, Out: 2048}}},
+}
+
+func rows(in, out int) []peers.Shape {
+	return []peers.Shape{{N: 1, In: in, Out: out}, {N: 2, In: in, Out: out}, {N: 4, In: in, Out: out}, {N: 8, In: in, Out: out}}
+}
+
 // headline are the shapes of the table.
-var headline = []peers.Shape{
-	{N: 300, In: 1, Out: 10}, {N: 300, In: 10, Out: 1},
-	{N: 8, In: 8, Out: 8}, {N: 16, In: 16, Out: 16}, {N: 32, In: 64, Out: 64},
-	{N: 1, In: 64, Out: 64}, {N: 2, In: 64, Out: 64}, {N: 4, In: 64, Out: 64}, {N: 8, In: 64, Out: 64},
-	{N: 1, In: 512, Out: 512}, {N: 2, In: 512, Out: 512}, {N: 4, In: 512, Out: 512}, {N: 8, In: 512, Out: 512},
-	{N: 1, In: 300, Out: 700}, {N: 2, In: 300, Out: 700}, {N: 4, In: 300, Out: 700}, {N: 8, In: 300, Out: 700},
-	{N: 1, In: 4096, Out: 4096}, {N: 2, In: 4096, Out: 4096}, {N: 4, In: 4096, Out: 4096}, {N: 8, In: 4096, Out: 4096},
-	{N: 64, In: 256, Out: 256}, {N: 100, In: 300, Out: 500}, {N: 128, In: 784, Out: 128}, {N: 257, In: 509, Out: 1021},
-	{N: 256, In: 512, Out: 512}, {N: 512, In: 512, Out: 512}, {N: 1024, In: 1024, Out: 1024}, {N: 2048, In: 2048, Out: 2048},
+func headline() []peers.Shape {
+	var all []peers.Shape
+	for _, c := range classes {
+		all = append(all, c.Shapes...)
+	}
+	return all
+}
+
+// shared are the shapes that two workers share.
+var shared = []peers.Shape{
+	{N: 64, In: 256, Out: 256}, {N: 256, In: 512, Out: 512},
+	{N: 512, In: 512, Out: 512}, {N: 1024, In: 1024, Out: 1024}, {N: 2048, In: 2048, Out: 2048},
 }
 
 // quick are fewer of them; forced and forcedPure are those that matter for a
@@ -94,7 +133,7 @@ func work(o options) *results {
 	case best && o.quick:
 		shapes = quick
 	case best:
-		shapes = headline
+		shapes = headline()
 	case pure:
 		shapes = forcedPure
 		o.peers = "gonum" // the others have their kernels in assembly throughout
@@ -107,24 +146,36 @@ func work(o options) *results {
 	if o.quick {
 		d = 2 * time.Millisecond
 	}
-	if best || !pure {
-		r.limits(o.count, d)
-	}
-	for _, s := range shapes {
+	for i, s := range shapes {
+		// A neighbour may slow the machine for a while: the limits are asked for
+		// every few shapes, and the most counts.
+		if (best || !pure) && i%8 == 0 {
+			r.limits(o.count, d)
+		}
 		r.Dense = append(r.Dense, layers(o, s, o.count, d)...)
 		progress()
 	}
-	if best && o.shapes == "" {
-		for _, c := range order.Cases {
-			if strings.Contains(o.types, "f64") {
-				r.Order = append(r.Order, price[float64](c, "f64", o.count, d)...)
-			}
-			if strings.Contains(o.types, "f32") {
-				r.Order = append(r.Order, price[float32](c, "f32", o.count, d)...)
-			}
-			progress()
+	if !best || o.shapes != "" {
+		return r
+	}
+	for _, c := range order.Cases {
+		if strings.Contains(o.types, "f64") {
+			r.Order = append(r.Order, price[float64](c, "f64", o.count, d)...)
 		}
-		r.regression(o)
+		if strings.Contains(o.types, "f32") {
+			r.Order = append(r.Order, price[float32](c, "f32", o.count, d)...)
+		}
+		progress()
+	}
+	r.regression(o)
+	switch {
+	case o.quick:
+	case runtime.NumCPU() < 2:
+		r.miss("two workers, and stops of the world", errors.New("they need a second CPU"))
+	default:
+		runtime.GOMAXPROCS(2)
+		r.workers(o, d)
+		r.stops(o)
 	}
 	return r
 }
@@ -134,7 +185,8 @@ func progress() {
 	runtime.GC() // what the last shape left
 }
 
-// limits takes the best of all samples: a limit is what can be reached.
+// limits takes the best of all samples, and of what is known already: a limit
+// is what can be reached.
 func (r *results) limits(count int, d time.Duration) {
 	var all []contender
 	loops := roof.Limits(r.Backend)
@@ -144,11 +196,69 @@ func (r *results) limits(count int, d time.Duration) {
 	if all == nil {
 		return
 	}
-	for i, t := range turns(max(count, 9), d, all) {
+	known := len(r.Limits) > 0
+	for i, t := range turns(count, d, all) {
 		l := loops[i]
-		r.Limits = append(r.Limits, limit{l.Kind, l.Type, l.Level, l.Bytes, l.Amount / t.Min})
+		if most := l.Amount / t.Min; known {
+			r.Limits[i].Most = max(r.Limits[i].Most, most)
+		} else {
+			r.Limits = append(r.Limits, limit{l.Kind, l.Type, l.Level, l.Bytes, most})
+		}
 	}
-	progress()
+}
+
+// workers times ours with one worker, with two, and two calls at once by one
+// each: what two CPUs can give here and now.
+func (r *results) workers(o options, d time.Duration) {
+	for _, s := range shared {
+		for typ := range strings.SplitSeq(o.types, ",") {
+			for _, op := range []peers.Op{peers.Forward, peers.Backward} {
+				run := oneOrTwo[float64]
+				if typ == "f32" {
+					run = oneOrTwo[float32]
+				}
+				r.Workers = append(r.Workers, dense{s, typ, op, turns(o.count, d, run(s, op))})
+			}
+		}
+		progress()
+	}
+}
+
+func oneOrTwo[T kernels.Float](s peers.Shape, op peers.Op) []contender {
+	run := peers.Ours[T]().Prepare(peers.NewLayer[T](s), op)
+	beside := peers.Ours[T]().Prepare(peers.NewLayer[T](s), op)
+	return []contender{
+		{"one worker", run},
+		{"two workers", func(reps int) {
+			defer kernels.SetWorkers(2)()
+			run(reps)
+		}},
+		{"two calls", func(reps int) {
+			var wg sync.WaitGroup
+			wg.Go(func() { beside(reps) })
+			run(reps)
+			wg.Wait()
+		}},
+	}
+}
+
+// stops stops the world while a large product runs, and a loop in Go.
+func (r *results) stops(o options) {
+	const n = 4096
+	during := func(name string, f func()) {
+		begin := time.Now()
+		t := pauses.During(f)
+		r.Stops = append(r.Stops, stops{name, time.Since(begin).Seconds(), t})
+		progress()
+	}
+	s := cross(peers.Shape{N: n, In: n, Out: n})
+	if strings.Contains(o.types, "f64") {
+		during(s+", f64", pauses.Product[float64](n))
+	}
+	if strings.Contains(o.types, "f32") {
+		during(s+", f32", pauses.Product[float32](n))
+	}
+	during("a loop in Go", func() { pauses.Spin(time.Second) })
 }
 
 // layers times both passes of the types asked for, ours first.
@@ -227,7 +337,8 @@ func (r *results) sweep(o options) {
 	}
 }
 
-// smooth measures ours at sizes that follow each other.
+// smooth measures ours at sizes that follow each other, and what seems to be a
+// step again with care.
 func (r *results) smooth(o options) {
 	var lines [][]peers.Shape
 	for _, in := range []int{10, 64, 300} {
@@ -239,27 +350,49 @@ func (r *results) smooth(o options) {
 		}
 		lines = append(lines, byN, byOut, one)
 	}
-	o.peers = "none"
 	for _, line := range lines {
-		times := map[string]map[peers.Op][]float64{"f32": {}, "f64": {}}
-		for _, s := range line {
-			for _, m := range layers(o, s, 5, 300*time.Microsecond) {
-				times[m.Type][m.Op] = append(times[m.Type][m.Op], m.Times[0].Min)
-			}
-		}
-		for _, typ := range []string{"f64", "f32"} {
+		for typ := range strings.SplitSeq(o.types, ",") {
 			for _, op := range []peers.Op{peers.Forward, peers.Backward} {
-				t := times[typ][op]
-				for i := 1; i < len(t); i++ {
-					if up, down := t[i]/t[i-1], t[i-1]/t[i]; max(up, down) > 1.5 {
-						work := line[i].Flops(op) / line[i-1].Flops(op)
-						r.Steps = append(r.Steps, step{line[i-1], line[i], typ, op, up, work})
-					}
+				if typ == "f32" {
+					r.steps(typ, op, neighbours[float32](line, op))
+				} else {
+					r.steps(typ, op, neighbours[float64](line, op))
 				}
 			}
 		}
 		progress()
 	}
+}
+
+// steps adds those that are above what smooth allows.
+func (r *results) steps(typ string, op peers.Op, all []step) {
+	for _, s := range all {
+		if max(s.Time, 1/s.Time) > steep {
+			s.Type, s.Op = typ, op
+			r.Steps = append(r.Steps, s)
+		}
+	}
+}
+
+// steep is the most that two neighbours may differ, up or down.
+const steep = 1.5
+
+func neighbours[T kernels.Float](line []peers.Shape, op peers.Op) []step {
+	const d = 300 * time.Microsecond
+	all := make([]contender, len(line))
+	for i, s := range line {
+		all[i] = contender{s.String(), peers.Ours[T]().Prepare(peers.NewLayer[T](s), op)}
+	}
+	list := make([]step, len(line)-1)
+	for i := range list {
+		pair := all[i : i+2]
+		time := turns(3, d, pair)[1].Ratio
+		if max(time, 1/time) > 0.9*steep {
+			time = turns(15, d, pair)[1].Ratio
+		}
+		list[i] = step{From: line[i], To: line[i+1], Time: time, Work: line[i+1].Flops(op) / line[i].Flops(op)}
+	}
+	return list
 }
 
 // best returns the fastest of the peers that do the same work, and by how many
@@ -269,8 +402,8 @@ func (m *dense) best() (peer timing, lead float64) {
 		if t.Name == "onednn-packed" { // it had its weights laid out beforehand
 			continue
 		}
-		if lead == 0 || t.Median < peer.Median {
-			peer, lead = t, t.Median/m.Times[0].Median
+		if lead == 0 || t.Ratio < lead {
+			peer, lead = t, t.Ratio
 		}
 	}
 	return peer, lead

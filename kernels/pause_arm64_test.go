@@ -1,0 +1,5 @@
+//go:build !purego && !noasm
+
+package kernels
+
+var instructionSets = []instructionSet{{"neon", &neonF32, &neonF64}}

@@ -1,0 +1,144 @@
+//go:build (amd64 || arm64) && !purego && !noasm
+
+package kernels
+
+import (
+	"reflect"
+	"sync"
+	"testing"
+	"unsafe"
+)
+
+// Go can neither stop a goroutine that is in assembly nor, until it has, any
+// garbage collection begin: so each call into assembly must be short. What it
+// does is counted here, not timed, which would tell of the machine: kernels
+// that compute nothing note what they are asked for, so that this is tested for
+// every instruction set of the GOARCH, on any CPU.
+
+const (
+	mostWork = 1 << 19 // multiply-adds of a call: 50 µs at ten a nanosecond
+	mostRun  = 1 << 12 // its rows or elements, each of which may be a cache miss
+)
+
+// costs gives for every kernel, from the ints that it is called with, how many
+// multiply-adds it does, at its dearest, and how many rows or elements it runs
+// through.
+var costs = map[string]func(n []int) (work, run int){
+	"panel":     func(n []int) (work, run int) { return n[0] * n[1] * n[2], max(n[0], n[2]) },
+	"wide":      func(n []int) (work, run int) { return n[0] * n[1] * n[2], max(n[0], n[2]) },
+	"narrow":    func(n []int) (work, run int) { return n[0] * (n[1] + lanes), max(n[0], n[1]) },
+	"dot":       func(n []int) (work, run int) { return n[0] + lanes, n[0] },
+	"grad":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], max(n[0], n[2]) },
+	"column":    func(n []int) (work, run int) { return (2*n[0] + 1) * n[1], max(n[0], n[1]) },
+	"transpose": func(n []int) (work, run int) { return n[0] * n[1], max(n[0], n[1]) },
+	"mse":       func(n []int) (work, run int) { return 2 * n[0], n[0] },
+	"sgd":       func(n []int) (work, run int) { return n[0], n[0] },
+}
+
+// An instructionSet has tiles for both types.
+type instructionSet struct {
+	name string
+	f32  *tiles[float32]
+	f64  *tiles[float64]
+}
+
+func TestShortCalls(t *testing.T) {
+	for _, s := range instructionSets {
+		t.Run("backend="+s.name, func(t *testing.T) {
+			t.Run("f32", func(t *testing.T) { testShortCalls(t, s.f32) })
+			t.Run("f64", func(t *testing.T) { testShortCalls(t, s.f64) })
+		})
+	}
+}
+
+func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
+	var now string // what is being computed
+	var count int  // calls for it
+	calls := map[string]int{}
+	fake := counted(t, of, calls, func(kernel string, n []int) {
+		calls[kernel]++
+		if count++; count > 1<<18 {
+			t.Fatalf("%s: calls without an end, now of %s%v", now, kernel, n)
+		}
+		if work, run := costs[kernel](n); work > mostWork || run > mostRun {
+			t.Fatalf("%s: %s%v is one call of %d multiply-adds over %d rows or elements; they must be at most %d and %d",
+				now, kernel, n, work, run, mostWork, mostRun)
+		}
+	})
+	table := fake.table()
+
+	shapes := []shape{
+		{1, 1, 1}, {1, 1, 8}, {5, 17, 9}, {64, 256, 256}, {600, 700, 800}, {300, 300, 1024}, // all sizes alike
+		{9000, 3, 20}, {9000, 40, 9}, {9000, 1, 8}, {9000, 20, 3}, {9000, 60, 1}, {9000, 1, 1}, // tall
+		{3, 9000, 9}, {17, 9000, 3}, {17, 9000, 1}, {1, 9000, 64}, {40, 4096, 7}, {600, 4096, 2}, // long
+		{3, 9, 9000}, {70, 3, 9000}, {1, 64, 9000}, {2, 300, 5000}, {10, 300, 3000}, {9, 300, 3000}, // wide
+		{3000, 0, 3000}, {3000, 8, 0}, {0, 300, 300},
+	}
+	for n := range 300 { // rows that are cut into pieces of any height
+		shapes = append(shapes, shape{n, 256, 50})
+	}
+	for _, s := range shapes {
+		for _, pad := range []int{0, 3} {
+			m := func(rows, cols int) Mat[T] {
+				return Mat[T]{rows, cols, make([]T, rows*(cols+pad)), cols + pad}
+			}
+			now, count = s.String(), 0
+			y, x, w, b, dy, dx, dw := m(s.n, s.out), m(s.n, s.in), m(s.in, s.out), make([]T, s.out), m(s.n, s.out), m(s.n, s.in), m(s.in, s.out)
+			if !y.empty() {
+				table.forward(y, x, w, b, ReLU)
+				table.forward(y, x, w, nil, Identity)
+				table.mse(dy, y, dy, 1)
+				table.mse(Mat[T]{}, y, dy, 1)
+			}
+			table.backward(dx, dw, b, dy, y, x, w, ReLU, false)
+			table.backward(Mat[T]{}, dw, nil, dy, y, x, w, Identity, true)
+			if len(w.Data) > 0 {
+				table.sgd(w.Data, dw.Data, 1)
+			}
+		}
+	}
+	for kernel, n := range calls {
+		if n == 0 {
+			t.Errorf("no shape calls %s", kernel)
+		}
+	}
+}
+
+// counted returns tiles of the same sizes whose kernels, each an entry of calls,
+// call note instead of computing anything. A kernel without a cost is a failure.
+func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note func(kernel string, n []int)) *tiles[T] {
+	fake := new(tiles[T])
+	from, to := reflect.ValueOf(of).Elem(), reflect.ValueOf(fake).Elem()
+	for i := range from.NumField() {
+		// The fields are not exported, so they are taken by their addresses.
+		f := from.Type().Field(i)
+		src := reflect.NewAt(f.Type, unsafe.Pointer(from.Field(i).UnsafeAddr())).Elem()
+		dst := reflect.NewAt(f.Type, unsafe.Pointer(to.Field(i).UnsafeAddr())).Elem()
+		switch {
+		case f.Type == reflect.TypeFor[sync.Pool]():
+		case f.Type.Kind() == reflect.Int:
+			dst.Set(src)
+		case f.Type.Kind() == reflect.Func && costs[f.Name] != nil:
+			if src.IsNil() {
+				continue // not every instruction set has it
+			}
+			calls[f.Name] = 0
+			dst.Set(reflect.MakeFunc(f.Type, func(args []reflect.Value) (results []reflect.Value) {
+				var n []int
+				for _, a := range args {
+					if a.Kind() == reflect.Int {
+						n = append(n, int(a.Int()))
+					}
+				}
+				note(f.Name, n)
+				for r := range f.Type.NumOut() {
+					results = append(results, reflect.Zero(f.Type.Out(r)))
+				}
+				return results
+			}))
+		default:
+			t.Fatalf("tiles.%s, a %v, has no costs", f.Name, f.Type)
+		}
+	}
+	return fake
+}
