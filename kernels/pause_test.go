@@ -25,11 +25,13 @@ const (
 // through.
 var costs = map[string]func(n []int) (work, run int){
 	"panel":     func(n []int) (work, run int) { return n[0] * n[1] * n[2], max(n[0], n[2]) },
-	"wide":      func(n []int) (work, run int) { return n[0] * n[1] * n[2], max(n[0], n[2]) },
-	"narrow":    func(n []int) (work, run int) { return n[0] * (n[1] + lanes), max(n[0], n[1]) },
+	"sweep":     func(n []int) (work, run int) { return n[0] * n[1] * max(n[2], 8), max(n[0], n[2]) },
+	"thin":      func(n []int) (work, run int) { return n[0] * n[1] * (n[2] + 1), 4 * n[0] },
+	"input":     func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
+	"narrow":    func(n []int) (work, run int) { return 4 * n[0] * (n[1] + lanes), max(n[0], n[1]) },
 	"dot":       func(n []int) (work, run int) { return n[0] + lanes, n[0] },
 	"grad":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], max(n[0], n[2]) },
-	"column":    func(n []int) (work, run int) { return (2*n[0] + 1) * n[1], max(n[0], n[1]) },
+	"column":    func(n []int) (work, run int) { return (2*n[0] + 1) * n[1], 4 * n[1] },
 	"transpose": func(n []int) (work, run int) { return n[0] * n[1], max(n[0], n[1]) },
 	"mse":       func(n []int) (work, run int) { return 2 * n[0], n[0] },
 	"sgd":       func(n []int) (work, run int) { return n[0], n[0] },
@@ -75,7 +77,7 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 		{3000, 0, 3000}, {3000, 8, 0}, {0, 300, 300},
 	}
 	for n := range 300 { // rows that are cut into pieces of any height
-		shapes = append(shapes, shape{n, 256, 50})
+		shapes = append(shapes, shape{n, 256, 50}, shape{n % 20, n, 2000})
 	}
 	for _, s := range shapes {
 		for _, pad := range []int{0, 3} {
@@ -85,13 +87,13 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 			now, count = s.String(), 0
 			y, x, w, b, dy, dx, dw := m(s.n, s.out), m(s.n, s.in), m(s.in, s.out), make([]T, s.out), m(s.n, s.out), m(s.n, s.in), m(s.in, s.out)
 			if !y.empty() {
-				table.forward(y, x, w, b, ReLU)
-				table.forward(y, x, w, nil, Identity)
+				table.forward(&y, &x, &w, b, ReLU)
+				table.forward(&y, &x, &w, nil, Identity)
 				table.mse(dy, y, dy, 1)
 				table.mse(Mat[T]{}, y, dy, 1)
 			}
-			table.backward(dx, dw, b, dy, y, x, w, ReLU, false)
-			table.backward(Mat[T]{}, dw, nil, dy, y, x, w, Identity, true)
+			table.backward(&dx, &dw, b, &dy, &y, &x, &w, ReLU, false)
+			table.backward(new(Mat[T]), &dw, nil, &dy, &y, &x, &w, Identity, true)
 			if len(w.Data) > 0 {
 				table.sgd(w.Data, dw.Data, 1)
 			}
@@ -116,6 +118,10 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 		dst := reflect.NewAt(f.Type, unsafe.Pointer(to.Field(i).UnsafeAddr())).Elem()
 		switch {
 		case f.Type == reflect.TypeFor[sync.Pool]():
+		case f.Type == reflect.TypeFor[*tiles[T]]():
+			if of.half != nil {
+				fake.half = counted(t, of.half, calls, note)
+			}
 		case f.Type.Kind() == reflect.Int:
 			dst.Set(src)
 		case f.Type.Kind() == reflect.Func && costs[f.Name] != nil:

@@ -48,7 +48,8 @@ func (t *tiles[T]) table() table[T] {
 const (
 	maxFold = 256
 	maxWork = 1 << 19
-	maxRun  = 1 << 12 // rows or elements, where each takes a few cycles
+	maxRun  = 1 << 12 // elements, where each takes a few cycles,
+	maxRows = 1 << 10 // or rows, of few columns
 
 	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
 	rowBlock  = 256 // rows of that block, for the second-level cache
@@ -167,9 +168,9 @@ func (t *tiles[T]) forwardThin(y, x, w *Mat[T], b []T, act Activation) {
 		if b != nil {
 			bias = &b[j]
 		}
-		for i := 0; i < y.Rows; i += maxRun {
+		for i := 0; i < y.Rows; i += maxRows {
 			t.thin(y.at(i, j), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, j), w.pitch(),
-				min(maxRun, y.Rows-i), min(t.panelCols, y.Cols-j), x.Cols, int(act))
+				min(maxRows, y.Rows-i), min(t.panelCols, y.Cols-j), x.Cols, int(act))
 		}
 	}
 }
@@ -197,7 +198,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 			continue
 		}
 		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
-		tall := min(maxWork/2/(x.Cols+lanes), maxRun)
+		tall := min(maxWork/4/(x.Cols+lanes), maxRun)
 		for i := 0; i < y.Rows; i += tall {
 			t.narrow(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
 		}
@@ -304,7 +305,7 @@ func (t *tiles[T]) inputFew(dx, dz, w *Mat[T]) {
 	for i := 0; i < dx.Rows; i += t.inputRows {
 		rows := min(t.inputRows, dx.Rows-i)
 		whole := dx.Cols / t.lanes * t.lanes
-		wide := max(maxWork/(rows*max(dz.Cols, 1))/t.lanes, 1) * t.lanes
+		wide := max(maxWork/((rows+1)*max(dz.Cols, 1))/t.lanes, 1) * t.lanes
 		for k := 0; k < whole; k += wide {
 			t.input(dx.at(i, k), dx.pitch(), dz.at(i, 0), dz.pitch(), w.at(k, 0), w.pitch(), rows, min(wide, whole-k), dz.Cols)
 		}
@@ -338,7 +339,7 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 				s.line[maxRun+c] = dw.Data[(k+c)*dw.Stride]
 			}
 		}
-		for i := 0; i == 0 || i < dy.Rows; i += maxRun {
+		for i := 0; i == 0 || i < dy.Rows; i += maxRows {
 			dwinit, dbinit := dwk, dbp
 			if i == 0 && !add {
 				dwinit, dbinit = zero[T](), zero[T]()
@@ -351,7 +352,7 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 				dxk = dx.at(i, k)
 			}
 			t.column(dxk, dx.pitch(), dwk, dwinit, dbp, dbinit, dy.at(i, 0), dy.pitch(),
-				y.at(i, 0), y.pitch(), x.at(i, k), x.pitch(), wk, cols, min(maxRun, dy.Rows-i), int(act))
+				y.at(i, 0), y.pitch(), x.at(i, k), x.pitch(), wk, cols, min(maxRows, dy.Rows-i), int(act))
 		}
 		if dw.Stride > 1 {
 			for c := range cols {
