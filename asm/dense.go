@@ -96,6 +96,7 @@ func vectors(m Machine, v int, cols Int, finest int, body func(width)) {
 	}
 	// Less than a vector is twice a half, a quarter … of it.
 	for count := s.Lanes() / 2; count > 1; count /= 2 {
+		unless(NotEqual, count, func() { body(full(1, count*size)) })
 		unless(Less, count, func() { early(full(2, count*size)) })
 	}
 	body(full(1, size))

@@ -2303,15 +2303,574 @@ done99:
 	RET
 
 over93:
+	CMPQ AX, $0x04
+	JNE  over128
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest130
+
+tile129:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	VMOVUPS (BX)(CX*4), X4
+	VMOVUPS (BX)(SI*1), X5
+	VMOVUPS (BX)(DX*2), X6
+	VMOVUPS (BX)(DI*1), X7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded131
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold132:
+	VMOVUPS      (SI), X9
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (BX)(CX*4), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (BX)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (BX)(R9*2), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (BX)(R11*1), Y8
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold132
+
+folded131:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear133
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+linear133:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	VMOVUPS X4, (BX)(CX*4)
+	VMOVUPS X5, (BX)(SI*1)
+	VMOVUPS X6, (BX)(DX*2)
+	VMOVUPS X7, (BX)(DI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile129
+
+rest130:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer135
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	VMOVUPS (BX)(CX*4), X4
+	VMOVUPS (BX)(SI*1), X5
+	VMOVUPS (BX)(DX*2), X6
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded136
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold137:
+	VMOVUPS      (SI), X8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y7
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (BX)(CX*1), Y7
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(CX*2), Y7
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (BX)(R9*1), Y7
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (BX)(CX*4), Y7
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (BX)(R10*1), Y7
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (BX)(R9*2), Y7
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold137
+
+folded136:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VADDPS Y7, Y4, Y4
+	VADDPS Y7, Y5, Y5
+	VADDPS Y7, Y6, Y6
+	CMPQ   BX, $0x01
+	JNE    linear138
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+
+linear138:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	VMOVUPS X4, (BX)(CX*4)
+	VMOVUPS X5, (BX)(SI*1)
+	VMOVUPS X6, (BX)(DX*2)
+	JMP     done134
+
+fewer135:
+	CMPQ BX, $0x06
+	JNE  fewer139
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	VMOVUPS (BX)(CX*4), X4
+	VMOVUPS (BX)(SI*1), X5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded140
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold141:
+	VMOVUPS      (SI), X7
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (BX)(CX*2), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (BX)(R9*1), Y6
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (BX)(CX*4), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (BX)(R10*1), Y6
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold141
+
+folded140:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear142
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+linear142:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	VMOVUPS X4, (BX)(CX*4)
+	VMOVUPS X5, (BX)(SI*1)
+	JMP     done134
+
+fewer139:
+	CMPQ BX, $0x05
+	JNE  fewer143
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	VMOVUPS (BX)(CX*4), X4
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded144
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold145:
+	VMOVUPS      (SI), X6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y5
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (BX)(CX*1), Y5
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(CX*2), Y5
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (BX)(R9*1), Y5
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (BX)(CX*4), Y5
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold145
+
+folded144:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	VADDPS Y5, Y4, Y4
+	CMPQ   BX, $0x01
+	JNE    linear146
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+	VMAXPS Y4, Y5, Y4
+
+linear146:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	VMOVUPS X4, (BX)(CX*4)
+	JMP     done134
+
+fewer143:
+	CMPQ BX, $0x04
+	JNE  fewer147
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded148
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold149:
+	VMOVUPS      (SI), X5
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (BX)(CX*2), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (BX)(R9*1), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold149
+
+folded148:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear150
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear150:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	JMP     done134
+
+fewer147:
+	CMPQ BX, $0x03
+	JNE  fewer151
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded152
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold153:
+	VMOVUPS      (SI), X4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y3
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (BX)(CX*1), Y3
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(CX*2), Y3
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold153
+
+folded152:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VADDPS Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear154
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+linear154:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	JMP     done134
+
+fewer151:
+	CMPQ BX, $0x02
+	JNE  fewer155
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded156
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold157:
+	VMOVUPS      (SI), X3
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (BX)(CX*1), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold157
+
+folded156:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear158
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+linear158:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	JMP     done134
+
+fewer155:
+	CMPQ BX, $0x01
+	JNE  fewer159
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPS (BX), X0
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded160
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold161:
+	VMOVUPS      (SI), X2
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold161
+
+folded160:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y1, Y1, Y1
+	VADDPS Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear162
+	VMAXPS Y0, Y1, Y0
+
+linear162:
+	MOVQ    c+0(FP), BX
+	VMOVUPS X0, (BX)
+	JMP     done134
+
+fewer159:
+done134:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over128:
 	CMPQ   AX, $0x04
-	JLT    over128
+	JLT    over163
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+72(FP), BX
 	CMPQ   BX, $0x06
-	JLT    rest130
+	JLT    rest165
 
-tile129:
+tile164:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2335,7 +2894,7 @@ tile129:
 	VMOVUPS 16(DI)(R9*1), X11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded131
+	JLE     folded166
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2345,7 +2904,7 @@ tile129:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold167:
 	VMOVUPS      (SI), X13
 	VMOVUPS      16(SI)(AX*1), X14
 	ADDQ         DI, SI
@@ -2369,9 +2928,9 @@ fold132:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold132
+	JNZ          fold167
 
-folded131:
+folded166:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -2388,7 +2947,7 @@ folded131:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear133
+	JNE    linear168
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -2402,7 +2961,7 @@ folded131:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear133:
+linear168:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2442,12 +3001,12 @@ linear133:
 	SUBQ    $0x06, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x06
-	JGE     tile129
+	JGE     tile164
 
-rest130:
+rest165:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer135
+	JNE  fewer170
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2468,7 +3027,7 @@ rest130:
 	VMOVUPS 16(SI)(CX*4), X9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded136
+	JLE     folded171
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2477,7 +3036,7 @@ rest130:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold137:
+fold172:
 	VMOVUPS      (SI), X11
 	VMOVUPS      16(SI)(AX*1), X12
 	ADDQ         DI, SI
@@ -2498,9 +3057,9 @@ fold137:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold137
+	JNZ          fold172
 
-folded136:
+folded171:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -2515,7 +3074,7 @@ folded136:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear138
+	JNE    linear173
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -2527,7 +3086,7 @@ folded136:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear138:
+linear173:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2544,11 +3103,11 @@ linear138:
 	VMOVUPS X7, 16(SI)(DI*1)
 	VMOVUPS X8, (BX)(CX*4)
 	VMOVUPS X9, 16(SI)(CX*4)
-	JMP     done134
+	JMP     done169
 
-fewer135:
+fewer170:
 	CMPQ BX, $0x04
-	JNE  fewer139
+	JNE  fewer174
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2567,7 +3126,7 @@ fewer135:
 	VMOVUPS 16(SI)(DI*1), X7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded140
+	JLE     folded175
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2576,7 +3135,7 @@ fewer135:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
+fold176:
 	VMOVUPS      (SI), X9
 	VMOVUPS      16(SI)(AX*1), X10
 	ADDQ         DI, SI
@@ -2594,9 +3153,9 @@ fold141:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold141
+	JNZ          fold176
 
-folded140:
+folded175:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -2609,7 +3168,7 @@ folded140:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear142
+	JNE    linear177
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -2619,7 +3178,7 @@ folded140:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear142:
+linear177:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2634,11 +3193,11 @@ linear142:
 	VMOVUPS X5, 16(SI)(CX*2)
 	VMOVUPS X6, (BX)(DX*1)
 	VMOVUPS X7, 16(SI)(DI*1)
-	JMP     done134
+	JMP     done169
 
-fewer139:
+fewer174:
 	CMPQ BX, $0x03
-	JNE  fewer143
+	JNE  fewer178
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2653,7 +3212,7 @@ fewer139:
 	VMOVUPS 16(DX)(CX*2), X5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded144
+	JLE     folded179
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2661,7 +3220,7 @@ fewer139:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold145:
+fold180:
 	VMOVUPS      (SI), X7
 	VMOVUPS      16(SI)(AX*1), X8
 	ADDQ         DI, SI
@@ -2676,9 +3235,9 @@ fold145:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold145
+	JNZ          fold180
 
-folded144:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -2689,7 +3248,7 @@ folded144:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear146
+	JNE    linear181
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -2697,7 +3256,7 @@ folded144:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear146:
+linear181:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2708,11 +3267,11 @@ linear146:
 	VMOVUPS X3, 16(DX)(CX*1)
 	VMOVUPS X4, (BX)(CX*2)
 	VMOVUPS X5, 16(DX)(CX*2)
-	JMP     done134
+	JMP     done169
 
-fewer143:
+fewer178:
 	CMPQ BX, $0x02
-	JNE  fewer147
+	JNE  fewer182
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2725,7 +3284,7 @@ fewer143:
 	VMOVUPS 16(DX)(CX*1), X3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded148
+	JLE     folded183
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2733,7 +3292,7 @@ fewer143:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold149:
+fold184:
 	VMOVUPS      (SI), X5
 	VMOVUPS      16(SI)(AX*1), X6
 	ADDQ         DI, SI
@@ -2745,9 +3304,9 @@ fold149:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold149
+	JNZ          fold184
 
-folded148:
+folded183:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -2756,13 +3315,13 @@ folded148:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear150
+	JNE    linear185
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear150:
+linear185:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2771,11 +3330,11 @@ linear150:
 	VMOVUPS X1, 16(DX)
 	VMOVUPS X2, (BX)(CX*1)
 	VMOVUPS X3, 16(DX)(CX*1)
-	JMP     done134
+	JMP     done169
 
-fewer147:
+fewer182:
 	CMPQ BX, $0x01
-	JNE  fewer151
+	JNE  fewer186
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2785,7 +3344,7 @@ fewer147:
 	VMOVUPS 16(DX), X1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded152
+	JLE     folded187
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2793,7 +3352,7 @@ fewer147:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
+fold188:
 	VMOVUPS      (SI), X3
 	VMOVUPS      16(SI)(AX*1), X4
 	ADDQ         DI, SI
@@ -2802,43 +3361,602 @@ fold153:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold153
+	JNZ          fold188
 
-folded152:
+folded187:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear154
+	JNE    linear189
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear154:
+linear189:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
-	JMP     done134
+	JMP     done169
 
-fewer151:
-done134:
+fewer186:
+done169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over128:
+over163:
+	CMPQ AX, $0x02
+	JNE  over190
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest192
+
+tile191:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	LEAQ   (DX)(CX*4), DI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	VMOVSD (BX)(DX*2), X6
+	VMOVSD (BX)(DI*1), X7
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded193
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+	LEAQ   (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold194:
+	VMOVSD       (SI), X9
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (BX)(CX*4), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (BX)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (BX)(R9*2), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (BX)(R11*1), Y8
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold194
+
+folded193:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear195
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+linear195:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	LEAQ   (DX)(CX*4), DI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	VMOVSD X6, (BX)(DX*2)
+	VMOVSD X7, (BX)(DI*1)
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x08
+	JGE    tile191
+
+rest192:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer197
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	VMOVSD (BX)(DX*2), X6
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded198
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold199:
+	VMOVSD       (SI), X8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y7
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (BX)(CX*1), Y7
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(CX*2), Y7
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (BX)(R9*1), Y7
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (BX)(CX*4), Y7
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (BX)(R10*1), Y7
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (BX)(R9*2), Y7
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold199
+
+folded198:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VADDPS Y7, Y4, Y4
+	VADDPS Y7, Y5, Y5
+	VADDPS Y7, Y6, Y6
+	CMPQ   BX, $0x01
+	JNE    linear200
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+
+linear200:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	VMOVSD X6, (BX)(DX*2)
+	JMP    done196
+
+fewer197:
+	CMPQ BX, $0x06
+	JNE  fewer201
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded202
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold203:
+	VMOVSD       (SI), X7
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (BX)(CX*2), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (BX)(R9*1), Y6
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (BX)(CX*4), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (BX)(R10*1), Y6
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold203
+
+folded202:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear204
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+linear204:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	JMP    done196
+
+fewer201:
+	CMPQ BX, $0x05
+	JNE  fewer205
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded206
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold207:
+	VMOVSD       (SI), X6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y5
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (BX)(CX*1), Y5
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(CX*2), Y5
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (BX)(R9*1), Y5
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (BX)(CX*4), Y5
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold207
+
+folded206:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	VADDPS Y5, Y4, Y4
+	CMPQ   BX, $0x01
+	JNE    linear208
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+	VMAXPS Y4, Y5, Y4
+
+linear208:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	JMP    done196
+
+fewer205:
+	CMPQ BX, $0x04
+	JNE  fewer209
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded210
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold211:
+	VMOVSD       (SI), X5
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (BX)(CX*2), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (BX)(R9*1), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold211
+
+folded210:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear212
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear212:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	JMP    done196
+
+fewer209:
+	CMPQ BX, $0x03
+	JNE  fewer213
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded214
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold215:
+	VMOVSD       (SI), X4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y3
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (BX)(CX*1), Y3
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(CX*2), Y3
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold215
+
+folded214:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VADDPS Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear216
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+linear216:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	JMP    done196
+
+fewer213:
+	CMPQ BX, $0x02
+	JNE  fewer217
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded218
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold219:
+	VMOVSD       (SI), X3
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (BX)(CX*1), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold219
+
+folded218:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear220
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+linear220:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	JMP    done196
+
+fewer217:
+	CMPQ BX, $0x01
+	JNE  fewer221
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ   init+16(FP), BX
+	VMOVSD (BX), X0
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded222
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold223:
+	VMOVSD       (SI), X2
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold223
+
+folded222:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y1, Y1, Y1
+	VADDPS Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear224
+	VMAXPS Y0, Y1, Y0
+
+linear224:
+	MOVQ   c+0(FP), BX
+	VMOVSD X0, (BX)
+	JMP    done196
+
+fewer221:
+done196:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over190:
 	CMPQ   AX, $0x02
-	JLT    over155
+	JLT    over225
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+72(FP), BX
 	CMPQ   BX, $0x06
-	JLT    rest157
+	JLT    rest227
 
-tile156:
+tile226:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ   init+16(FP), BX
 	MOVQ   ldinit+24(FP), CX
@@ -2862,7 +3980,7 @@ tile156:
 	VMOVSD 8(DI)(R9*1), X11
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded158
+	JLE    folded228
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -2872,7 +3990,7 @@ tile156:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold229:
 	VMOVSD       (SI), X13
 	VMOVSD       8(SI)(AX*1), X14
 	ADDQ         DI, SI
@@ -2896,9 +4014,9 @@ fold159:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold159
+	JNZ          fold229
 
-folded158:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -2915,7 +4033,7 @@ folded158:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear160
+	JNE    linear230
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -2929,7 +4047,7 @@ folded158:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear160:
+linear230:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -2969,12 +4087,12 @@ linear160:
 	SUBQ   $0x06, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x06
-	JGE    tile156
+	JGE    tile226
 
-rest157:
+rest227:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer162
+	JNE  fewer232
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ   init+16(FP), BX
@@ -2995,7 +4113,7 @@ rest157:
 	VMOVSD 8(SI)(CX*4), X9
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded163
+	JLE    folded233
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3004,7 +4122,7 @@ rest157:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold164:
+fold234:
 	VMOVSD       (SI), X11
 	VMOVSD       8(SI)(AX*1), X12
 	ADDQ         DI, SI
@@ -3025,9 +4143,9 @@ fold164:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold164
+	JNZ          fold234
 
-folded163:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -3042,7 +4160,7 @@ folded163:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear165
+	JNE    linear235
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -3054,7 +4172,7 @@ folded163:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear165:
+linear235:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -3071,11 +4189,11 @@ linear165:
 	VMOVSD X7, 8(SI)(DI*1)
 	VMOVSD X8, (BX)(CX*4)
 	VMOVSD X9, 8(SI)(CX*4)
-	JMP    done161
+	JMP    done231
 
-fewer162:
+fewer232:
 	CMPQ BX, $0x04
-	JNE  fewer166
+	JNE  fewer236
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ   init+16(FP), BX
@@ -3094,7 +4212,7 @@ fewer162:
 	VMOVSD 8(SI)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded167
+	JLE    folded237
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3103,7 +4221,7 @@ fewer162:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold168:
+fold238:
 	VMOVSD       (SI), X9
 	VMOVSD       8(SI)(AX*1), X10
 	ADDQ         DI, SI
@@ -3121,9 +4239,9 @@ fold168:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold168
+	JNZ          fold238
 
-folded167:
+folded237:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -3136,7 +4254,7 @@ folded167:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear169
+	JNE    linear239
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -3146,7 +4264,7 @@ folded167:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear169:
+linear239:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -3161,11 +4279,11 @@ linear169:
 	VMOVSD X5, 8(SI)(CX*2)
 	VMOVSD X6, (BX)(DX*1)
 	VMOVSD X7, 8(SI)(DI*1)
-	JMP    done161
+	JMP    done231
 
-fewer166:
+fewer236:
 	CMPQ BX, $0x03
-	JNE  fewer170
+	JNE  fewer240
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ   init+16(FP), BX
@@ -3180,7 +4298,7 @@ fewer166:
 	VMOVSD 8(DX)(CX*2), X5
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded171
+	JLE    folded241
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3188,7 +4306,7 @@ fewer166:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold172:
+fold242:
 	VMOVSD       (SI), X7
 	VMOVSD       8(SI)(AX*1), X8
 	ADDQ         DI, SI
@@ -3203,9 +4321,9 @@ fold172:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold172
+	JNZ          fold242
 
-folded171:
+folded241:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -3216,7 +4334,7 @@ folded171:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear173
+	JNE    linear243
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -3224,7 +4342,7 @@ folded171:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear173:
+linear243:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   BX, DX
@@ -3235,11 +4353,11 @@ linear173:
 	VMOVSD X3, 8(DX)(CX*1)
 	VMOVSD X4, (BX)(CX*2)
 	VMOVSD X5, 8(DX)(CX*2)
-	JMP    done161
+	JMP    done231
 
-fewer170:
+fewer240:
 	CMPQ BX, $0x02
-	JNE  fewer174
+	JNE  fewer244
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ   init+16(FP), BX
@@ -3252,7 +4370,7 @@ fewer170:
 	VMOVSD 8(DX)(CX*1), X3
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded175
+	JLE    folded245
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3260,7 +4378,7 @@ fewer170:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold176:
+fold246:
 	VMOVSD       (SI), X5
 	VMOVSD       8(SI)(AX*1), X6
 	ADDQ         DI, SI
@@ -3272,9 +4390,9 @@ fold176:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold176
+	JNZ          fold246
 
-folded175:
+folded245:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -3283,13 +4401,13 @@ folded175:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear177
+	JNE    linear247
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear177:
+linear247:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   BX, DX
@@ -3298,11 +4416,11 @@ linear177:
 	VMOVSD X1, 8(DX)
 	VMOVSD X2, (BX)(CX*1)
 	VMOVSD X3, 8(DX)(CX*1)
-	JMP    done161
+	JMP    done231
 
-fewer174:
+fewer244:
 	CMPQ BX, $0x01
-	JNE  fewer178
+	JNE  fewer248
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ   init+16(FP), BX
@@ -3312,7 +4430,7 @@ fewer174:
 	VMOVSD 8(DX), X1
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded179
+	JLE    folded249
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3320,7 +4438,7 @@ fewer174:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
+fold250:
 	VMOVSD       (SI), X3
 	VMOVSD       8(SI)(AX*1), X4
 	ADDQ         DI, SI
@@ -3329,39 +4447,39 @@ fold180:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold180
+	JNZ          fold250
 
-folded179:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear181
+	JNE    linear251
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear181:
+linear251:
 	MOVQ   c+0(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
-	JMP    done161
+	JMP    done231
 
-fewer178:
-done161:
+fewer248:
+done231:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over155:
+over225:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest183
+	JLT  rest253
 
-tile182:
+tile252:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ   init+16(FP), BX
 	MOVQ   ldinit+24(FP), CX
@@ -3378,7 +4496,7 @@ tile182:
 	VMOVSS (BX)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded184
+	JLE    folded254
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3389,7 +4507,7 @@ tile182:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
+fold255:
 	VMOVSS       (SI), X9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
@@ -3410,9 +4528,9 @@ fold185:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold185
+	JNZ          fold255
 
-folded184:
+folded254:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -3425,7 +4543,7 @@ folded184:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear186
+	JNE    linear256
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -3435,7 +4553,7 @@ folded184:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear186:
+linear256:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -3468,12 +4586,12 @@ linear186:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile182
+	JGE    tile252
 
-rest183:
+rest253:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer188
+	JNE  fewer258
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ   init+16(FP), BX
@@ -3489,7 +4607,7 @@ rest183:
 	VMOVSS (BX)(DX*2), X6
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded189
+	JLE    folded259
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3499,7 +4617,7 @@ rest183:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold190:
+fold260:
 	VMOVSS       (SI), X8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y7
@@ -3518,9 +4636,9 @@ fold190:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold190
+	JNZ          fold260
 
-folded189:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -3532,7 +4650,7 @@ folded189:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear191
+	JNE    linear261
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -3541,7 +4659,7 @@ folded189:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear191:
+linear261:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -3553,11 +4671,11 @@ linear191:
 	VMOVSS X4, (BX)(CX*4)
 	VMOVSS X5, (BX)(SI*1)
 	VMOVSS X6, (BX)(DX*2)
-	JMP    done187
+	JMP    done257
 
-fewer188:
+fewer258:
 	CMPQ BX, $0x06
-	JNE  fewer192
+	JNE  fewer262
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ   init+16(FP), BX
@@ -3572,7 +4690,7 @@ fewer188:
 	VMOVSS (BX)(SI*1), X5
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded193
+	JLE    folded263
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3582,7 +4700,7 @@ fewer188:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold194:
+fold264:
 	VMOVSS       (SI), X7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
@@ -3599,9 +4717,9 @@ fold194:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold194
+	JNZ          fold264
 
-folded193:
+folded263:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -3612,7 +4730,7 @@ folded193:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear195
+	JNE    linear265
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -3620,7 +4738,7 @@ folded193:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear195:
+linear265:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -3631,11 +4749,11 @@ linear195:
 	VMOVSS X3, (BX)(DX*1)
 	VMOVSS X4, (BX)(CX*4)
 	VMOVSS X5, (BX)(SI*1)
-	JMP    done187
+	JMP    done257
 
-fewer192:
+fewer262:
 	CMPQ BX, $0x05
-	JNE  fewer196
+	JNE  fewer266
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ   init+16(FP), BX
@@ -3648,7 +4766,7 @@ fewer192:
 	VMOVSS (BX)(CX*4), X4
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded197
+	JLE    folded267
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3657,7 +4775,7 @@ fewer192:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold198:
+fold268:
 	VMOVSS       (SI), X6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y5
@@ -3672,9 +4790,9 @@ fold198:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold198
+	JNZ          fold268
 
-folded197:
+folded267:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -3684,14 +4802,14 @@ folded197:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear199
+	JNE    linear269
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear199:
+linear269:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -3700,11 +4818,11 @@ linear199:
 	VMOVSS X2, (BX)(CX*2)
 	VMOVSS X3, (BX)(DX*1)
 	VMOVSS X4, (BX)(CX*4)
-	JMP    done187
+	JMP    done257
 
-fewer196:
+fewer266:
 	CMPQ BX, $0x04
-	JNE  fewer200
+	JNE  fewer270
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ   init+16(FP), BX
@@ -3716,7 +4834,7 @@ fewer196:
 	VMOVSS (BX)(DX*1), X3
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded201
+	JLE    folded271
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3725,7 +4843,7 @@ fewer196:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold202:
+fold272:
 	VMOVSS       (SI), X5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y4
@@ -3738,9 +4856,9 @@ fold202:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold202
+	JNZ          fold272
 
-folded201:
+folded271:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -3749,13 +4867,13 @@ folded201:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear203
+	JNE    linear273
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear203:
+linear273:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -3763,11 +4881,11 @@ linear203:
 	VMOVSS X1, (BX)(CX*1)
 	VMOVSS X2, (BX)(CX*2)
 	VMOVSS X3, (BX)(DX*1)
-	JMP    done187
+	JMP    done257
 
-fewer200:
+fewer270:
 	CMPQ BX, $0x03
-	JNE  fewer204
+	JNE  fewer274
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ   init+16(FP), BX
@@ -3777,7 +4895,7 @@ fewer200:
 	VMOVSS (BX)(CX*2), X2
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded205
+	JLE    folded275
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3785,7 +4903,7 @@ fewer200:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold206:
+fold276:
 	VMOVSS       (SI), X4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
@@ -3796,9 +4914,9 @@ fold206:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold206
+	JNZ          fold276
 
-folded205:
+folded275:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -3806,22 +4924,22 @@ folded205:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear207
+	JNE    linear277
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear207:
+linear277:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	VMOVSS X0, (BX)
 	VMOVSS X1, (BX)(CX*1)
 	VMOVSS X2, (BX)(CX*2)
-	JMP    done187
+	JMP    done257
 
-fewer204:
+fewer274:
 	CMPQ BX, $0x02
-	JNE  fewer208
+	JNE  fewer278
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ   init+16(FP), BX
@@ -3830,7 +4948,7 @@ fewer204:
 	VMOVSS (BX)(CX*1), X1
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded209
+	JLE    folded279
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3838,7 +4956,7 @@ fewer204:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold210:
+fold280:
 	VMOVSS       (SI), X3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y2
@@ -3847,36 +4965,36 @@ fold210:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold210
+	JNZ          fold280
 
-folded209:
+folded279:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear211
+	JNE    linear281
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear211:
+linear281:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	VMOVSS X0, (BX)
 	VMOVSS X1, (BX)(CX*1)
-	JMP    done187
+	JMP    done257
 
-fewer208:
+fewer278:
 	CMPQ BX, $0x01
-	JNE  fewer212
+	JNE  fewer282
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ   init+16(FP), BX
 	VMOVSS (BX), X0
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded213
+	JLE    folded283
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -3884,31 +5002,31 @@ fewer208:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold214:
+fold284:
 	VMOVSS       (SI), X2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y1
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold214
+	JNZ          fold284
 
-folded213:
+folded283:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear215
+	JNE    linear285
 	VMAXPS Y0, Y1, Y0
 
-linear215:
+linear285:
 	MOVQ   c+0(FP), BX
 	VMOVSS X0, (BX)
-	JMP    done187
+	JMP    done257
 
-fewer212:
-done187:
+fewer282:
+done257:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6202,15 +7320,574 @@ done99:
 	RET
 
 over93:
+	CMPQ AX, $0x02
+	JNE  over128
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest130
+
+tile129:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	VMOVUPD (BX)(CX*4), X4
+	VMOVUPD (BX)(SI*1), X5
+	VMOVUPD (BX)(DX*2), X6
+	VMOVUPD (BX)(DI*1), X7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded131
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold132:
+	VMOVUPD      (SI), X9
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y8
+	VFMADD231PD  Y8, Y9, Y0
+	VBROADCASTSD (BX)(CX*1), Y8
+	VFMADD231PD  Y8, Y9, Y1
+	VBROADCASTSD (BX)(CX*2), Y8
+	VFMADD231PD  Y8, Y9, Y2
+	VBROADCASTSD (BX)(R9*1), Y8
+	VFMADD231PD  Y8, Y9, Y3
+	VBROADCASTSD (BX)(CX*4), Y8
+	VFMADD231PD  Y8, Y9, Y4
+	VBROADCASTSD (BX)(R10*1), Y8
+	VFMADD231PD  Y8, Y9, Y5
+	VBROADCASTSD (BX)(R9*2), Y8
+	VFMADD231PD  Y8, Y9, Y6
+	VBROADCASTSD (BX)(R11*1), Y8
+	VFMADD231PD  Y8, Y9, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold132
+
+folded131:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear133
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+linear133:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	VMOVUPD X4, (BX)(CX*4)
+	VMOVUPD X5, (BX)(SI*1)
+	VMOVUPD X6, (BX)(DX*2)
+	VMOVUPD X7, (BX)(DI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile129
+
+rest130:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer135
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	VMOVUPD (BX)(CX*4), X4
+	VMOVUPD (BX)(SI*1), X5
+	VMOVUPD (BX)(DX*2), X6
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded136
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold137:
+	VMOVUPD      (SI), X8
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y7
+	VFMADD231PD  Y7, Y8, Y0
+	VBROADCASTSD (BX)(CX*1), Y7
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD (BX)(CX*2), Y7
+	VFMADD231PD  Y7, Y8, Y2
+	VBROADCASTSD (BX)(R9*1), Y7
+	VFMADD231PD  Y7, Y8, Y3
+	VBROADCASTSD (BX)(CX*4), Y7
+	VFMADD231PD  Y7, Y8, Y4
+	VBROADCASTSD (BX)(R10*1), Y7
+	VFMADD231PD  Y7, Y8, Y5
+	VBROADCASTSD (BX)(R9*2), Y7
+	VFMADD231PD  Y7, Y8, Y6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold137
+
+folded136:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y0, Y0
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	VADDPD Y7, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y7, Y6, Y6
+	CMPQ   BX, $0x01
+	JNE    linear138
+	VMAXPD Y0, Y7, Y0
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
+	VMAXPD Y6, Y7, Y6
+
+linear138:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	VMOVUPD X4, (BX)(CX*4)
+	VMOVUPD X5, (BX)(SI*1)
+	VMOVUPD X6, (BX)(DX*2)
+	JMP     done134
+
+fewer135:
+	CMPQ BX, $0x06
+	JNE  fewer139
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	VMOVUPD (BX)(CX*4), X4
+	VMOVUPD (BX)(SI*1), X5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded140
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold141:
+	VMOVUPD      (SI), X7
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y7, Y0
+	VBROADCASTSD (BX)(CX*1), Y6
+	VFMADD231PD  Y6, Y7, Y1
+	VBROADCASTSD (BX)(CX*2), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VBROADCASTSD (BX)(R9*1), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD (BX)(CX*4), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	VBROADCASTSD (BX)(R10*1), Y6
+	VFMADD231PD  Y6, Y7, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold141
+
+folded140:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear142
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+linear142:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	VMOVUPD X4, (BX)(CX*4)
+	VMOVUPD X5, (BX)(SI*1)
+	JMP     done134
+
+fewer139:
+	CMPQ BX, $0x05
+	JNE  fewer143
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	VMOVUPD (BX)(CX*4), X4
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded144
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold145:
+	VMOVUPD      (SI), X6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y5
+	VFMADD231PD  Y5, Y6, Y0
+	VBROADCASTSD (BX)(CX*1), Y5
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD (BX)(CX*2), Y5
+	VFMADD231PD  Y5, Y6, Y2
+	VBROADCASTSD (BX)(R9*1), Y5
+	VFMADD231PD  Y5, Y6, Y3
+	VBROADCASTSD (BX)(CX*4), Y5
+	VFMADD231PD  Y5, Y6, Y4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold145
+
+folded144:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	VADDPD Y5, Y4, Y4
+	CMPQ   BX, $0x01
+	JNE    linear146
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+	VMAXPD Y4, Y5, Y4
+
+linear146:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	VMOVUPD X4, (BX)(CX*4)
+	JMP     done134
+
+fewer143:
+	CMPQ BX, $0x04
+	JNE  fewer147
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded148
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold149:
+	VMOVUPD      (SI), X5
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y5, Y0
+	VBROADCASTSD (BX)(CX*1), Y4
+	VFMADD231PD  Y4, Y5, Y1
+	VBROADCASTSD (BX)(CX*2), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	VBROADCASTSD (BX)(R9*1), Y4
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold149
+
+folded148:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear150
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear150:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	JMP     done134
+
+fewer147:
+	CMPQ BX, $0x03
+	JNE  fewer151
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded152
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold153:
+	VMOVUPD      (SI), X4
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD (BX)(CX*1), Y3
+	VFMADD231PD  Y3, Y4, Y1
+	VBROADCASTSD (BX)(CX*2), Y3
+	VFMADD231PD  Y3, Y4, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold153
+
+folded152:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VADDPD Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear154
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+linear154:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	JMP     done134
+
+fewer151:
+	CMPQ BX, $0x02
+	JNE  fewer155
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded156
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold157:
+	VMOVUPD      (SI), X3
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y2
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD (BX)(CX*1), Y2
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold157
+
+folded156:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear158
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+linear158:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	JMP     done134
+
+fewer155:
+	CMPQ BX, $0x01
+	JNE  fewer159
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPD (BX), X0
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded160
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold161:
+	VMOVUPD      (SI), X2
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold161
+
+folded160:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y1, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear162
+	VMAXPD Y0, Y1, Y0
+
+linear162:
+	MOVQ    c+0(FP), BX
+	VMOVUPD X0, (BX)
+	JMP     done134
+
+fewer159:
+done134:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over128:
 	CMPQ   AX, $0x02
-	JLT    over128
+	JLT    over163
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+72(FP), BX
 	CMPQ   BX, $0x06
-	JLT    rest130
+	JLT    rest165
 
-tile129:
+tile164:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6234,7 +7911,7 @@ tile129:
 	VMOVUPD 16(DI)(R9*1), X11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded131
+	JLE     folded166
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6244,7 +7921,7 @@ tile129:
 	LEAQ    (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold167:
 	VMOVUPD      (SI), X13
 	VMOVUPD      16(SI)(AX*1), X14
 	ADDQ         DI, SI
@@ -6268,9 +7945,9 @@ fold132:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold132
+	JNZ          fold167
 
-folded131:
+folded166:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -6287,7 +7964,7 @@ folded131:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear133
+	JNE    linear168
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -6301,7 +7978,7 @@ folded131:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear133:
+linear168:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6341,12 +8018,12 @@ linear133:
 	SUBQ    $0x06, BX
 	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x06
-	JGE     tile129
+	JGE     tile164
 
-rest130:
+rest165:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer135
+	JNE  fewer170
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6367,7 +8044,7 @@ rest130:
 	VMOVUPD 16(SI)(CX*4), X9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded136
+	JLE     folded171
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6376,7 +8053,7 @@ rest130:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold137:
+fold172:
 	VMOVUPD      (SI), X11
 	VMOVUPD      16(SI)(AX*1), X12
 	ADDQ         DI, SI
@@ -6397,9 +8074,9 @@ fold137:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold137
+	JNZ          fold172
 
-folded136:
+folded171:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -6414,7 +8091,7 @@ folded136:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear138
+	JNE    linear173
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6426,7 +8103,7 @@ folded136:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear138:
+linear173:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6443,11 +8120,11 @@ linear138:
 	VMOVUPD X7, 16(SI)(DI*1)
 	VMOVUPD X8, (BX)(CX*4)
 	VMOVUPD X9, 16(SI)(CX*4)
-	JMP     done134
+	JMP     done169
 
-fewer135:
+fewer170:
 	CMPQ BX, $0x04
-	JNE  fewer139
+	JNE  fewer174
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6466,7 +8143,7 @@ fewer135:
 	VMOVUPD 16(SI)(DI*1), X7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded140
+	JLE     folded175
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6475,7 +8152,7 @@ fewer135:
 	LEAQ    (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
+fold176:
 	VMOVUPD      (SI), X9
 	VMOVUPD      16(SI)(AX*1), X10
 	ADDQ         DI, SI
@@ -6493,9 +8170,9 @@ fold141:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold141
+	JNZ          fold176
 
-folded140:
+folded175:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6508,7 +8185,7 @@ folded140:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear142
+	JNE    linear177
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6518,7 +8195,7 @@ folded140:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear142:
+linear177:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6533,11 +8210,11 @@ linear142:
 	VMOVUPD X5, 16(SI)(CX*2)
 	VMOVUPD X6, (BX)(DX*1)
 	VMOVUPD X7, 16(SI)(DI*1)
-	JMP     done134
+	JMP     done169
 
-fewer139:
+fewer174:
 	CMPQ BX, $0x03
-	JNE  fewer143
+	JNE  fewer178
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6552,7 +8229,7 @@ fewer139:
 	VMOVUPD 16(DX)(CX*2), X5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded144
+	JLE     folded179
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6560,7 +8237,7 @@ fewer139:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold145:
+fold180:
 	VMOVUPD      (SI), X7
 	VMOVUPD      16(SI)(AX*1), X8
 	ADDQ         DI, SI
@@ -6575,9 +8252,9 @@ fold145:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold145
+	JNZ          fold180
 
-folded144:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -6588,7 +8265,7 @@ folded144:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear146
+	JNE    linear181
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6596,7 +8273,7 @@ folded144:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear146:
+linear181:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6607,11 +8284,11 @@ linear146:
 	VMOVUPD X3, 16(DX)(CX*1)
 	VMOVUPD X4, (BX)(CX*2)
 	VMOVUPD X5, 16(DX)(CX*2)
-	JMP     done134
+	JMP     done169
 
-fewer143:
+fewer178:
 	CMPQ BX, $0x02
-	JNE  fewer147
+	JNE  fewer182
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6624,7 +8301,7 @@ fewer143:
 	VMOVUPD 16(DX)(CX*1), X3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded148
+	JLE     folded183
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6632,7 +8309,7 @@ fewer143:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold149:
+fold184:
 	VMOVUPD      (SI), X5
 	VMOVUPD      16(SI)(AX*1), X6
 	ADDQ         DI, SI
@@ -6644,9 +8321,9 @@ fold149:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold149
+	JNZ          fold184
 
-folded148:
+folded183:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -6655,13 +8332,13 @@ folded148:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear150
+	JNE    linear185
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear150:
+linear185:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6670,11 +8347,11 @@ linear150:
 	VMOVUPD X1, 16(DX)
 	VMOVUPD X2, (BX)(CX*1)
 	VMOVUPD X3, 16(DX)(CX*1)
-	JMP     done134
+	JMP     done169
 
-fewer147:
+fewer182:
 	CMPQ BX, $0x01
-	JNE  fewer151
+	JNE  fewer186
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6684,7 +8361,7 @@ fewer147:
 	VMOVUPD 16(DX), X1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded152
+	JLE     folded187
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6692,7 +8369,7 @@ fewer147:
 	MOVQ    ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
+fold188:
 	VMOVUPD      (SI), X3
 	VMOVUPD      16(SI)(AX*1), X4
 	ADDQ         DI, SI
@@ -6701,39 +8378,39 @@ fold153:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold153
+	JNZ          fold188
 
-folded152:
+folded187:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear154
+	JNE    linear189
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear154:
+linear189:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
-	JMP     done134
+	JMP     done169
 
-fewer151:
-done134:
+fewer186:
+done169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over128:
+over163:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest156
+	JLT  rest191
 
-tile155:
+tile190:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ   init+16(FP), BX
 	MOVQ   ldinit+24(FP), CX
@@ -6750,7 +8427,7 @@ tile155:
 	VMOVSD (BX)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded157
+	JLE    folded192
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6761,7 +8438,7 @@ tile155:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold158:
+fold193:
 	VMOVSD       (SI), X9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y8
@@ -6782,9 +8459,9 @@ fold158:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold158
+	JNZ          fold193
 
-folded157:
+folded192:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6797,7 +8474,7 @@ folded157:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear159
+	JNE    linear194
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6807,7 +8484,7 @@ folded157:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear159:
+linear194:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6840,12 +8517,12 @@ linear159:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile155
+	JGE    tile190
 
-rest156:
+rest191:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer161
+	JNE  fewer196
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ   init+16(FP), BX
@@ -6861,7 +8538,7 @@ rest156:
 	VMOVSD (BX)(DX*2), X6
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded162
+	JLE    folded197
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6871,7 +8548,7 @@ rest156:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold163:
+fold198:
 	VMOVSD       (SI), X8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y7
@@ -6890,9 +8567,9 @@ fold163:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold163
+	JNZ          fold198
 
-folded162:
+folded197:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -6904,7 +8581,7 @@ folded162:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear164
+	JNE    linear199
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -6913,7 +8590,7 @@ folded162:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear164:
+linear199:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6925,11 +8602,11 @@ linear164:
 	VMOVSD X4, (BX)(CX*4)
 	VMOVSD X5, (BX)(SI*1)
 	VMOVSD X6, (BX)(DX*2)
-	JMP    done160
+	JMP    done195
 
-fewer161:
+fewer196:
 	CMPQ BX, $0x06
-	JNE  fewer165
+	JNE  fewer200
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ   init+16(FP), BX
@@ -6944,7 +8621,7 @@ fewer161:
 	VMOVSD (BX)(SI*1), X5
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded166
+	JLE    folded201
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6954,7 +8631,7 @@ fewer161:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold202:
 	VMOVSD       (SI), X7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
@@ -6971,9 +8648,9 @@ fold167:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold167
+	JNZ          fold202
 
-folded166:
+folded201:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -6984,7 +8661,7 @@ folded166:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear168
+	JNE    linear203
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6992,7 +8669,7 @@ folded166:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear168:
+linear203:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -7003,11 +8680,11 @@ linear168:
 	VMOVSD X3, (BX)(DX*1)
 	VMOVSD X4, (BX)(CX*4)
 	VMOVSD X5, (BX)(SI*1)
-	JMP    done160
+	JMP    done195
 
-fewer165:
+fewer200:
 	CMPQ BX, $0x05
-	JNE  fewer169
+	JNE  fewer204
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ   init+16(FP), BX
@@ -7020,7 +8697,7 @@ fewer165:
 	VMOVSD (BX)(CX*4), X4
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded170
+	JLE    folded205
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -7029,7 +8706,7 @@ fewer165:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold206:
 	VMOVSD       (SI), X6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y5
@@ -7044,9 +8721,9 @@ fold171:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold171
+	JNZ          fold206
 
-folded170:
+folded205:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -7056,14 +8733,14 @@ folded170:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear172
+	JNE    linear207
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear172:
+linear207:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -7072,11 +8749,11 @@ linear172:
 	VMOVSD X2, (BX)(CX*2)
 	VMOVSD X3, (BX)(DX*1)
 	VMOVSD X4, (BX)(CX*4)
-	JMP    done160
+	JMP    done195
 
-fewer169:
+fewer204:
 	CMPQ BX, $0x04
-	JNE  fewer173
+	JNE  fewer208
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ   init+16(FP), BX
@@ -7088,7 +8765,7 @@ fewer169:
 	VMOVSD (BX)(DX*1), X3
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded174
+	JLE    folded209
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -7097,7 +8774,7 @@ fewer169:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold210:
 	VMOVSD       (SI), X5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y4
@@ -7110,9 +8787,9 @@ fold175:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold175
+	JNZ          fold210
 
-folded174:
+folded209:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -7121,13 +8798,13 @@ folded174:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear211
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear176:
+linear211:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -7135,11 +8812,11 @@ linear176:
 	VMOVSD X1, (BX)(CX*1)
 	VMOVSD X2, (BX)(CX*2)
 	VMOVSD X3, (BX)(DX*1)
-	JMP    done160
+	JMP    done195
 
-fewer173:
+fewer208:
 	CMPQ BX, $0x03
-	JNE  fewer177
+	JNE  fewer212
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ   init+16(FP), BX
@@ -7149,7 +8826,7 @@ fewer173:
 	VMOVSD (BX)(CX*2), X2
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded178
+	JLE    folded213
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -7157,7 +8834,7 @@ fewer173:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold214:
 	VMOVSD       (SI), X4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
@@ -7168,9 +8845,9 @@ fold179:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold179
+	JNZ          fold214
 
-folded178:
+folded213:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -7178,22 +8855,22 @@ folded178:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear215
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear180:
+linear215:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	VMOVSD X0, (BX)
 	VMOVSD X1, (BX)(CX*1)
 	VMOVSD X2, (BX)(CX*2)
-	JMP    done160
+	JMP    done195
 
-fewer177:
+fewer212:
 	CMPQ BX, $0x02
-	JNE  fewer181
+	JNE  fewer216
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ   init+16(FP), BX
@@ -7202,7 +8879,7 @@ fewer177:
 	VMOVSD (BX)(CX*1), X1
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded182
+	JLE    folded217
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -7210,7 +8887,7 @@ fewer177:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold218:
 	VMOVSD       (SI), X3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
@@ -7219,36 +8896,36 @@ fold183:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold183
+	JNZ          fold218
 
-folded182:
+folded217:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear184
+	JNE    linear219
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear184:
+linear219:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	VMOVSD X0, (BX)
 	VMOVSD X1, (BX)(CX*1)
-	JMP    done160
+	JMP    done195
 
-fewer181:
+fewer216:
 	CMPQ BX, $0x01
-	JNE  fewer185
+	JNE  fewer220
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ   init+16(FP), BX
 	VMOVSD (BX), X0
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded186
+	JLE    folded221
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -7256,31 +8933,31 @@ fewer181:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold222:
 	VMOVSD       (SI), X2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y1
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold187
+	JNZ          fold222
 
-folded186:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear188
+	JNE    linear223
 	VMAXPD Y0, Y1, Y0
 
-linear188:
+linear223:
 	MOVQ   c+0(FP), BX
 	VMOVSD X0, (BX)
-	JMP    done160
+	JMP    done195
 
-fewer185:
-done160:
+fewer220:
+done195:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -4035,15 +4035,574 @@ done147:
 	RET
 
 over141:
+	CMPQ AX, $0x08
+	JNE  over176
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest178
+
+tile177:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (BX)(CX*4), Y4
+	VMOVUPS (BX)(SI*1), Y5
+	VMOVUPS (BX)(DX*2), Y6
+	VMOVUPS (BX)(DI*1), Y7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded179
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold180:
+	VMOVUPS      (SI), Y9
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (BX)(CX*1), Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (BX)(CX*2), Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (BX)(R9*1), Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (BX)(CX*4), Z8
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (BX)(R10*1), Z8
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (BX)(R9*2), Z8
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (BX)(R11*1), Z8
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold180
+
+folded179:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	VADDPS Z8, Z6, Z6
+	VADDPS Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear181
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+	VMAXPS Z7, Z8, Z7
+
+linear181:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y4, (BX)(CX*4)
+	VMOVUPS Y5, (BX)(SI*1)
+	VMOVUPS Y6, (BX)(DX*2)
+	VMOVUPS Y7, (BX)(DI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile177
+
+rest178:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer183
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (BX)(CX*4), Y4
+	VMOVUPS (BX)(SI*1), Y5
+	VMOVUPS (BX)(DX*2), Y6
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded184
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold185:
+	VMOVUPS      (SI), Y8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (BX)(CX*1), Z7
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (BX)(CX*2), Z7
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (BX)(R9*1), Z7
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (BX)(CX*4), Z7
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (BX)(R10*1), Z7
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (BX)(R9*2), Z7
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold185
+
+folded184:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	VADDPS Z7, Z4, Z4
+	VADDPS Z7, Z5, Z5
+	VADDPS Z7, Z6, Z6
+	CMPQ   BX, $0x01
+	JNE    linear186
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+
+linear186:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y4, (BX)(CX*4)
+	VMOVUPS Y5, (BX)(SI*1)
+	VMOVUPS Y6, (BX)(DX*2)
+	JMP     done182
+
+fewer183:
+	CMPQ BX, $0x06
+	JNE  fewer187
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (BX)(CX*4), Y4
+	VMOVUPS (BX)(SI*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded188
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold189:
+	VMOVUPS      (SI), Y7
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (BX)(CX*1), Z6
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (BX)(CX*2), Z6
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (BX)(R9*1), Z6
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (BX)(CX*4), Z6
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (BX)(R10*1), Z6
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold189
+
+folded188:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	VADDPS Z6, Z4, Z4
+	VADDPS Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear190
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+linear190:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y4, (BX)(CX*4)
+	VMOVUPS Y5, (BX)(SI*1)
+	JMP     done182
+
+fewer187:
+	CMPQ BX, $0x05
+	JNE  fewer191
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (BX)(CX*4), Y4
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded192
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold193:
+	VMOVUPS      (SI), Y6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (BX)(CX*1), Z5
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (BX)(CX*2), Z5
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (BX)(R9*1), Z5
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (BX)(CX*4), Z5
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold193
+
+folded192:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z5, Z2, Z2
+	VADDPS Z5, Z3, Z3
+	VADDPS Z5, Z4, Z4
+	CMPQ   BX, $0x01
+	JNE    linear194
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
+	VMAXPS Z4, Z5, Z4
+
+linear194:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y4, (BX)(CX*4)
+	JMP     done182
+
+fewer191:
+	CMPQ BX, $0x04
+	JNE  fewer195
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded196
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold197:
+	VMOVUPS      (SI), Y5
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (BX)(CX*1), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (BX)(CX*2), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (BX)(R9*1), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold197
+
+folded196:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	VADDPS Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear198
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+
+linear198:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	JMP     done182
+
+fewer195:
+	CMPQ BX, $0x03
+	JNE  fewer199
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded200
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold201:
+	VMOVUPS      (SI), Y4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (BX)(CX*1), Z3
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (BX)(CX*2), Z3
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold201
+
+folded200:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	VADDPS Z3, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    linear202
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+
+linear202:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	JMP     done182
+
+fewer199:
+	CMPQ BX, $0x02
+	JNE  fewer203
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded204
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold205:
+	VMOVUPS      (SI), Y3
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (BX)(CX*1), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold205
+
+folded204:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VADDPS Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear206
+	VMAXPS Z0, Z2, Z0
+	VMAXPS Z1, Z2, Z1
+
+linear206:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	JMP     done182
+
+fewer203:
+	CMPQ BX, $0x01
+	JNE  fewer207
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPS (BX), Y0
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded208
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold209:
+	VMOVUPS      (SI), Y2
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z1
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold209
+
+folded208:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z1, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	CMPQ   BX, $0x01
+	JNE    linear210
+	VMAXPS Z0, Z1, Z0
+
+linear210:
+	MOVQ    c+0(FP), BX
+	VMOVUPS Y0, (BX)
+	JMP     done182
+
+fewer207:
+done182:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over176:
 	CMPQ   AX, $0x08
-	JLT    over176
+	JLT    over211
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+72(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest178
+	JLT    rest213
 
-tile177:
+tile212:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4073,805 +4632,6 @@ tile177:
 	VMOVUPS 32(R8)(R11*1), Y15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded179
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
-	VMOVUPS      (SI), Y17
-	VMOVUPS      32(SI)(AX*1), Y18
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z16
-	VFMADD231PS  Z16, Z17, Z0
-	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS (BX)(CX*1), Z16
-	VFMADD231PS  Z16, Z17, Z2
-	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS (BX)(CX*2), Z16
-	VFMADD231PS  Z16, Z17, Z4
-	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS (BX)(R9*1), Z16
-	VFMADD231PS  Z16, Z17, Z6
-	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS (BX)(CX*4), Z16
-	VFMADD231PS  Z16, Z17, Z8
-	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS (BX)(R10*1), Z16
-	VFMADD231PS  Z16, Z17, Z10
-	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS (BX)(R9*2), Z16
-	VFMADD231PS  Z16, Z17, Z12
-	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS (BX)(R11*1), Z16
-	VFMADD231PS  Z16, Z17, Z14
-	VFMADD231PS  Z16, Z18, Z15
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold180
-
-folded179:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
-	VADDPS Z16, Z12, Z12
-	VADDPS Z16, Z13, Z13
-	VADDPS Z16, Z14, Z14
-	VADDPS Z16, Z15, Z15
-	CMPQ   BX, $0x01
-	JNE    linear181
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
-	VMAXPS Z14, Z16, Z14
-	VMAXPS Z15, Z16, Z15
-
-linear181:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(R8)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(R8)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(R8)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(R8)(R9*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(R8)(CX*4)
-	VMOVUPS Y10, (BX)(SI*1)
-	VMOVUPS Y11, 32(R8)(R10*1)
-	VMOVUPS Y12, (BX)(DX*2)
-	VMOVUPS Y13, 32(R8)(R9*2)
-	VMOVUPS Y14, (BX)(DI*1)
-	VMOVUPS Y15, 32(R8)(R11*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile177
-
-rest178:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer183
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(DI)(R8*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(DI)(CX*4), Y9
-	VMOVUPS (BX)(SI*1), Y10
-	VMOVUPS 32(DI)(R9*1), Y11
-	VMOVUPS (BX)(DX*2), Y12
-	VMOVUPS 32(DI)(R8*2), Y13
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded184
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
-	VMOVUPS      (SI), Y15
-	VMOVUPS      32(SI)(AX*1), Y16
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z14
-	VFMADD231PS  Z14, Z15, Z0
-	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS (BX)(CX*1), Z14
-	VFMADD231PS  Z14, Z15, Z2
-	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS (BX)(CX*2), Z14
-	VFMADD231PS  Z14, Z15, Z4
-	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS (BX)(R9*1), Z14
-	VFMADD231PS  Z14, Z15, Z6
-	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS (BX)(CX*4), Z14
-	VFMADD231PS  Z14, Z15, Z8
-	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS (BX)(R10*1), Z14
-	VFMADD231PS  Z14, Z15, Z10
-	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS (BX)(R9*2), Z14
-	VFMADD231PS  Z14, Z15, Z12
-	VFMADD231PS  Z14, Z16, Z13
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold185
-
-folded184:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z14, Z14, Z14
-	VADDPS Z14, Z0, Z0
-	VADDPS Z14, Z1, Z1
-	VADDPS Z14, Z2, Z2
-	VADDPS Z14, Z3, Z3
-	VADDPS Z14, Z4, Z4
-	VADDPS Z14, Z5, Z5
-	VADDPS Z14, Z6, Z6
-	VADDPS Z14, Z7, Z7
-	VADDPS Z14, Z8, Z8
-	VADDPS Z14, Z9, Z9
-	VADDPS Z14, Z10, Z10
-	VADDPS Z14, Z11, Z11
-	VADDPS Z14, Z12, Z12
-	VADDPS Z14, Z13, Z13
-	CMPQ   BX, $0x01
-	JNE    linear186
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
-	VMAXPS Z12, Z14, Z12
-	VMAXPS Z13, Z14, Z13
-
-linear186:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(DI)(R8*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(DI)(CX*4)
-	VMOVUPS Y10, (BX)(SI*1)
-	VMOVUPS Y11, 32(DI)(R9*1)
-	VMOVUPS Y12, (BX)(DX*2)
-	VMOVUPS Y13, 32(DI)(R8*2)
-	JMP     done182
-
-fewer183:
-	CMPQ BX, $0x06
-	JNE  fewer187
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(DI)(R8*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(DI)(CX*4), Y9
-	VMOVUPS (BX)(SI*1), Y10
-	VMOVUPS 32(DI)(R9*1), Y11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded188
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
-	VMOVUPS      (SI), Y13
-	VMOVUPS      32(SI)(AX*1), Y14
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z12
-	VFMADD231PS  Z12, Z13, Z0
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (BX)(CX*1), Z12
-	VFMADD231PS  Z12, Z13, Z2
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (BX)(CX*2), Z12
-	VFMADD231PS  Z12, Z13, Z4
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (BX)(R9*1), Z12
-	VFMADD231PS  Z12, Z13, Z6
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (BX)(CX*4), Z12
-	VFMADD231PS  Z12, Z13, Z8
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (BX)(R10*1), Z12
-	VFMADD231PS  Z12, Z13, Z10
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold189
-
-folded188:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
-	VADDPS Z12, Z10, Z10
-	VADDPS Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear190
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
-	VMAXPS Z11, Z12, Z11
-
-linear190:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(DI)(R8*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(DI)(CX*4)
-	VMOVUPS Y10, (BX)(SI*1)
-	VMOVUPS Y11, 32(DI)(R9*1)
-	JMP     done182
-
-fewer187:
-	CMPQ BX, $0x05
-	JNE  fewer191
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(SI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(SI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(SI)(DI*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(SI)(CX*4), Y9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded192
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold193:
-	VMOVUPS      (SI), Y11
-	VMOVUPS      32(SI)(AX*1), Y12
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z10
-	VFMADD231PS  Z10, Z11, Z0
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (BX)(CX*1), Z10
-	VFMADD231PS  Z10, Z11, Z2
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (BX)(CX*2), Z10
-	VFMADD231PS  Z10, Z11, Z4
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (BX)(R9*1), Z10
-	VFMADD231PS  Z10, Z11, Z6
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (BX)(CX*4), Z10
-	VFMADD231PS  Z10, Z11, Z8
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold193
-
-folded192:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z10, Z10, Z10
-	VADDPS Z10, Z0, Z0
-	VADDPS Z10, Z1, Z1
-	VADDPS Z10, Z2, Z2
-	VADDPS Z10, Z3, Z3
-	VADDPS Z10, Z4, Z4
-	VADDPS Z10, Z5, Z5
-	VADDPS Z10, Z6, Z6
-	VADDPS Z10, Z7, Z7
-	VADDPS Z10, Z8, Z8
-	VADDPS Z10, Z9, Z9
-	CMPQ   BX, $0x01
-	JNE    linear194
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-	VMAXPS Z8, Z10, Z8
-	VMAXPS Z9, Z10, Z9
-
-linear194:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(SI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(SI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(SI)(DI*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(SI)(CX*4)
-	JMP     done182
-
-fewer191:
-	CMPQ BX, $0x04
-	JNE  fewer195
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(SI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(SI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(SI)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded196
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
-	VMOVUPS      (SI), Y9
-	VMOVUPS      32(SI)(AX*1), Y10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold197
-
-folded196:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear198
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
-
-linear198:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(SI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(SI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(SI)(DI*1)
-	JMP     done182
-
-fewer195:
-	CMPQ BX, $0x03
-	JNE  fewer199
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded200
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
-	VMOVUPS      (SI), Y7
-	VMOVUPS      32(SI)(AX*1), Y8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold201
-
-folded200:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
-	VADDPS Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear202
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
-
-linear202:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DX)(CX*2)
-	JMP     done182
-
-fewer199:
-	CMPQ BX, $0x02
-	JNE  fewer203
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded204
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI)(AX*1), Y6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold205
-
-folded204:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear206
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
-
-linear206:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	JMP     done182
-
-fewer203:
-	CMPQ BX, $0x01
-	JNE  fewer207
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded208
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
-	VMOVUPS      (SI), Y3
-	VMOVUPS      32(SI)(AX*1), Y4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold209
-
-folded208:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear210
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
-
-linear210:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	JMP     done182
-
-fewer207:
-done182:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over176:
-	CMPQ   AX, $0x04
-	JLT    over211
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest213
-
-tile212:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPS (BX), X0
-	VMOVUPS 16(R8), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(R8)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(R8)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(R8)(R9*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(R8)(CX*4), X9
-	VMOVUPS (BX)(SI*1), X10
-	VMOVUPS 16(R8)(R10*1), X11
-	VMOVUPS (BX)(DX*2), X12
-	VMOVUPS 16(R8)(R9*2), X13
-	VMOVUPS (BX)(DI*1), X14
-	VMOVUPS 16(R8)(R11*1), X15
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
 	JLE     folded214
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
@@ -4884,8 +4644,8 @@ tile212:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold215:
-	VMOVUPS      (SI), X17
-	VMOVUPS      16(SI)(AX*1), X18
+	VMOVUPS      (SI), Y17
+	VMOVUPS      32(SI)(AX*1), Y18
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z16, Z17, Z0
@@ -4965,22 +4725,22 @@ linear216:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(R8)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(R8)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(R8)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(R8)(R9*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(R8)(CX*4)
-	VMOVUPS X10, (BX)(SI*1)
-	VMOVUPS X11, 16(R8)(R10*1)
-	VMOVUPS X12, (BX)(DX*2)
-	VMOVUPS X13, 16(R8)(R9*2)
-	VMOVUPS X14, (BX)(DI*1)
-	VMOVUPS X15, 16(R8)(R11*1)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(R8)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(R8)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(R8)(R9*1)
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(R8)(CX*4)
+	VMOVUPS Y10, (BX)(SI*1)
+	VMOVUPS Y11, 32(R8)(R10*1)
+	VMOVUPS Y12, (BX)(DX*2)
+	VMOVUPS Y13, 32(R8)(R9*2)
+	VMOVUPS Y14, (BX)(DI*1)
+	VMOVUPS Y15, 32(R8)(R11*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -5016,20 +4776,20 @@ rest213:
 	ADDQ    AX, DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(DI)(CX*4), X9
-	VMOVUPS (BX)(SI*1), X10
-	VMOVUPS 16(DI)(R9*1), X11
-	VMOVUPS (BX)(DX*2), X12
-	VMOVUPS 16(DI)(R8*2), X13
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(DI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(DI)(R8*1), Y7
+	VMOVUPS (BX)(CX*4), Y8
+	VMOVUPS 32(DI)(CX*4), Y9
+	VMOVUPS (BX)(SI*1), Y10
+	VMOVUPS 32(DI)(R9*1), Y11
+	VMOVUPS (BX)(DX*2), Y12
+	VMOVUPS 32(DI)(R8*2), Y13
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded219
@@ -5043,8 +4803,8 @@ rest213:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold220:
-	VMOVUPS      (SI), X15
-	VMOVUPS      16(SI)(AX*1), X16
+	VMOVUPS      (SI), Y15
+	VMOVUPS      32(SI)(AX*1), Y16
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z14, Z15, Z0
@@ -5115,20 +4875,20 @@ linear221:
 	ADDQ    AX, DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (CX)(CX*4), R9
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(DI)(R8*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(DI)(CX*4)
-	VMOVUPS X10, (BX)(SI*1)
-	VMOVUPS X11, 16(DI)(R9*1)
-	VMOVUPS X12, (BX)(DX*2)
-	VMOVUPS X13, 16(DI)(R8*2)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(DI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(DI)(R8*1)
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(DI)(CX*4)
+	VMOVUPS Y10, (BX)(SI*1)
+	VMOVUPS Y11, 32(DI)(R9*1)
+	VMOVUPS Y12, (BX)(DX*2)
+	VMOVUPS Y13, 32(DI)(R8*2)
 	JMP     done217
 
 fewer218:
@@ -5144,18 +4904,18 @@ fewer218:
 	ADDQ    AX, DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(DI)(CX*4), X9
-	VMOVUPS (BX)(SI*1), X10
-	VMOVUPS 16(DI)(R9*1), X11
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(DI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(DI)(R8*1), Y7
+	VMOVUPS (BX)(CX*4), Y8
+	VMOVUPS 32(DI)(CX*4), Y9
+	VMOVUPS (BX)(SI*1), Y10
+	VMOVUPS 32(DI)(R9*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded223
@@ -5169,8 +4929,8 @@ fewer218:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold224:
-	VMOVUPS      (SI), X13
-	VMOVUPS      16(SI)(AX*1), X14
+	VMOVUPS      (SI), Y13
+	VMOVUPS      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
@@ -5234,18 +4994,18 @@ linear225:
 	ADDQ    AX, DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (CX)(CX*4), R9
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(DI)(R8*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(DI)(CX*4)
-	VMOVUPS X10, (BX)(SI*1)
-	VMOVUPS X11, 16(DI)(R9*1)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(DI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(DI)(R8*1)
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(DI)(CX*4)
+	VMOVUPS Y10, (BX)(SI*1)
+	VMOVUPS Y11, 32(DI)(R9*1)
 	JMP     done217
 
 fewer222:
@@ -5259,16 +5019,16 @@ fewer222:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(SI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(SI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(SI)(DI*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(SI)(CX*4), X9
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(SI)(DI*1), Y7
+	VMOVUPS (BX)(CX*4), Y8
+	VMOVUPS 32(SI)(CX*4), Y9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded227
@@ -5281,8 +5041,8 @@ fewer222:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold228:
-	VMOVUPS      (SI), X11
-	VMOVUPS      16(SI)(AX*1), X12
+	VMOVUPS      (SI), Y11
+	VMOVUPS      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z10, Z11, Z0
@@ -5337,16 +5097,16 @@ linear229:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(SI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(SI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(SI)(DI*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(SI)(CX*4)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(SI)(CX*4)
 	JMP     done217
 
 fewer226:
@@ -5360,14 +5120,14 @@ fewer226:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(SI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(SI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(SI)(DI*1), X7
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(SI)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded231
@@ -5380,8 +5140,8 @@ fewer226:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold232:
-	VMOVUPS      (SI), X9
-	VMOVUPS      16(SI)(AX*1), X10
+	VMOVUPS      (SI), Y9
+	VMOVUPS      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
@@ -5429,14 +5189,14 @@ linear233:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(SI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(SI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(SI)(DI*1)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
 	JMP     done217
 
 fewer230:
@@ -5448,12 +5208,12 @@ fewer230:
 	MOVQ    ldinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DX)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DX)(CX*2), X5
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(DX)(CX*2), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded235
@@ -5465,8 +5225,8 @@ fewer230:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold236:
-	VMOVUPS      (SI), X7
-	VMOVUPS      16(SI)(AX*1), X8
+	VMOVUPS      (SI), Y7
+	VMOVUPS      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
@@ -5505,12 +5265,12 @@ linear237:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DX)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DX)(CX*2)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(DX)(CX*2)
 	JMP     done217
 
 fewer234:
@@ -5522,10 +5282,10 @@ fewer234:
 	MOVQ    ldinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DX)(CX*1), X3
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded239
@@ -5537,8 +5297,8 @@ fewer234:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold240:
-	VMOVUPS      (SI), X5
-	VMOVUPS      16(SI)(AX*1), X6
+	VMOVUPS      (SI), Y5
+	VMOVUPS      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
@@ -5570,10 +5330,10 @@ linear241:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DX)(CX*1)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
 	JMP     done217
 
 fewer238:
@@ -5584,8 +5344,8 @@ fewer238:
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded243
@@ -5597,8 +5357,8 @@ fewer238:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold244:
-	VMOVUPS      (SI), X3
-	VMOVUPS      16(SI)(AX*1), X4
+	VMOVUPS      (SI), Y3
+	VMOVUPS      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
@@ -5622,8 +5382,8 @@ linear245:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
 	JMP     done217
 
 fewer242:
@@ -5633,15 +5393,1932 @@ done217:
 	RET
 
 over211:
+	CMPQ AX, $0x04
+	JNE  over246
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest248
+
+tile247:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	VMOVUPS (BX)(CX*4), X4
+	VMOVUPS (BX)(SI*1), X5
+	VMOVUPS (BX)(DX*2), X6
+	VMOVUPS (BX)(DI*1), X7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded249
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold250:
+	VMOVUPS      (SI), X9
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (BX)(CX*1), Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (BX)(CX*2), Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (BX)(R9*1), Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (BX)(CX*4), Z8
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (BX)(R10*1), Z8
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (BX)(R9*2), Z8
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (BX)(R11*1), Z8
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold250
+
+folded249:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	VADDPS Z8, Z6, Z6
+	VADDPS Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear251
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+	VMAXPS Z7, Z8, Z7
+
+linear251:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	VMOVUPS X4, (BX)(CX*4)
+	VMOVUPS X5, (BX)(SI*1)
+	VMOVUPS X6, (BX)(DX*2)
+	VMOVUPS X7, (BX)(DI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile247
+
+rest248:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer253
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	VMOVUPS (BX)(CX*4), X4
+	VMOVUPS (BX)(SI*1), X5
+	VMOVUPS (BX)(DX*2), X6
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded254
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold255:
+	VMOVUPS      (SI), X8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (BX)(CX*1), Z7
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (BX)(CX*2), Z7
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (BX)(R9*1), Z7
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (BX)(CX*4), Z7
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (BX)(R10*1), Z7
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (BX)(R9*2), Z7
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold255
+
+folded254:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	VADDPS Z7, Z4, Z4
+	VADDPS Z7, Z5, Z5
+	VADDPS Z7, Z6, Z6
+	CMPQ   BX, $0x01
+	JNE    linear256
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+
+linear256:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	VMOVUPS X4, (BX)(CX*4)
+	VMOVUPS X5, (BX)(SI*1)
+	VMOVUPS X6, (BX)(DX*2)
+	JMP     done252
+
+fewer253:
+	CMPQ BX, $0x06
+	JNE  fewer257
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	VMOVUPS (BX)(CX*4), X4
+	VMOVUPS (BX)(SI*1), X5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded258
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold259:
+	VMOVUPS      (SI), X7
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (BX)(CX*1), Z6
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (BX)(CX*2), Z6
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (BX)(R9*1), Z6
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (BX)(CX*4), Z6
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (BX)(R10*1), Z6
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold259
+
+folded258:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	VADDPS Z6, Z4, Z4
+	VADDPS Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear260
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+linear260:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	VMOVUPS X4, (BX)(CX*4)
+	VMOVUPS X5, (BX)(SI*1)
+	JMP     done252
+
+fewer257:
+	CMPQ BX, $0x05
+	JNE  fewer261
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	VMOVUPS (BX)(CX*4), X4
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded262
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold263:
+	VMOVUPS      (SI), X6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (BX)(CX*1), Z5
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (BX)(CX*2), Z5
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (BX)(R9*1), Z5
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (BX)(CX*4), Z5
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold263
+
+folded262:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z5, Z2, Z2
+	VADDPS Z5, Z3, Z3
+	VADDPS Z5, Z4, Z4
+	CMPQ   BX, $0x01
+	JNE    linear264
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
+	VMAXPS Z4, Z5, Z4
+
+linear264:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	VMOVUPS X4, (BX)(CX*4)
+	JMP     done252
+
+fewer261:
+	CMPQ BX, $0x04
+	JNE  fewer265
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded266
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold267:
+	VMOVUPS      (SI), X5
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (BX)(CX*1), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (BX)(CX*2), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (BX)(R9*1), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold267
+
+folded266:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	VADDPS Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear268
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+
+linear268:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	JMP     done252
+
+fewer265:
+	CMPQ BX, $0x03
+	JNE  fewer269
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded270
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold271:
+	VMOVUPS      (SI), X4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (BX)(CX*1), Z3
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (BX)(CX*2), Z3
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold271
+
+folded270:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	VADDPS Z3, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    linear272
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+
+linear272:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	JMP     done252
+
+fewer269:
+	CMPQ BX, $0x02
+	JNE  fewer273
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded274
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold275:
+	VMOVUPS      (SI), X3
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (BX)(CX*1), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold275
+
+folded274:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VADDPS Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear276
+	VMAXPS Z0, Z2, Z0
+	VMAXPS Z1, Z2, Z1
+
+linear276:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	JMP     done252
+
+fewer273:
+	CMPQ BX, $0x01
+	JNE  fewer277
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPS (BX), X0
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded278
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold279:
+	VMOVUPS      (SI), X2
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z1
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold279
+
+folded278:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z1, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	CMPQ   BX, $0x01
+	JNE    linear280
+	VMAXPS Z0, Z1, Z0
+
+linear280:
+	MOVQ    c+0(FP), BX
+	VMOVUPS X0, (BX)
+	JMP     done252
+
+fewer277:
+done252:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over246:
+	CMPQ   AX, $0x04
+	JLT    over281
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest283
+
+tile282:
+	// acc[i,j] = init[i,j], 8×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS (BX), X0
+	VMOVUPS 16(R8), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(R8)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(R8)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(R8)(R9*1), X7
+	VMOVUPS (BX)(CX*4), X8
+	VMOVUPS 16(R8)(CX*4), X9
+	VMOVUPS (BX)(SI*1), X10
+	VMOVUPS 16(R8)(R10*1), X11
+	VMOVUPS (BX)(DX*2), X12
+	VMOVUPS 16(R8)(R9*2), X13
+	VMOVUPS (BX)(DI*1), X14
+	VMOVUPS 16(R8)(R11*1), X15
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded284
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold285:
+	VMOVUPS      (SI), X17
+	VMOVUPS      16(SI)(AX*1), X18
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z16, Z17, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VBROADCASTSS (BX)(CX*1), Z16
+	VFMADD231PS  Z16, Z17, Z2
+	VFMADD231PS  Z16, Z18, Z3
+	VBROADCASTSS (BX)(CX*2), Z16
+	VFMADD231PS  Z16, Z17, Z4
+	VFMADD231PS  Z16, Z18, Z5
+	VBROADCASTSS (BX)(R9*1), Z16
+	VFMADD231PS  Z16, Z17, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VBROADCASTSS (BX)(CX*4), Z16
+	VFMADD231PS  Z16, Z17, Z8
+	VFMADD231PS  Z16, Z18, Z9
+	VBROADCASTSS (BX)(R10*1), Z16
+	VFMADD231PS  Z16, Z17, Z10
+	VFMADD231PS  Z16, Z18, Z11
+	VBROADCASTSS (BX)(R9*2), Z16
+	VFMADD231PS  Z16, Z17, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VBROADCASTSS (BX)(R11*1), Z16
+	VFMADD231PS  Z16, Z17, Z14
+	VFMADD231PS  Z16, Z18, Z15
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold285
+
+folded284:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z16, Z16, Z16
+	VADDPS Z16, Z0, Z0
+	VADDPS Z16, Z1, Z1
+	VADDPS Z16, Z2, Z2
+	VADDPS Z16, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z16, Z5, Z5
+	VADDPS Z16, Z6, Z6
+	VADDPS Z16, Z7, Z7
+	VADDPS Z16, Z8, Z8
+	VADDPS Z16, Z9, Z9
+	VADDPS Z16, Z10, Z10
+	VADDPS Z16, Z11, Z11
+	VADDPS Z16, Z12, Z12
+	VADDPS Z16, Z13, Z13
+	VADDPS Z16, Z14, Z14
+	VADDPS Z16, Z15, Z15
+	CMPQ   BX, $0x01
+	JNE    linear286
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+	VMAXPS Z12, Z16, Z12
+	VMAXPS Z13, Z16, Z13
+	VMAXPS Z14, Z16, Z14
+	VMAXPS Z15, Z16, Z15
+
+linear286:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(R8)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(R8)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(R8)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(R8)(R9*1)
+	VMOVUPS X8, (BX)(CX*4)
+	VMOVUPS X9, 16(R8)(CX*4)
+	VMOVUPS X10, (BX)(SI*1)
+	VMOVUPS X11, 16(R8)(R10*1)
+	VMOVUPS X12, (BX)(DX*2)
+	VMOVUPS X13, 16(R8)(R9*2)
+	VMOVUPS X14, (BX)(DI*1)
+	VMOVUPS X15, 16(R8)(R11*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile282
+
+rest283:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer288
+
+	// acc[i,j] = init[i,j], 7×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(DI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(DI)(R8*1), X7
+	VMOVUPS (BX)(CX*4), X8
+	VMOVUPS 16(DI)(CX*4), X9
+	VMOVUPS (BX)(SI*1), X10
+	VMOVUPS 16(DI)(R9*1), X11
+	VMOVUPS (BX)(DX*2), X12
+	VMOVUPS 16(DI)(R8*2), X13
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded289
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold290:
+	VMOVUPS      (SI), X15
+	VMOVUPS      16(SI)(AX*1), X16
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z14, Z15, Z0
+	VFMADD231PS  Z14, Z16, Z1
+	VBROADCASTSS (BX)(CX*1), Z14
+	VFMADD231PS  Z14, Z15, Z2
+	VFMADD231PS  Z14, Z16, Z3
+	VBROADCASTSS (BX)(CX*2), Z14
+	VFMADD231PS  Z14, Z15, Z4
+	VFMADD231PS  Z14, Z16, Z5
+	VBROADCASTSS (BX)(R9*1), Z14
+	VFMADD231PS  Z14, Z15, Z6
+	VFMADD231PS  Z14, Z16, Z7
+	VBROADCASTSS (BX)(CX*4), Z14
+	VFMADD231PS  Z14, Z15, Z8
+	VFMADD231PS  Z14, Z16, Z9
+	VBROADCASTSS (BX)(R10*1), Z14
+	VFMADD231PS  Z14, Z15, Z10
+	VFMADD231PS  Z14, Z16, Z11
+	VBROADCASTSS (BX)(R9*2), Z14
+	VFMADD231PS  Z14, Z15, Z12
+	VFMADD231PS  Z14, Z16, Z13
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold290
+
+folded289:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z14, Z14, Z14
+	VADDPS Z14, Z0, Z0
+	VADDPS Z14, Z1, Z1
+	VADDPS Z14, Z2, Z2
+	VADDPS Z14, Z3, Z3
+	VADDPS Z14, Z4, Z4
+	VADDPS Z14, Z5, Z5
+	VADDPS Z14, Z6, Z6
+	VADDPS Z14, Z7, Z7
+	VADDPS Z14, Z8, Z8
+	VADDPS Z14, Z9, Z9
+	VADDPS Z14, Z10, Z10
+	VADDPS Z14, Z11, Z11
+	VADDPS Z14, Z12, Z12
+	VADDPS Z14, Z13, Z13
+	CMPQ   BX, $0x01
+	JNE    linear291
+	VMAXPS Z0, Z14, Z0
+	VMAXPS Z1, Z14, Z1
+	VMAXPS Z2, Z14, Z2
+	VMAXPS Z3, Z14, Z3
+	VMAXPS Z4, Z14, Z4
+	VMAXPS Z5, Z14, Z5
+	VMAXPS Z6, Z14, Z6
+	VMAXPS Z7, Z14, Z7
+	VMAXPS Z8, Z14, Z8
+	VMAXPS Z9, Z14, Z9
+	VMAXPS Z10, Z14, Z10
+	VMAXPS Z11, Z14, Z11
+	VMAXPS Z12, Z14, Z12
+	VMAXPS Z13, Z14, Z13
+
+linear291:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(DI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(DI)(R8*1)
+	VMOVUPS X8, (BX)(CX*4)
+	VMOVUPS X9, 16(DI)(CX*4)
+	VMOVUPS X10, (BX)(SI*1)
+	VMOVUPS X11, 16(DI)(R9*1)
+	VMOVUPS X12, (BX)(DX*2)
+	VMOVUPS X13, 16(DI)(R8*2)
+	JMP     done287
+
+fewer288:
+	CMPQ BX, $0x06
+	JNE  fewer292
+
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(DI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(DI)(R8*1), X7
+	VMOVUPS (BX)(CX*4), X8
+	VMOVUPS 16(DI)(CX*4), X9
+	VMOVUPS (BX)(SI*1), X10
+	VMOVUPS 16(DI)(R9*1), X11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded293
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold294:
+	VMOVUPS      (SI), X13
+	VMOVUPS      16(SI)(AX*1), X14
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z12, Z13, Z0
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (BX)(CX*1), Z12
+	VFMADD231PS  Z12, Z13, Z2
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (BX)(CX*2), Z12
+	VFMADD231PS  Z12, Z13, Z4
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (BX)(R9*1), Z12
+	VFMADD231PS  Z12, Z13, Z6
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (BX)(CX*4), Z12
+	VFMADD231PS  Z12, Z13, Z8
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (BX)(R10*1), Z12
+	VFMADD231PS  Z12, Z13, Z10
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold294
+
+folded293:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
+	VADDPS Z12, Z10, Z10
+	VADDPS Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear295
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+linear295:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(DI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(DI)(R8*1)
+	VMOVUPS X8, (BX)(CX*4)
+	VMOVUPS X9, 16(DI)(CX*4)
+	VMOVUPS X10, (BX)(SI*1)
+	VMOVUPS X11, 16(DI)(R9*1)
+	JMP     done287
+
+fewer292:
+	CMPQ BX, $0x05
+	JNE  fewer296
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(SI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(SI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(SI)(DI*1), X7
+	VMOVUPS (BX)(CX*4), X8
+	VMOVUPS 16(SI)(CX*4), X9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded297
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold298:
+	VMOVUPS      (SI), X11
+	VMOVUPS      16(SI)(AX*1), X12
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z10, Z11, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS (BX)(CX*1), Z10
+	VFMADD231PS  Z10, Z11, Z2
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS (BX)(CX*2), Z10
+	VFMADD231PS  Z10, Z11, Z4
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS (BX)(R9*1), Z10
+	VFMADD231PS  Z10, Z11, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS (BX)(CX*4), Z10
+	VFMADD231PS  Z10, Z11, Z8
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold298
+
+folded297:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z10, Z10, Z10
+	VADDPS Z10, Z0, Z0
+	VADDPS Z10, Z1, Z1
+	VADDPS Z10, Z2, Z2
+	VADDPS Z10, Z3, Z3
+	VADDPS Z10, Z4, Z4
+	VADDPS Z10, Z5, Z5
+	VADDPS Z10, Z6, Z6
+	VADDPS Z10, Z7, Z7
+	VADDPS Z10, Z8, Z8
+	VADDPS Z10, Z9, Z9
+	CMPQ   BX, $0x01
+	JNE    linear299
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+	VMAXPS Z8, Z10, Z8
+	VMAXPS Z9, Z10, Z9
+
+linear299:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(SI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(SI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(SI)(DI*1)
+	VMOVUPS X8, (BX)(CX*4)
+	VMOVUPS X9, 16(SI)(CX*4)
+	JMP     done287
+
+fewer296:
+	CMPQ BX, $0x04
+	JNE  fewer300
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(SI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(SI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(SI)(DI*1), X7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded301
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold302:
+	VMOVUPS      (SI), X9
+	VMOVUPS      16(SI)(AX*1), X10
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (BX)(CX*1), Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (BX)(CX*2), Z8
+	VFMADD231PS  Z8, Z9, Z4
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (BX)(R9*1), Z8
+	VFMADD231PS  Z8, Z9, Z6
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold302
+
+folded301:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	VADDPS Z8, Z6, Z6
+	VADDPS Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear303
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+	VMAXPS Z7, Z8, Z7
+
+linear303:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(SI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(SI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(SI)(DI*1)
+	JMP     done287
+
+fewer300:
+	CMPQ BX, $0x03
+	JNE  fewer304
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(DX)(CX*2), X5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded305
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold306:
+	VMOVUPS      (SI), X7
+	VMOVUPS      16(SI)(AX*1), X8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z7, Z0
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS (BX)(CX*1), Z6
+	VFMADD231PS  Z6, Z7, Z2
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS (BX)(CX*2), Z6
+	VFMADD231PS  Z6, Z7, Z4
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold306
+
+folded305:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	VADDPS Z6, Z4, Z4
+	VADDPS Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear307
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+linear307:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(DX)(CX*2)
+	JMP     done287
+
+fewer304:
+	CMPQ BX, $0x02
+	JNE  fewer308
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded309
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold310:
+	VMOVUPS      (SI), X5
+	VMOVUPS      16(SI)(AX*1), X6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (BX)(CX*1), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold310
+
+folded309:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	VADDPS Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear311
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+
+linear311:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	JMP     done287
+
+fewer308:
+	CMPQ BX, $0x01
+	JNE  fewer312
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded313
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold314:
+	VMOVUPS      (SI), X3
+	VMOVUPS      16(SI)(AX*1), X4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold314
+
+folded313:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VADDPS Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear315
+	VMAXPS Z0, Z2, Z0
+	VMAXPS Z1, Z2, Z1
+
+linear315:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	JMP     done287
+
+fewer312:
+done287:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over281:
+	CMPQ AX, $0x02
+	JNE  over316
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest318
+
+tile317:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	LEAQ   (DX)(CX*4), DI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	VMOVSD (BX)(DX*2), X6
+	VMOVSD (BX)(DI*1), X7
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded319
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+	LEAQ   (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold320:
+	VMOVSD       (SI), X9
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (BX)(CX*1), Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (BX)(CX*2), Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (BX)(R9*1), Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (BX)(CX*4), Z8
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (BX)(R10*1), Z8
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (BX)(R9*2), Z8
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (BX)(R11*1), Z8
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold320
+
+folded319:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	VADDPS Z8, Z6, Z6
+	VADDPS Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear321
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+	VMAXPS Z7, Z8, Z7
+
+linear321:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	LEAQ   (DX)(CX*4), DI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	VMOVSD X6, (BX)(DX*2)
+	VMOVSD X7, (BX)(DI*1)
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, c+0(FP)
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, init+16(FP)
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, a+32(FP)
+	MOVQ   rows+72(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, rows+72(FP)
+	CMPQ   BX, $0x08
+	JGE    tile317
+
+rest318:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer323
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	VMOVSD (BX)(DX*2), X6
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded324
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold325:
+	VMOVSD       (SI), X8
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (BX)(CX*1), Z7
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (BX)(CX*2), Z7
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (BX)(R9*1), Z7
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (BX)(CX*4), Z7
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (BX)(R10*1), Z7
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (BX)(R9*2), Z7
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold325
+
+folded324:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	VADDPS Z7, Z4, Z4
+	VADDPS Z7, Z5, Z5
+	VADDPS Z7, Z6, Z6
+	CMPQ   BX, $0x01
+	JNE    linear326
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+
+linear326:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	VMOVSD X6, (BX)(DX*2)
+	JMP    done322
+
+fewer323:
+	CMPQ BX, $0x06
+	JNE  fewer327
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	VMOVSD (BX)(SI*1), X5
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded328
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+	LEAQ   (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold329:
+	VMOVSD       (SI), X7
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (BX)(CX*1), Z6
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (BX)(CX*2), Z6
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (BX)(R9*1), Z6
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (BX)(CX*4), Z6
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (BX)(R10*1), Z6
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold329
+
+folded328:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	VADDPS Z6, Z4, Z4
+	VADDPS Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear330
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+linear330:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	VMOVSD X5, (BX)(SI*1)
+	JMP    done322
+
+fewer327:
+	CMPQ BX, $0x05
+	JNE  fewer331
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	VMOVSD (BX)(CX*4), X4
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded332
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold333:
+	VMOVSD       (SI), X6
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (BX)(CX*1), Z5
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (BX)(CX*2), Z5
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (BX)(R9*1), Z5
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (BX)(CX*4), Z5
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold333
+
+folded332:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z5, Z2, Z2
+	VADDPS Z5, Z3, Z3
+	VADDPS Z5, Z4, Z4
+	CMPQ   BX, $0x01
+	JNE    linear334
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
+	VMAXPS Z4, Z5, Z4
+
+linear334:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	VMOVSD X4, (BX)(CX*4)
+	JMP    done322
+
+fewer331:
+	CMPQ BX, $0x04
+	JNE  fewer335
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded336
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+	LEAQ   (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold337:
+	VMOVSD       (SI), X5
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (BX)(CX*1), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (BX)(CX*2), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (BX)(R9*1), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold337
+
+folded336:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	VADDPS Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear338
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+
+linear338:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	JMP    done322
+
+fewer335:
+	CMPQ BX, $0x03
+	JNE  fewer339
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded340
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold341:
+	VMOVSD       (SI), X4
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (BX)(CX*1), Z3
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (BX)(CX*2), Z3
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold341
+
+folded340:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	VADDPS Z3, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    linear342
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+
+linear342:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	JMP    done322
+
+fewer339:
+	CMPQ BX, $0x02
+	JNE  fewer343
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ   init+16(FP), BX
+	MOVQ   ldinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded344
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold345:
+	VMOVSD       (SI), X3
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (BX)(CX*1), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold345
+
+folded344:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VADDPS Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear346
+	VMAXPS Z0, Z2, Z0
+	VMAXPS Z1, Z2, Z1
+
+linear346:
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	JMP    done322
+
+fewer343:
+	CMPQ BX, $0x01
+	JNE  fewer347
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ   init+16(FP), BX
+	VMOVSD (BX), X0
+	MOVQ   n+88(FP), R8
+	TESTQ  R8, R8
+	JLE    folded348
+	MOVQ   a+32(FP), BX
+	MOVQ   lda+40(FP), CX
+	MOVQ   stepa+48(FP), DX
+	MOVQ   b+56(FP), SI
+	MOVQ   ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold349:
+	VMOVSD       (SI), X2
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Z1
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold349
+
+folded348:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z1, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	CMPQ   BX, $0x01
+	JNE    linear350
+	VMAXPS Z0, Z1, Z0
+
+linear350:
+	MOVQ   c+0(FP), BX
+	VMOVSD X0, (BX)
+	JMP    done322
+
+fewer347:
+done322:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over316:
 	CMPQ   AX, $0x02
-	JLT    over246
+	JLT    over351
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+72(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest248
+	JLT    rest353
 
-tile247:
+tile352:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ   init+16(FP), BX
 	MOVQ   ldinit+24(FP), CX
@@ -5671,7 +7348,7 @@ tile247:
 	VMOVSD 8(R8)(R11*1), X15
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded249
+	JLE    folded354
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -5682,7 +7359,7 @@ tile247:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
+fold355:
 	VMOVSD       (SI), X17
 	VMOVSD       8(SI)(AX*1), X18
 	ADDQ         DI, SI
@@ -5712,9 +7389,9 @@ fold250:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold250
+	JNZ          fold355
 
-folded249:
+folded354:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -5735,7 +7412,7 @@ folded249:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear251
+	JNE    linear356
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -5753,7 +7430,7 @@ folded249:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear251:
+linear356:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -5799,12 +7476,12 @@ linear251:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile247
+	JGE    tile352
 
-rest248:
+rest353:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer253
+	JNE  fewer358
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ   init+16(FP), BX
@@ -5831,7 +7508,7 @@ rest248:
 	VMOVSD 8(DI)(R8*2), X13
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded254
+	JLE    folded359
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -5841,7 +7518,7 @@ rest248:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold255:
+fold360:
 	VMOVSD       (SI), X15
 	VMOVSD       8(SI)(AX*1), X16
 	ADDQ         DI, SI
@@ -5868,9 +7545,9 @@ fold255:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold255
+	JNZ          fold360
 
-folded254:
+folded359:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -5889,7 +7566,7 @@ folded254:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear256
+	JNE    linear361
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -5905,7 +7582,7 @@ folded254:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear256:
+linear361:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -5928,11 +7605,11 @@ linear256:
 	VMOVSD X11, 8(DI)(R9*1)
 	VMOVSD X12, (BX)(DX*2)
 	VMOVSD X13, 8(DI)(R8*2)
-	JMP    done252
+	JMP    done357
 
-fewer253:
+fewer358:
 	CMPQ BX, $0x06
-	JNE  fewer257
+	JNE  fewer362
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ   init+16(FP), BX
@@ -5957,7 +7634,7 @@ fewer253:
 	VMOVSD 8(DI)(R9*1), X11
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded258
+	JLE    folded363
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -5967,7 +7644,7 @@ fewer253:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold259:
+fold364:
 	VMOVSD       (SI), X13
 	VMOVSD       8(SI)(AX*1), X14
 	ADDQ         DI, SI
@@ -5991,9 +7668,9 @@ fold259:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold259
+	JNZ          fold364
 
-folded258:
+folded363:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -6010,7 +7687,7 @@ folded258:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear260
+	JNE    linear365
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -6024,7 +7701,7 @@ folded258:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear260:
+linear365:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6045,11 +7722,11 @@ linear260:
 	VMOVSD X9, 8(DI)(CX*4)
 	VMOVSD X10, (BX)(SI*1)
 	VMOVSD X11, 8(DI)(R9*1)
-	JMP    done252
+	JMP    done357
 
-fewer257:
+fewer362:
 	CMPQ BX, $0x05
-	JNE  fewer261
+	JNE  fewer366
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ   init+16(FP), BX
@@ -6070,7 +7747,7 @@ fewer257:
 	VMOVSD 8(SI)(CX*4), X9
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded262
+	JLE    folded367
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6079,7 +7756,7 @@ fewer257:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold263:
+fold368:
 	VMOVSD       (SI), X11
 	VMOVSD       8(SI)(AX*1), X12
 	ADDQ         DI, SI
@@ -6100,9 +7777,9 @@ fold263:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold263
+	JNZ          fold368
 
-folded262:
+folded367:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -6117,7 +7794,7 @@ folded262:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear264
+	JNE    linear369
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -6129,7 +7806,7 @@ folded262:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear264:
+linear369:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6146,11 +7823,11 @@ linear264:
 	VMOVSD X7, 8(SI)(DI*1)
 	VMOVSD X8, (BX)(CX*4)
 	VMOVSD X9, 8(SI)(CX*4)
-	JMP    done252
+	JMP    done357
 
-fewer261:
+fewer366:
 	CMPQ BX, $0x04
-	JNE  fewer265
+	JNE  fewer370
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ   init+16(FP), BX
@@ -6169,7 +7846,7 @@ fewer261:
 	VMOVSD 8(SI)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded266
+	JLE    folded371
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6178,7 +7855,7 @@ fewer261:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold267:
+fold372:
 	VMOVSD       (SI), X9
 	VMOVSD       8(SI)(AX*1), X10
 	ADDQ         DI, SI
@@ -6196,9 +7873,9 @@ fold267:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold267
+	JNZ          fold372
 
-folded266:
+folded371:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -6211,7 +7888,7 @@ folded266:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear268
+	JNE    linear373
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6221,7 +7898,7 @@ folded266:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear268:
+linear373:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6236,11 +7913,11 @@ linear268:
 	VMOVSD X5, 8(SI)(CX*2)
 	VMOVSD X6, (BX)(DX*1)
 	VMOVSD X7, 8(SI)(DI*1)
-	JMP    done252
+	JMP    done357
 
-fewer265:
+fewer370:
 	CMPQ BX, $0x03
-	JNE  fewer269
+	JNE  fewer374
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ   init+16(FP), BX
@@ -6255,7 +7932,7 @@ fewer265:
 	VMOVSD 8(DX)(CX*2), X5
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded270
+	JLE    folded375
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6263,7 +7940,7 @@ fewer265:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold271:
+fold376:
 	VMOVSD       (SI), X7
 	VMOVSD       8(SI)(AX*1), X8
 	ADDQ         DI, SI
@@ -6278,9 +7955,9 @@ fold271:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold271
+	JNZ          fold376
 
-folded270:
+folded375:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -6291,7 +7968,7 @@ folded270:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear272
+	JNE    linear377
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -6299,7 +7976,7 @@ folded270:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear272:
+linear377:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   BX, DX
@@ -6310,11 +7987,11 @@ linear272:
 	VMOVSD X3, 8(DX)(CX*1)
 	VMOVSD X4, (BX)(CX*2)
 	VMOVSD X5, 8(DX)(CX*2)
-	JMP    done252
+	JMP    done357
 
-fewer269:
+fewer374:
 	CMPQ BX, $0x02
-	JNE  fewer273
+	JNE  fewer378
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ   init+16(FP), BX
@@ -6327,7 +8004,7 @@ fewer269:
 	VMOVSD 8(DX)(CX*1), X3
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded274
+	JLE    folded379
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6335,7 +8012,7 @@ fewer269:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold275:
+fold380:
 	VMOVSD       (SI), X5
 	VMOVSD       8(SI)(AX*1), X6
 	ADDQ         DI, SI
@@ -6347,9 +8024,9 @@ fold275:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold275
+	JNZ          fold380
 
-folded274:
+folded379:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -6358,13 +8035,13 @@ folded274:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear276
+	JNE    linear381
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear276:
+linear381:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	MOVQ   BX, DX
@@ -6373,11 +8050,11 @@ linear276:
 	VMOVSD X1, 8(DX)
 	VMOVSD X2, (BX)(CX*1)
 	VMOVSD X3, 8(DX)(CX*1)
-	JMP    done252
+	JMP    done357
 
-fewer273:
+fewer378:
 	CMPQ BX, $0x01
-	JNE  fewer277
+	JNE  fewer382
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ   init+16(FP), BX
@@ -6387,7 +8064,7 @@ fewer273:
 	VMOVSD 8(DX), X1
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded278
+	JLE    folded383
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6395,7 +8072,7 @@ fewer273:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold279:
+fold384:
 	VMOVSD       (SI), X3
 	VMOVSD       8(SI)(AX*1), X4
 	ADDQ         DI, SI
@@ -6404,39 +8081,39 @@ fold279:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold279
+	JNZ          fold384
 
-folded278:
+folded383:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear280
+	JNE    linear385
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear280:
+linear385:
 	MOVQ   c+0(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
-	JMP    done252
+	JMP    done357
 
-fewer277:
-done252:
+fewer382:
+done357:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over246:
+over351:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest282
+	JLT  rest387
 
-tile281:
+tile386:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ   init+16(FP), BX
 	MOVQ   ldinit+24(FP), CX
@@ -6453,7 +8130,7 @@ tile281:
 	VMOVSS (BX)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded283
+	JLE    folded388
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6464,7 +8141,7 @@ tile281:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold284:
+fold389:
 	VMOVSS       (SI), X9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
@@ -6485,9 +8162,9 @@ fold284:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold284
+	JNZ          fold389
 
-folded283:
+folded388:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -6500,7 +8177,7 @@ folded283:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear285
+	JNE    linear390
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6510,7 +8187,7 @@ folded283:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear285:
+linear390:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6543,12 +8220,12 @@ linear285:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile281
+	JGE    tile386
 
-rest282:
+rest387:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer287
+	JNE  fewer392
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ   init+16(FP), BX
@@ -6564,7 +8241,7 @@ rest282:
 	VMOVSS (BX)(DX*2), X6
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded288
+	JLE    folded393
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6574,7 +8251,7 @@ rest282:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold289:
+fold394:
 	VMOVSS       (SI), X8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z7
@@ -6593,9 +8270,9 @@ fold289:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold289
+	JNZ          fold394
 
-folded288:
+folded393:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -6607,7 +8284,7 @@ folded288:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear290
+	JNE    linear395
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -6616,7 +8293,7 @@ folded288:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear290:
+linear395:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6628,11 +8305,11 @@ linear290:
 	VMOVSS X4, (BX)(CX*4)
 	VMOVSS X5, (BX)(SI*1)
 	VMOVSS X6, (BX)(DX*2)
-	JMP    done286
+	JMP    done391
 
-fewer287:
+fewer392:
 	CMPQ BX, $0x06
-	JNE  fewer291
+	JNE  fewer396
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ   init+16(FP), BX
@@ -6647,7 +8324,7 @@ fewer287:
 	VMOVSS (BX)(SI*1), X5
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded292
+	JLE    folded397
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6657,7 +8334,7 @@ fewer287:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold293:
+fold398:
 	VMOVSS       (SI), X7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
@@ -6674,9 +8351,9 @@ fold293:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold293
+	JNZ          fold398
 
-folded292:
+folded397:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -6687,7 +8364,7 @@ folded292:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear294
+	JNE    linear399
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -6695,7 +8372,7 @@ folded292:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear294:
+linear399:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6706,11 +8383,11 @@ linear294:
 	VMOVSS X3, (BX)(DX*1)
 	VMOVSS X4, (BX)(CX*4)
 	VMOVSS X5, (BX)(SI*1)
-	JMP    done286
+	JMP    done391
 
-fewer291:
+fewer396:
 	CMPQ BX, $0x05
-	JNE  fewer295
+	JNE  fewer400
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ   init+16(FP), BX
@@ -6723,7 +8400,7 @@ fewer291:
 	VMOVSS (BX)(CX*4), X4
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded296
+	JLE    folded401
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6732,7 +8409,7 @@ fewer291:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold297:
+fold402:
 	VMOVSS       (SI), X6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z5
@@ -6747,9 +8424,9 @@ fold297:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold297
+	JNZ          fold402
 
-folded296:
+folded401:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -6759,14 +8436,14 @@ folded296:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear298
+	JNE    linear403
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear298:
+linear403:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6775,11 +8452,11 @@ linear298:
 	VMOVSS X2, (BX)(CX*2)
 	VMOVSS X3, (BX)(DX*1)
 	VMOVSS X4, (BX)(CX*4)
-	JMP    done286
+	JMP    done391
 
-fewer295:
+fewer400:
 	CMPQ BX, $0x04
-	JNE  fewer299
+	JNE  fewer404
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ   init+16(FP), BX
@@ -6791,7 +8468,7 @@ fewer295:
 	VMOVSS (BX)(DX*1), X3
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded300
+	JLE    folded405
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6800,7 +8477,7 @@ fewer295:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold301:
+fold406:
 	VMOVSS       (SI), X5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
@@ -6813,9 +8490,9 @@ fold301:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold301
+	JNZ          fold406
 
-folded300:
+folded405:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -6824,13 +8501,13 @@ folded300:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear302
+	JNE    linear407
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear302:
+linear407:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -6838,11 +8515,11 @@ linear302:
 	VMOVSS X1, (BX)(CX*1)
 	VMOVSS X2, (BX)(CX*2)
 	VMOVSS X3, (BX)(DX*1)
-	JMP    done286
+	JMP    done391
 
-fewer299:
+fewer404:
 	CMPQ BX, $0x03
-	JNE  fewer303
+	JNE  fewer408
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ   init+16(FP), BX
@@ -6852,7 +8529,7 @@ fewer299:
 	VMOVSS (BX)(CX*2), X2
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded304
+	JLE    folded409
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6860,7 +8537,7 @@ fewer299:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold305:
+fold410:
 	VMOVSS       (SI), X4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z3
@@ -6871,9 +8548,9 @@ fold305:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold305
+	JNZ          fold410
 
-folded304:
+folded409:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -6881,22 +8558,22 @@ folded304:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear306
+	JNE    linear411
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear306:
+linear411:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	VMOVSS X0, (BX)
 	VMOVSS X1, (BX)(CX*1)
 	VMOVSS X2, (BX)(CX*2)
-	JMP    done286
+	JMP    done391
 
-fewer303:
+fewer408:
 	CMPQ BX, $0x02
-	JNE  fewer307
+	JNE  fewer412
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ   init+16(FP), BX
@@ -6905,7 +8582,7 @@ fewer303:
 	VMOVSS (BX)(CX*1), X1
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded308
+	JLE    folded413
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6913,7 +8590,7 @@ fewer303:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold309:
+fold414:
 	VMOVSS       (SI), X3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
@@ -6922,36 +8599,36 @@ fold309:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold309
+	JNZ          fold414
 
-folded308:
+folded413:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear310
+	JNE    linear415
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear310:
+linear415:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	VMOVSS X0, (BX)
 	VMOVSS X1, (BX)(CX*1)
-	JMP    done286
+	JMP    done391
 
-fewer307:
+fewer412:
 	CMPQ BX, $0x01
-	JNE  fewer311
+	JNE  fewer416
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ   init+16(FP), BX
 	VMOVSS (BX), X0
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded312
+	JLE    folded417
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -6959,31 +8636,31 @@ fewer307:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold313:
+fold418:
 	VMOVSS       (SI), X2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold313
+	JNZ          fold418
 
-folded312:
+folded417:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear314
+	JNE    linear419
 	VMAXPS Z0, Z1, Z0
 
-linear314:
+linear419:
 	MOVQ   c+0(FP), BX
 	VMOVSS X0, (BX)
-	JMP    done286
+	JMP    done391
 
-fewer311:
-done286:
+fewer416:
+done391:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11019,15 +12696,574 @@ done147:
 	RET
 
 over141:
+	CMPQ AX, $0x04
+	JNE  over176
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest178
+
+tile177:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	VMOVUPD (BX)(CX*4), Y4
+	VMOVUPD (BX)(SI*1), Y5
+	VMOVUPD (BX)(DX*2), Y6
+	VMOVUPD (BX)(DI*1), Y7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded179
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold180:
+	VMOVUPD      (SI), Y9
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z8
+	VFMADD231PD  Z8, Z9, Z0
+	VBROADCASTSD (BX)(CX*1), Z8
+	VFMADD231PD  Z8, Z9, Z1
+	VBROADCASTSD (BX)(CX*2), Z8
+	VFMADD231PD  Z8, Z9, Z2
+	VBROADCASTSD (BX)(R9*1), Z8
+	VFMADD231PD  Z8, Z9, Z3
+	VBROADCASTSD (BX)(CX*4), Z8
+	VFMADD231PD  Z8, Z9, Z4
+	VBROADCASTSD (BX)(R10*1), Z8
+	VFMADD231PD  Z8, Z9, Z5
+	VBROADCASTSD (BX)(R9*2), Z8
+	VFMADD231PD  Z8, Z9, Z6
+	VBROADCASTSD (BX)(R11*1), Z8
+	VFMADD231PD  Z8, Z9, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold180
+
+folded179:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
+	VADDPD Z8, Z6, Z6
+	VADDPD Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear181
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
+	VMAXPD Z7, Z8, Z7
+
+linear181:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	VMOVUPD Y4, (BX)(CX*4)
+	VMOVUPD Y5, (BX)(SI*1)
+	VMOVUPD Y6, (BX)(DX*2)
+	VMOVUPD Y7, (BX)(DI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile177
+
+rest178:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer183
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	VMOVUPD (BX)(CX*4), Y4
+	VMOVUPD (BX)(SI*1), Y5
+	VMOVUPD (BX)(DX*2), Y6
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded184
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold185:
+	VMOVUPD      (SI), Y8
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z7
+	VFMADD231PD  Z7, Z8, Z0
+	VBROADCASTSD (BX)(CX*1), Z7
+	VFMADD231PD  Z7, Z8, Z1
+	VBROADCASTSD (BX)(CX*2), Z7
+	VFMADD231PD  Z7, Z8, Z2
+	VBROADCASTSD (BX)(R9*1), Z7
+	VFMADD231PD  Z7, Z8, Z3
+	VBROADCASTSD (BX)(CX*4), Z7
+	VFMADD231PD  Z7, Z8, Z4
+	VBROADCASTSD (BX)(R10*1), Z7
+	VFMADD231PD  Z7, Z8, Z5
+	VBROADCASTSD (BX)(R9*2), Z7
+	VFMADD231PD  Z7, Z8, Z6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold185
+
+folded184:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z7, Z7, Z7
+	VADDPD Z7, Z0, Z0
+	VADDPD Z7, Z1, Z1
+	VADDPD Z7, Z2, Z2
+	VADDPD Z7, Z3, Z3
+	VADDPD Z7, Z4, Z4
+	VADDPD Z7, Z5, Z5
+	VADDPD Z7, Z6, Z6
+	CMPQ   BX, $0x01
+	JNE    linear186
+	VMAXPD Z0, Z7, Z0
+	VMAXPD Z1, Z7, Z1
+	VMAXPD Z2, Z7, Z2
+	VMAXPD Z3, Z7, Z3
+	VMAXPD Z4, Z7, Z4
+	VMAXPD Z5, Z7, Z5
+	VMAXPD Z6, Z7, Z6
+
+linear186:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	VMOVUPD Y4, (BX)(CX*4)
+	VMOVUPD Y5, (BX)(SI*1)
+	VMOVUPD Y6, (BX)(DX*2)
+	JMP     done182
+
+fewer183:
+	CMPQ BX, $0x06
+	JNE  fewer187
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	VMOVUPD (BX)(CX*4), Y4
+	VMOVUPD (BX)(SI*1), Y5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded188
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold189:
+	VMOVUPD      (SI), Y7
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z6
+	VFMADD231PD  Z6, Z7, Z0
+	VBROADCASTSD (BX)(CX*1), Z6
+	VFMADD231PD  Z6, Z7, Z1
+	VBROADCASTSD (BX)(CX*2), Z6
+	VFMADD231PD  Z6, Z7, Z2
+	VBROADCASTSD (BX)(R9*1), Z6
+	VFMADD231PD  Z6, Z7, Z3
+	VBROADCASTSD (BX)(CX*4), Z6
+	VFMADD231PD  Z6, Z7, Z4
+	VBROADCASTSD (BX)(R10*1), Z6
+	VFMADD231PD  Z6, Z7, Z5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold189
+
+folded188:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	VADDPD Z6, Z4, Z4
+	VADDPD Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear190
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
+	VMAXPD Z5, Z6, Z5
+
+linear190:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	VMOVUPD Y4, (BX)(CX*4)
+	VMOVUPD Y5, (BX)(SI*1)
+	JMP     done182
+
+fewer187:
+	CMPQ BX, $0x05
+	JNE  fewer191
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	VMOVUPD (BX)(CX*4), Y4
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded192
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold193:
+	VMOVUPD      (SI), Y6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z5
+	VFMADD231PD  Z5, Z6, Z0
+	VBROADCASTSD (BX)(CX*1), Z5
+	VFMADD231PD  Z5, Z6, Z1
+	VBROADCASTSD (BX)(CX*2), Z5
+	VFMADD231PD  Z5, Z6, Z2
+	VBROADCASTSD (BX)(R9*1), Z5
+	VFMADD231PD  Z5, Z6, Z3
+	VBROADCASTSD (BX)(CX*4), Z5
+	VFMADD231PD  Z5, Z6, Z4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold193
+
+folded192:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z5, Z5, Z5
+	VADDPD Z5, Z0, Z0
+	VADDPD Z5, Z1, Z1
+	VADDPD Z5, Z2, Z2
+	VADDPD Z5, Z3, Z3
+	VADDPD Z5, Z4, Z4
+	CMPQ   BX, $0x01
+	JNE    linear194
+	VMAXPD Z0, Z5, Z0
+	VMAXPD Z1, Z5, Z1
+	VMAXPD Z2, Z5, Z2
+	VMAXPD Z3, Z5, Z3
+	VMAXPD Z4, Z5, Z4
+
+linear194:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	VMOVUPD Y4, (BX)(CX*4)
+	JMP     done182
+
+fewer191:
+	CMPQ BX, $0x04
+	JNE  fewer195
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded196
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold197:
+	VMOVUPD      (SI), Y5
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD (BX)(CX*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD (BX)(CX*2), Z4
+	VFMADD231PD  Z4, Z5, Z2
+	VBROADCASTSD (BX)(R9*1), Z4
+	VFMADD231PD  Z4, Z5, Z3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold197
+
+folded196:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	VADDPD Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear198
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+	VMAXPD Z3, Z4, Z3
+
+linear198:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	JMP     done182
+
+fewer195:
+	CMPQ BX, $0x03
+	JNE  fewer199
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded200
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold201:
+	VMOVUPD      (SI), Y4
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+	VBROADCASTSD (BX)(CX*1), Z3
+	VFMADD231PD  Z3, Z4, Z1
+	VBROADCASTSD (BX)(CX*2), Z3
+	VFMADD231PD  Z3, Z4, Z2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold201
+
+folded200:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	VADDPD Z3, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    linear202
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
+	VMAXPD Z2, Z3, Z2
+
+linear202:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	JMP     done182
+
+fewer199:
+	CMPQ BX, $0x02
+	JNE  fewer203
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded204
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold205:
+	VMOVUPD      (SI), Y3
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+	VBROADCASTSD (BX)(CX*1), Z2
+	VFMADD231PD  Z2, Z3, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold205
+
+folded204:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear206
+	VMAXPD Z0, Z2, Z0
+	VMAXPD Z1, Z2, Z1
+
+linear206:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	JMP     done182
+
+fewer203:
+	CMPQ BX, $0x01
+	JNE  fewer207
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPD (BX), Y0
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded208
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold209:
+	VMOVUPD      (SI), Y2
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z1
+	VFMADD231PD  Z1, Z2, Z0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold209
+
+folded208:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z1, Z1, Z1
+	VADDPD Z1, Z0, Z0
+	CMPQ   BX, $0x01
+	JNE    linear210
+	VMAXPD Z0, Z1, Z0
+
+linear210:
+	MOVQ    c+0(FP), BX
+	VMOVUPD Y0, (BX)
+	JMP     done182
+
+fewer207:
+done182:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over176:
 	CMPQ   AX, $0x04
-	JLT    over176
+	JLT    over211
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+72(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest178
+	JLT    rest213
 
-tile177:
+tile212:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11057,805 +13293,6 @@ tile177:
 	VMOVUPD 32(R8)(R11*1), Y15
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
-	JLE     folded179
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
-	VMOVUPD      (SI), Y17
-	VMOVUPD      32(SI)(AX*1), Y18
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z16
-	VFMADD231PD  Z16, Z17, Z0
-	VFMADD231PD  Z16, Z18, Z1
-	VBROADCASTSD (BX)(CX*1), Z16
-	VFMADD231PD  Z16, Z17, Z2
-	VFMADD231PD  Z16, Z18, Z3
-	VBROADCASTSD (BX)(CX*2), Z16
-	VFMADD231PD  Z16, Z17, Z4
-	VFMADD231PD  Z16, Z18, Z5
-	VBROADCASTSD (BX)(R9*1), Z16
-	VFMADD231PD  Z16, Z17, Z6
-	VFMADD231PD  Z16, Z18, Z7
-	VBROADCASTSD (BX)(CX*4), Z16
-	VFMADD231PD  Z16, Z17, Z8
-	VFMADD231PD  Z16, Z18, Z9
-	VBROADCASTSD (BX)(R10*1), Z16
-	VFMADD231PD  Z16, Z17, Z10
-	VFMADD231PD  Z16, Z18, Z11
-	VBROADCASTSD (BX)(R9*2), Z16
-	VFMADD231PD  Z16, Z17, Z12
-	VFMADD231PD  Z16, Z18, Z13
-	VBROADCASTSD (BX)(R11*1), Z16
-	VFMADD231PD  Z16, Z17, Z14
-	VFMADD231PD  Z16, Z18, Z15
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold180
-
-folded179:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
-	VADDPD Z16, Z12, Z12
-	VADDPD Z16, Z13, Z13
-	VADDPD Z16, Z14, Z14
-	VADDPD Z16, Z15, Z15
-	CMPQ   BX, $0x01
-	JNE    linear181
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
-	VMAXPD Z12, Z16, Z12
-	VMAXPD Z13, Z16, Z13
-	VMAXPD Z14, Z16, Z14
-	VMAXPD Z15, Z16, Z15
-
-linear181:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(R8)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(R8)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(R8)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(R8)(R9*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(R8)(CX*4)
-	VMOVUPD Y10, (BX)(SI*1)
-	VMOVUPD Y11, 32(R8)(R10*1)
-	VMOVUPD Y12, (BX)(DX*2)
-	VMOVUPD Y13, 32(R8)(R9*2)
-	VMOVUPD Y14, (BX)(DI*1)
-	VMOVUPD Y15, 32(R8)(R11*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile177
-
-rest178:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer183
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
-	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(DI)(CX*4), Y9
-	VMOVUPD (BX)(SI*1), Y10
-	VMOVUPD 32(DI)(R9*1), Y11
-	VMOVUPD (BX)(DX*2), Y12
-	VMOVUPD 32(DI)(R8*2), Y13
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded184
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
-	VMOVUPD      (SI), Y15
-	VMOVUPD      32(SI)(AX*1), Y16
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z14
-	VFMADD231PD  Z14, Z15, Z0
-	VFMADD231PD  Z14, Z16, Z1
-	VBROADCASTSD (BX)(CX*1), Z14
-	VFMADD231PD  Z14, Z15, Z2
-	VFMADD231PD  Z14, Z16, Z3
-	VBROADCASTSD (BX)(CX*2), Z14
-	VFMADD231PD  Z14, Z15, Z4
-	VFMADD231PD  Z14, Z16, Z5
-	VBROADCASTSD (BX)(R9*1), Z14
-	VFMADD231PD  Z14, Z15, Z6
-	VFMADD231PD  Z14, Z16, Z7
-	VBROADCASTSD (BX)(CX*4), Z14
-	VFMADD231PD  Z14, Z15, Z8
-	VFMADD231PD  Z14, Z16, Z9
-	VBROADCASTSD (BX)(R10*1), Z14
-	VFMADD231PD  Z14, Z15, Z10
-	VFMADD231PD  Z14, Z16, Z11
-	VBROADCASTSD (BX)(R9*2), Z14
-	VFMADD231PD  Z14, Z15, Z12
-	VFMADD231PD  Z14, Z16, Z13
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold185
-
-folded184:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z14, Z14, Z14
-	VADDPD Z14, Z0, Z0
-	VADDPD Z14, Z1, Z1
-	VADDPD Z14, Z2, Z2
-	VADDPD Z14, Z3, Z3
-	VADDPD Z14, Z4, Z4
-	VADDPD Z14, Z5, Z5
-	VADDPD Z14, Z6, Z6
-	VADDPD Z14, Z7, Z7
-	VADDPD Z14, Z8, Z8
-	VADDPD Z14, Z9, Z9
-	VADDPD Z14, Z10, Z10
-	VADDPD Z14, Z11, Z11
-	VADDPD Z14, Z12, Z12
-	VADDPD Z14, Z13, Z13
-	CMPQ   BX, $0x01
-	JNE    linear186
-	VMAXPD Z0, Z14, Z0
-	VMAXPD Z1, Z14, Z1
-	VMAXPD Z2, Z14, Z2
-	VMAXPD Z3, Z14, Z3
-	VMAXPD Z4, Z14, Z4
-	VMAXPD Z5, Z14, Z5
-	VMAXPD Z6, Z14, Z6
-	VMAXPD Z7, Z14, Z7
-	VMAXPD Z8, Z14, Z8
-	VMAXPD Z9, Z14, Z9
-	VMAXPD Z10, Z14, Z10
-	VMAXPD Z11, Z14, Z11
-	VMAXPD Z12, Z14, Z12
-	VMAXPD Z13, Z14, Z13
-
-linear186:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(DI)(CX*4)
-	VMOVUPD Y10, (BX)(SI*1)
-	VMOVUPD Y11, 32(DI)(R9*1)
-	VMOVUPD Y12, (BX)(DX*2)
-	VMOVUPD Y13, 32(DI)(R8*2)
-	JMP     done182
-
-fewer183:
-	CMPQ BX, $0x06
-	JNE  fewer187
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
-	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(DI)(CX*4), Y9
-	VMOVUPD (BX)(SI*1), Y10
-	VMOVUPD 32(DI)(R9*1), Y11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded188
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
-	VMOVUPD      (SI), Y13
-	VMOVUPD      32(SI)(AX*1), Y14
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z12
-	VFMADD231PD  Z12, Z13, Z0
-	VFMADD231PD  Z12, Z14, Z1
-	VBROADCASTSD (BX)(CX*1), Z12
-	VFMADD231PD  Z12, Z13, Z2
-	VFMADD231PD  Z12, Z14, Z3
-	VBROADCASTSD (BX)(CX*2), Z12
-	VFMADD231PD  Z12, Z13, Z4
-	VFMADD231PD  Z12, Z14, Z5
-	VBROADCASTSD (BX)(R9*1), Z12
-	VFMADD231PD  Z12, Z13, Z6
-	VFMADD231PD  Z12, Z14, Z7
-	VBROADCASTSD (BX)(CX*4), Z12
-	VFMADD231PD  Z12, Z13, Z8
-	VFMADD231PD  Z12, Z14, Z9
-	VBROADCASTSD (BX)(R10*1), Z12
-	VFMADD231PD  Z12, Z13, Z10
-	VFMADD231PD  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold189
-
-folded188:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	VADDPD Z12, Z9, Z9
-	VADDPD Z12, Z10, Z10
-	VADDPD Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear190
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
-	VMAXPD Z10, Z12, Z10
-	VMAXPD Z11, Z12, Z11
-
-linear190:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(DI)(CX*4)
-	VMOVUPD Y10, (BX)(SI*1)
-	VMOVUPD Y11, 32(DI)(R9*1)
-	JMP     done182
-
-fewer187:
-	CMPQ BX, $0x05
-	JNE  fewer191
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(SI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(SI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(SI)(DI*1), Y7
-	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(SI)(CX*4), Y9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded192
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold193:
-	VMOVUPD      (SI), Y11
-	VMOVUPD      32(SI)(AX*1), Y12
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z10
-	VFMADD231PD  Z10, Z11, Z0
-	VFMADD231PD  Z10, Z12, Z1
-	VBROADCASTSD (BX)(CX*1), Z10
-	VFMADD231PD  Z10, Z11, Z2
-	VFMADD231PD  Z10, Z12, Z3
-	VBROADCASTSD (BX)(CX*2), Z10
-	VFMADD231PD  Z10, Z11, Z4
-	VFMADD231PD  Z10, Z12, Z5
-	VBROADCASTSD (BX)(R9*1), Z10
-	VFMADD231PD  Z10, Z11, Z6
-	VFMADD231PD  Z10, Z12, Z7
-	VBROADCASTSD (BX)(CX*4), Z10
-	VFMADD231PD  Z10, Z11, Z8
-	VFMADD231PD  Z10, Z12, Z9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold193
-
-folded192:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z10, Z10, Z10
-	VADDPD Z10, Z0, Z0
-	VADDPD Z10, Z1, Z1
-	VADDPD Z10, Z2, Z2
-	VADDPD Z10, Z3, Z3
-	VADDPD Z10, Z4, Z4
-	VADDPD Z10, Z5, Z5
-	VADDPD Z10, Z6, Z6
-	VADDPD Z10, Z7, Z7
-	VADDPD Z10, Z8, Z8
-	VADDPD Z10, Z9, Z9
-	CMPQ   BX, $0x01
-	JNE    linear194
-	VMAXPD Z0, Z10, Z0
-	VMAXPD Z1, Z10, Z1
-	VMAXPD Z2, Z10, Z2
-	VMAXPD Z3, Z10, Z3
-	VMAXPD Z4, Z10, Z4
-	VMAXPD Z5, Z10, Z5
-	VMAXPD Z6, Z10, Z6
-	VMAXPD Z7, Z10, Z7
-	VMAXPD Z8, Z10, Z8
-	VMAXPD Z9, Z10, Z9
-
-linear194:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(SI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(SI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(SI)(DI*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(SI)(CX*4)
-	JMP     done182
-
-fewer191:
-	CMPQ BX, $0x04
-	JNE  fewer195
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(SI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(SI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(SI)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded196
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI)(AX*1), Y10
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VFMADD231PD  Z8, Z10, Z1
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VFMADD231PD  Z8, Z10, Z3
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VFMADD231PD  Z8, Z10, Z5
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VFMADD231PD  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold197
-
-folded196:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
-	VADDPD Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear198
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
-	VMAXPD Z7, Z8, Z7
-
-linear198:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(SI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(SI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(SI)(DI*1)
-	JMP     done182
-
-fewer195:
-	CMPQ BX, $0x03
-	JNE  fewer199
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded200
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
-	VMOVUPD      (SI), Y7
-	VMOVUPD      32(SI)(AX*1), Y8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VFMADD231PD  Z6, Z8, Z1
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VFMADD231PD  Z6, Z8, Z3
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VFMADD231PD  Z6, Z8, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold201
-
-folded200:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	VADDPD Z6, Z4, Z4
-	VADDPD Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear202
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-	VMAXPD Z4, Z6, Z4
-	VMAXPD Z5, Z6, Z5
-
-linear202:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DX)(CX*2)
-	JMP     done182
-
-fewer199:
-	CMPQ BX, $0x02
-	JNE  fewer203
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded204
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
-	VMOVUPD      (SI), Y5
-	VMOVUPD      32(SI)(AX*1), Y6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VFMADD231PD  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold205
-
-folded204:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	VADDPD Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear206
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-	VMAXPD Z3, Z4, Z3
-
-linear206:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	JMP     done182
-
-fewer203:
-	CMPQ BX, $0x01
-	JNE  fewer207
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded208
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
-	VMOVUPD      (SI), Y3
-	VMOVUPD      32(SI)(AX*1), Y4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VFMADD231PD  Z2, Z4, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold209
-
-folded208:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	VADDPD Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear210
-	VMAXPD Z0, Z2, Z0
-	VMAXPD Z1, Z2, Z1
-
-linear210:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	JMP     done182
-
-fewer207:
-done182:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over176:
-	CMPQ   AX, $0x02
-	JLT    over211
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest213
-
-tile212:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPD (BX), X0
-	VMOVUPD 16(R8), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(R8)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(R8)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(R8)(R9*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(R8)(CX*4), X9
-	VMOVUPD (BX)(SI*1), X10
-	VMOVUPD 16(R8)(R10*1), X11
-	VMOVUPD (BX)(DX*2), X12
-	VMOVUPD 16(R8)(R9*2), X13
-	VMOVUPD (BX)(DI*1), X14
-	VMOVUPD 16(R8)(R11*1), X15
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
 	JLE     folded214
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
@@ -11868,8 +13305,8 @@ tile212:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold215:
-	VMOVUPD      (SI), X17
-	VMOVUPD      16(SI)(AX*1), X18
+	VMOVUPD      (SI), Y17
+	VMOVUPD      32(SI)(AX*1), Y18
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z16
 	VFMADD231PD  Z16, Z17, Z0
@@ -11949,22 +13386,22 @@ linear216:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(R8)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(R8)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(R8)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(R8)(R9*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(R8)(CX*4)
-	VMOVUPD X10, (BX)(SI*1)
-	VMOVUPD X11, 16(R8)(R10*1)
-	VMOVUPD X12, (BX)(DX*2)
-	VMOVUPD X13, 16(R8)(R9*2)
-	VMOVUPD X14, (BX)(DI*1)
-	VMOVUPD X15, 16(R8)(R11*1)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(R8)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(R8)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(R8)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(R8)(R9*1)
+	VMOVUPD Y8, (BX)(CX*4)
+	VMOVUPD Y9, 32(R8)(CX*4)
+	VMOVUPD Y10, (BX)(SI*1)
+	VMOVUPD Y11, 32(R8)(R10*1)
+	VMOVUPD Y12, (BX)(DX*2)
+	VMOVUPD Y13, 32(R8)(R9*2)
+	VMOVUPD Y14, (BX)(DI*1)
+	VMOVUPD Y15, 32(R8)(R11*1)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -12000,20 +13437,20 @@ rest213:
 	ADDQ    AX, DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(DI)(CX*4), X9
-	VMOVUPD (BX)(SI*1), X10
-	VMOVUPD 16(DI)(R9*1), X11
-	VMOVUPD (BX)(DX*2), X12
-	VMOVUPD 16(DI)(R8*2), X13
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(DI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(DI)(R8*1), Y7
+	VMOVUPD (BX)(CX*4), Y8
+	VMOVUPD 32(DI)(CX*4), Y9
+	VMOVUPD (BX)(SI*1), Y10
+	VMOVUPD 32(DI)(R9*1), Y11
+	VMOVUPD (BX)(DX*2), Y12
+	VMOVUPD 32(DI)(R8*2), Y13
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded219
@@ -12027,8 +13464,8 @@ rest213:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold220:
-	VMOVUPD      (SI), X15
-	VMOVUPD      16(SI)(AX*1), X16
+	VMOVUPD      (SI), Y15
+	VMOVUPD      32(SI)(AX*1), Y16
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z14
 	VFMADD231PD  Z14, Z15, Z0
@@ -12099,20 +13536,20 @@ linear221:
 	ADDQ    AX, DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (CX)(CX*4), R9
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(DI)(R8*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(DI)(CX*4)
-	VMOVUPD X10, (BX)(SI*1)
-	VMOVUPD X11, 16(DI)(R9*1)
-	VMOVUPD X12, (BX)(DX*2)
-	VMOVUPD X13, 16(DI)(R8*2)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(DI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
+	VMOVUPD Y8, (BX)(CX*4)
+	VMOVUPD Y9, 32(DI)(CX*4)
+	VMOVUPD Y10, (BX)(SI*1)
+	VMOVUPD Y11, 32(DI)(R9*1)
+	VMOVUPD Y12, (BX)(DX*2)
+	VMOVUPD Y13, 32(DI)(R8*2)
 	JMP     done217
 
 fewer218:
@@ -12128,18 +13565,18 @@ fewer218:
 	ADDQ    AX, DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(DI)(CX*4), X9
-	VMOVUPD (BX)(SI*1), X10
-	VMOVUPD 16(DI)(R9*1), X11
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(DI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(DI)(R8*1), Y7
+	VMOVUPD (BX)(CX*4), Y8
+	VMOVUPD 32(DI)(CX*4), Y9
+	VMOVUPD (BX)(SI*1), Y10
+	VMOVUPD 32(DI)(R9*1), Y11
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded223
@@ -12153,8 +13590,8 @@ fewer218:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold224:
-	VMOVUPD      (SI), X13
-	VMOVUPD      16(SI)(AX*1), X14
+	VMOVUPD      (SI), Y13
+	VMOVUPD      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
@@ -12218,18 +13655,18 @@ linear225:
 	ADDQ    AX, DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (CX)(CX*4), R9
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(DI)(R8*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(DI)(CX*4)
-	VMOVUPD X10, (BX)(SI*1)
-	VMOVUPD X11, 16(DI)(R9*1)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(DI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
+	VMOVUPD Y8, (BX)(CX*4)
+	VMOVUPD Y9, 32(DI)(CX*4)
+	VMOVUPD Y10, (BX)(SI*1)
+	VMOVUPD Y11, 32(DI)(R9*1)
 	JMP     done217
 
 fewer222:
@@ -12243,16 +13680,16 @@ fewer222:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(SI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(SI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(SI)(DI*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(SI)(CX*4), X9
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(SI)(DI*1), Y7
+	VMOVUPD (BX)(CX*4), Y8
+	VMOVUPD 32(SI)(CX*4), Y9
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded227
@@ -12265,8 +13702,8 @@ fewer222:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold228:
-	VMOVUPD      (SI), X11
-	VMOVUPD      16(SI)(AX*1), X12
+	VMOVUPD      (SI), Y11
+	VMOVUPD      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z10
 	VFMADD231PD  Z10, Z11, Z0
@@ -12321,16 +13758,16 @@ linear229:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(SI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(SI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(SI)(DI*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(SI)(CX*4)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
+	VMOVUPD Y8, (BX)(CX*4)
+	VMOVUPD Y9, 32(SI)(CX*4)
 	JMP     done217
 
 fewer226:
@@ -12344,14 +13781,14 @@ fewer226:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(SI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(SI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(SI)(DI*1), X7
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(SI)(DI*1), Y7
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded231
@@ -12364,8 +13801,8 @@ fewer226:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold232:
-	VMOVUPD      (SI), X9
-	VMOVUPD      16(SI)(AX*1), X10
+	VMOVUPD      (SI), Y9
+	VMOVUPD      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
@@ -12413,14 +13850,14 @@ linear233:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(SI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(SI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(SI)(DI*1)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
 	JMP     done217
 
 fewer230:
@@ -12432,12 +13869,12 @@ fewer230:
 	MOVQ    ldinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DX)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DX)(CX*2), X5
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(DX)(CX*2), Y5
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded235
@@ -12449,8 +13886,8 @@ fewer230:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold236:
-	VMOVUPD      (SI), X7
-	VMOVUPD      16(SI)(AX*1), X8
+	VMOVUPD      (SI), Y7
+	VMOVUPD      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
@@ -12489,12 +13926,12 @@ linear237:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DX)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DX)(CX*2)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(DX)(CX*2)
 	JMP     done217
 
 fewer234:
@@ -12506,10 +13943,10 @@ fewer234:
 	MOVQ    ldinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DX)(CX*1), X3
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded239
@@ -12521,8 +13958,8 @@ fewer234:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold240:
-	VMOVUPD      (SI), X5
-	VMOVUPD      16(SI)(AX*1), X6
+	VMOVUPD      (SI), Y5
+	VMOVUPD      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
@@ -12554,10 +13991,10 @@ linear241:
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DX)(CX*1)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
 	JMP     done217
 
 fewer238:
@@ -12568,8 +14005,8 @@ fewer238:
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
 	MOVQ    n+88(FP), R8
 	TESTQ   R8, R8
 	JLE     folded243
@@ -12581,8 +14018,8 @@ fewer238:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold244:
-	VMOVUPD      (SI), X3
-	VMOVUPD      16(SI)(AX*1), X4
+	VMOVUPD      (SI), Y3
+	VMOVUPD      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
@@ -12606,8 +14043,8 @@ linear245:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
 	JMP     done217
 
 fewer242:
@@ -12617,11 +14054,1369 @@ done217:
 	RET
 
 over211:
+	CMPQ AX, $0x02
+	JNE  over246
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest247
+	JLT  rest248
 
-tile246:
+tile247:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	VMOVUPD (BX)(CX*4), X4
+	VMOVUPD (BX)(SI*1), X5
+	VMOVUPD (BX)(DX*2), X6
+	VMOVUPD (BX)(DI*1), X7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded249
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold250:
+	VMOVUPD      (SI), X9
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z8
+	VFMADD231PD  Z8, Z9, Z0
+	VBROADCASTSD (BX)(CX*1), Z8
+	VFMADD231PD  Z8, Z9, Z1
+	VBROADCASTSD (BX)(CX*2), Z8
+	VFMADD231PD  Z8, Z9, Z2
+	VBROADCASTSD (BX)(R9*1), Z8
+	VFMADD231PD  Z8, Z9, Z3
+	VBROADCASTSD (BX)(CX*4), Z8
+	VFMADD231PD  Z8, Z9, Z4
+	VBROADCASTSD (BX)(R10*1), Z8
+	VFMADD231PD  Z8, Z9, Z5
+	VBROADCASTSD (BX)(R9*2), Z8
+	VFMADD231PD  Z8, Z9, Z6
+	VBROADCASTSD (BX)(R11*1), Z8
+	VFMADD231PD  Z8, Z9, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold250
+
+folded249:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
+	VADDPD Z8, Z6, Z6
+	VADDPD Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear251
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
+	VMAXPD Z7, Z8, Z7
+
+linear251:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	VMOVUPD X4, (BX)(CX*4)
+	VMOVUPD X5, (BX)(SI*1)
+	VMOVUPD X6, (BX)(DX*2)
+	VMOVUPD X7, (BX)(DI*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile247
+
+rest248:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer253
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	VMOVUPD (BX)(CX*4), X4
+	VMOVUPD (BX)(SI*1), X5
+	VMOVUPD (BX)(DX*2), X6
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded254
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold255:
+	VMOVUPD      (SI), X8
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z7
+	VFMADD231PD  Z7, Z8, Z0
+	VBROADCASTSD (BX)(CX*1), Z7
+	VFMADD231PD  Z7, Z8, Z1
+	VBROADCASTSD (BX)(CX*2), Z7
+	VFMADD231PD  Z7, Z8, Z2
+	VBROADCASTSD (BX)(R9*1), Z7
+	VFMADD231PD  Z7, Z8, Z3
+	VBROADCASTSD (BX)(CX*4), Z7
+	VFMADD231PD  Z7, Z8, Z4
+	VBROADCASTSD (BX)(R10*1), Z7
+	VFMADD231PD  Z7, Z8, Z5
+	VBROADCASTSD (BX)(R9*2), Z7
+	VFMADD231PD  Z7, Z8, Z6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold255
+
+folded254:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z7, Z7, Z7
+	VADDPD Z7, Z0, Z0
+	VADDPD Z7, Z1, Z1
+	VADDPD Z7, Z2, Z2
+	VADDPD Z7, Z3, Z3
+	VADDPD Z7, Z4, Z4
+	VADDPD Z7, Z5, Z5
+	VADDPD Z7, Z6, Z6
+	CMPQ   BX, $0x01
+	JNE    linear256
+	VMAXPD Z0, Z7, Z0
+	VMAXPD Z1, Z7, Z1
+	VMAXPD Z2, Z7, Z2
+	VMAXPD Z3, Z7, Z3
+	VMAXPD Z4, Z7, Z4
+	VMAXPD Z5, Z7, Z5
+	VMAXPD Z6, Z7, Z6
+
+linear256:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	VMOVUPD X4, (BX)(CX*4)
+	VMOVUPD X5, (BX)(SI*1)
+	VMOVUPD X6, (BX)(DX*2)
+	JMP     done252
+
+fewer253:
+	CMPQ BX, $0x06
+	JNE  fewer257
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	VMOVUPD (BX)(CX*4), X4
+	VMOVUPD (BX)(SI*1), X5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded258
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold259:
+	VMOVUPD      (SI), X7
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z6
+	VFMADD231PD  Z6, Z7, Z0
+	VBROADCASTSD (BX)(CX*1), Z6
+	VFMADD231PD  Z6, Z7, Z1
+	VBROADCASTSD (BX)(CX*2), Z6
+	VFMADD231PD  Z6, Z7, Z2
+	VBROADCASTSD (BX)(R9*1), Z6
+	VFMADD231PD  Z6, Z7, Z3
+	VBROADCASTSD (BX)(CX*4), Z6
+	VFMADD231PD  Z6, Z7, Z4
+	VBROADCASTSD (BX)(R10*1), Z6
+	VFMADD231PD  Z6, Z7, Z5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold259
+
+folded258:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	VADDPD Z6, Z4, Z4
+	VADDPD Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear260
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
+	VMAXPD Z5, Z6, Z5
+
+linear260:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	VMOVUPD X4, (BX)(CX*4)
+	VMOVUPD X5, (BX)(SI*1)
+	JMP     done252
+
+fewer257:
+	CMPQ BX, $0x05
+	JNE  fewer261
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	VMOVUPD (BX)(CX*4), X4
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded262
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold263:
+	VMOVUPD      (SI), X6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z5
+	VFMADD231PD  Z5, Z6, Z0
+	VBROADCASTSD (BX)(CX*1), Z5
+	VFMADD231PD  Z5, Z6, Z1
+	VBROADCASTSD (BX)(CX*2), Z5
+	VFMADD231PD  Z5, Z6, Z2
+	VBROADCASTSD (BX)(R9*1), Z5
+	VFMADD231PD  Z5, Z6, Z3
+	VBROADCASTSD (BX)(CX*4), Z5
+	VFMADD231PD  Z5, Z6, Z4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold263
+
+folded262:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z5, Z5, Z5
+	VADDPD Z5, Z0, Z0
+	VADDPD Z5, Z1, Z1
+	VADDPD Z5, Z2, Z2
+	VADDPD Z5, Z3, Z3
+	VADDPD Z5, Z4, Z4
+	CMPQ   BX, $0x01
+	JNE    linear264
+	VMAXPD Z0, Z5, Z0
+	VMAXPD Z1, Z5, Z1
+	VMAXPD Z2, Z5, Z2
+	VMAXPD Z3, Z5, Z3
+	VMAXPD Z4, Z5, Z4
+
+linear264:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	VMOVUPD X4, (BX)(CX*4)
+	JMP     done252
+
+fewer261:
+	CMPQ BX, $0x04
+	JNE  fewer265
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded266
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold267:
+	VMOVUPD      (SI), X5
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD (BX)(CX*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD (BX)(CX*2), Z4
+	VFMADD231PD  Z4, Z5, Z2
+	VBROADCASTSD (BX)(R9*1), Z4
+	VFMADD231PD  Z4, Z5, Z3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold267
+
+folded266:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	VADDPD Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear268
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+	VMAXPD Z3, Z4, Z3
+
+linear268:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	JMP     done252
+
+fewer265:
+	CMPQ BX, $0x03
+	JNE  fewer269
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded270
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold271:
+	VMOVUPD      (SI), X4
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+	VBROADCASTSD (BX)(CX*1), Z3
+	VFMADD231PD  Z3, Z4, Z1
+	VBROADCASTSD (BX)(CX*2), Z3
+	VFMADD231PD  Z3, Z4, Z2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold271
+
+folded270:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	VADDPD Z3, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    linear272
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
+	VMAXPD Z2, Z3, Z2
+
+linear272:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	JMP     done252
+
+fewer269:
+	CMPQ BX, $0x02
+	JNE  fewer273
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded274
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold275:
+	VMOVUPD      (SI), X3
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+	VBROADCASTSD (BX)(CX*1), Z2
+	VFMADD231PD  Z2, Z3, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold275
+
+folded274:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear276
+	VMAXPD Z0, Z2, Z0
+	VMAXPD Z1, Z2, Z1
+
+linear276:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	JMP     done252
+
+fewer273:
+	CMPQ BX, $0x01
+	JNE  fewer277
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ    init+16(FP), BX
+	VMOVUPD (BX), X0
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded278
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold279:
+	VMOVUPD      (SI), X2
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z1
+	VFMADD231PD  Z1, Z2, Z0
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold279
+
+folded278:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z1, Z1, Z1
+	VADDPD Z1, Z0, Z0
+	CMPQ   BX, $0x01
+	JNE    linear280
+	VMAXPD Z0, Z1, Z0
+
+linear280:
+	MOVQ    c+0(FP), BX
+	VMOVUPD X0, (BX)
+	JMP     done252
+
+fewer277:
+done252:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over246:
+	CMPQ   AX, $0x02
+	JLT    over281
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+72(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest283
+
+tile282:
+	// acc[i,j] = init[i,j], 8×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD (BX), X0
+	VMOVUPD 16(R8), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(R8)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(R8)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(R8)(R9*1), X7
+	VMOVUPD (BX)(CX*4), X8
+	VMOVUPD 16(R8)(CX*4), X9
+	VMOVUPD (BX)(SI*1), X10
+	VMOVUPD 16(R8)(R10*1), X11
+	VMOVUPD (BX)(DX*2), X12
+	VMOVUPD 16(R8)(R9*2), X13
+	VMOVUPD (BX)(DI*1), X14
+	VMOVUPD 16(R8)(R11*1), X15
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded284
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold285:
+	VMOVUPD      (SI), X17
+	VMOVUPD      16(SI)(AX*1), X18
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z16
+	VFMADD231PD  Z16, Z17, Z0
+	VFMADD231PD  Z16, Z18, Z1
+	VBROADCASTSD (BX)(CX*1), Z16
+	VFMADD231PD  Z16, Z17, Z2
+	VFMADD231PD  Z16, Z18, Z3
+	VBROADCASTSD (BX)(CX*2), Z16
+	VFMADD231PD  Z16, Z17, Z4
+	VFMADD231PD  Z16, Z18, Z5
+	VBROADCASTSD (BX)(R9*1), Z16
+	VFMADD231PD  Z16, Z17, Z6
+	VFMADD231PD  Z16, Z18, Z7
+	VBROADCASTSD (BX)(CX*4), Z16
+	VFMADD231PD  Z16, Z17, Z8
+	VFMADD231PD  Z16, Z18, Z9
+	VBROADCASTSD (BX)(R10*1), Z16
+	VFMADD231PD  Z16, Z17, Z10
+	VFMADD231PD  Z16, Z18, Z11
+	VBROADCASTSD (BX)(R9*2), Z16
+	VFMADD231PD  Z16, Z17, Z12
+	VFMADD231PD  Z16, Z18, Z13
+	VBROADCASTSD (BX)(R11*1), Z16
+	VFMADD231PD  Z16, Z17, Z14
+	VFMADD231PD  Z16, Z18, Z15
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold285
+
+folded284:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z16, Z16, Z16
+	VADDPD Z16, Z0, Z0
+	VADDPD Z16, Z1, Z1
+	VADDPD Z16, Z2, Z2
+	VADDPD Z16, Z3, Z3
+	VADDPD Z16, Z4, Z4
+	VADDPD Z16, Z5, Z5
+	VADDPD Z16, Z6, Z6
+	VADDPD Z16, Z7, Z7
+	VADDPD Z16, Z8, Z8
+	VADDPD Z16, Z9, Z9
+	VADDPD Z16, Z10, Z10
+	VADDPD Z16, Z11, Z11
+	VADDPD Z16, Z12, Z12
+	VADDPD Z16, Z13, Z13
+	VADDPD Z16, Z14, Z14
+	VADDPD Z16, Z15, Z15
+	CMPQ   BX, $0x01
+	JNE    linear286
+	VMAXPD Z0, Z16, Z0
+	VMAXPD Z1, Z16, Z1
+	VMAXPD Z2, Z16, Z2
+	VMAXPD Z3, Z16, Z3
+	VMAXPD Z4, Z16, Z4
+	VMAXPD Z5, Z16, Z5
+	VMAXPD Z6, Z16, Z6
+	VMAXPD Z7, Z16, Z7
+	VMAXPD Z8, Z16, Z8
+	VMAXPD Z9, Z16, Z9
+	VMAXPD Z10, Z16, Z10
+	VMAXPD Z11, Z16, Z11
+	VMAXPD Z12, Z16, Z12
+	VMAXPD Z13, Z16, Z13
+	VMAXPD Z14, Z16, Z14
+	VMAXPD Z15, Z16, Z15
+
+linear286:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(R8)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(R8)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(R8)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(R8)(R9*1)
+	VMOVUPD X8, (BX)(CX*4)
+	VMOVUPD X9, 16(R8)(CX*4)
+	VMOVUPD X10, (BX)(SI*1)
+	VMOVUPD X11, 16(R8)(R10*1)
+	VMOVUPD X12, (BX)(DX*2)
+	VMOVUPD X13, 16(R8)(R9*2)
+	VMOVUPD X14, (BX)(DI*1)
+	VMOVUPD X15, 16(R8)(R11*1)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+72(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+72(FP)
+	CMPQ    BX, $0x08
+	JGE     tile282
+
+rest283:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer288
+
+	// acc[i,j] = init[i,j], 7×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(DI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(DI)(R8*1), X7
+	VMOVUPD (BX)(CX*4), X8
+	VMOVUPD 16(DI)(CX*4), X9
+	VMOVUPD (BX)(SI*1), X10
+	VMOVUPD 16(DI)(R9*1), X11
+	VMOVUPD (BX)(DX*2), X12
+	VMOVUPD 16(DI)(R8*2), X13
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded289
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold290:
+	VMOVUPD      (SI), X15
+	VMOVUPD      16(SI)(AX*1), X16
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z14
+	VFMADD231PD  Z14, Z15, Z0
+	VFMADD231PD  Z14, Z16, Z1
+	VBROADCASTSD (BX)(CX*1), Z14
+	VFMADD231PD  Z14, Z15, Z2
+	VFMADD231PD  Z14, Z16, Z3
+	VBROADCASTSD (BX)(CX*2), Z14
+	VFMADD231PD  Z14, Z15, Z4
+	VFMADD231PD  Z14, Z16, Z5
+	VBROADCASTSD (BX)(R9*1), Z14
+	VFMADD231PD  Z14, Z15, Z6
+	VFMADD231PD  Z14, Z16, Z7
+	VBROADCASTSD (BX)(CX*4), Z14
+	VFMADD231PD  Z14, Z15, Z8
+	VFMADD231PD  Z14, Z16, Z9
+	VBROADCASTSD (BX)(R10*1), Z14
+	VFMADD231PD  Z14, Z15, Z10
+	VFMADD231PD  Z14, Z16, Z11
+	VBROADCASTSD (BX)(R9*2), Z14
+	VFMADD231PD  Z14, Z15, Z12
+	VFMADD231PD  Z14, Z16, Z13
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold290
+
+folded289:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z14, Z14, Z14
+	VADDPD Z14, Z0, Z0
+	VADDPD Z14, Z1, Z1
+	VADDPD Z14, Z2, Z2
+	VADDPD Z14, Z3, Z3
+	VADDPD Z14, Z4, Z4
+	VADDPD Z14, Z5, Z5
+	VADDPD Z14, Z6, Z6
+	VADDPD Z14, Z7, Z7
+	VADDPD Z14, Z8, Z8
+	VADDPD Z14, Z9, Z9
+	VADDPD Z14, Z10, Z10
+	VADDPD Z14, Z11, Z11
+	VADDPD Z14, Z12, Z12
+	VADDPD Z14, Z13, Z13
+	CMPQ   BX, $0x01
+	JNE    linear291
+	VMAXPD Z0, Z14, Z0
+	VMAXPD Z1, Z14, Z1
+	VMAXPD Z2, Z14, Z2
+	VMAXPD Z3, Z14, Z3
+	VMAXPD Z4, Z14, Z4
+	VMAXPD Z5, Z14, Z5
+	VMAXPD Z6, Z14, Z6
+	VMAXPD Z7, Z14, Z7
+	VMAXPD Z8, Z14, Z8
+	VMAXPD Z9, Z14, Z9
+	VMAXPD Z10, Z14, Z10
+	VMAXPD Z11, Z14, Z11
+	VMAXPD Z12, Z14, Z12
+	VMAXPD Z13, Z14, Z13
+
+linear291:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(DI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(DI)(R8*1)
+	VMOVUPD X8, (BX)(CX*4)
+	VMOVUPD X9, 16(DI)(CX*4)
+	VMOVUPD X10, (BX)(SI*1)
+	VMOVUPD X11, 16(DI)(R9*1)
+	VMOVUPD X12, (BX)(DX*2)
+	VMOVUPD X13, 16(DI)(R8*2)
+	JMP     done287
+
+fewer288:
+	CMPQ BX, $0x06
+	JNE  fewer292
+
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(DI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(DI)(R8*1), X7
+	VMOVUPD (BX)(CX*4), X8
+	VMOVUPD 16(DI)(CX*4), X9
+	VMOVUPD (BX)(SI*1), X10
+	VMOVUPD 16(DI)(R9*1), X11
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded293
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold294:
+	VMOVUPD      (SI), X13
+	VMOVUPD      16(SI)(AX*1), X14
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z12
+	VFMADD231PD  Z12, Z13, Z0
+	VFMADD231PD  Z12, Z14, Z1
+	VBROADCASTSD (BX)(CX*1), Z12
+	VFMADD231PD  Z12, Z13, Z2
+	VFMADD231PD  Z12, Z14, Z3
+	VBROADCASTSD (BX)(CX*2), Z12
+	VFMADD231PD  Z12, Z13, Z4
+	VFMADD231PD  Z12, Z14, Z5
+	VBROADCASTSD (BX)(R9*1), Z12
+	VFMADD231PD  Z12, Z13, Z6
+	VFMADD231PD  Z12, Z14, Z7
+	VBROADCASTSD (BX)(CX*4), Z12
+	VFMADD231PD  Z12, Z13, Z8
+	VFMADD231PD  Z12, Z14, Z9
+	VBROADCASTSD (BX)(R10*1), Z12
+	VFMADD231PD  Z12, Z13, Z10
+	VFMADD231PD  Z12, Z14, Z11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold294
+
+folded293:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
+	VADDPD Z12, Z10, Z10
+	VADDPD Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear295
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+linear295:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(DI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(DI)(R8*1)
+	VMOVUPD X8, (BX)(CX*4)
+	VMOVUPD X9, 16(DI)(CX*4)
+	VMOVUPD X10, (BX)(SI*1)
+	VMOVUPD X11, 16(DI)(R9*1)
+	JMP     done287
+
+fewer292:
+	CMPQ BX, $0x05
+	JNE  fewer296
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(SI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(SI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(SI)(DI*1), X7
+	VMOVUPD (BX)(CX*4), X8
+	VMOVUPD 16(SI)(CX*4), X9
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded297
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold298:
+	VMOVUPD      (SI), X11
+	VMOVUPD      16(SI)(AX*1), X12
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z10
+	VFMADD231PD  Z10, Z11, Z0
+	VFMADD231PD  Z10, Z12, Z1
+	VBROADCASTSD (BX)(CX*1), Z10
+	VFMADD231PD  Z10, Z11, Z2
+	VFMADD231PD  Z10, Z12, Z3
+	VBROADCASTSD (BX)(CX*2), Z10
+	VFMADD231PD  Z10, Z11, Z4
+	VFMADD231PD  Z10, Z12, Z5
+	VBROADCASTSD (BX)(R9*1), Z10
+	VFMADD231PD  Z10, Z11, Z6
+	VFMADD231PD  Z10, Z12, Z7
+	VBROADCASTSD (BX)(CX*4), Z10
+	VFMADD231PD  Z10, Z11, Z8
+	VFMADD231PD  Z10, Z12, Z9
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold298
+
+folded297:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z10, Z10, Z10
+	VADDPD Z10, Z0, Z0
+	VADDPD Z10, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z10, Z3, Z3
+	VADDPD Z10, Z4, Z4
+	VADDPD Z10, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z10, Z7, Z7
+	VADDPD Z10, Z8, Z8
+	VADDPD Z10, Z9, Z9
+	CMPQ   BX, $0x01
+	JNE    linear299
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+	VMAXPD Z8, Z10, Z8
+	VMAXPD Z9, Z10, Z9
+
+linear299:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(SI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(SI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(SI)(DI*1)
+	VMOVUPD X8, (BX)(CX*4)
+	VMOVUPD X9, 16(SI)(CX*4)
+	JMP     done287
+
+fewer296:
+	CMPQ BX, $0x04
+	JNE  fewer300
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(SI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(SI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(SI)(DI*1), X7
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded301
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold302:
+	VMOVUPD      (SI), X9
+	VMOVUPD      16(SI)(AX*1), X10
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z8
+	VFMADD231PD  Z8, Z9, Z0
+	VFMADD231PD  Z8, Z10, Z1
+	VBROADCASTSD (BX)(CX*1), Z8
+	VFMADD231PD  Z8, Z9, Z2
+	VFMADD231PD  Z8, Z10, Z3
+	VBROADCASTSD (BX)(CX*2), Z8
+	VFMADD231PD  Z8, Z9, Z4
+	VFMADD231PD  Z8, Z10, Z5
+	VBROADCASTSD (BX)(R9*1), Z8
+	VFMADD231PD  Z8, Z9, Z6
+	VFMADD231PD  Z8, Z10, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold302
+
+folded301:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
+	VADDPD Z8, Z6, Z6
+	VADDPD Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear303
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
+	VMAXPD Z7, Z8, Z7
+
+linear303:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(SI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(SI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(SI)(DI*1)
+	JMP     done287
+
+fewer300:
+	CMPQ BX, $0x03
+	JNE  fewer304
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(DX)(CX*2), X5
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded305
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold306:
+	VMOVUPD      (SI), X7
+	VMOVUPD      16(SI)(AX*1), X8
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z6
+	VFMADD231PD  Z6, Z7, Z0
+	VFMADD231PD  Z6, Z8, Z1
+	VBROADCASTSD (BX)(CX*1), Z6
+	VFMADD231PD  Z6, Z7, Z2
+	VFMADD231PD  Z6, Z8, Z3
+	VBROADCASTSD (BX)(CX*2), Z6
+	VFMADD231PD  Z6, Z7, Z4
+	VFMADD231PD  Z6, Z8, Z5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold306
+
+folded305:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	VADDPD Z6, Z4, Z4
+	VADDPD Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear307
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
+	VMAXPD Z5, Z6, Z5
+
+linear307:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(DX)(CX*2)
+	JMP     done287
+
+fewer304:
+	CMPQ BX, $0x02
+	JNE  fewer308
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded309
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold310:
+	VMOVUPD      (SI), X5
+	VMOVUPD      16(SI)(AX*1), X6
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VBROADCASTSD (BX)(CX*1), Z4
+	VFMADD231PD  Z4, Z5, Z2
+	VFMADD231PD  Z4, Z6, Z3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold310
+
+folded309:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	VADDPD Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear311
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+	VMAXPD Z3, Z4, Z3
+
+linear311:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	JMP     done287
+
+fewer308:
+	CMPQ BX, $0x01
+	JNE  fewer312
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	MOVQ    n+88(FP), R8
+	TESTQ   R8, R8
+	JLE     folded313
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold314:
+	VMOVUPD      (SI), X3
+	VMOVUPD      16(SI)(AX*1), X4
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+	VFMADD231PD  Z2, Z4, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold314
+
+folded313:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear315
+	VMAXPD Z0, Z2, Z0
+	VMAXPD Z1, Z2, Z1
+
+linear315:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	JMP     done287
+
+fewer312:
+done287:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over281:
+	MOVQ rows+72(FP), BX
+	CMPQ BX, $0x08
+	JLT  rest317
+
+tile316:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ   init+16(FP), BX
 	MOVQ   ldinit+24(FP), CX
@@ -12638,7 +15433,7 @@ tile246:
 	VMOVSD (BX)(DI*1), X7
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded248
+	JLE    folded318
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -12649,7 +15444,7 @@ tile246:
 	LEAQ   (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold249:
+fold319:
 	VMOVSD       (SI), X9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
@@ -12670,9 +15465,9 @@ fold249:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold249
+	JNZ          fold319
 
-folded248:
+folded318:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -12685,7 +15480,7 @@ folded248:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear250
+	JNE    linear320
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12695,7 +15490,7 @@ folded248:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear250:
+linear320:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -12728,12 +15523,12 @@ linear250:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile246
+	JGE    tile316
 
-rest247:
+rest317:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer252
+	JNE  fewer322
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ   init+16(FP), BX
@@ -12749,7 +15544,7 @@ rest247:
 	VMOVSD (BX)(DX*2), X6
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded253
+	JLE    folded323
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -12759,7 +15554,7 @@ rest247:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold324:
 	VMOVSD       (SI), X8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z7
@@ -12778,9 +15573,9 @@ fold254:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold254
+	JNZ          fold324
 
-folded253:
+folded323:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -12792,7 +15587,7 @@ folded253:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear255
+	JNE    linear325
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -12801,7 +15596,7 @@ folded253:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear255:
+linear325:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -12813,11 +15608,11 @@ linear255:
 	VMOVSD X4, (BX)(CX*4)
 	VMOVSD X5, (BX)(SI*1)
 	VMOVSD X6, (BX)(DX*2)
-	JMP    done251
+	JMP    done321
 
-fewer252:
+fewer322:
 	CMPQ BX, $0x06
-	JNE  fewer256
+	JNE  fewer326
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ   init+16(FP), BX
@@ -12832,7 +15627,7 @@ fewer252:
 	VMOVSD (BX)(SI*1), X5
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded257
+	JLE    folded327
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -12842,7 +15637,7 @@ fewer252:
 	LEAQ   (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold258:
+fold328:
 	VMOVSD       (SI), X7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
@@ -12859,9 +15654,9 @@ fold258:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold258
+	JNZ          fold328
 
-folded257:
+folded327:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -12872,7 +15667,7 @@ folded257:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear259
+	JNE    linear329
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12880,7 +15675,7 @@ folded257:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear259:
+linear329:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -12891,11 +15686,11 @@ linear259:
 	VMOVSD X3, (BX)(DX*1)
 	VMOVSD X4, (BX)(CX*4)
 	VMOVSD X5, (BX)(SI*1)
-	JMP    done251
+	JMP    done321
 
-fewer256:
+fewer326:
 	CMPQ BX, $0x05
-	JNE  fewer260
+	JNE  fewer330
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ   init+16(FP), BX
@@ -12908,7 +15703,7 @@ fewer256:
 	VMOVSD (BX)(CX*4), X4
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded261
+	JLE    folded331
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -12917,7 +15712,7 @@ fewer256:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold262:
+fold332:
 	VMOVSD       (SI), X6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z5
@@ -12932,9 +15727,9 @@ fold262:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold262
+	JNZ          fold332
 
-folded261:
+folded331:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -12944,14 +15739,14 @@ folded261:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear263
+	JNE    linear333
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear263:
+linear333:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -12960,11 +15755,11 @@ linear263:
 	VMOVSD X2, (BX)(CX*2)
 	VMOVSD X3, (BX)(DX*1)
 	VMOVSD X4, (BX)(CX*4)
-	JMP    done251
+	JMP    done321
 
-fewer260:
+fewer330:
 	CMPQ BX, $0x04
-	JNE  fewer264
+	JNE  fewer334
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ   init+16(FP), BX
@@ -12976,7 +15771,7 @@ fewer260:
 	VMOVSD (BX)(DX*1), X3
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded265
+	JLE    folded335
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -12985,7 +15780,7 @@ fewer260:
 	LEAQ   (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold266:
+fold336:
 	VMOVSD       (SI), X5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
@@ -12998,9 +15793,9 @@ fold266:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold266
+	JNZ          fold336
 
-folded265:
+folded335:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -13009,13 +15804,13 @@ folded265:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear267
+	JNE    linear337
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear267:
+linear337:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	LEAQ   (CX)(CX*2), DX
@@ -13023,11 +15818,11 @@ linear267:
 	VMOVSD X1, (BX)(CX*1)
 	VMOVSD X2, (BX)(CX*2)
 	VMOVSD X3, (BX)(DX*1)
-	JMP    done251
+	JMP    done321
 
-fewer264:
+fewer334:
 	CMPQ BX, $0x03
-	JNE  fewer268
+	JNE  fewer338
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ   init+16(FP), BX
@@ -13037,7 +15832,7 @@ fewer264:
 	VMOVSD (BX)(CX*2), X2
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded269
+	JLE    folded339
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -13045,7 +15840,7 @@ fewer264:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold270:
+fold340:
 	VMOVSD       (SI), X4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z3
@@ -13056,9 +15851,9 @@ fold270:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold270
+	JNZ          fold340
 
-folded269:
+folded339:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -13066,22 +15861,22 @@ folded269:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear271
+	JNE    linear341
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear271:
+linear341:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	VMOVSD X0, (BX)
 	VMOVSD X1, (BX)(CX*1)
 	VMOVSD X2, (BX)(CX*2)
-	JMP    done251
+	JMP    done321
 
-fewer268:
+fewer338:
 	CMPQ BX, $0x02
-	JNE  fewer272
+	JNE  fewer342
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ   init+16(FP), BX
@@ -13090,7 +15885,7 @@ fewer268:
 	VMOVSD (BX)(CX*1), X1
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded273
+	JLE    folded343
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -13098,7 +15893,7 @@ fewer268:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold274:
+fold344:
 	VMOVSD       (SI), X3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
@@ -13107,36 +15902,36 @@ fold274:
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold274
+	JNZ          fold344
 
-folded273:
+folded343:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear275
+	JNE    linear345
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear275:
+linear345:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	VMOVSD X0, (BX)
 	VMOVSD X1, (BX)(CX*1)
-	JMP    done251
+	JMP    done321
 
-fewer272:
+fewer342:
 	CMPQ BX, $0x01
-	JNE  fewer276
+	JNE  fewer346
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ   init+16(FP), BX
 	VMOVSD (BX), X0
 	MOVQ   n+88(FP), R8
 	TESTQ  R8, R8
-	JLE    folded277
+	JLE    folded347
 	MOVQ   a+32(FP), BX
 	MOVQ   lda+40(FP), CX
 	MOVQ   stepa+48(FP), DX
@@ -13144,31 +15939,31 @@ fewer272:
 	MOVQ   ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold278:
+fold348:
 	VMOVSD       (SI), X2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z1
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold278
+	JNZ          fold348
 
-folded277:
+folded347:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear279
+	JNE    linear349
 	VMAXPD Z0, Z1, Z0
 
-linear279:
+linear349:
 	MOVQ   c+0(FP), BX
 	VMOVSD X0, (BX)
-	JMP    done251
+	JMP    done321
 
-fewer276:
-done251:
+fewer346:
+done321:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

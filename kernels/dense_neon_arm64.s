@@ -6559,15 +6559,948 @@ done213:
 
 over205:
 	CMP  $2, R0
-	BLT  over256
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $16, R0
+	BNE  over256
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
 	BLT  rest258
 
 tile257:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded259
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single261
+	CMP $2, R6
+	BLT single261
+
+several260:
+	FMOVD 0(R4), F9
+	ADD   R5, R4
+	FMOVD 0(R4), F10
+	ADD   R5, R4
+	FMOVD 0(R1), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
+	FMOVD 0(R7), F8
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81141 // fmla v1.4s, v10.4s, v8.s[1]
+	FMOVD 0(R8), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81142 // fmla v2.4s, v10.4s, v8.s[1]
+	FMOVD 0(R9), F8
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81143 // fmla v3.4s, v10.4s, v8.s[1]
+	FMOVD 0(R10), F8
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81144 // fmla v4.4s, v10.4s, v8.s[1]
+	FMOVD 0(R11), F8
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81145 // fmla v5.4s, v10.4s, v8.s[1]
+	FMOVD 0(R12), F8
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81146 // fmla v6.4s, v10.4s, v8.s[1]
+	FMOVD 0(R13), F8
+	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+	WORD  $0x4fa81147 // fmla v7.4s, v10.4s, v8.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several260
+	CMP   $0, R6
+	BEQ   folded259
+
+single261:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold262:
+	FMOVD 0(R4), F9
+	ADD   R5, R4
+	FMOVS 0(R1), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	FMOVS 0(R7), F8
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	FMOVS 0(R8), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	FMOVS 0(R9), F8
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	FMOVS 0(R10), F8
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	FMOVS 0(R11), F8
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	FMOVS 0(R13), F8
+	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	SUBS  $1, R6
+	BNE   fold262
+
+folded259:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	CMP   $1, R1
+	BNE   linear263
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
+	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
+
+linear263:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	FMOVD F4, 0(R6)
+	FMOVD F5, 0(R7)
+	FMOVD F6, 0(R8)
+	FMOVD F7, 0(R9)
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, c+0(FP)
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, init+16(FP)
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  $8, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, a+32(FP)
+	MOVD  rows+72(FP), R1
+	SUB   $8, R1
+	MOVD  R1, rows+72(FP)
+	CMP   $8, R1
+	BGE   tile257
+
+rest258:
+	MOVD rows+72(FP), R1
+	CMP  $7, R1
+	BNE  fewer265
+
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+	FMOVD 0(R8), F6
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded266
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single268
+	CMP $2, R6
+	BLT single268
+
+several267:
+	FMOVD 0(R4), F8
+	ADD   R5, R4
+	FMOVD 0(R4), F9
+	ADD   R5, R4
+	FMOVD 0(R1), F7
+	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71120 // fmla v0.4s, v9.4s, v7.s[1]
+	FMOVD 0(R7), F7
+	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71121 // fmla v1.4s, v9.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71122 // fmla v2.4s, v9.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71123 // fmla v3.4s, v9.4s, v7.s[1]
+	FMOVD 0(R10), F7
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71124 // fmla v4.4s, v9.4s, v7.s[1]
+	FMOVD 0(R11), F7
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71125 // fmla v5.4s, v9.4s, v7.s[1]
+	FMOVD 0(R12), F7
+	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
+	WORD  $0x4fa71126 // fmla v6.4s, v9.4s, v7.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several267
+	CMP   $0, R6
+	BEQ   folded266
+
+single268:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold269:
+	FMOVD 0(R4), F8
+	ADD   R5, R4
+	FMOVS 0(R1), F7
+	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
+	FMOVS 0(R7), F7
+	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
+	FMOVS 0(R8), F7
+	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
+	FMOVS 0(R9), F7
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	FMOVS 0(R10), F7
+	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
+	FMOVS 0(R11), F7
+	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	FMOVS 0(R12), F7
+	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	SUBS  $1, R6
+	BNE   fold269
+
+folded266:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	CMP   $1, R1
+	BNE   linear270
+	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
+	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
+	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
+	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
+
+linear270:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	FMOVD F4, 0(R6)
+	FMOVD F5, 0(R7)
+	FMOVD F6, 0(R8)
+	B     done264
+
+fewer265:
+	CMP $6, R1
+	BNE fewer271
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded272
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single274
+	CMP $2, R6
+	BLT single274
+
+several273:
+	FMOVD 0(R4), F7
+	ADD   R5, R4
+	FMOVD 0(R4), F8
+	ADD   R5, R4
+	FMOVD 0(R1), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
+	FMOVD 0(R7), F6
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
+	FMOVD 0(R9), F6
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61103 // fmla v3.4s, v8.4s, v6.s[1]
+	FMOVD 0(R10), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61104 // fmla v4.4s, v8.4s, v6.s[1]
+	FMOVD 0(R11), F6
+	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+	WORD  $0x4fa61105 // fmla v5.4s, v8.4s, v6.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several273
+	CMP   $0, R6
+	BEQ   folded272
+
+single274:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold275:
+	FMOVD 0(R4), F7
+	ADD   R5, R4
+	FMOVS 0(R1), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	FMOVS 0(R7), F6
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	FMOVS 0(R8), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	FMOVS 0(R9), F6
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	FMOVS 0(R10), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	FMOVS 0(R11), F6
+	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	SUBS  $1, R6
+	BNE   fold275
+
+folded272:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	CMP   $1, R1
+	BNE   linear276
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
+
+linear276:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	FMOVD F4, 0(R6)
+	FMOVD F5, 0(R7)
+	B     done264
+
+fewer271:
+	CMP $5, R1
+	BNE fewer277
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded278
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single280
+	CMP $2, R6
+	BLT single280
+
+several279:
+	FMOVD 0(R4), F6
+	ADD   R5, R4
+	FMOVD 0(R4), F7
+	ADD   R5, R4
+	FMOVD 0(R1), F5
+	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e0 // fmla v0.4s, v7.4s, v5.s[1]
+	FMOVD 0(R7), F5
+	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e1 // fmla v1.4s, v7.4s, v5.s[1]
+	FMOVD 0(R8), F5
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e2 // fmla v2.4s, v7.4s, v5.s[1]
+	FMOVD 0(R9), F5
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e3 // fmla v3.4s, v7.4s, v5.s[1]
+	FMOVD 0(R10), F5
+	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+	WORD  $0x4fa510e4 // fmla v4.4s, v7.4s, v5.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several279
+	CMP   $0, R6
+	BEQ   folded278
+
+single280:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold281:
+	FMOVD 0(R4), F6
+	ADD   R5, R4
+	FMOVS 0(R1), F5
+	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
+	FMOVS 0(R7), F5
+	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
+	FMOVS 0(R8), F5
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	FMOVS 0(R9), F5
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	FMOVS 0(R10), F5
+	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	SUBS  $1, R6
+	BNE   fold281
+
+folded278:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	CMP   $1, R1
+	BNE   linear282
+	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
+	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
+
+linear282:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	FMOVD F4, 0(R6)
+	B     done264
+
+fewer277:
+	CMP $4, R1
+	BNE fewer283
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded284
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single286
+	CMP $2, R6
+	BLT single286
+
+several285:
+	FMOVD 0(R4), F5
+	ADD   R5, R4
+	FMOVD 0(R4), F6
+	ADD   R5, R4
+	FMOVD 0(R1), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	FMOVD 0(R7), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
+	FMOVD 0(R8), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
+	FMOVD 0(R9), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several285
+	CMP   $0, R6
+	BEQ   folded284
+
+single286:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold287:
+	FMOVD 0(R4), F5
+	ADD   R5, R4
+	FMOVS 0(R1), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVS 0(R7), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVS 0(R8), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	FMOVS 0(R9), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	SUBS  $1, R6
+	BNE   fold287
+
+folded284:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP   $1, R1
+	BNE   linear288
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
+
+linear288:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	B     done264
+
+fewer283:
+	CMP $3, R1
+	BNE fewer289
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded290
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single292
+	CMP $2, R6
+	BLT single292
+
+several291:
+	FMOVD 0(R4), F4
+	ADD   R5, R4
+	FMOVD 0(R4), F5
+	ADD   R5, R4
+	FMOVD 0(R1), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
+	FMOVD 0(R7), F3
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a1 // fmla v1.4s, v5.4s, v3.s[1]
+	FMOVD 0(R8), F3
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a2 // fmla v2.4s, v5.4s, v3.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several291
+	CMP   $0, R6
+	BEQ   folded290
+
+single292:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold293:
+	FMOVD 0(R4), F4
+	ADD   R5, R4
+	FMOVS 0(R1), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVS 0(R7), F3
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	FMOVS 0(R8), F3
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	SUBS  $1, R6
+	BNE   fold293
+
+folded290:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	CMP   $1, R1
+	BNE   linear294
+	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
+
+linear294:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	B     done264
+
+fewer289:
+	CMP $2, R1
+	BNE fewer295
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded296
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single298
+	CMP $2, R6
+	BLT single298
+
+several297:
+	FMOVD 0(R4), F3
+	ADD   R5, R4
+	FMOVD 0(R4), F4
+	ADD   R5, R4
+	FMOVD 0(R1), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
+	FMOVD 0(R7), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several297
+	CMP   $0, R6
+	BEQ   folded296
+
+single298:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold299:
+	FMOVD 0(R4), F3
+	ADD   R5, R4
+	FMOVS 0(R1), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	FMOVS 0(R7), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	SUBS  $1, R6
+	BNE   fold299
+
+folded296:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	CMP   $1, R1
+	BNE   linear300
+	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
+
+linear300:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	B     done264
+
+fewer295:
+	CMP $1, R1
+	BNE fewer301
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVD  init+16(FP), R1
+	FMOVD 0(R1), F0
+	MOVD  n+88(FP), R6
+	CMP   $0, R6
+	BLE   folded302
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single304
+	CMP $2, R6
+	BLT single304
+
+several303:
+	FMOVD 0(R4), F2
+	ADD   R5, R4
+	FMOVD 0(R4), F3
+	ADD   R5, R4
+	FMOVD 0(R1), F1
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
+	ADD   $8, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several303
+	CMP   $0, R6
+	BEQ   folded302
+
+single304:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold305:
+	FMOVD 0(R4), F2
+	ADD   R5, R4
+	FMOVS 0(R1), F1
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	ADD   R3, R1
+	SUBS  $1, R6
+	BNE   fold305
+
+folded302:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R1
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	CMP   $1, R1
+	BNE   linear306
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+
+linear306:
+	MOVD  c+0(FP), R1
+	FMOVD F0, 0(R1)
+	B     done264
+
+fewer301:
+done264:
+	RET
+
+over256:
+	CMP  $2, R0
+	BLT  over307
+	MOVD $4, R1
+	MUL  R1, R0, R0
+	SUB  $16, R0
+	MOVD rows+72(FP), R1
+	CMP  $8, R1
+	BLT  rest309
+
+tile308:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6605,7 +7538,7 @@ tile257:
 	FMOVD 8(R20), F15
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded259
+	BLE   folded310
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6621,11 +7554,11 @@ tile257:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single261
+	BNE single312
 	CMP $2, R6
-	BLT single261
+	BLT single312
 
-several260:
+several311:
 	FMOVD 0(R4), F17
 	ADD   R0, R4, R14
 	FMOVD 8(R14), F18
@@ -6684,13 +7617,13 @@ several260:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several260
+	BGE   several311
 	CMP   $0, R6
-	BEQ   folded259
+	BEQ   folded310
 
-single261:
+single312:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold262:
+fold313:
 	FMOVD 0(R4), F17
 	ADD   R0, R4, R14
 	FMOVD 8(R14), F18
@@ -6728,9 +7661,9 @@ fold262:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold262
+	BNE   fold313
 
-folded259:
+folded310:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V16.B16
@@ -6751,7 +7684,7 @@ folded259:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear263
+	BNE   linear314
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -6769,7 +7702,7 @@ folded259:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear263:
+linear314:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6826,12 +7759,12 @@ linear263:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile257
+	BGE   tile308
 
-rest258:
+rest309:
 	MOVD rows+72(FP), R1
 	CMP  $7, R1
-	BNE  fewer265
+	BNE  fewer316
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -6866,7 +7799,7 @@ rest258:
 	FMOVD 8(R15), F13
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded266
+	BLE   folded317
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6881,11 +7814,11 @@ rest258:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single268
+	BNE single319
 	CMP $2, R6
-	BLT single268
+	BLT single319
 
-several267:
+several318:
 	FMOVD 0(R4), F15
 	ADD   R0, R4, R13
 	FMOVD 8(R13), F16
@@ -6938,13 +7871,13 @@ several267:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several267
+	BGE   several318
 	CMP   $0, R6
-	BEQ   folded266
+	BEQ   folded317
 
-single268:
+single319:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold269:
+fold320:
 	FMOVD 0(R4), F15
 	ADD   R0, R4, R13
 	FMOVD 8(R13), F16
@@ -6978,9 +7911,9 @@ fold269:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold269
+	BNE   fold320
 
-folded266:
+folded317:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V14.B16
@@ -6999,7 +7932,7 @@ folded266:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear270
+	BNE   linear321
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -7015,7 +7948,7 @@ folded266:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear270:
+linear321:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7046,11 +7979,11 @@ linear270:
 	FMOVD F11, 8(R14)
 	FMOVD F12, 0(R8)
 	FMOVD F13, 8(R15)
-	B     done264
+	B     done315
 
-fewer265:
+fewer316:
 	CMP $6, R1
-	BNE fewer271
+	BNE fewer322
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -7081,7 +8014,7 @@ fewer265:
 	FMOVD 8(R13), F11
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded272
+	BLE   folded323
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7095,11 +8028,11 @@ fewer265:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single274
+	BNE single325
 	CMP $2, R6
-	BLT single274
+	BLT single325
 
-several273:
+several324:
 	FMOVD 0(R4), F13
 	ADD   R0, R4, R12
 	FMOVD 8(R12), F14
@@ -7146,13 +8079,13 @@ several273:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several273
+	BGE   several324
 	CMP   $0, R6
-	BEQ   folded272
+	BEQ   folded323
 
-single274:
+single325:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold275:
+fold326:
 	FMOVD 0(R4), F13
 	ADD   R0, R4, R12
 	FMOVD 8(R12), F14
@@ -7182,9 +8115,9 @@ fold275:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold275
+	BNE   fold326
 
-folded272:
+folded323:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V12.B16
@@ -7201,7 +8134,7 @@ folded272:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear276
+	BNE   linear327
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -7215,7 +8148,7 @@ folded272:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear276:
+linear327:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7242,11 +8175,11 @@ linear276:
 	FMOVD F9, 8(R12)
 	FMOVD F10, 0(R7)
 	FMOVD F11, 8(R13)
-	B     done264
+	B     done315
 
-fewer271:
+fewer322:
 	CMP $5, R1
-	BNE fewer277
+	BNE fewer328
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -7273,7 +8206,7 @@ fewer271:
 	FMOVD 8(R11), F9
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded278
+	BLE   folded329
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7286,11 +8219,11 @@ fewer271:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single280
+	BNE single331
 	CMP $2, R6
-	BLT single280
+	BLT single331
 
-several279:
+several330:
 	FMOVD 0(R4), F11
 	ADD   R0, R4, R11
 	FMOVD 8(R11), F12
@@ -7331,13 +8264,13 @@ several279:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several279
+	BGE   several330
 	CMP   $0, R6
-	BEQ   folded278
+	BEQ   folded329
 
-single280:
+single331:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold281:
+fold332:
 	FMOVD 0(R4), F11
 	ADD   R0, R4, R11
 	FMOVD 8(R11), F12
@@ -7363,9 +8296,9 @@ fold281:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold281
+	BNE   fold332
 
-folded278:
+folded329:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V10.B16
@@ -7380,7 +8313,7 @@ folded278:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear282
+	BNE   linear333
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -7392,7 +8325,7 @@ folded278:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear282:
+linear333:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7415,11 +8348,11 @@ linear282:
 	FMOVD F7, 8(R10)
 	FMOVD F8, 0(R6)
 	FMOVD F9, 8(R11)
-	B     done264
+	B     done315
 
-fewer277:
+fewer328:
 	CMP $4, R1
-	BNE fewer283
+	BNE fewer334
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -7442,7 +8375,7 @@ fewer277:
 	FMOVD 8(R9), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded284
+	BLE   folded335
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7454,11 +8387,11 @@ fewer277:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single286
+	BNE single337
 	CMP $2, R6
-	BLT single286
+	BLT single337
 
-several285:
+several336:
 	FMOVD 0(R4), F9
 	ADD   R0, R4, R10
 	FMOVD 8(R10), F10
@@ -7493,13 +8426,13 @@ several285:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several285
+	BGE   several336
 	CMP   $0, R6
-	BEQ   folded284
+	BEQ   folded335
 
-single286:
+single337:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold287:
+fold338:
 	FMOVD 0(R4), F9
 	ADD   R0, R4, R10
 	FMOVD 8(R10), F10
@@ -7521,9 +8454,9 @@ fold287:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold287
+	BNE   fold338
 
-folded284:
+folded335:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -7536,7 +8469,7 @@ folded284:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear288
+	BNE   linear339
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7546,7 +8479,7 @@ folded284:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear288:
+linear339:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7565,11 +8498,11 @@ linear288:
 	FMOVD F5, 8(R8)
 	FMOVD F6, 0(R5)
 	FMOVD F7, 8(R9)
-	B     done264
+	B     done315
 
-fewer283:
+fewer334:
 	CMP $3, R1
-	BNE fewer289
+	BNE fewer340
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -7588,7 +8521,7 @@ fewer283:
 	FMOVD 8(R7), F5
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded290
+	BLE   folded341
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7599,11 +8532,11 @@ fewer283:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single292
+	BNE single343
 	CMP $2, R6
-	BLT single292
+	BLT single343
 
-several291:
+several342:
 	FMOVD 0(R4), F7
 	ADD   R0, R4, R9
 	FMOVD 8(R9), F8
@@ -7632,13 +8565,13 @@ several291:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several291
+	BGE   several342
 	CMP   $0, R6
-	BEQ   folded290
+	BEQ   folded341
 
-single292:
+single343:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold293:
+fold344:
 	FMOVD 0(R4), F7
 	ADD   R0, R4, R9
 	FMOVD 8(R9), F8
@@ -7656,9 +8589,9 @@ fold293:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold293
+	BNE   fold344
 
-folded290:
+folded341:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -7669,7 +8602,7 @@ folded290:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear294
+	BNE   linear345
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -7677,7 +8610,7 @@ folded290:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear294:
+linear345:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7692,11 +8625,11 @@ linear294:
 	FMOVD F3, 8(R6)
 	FMOVD F4, 0(R4)
 	FMOVD F5, 8(R7)
-	B     done264
+	B     done315
 
-fewer289:
+fewer340:
 	CMP $2, R1
-	BNE fewer295
+	BNE fewer346
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -7711,7 +8644,7 @@ fewer289:
 	FMOVD 8(R5), F3
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded296
+	BLE   folded347
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7721,11 +8654,11 @@ fewer289:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single298
+	BNE single349
 	CMP $2, R6
-	BLT single298
+	BLT single349
 
-several297:
+several348:
 	FMOVD 0(R4), F5
 	ADD   R0, R4, R8
 	FMOVD 8(R8), F6
@@ -7748,13 +8681,13 @@ several297:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several297
+	BGE   several348
 	CMP   $0, R6
-	BEQ   folded296
+	BEQ   folded347
 
-single298:
+single349:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold299:
+fold350:
 	FMOVD 0(R4), F5
 	ADD   R0, R4, R8
 	FMOVD 8(R8), F6
@@ -7768,9 +8701,9 @@ fold299:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold299
+	BNE   fold350
 
-folded296:
+folded347:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -7779,13 +8712,13 @@ folded296:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear300
+	BNE   linear351
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear300:
+linear351:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7796,11 +8729,11 @@ linear300:
 	FMOVD F1, 8(R4)
 	FMOVD F2, 0(R3)
 	FMOVD F3, 8(R5)
-	B     done264
+	B     done315
 
-fewer295:
+fewer346:
 	CMP $1, R1
-	BNE fewer301
+	BNE fewer352
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -7810,7 +8743,7 @@ fewer295:
 	FMOVD 8(R3), F1
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded302
+	BLE   folded353
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7819,11 +8752,11 @@ fewer295:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single304
+	BNE single355
 	CMP $2, R6
-	BLT single304
+	BLT single355
 
-several303:
+several354:
 	FMOVD 0(R4), F3
 	ADD   R0, R4, R7
 	FMOVD 8(R7), F4
@@ -7840,13 +8773,13 @@ several303:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several303
+	BGE   several354
 	CMP   $0, R6
-	BEQ   folded302
+	BEQ   folded353
 
-single304:
+single355:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold305:
+fold356:
 	FMOVD 0(R4), F3
 	ADD   R0, R4, R7
 	FMOVD 8(R7), F4
@@ -7856,37 +8789,37 @@ fold305:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold305
+	BNE   fold356
 
-folded302:
+folded353:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear306
+	BNE   linear357
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear306:
+linear357:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVD F0, 0(R1)
 	FMOVD F1, 8(R3)
-	B     done264
+	B     done315
 
-fewer301:
-done264:
+fewer352:
+done315:
 	RET
 
-over256:
+over307:
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest308
+	BLT  rest359
 
-tile307:
+tile358:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7907,7 +8840,7 @@ tile307:
 	FMOVS 0(R9), F7
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded309
+	BLE   folded360
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7923,11 +8856,11 @@ tile307:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single311
+	BNE single362
 	CMP $2, R6
-	BLT single311
+	BLT single362
 
-several310:
+several361:
 	FMOVS 0(R4), F9
 	ADD   R5, R4
 	FMOVS 0(R4), F10
@@ -7966,13 +8899,13 @@ several310:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several310
+	BGE   several361
 	CMP   $0, R6
-	BEQ   folded309
+	BEQ   folded360
 
-single311:
+single362:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold312:
+fold363:
 	FMOVS 0(R4), F9
 	ADD   R5, R4
 	FMOVS 0(R1), F8
@@ -8000,9 +8933,9 @@ fold312:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold312
+	BNE   fold363
 
-folded309:
+folded360:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -8015,7 +8948,7 @@ folded309:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear313
+	BNE   linear364
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -8025,7 +8958,7 @@ folded309:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear313:
+linear364:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8065,12 +8998,12 @@ linear313:
 	SUB   $8, R1
 	MOVD  R1, rows+72(FP)
 	CMP   $8, R1
-	BGE   tile307
+	BGE   tile358
 
-rest308:
+rest359:
 	MOVD rows+72(FP), R1
 	CMP  $7, R1
-	BNE  fewer315
+	BNE  fewer366
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -8090,7 +9023,7 @@ rest308:
 	FMOVS 0(R8), F6
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded316
+	BLE   folded367
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8105,11 +9038,11 @@ rest308:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single318
+	BNE single369
 	CMP $2, R6
-	BLT single318
+	BLT single369
 
-several317:
+several368:
 	FMOVS 0(R4), F8
 	ADD   R5, R4
 	FMOVS 0(R4), F9
@@ -8144,13 +9077,13 @@ several317:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several317
+	BGE   several368
 	CMP   $0, R6
-	BEQ   folded316
+	BEQ   folded367
 
-single318:
+single369:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold319:
+fold370:
 	FMOVS 0(R4), F8
 	ADD   R5, R4
 	FMOVS 0(R1), F7
@@ -8175,9 +9108,9 @@ fold319:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold319
+	BNE   fold370
 
-folded316:
+folded367:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V7.B16
@@ -8189,7 +9122,7 @@ folded316:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear320
+	BNE   linear371
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -8198,7 +9131,7 @@ folded316:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear320:
+linear371:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8214,11 +9147,11 @@ linear320:
 	FMOVS F4, 0(R6)
 	FMOVS F5, 0(R7)
 	FMOVS F6, 0(R8)
-	B     done314
+	B     done365
 
-fewer315:
+fewer366:
 	CMP $6, R1
-	BNE fewer321
+	BNE fewer372
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -8236,7 +9169,7 @@ fewer315:
 	FMOVS 0(R7), F5
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded322
+	BLE   folded373
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8250,11 +9183,11 @@ fewer315:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single324
+	BNE single375
 	CMP $2, R6
-	BLT single324
+	BLT single375
 
-several323:
+several374:
 	FMOVS 0(R4), F7
 	ADD   R5, R4
 	FMOVS 0(R4), F8
@@ -8285,13 +9218,13 @@ several323:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several323
+	BGE   several374
 	CMP   $0, R6
-	BEQ   folded322
+	BEQ   folded373
 
-single324:
+single375:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold325:
+fold376:
 	FMOVS 0(R4), F7
 	ADD   R5, R4
 	FMOVS 0(R1), F6
@@ -8313,9 +9246,9 @@ fold325:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold325
+	BNE   fold376
 
-folded322:
+folded373:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -8326,7 +9259,7 @@ folded322:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear326
+	BNE   linear377
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -8334,7 +9267,7 @@ folded322:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear326:
+linear377:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8348,11 +9281,11 @@ linear326:
 	FMOVS F3, 0(R5)
 	FMOVS F4, 0(R6)
 	FMOVS F5, 0(R7)
-	B     done314
+	B     done365
 
-fewer321:
+fewer372:
 	CMP $5, R1
-	BNE fewer327
+	BNE fewer378
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -8368,7 +9301,7 @@ fewer321:
 	FMOVS 0(R6), F4
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded328
+	BLE   folded379
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8381,11 +9314,11 @@ fewer321:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single330
+	BNE single381
 	CMP $2, R6
-	BLT single330
+	BLT single381
 
-several329:
+several380:
 	FMOVS 0(R4), F6
 	ADD   R5, R4
 	FMOVS 0(R4), F7
@@ -8412,13 +9345,13 @@ several329:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several329
+	BGE   several380
 	CMP   $0, R6
-	BEQ   folded328
+	BEQ   folded379
 
-single330:
+single381:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold331:
+fold382:
 	FMOVS 0(R4), F6
 	ADD   R5, R4
 	FMOVS 0(R1), F5
@@ -8437,9 +9370,9 @@ fold331:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold331
+	BNE   fold382
 
-folded328:
+folded379:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V5.B16
@@ -8449,14 +9382,14 @@ folded328:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear332
+	BNE   linear383
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear332:
+linear383:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8468,11 +9401,11 @@ linear332:
 	FMOVS F2, 0(R4)
 	FMOVS F3, 0(R5)
 	FMOVS F4, 0(R6)
-	B     done314
+	B     done365
 
-fewer327:
+fewer378:
 	CMP $4, R1
-	BNE fewer333
+	BNE fewer384
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -8486,7 +9419,7 @@ fewer327:
 	FMOVS 0(R5), F3
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded334
+	BLE   folded385
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8498,11 +9431,11 @@ fewer327:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single336
+	BNE single387
 	CMP $2, R6
-	BLT single336
+	BLT single387
 
-several335:
+several386:
 	FMOVS 0(R4), F5
 	ADD   R5, R4
 	FMOVS 0(R4), F6
@@ -8525,13 +9458,13 @@ several335:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several335
+	BGE   several386
 	CMP   $0, R6
-	BEQ   folded334
+	BEQ   folded385
 
-single336:
+single387:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold337:
+fold388:
 	FMOVS 0(R4), F5
 	ADD   R5, R4
 	FMOVS 0(R1), F4
@@ -8547,9 +9480,9 @@ fold337:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold337
+	BNE   fold388
 
-folded334:
+folded385:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -8558,13 +9491,13 @@ folded334:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear338
+	BNE   linear389
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear338:
+linear389:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8574,11 +9507,11 @@ linear338:
 	FMOVS F1, 0(R3)
 	FMOVS F2, 0(R4)
 	FMOVS F3, 0(R5)
-	B     done314
+	B     done365
 
-fewer333:
+fewer384:
 	CMP $3, R1
-	BNE fewer339
+	BNE fewer390
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -8590,7 +9523,7 @@ fewer333:
 	FMOVS 0(R4), F2
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded340
+	BLE   folded391
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8601,11 +9534,11 @@ fewer333:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single342
+	BNE single393
 	CMP $2, R6
-	BLT single342
+	BLT single393
 
-several341:
+several392:
 	FMOVS 0(R4), F4
 	ADD   R5, R4
 	FMOVS 0(R4), F5
@@ -8624,13 +9557,13 @@ several341:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several341
+	BGE   several392
 	CMP   $0, R6
-	BEQ   folded340
+	BEQ   folded391
 
-single342:
+single393:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold343:
+fold394:
 	FMOVS 0(R4), F4
 	ADD   R5, R4
 	FMOVS 0(R1), F3
@@ -8643,9 +9576,9 @@ fold343:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold343
+	BNE   fold394
 
-folded340:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -8653,12 +9586,12 @@ folded340:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear344
+	BNE   linear395
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear344:
+linear395:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8666,11 +9599,11 @@ linear344:
 	FMOVS F0, 0(R1)
 	FMOVS F1, 0(R3)
 	FMOVS F2, 0(R4)
-	B     done314
+	B     done365
 
-fewer339:
+fewer390:
 	CMP $2, R1
-	BNE fewer345
+	BNE fewer396
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -8680,7 +9613,7 @@ fewer339:
 	FMOVS 0(R3), F1
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded346
+	BLE   folded397
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8690,11 +9623,11 @@ fewer339:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single348
+	BNE single399
 	CMP $2, R6
-	BLT single348
+	BLT single399
 
-several347:
+several398:
 	FMOVS 0(R4), F3
 	ADD   R5, R4
 	FMOVS 0(R4), F4
@@ -8709,13 +9642,13 @@ several347:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several347
+	BGE   several398
 	CMP   $0, R6
-	BEQ   folded346
+	BEQ   folded397
 
-single348:
+single399:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold349:
+fold400:
 	FMOVS 0(R4), F3
 	ADD   R5, R4
 	FMOVS 0(R1), F2
@@ -8725,37 +9658,37 @@ fold349:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold349
+	BNE   fold400
 
-folded346:
+folded397:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear350
+	BNE   linear401
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear350:
+linear401:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVS F0, 0(R1)
 	FMOVS F1, 0(R3)
-	B     done314
+	B     done365
 
-fewer345:
+fewer396:
 	CMP $1, R1
-	BNE fewer351
+	BNE fewer402
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVS 0(R1), F0
 	MOVD  n+88(FP), R6
 	CMP   $0, R6
-	BLE   folded352
+	BLE   folded403
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8764,11 +9697,11 @@ fewer345:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single354
+	BNE single405
 	CMP $2, R6
-	BLT single354
+	BLT single405
 
-several353:
+several404:
 	FMOVS 0(R4), F2
 	ADD   R5, R4
 	FMOVS 0(R4), F3
@@ -8779,37 +9712,37 @@ several353:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several353
+	BGE   several404
 	CMP   $0, R6
-	BEQ   folded352
+	BEQ   folded403
 
-single354:
+single405:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold355:
+fold406:
 	FMOVS 0(R4), F2
 	ADD   R5, R4
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold355
+	BNE   fold406
 
-folded352:
+folded403:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear356
+	BNE   linear407
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear356:
+linear407:
 	MOVD  c+0(FP), R1
 	FMOVS F0, 0(R1)
-	B     done314
+	B     done365
 
-fewer351:
-done314:
+fewer402:
+done365:
 	RET
 
 // func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)

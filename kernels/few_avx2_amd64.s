@@ -3344,29 +3344,20 @@ linear23:
 	JMP     done6
 
 over18:
-	CMPQ   BX, $0x04
-	JLT    over24
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
+	CMPQ BX, $0x04
+	JNE  over24
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none25
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
 	VMOVUPS (CX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(DI)(DX*1), X3
-	VMOVUPS (CX)(DX*2), X4
-	VMOVUPS 16(DI)(DX*2), X5
-	VMOVUPS (CX)(SI*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
+	VMOVUPS (CX)(DX*1), X1
+	VMOVUPS (CX)(DX*2), X2
+	VMOVUPS (CX)(SI*1), X3
 	JMP     ready26
 
 none25:
@@ -3374,10 +3365,6 @@ none25:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
 
 ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -3393,20 +3380,15 @@ ready26:
 	ADDQ  AX, DI
 
 fold27:
-	VBROADCASTSS (CX), Y8
-	VBROADCASTSS (CX)(DX*1), Y9
-	VBROADCASTSS (CX)(DX*2), Y10
-	VBROADCASTSS (CX)(R10*1), Y11
-	VMOVUPS      (DI), X12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      16(DI)(BX*1), X12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VBROADCASTSS (CX)(DX*2), Y6
+	VBROADCASTSS (CX)(R10*1), Y7
+	VMOVUPS      (DI), X8
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y5, Y8, Y1
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -3415,69 +3397,54 @@ fold27:
 folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y12, Y12, Y12
-	VADDPS Y12, Y0, Y0
-	VADDPS Y12, Y1, Y1
-	VADDPS Y12, Y2, Y2
-	VADDPS Y12, Y3, Y3
-	VADDPS Y12, Y4, Y4
-	VADDPS Y12, Y5, Y5
-	VADDPS Y12, Y6, Y6
-	VADDPS Y12, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
 	JNE    linear29
-	VMAXPS Y0, Y12, Y0
-	VMAXPS Y1, Y12, Y1
-	VMAXPS Y2, Y12, Y2
-	VMAXPS Y3, Y12, Y3
-	VMAXPS Y4, Y12, Y4
-	VMAXPS Y5, Y12, Y5
-	VMAXPS Y6, Y12, Y6
-	VMAXPS Y7, Y12, Y7
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
 
 linear29:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
 	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(DI)(DX*1)
-	VMOVUPS X4, (CX)(DX*2)
-	VMOVUPS X5, 16(DI)(DX*2)
-	VMOVUPS X6, (CX)(SI*1)
-	VMOVUPS X7, 16(DI)(R8*1)
+	VMOVUPS X1, (CX)(DX*1)
+	VMOVUPS X2, (CX)(DX*2)
+	VMOVUPS X3, (CX)(SI*1)
 	JMP     done6
 
 over24:
-	CMPQ   BX, $0x02
+	CMPQ   BX, $0x04
 	JLT    over30
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
+	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none31
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	MOVQ   CX, DI
-	ADDQ   BX, DI
-	LEAQ   (DX)(DX*2), R8
-	VMOVSD (CX), X0
-	VMOVSD 8(DI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(DI)(DX*1), X3
-	VMOVSD (CX)(DX*2), X4
-	VMOVSD 8(DI)(DX*2), X5
-	VMOVSD (CX)(SI*1), X6
-	VMOVSD 8(DI)(R8*1), X7
-	JMP    ready32
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none31
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS (CX), X0
+	VMOVUPS 16(DI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(DI)(DX*1), X3
+	VMOVUPS (CX)(DX*2), X4
+	VMOVUPS 16(DI)(DX*2), X5
+	VMOVUPS (CX)(SI*1), X6
+	VMOVUPS 16(DI)(R8*1), X7
+	JMP     ready32
 
 none31:
 	VXORPS Y0, Y0, Y0
@@ -3507,12 +3474,12 @@ fold33:
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
 	VBROADCASTSS (CX)(R10*1), Y11
-	VMOVSD       (DI), X12
+	VMOVUPS      (DI), X12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y6
-	VMOVSD       8(DI)(BX*1), X12
+	VMOVUPS      16(DI)(BX*1), X12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -3546,6 +3513,193 @@ folded34:
 	VMAXPS Y7, Y12, Y7
 
 linear35:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(DI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(DI)(DX*1)
+	VMOVUPS X4, (CX)(DX*2)
+	VMOVUPS X5, 16(DI)(DX*2)
+	VMOVUPS X6, (CX)(SI*1)
+	VMOVUPS X7, 16(DI)(R8*1)
+	JMP     done6
+
+over30:
+	CMPQ BX, $0x02
+	JNE  over36
+
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none37
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	VMOVSD (CX)(DX*2), X2
+	VMOVSD (CX)(SI*1), X3
+	JMP    ready38
+
+none37:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready38:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded40
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold39:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VBROADCASTSS (CX)(DX*2), Y6
+	VBROADCASTSS (CX)(R10*1), Y7
+	VMOVSD       (DI), X8
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y5, Y8, Y1
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold39
+
+folded40:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear41
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+
+linear41:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	VMOVSD X3, (CX)(SI*1)
+	JMP    done6
+
+over36:
+	CMPQ   BX, $0x02
+	JLT    over42
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none43
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	MOVQ   CX, DI
+	ADDQ   BX, DI
+	LEAQ   (DX)(DX*2), R8
+	VMOVSD (CX), X0
+	VMOVSD 8(DI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(DI)(DX*1), X3
+	VMOVSD (CX)(DX*2), X4
+	VMOVSD 8(DI)(DX*2), X5
+	VMOVSD (CX)(SI*1), X6
+	VMOVSD 8(DI)(R8*1), X7
+	JMP    ready44
+
+none43:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready44:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded46
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold45:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(DX*1), Y9
+	VBROADCASTSS (CX)(DX*2), Y10
+	VBROADCASTSS (CX)(R10*1), Y11
+	VMOVSD       (DI), X12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y2
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y6
+	VMOVSD       8(DI)(BX*1), X12
+	VFMADD231PS  Y8, Y12, Y1
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold45
+
+folded46:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	CMPQ   CX, $0x01
+	JNE    linear47
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+
+linear47:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -3563,11 +3717,11 @@ linear35:
 	VMOVSD X7, 8(DI)(R8*1)
 	JMP    done6
 
-over30:
+over42:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none36
+	JE     none48
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -3575,19 +3729,19 @@ over30:
 	VMOVSS (CX)(DX*1), X1
 	VMOVSS (CX)(DX*2), X2
 	VMOVSS (CX)(SI*1), X3
-	JMP    ready37
+	JMP    ready49
 
-none36:
+none48:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready37:
+ready49:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded39
+	JLE   folded51
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3596,7 +3750,7 @@ ready37:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold38:
+fold50:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -3609,9 +3763,9 @@ fold38:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold38
+	JNZ          fold50
 
-folded39:
+folded51:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -3620,13 +3774,13 @@ folded39:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear40
+	JNE    linear52
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear40:
+linear52:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -3639,12 +3793,12 @@ linear40:
 
 wider17:
 	CMPQ BX, $0x10
-	JNE  over41
+	JNE  over53
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none42
+	JE      none54
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3656,9 +3810,9 @@ wider17:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready43
+	JMP     ready55
 
-none42:
+none54:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3668,11 +3822,11 @@ none42:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready43:
+ready55:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded45
+	JLE   folded57
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3681,7 +3835,7 @@ ready43:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold44:
+fold56:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -3699,9 +3853,9 @@ fold44:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold44
+	JNZ          fold56
 
-folded45:
+folded57:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3714,7 +3868,7 @@ folded45:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear46
+	JNE    linear58
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3724,7 +3878,7 @@ folded45:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear46:
+linear58:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3739,14 +3893,14 @@ linear46:
 	VMOVUPS Y7, 32(CX)(SI*1)
 	JMP     done6
 
-over41:
+over53:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none47
+	JE      none59
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -3761,9 +3915,9 @@ over41:
 	VMOVUPS 32(DI)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(DI)(R8*1), Y7
-	JMP     ready48
+	JMP     ready60
 
-none47:
+none59:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3773,11 +3927,11 @@ none47:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready48:
+ready60:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded50
+	JLE   folded62
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3786,7 +3940,7 @@ ready48:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold49:
+fold61:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -3804,9 +3958,9 @@ fold49:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold49
+	JNZ          fold61
 
-folded50:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -3819,7 +3973,7 @@ folded50:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear51
+	JNE    linear63
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -3829,7 +3983,7 @@ folded50:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear51:
+linear63:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3871,19 +4025,19 @@ done6:
 rest2:
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
-	JNE  fewer53
+	JNE  fewer65
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more54:
+more66:
 	CMPQ BX, $0x18
-	JLT  fewer55
+	JLT  fewer67
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none58
+	JE      none70
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -3892,167 +4046,15 @@ more54:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready59
-
-none58:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready59:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded61
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold60:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VBROADCASTSS (CX)(DX*2), Y8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DI), Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold60
-
-folded61:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear62
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-
-linear62:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(CX)(DX*1)
-	VMOVUPS Y4, (CX)(DX*2)
-	VMOVUPS Y5, 32(CX)(DX*2)
-	ADDQ    $0x40, AX
-	SUBQ    $0x10, BX
-	JMP     more54
-
-fewer55:
-	CMPQ BX, $0x10
-	JLE  last56
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none63
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready64
-
-none63:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready64:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded66
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold65:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VBROADCASTSS (CX)(DX*2), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y3, Y6, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold65
-
-folded66:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear67
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-
-linear67:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, (CX)(DX*1)
-	VMOVUPS Y2, (CX)(DX*2)
-	ADDQ    $0x20, AX
-	SUBQ    $0x08, BX
-
-last56:
-	CMPQ BX, $0x09
-	JGE  wider68
-	CMPQ BX, $0x08
-	JNE  over69
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none70
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
 	JMP     ready71
 
 none70:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
 
 ready71:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -4067,327 +4069,6 @@ ready71:
 	ADDQ  AX, DI
 
 fold72:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VBROADCASTSS (CX)(DX*2), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y3, Y6, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold72
-
-folded73:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear74
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-
-linear74:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, (CX)(DX*1)
-	VMOVUPS Y2, (CX)(DX*2)
-	JMP     done57
-
-over69:
-	CMPQ   BX, $0x04
-	JLT    over75
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none76
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(SI)(DX*1), X3
-	VMOVUPS (CX)(DX*2), X4
-	VMOVUPS 16(SI)(DX*2), X5
-	JMP     ready77
-
-none76:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready77:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded79
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold78:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VBROADCASTSS (CX)(DX*2), Y8
-	VMOVUPS      (DI), X9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      16(DI)(BX*1), X9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold78
-
-folded79:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear80
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-
-linear80:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(SI)(DX*1)
-	VMOVUPS X4, (CX)(DX*2)
-	VMOVUPS X5, 16(SI)(DX*2)
-	JMP     done57
-
-over75:
-	CMPQ   BX, $0x02
-	JLT    over81
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none82
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(SI)(DX*1), X3
-	VMOVSD (CX)(DX*2), X4
-	VMOVSD 8(SI)(DX*2), X5
-	JMP    ready83
-
-none82:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready83:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded85
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold84:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VBROADCASTSS (CX)(DX*2), Y8
-	VMOVSD       (DI), X9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVSD       8(DI)(BX*1), X9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold84
-
-folded85:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear86
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-
-linear86:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (CX)(DX*1)
-	VMOVSD X3, 8(SI)(DX*1)
-	VMOVSD X4, (CX)(DX*2)
-	VMOVSD X5, 8(SI)(DX*2)
-	JMP    done57
-
-over81:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none87
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSS (CX), X0
-	VMOVSS (CX)(DX*1), X1
-	VMOVSS (CX)(DX*2), X2
-	JMP    ready88
-
-none87:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready88:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded90
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold89:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VBROADCASTSS (CX)(DX*2), Y5
-	VMOVSS       (DI), X6
-	VFMADD231PS  Y3, Y6, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold89
-
-folded90:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear91
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-
-linear91:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSS X0, (CX)
-	VMOVSS X1, (CX)(DX*1)
-	VMOVSS X2, (CX)(DX*2)
-	JMP    done57
-
-wider68:
-	CMPQ BX, $0x10
-	JNE  over92
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none93
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(CX)(DX*1), Y3
-	VMOVUPS (CX)(DX*2), Y4
-	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready94
-
-none93:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-
-ready94:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded96
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold95:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -4402,9 +4083,9 @@ fold95:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold95
+	JNZ          fold72
 
-folded96:
+folded73:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -4415,7 +4096,7 @@ folded96:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear97
+	JNE    linear74
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -4423,7 +4104,7 @@ folded96:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear97:
+linear74:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4433,16 +4114,623 @@ linear97:
 	VMOVUPS Y3, 32(CX)(DX*1)
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(CX)(DX*2)
-	JMP     done57
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, BX
+	JMP     more66
 
-over92:
+fewer67:
+	CMPQ BX, $0x10
+	JLE  last68
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none75
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	JMP     ready76
+
+none75:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready76:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded78
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold77:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VBROADCASTSS (CX)(DX*2), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold77
+
+folded78:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear79
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+
+linear79:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, (CX)(DX*1)
+	VMOVUPS Y2, (CX)(DX*2)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, BX
+
+last68:
+	CMPQ BX, $0x09
+	JGE  wider80
+	CMPQ BX, $0x08
+	JNE  over81
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none82
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	JMP     ready83
+
+none82:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready83:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded85
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold84:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VBROADCASTSS (CX)(DX*2), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold84
+
+folded85:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear86
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+
+linear86:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, (CX)(DX*1)
+	VMOVUPS Y2, (CX)(DX*2)
+	JMP     done69
+
+over81:
+	CMPQ BX, $0x04
+	JNE  over87
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none88
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), X0
+	VMOVUPS (CX)(DX*1), X1
+	VMOVUPS (CX)(DX*2), X2
+	JMP     ready89
+
+none88:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready89:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded91
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold90:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VBROADCASTSS (CX)(DX*2), Y5
+	VMOVUPS      (DI), X6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold90
+
+folded91:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear92
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+
+linear92:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, (CX)(DX*1)
+	VMOVUPS X2, (CX)(DX*2)
+	JMP     done69
+
+over87:
+	CMPQ   BX, $0x04
+	JLT    over93
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none94
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(SI)(DX*1), X3
+	VMOVUPS (CX)(DX*2), X4
+	VMOVUPS 16(SI)(DX*2), X5
+	JMP     ready95
+
+none94:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready95:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded97
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold96:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VBROADCASTSS (CX)(DX*2), Y8
+	VMOVUPS      (DI), X9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      16(DI)(BX*1), X9
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold96
+
+folded97:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear98
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+
+linear98:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(SI)(DX*1)
+	VMOVUPS X4, (CX)(DX*2)
+	VMOVUPS X5, 16(SI)(DX*2)
+	JMP     done69
+
+over93:
+	CMPQ BX, $0x02
+	JNE  over99
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none100
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	VMOVSD (CX)(DX*2), X2
+	JMP    ready101
+
+none100:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready101:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded103
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold102:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VBROADCASTSS (CX)(DX*2), Y5
+	VMOVSD       (DI), X6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold102
+
+folded103:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear104
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+
+linear104:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	JMP    done69
+
+over99:
+	CMPQ   BX, $0x02
+	JLT    over105
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none106
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(SI)(DX*1), X3
+	VMOVSD (CX)(DX*2), X4
+	VMOVSD 8(SI)(DX*2), X5
+	JMP    ready107
+
+none106:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready107:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded109
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold108:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VBROADCASTSS (CX)(DX*2), Y8
+	VMOVSD       (DI), X9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVSD       8(DI)(BX*1), X9
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold108
+
+folded109:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear110
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+
+linear110:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, 8(SI)
+	VMOVSD X2, (CX)(DX*1)
+	VMOVSD X3, 8(SI)(DX*1)
+	VMOVSD X4, (CX)(DX*2)
+	VMOVSD X5, 8(SI)(DX*2)
+	JMP    done69
+
+over105:
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none111
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSS (CX), X0
+	VMOVSS (CX)(DX*1), X1
+	VMOVSS (CX)(DX*2), X2
+	JMP    ready112
+
+none111:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready112:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded114
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold113:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VBROADCASTSS (CX)(DX*2), Y5
+	VMOVSS       (DI), X6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold113
+
+folded114:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear115
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+
+linear115:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)(DX*1)
+	VMOVSS X2, (CX)(DX*2)
+	JMP    done69
+
+wider80:
+	CMPQ BX, $0x10
+	JNE  over116
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none117
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(CX)(DX*2), Y5
+	JMP     ready118
+
+none117:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready118:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded120
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold119:
+	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (CX)(DX*1), Y7
+	VBROADCASTSS (CX)(DX*2), Y8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      32(DI), Y9
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold119
+
+folded120:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear121
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+
+linear121:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(CX)(DX*2)
+	JMP     done69
+
+over116:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none98
+	JE      none122
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4453,9 +4741,9 @@ over92:
 	VMOVUPS 32(SI)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(SI)(DX*2), Y5
-	JMP     ready99
+	JMP     ready123
 
-none98:
+none122:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4463,11 +4751,11 @@ none98:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready99:
+ready123:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded101
+	JLE   folded125
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4475,7 +4763,7 @@ ready99:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold100:
+fold124:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -4490,9 +4778,9 @@ fold100:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold100
+	JNZ          fold124
 
-folded101:
+folded125:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -4503,7 +4791,7 @@ folded101:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear102
+	JNE    linear126
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -4511,7 +4799,7 @@ folded101:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear102:
+linear126:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4524,24 +4812,24 @@ linear102:
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(SI)(DX*2)
 
-done57:
-	JMP done52
+done69:
+	JMP done64
 
-fewer53:
+fewer65:
 	CMPQ AX, $0x02
-	JNE  fewer103
+	JNE  fewer127
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more104:
+more128:
 	CMPQ BX, $0x30
-	JLT  fewer105
+	JLT  fewer129
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none108
+	JE      none132
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -4552,9 +4840,9 @@ more104:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready109
+	JMP     ready133
 
-none108:
+none132:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4564,11 +4852,11 @@ none108:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready109:
+ready133:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded111
+	JLE   folded135
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4576,7 +4864,7 @@ ready109:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold110:
+fold134:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -4594,9 +4882,9 @@ fold110:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold110
+	JNZ          fold134
 
-folded111:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -4609,7 +4897,7 @@ folded111:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear112
+	JNE    linear136
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -4619,7 +4907,7 @@ folded111:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear112:
+linear136:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4633,35 +4921,35 @@ linear112:
 	VMOVUPS Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
-	JMP     more104
+	JMP     more128
 
-fewer105:
+fewer129:
 	CMPQ BX, $0x20
-	JLE  last106
+	JLE  last130
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none113
+	JE      none137
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready114
+	JMP     ready138
 
-none113:
+none137:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready114:
+ready138:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded116
+	JLE   folded140
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4669,7 +4957,7 @@ ready114:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold115:
+fold139:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -4681,9 +4969,9 @@ fold115:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
+	JNZ          fold139
 
-folded116:
+folded140:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -4692,13 +4980,13 @@ folded116:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear117
+	JNE    linear141
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear117:
+linear141:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4709,33 +4997,33 @@ linear117:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
 
-last106:
+last130:
 	CMPQ BX, $0x11
-	JGE  wider118
+	JGE  wider142
 	CMPQ BX, $0x09
-	JGE  wider119
+	JGE  wider143
 	CMPQ BX, $0x08
-	JNE  over120
+	JNE  over144
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none121
+	JE      none145
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
-	JMP     ready122
+	JMP     ready146
 
-none121:
+none145:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready122:
+ready146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded124
+	JLE   folded148
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4743,7 +5031,7 @@ ready122:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold123:
+fold147:
 	VBROADCASTSS (CX), Y2
 	VBROADCASTSS (CX)(DX*1), Y3
 	VMOVUPS      (DI), Y4
@@ -4752,37 +5040,97 @@ fold123:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold123
+	JNZ          fold147
 
-folded124:
+folded148:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear125
+	JNE    linear149
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 
-linear125:
+linear149:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (CX)(DX*1)
-	JMP     done107
+	JMP     done131
 
-over120:
+over144:
+	CMPQ BX, $0x04
+	JNE  over150
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none151
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), X0
+	VMOVUPS (CX)(DX*1), X1
+	JMP     ready152
+
+none151:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready152:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded154
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold153:
+	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (CX)(DX*1), Y3
+	VMOVUPS      (DI), X4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold153
+
+folded154:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear155
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+
+linear155:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, (CX)(DX*1)
+	JMP     done131
+
+over150:
 	CMPQ   BX, $0x04
-	JLT    over126
+	JLT    over156
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none127
+	JE      none157
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4791,19 +5139,19 @@ over120:
 	VMOVUPS 16(SI), X1
 	VMOVUPS (CX)(DX*1), X2
 	VMOVUPS 16(SI)(DX*1), X3
-	JMP     ready128
+	JMP     ready158
 
-none127:
+none157:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready128:
+ready158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded130
+	JLE   folded160
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4811,7 +5159,7 @@ ready128:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold129:
+fold159:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), X6
@@ -4823,9 +5171,9 @@ fold129:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold129
+	JNZ          fold159
 
-folded130:
+folded160:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -4834,13 +5182,13 @@ folded130:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear131
+	JNE    linear161
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear131:
+linear161:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4850,18 +5198,78 @@ linear131:
 	VMOVUPS X1, 16(SI)
 	VMOVUPS X2, (CX)(DX*1)
 	VMOVUPS X3, 16(SI)(DX*1)
-	JMP     done107
+	JMP     done131
 
-over126:
+over156:
+	CMPQ BX, $0x02
+	JNE  over162
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none163
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	JMP    ready164
+
+none163:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready164:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded166
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold165:
+	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (CX)(DX*1), Y3
+	VMOVSD       (DI), X4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold165
+
+folded166:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear167
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+
+linear167:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	JMP    done131
+
+over162:
 	CMPQ   BX, $0x02
-	JLT    over132
+	JLT    over168
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none133
+	JE     none169
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	MOVQ   CX, SI
@@ -4870,19 +5278,19 @@ over126:
 	VMOVSD 8(SI), X1
 	VMOVSD (CX)(DX*1), X2
 	VMOVSD 8(SI)(DX*1), X3
-	JMP    ready134
+	JMP    ready170
 
-none133:
+none169:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready134:
+ready170:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded136
+	JLE   folded172
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4890,7 +5298,7 @@ ready134:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold135:
+fold171:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVSD       (DI), X6
@@ -4902,9 +5310,9 @@ fold135:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold135
+	JNZ          fold171
 
-folded136:
+folded172:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -4913,13 +5321,13 @@ folded136:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear137
+	JNE    linear173
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear137:
+linear173:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -4929,28 +5337,28 @@ linear137:
 	VMOVSD X1, 8(SI)
 	VMOVSD X2, (CX)(DX*1)
 	VMOVSD X3, 8(SI)(DX*1)
-	JMP    done107
+	JMP    done131
 
-over132:
+over168:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none138
+	JE     none174
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSS (CX), X0
 	VMOVSS (CX)(DX*1), X1
-	JMP    ready139
+	JMP    ready175
 
-none138:
+none174:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready139:
+ready175:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded141
+	JLE   folded177
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4958,7 +5366,7 @@ ready139:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold140:
+fold176:
 	VBROADCASTSS (CX), Y2
 	VBROADCASTSS (CX)(DX*1), Y3
 	VMOVSS       (DI), X4
@@ -4967,54 +5375,54 @@ fold140:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold140
+	JNZ          fold176
 
-folded141:
+folded177:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear142
+	JNE    linear178
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 
-linear142:
+linear178:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSS X0, (CX)
 	VMOVSS X1, (CX)(DX*1)
-	JMP    done107
+	JMP    done131
 
-wider119:
+wider143:
 	CMPQ BX, $0x10
-	JNE  over143
+	JNE  over179
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none144
+	JE      none180
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready145
+	JMP     ready181
 
-none144:
+none180:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready145:
+ready181:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded147
+	JLE   folded183
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5022,7 +5430,7 @@ ready145:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold146:
+fold182:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -5034,9 +5442,9 @@ fold146:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold146
+	JNZ          fold182
 
-folded147:
+folded183:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -5045,13 +5453,13 @@ folded147:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear148
+	JNE    linear184
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear148:
+linear184:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5059,16 +5467,16 @@ linear148:
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, (CX)(DX*1)
 	VMOVUPS Y3, 32(CX)(DX*1)
-	JMP     done107
+	JMP     done131
 
-over143:
+over179:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none149
+	JE      none185
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5077,19 +5485,19 @@ over143:
 	VMOVUPS 32(SI), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(SI)(DX*1), Y3
-	JMP     ready150
+	JMP     ready186
 
-none149:
+none185:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready150:
+ready186:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded152
+	JLE   folded188
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5097,7 +5505,7 @@ ready150:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold151:
+fold187:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -5109,9 +5517,9 @@ fold151:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold151
+	JNZ          fold187
 
-folded152:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -5120,13 +5528,13 @@ folded152:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear153
+	JNE    linear189
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear153:
+linear189:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5136,18 +5544,18 @@ linear153:
 	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y2, (CX)(DX*1)
 	VMOVUPS Y3, 32(SI)(DX*1)
-	JMP     done107
+	JMP     done131
 
-wider118:
+wider142:
 	CMPQ BX, $0x19
-	JGE  wider154
+	JGE  wider190
 	CMPQ BX, $0x18
-	JNE  over155
+	JNE  over191
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none156
+	JE      none192
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -5156,9 +5564,9 @@ wider118:
 	VMOVUPS (CX)(DX*1), Y3
 	VMOVUPS 32(CX)(DX*1), Y4
 	VMOVUPS 64(CX)(DX*1), Y5
-	JMP     ready157
+	JMP     ready193
 
-none156:
+none192:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5166,11 +5574,11 @@ none156:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready157:
+ready193:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded159
+	JLE   folded195
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5178,7 +5586,7 @@ ready157:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold158:
+fold194:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VMOVUPS      (DI), Y8
@@ -5193,9 +5601,9 @@ fold158:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold158
+	JNZ          fold194
 
-folded159:
+folded195:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -5206,7 +5614,7 @@ folded159:
 	VADDPS Y8, Y4, Y4
 	VADDPS Y8, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear160
+	JNE    linear196
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -5214,7 +5622,7 @@ folded159:
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
 
-linear160:
+linear196:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5224,16 +5632,16 @@ linear160:
 	VMOVUPS Y3, (CX)(DX*1)
 	VMOVUPS Y4, 32(CX)(DX*1)
 	VMOVUPS Y5, 64(CX)(DX*1)
-	JMP     done107
+	JMP     done131
 
-over155:
+over191:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none161
+	JE      none197
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5244,9 +5652,9 @@ over155:
 	VMOVUPS (CX)(DX*1), Y3
 	VMOVUPS 32(CX)(DX*1), Y4
 	VMOVUPS 64(SI)(DX*1), Y5
-	JMP     ready162
+	JMP     ready198
 
-none161:
+none197:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5254,11 +5662,11 @@ none161:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready162:
+ready198:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded164
+	JLE   folded200
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5266,7 +5674,7 @@ ready162:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold163:
+fold199:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VMOVUPS      (DI), Y8
@@ -5281,9 +5689,9 @@ fold163:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold163
+	JNZ          fold199
 
-folded164:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -5294,7 +5702,7 @@ folded164:
 	VADDPS Y8, Y4, Y4
 	VADDPS Y8, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear165
+	JNE    linear201
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -5302,7 +5710,7 @@ folded164:
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
 
-linear165:
+linear201:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5314,16 +5722,16 @@ linear165:
 	VMOVUPS Y3, (CX)(DX*1)
 	VMOVUPS Y4, 32(CX)(DX*1)
 	VMOVUPS Y5, 64(SI)(DX*1)
-	JMP     done107
+	JMP     done131
 
-wider154:
+wider190:
 	CMPQ BX, $0x20
-	JNE  over166
+	JNE  over202
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none167
+	JE      none203
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -5334,9 +5742,9 @@ wider154:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready168
+	JMP     ready204
 
-none167:
+none203:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5346,11 +5754,11 @@ none167:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready168:
+ready204:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded170
+	JLE   folded206
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5358,7 +5766,7 @@ ready168:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold169:
+fold205:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -5376,9 +5784,9 @@ fold169:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold169
+	JNZ          fold205
 
-folded170:
+folded206:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -5391,7 +5799,7 @@ folded170:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear171
+	JNE    linear207
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -5401,7 +5809,7 @@ folded170:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear171:
+linear207:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5413,16 +5821,16 @@ linear171:
 	VMOVUPS Y5, 32(CX)(DX*1)
 	VMOVUPS Y6, 64(CX)(DX*1)
 	VMOVUPS Y7, 96(CX)(DX*1)
-	JMP     done107
+	JMP     done131
 
-over166:
+over202:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none172
+	JE      none208
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5435,9 +5843,9 @@ over166:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(SI)(DX*1), Y7
-	JMP     ready173
+	JMP     ready209
 
-none172:
+none208:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5447,11 +5855,11 @@ none172:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready173:
+ready209:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded175
+	JLE   folded211
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5459,7 +5867,7 @@ ready173:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold174:
+fold210:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -5477,9 +5885,9 @@ fold174:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold174
+	JNZ          fold210
 
-folded175:
+folded211:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -5492,7 +5900,7 @@ folded175:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear176
+	JNE    linear212
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -5502,7 +5910,7 @@ folded175:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear176:
+linear212:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5517,24 +5925,24 @@ linear176:
 	VMOVUPS Y6, 64(CX)(DX*1)
 	VMOVUPS Y7, 96(SI)(DX*1)
 
-done107:
-	JMP done52
+done131:
+	JMP done64
 
-fewer103:
+fewer127:
 	CMPQ AX, $0x01
-	JNE  fewer177
+	JNE  fewer213
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more178:
+more214:
 	CMPQ BX, $0x60
-	JLT  fewer179
+	JLT  fewer215
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none182
+	JE      none218
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -5545,9 +5953,9 @@ more178:
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(CX), Y7
-	JMP     ready183
+	JMP     ready219
 
-none182:
+none218:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5557,11 +5965,11 @@ none182:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready183:
+ready219:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded185
+	JLE   folded221
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5569,7 +5977,7 @@ ready183:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold184:
+fold220:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -5590,9 +5998,9 @@ fold184:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold184
+	JNZ          fold220
 
-folded185:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -5605,7 +6013,7 @@ folded185:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear186
+	JNE    linear222
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -5615,7 +6023,7 @@ folded185:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear186:
+linear222:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5629,35 +6037,35 @@ linear186:
 	VMOVUPS Y7, 224(CX)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
-	JMP     more178
+	JMP     more214
 
-fewer179:
+fewer215:
 	CMPQ BX, $0x40
-	JLE  last180
+	JLE  last216
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none187
+	JE      none223
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
-	JMP     ready188
+	JMP     ready224
 
-none187:
+none223:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready188:
+ready224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded190
+	JLE   folded226
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5665,7 +6073,7 @@ ready188:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold189:
+fold225:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -5678,9 +6086,9 @@ fold189:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold189
+	JNZ          fold225
 
-folded190:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -5689,13 +6097,13 @@ folded190:
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear191
+	JNE    linear227
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear191:
+linear227:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5706,33 +6114,33 @@ linear191:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last180:
+last216:
 	CMPQ BX, $0x21
-	JGE  wider192
+	JGE  wider228
 	CMPQ BX, $0x11
-	JGE  wider193
+	JGE  wider229
 	CMPQ BX, $0x09
-	JGE  wider194
+	JGE  wider230
 	CMPQ BX, $0x08
-	JNE  over195
+	JNE  over231
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none196
+	JE      none232
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
-	JMP     ready197
+	JMP     ready233
 
-none196:
+none232:
 	VXORPS Y0, Y0, Y0
 
-ready197:
+ready233:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded199
+	JLE   folded235
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5740,58 +6148,52 @@ ready197:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold198:
+fold234:
 	VBROADCASTSS (CX), Y1
 	VMOVUPS      (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold198
+	JNZ          fold234
 
-folded199:
+folded235:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	CMPQ   CX, $0x01
-	JNE    linear200
+	JNE    linear236
 	VMAXPS Y0, Y2, Y0
 
-linear200:
+linear236:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
-	JMP     done181
+	JMP     done217
 
-over195:
-	CMPQ   BX, $0x04
-	JLT    over201
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
+over231:
+	CMPQ BX, $0x04
+	JNE  over237
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none202
+	JE      none238
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	JMP     ready203
+	JMP     ready239
 
-none202:
+none238:
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 
-ready203:
+ready239:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded205
+	JLE   folded241
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5799,7 +6201,66 @@ ready203:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold204:
+fold240:
+	VBROADCASTSS (CX), Y1
+	VMOVUPS      (DI), X2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold240
+
+folded241:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	CMPQ   CX, $0x01
+	JNE    linear242
+	VMAXPS Y0, Y2, Y0
+
+linear242:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS X0, (CX)
+	JMP     done217
+
+over237:
+	CMPQ   BX, $0x04
+	JLT    over243
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none244
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	JMP     ready245
+
+none244:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready245:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded247
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold246:
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      (DI), X3
 	VFMADD231PS  Y2, Y3, Y0
@@ -5808,20 +6269,20 @@ fold204:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold204
+	JNZ          fold246
 
-folded205:
+folded247:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear206
+	JNE    linear248
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
-linear206:
+linear248:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5829,35 +6290,29 @@ linear206:
 	ADDQ    BX, SI
 	VMOVUPS X0, (CX)
 	VMOVUPS X1, 16(SI)
-	JMP     done181
+	JMP     done217
 
-over201:
-	CMPQ   BX, $0x02
-	JLT    over207
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
+over243:
+	CMPQ BX, $0x02
+	JNE  over249
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none208
+	JE     none250
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
 	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	JMP    ready209
+	JMP    ready251
 
-none208:
+none250:
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 
-ready209:
+ready251:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded211
+	JLE   folded253
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5865,7 +6320,66 @@ ready209:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold210:
+fold252:
+	VBROADCASTSS (CX), Y1
+	VMOVSD       (DI), X2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold252
+
+folded253:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	CMPQ   CX, $0x01
+	JNE    linear254
+	VMAXPS Y0, Y2, Y0
+
+linear254:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	JMP    done217
+
+over249:
+	CMPQ   BX, $0x02
+	JLT    over255
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none256
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	JMP    ready257
+
+none256:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready257:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded259
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold258:
 	VBROADCASTSS (CX), Y2
 	VMOVSD       (DI), X3
 	VFMADD231PS  Y2, Y3, Y0
@@ -5874,20 +6388,20 @@ fold210:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold210
+	JNZ          fold258
 
-folded211:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear212
+	JNE    linear260
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
-linear212:
+linear260:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -5895,26 +6409,26 @@ linear212:
 	ADDQ   BX, SI
 	VMOVSD X0, (CX)
 	VMOVSD X1, 8(SI)
-	JMP    done181
+	JMP    done217
 
-over207:
+over255:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none213
+	JE     none261
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSS (CX), X0
-	JMP    ready214
+	JMP    ready262
 
-none213:
+none261:
 	VXORPS Y0, Y0, Y0
 
-ready214:
+ready262:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded216
+	JLE   folded264
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5922,54 +6436,54 @@ ready214:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold215:
+fold263:
 	VBROADCASTSS (CX), Y1
 	VMOVSS       (DI), X2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold215
+	JNZ          fold263
 
-folded216:
+folded264:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	CMPQ   CX, $0x01
-	JNE    linear217
+	JNE    linear265
 	VMAXPS Y0, Y2, Y0
 
-linear217:
+linear265:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSS X0, (CX)
-	JMP    done181
+	JMP    done217
 
-wider194:
+wider230:
 	CMPQ BX, $0x10
-	JNE  over218
+	JNE  over266
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none219
+	JE      none267
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     ready220
+	JMP     ready268
 
-none219:
+none267:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready220:
+ready268:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded222
+	JLE   folded270
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5977,7 +6491,7 @@ ready220:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold221:
+fold269:
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -5986,52 +6500,52 @@ fold221:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold221
+	JNZ          fold269
 
-folded222:
+folded270:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear223
+	JNE    linear271
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
-linear223:
+linear271:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	JMP     done181
+	JMP     done217
 
-over218:
+over266:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none224
+	JE      none272
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(SI), Y1
-	JMP     ready225
+	JMP     ready273
 
-none224:
+none272:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready225:
+ready273:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded227
+	JLE   folded275
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6039,7 +6553,7 @@ ready225:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold226:
+fold274:
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -6048,20 +6562,20 @@ fold226:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold226
+	JNZ          fold274
 
-folded227:
+folded275:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear228
+	JNE    linear276
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
-linear228:
+linear276:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6069,35 +6583,35 @@ linear228:
 	ADDQ    BX, SI
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(SI)
-	JMP     done181
+	JMP     done217
 
-wider193:
+wider229:
 	CMPQ BX, $0x19
-	JGE  wider229
+	JGE  wider277
 	CMPQ BX, $0x18
-	JNE  over230
+	JNE  over278
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none231
+	JE      none279
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
-	JMP     ready232
+	JMP     ready280
 
-none231:
+none279:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready232:
+ready280:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded234
+	JLE   folded282
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6105,7 +6619,7 @@ ready232:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold233:
+fold281:
 	VBROADCASTSS (CX), Y3
 	VMOVUPS      (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -6116,9 +6630,9 @@ fold233:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold233
+	JNZ          fold281
 
-folded234:
+folded282:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
@@ -6126,28 +6640,28 @@ folded234:
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear235
+	JNE    linear283
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 
-linear235:
+linear283:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
-	JMP     done181
+	JMP     done217
 
-over230:
+over278:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none236
+	JE      none284
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6155,18 +6669,18 @@ over230:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(SI), Y2
-	JMP     ready237
+	JMP     ready285
 
-none236:
+none284:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready237:
+ready285:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded239
+	JLE   folded287
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6174,7 +6688,7 @@ ready237:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold238:
+fold286:
 	VBROADCASTSS (CX), Y3
 	VMOVUPS      (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -6185,9 +6699,9 @@ fold238:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold238
+	JNZ          fold286
 
-folded239:
+folded287:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
@@ -6195,12 +6709,12 @@ folded239:
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear240
+	JNE    linear288
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 
-linear240:
+linear288:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6209,35 +6723,35 @@ linear240:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(SI)
-	JMP     done181
+	JMP     done217
 
-wider229:
+wider277:
 	CMPQ BX, $0x20
-	JNE  over241
+	JNE  over289
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none242
+	JE      none290
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
-	JMP     ready243
+	JMP     ready291
 
-none242:
+none290:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready243:
+ready291:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded245
+	JLE   folded293
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6245,7 +6759,7 @@ ready243:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold244:
+fold292:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -6258,9 +6772,9 @@ fold244:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold244
+	JNZ          fold292
 
-folded245:
+folded293:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -6269,13 +6783,13 @@ folded245:
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear246
+	JNE    linear294
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear246:
+linear294:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6283,16 +6797,16 @@ linear246:
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
-	JMP     done181
+	JMP     done217
 
-over241:
+over289:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none247
+	JE      none295
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6301,19 +6815,19 @@ over241:
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(SI), Y3
-	JMP     ready248
+	JMP     ready296
 
-none247:
+none295:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready248:
+ready296:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded250
+	JLE   folded298
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6321,7 +6835,7 @@ ready248:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold249:
+fold297:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -6334,9 +6848,9 @@ fold249:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold249
+	JNZ          fold297
 
-folded250:
+folded298:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -6345,13 +6859,13 @@ folded250:
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear251
+	JNE    linear299
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear251:
+linear299:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6361,20 +6875,20 @@ linear251:
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(SI)
-	JMP     done181
+	JMP     done217
 
-wider192:
+wider228:
 	CMPQ BX, $0x31
-	JGE  wider252
+	JGE  wider300
 	CMPQ BX, $0x29
-	JGE  wider253
+	JGE  wider301
 	CMPQ BX, $0x28
-	JNE  over254
+	JNE  over302
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none255
+	JE      none303
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -6382,20 +6896,20 @@ wider192:
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
-	JMP     ready256
+	JMP     ready304
 
-none255:
+none303:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready256:
+ready304:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded258
+	JLE   folded306
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6403,7 +6917,7 @@ ready256:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold257:
+fold305:
 	VBROADCASTSS (CX), Y5
 	VMOVUPS      (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -6418,9 +6932,9 @@ fold257:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold257
+	JNZ          fold305
 
-folded258:
+folded306:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -6430,14 +6944,14 @@ folded258:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear259
+	JNE    linear307
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 
-linear259:
+linear307:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6446,16 +6960,16 @@ linear259:
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
 	VMOVUPS Y4, 128(CX)
-	JMP     done181
+	JMP     done217
 
-over254:
+over302:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000a0, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none260
+	JE      none308
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6465,20 +6979,20 @@ over254:
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(SI), Y4
-	JMP     ready261
+	JMP     ready309
 
-none260:
+none308:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready261:
+ready309:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded263
+	JLE   folded311
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6486,7 +7000,7 @@ ready261:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold262:
+fold310:
 	VBROADCASTSS (CX), Y5
 	VMOVUPS      (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -6501,9 +7015,9 @@ fold262:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold262
+	JNZ          fold310
 
-folded263:
+folded311:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -6513,14 +7027,14 @@ folded263:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear264
+	JNE    linear312
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 
-linear264:
+linear312:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6531,16 +7045,16 @@ linear264:
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
 	VMOVUPS Y4, 128(SI)
-	JMP     done181
+	JMP     done217
 
-wider253:
+wider301:
 	CMPQ BX, $0x30
-	JNE  over265
+	JNE  over313
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none266
+	JE      none314
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -6549,9 +7063,9 @@ wider253:
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(CX), Y5
-	JMP     ready267
+	JMP     ready315
 
-none266:
+none314:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6559,11 +7073,11 @@ none266:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready267:
+ready315:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded269
+	JLE   folded317
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6571,7 +7085,7 @@ ready267:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold268:
+fold316:
 	VBROADCASTSS (CX), Y6
 	VMOVUPS      (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -6588,9 +7102,9 @@ fold268:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold268
+	JNZ          fold316
 
-folded269:
+folded317:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -6601,7 +7115,7 @@ folded269:
 	VADDPS Y7, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear270
+	JNE    linear318
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -6609,7 +7123,7 @@ folded269:
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
 
-linear270:
+linear318:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6619,16 +7133,16 @@ linear270:
 	VMOVUPS Y3, 96(CX)
 	VMOVUPS Y4, 128(CX)
 	VMOVUPS Y5, 160(CX)
-	JMP     done181
+	JMP     done217
 
-over265:
+over313:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none271
+	JE      none319
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6639,9 +7153,9 @@ over265:
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(SI), Y5
-	JMP     ready272
+	JMP     ready320
 
-none271:
+none319:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6649,11 +7163,11 @@ none271:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready272:
+ready320:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded274
+	JLE   folded322
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6661,7 +7175,7 @@ ready272:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold273:
+fold321:
 	VBROADCASTSS (CX), Y6
 	VMOVUPS      (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -6678,9 +7192,9 @@ fold273:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold273
+	JNZ          fold321
 
-folded274:
+folded322:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -6691,7 +7205,7 @@ folded274:
 	VADDPS Y7, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear275
+	JNE    linear323
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -6699,7 +7213,7 @@ folded274:
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
 
-linear275:
+linear323:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6711,18 +7225,18 @@ linear275:
 	VMOVUPS Y3, 96(CX)
 	VMOVUPS Y4, 128(CX)
 	VMOVUPS Y5, 160(SI)
-	JMP     done181
+	JMP     done217
 
-wider252:
+wider300:
 	CMPQ BX, $0x39
-	JGE  wider276
+	JGE  wider324
 	CMPQ BX, $0x38
-	JNE  over277
+	JNE  over325
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none278
+	JE      none326
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -6732,9 +7246,9 @@ wider252:
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
-	JMP     ready279
+	JMP     ready327
 
-none278:
+none326:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6743,11 +7257,11 @@ none278:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready279:
+ready327:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded281
+	JLE   folded329
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6755,7 +7269,7 @@ ready279:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold280:
+fold328:
 	VBROADCASTSS (CX), Y7
 	VMOVUPS      (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -6774,9 +7288,9 @@ fold280:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold280
+	JNZ          fold328
 
-folded281:
+folded329:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -6788,7 +7302,7 @@ folded281:
 	VADDPS Y8, Y5, Y5
 	VADDPS Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear282
+	JNE    linear330
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -6797,7 +7311,7 @@ folded281:
 	VMAXPS Y5, Y8, Y5
 	VMAXPS Y6, Y8, Y6
 
-linear282:
+linear330:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6808,16 +7322,16 @@ linear282:
 	VMOVUPS Y4, 128(CX)
 	VMOVUPS Y5, 160(CX)
 	VMOVUPS Y6, 192(CX)
-	JMP     done181
+	JMP     done217
 
-over277:
+over325:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000e0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none283
+	JE      none331
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6829,9 +7343,9 @@ over277:
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(SI), Y6
-	JMP     ready284
+	JMP     ready332
 
-none283:
+none331:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6840,11 +7354,11 @@ none283:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready284:
+ready332:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded286
+	JLE   folded334
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6852,7 +7366,7 @@ ready284:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold285:
+fold333:
 	VBROADCASTSS (CX), Y7
 	VMOVUPS      (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -6871,9 +7385,9 @@ fold285:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold285
+	JNZ          fold333
 
-folded286:
+folded334:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -6885,7 +7399,7 @@ folded286:
 	VADDPS Y8, Y5, Y5
 	VADDPS Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear287
+	JNE    linear335
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -6894,7 +7408,7 @@ folded286:
 	VMAXPS Y5, Y8, Y5
 	VMAXPS Y6, Y8, Y6
 
-linear287:
+linear335:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6907,16 +7421,16 @@ linear287:
 	VMOVUPS Y4, 128(CX)
 	VMOVUPS Y5, 160(CX)
 	VMOVUPS Y6, 192(SI)
-	JMP     done181
+	JMP     done217
 
-wider276:
+wider324:
 	CMPQ BX, $0x40
-	JNE  over288
+	JNE  over336
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none289
+	JE      none337
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -6927,9 +7441,9 @@ wider276:
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(CX), Y7
-	JMP     ready290
+	JMP     ready338
 
-none289:
+none337:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6939,11 +7453,11 @@ none289:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready290:
+ready338:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded292
+	JLE   folded340
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6951,7 +7465,7 @@ ready290:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold291:
+fold339:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -6972,9 +7486,9 @@ fold291:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold291
+	JNZ          fold339
 
-folded292:
+folded340:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -6987,7 +7501,7 @@ folded292:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear293
+	JNE    linear341
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -6997,7 +7511,7 @@ folded292:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear293:
+linear341:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7009,16 +7523,16 @@ linear293:
 	VMOVUPS Y5, 160(CX)
 	VMOVUPS Y6, 192(CX)
 	VMOVUPS Y7, 224(CX)
-	JMP     done181
+	JMP     done217
 
-over288:
+over336:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none294
+	JE      none342
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7031,9 +7545,9 @@ over288:
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(SI), Y7
-	JMP     ready295
+	JMP     ready343
 
-none294:
+none342:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7043,11 +7557,11 @@ none294:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready295:
+ready343:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded297
+	JLE   folded345
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7055,7 +7569,7 @@ ready295:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold296:
+fold344:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -7076,9 +7590,9 @@ fold296:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold296
+	JNZ          fold344
 
-folded297:
+folded345:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7091,7 +7605,7 @@ folded297:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear298
+	JNE    linear346
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -7101,7 +7615,7 @@ folded297:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear298:
+linear346:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7116,11 +7630,11 @@ linear298:
 	VMOVUPS Y6, 192(CX)
 	VMOVUPS Y7, 224(SI)
 
-done181:
-	JMP done52
+done217:
+	JMP done64
 
-fewer177:
-done52:
+fewer213:
+done64:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7399,29 +7913,20 @@ linear23:
 	JMP     done6
 
 over18:
-	CMPQ   BX, $0x02
-	JLT    over24
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
+	CMPQ BX, $0x02
+	JNE  over24
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none25
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
 	VMOVUPD (CX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(DI)(DX*1), X3
-	VMOVUPD (CX)(DX*2), X4
-	VMOVUPD 16(DI)(DX*2), X5
-	VMOVUPD (CX)(SI*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
+	VMOVUPD (CX)(DX*1), X1
+	VMOVUPD (CX)(DX*2), X2
+	VMOVUPD (CX)(SI*1), X3
 	JMP     ready26
 
 none25:
@@ -7429,10 +7934,6 @@ none25:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
 
 ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -7448,6 +7949,96 @@ ready26:
 	ADDQ  AX, DI
 
 fold27:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VBROADCASTSD (CX)(DX*2), Y6
+	VBROADCASTSD (CX)(R10*1), Y7
+	VMOVUPD      (DI), X8
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold27
+
+folded28:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear29
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+
+linear29:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, (CX)(DX*1)
+	VMOVUPD X2, (CX)(DX*2)
+	VMOVUPD X3, (CX)(SI*1)
+	JMP     done6
+
+over24:
+	CMPQ   BX, $0x02
+	JLT    over30
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none31
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), X0
+	VMOVUPD 16(DI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(DI)(DX*1), X3
+	VMOVUPD (CX)(DX*2), X4
+	VMOVUPD 16(DI)(DX*2), X5
+	VMOVUPD (CX)(SI*1), X6
+	VMOVUPD 16(DI)(R8*1), X7
+	JMP     ready32
+
+none31:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready32:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded34
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold33:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -7465,9 +8056,9 @@ fold27:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
+	JNZ          fold33
 
-folded28:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7480,7 +8071,7 @@ folded28:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear29
+	JNE    linear35
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7490,7 +8081,7 @@ folded28:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear29:
+linear35:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7508,11 +8099,11 @@ linear29:
 	VMOVUPD X7, 16(DI)(R8*1)
 	JMP     done6
 
-over24:
+over30:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none30
+	JE     none36
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -7520,98 +8111,13 @@ over24:
 	VMOVSD (CX)(DX*1), X1
 	VMOVSD (CX)(DX*2), X2
 	VMOVSD (CX)(SI*1), X3
-	JMP    ready31
-
-none30:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready31:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded33
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold32:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VBROADCASTSD (CX)(DX*2), Y6
-	VBROADCASTSD (CX)(R10*1), Y7
-	VMOVSD       (DI), X8
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold32
-
-folded33:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear34
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-
-linear34:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	VMOVSD X3, (CX)(SI*1)
-	JMP    done6
-
-wider17:
-	CMPQ BX, $0x08
-	JNE  over35
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none36
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(CX)(DX*2), Y5
-	VMOVUPD (CX)(SI*1), Y6
-	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready37
+	JMP    ready37
 
 none36:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
 
 ready37:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -7627,6 +8133,91 @@ ready37:
 	ADDQ  AX, DI
 
 fold38:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VBROADCASTSD (CX)(DX*2), Y6
+	VBROADCASTSD (CX)(R10*1), Y7
+	VMOVSD       (DI), X8
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold38
+
+folded39:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear40
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+
+linear40:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	VMOVSD X3, (CX)(SI*1)
+	JMP    done6
+
+wider17:
+	CMPQ BX, $0x08
+	JNE  over41
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none42
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(CX)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(CX)(SI*1), Y7
+	JMP     ready43
+
+none42:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready43:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded45
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold44:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -7644,9 +8235,9 @@ fold38:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold38
+	JNZ          fold44
 
-folded39:
+folded45:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7659,7 +8250,7 @@ folded39:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear40
+	JNE    linear46
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7669,7 +8260,7 @@ folded39:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear40:
+linear46:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7684,14 +8275,14 @@ linear40:
 	VMOVUPD Y7, 32(CX)(SI*1)
 	JMP     done6
 
-over35:
+over41:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none41
+	JE      none47
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7706,9 +8297,9 @@ over35:
 	VMOVUPD 32(DI)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(DI)(R8*1), Y7
-	JMP     ready42
+	JMP     ready48
 
-none41:
+none47:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7718,11 +8309,11 @@ none41:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready42:
+ready48:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded44
+	JLE   folded50
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7731,7 +8322,7 @@ ready42:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold43:
+fold49:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -7749,9 +8340,9 @@ fold43:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold43
+	JNZ          fold49
 
-folded44:
+folded50:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -7764,7 +8355,7 @@ folded44:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear45
+	JNE    linear51
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -7774,7 +8365,7 @@ folded44:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear45:
+linear51:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7816,19 +8407,19 @@ done6:
 rest2:
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
-	JNE  fewer47
+	JNE  fewer53
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more48:
+more54:
 	CMPQ BX, $0x0c
-	JLT  fewer49
+	JLT  fewer55
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none52
+	JE      none58
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -7837,9 +8428,9 @@ more48:
 	VMOVUPD 32(CX)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready53
+	JMP     ready59
 
-none52:
+none58:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7847,11 +8438,11 @@ none52:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready53:
+ready59:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded55
+	JLE   folded61
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7859,7 +8450,7 @@ ready53:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold54:
+fold60:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -7874,9 +8465,9 @@ fold54:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold54
+	JNZ          fold60
 
-folded55:
+folded61:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7887,7 +8478,7 @@ folded55:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear56
+	JNE    linear62
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -7895,7 +8486,7 @@ folded55:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear56:
+linear62:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7907,33 +8498,33 @@ linear56:
 	VMOVUPD Y5, 32(CX)(DX*2)
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
-	JMP     more48
+	JMP     more54
 
-fewer49:
+fewer55:
 	CMPQ BX, $0x08
-	JLE  last50
+	JLE  last56
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none57
+	JE      none63
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready58
+	JMP     ready64
 
-none57:
+none63:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready58:
+ready64:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded60
+	JLE   folded66
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7941,7 +8532,7 @@ ready58:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold59:
+fold65:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VBROADCASTSD (CX)(DX*2), Y5
@@ -7952,9 +8543,9 @@ fold59:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold59
+	JNZ          fold65
 
-folded60:
+folded66:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -7962,12 +8553,12 @@ folded60:
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear61
+	JNE    linear67
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 
-linear61:
+linear67:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7977,104 +8568,27 @@ linear61:
 	ADDQ    $0x20, AX
 	SUBQ    $0x04, BX
 
-last50:
+last56:
 	CMPQ BX, $0x05
-	JGE  wider62
+	JGE  wider68
 	CMPQ BX, $0x04
-	JNE  over63
+	JNE  over69
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none64
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready65
-
-none64:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready65:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded67
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold66:
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VBROADCASTSD (CX)(DX*2), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y3, Y6, Y0
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold66
-
-folded67:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear68
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-
-linear68:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	VMOVUPD Y2, (CX)(DX*2)
-	JMP     done51
-
-over63:
-	CMPQ   BX, $0x02
-	JLT    over69
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none70
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(SI)(DX*1), X3
-	VMOVUPD (CX)(DX*2), X4
-	VMOVUPD 16(SI)(DX*2), X5
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
 	JMP     ready71
 
 none70:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
 
 ready71:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -8089,6 +8603,150 @@ ready71:
 	ADDQ  AX, DI
 
 fold72:
+	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (CX)(DX*1), Y4
+	VBROADCASTSD (CX)(DX*2), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y3, Y6, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold72
+
+folded73:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear74
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+
+linear74:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	JMP     done57
+
+over69:
+	CMPQ BX, $0x02
+	JNE  over75
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none76
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), X0
+	VMOVUPD (CX)(DX*1), X1
+	VMOVUPD (CX)(DX*2), X2
+	JMP     ready77
+
+none76:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready77:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded79
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold78:
+	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (CX)(DX*1), Y4
+	VBROADCASTSD (CX)(DX*2), Y5
+	VMOVUPD      (DI), X6
+	VFMADD231PD  Y3, Y6, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold78
+
+folded79:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear80
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+
+linear80:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, (CX)(DX*1)
+	VMOVUPD X2, (CX)(DX*2)
+	JMP     done57
+
+over75:
+	CMPQ   BX, $0x02
+	JLT    over81
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none82
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(SI)(DX*1), X3
+	VMOVUPD (CX)(DX*2), X4
+	VMOVUPD 16(SI)(DX*2), X5
+	JMP     ready83
+
+none82:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready83:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded85
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold84:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -8103,9 +8761,9 @@ fold72:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold72
+	JNZ          fold84
 
-folded73:
+folded85:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -8116,7 +8774,7 @@ folded73:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear74
+	JNE    linear86
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -8124,7 +8782,7 @@ folded73:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear74:
+linear86:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8136,30 +8794,30 @@ linear74:
 	VMOVUPD X3, 16(SI)(DX*1)
 	VMOVUPD X4, (CX)(DX*2)
 	VMOVUPD X5, 16(SI)(DX*2)
-	JMP     done51
+	JMP     done57
 
-over69:
+over81:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none75
+	JE     none87
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSD (CX), X0
 	VMOVSD (CX)(DX*1), X1
 	VMOVSD (CX)(DX*2), X2
-	JMP    ready76
+	JMP    ready88
 
-none75:
+none87:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready76:
+ready88:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded78
+	JLE   folded90
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8167,7 +8825,7 @@ ready76:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold77:
+fold89:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VBROADCASTSD (CX)(DX*2), Y5
@@ -8178,9 +8836,9 @@ fold77:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold77
+	JNZ          fold89
 
-folded78:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -8188,28 +8846,28 @@ folded78:
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear79
+	JNE    linear91
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 
-linear79:
+linear91:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSD X0, (CX)
 	VMOVSD X1, (CX)(DX*1)
 	VMOVSD X2, (CX)(DX*2)
-	JMP    done51
+	JMP    done57
 
-wider62:
+wider68:
 	CMPQ BX, $0x08
-	JNE  over80
+	JNE  over92
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none81
+	JE      none93
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -8218,9 +8876,9 @@ wider62:
 	VMOVUPD 32(CX)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready82
+	JMP     ready94
 
-none81:
+none93:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8228,11 +8886,11 @@ none81:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready82:
+ready94:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded84
+	JLE   folded96
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8240,7 +8898,7 @@ ready82:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold83:
+fold95:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -8255,9 +8913,9 @@ fold83:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold83
+	JNZ          fold95
 
-folded84:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -8268,7 +8926,7 @@ folded84:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear85
+	JNE    linear97
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -8276,7 +8934,7 @@ folded84:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear85:
+linear97:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8286,16 +8944,16 @@ linear85:
 	VMOVUPD Y3, 32(CX)(DX*1)
 	VMOVUPD Y4, (CX)(DX*2)
 	VMOVUPD Y5, 32(CX)(DX*2)
-	JMP     done51
+	JMP     done57
 
-over80:
+over92:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none86
+	JE      none98
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -8306,9 +8964,9 @@ over80:
 	VMOVUPD 32(SI)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(SI)(DX*2), Y5
-	JMP     ready87
+	JMP     ready99
 
-none86:
+none98:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8316,11 +8974,11 @@ none86:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready87:
+ready99:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded89
+	JLE   folded101
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8328,7 +8986,7 @@ ready87:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold88:
+fold100:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -8343,9 +9001,9 @@ fold88:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold88
+	JNZ          fold100
 
-folded89:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -8356,7 +9014,7 @@ folded89:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear90
+	JNE    linear102
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -8364,7 +9022,7 @@ folded89:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear90:
+linear102:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8377,24 +9035,24 @@ linear90:
 	VMOVUPD Y4, (CX)(DX*2)
 	VMOVUPD Y5, 32(SI)(DX*2)
 
-done51:
-	JMP done46
+done57:
+	JMP done52
 
-fewer47:
+fewer53:
 	CMPQ AX, $0x02
-	JNE  fewer91
+	JNE  fewer103
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more92:
+more104:
 	CMPQ BX, $0x18
-	JLT  fewer93
+	JLT  fewer105
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none96
+	JE      none108
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -8405,9 +9063,9 @@ more92:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready97
+	JMP     ready109
 
-none96:
+none108:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8417,11 +9075,11 @@ none96:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready97:
+ready109:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded99
+	JLE   folded111
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8429,7 +9087,7 @@ ready97:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold98:
+fold110:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -8447,9 +9105,9 @@ fold98:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold98
+	JNZ          fold110
 
-folded99:
+folded111:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -8462,7 +9120,7 @@ folded99:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear100
+	JNE    linear112
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -8472,7 +9130,7 @@ folded99:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear100:
+linear112:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8486,35 +9144,35 @@ linear100:
 	VMOVUPD Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
-	JMP     more92
+	JMP     more104
 
-fewer93:
+fewer105:
 	CMPQ BX, $0x10
-	JLE  last94
+	JLE  last106
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none101
+	JE      none113
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD (CX)(DX*1), Y2
 	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready102
+	JMP     ready114
 
-none101:
+none113:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready102:
+ready114:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded104
+	JLE   folded116
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8522,7 +9180,7 @@ ready102:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold103:
+fold115:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VMOVUPD      (DI), Y6
@@ -8534,9 +9192,9 @@ fold103:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold103
+	JNZ          fold115
 
-folded104:
+folded116:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -8545,13 +9203,13 @@ folded104:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear105
+	JNE    linear117
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 
-linear105:
+linear117:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8562,33 +9220,33 @@ linear105:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
 
-last94:
+last106:
 	CMPQ BX, $0x09
-	JGE  wider106
+	JGE  wider118
 	CMPQ BX, $0x05
-	JGE  wider107
+	JGE  wider119
 	CMPQ BX, $0x04
-	JNE  over108
+	JNE  over120
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none109
+	JE      none121
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
-	JMP     ready110
+	JMP     ready122
 
-none109:
+none121:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready110:
+ready122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded112
+	JLE   folded124
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8596,7 +9254,7 @@ ready110:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold111:
+fold123:
 	VBROADCASTSD (CX), Y2
 	VBROADCASTSD (CX)(DX*1), Y3
 	VMOVUPD      (DI), Y4
@@ -8605,37 +9263,97 @@ fold111:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold111
+	JNZ          fold123
 
-folded112:
+folded124:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear113
+	JNE    linear125
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 
-linear113:
+linear125:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, (CX)(DX*1)
-	JMP     done95
+	JMP     done107
 
-over108:
+over120:
+	CMPQ BX, $0x02
+	JNE  over126
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none127
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), X0
+	VMOVUPD (CX)(DX*1), X1
+	JMP     ready128
+
+none127:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready128:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded130
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold129:
+	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (CX)(DX*1), Y3
+	VMOVUPD      (DI), X4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold129
+
+folded130:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear131
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+
+linear131:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, (CX)(DX*1)
+	JMP     done107
+
+over126:
 	CMPQ   BX, $0x02
-	JLT    over114
+	JLT    over132
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none115
+	JE      none133
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -8644,19 +9362,19 @@ over108:
 	VMOVUPD 16(SI), X1
 	VMOVUPD (CX)(DX*1), X2
 	VMOVUPD 16(SI)(DX*1), X3
-	JMP     ready116
+	JMP     ready134
 
-none115:
+none133:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready116:
+ready134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded118
+	JLE   folded136
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8664,7 +9382,7 @@ ready116:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold117:
+fold135:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VMOVUPD      (DI), X6
@@ -8676,9 +9394,9 @@ fold117:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold117
+	JNZ          fold135
 
-folded118:
+folded136:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -8687,13 +9405,13 @@ folded118:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear119
+	JNE    linear137
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 
-linear119:
+linear137:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8703,242 +9421,22 @@ linear119:
 	VMOVUPD X1, 16(SI)
 	VMOVUPD X2, (CX)(DX*1)
 	VMOVUPD X3, 16(SI)(DX*1)
-	JMP     done95
+	JMP     done107
 
-over114:
+over132:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none120
+	JE     none138
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSD (CX), X0
 	VMOVSD (CX)(DX*1), X1
-	JMP    ready121
-
-none120:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready121:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded123
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold122:
-	VBROADCASTSD (CX), Y2
-	VBROADCASTSD (CX)(DX*1), Y3
-	VMOVSD       (DI), X4
-	VFMADD231PD  Y2, Y4, Y0
-	VFMADD231PD  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold122
-
-folded123:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear124
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-
-linear124:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	JMP    done95
-
-wider107:
-	CMPQ BX, $0x08
-	JNE  over125
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none126
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready127
-
-none126:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready127:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded129
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold128:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold128
-
-folded129:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear130
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-
-linear130:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(CX)(DX*1)
-	JMP     done95
-
-over125:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none131
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(SI)(DX*1), Y3
-	JMP     ready132
-
-none131:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready132:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded134
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold133:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      32(DI)(BX*1), Y6
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold133
-
-folded134:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear135
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-
-linear135:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(SI)(DX*1)
-	JMP     done95
-
-wider106:
-	CMPQ BX, $0x0d
-	JGE  wider136
-	CMPQ BX, $0x0c
-	JNE  over137
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none138
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
-	VMOVUPD 64(CX)(DX*1), Y5
-	JMP     ready139
+	JMP    ready139
 
 none138:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
 
 ready139:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -8953,17 +9451,11 @@ ready139:
 	ADDQ  AX, DI
 
 fold140:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      32(DI), Y8
-	VFMADD231PD  Y6, Y8, Y1
-	VFMADD231PD  Y7, Y8, Y4
-	VMOVUPD      64(DI), Y8
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y5
+	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (CX)(DX*1), Y3
+	VMOVSD       (DI), X4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -8972,67 +9464,49 @@ fold140:
 folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
 	CMPQ   CX, $0x01
 	JNE    linear142
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
 
 linear142:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, (CX)(DX*1)
-	VMOVUPD Y4, 32(CX)(DX*1)
-	VMOVUPD Y5, 64(CX)(DX*1)
-	JMP     done95
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	JMP    done107
 
-over137:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x60, BX
+wider119:
+	CMPQ BX, $0x08
+	JNE  over143
 
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none143
+	JE      none144
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(SI), Y2
-	VMOVUPD (CX)(DX*1), Y3
-	VMOVUPD 32(CX)(DX*1), Y4
-	VMOVUPD 64(SI)(DX*1), Y5
-	JMP     ready144
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(CX)(DX*1), Y3
+	JMP     ready145
 
-none143:
+none144:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
 
-ready144:
+ready145:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded146
+	JLE   folded147
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9040,74 +9514,61 @@ ready144:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold145:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VMOVUPD      (DI), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      32(DI), Y8
-	VFMADD231PD  Y6, Y8, Y1
-	VFMADD231PD  Y7, Y8, Y4
-	VMOVUPD      64(DI)(BX*1), Y8
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y5
+fold146:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold145
+	JNZ          fold146
 
-folded146:
+folded147:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear147
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
+	JNE    linear148
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
 
-linear147:
+linear148:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(SI)
-	VMOVUPD Y3, (CX)(DX*1)
-	VMOVUPD Y4, 32(CX)(DX*1)
-	VMOVUPD Y5, 64(SI)(DX*1)
-	JMP     done95
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(CX)(DX*1)
+	JMP     done107
 
-wider136:
-	CMPQ BX, $0x10
-	JNE  over148
+over143:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
 
-	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none149
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
 	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD (CX)(DX*1), Y4
-	VMOVUPD 32(CX)(DX*1), Y5
-	VMOVUPD 64(CX)(DX*1), Y6
-	VMOVUPD 96(CX)(DX*1), Y7
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
 	JMP     ready150
 
 none149:
@@ -9115,10 +9576,6 @@ none149:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
 
 ready150:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -9133,6 +9590,267 @@ ready150:
 	ADDQ  AX, DI
 
 fold151:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      32(DI)(BX*1), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold151
+
+folded152:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear153
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+
+linear153:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	JMP     done107
+
+wider118:
+	CMPQ BX, $0x0d
+	JGE  wider154
+	CMPQ BX, $0x0c
+	JNE  over155
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none156
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(CX)(DX*1), Y5
+	JMP     ready157
+
+none156:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready157:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded159
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold158:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      32(DI), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      64(DI), Y8
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold158
+
+folded159:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear160
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+
+linear160:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(CX)(DX*1)
+	JMP     done107
+
+over155:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none161
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(SI), Y2
+	VMOVUPD (CX)(DX*1), Y3
+	VMOVUPD 32(CX)(DX*1), Y4
+	VMOVUPD 64(SI)(DX*1), Y5
+	JMP     ready162
+
+none161:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready162:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded164
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold163:
+	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (CX)(DX*1), Y7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      32(DI), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VFMADD231PD  Y7, Y8, Y4
+	VMOVUPD      64(DI)(BX*1), Y8
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y7, Y8, Y5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold163
+
+folded164:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	CMPQ   CX, $0x01
+	JNE    linear165
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+
+linear165:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(SI)
+	VMOVUPD Y3, (CX)(DX*1)
+	VMOVUPD Y4, 32(CX)(DX*1)
+	VMOVUPD Y5, 64(SI)(DX*1)
+	JMP     done107
+
+wider154:
+	CMPQ BX, $0x10
+	JNE  over166
+
+	// acc[i,j] = init[i,j], 2×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none167
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD (CX)(DX*1), Y4
+	VMOVUPD 32(CX)(DX*1), Y5
+	VMOVUPD 64(CX)(DX*1), Y6
+	VMOVUPD 96(CX)(DX*1), Y7
+	JMP     ready168
+
+none167:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready168:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded170
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold169:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -9150,9 +9868,9 @@ fold151:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold151
+	JNZ          fold169
 
-folded152:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -9165,7 +9883,7 @@ folded152:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear153
+	JNE    linear171
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -9175,7 +9893,7 @@ folded152:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear153:
+linear171:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9187,16 +9905,16 @@ linear153:
 	VMOVUPD Y5, 32(CX)(DX*1)
 	VMOVUPD Y6, 64(CX)(DX*1)
 	VMOVUPD Y7, 96(CX)(DX*1)
-	JMP     done95
+	JMP     done107
 
-over148:
+over166:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none154
+	JE      none172
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9209,9 +9927,9 @@ over148:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(SI)(DX*1), Y7
-	JMP     ready155
+	JMP     ready173
 
-none154:
+none172:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9221,11 +9939,11 @@ none154:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready155:
+ready173:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded157
+	JLE   folded175
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9233,7 +9951,7 @@ ready155:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold156:
+fold174:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -9251,9 +9969,9 @@ fold156:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold156
+	JNZ          fold174
 
-folded157:
+folded175:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -9266,7 +9984,7 @@ folded157:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear158
+	JNE    linear176
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -9276,7 +9994,7 @@ folded157:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear158:
+linear176:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9291,24 +10009,24 @@ linear158:
 	VMOVUPD Y6, 64(CX)(DX*1)
 	VMOVUPD Y7, 96(SI)(DX*1)
 
-done95:
-	JMP done46
+done107:
+	JMP done52
 
-fewer91:
+fewer103:
 	CMPQ AX, $0x01
-	JNE  fewer159
+	JNE  fewer177
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more160:
+more178:
 	CMPQ BX, $0x30
-	JLT  fewer161
+	JLT  fewer179
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none164
+	JE      none182
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -9319,9 +10037,9 @@ more160:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(CX), Y7
-	JMP     ready165
+	JMP     ready183
 
-none164:
+none182:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9331,11 +10049,11 @@ none164:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready165:
+ready183:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded167
+	JLE   folded185
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9343,7 +10061,7 @@ ready165:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold166:
+fold184:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -9364,9 +10082,9 @@ fold166:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold166
+	JNZ          fold184
 
-folded167:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -9379,7 +10097,7 @@ folded167:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear168
+	JNE    linear186
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -9389,7 +10107,7 @@ folded167:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear168:
+linear186:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9403,35 +10121,35 @@ linear168:
 	VMOVUPD Y7, 224(CX)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
-	JMP     more160
+	JMP     more178
 
-fewer161:
+fewer179:
 	CMPQ BX, $0x20
-	JLE  last162
+	JLE  last180
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none169
+	JE      none187
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
-	JMP     ready170
+	JMP     ready188
 
-none169:
+none187:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready170:
+ready188:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded172
+	JLE   folded190
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9439,7 +10157,7 @@ ready170:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold171:
+fold189:
 	VBROADCASTSD (CX), Y4
 	VMOVUPD      (DI), Y5
 	VFMADD231PD  Y4, Y5, Y0
@@ -9452,9 +10170,9 @@ fold171:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold171
+	JNZ          fold189
 
-folded172:
+folded190:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -9463,13 +10181,13 @@ folded172:
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear173
+	JNE    linear191
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 
-linear173:
+linear191:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9480,33 +10198,33 @@ linear173:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last162:
+last180:
 	CMPQ BX, $0x11
-	JGE  wider174
+	JGE  wider192
 	CMPQ BX, $0x09
-	JGE  wider175
+	JGE  wider193
 	CMPQ BX, $0x05
-	JGE  wider176
+	JGE  wider194
 	CMPQ BX, $0x04
-	JNE  over177
+	JNE  over195
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none178
+	JE      none196
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
-	JMP     ready179
+	JMP     ready197
 
-none178:
+none196:
 	VXORPS Y0, Y0, Y0
 
-ready179:
+ready197:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded181
+	JLE   folded199
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9514,58 +10232,52 @@ ready179:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold180:
+fold198:
 	VBROADCASTSD (CX), Y1
 	VMOVUPD      (DI), Y2
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold180
+	JNZ          fold198
 
-folded181:
+folded199:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	CMPQ   CX, $0x01
-	JNE    linear182
+	JNE    linear200
 	VMAXPD Y0, Y2, Y0
 
-linear182:
+linear200:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
-	JMP     done163
+	JMP     done181
 
-over177:
-	CMPQ   BX, $0x02
-	JLT    over183
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
+over195:
+	CMPQ BX, $0x02
+	JNE  over201
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none184
+	JE      none202
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	JMP     ready185
+	JMP     ready203
 
-none184:
+none202:
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 
-ready185:
+ready203:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded187
+	JLE   folded205
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9573,7 +10285,66 @@ ready185:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold186:
+fold204:
+	VBROADCASTSD (CX), Y1
+	VMOVUPD      (DI), X2
+	VFMADD231PD  Y1, Y2, Y0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold204
+
+folded205:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	CMPQ   CX, $0x01
+	JNE    linear206
+	VMAXPD Y0, Y2, Y0
+
+linear206:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD X0, (CX)
+	JMP     done181
+
+over201:
+	CMPQ   BX, $0x02
+	JLT    over207
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none208
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	JMP     ready209
+
+none208:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready209:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded211
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold210:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      (DI), X3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9582,20 +10353,20 @@ fold186:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold186
+	JNZ          fold210
 
-folded187:
+folded211:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear188
+	JNE    linear212
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear188:
+linear212:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9603,26 +10374,26 @@ linear188:
 	ADDQ    BX, SI
 	VMOVUPD X0, (CX)
 	VMOVUPD X1, 16(SI)
-	JMP     done163
+	JMP     done181
 
-over183:
+over207:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none189
+	JE     none213
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSD (CX), X0
-	JMP    ready190
+	JMP    ready214
 
-none189:
+none213:
 	VXORPS Y0, Y0, Y0
 
-ready190:
+ready214:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded192
+	JLE   folded216
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9630,54 +10401,54 @@ ready190:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold191:
+fold215:
 	VBROADCASTSD (CX), Y1
 	VMOVSD       (DI), X2
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold191
+	JNZ          fold215
 
-folded192:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	CMPQ   CX, $0x01
-	JNE    linear193
+	JNE    linear217
 	VMAXPD Y0, Y2, Y0
 
-linear193:
+linear217:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSD X0, (CX)
-	JMP    done163
+	JMP    done181
 
-wider176:
+wider194:
 	CMPQ BX, $0x08
-	JNE  over194
+	JNE  over218
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none195
+	JE      none219
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
-	JMP     ready196
+	JMP     ready220
 
-none195:
+none219:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready196:
+ready220:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded198
+	JLE   folded222
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9685,7 +10456,7 @@ ready196:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold197:
+fold221:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      (DI), Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9694,52 +10465,52 @@ fold197:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold197
+	JNZ          fold221
 
-folded198:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear199
+	JNE    linear223
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear199:
+linear223:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
-	JMP     done163
+	JMP     done181
 
-over194:
+over218:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none200
+	JE      none224
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(SI), Y1
-	JMP     ready201
+	JMP     ready225
 
-none200:
+none224:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready201:
+ready225:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded203
+	JLE   folded227
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9747,7 +10518,7 @@ ready201:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold202:
+fold226:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      (DI), Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9756,20 +10527,20 @@ fold202:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
+	JNZ          fold226
 
-folded203:
+folded227:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear204
+	JNE    linear228
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear204:
+linear228:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9777,309 +10548,15 @@ linear204:
 	ADDQ    BX, SI
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(SI)
-	JMP     done163
+	JMP     done181
 
-wider175:
+wider193:
 	CMPQ BX, $0x0d
-	JGE  wider205
-	CMPQ BX, $0x0c
-	JNE  over206
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none207
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	JMP     ready208
-
-none207:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready208:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded210
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold209:
-	VBROADCASTSD (CX), Y3
-	VMOVUPD      (DI), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VMOVUPD      32(DI), Y4
-	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      64(DI), Y4
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold209
-
-folded210:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear211
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-
-linear211:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	JMP     done163
-
-over206:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x60, BX
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none212
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(SI), Y2
-	JMP     ready213
-
-none212:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready213:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded215
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold214:
-	VBROADCASTSD (CX), Y3
-	VMOVUPD      (DI), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VMOVUPD      32(DI), Y4
-	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      64(DI)(BX*1), Y4
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold214
-
-folded215:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear216
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-
-linear216:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(SI)
-	JMP     done163
-
-wider205:
-	CMPQ BX, $0x10
-	JNE  over217
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none218
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	JMP     ready219
-
-none218:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready219:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded221
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold220:
-	VBROADCASTSD (CX), Y4
-	VMOVUPD      (DI), Y5
-	VFMADD231PD  Y4, Y5, Y0
-	VMOVUPD      32(DI), Y5
-	VFMADD231PD  Y4, Y5, Y1
-	VMOVUPD      64(DI), Y5
-	VFMADD231PD  Y4, Y5, Y2
-	VMOVUPD      96(DI), Y5
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold220
-
-folded221:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear222
-	VMAXPD Y0, Y5, Y0
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-
-linear222:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	JMP     done163
-
-over217:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none223
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(SI), Y3
-	JMP     ready224
-
-none223:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready224:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded226
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold225:
-	VBROADCASTSD (CX), Y4
-	VMOVUPD      (DI), Y5
-	VFMADD231PD  Y4, Y5, Y0
-	VMOVUPD      32(DI), Y5
-	VFMADD231PD  Y4, Y5, Y1
-	VMOVUPD      64(DI), Y5
-	VFMADD231PD  Y4, Y5, Y2
-	VMOVUPD      96(DI)(BX*1), Y5
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold225
-
-folded226:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear227
-	VMAXPD Y0, Y5, Y0
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-
-linear227:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(SI)
-	JMP     done163
-
-wider174:
-	CMPQ BX, $0x19
-	JGE  wider228
-	CMPQ BX, $0x15
 	JGE  wider229
-	CMPQ BX, $0x14
+	CMPQ BX, $0x0c
 	JNE  over230
 
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none231
@@ -10088,16 +10565,12 @@ wider174:
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD 128(CX), Y4
 	JMP     ready232
 
 none231:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 
 ready232:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -10112,17 +10585,13 @@ ready232:
 	ADDQ  AX, DI
 
 fold233:
-	VBROADCASTSD (CX), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	VMOVUPD      64(DI), Y6
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      96(DI), Y6
-	VFMADD231PD  Y5, Y6, Y3
-	VMOVUPD      128(DI), Y6
-	VFMADD231PD  Y5, Y6, Y4
+	VBROADCASTSD (CX), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VMOVUPD      32(DI), Y4
+	VFMADD231PD  Y3, Y4, Y1
+	VMOVUPD      64(DI), Y4
+	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -10131,19 +10600,15 @@ fold233:
 folded234:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
 	CMPQ   CX, $0x01
 	JNE    linear235
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
 
 linear235:
 	MOVQ    c+0(FP), CX
@@ -10152,15 +10617,13 @@ linear235:
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	VMOVUPD Y4, 128(CX)
-	JMP     done163
+	JMP     done181
 
 over230:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000a0, BX
+	SUBQ   $0x60, BX
 
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none236
@@ -10170,17 +10633,13 @@ over230:
 	ADDQ    BX, SI
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD 128(SI), Y4
+	VMOVUPD 64(SI), Y2
 	JMP     ready237
 
 none236:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 
 ready237:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -10195,17 +10654,13 @@ ready237:
 	ADDQ  AX, DI
 
 fold238:
-	VBROADCASTSD (CX), Y5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(DI), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	VMOVUPD      64(DI), Y6
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      96(DI), Y6
-	VFMADD231PD  Y5, Y6, Y3
-	VMOVUPD      128(DI)(BX*1), Y6
-	VFMADD231PD  Y5, Y6, Y4
+	VBROADCASTSD (CX), Y3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VMOVUPD      32(DI), Y4
+	VFMADD231PD  Y3, Y4, Y1
+	VMOVUPD      64(DI)(BX*1), Y4
+	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -10214,19 +10669,15 @@ fold238:
 folded239:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
 	CMPQ   CX, $0x01
 	JNE    linear240
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
 
 linear240:
 	MOVQ    c+0(FP), CX
@@ -10236,16 +10687,14 @@ linear240:
 	ADDQ    BX, SI
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(CX)
-	VMOVUPD Y4, 128(SI)
-	JMP     done163
+	VMOVUPD Y2, 64(SI)
+	JMP     done181
 
 wider229:
-	CMPQ BX, $0x18
+	CMPQ BX, $0x10
 	JNE  over241
 
-	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none242
@@ -10255,8 +10704,6 @@ wider229:
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
-	VMOVUPD 128(CX), Y4
-	VMOVUPD 160(CX), Y5
 	JMP     ready243
 
 none242:
@@ -10264,8 +10711,6 @@ none242:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
 
 ready243:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -10280,6 +10725,332 @@ ready243:
 	ADDQ  AX, DI
 
 fold244:
+	VBROADCASTSD (CX), Y4
+	VMOVUPD      (DI), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VMOVUPD      32(DI), Y5
+	VFMADD231PD  Y4, Y5, Y1
+	VMOVUPD      64(DI), Y5
+	VFMADD231PD  Y4, Y5, Y2
+	VMOVUPD      96(DI), Y5
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold244
+
+folded245:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear246
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+
+linear246:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	JMP     done181
+
+over241:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none247
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(SI), Y3
+	JMP     ready248
+
+none247:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready248:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded250
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold249:
+	VBROADCASTSD (CX), Y4
+	VMOVUPD      (DI), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VMOVUPD      32(DI), Y5
+	VFMADD231PD  Y4, Y5, Y1
+	VMOVUPD      64(DI), Y5
+	VFMADD231PD  Y4, Y5, Y2
+	VMOVUPD      96(DI)(BX*1), Y5
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold249
+
+folded250:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear251
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+
+linear251:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(SI)
+	JMP     done181
+
+wider192:
+	CMPQ BX, $0x19
+	JGE  wider252
+	CMPQ BX, $0x15
+	JGE  wider253
+	CMPQ BX, $0x14
+	JNE  over254
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none255
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	JMP     ready256
+
+none255:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+ready256:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded258
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold257:
+	VBROADCASTSD (CX), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VMOVUPD      64(DI), Y6
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      96(DI), Y6
+	VFMADD231PD  Y5, Y6, Y3
+	VMOVUPD      128(DI), Y6
+	VFMADD231PD  Y5, Y6, Y4
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold257
+
+folded258:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	CMPQ   CX, $0x01
+	JNE    linear259
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+
+linear259:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(CX)
+	JMP     done181
+
+over254:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000a0, BX
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none260
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(SI), Y4
+	JMP     ready261
+
+none260:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+ready261:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded263
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold262:
+	VBROADCASTSD (CX), Y5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(DI), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VMOVUPD      64(DI), Y6
+	VFMADD231PD  Y5, Y6, Y2
+	VMOVUPD      96(DI), Y6
+	VFMADD231PD  Y5, Y6, Y3
+	VMOVUPD      128(DI)(BX*1), Y6
+	VFMADD231PD  Y5, Y6, Y4
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold262
+
+folded263:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	CMPQ   CX, $0x01
+	JNE    linear264
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+
+linear264:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(CX)
+	VMOVUPD Y4, 128(SI)
+	JMP     done181
+
+wider253:
+	CMPQ BX, $0x18
+	JNE  over265
+
+	// acc[i,j] = init[i,j], 1×6 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none266
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
+	VMOVUPD 160(CX), Y5
+	JMP     ready267
+
+none266:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready267:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded269
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold268:
 	VBROADCASTSD (CX), Y6
 	VMOVUPD      (DI), Y7
 	VFMADD231PD  Y6, Y7, Y0
@@ -10296,9 +11067,9 @@ fold244:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold244
+	JNZ          fold268
 
-folded245:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -10309,7 +11080,7 @@ folded245:
 	VADDPD Y7, Y4, Y4
 	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear246
+	JNE    linear270
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -10317,7 +11088,7 @@ folded245:
 	VMAXPD Y4, Y7, Y4
 	VMAXPD Y5, Y7, Y5
 
-linear246:
+linear270:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10327,16 +11098,16 @@ linear246:
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(CX)
-	JMP     done163
+	JMP     done181
 
-over241:
+over265:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none247
+	JE      none271
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10347,9 +11118,9 @@ over241:
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(SI), Y5
-	JMP     ready248
+	JMP     ready272
 
-none247:
+none271:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10357,11 +11128,11 @@ none247:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready248:
+ready272:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded250
+	JLE   folded274
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10369,7 +11140,7 @@ ready248:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold249:
+fold273:
 	VBROADCASTSD (CX), Y6
 	VMOVUPD      (DI), Y7
 	VFMADD231PD  Y6, Y7, Y0
@@ -10386,9 +11157,9 @@ fold249:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold249
+	JNZ          fold273
 
-folded250:
+folded274:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -10399,7 +11170,7 @@ folded250:
 	VADDPD Y7, Y4, Y4
 	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear251
+	JNE    linear275
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -10407,7 +11178,7 @@ folded250:
 	VMAXPD Y4, Y7, Y4
 	VMAXPD Y5, Y7, Y5
 
-linear251:
+linear275:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10419,18 +11190,18 @@ linear251:
 	VMOVUPD Y3, 96(CX)
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(SI)
-	JMP     done163
+	JMP     done181
 
-wider228:
+wider252:
 	CMPQ BX, $0x1d
-	JGE  wider252
+	JGE  wider276
 	CMPQ BX, $0x1c
-	JNE  over253
+	JNE  over277
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none254
+	JE      none278
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -10440,9 +11211,9 @@ wider228:
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
-	JMP     ready255
+	JMP     ready279
 
-none254:
+none278:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10451,11 +11222,11 @@ none254:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready255:
+ready279:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded257
+	JLE   folded281
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10463,7 +11234,7 @@ ready255:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold256:
+fold280:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
 	VFMADD231PD  Y7, Y8, Y0
@@ -10482,9 +11253,9 @@ fold256:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold256
+	JNZ          fold280
 
-folded257:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -10496,7 +11267,7 @@ folded257:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear258
+	JNE    linear282
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -10505,7 +11276,7 @@ folded257:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear258:
+linear282:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10516,16 +11287,16 @@ linear258:
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(CX)
 	VMOVUPD Y6, 192(CX)
-	JMP     done163
+	JMP     done181
 
-over253:
+over277:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000e0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none259
+	JE      none283
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10537,9 +11308,9 @@ over253:
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(SI), Y6
-	JMP     ready260
+	JMP     ready284
 
-none259:
+none283:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10548,11 +11319,11 @@ none259:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready260:
+ready284:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded262
+	JLE   folded286
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10560,7 +11331,7 @@ ready260:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold261:
+fold285:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
 	VFMADD231PD  Y7, Y8, Y0
@@ -10579,9 +11350,9 @@ fold261:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold261
+	JNZ          fold285
 
-folded262:
+folded286:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -10593,7 +11364,7 @@ folded262:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear263
+	JNE    linear287
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -10602,7 +11373,7 @@ folded262:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear263:
+linear287:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10615,16 +11386,16 @@ linear263:
 	VMOVUPD Y4, 128(CX)
 	VMOVUPD Y5, 160(CX)
 	VMOVUPD Y6, 192(SI)
-	JMP     done163
+	JMP     done181
 
-wider252:
+wider276:
 	CMPQ BX, $0x20
-	JNE  over264
+	JNE  over288
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none265
+	JE      none289
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -10635,9 +11406,9 @@ wider252:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(CX), Y7
-	JMP     ready266
+	JMP     ready290
 
-none265:
+none289:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10647,11 +11418,11 @@ none265:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready266:
+ready290:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded268
+	JLE   folded292
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10659,7 +11430,7 @@ ready266:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold267:
+fold291:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -10680,9 +11451,9 @@ fold267:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold267
+	JNZ          fold291
 
-folded268:
+folded292:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -10695,7 +11466,7 @@ folded268:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear269
+	JNE    linear293
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -10705,7 +11476,7 @@ folded268:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear269:
+linear293:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10717,16 +11488,16 @@ linear269:
 	VMOVUPD Y5, 160(CX)
 	VMOVUPD Y6, 192(CX)
 	VMOVUPD Y7, 224(CX)
-	JMP     done163
+	JMP     done181
 
-over264:
+over288:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none270
+	JE      none294
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10739,9 +11510,9 @@ over264:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(SI), Y7
-	JMP     ready271
+	JMP     ready295
 
-none270:
+none294:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10751,11 +11522,11 @@ none270:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready271:
+ready295:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded273
+	JLE   folded297
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10763,7 +11534,7 @@ ready271:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold272:
+fold296:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -10784,9 +11555,9 @@ fold272:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold272
+	JNZ          fold296
 
-folded273:
+folded297:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -10799,7 +11570,7 @@ folded273:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear274
+	JNE    linear298
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -10809,7 +11580,7 @@ folded273:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear274:
+linear298:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10824,11 +11595,11 @@ linear274:
 	VMOVUPD Y6, 192(CX)
 	VMOVUPD Y7, 224(SI)
 
-done163:
-	JMP done46
+done181:
+	JMP done52
 
-fewer159:
-done46:
+fewer177:
+done52:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11403,8 +12174,67 @@ row29:
 	RET
 
 over26:
+	CMPQ AX, $0x04
+	JNE  over30
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), X1
+	VMOVUPS (BX)(CX*1), X2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear31
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VMOVUPS      X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row32
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear31:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row33
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over30:
 	CMPQ   AX, $0x04
-	JLT    over30
+	JLT    over34
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -11432,10 +12262,10 @@ over26:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear31
+	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row36:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11453,14 +12283,14 @@ row32:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row32
+	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear31:
+linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row37:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11476,14 +12306,73 @@ row33:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row33
+	JNZ          row37
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over30:
+over34:
+	CMPQ AX, $0x02
+	JNE  over38
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   ldb+48(FP), CX
+	VMOVSD (BX), X1
+	VMOVSD (BX)(CX*1), X2
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VXORPS Y5, Y5, Y5
+	CMPQ   R8, $0x01
+	JNE    linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VMOVSD       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VMOVAPS      Y0, Y6
+	VFMADD231PS  Y3, Y1, Y6
+	VFMADD231PS  Y4, Y2, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVSD       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over38:
 	CMPQ   AX, $0x02
-	JLT    over34
+	JLT    over42
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -11511,10 +12400,10 @@ over30:
 	MOVQ   act+80(FP), R8
 	VXORPS Y8, Y8, Y8
 	CMPQ   R8, $0x01
-	JNE    linear35
+	JNE    linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row44:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11532,14 +12421,14 @@ row36:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row36
+	JNZ          row44
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear35:
+linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row45:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
 	VMOVAPS      Y0, Y9
@@ -11555,12 +12444,12 @@ row37:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row37
+	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over34:
+over42:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -11578,10 +12467,10 @@ over34:
 	MOVQ   act+80(FP), R8
 	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
-	JNE    linear38
+	JNE    linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row39:
+row47:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
 	VMOVAPS      Y0, Y6
@@ -11593,14 +12482,14 @@ row39:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row39
+	JNZ          row47
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear38:
+linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row48:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
 	VMOVAPS      Y0, Y6
@@ -11611,16 +12500,16 @@ row40:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row40
+	JNZ          row48
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ AX, $0x10
-	JLE  narrower42
+	JLE  narrower50
 	CMPQ AX, $0x18
-	JNE  over43
+	JNE  over51
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -11641,10 +12530,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear44
+	JNE     linear52
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row53:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11664,14 +12553,14 @@ row45:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row45
+	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear44:
+linear52:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row54:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11688,14 +12577,14 @@ row46:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row46
+	JNZ          row54
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over43:
+over51:
 	CMPQ   AX, $0x15
-	JGE    over47
+	JGE    over55
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -11722,10 +12611,10 @@ over43:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear48
+	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row57:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11745,14 +12634,14 @@ row49:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row49
+	JNZ          row57
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear48:
+linear56:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
+row58:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11769,12 +12658,12 @@ row50:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row50
+	JNZ          row58
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over47:
+over55:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -11801,10 +12690,10 @@ over47:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear51
+	JNE     linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row60:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11824,14 +12713,14 @@ row52:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row52
+	JNZ          row60
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear51:
+linear59:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row61:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -11848,16 +12737,16 @@ row53:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row53
+	JNZ          row61
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower42:
+narrower50:
 	CMPQ AX, $0x08
-	JLE  narrower54
+	JLE  narrower62
 	CMPQ AX, $0x10
-	JNE  over55
+	JNE  over63
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -11876,10 +12765,10 @@ narrower42:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear56
+	JNE     linear64
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row65:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11894,14 +12783,14 @@ row57:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row57
+	JNZ          row65
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear56:
+linear64:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
+row66:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11914,14 +12803,14 @@ row58:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row58
+	JNZ          row66
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over55:
+over63:
 	CMPQ   AX, $0x0d
-	JGE    over59
+	JGE    over67
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x30, AX
 
@@ -11946,10 +12835,10 @@ over55:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear60
+	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row69:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11964,14 +12853,14 @@ row61:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row61
+	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear60:
+linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
+row70:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -11984,12 +12873,12 @@ row62:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row62
+	JNZ          row70
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over59:
+over67:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -12014,10 +12903,10 @@ over59:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear63
+	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row72:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -12032,14 +12921,14 @@ row64:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row64
+	JNZ          row72
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear63:
+linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row73:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -12052,14 +12941,14 @@ row65:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row65
+	JNZ          row73
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower54:
+narrower62:
 	CMPQ AX, $0x08
-	JNE  over66
+	JNE  over74
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -12076,10 +12965,10 @@ narrower54:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
-	JNE     linear67
+	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row68:
+row76:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -12089,14 +12978,14 @@ row68:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row68
+	JNZ          row76
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear67:
+linear75:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row77:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -12105,14 +12994,67 @@ row69:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row69
+	JNZ          row77
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over66:
+over74:
+	CMPQ AX, $0x04
+	JNE  over78
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), X1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y3, Y3, Y3
+	CMPQ    R8, $0x01
+	JNE     linear79
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row80:
+	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y2, Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMAXPS       Y4, Y3, Y4
+	VMOVUPS      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row80
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear79:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row81:
+	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y2, Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMOVUPS      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row81
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over78:
 	CMPQ   AX, $0x04
-	JLT    over70
+	JLT    over82
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -12137,10 +13079,10 @@ over66:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear71
+	JNE     linear83
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
+row84:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -12155,14 +13097,14 @@ row72:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row72
+	JNZ          row84
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear71:
+linear83:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
+row85:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -12175,14 +13117,67 @@ row73:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row73
+	JNZ          row85
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over70:
+over82:
+	CMPQ AX, $0x02
+	JNE  over86
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ   b+40(FP), BX
+	VMOVSD (BX), X1
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VXORPS Y3, Y3, Y3
+	CMPQ   R8, $0x01
+	JNE    linear87
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row88:
+	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y2, Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMAXPS       Y4, Y3, Y4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row88
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear87:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row89:
+	VBROADCASTSS (DX), Y2
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y2, Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row89
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over86:
 	CMPQ   AX, $0x02
-	JLT    over74
+	JLT    over90
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -12207,10 +13202,10 @@ over70:
 	MOVQ   act+80(FP), R8
 	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
-	JNE    linear75
+	JNE    linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row76:
+row92:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -12225,14 +13220,14 @@ row76:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row76
+	JNZ          row92
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear75:
+linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row77:
+row93:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -12245,12 +13240,12 @@ row77:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row77
+	JNZ          row93
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over90:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -12266,10 +13261,10 @@ over74:
 	MOVQ   act+80(FP), R8
 	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
-	JNE    linear78
+	JNE    linear94
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row79:
+row95:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -12279,14 +13274,14 @@ row79:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row79
+	JNZ          row95
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear78:
+linear94:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row80:
+row96:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
@@ -12295,7 +13290,7 @@ row80:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row80
+	JNZ          row96
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -12870,8 +13865,67 @@ row29:
 	RET
 
 over26:
+	CMPQ AX, $0x02
+	JNE  over30
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), X1
+	VMOVUPD (BX)(CX*1), X2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
+	CMPQ    R8, $0x01
+	JNE     linear31
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row32:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD 8(DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y3, Y1, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VMOVUPD      X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row32
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear31:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row33:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD 8(DX), Y4
+	VMOVAPD      Y0, Y6
+	VFMADD231PD  Y3, Y1, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VADDPD       Y5, Y6, Y6
+	VMOVUPD      X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row33
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over30:
 	CMPQ   AX, $0x02
-	JLT    over30
+	JLT    over34
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -12899,10 +13953,10 @@ over26:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
-	JNE     linear31
+	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
+row36:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
 	VMOVAPD      Y0, Y9
@@ -12920,14 +13974,14 @@ row32:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row32
+	JNZ          row36
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear31:
+linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row37:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
 	VMOVAPD      Y0, Y9
@@ -12943,12 +13997,12 @@ row33:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row33
+	JNZ          row37
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over30:
+over34:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -12966,10 +14020,10 @@ over30:
 	MOVQ   act+80(FP), R8
 	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
-	JNE    linear34
+	JNE    linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row35:
+row39:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
 	VMOVAPD      Y0, Y6
@@ -12981,14 +14035,14 @@ row35:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row35
+	JNZ          row39
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear34:
+linear38:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row40:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
 	VMOVAPD      Y0, Y6
@@ -12999,16 +14053,16 @@ row36:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row36
+	JNZ          row40
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ AX, $0x08
-	JLE  narrower38
+	JLE  narrower42
 	CMPQ AX, $0x0c
-	JNE  over39
+	JNE  over43
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -13021,87 +14075,6 @@ fewer1:
 	VMOVUPD (BX), Y3
 	VMOVUPD 32(BX), Y4
 	VMOVUPD 64(BX), Y5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
-	CMPQ    R8, $0x01
-	JNE     linear40
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
-	VBROADCASTSD (DX), Y6
-	VMOVAPD      Y0, Y8
-	VFMADD231PD  Y6, Y3, Y8
-	VMOVAPD      Y1, Y9
-	VFMADD231PD  Y6, Y4, Y9
-	VMOVAPD      Y2, Y10
-	VFMADD231PD  Y6, Y5, Y10
-	VADDPD       Y7, Y8, Y8
-	VMAXPD       Y8, Y7, Y8
-	VADDPD       Y7, Y9, Y9
-	VMAXPD       Y9, Y7, Y9
-	VADDPD       Y7, Y10, Y10
-	VMAXPD       Y10, Y7, Y10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      Y10, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row41
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear40:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row42:
-	VBROADCASTSD (DX), Y6
-	VMOVAPD      Y0, Y8
-	VFMADD231PD  Y6, Y3, Y8
-	VMOVAPD      Y1, Y9
-	VFMADD231PD  Y6, Y4, Y9
-	VMOVAPD      Y2, Y10
-	VFMADD231PD  Y6, Y5, Y10
-	VADDPD       Y7, Y8, Y8
-	VADDPD       Y7, Y9, Y9
-	VADDPD       Y7, Y10, Y10
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      Y10, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row42
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over39:
-	CMPQ   AX, $0x0b
-	JGE    over43
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x50, AX
-
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(BX), Y1
-	VMOVUPD 64(DX), X2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y3
-	VMOVUPD 32(BX), Y4
-	VMOVUPD 64(DX), X5
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
@@ -13129,7 +14102,7 @@ row45:
 	VMAXPD       Y10, Y7, Y10
 	VMOVUPD      Y8, (BX)
 	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      X10, 64(BX)(AX*1)
+	VMOVUPD      Y10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -13153,7 +14126,7 @@ row46:
 	VADDPD       Y7, Y10, Y10
 	VMOVUPD      Y8, (BX)
 	VMOVUPD      Y9, 32(BX)
-	VMOVUPD      X10, 64(BX)(AX*1)
+	VMOVUPD      Y10, 64(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -13163,6 +14136,87 @@ row46:
 	RET
 
 over43:
+	CMPQ   AX, $0x0b
+	JGE    over47
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x50, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 64(DX), X2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y3
+	VMOVUPD 32(BX), Y4
+	VMOVUPD 64(DX), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
+	CMPQ    R8, $0x01
+	JNE     linear48
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VMAXPD       Y8, Y7, Y8
+	VADDPD       Y7, Y9, Y9
+	VMAXPD       Y9, Y7, Y9
+	VADDPD       Y7, Y10, Y10
+	VMAXPD       Y10, Y7, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear48:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row50:
+	VBROADCASTSD (DX), Y6
+	VMOVAPD      Y0, Y8
+	VFMADD231PD  Y6, Y3, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y6, Y4, Y9
+	VMOVAPD      Y2, Y10
+	VFMADD231PD  Y6, Y5, Y10
+	VADDPD       Y7, Y8, Y8
+	VADDPD       Y7, Y9, Y9
+	VADDPD       Y7, Y10, Y10
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)
+	VMOVUPD      X10, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row50
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over47:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -13189,10 +14243,10 @@ over43:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
-	JNE     linear47
+	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row52:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -13212,14 +14266,14 @@ row48:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row48
+	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear47:
+linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row53:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -13236,16 +14290,16 @@ row49:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row49
+	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower38:
+narrower42:
 	CMPQ AX, $0x04
-	JLE  narrower50
+	JLE  narrower54
 	CMPQ AX, $0x08
-	JNE  over51
+	JNE  over55
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -13264,10 +14318,10 @@ narrower38:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear52
+	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row57:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -13282,14 +14336,14 @@ row53:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row53
+	JNZ          row57
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear52:
+linear56:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
+row58:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -13302,14 +14356,14 @@ row54:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row54
+	JNZ          row58
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over51:
+over55:
 	CMPQ   AX, $0x07
-	JGE    over55
+	JGE    over59
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x30, AX
 
@@ -13334,10 +14388,10 @@ over51:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear56
+	JNE     linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row61:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -13352,14 +14406,14 @@ row57:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row57
+	JNZ          row61
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear56:
+linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
+row62:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -13372,12 +14426,12 @@ row58:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row58
+	JNZ          row62
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over55:
+over59:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -13402,10 +14456,10 @@ over55:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear59
+	JNE     linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row64:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -13420,14 +14474,14 @@ row60:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row60
+	JNZ          row64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear59:
+linear63:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row65:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -13440,14 +14494,14 @@ row61:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row61
+	JNZ          row65
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower50:
+narrower54:
 	CMPQ AX, $0x04
-	JNE  over62
+	JNE  over66
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -13464,10 +14518,10 @@ narrower50:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
-	JNE     linear63
+	JNE     linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row68:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -13477,14 +14531,14 @@ row64:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row64
+	JNZ          row68
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear63:
+linear67:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row69:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -13493,14 +14547,67 @@ row65:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row65
+	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over62:
+over66:
+	CMPQ AX, $0x02
+	JNE  over70
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), X1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VXORPS  Y3, Y3, Y3
+	CMPQ    R8, $0x01
+	JNE     linear71
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row72:
+	VBROADCASTSD (DX), Y2
+	VMOVAPD      Y0, Y4
+	VFMADD231PD  Y2, Y1, Y4
+	VADDPD       Y3, Y4, Y4
+	VMAXPD       Y4, Y3, Y4
+	VMOVUPD      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row72
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear71:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row73:
+	VBROADCASTSD (DX), Y2
+	VMOVAPD      Y0, Y4
+	VFMADD231PD  Y2, Y1, Y4
+	VADDPD       Y3, Y4, Y4
+	VMOVUPD      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row73
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over70:
 	CMPQ   AX, $0x02
-	JLT    over66
+	JLT    over74
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -13525,10 +14632,10 @@ over62:
 	MOVQ    act+80(FP), R8
 	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
-	JNE     linear67
+	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row68:
+row76:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -13543,14 +14650,14 @@ row68:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row68
+	JNZ          row76
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear67:
+linear75:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row77:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -13563,12 +14670,12 @@ row69:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row69
+	JNZ          row77
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over66:
+over74:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -13584,10 +14691,10 @@ over66:
 	MOVQ   act+80(FP), R8
 	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
-	JNE    linear70
+	JNE    linear78
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
+row79:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -13597,14 +14704,14 @@ row71:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row71
+	JNZ          row79
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear70:
+linear78:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
+row80:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
@@ -13613,7 +14720,7 @@ row72:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row72
+	JNZ          row80
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

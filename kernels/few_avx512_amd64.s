@@ -7277,29 +7277,20 @@ linear24:
 	JMP     done6
 
 over19:
-	CMPQ   BX, $0x08
-	JLT    over25
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
+	CMPQ BX, $0x08
+	JNE  over25
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none26
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
 	VMOVUPS (CX), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(DI)(DX*1), Y3
-	VMOVUPS (CX)(DX*2), Y4
-	VMOVUPS 32(DI)(DX*2), Y5
-	VMOVUPS (CX)(SI*1), Y6
-	VMOVUPS 32(DI)(R8*1), Y7
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(SI*1), Y3
 	JMP     ready27
 
 none26:
@@ -7307,10 +7298,6 @@ none26:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
 
 ready27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -7326,20 +7313,15 @@ ready27:
 	ADDQ  AX, DI
 
 fold28:
-	VBROADCASTSS (CX), Z8
-	VBROADCASTSS (CX)(DX*1), Z9
-	VBROADCASTSS (CX)(DX*2), Z10
-	VBROADCASTSS (CX)(R10*1), Z11
-	VMOVUPS      (DI), Y12
-	VFMADD231PS  Z8, Z12, Z0
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      32(DI)(BX*1), Y12
-	VFMADD231PS  Z8, Z12, Z1
-	VFMADD231PS  Z9, Z12, Z3
-	VFMADD231PS  Z10, Z12, Z5
-	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VBROADCASTSS (CX)(DX*2), Z6
+	VBROADCASTSS (CX)(R10*1), Z7
+	VMOVUPS      (DI), Y8
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z5, Z8, Z1
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -7348,49 +7330,34 @@ fold28:
 folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
 	JNE    linear30
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
 
 linear30:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
 	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(DI)(DX*1)
-	VMOVUPS Y4, (CX)(DX*2)
-	VMOVUPS Y5, 32(DI)(DX*2)
-	VMOVUPS Y6, (CX)(SI*1)
-	VMOVUPS Y7, 32(DI)(R8*1)
+	VMOVUPS Y1, (CX)(DX*1)
+	VMOVUPS Y2, (CX)(DX*2)
+	VMOVUPS Y3, (CX)(SI*1)
 	JMP     done6
 
 over25:
-	CMPQ   BX, $0x04
+	CMPQ   BX, $0x08
 	JLT    over31
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -7402,14 +7369,14 @@ over25:
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPS (CX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(DI)(DX*1), X3
-	VMOVUPS (CX)(DX*2), X4
-	VMOVUPS 16(DI)(DX*2), X5
-	VMOVUPS (CX)(SI*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(DI)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(DI)(DX*2), Y5
+	VMOVUPS (CX)(SI*1), Y6
+	VMOVUPS 32(DI)(R8*1), Y7
 	JMP     ready33
 
 none32:
@@ -7440,12 +7407,12 @@ fold34:
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
 	VBROADCASTSS (CX)(R10*1), Z11
-	VMOVUPS      (DI), X12
+	VMOVUPS      (DI), Y12
 	VFMADD231PS  Z8, Z12, Z0
 	VFMADD231PS  Z9, Z12, Z2
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      16(DI)(BX*1), X12
+	VMOVUPS      32(DI)(BX*1), Y12
 	VFMADD231PS  Z8, Z12, Z1
 	VFMADD231PS  Z9, Z12, Z3
 	VFMADD231PS  Z10, Z12, Z5
@@ -7486,51 +7453,38 @@ linear36:
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(DI)(DX*1)
-	VMOVUPS X4, (CX)(DX*2)
-	VMOVUPS X5, 16(DI)(DX*2)
-	VMOVUPS X6, (CX)(SI*1)
-	VMOVUPS X7, 16(DI)(R8*1)
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(DI)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(DI)(DX*2)
+	VMOVUPS Y6, (CX)(SI*1)
+	VMOVUPS Y7, 32(DI)(R8*1)
 	JMP     done6
 
 over31:
-	CMPQ   BX, $0x02
-	JLT    over37
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
+	CMPQ BX, $0x04
+	JNE  over37
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none38
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	MOVQ   CX, DI
-	ADDQ   BX, DI
-	LEAQ   (DX)(DX*2), R8
-	VMOVSD (CX), X0
-	VMOVSD 8(DI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(DI)(DX*1), X3
-	VMOVSD (CX)(DX*2), X4
-	VMOVSD 8(DI)(DX*2), X5
-	VMOVSD (CX)(SI*1), X6
-	VMOVSD 8(DI)(R8*1), X7
-	JMP    ready39
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none38
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS (CX), X0
+	VMOVUPS (CX)(DX*1), X1
+	VMOVUPS (CX)(DX*2), X2
+	VMOVUPS (CX)(SI*1), X3
+	JMP     ready39
 
 none38:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
 
 ready39:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -7546,6 +7500,283 @@ ready39:
 	ADDQ  AX, DI
 
 fold40:
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VBROADCASTSS (CX)(DX*2), Z6
+	VBROADCASTSS (CX)(R10*1), Z7
+	VMOVUPS      (DI), X8
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z5, Z8, Z1
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold40
+
+folded41:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear42
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+
+linear42:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, (CX)(DX*1)
+	VMOVUPS X2, (CX)(DX*2)
+	VMOVUPS X3, (CX)(SI*1)
+	JMP     done6
+
+over37:
+	CMPQ   BX, $0x04
+	JLT    over43
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none44
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS (CX), X0
+	VMOVUPS 16(DI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(DI)(DX*1), X3
+	VMOVUPS (CX)(DX*2), X4
+	VMOVUPS 16(DI)(DX*2), X5
+	VMOVUPS (CX)(SI*1), X6
+	VMOVUPS 16(DI)(R8*1), X7
+	JMP     ready45
+
+none44:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready45:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded47
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold46:
+	VBROADCASTSS (CX), Z8
+	VBROADCASTSS (CX)(DX*1), Z9
+	VBROADCASTSS (CX)(DX*2), Z10
+	VBROADCASTSS (CX)(R10*1), Z11
+	VMOVUPS      (DI), X12
+	VFMADD231PS  Z8, Z12, Z0
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z6
+	VMOVUPS      16(DI)(BX*1), X12
+	VFMADD231PS  Z8, Z12, Z1
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z5
+	VFMADD231PS  Z11, Z12, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold46
+
+folded47:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear48
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+
+linear48:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(DI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(DI)(DX*1)
+	VMOVUPS X4, (CX)(DX*2)
+	VMOVUPS X5, 16(DI)(DX*2)
+	VMOVUPS X6, (CX)(SI*1)
+	VMOVUPS X7, 16(DI)(R8*1)
+	JMP     done6
+
+over43:
+	CMPQ BX, $0x02
+	JNE  over49
+
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none50
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	VMOVSD (CX)(DX*2), X2
+	VMOVSD (CX)(SI*1), X3
+	JMP    ready51
+
+none50:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready51:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded53
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold52:
+	VBROADCASTSS (CX), Z4
+	VBROADCASTSS (CX)(DX*1), Z5
+	VBROADCASTSS (CX)(DX*2), Z6
+	VBROADCASTSS (CX)(R10*1), Z7
+	VMOVSD       (DI), X8
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z5, Z8, Z1
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold52
+
+folded53:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear54
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+
+linear54:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	VMOVSD X3, (CX)(SI*1)
+	JMP    done6
+
+over49:
+	CMPQ   BX, $0x02
+	JLT    over55
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none56
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	LEAQ   (DX)(DX*2), SI
+	MOVQ   CX, DI
+	ADDQ   BX, DI
+	LEAQ   (DX)(DX*2), R8
+	VMOVSD (CX), X0
+	VMOVSD 8(DI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(DI)(DX*1), X3
+	VMOVSD (CX)(DX*2), X4
+	VMOVSD 8(DI)(DX*2), X5
+	VMOVSD (CX)(SI*1), X6
+	VMOVSD 8(DI)(R8*1), X7
+	JMP    ready57
+
+none56:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready57:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded59
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold58:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7563,9 +7794,9 @@ fold40:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold40
+	JNZ          fold58
 
-folded41:
+folded59:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7578,7 +7809,7 @@ folded41:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear42
+	JNE    linear60
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7588,7 +7819,7 @@ folded41:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear42:
+linear60:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -7606,11 +7837,11 @@ linear42:
 	VMOVSD X7, 8(DI)(R8*1)
 	JMP    done6
 
-over37:
+over55:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none43
+	JE     none61
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -7618,19 +7849,19 @@ over37:
 	VMOVSS (CX)(DX*1), X1
 	VMOVSS (CX)(DX*2), X2
 	VMOVSS (CX)(SI*1), X3
-	JMP    ready44
+	JMP    ready62
 
-none43:
+none61:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready44:
+ready62:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded46
+	JLE   folded64
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7639,7 +7870,7 @@ ready44:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold45:
+fold63:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
@@ -7652,9 +7883,9 @@ fold45:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold45
+	JNZ          fold63
 
-folded46:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -7663,13 +7894,13 @@ folded46:
 	VADDPS Z8, Z2, Z2
 	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear47
+	JNE    linear65
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
 	VMAXPS Z3, Z8, Z3
 
-linear47:
+linear65:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -7682,12 +7913,12 @@ linear47:
 
 wider18:
 	CMPQ BX, $0x20
-	JNE  over48
+	JNE  over66
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none49
+	JE      none67
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7699,9 +7930,9 @@ wider18:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready50
+	JMP     ready68
 
-none49:
+none67:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7711,11 +7942,11 @@ none49:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready50:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded52
+	JLE   folded70
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7724,7 +7955,7 @@ ready50:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold51:
+fold69:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7742,9 +7973,9 @@ fold51:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold51
+	JNZ          fold69
 
-folded52:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7757,7 +7988,7 @@ folded52:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear53
+	JNE    linear71
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7767,7 +7998,7 @@ folded52:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear53:
+linear71:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7782,14 +8013,14 @@ linear53:
 	VMOVUPS Z7, 64(CX)(SI*1)
 	JMP     done6
 
-over48:
+over66:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none54
+	JE      none72
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7804,9 +8035,9 @@ over48:
 	VMOVUPS 64(DI)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(DI)(R8*1), Z7
-	JMP     ready55
+	JMP     ready73
 
-none54:
+none72:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7816,11 +8047,11 @@ none54:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready55:
+ready73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded57
+	JLE   folded75
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7829,7 +8060,7 @@ ready55:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold56:
+fold74:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -7847,9 +8078,9 @@ fold56:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold56
+	JNZ          fold74
 
-folded57:
+folded75:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -7862,7 +8093,7 @@ folded57:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear58
+	JNE    linear76
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -7872,7 +8103,7 @@ folded57:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear58:
+linear76:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7892,14 +8123,14 @@ linear58:
 
 wider17:
 	CMPQ BX, $0x31
-	JGE  wider59
+	JGE  wider77
 	CMPQ BX, $0x30
-	JNE  over60
+	JNE  over78
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none61
+	JE      none79
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -7915,9 +8146,9 @@ wider17:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(CX)(SI*1), Z11
-	JMP     ready62
+	JMP     ready80
 
-none61:
+none79:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7931,11 +8162,11 @@ none61:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready62:
+ready80:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded64
+	JLE   folded82
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7944,7 +8175,7 @@ ready62:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold63:
+fold81:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -7967,9 +8198,9 @@ fold63:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold63
+	JNZ          fold81
 
-folded64:
+folded82:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -7986,7 +8217,7 @@ folded64:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear65
+	JNE    linear83
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -8000,7 +8231,7 @@ folded64:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear65:
+linear83:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8019,14 +8250,14 @@ linear65:
 	VMOVUPS Z11, 128(CX)(SI*1)
 	JMP     done6
 
-over60:
+over78:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none66
+	JE      none84
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8045,9 +8276,9 @@ over60:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(DI)(R8*1), Z11
-	JMP     ready67
+	JMP     ready85
 
-none66:
+none84:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8061,11 +8292,11 @@ none66:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready67:
+ready85:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded69
+	JLE   folded87
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8074,7 +8305,7 @@ ready67:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold68:
+fold86:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -8097,9 +8328,9 @@ fold68:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold68
+	JNZ          fold86
 
-folded69:
+folded87:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -8116,7 +8347,7 @@ folded69:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear70
+	JNE    linear88
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -8130,7 +8361,7 @@ folded69:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear70:
+linear88:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8152,14 +8383,14 @@ linear70:
 	VMOVUPS Z11, 128(DI)(R8*1)
 	JMP     done6
 
-wider59:
+wider77:
 	CMPQ BX, $0x40
-	JNE  over71
+	JNE  over89
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none72
+	JE      none90
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8179,9 +8410,9 @@ wider59:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready73
+	JMP     ready91
 
-none72:
+none90:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8199,11 +8430,11 @@ none72:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready73:
+ready91:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded75
+	JLE   folded93
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8212,7 +8443,7 @@ ready73:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold74:
+fold92:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -8240,9 +8471,9 @@ fold74:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold74
+	JNZ          fold92
 
-folded75:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -8263,7 +8494,7 @@ folded75:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear76
+	JNE    linear94
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -8281,7 +8512,7 @@ folded75:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear76:
+linear94:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8304,14 +8535,14 @@ linear76:
 	VMOVUPS Z15, 192(CX)(SI*1)
 	JMP     done6
 
-over71:
+over89:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none77
+	JE      none95
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -8334,9 +8565,9 @@ over71:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(DI)(R8*1), Z15
-	JMP     ready78
+	JMP     ready96
 
-none77:
+none95:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8354,11 +8585,11 @@ none77:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready78:
+ready96:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded80
+	JLE   folded98
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8367,7 +8598,7 @@ ready78:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold79:
+fold97:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -8395,9 +8626,9 @@ fold79:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold79
+	JNZ          fold97
 
-folded80:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -8418,7 +8649,7 @@ folded80:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear81
+	JNE    linear99
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -8436,7 +8667,7 @@ folded80:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear81:
+linear99:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8486,19 +8717,19 @@ done6:
 rest2:
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
-	JNE  fewer83
+	JNE  fewer101
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 5 vectors of columns, while at least half as many more are left
-more84:
+more102:
 	CMPQ BX, $0x70
-	JLT  fewer85
+	JLT  fewer103
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none88
+	JE      none106
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -8516,9 +8747,9 @@ more84:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready89
+	JMP     ready107
 
-none88:
+none106:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8535,11 +8766,11 @@ none88:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready89:
+ready107:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded91
+	JLE   folded109
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8547,7 +8778,7 @@ ready89:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold90:
+fold108:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -8574,9 +8805,9 @@ fold90:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold90
+	JNZ          fold108
 
-folded91:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -8596,7 +8827,7 @@ folded91:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear92
+	JNE    linear110
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -8613,7 +8844,7 @@ folded91:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear92:
+linear110:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8634,16 +8865,16 @@ linear92:
 	VMOVUPS Z14, 256(CX)(DX*2)
 	ADDQ    $0x00000140, AX
 	SUBQ    $0x50, BX
-	JMP     more84
+	JMP     more102
 
-fewer85:
+fewer103:
 	CMPQ BX, $0x50
-	JLE  last86
+	JLE  last104
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none93
+	JE      none111
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -8652,9 +8883,9 @@ fewer85:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready94
+	JMP     ready112
 
-none93:
+none111:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8662,11 +8893,11 @@ none93:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready94:
+ready112:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded96
+	JLE   folded114
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8674,7 +8905,7 @@ ready94:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold95:
+fold113:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -8689,9 +8920,9 @@ fold95:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold95
+	JNZ          fold113
 
-folded96:
+folded114:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -8702,7 +8933,7 @@ folded96:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear97
+	JNE    linear115
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -8710,7 +8941,7 @@ folded96:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear97:
+linear115:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -8723,292 +8954,31 @@ linear97:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last86:
+last104:
 	CMPQ BX, $0x31
-	JGE  wider98
+	JGE  wider116
 	CMPQ BX, $0x21
-	JGE  wider99
+	JGE  wider117
 	CMPQ BX, $0x11
-	JGE  wider100
+	JGE  wider118
 	CMPQ BX, $0x10
-	JNE  over101
+	JNE  over119
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none102
+	JE      none120
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
-	JMP     ready103
-
-none102:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready103:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded105
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold104:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS      (DI), Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold104
-
-folded105:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear106
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-
-linear106:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, (CX)(DX*1)
-	VMOVUPS Z2, (CX)(DX*2)
-	JMP     done87
-
-over101:
-	CMPQ   BX, $0x08
-	JLT    over107
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none108
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(SI)(DX*1), Y3
-	VMOVUPS (CX)(DX*2), Y4
-	VMOVUPS 32(SI)(DX*2), Y5
-	JMP     ready109
-
-none108:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready109:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded111
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold110:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      32(DI)(BX*1), Y9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold110
-
-folded111:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear112
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-
-linear112:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(SI)(DX*1)
-	VMOVUPS Y4, (CX)(DX*2)
-	VMOVUPS Y5, 32(SI)(DX*2)
-	JMP     done87
-
-over107:
-	CMPQ   BX, $0x04
-	JLT    over113
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none114
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(SI)(DX*1), X3
-	VMOVUPS (CX)(DX*2), X4
-	VMOVUPS 16(SI)(DX*2), X5
-	JMP     ready115
-
-none114:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready115:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded117
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold116:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), X9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      16(DI)(BX*1), X9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold116
-
-folded117:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear118
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-
-linear118:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(SI)(DX*1)
-	VMOVUPS X4, (CX)(DX*2)
-	VMOVUPS X5, 16(SI)(DX*2)
-	JMP     done87
-
-over113:
-	CMPQ   BX, $0x02
-	JLT    over119
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none120
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(SI)(DX*1), X3
-	VMOVSD (CX)(DX*2), X4
-	VMOVSD 8(SI)(DX*2), X5
-	JMP    ready121
+	JMP     ready121
 
 none120:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
 
 ready121:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -9023,6 +8993,468 @@ ready121:
 	ADDQ  AX, DI
 
 fold122:
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS (CX)(DX*1), Z4
+	VBROADCASTSS (CX)(DX*2), Z5
+	VMOVUPS      (DI), Z6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+
+folded123:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear124
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+
+linear124:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, (CX)(DX*1)
+	VMOVUPS Z2, (CX)(DX*2)
+	JMP     done105
+
+over119:
+	CMPQ BX, $0x08
+	JNE  over125
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none126
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	JMP     ready127
+
+none126:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready127:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded129
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold128:
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS (CX)(DX*1), Z4
+	VBROADCASTSS (CX)(DX*2), Z5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold128
+
+folded129:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear130
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+
+linear130:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, (CX)(DX*1)
+	VMOVUPS Y2, (CX)(DX*2)
+	JMP     done105
+
+over125:
+	CMPQ   BX, $0x08
+	JLT    over131
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none132
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(SI)(DX*1), Y3
+	VMOVUPS (CX)(DX*2), Y4
+	VMOVUPS 32(SI)(DX*2), Y5
+	JMP     ready133
+
+none132:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready133:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded135
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold134:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVUPS      (DI), Y9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      32(DI)(BX*1), Y9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold134
+
+folded135:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear136
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear136:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(SI)(DX*1)
+	VMOVUPS Y4, (CX)(DX*2)
+	VMOVUPS Y5, 32(SI)(DX*2)
+	JMP     done105
+
+over131:
+	CMPQ BX, $0x04
+	JNE  over137
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none138
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), X0
+	VMOVUPS (CX)(DX*1), X1
+	VMOVUPS (CX)(DX*2), X2
+	JMP     ready139
+
+none138:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready139:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded141
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold140:
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS (CX)(DX*1), Z4
+	VBROADCASTSS (CX)(DX*2), Z5
+	VMOVUPS      (DI), X6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold140
+
+folded141:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear142
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+
+linear142:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, (CX)(DX*1)
+	VMOVUPS X2, (CX)(DX*2)
+	JMP     done105
+
+over137:
+	CMPQ   BX, $0x04
+	JLT    over143
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none144
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (CX)(DX*1), X2
+	VMOVUPS 16(SI)(DX*1), X3
+	VMOVUPS (CX)(DX*2), X4
+	VMOVUPS 16(SI)(DX*2), X5
+	JMP     ready145
+
+none144:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready145:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded147
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold146:
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS (CX)(DX*1), Z7
+	VBROADCASTSS (CX)(DX*2), Z8
+	VMOVUPS      (DI), X9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      16(DI)(BX*1), X9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold146
+
+folded147:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear148
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+
+linear148:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (CX)(DX*1)
+	VMOVUPS X3, 16(SI)(DX*1)
+	VMOVUPS X4, (CX)(DX*2)
+	VMOVUPS X5, 16(SI)(DX*2)
+	JMP     done105
+
+over143:
+	CMPQ BX, $0x02
+	JNE  over149
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none150
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	VMOVSD (CX)(DX*2), X2
+	JMP    ready151
+
+none150:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready151:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded153
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold152:
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS (CX)(DX*1), Z4
+	VBROADCASTSS (CX)(DX*2), Z5
+	VMOVSD       (DI), X6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold152
+
+folded153:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear154
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+
+linear154:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	VMOVSD X2, (CX)(DX*2)
+	JMP    done105
+
+over149:
+	CMPQ   BX, $0x02
+	JLT    over155
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none156
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	VMOVSD (CX)(DX*1), X2
+	VMOVSD 8(SI)(DX*1), X3
+	VMOVSD (CX)(DX*2), X4
+	VMOVSD 8(SI)(DX*2), X5
+	JMP    ready157
+
+none156:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready157:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded159
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold158:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -9037,9 +9469,9 @@ fold122:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
+	JNZ          fold158
 
-folded123:
+folded159:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -9050,7 +9482,7 @@ folded123:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear124
+	JNE    linear160
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -9058,7 +9490,7 @@ folded123:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear124:
+linear160:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -9070,30 +9502,30 @@ linear124:
 	VMOVSD X3, 8(SI)(DX*1)
 	VMOVSD X4, (CX)(DX*2)
 	VMOVSD X5, 8(SI)(DX*2)
-	JMP    done87
+	JMP    done105
 
-over119:
+over155:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none125
+	JE     none161
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSS (CX), X0
 	VMOVSS (CX)(DX*1), X1
 	VMOVSS (CX)(DX*2), X2
-	JMP    ready126
+	JMP    ready162
 
-none125:
+none161:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready126:
+ready162:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded128
+	JLE   folded164
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9101,7 +9533,7 @@ ready126:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold127:
+fold163:
 	VBROADCASTSS (CX), Z3
 	VBROADCASTSS (CX)(DX*1), Z4
 	VBROADCASTSS (CX)(DX*2), Z5
@@ -9112,9 +9544,9 @@ fold127:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
+	JNZ          fold163
 
-folded128:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -9122,28 +9554,28 @@ folded128:
 	VADDPS Z6, Z1, Z1
 	VADDPS Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear129
+	JNE    linear165
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 
-linear129:
+linear165:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSS X0, (CX)
 	VMOVSS X1, (CX)(DX*1)
 	VMOVSS X2, (CX)(DX*2)
-	JMP    done87
+	JMP    done105
 
-wider100:
+wider118:
 	CMPQ BX, $0x20
-	JNE  over130
+	JNE  over166
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none131
+	JE      none167
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -9152,9 +9584,9 @@ wider100:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready132
+	JMP     ready168
 
-none131:
+none167:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9162,11 +9594,11 @@ none131:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready132:
+ready168:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded134
+	JLE   folded170
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9174,7 +9606,7 @@ ready132:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold133:
+fold169:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -9189,9 +9621,9 @@ fold133:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold133
+	JNZ          fold169
 
-folded134:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -9202,7 +9634,7 @@ folded134:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear135
+	JNE    linear171
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -9210,7 +9642,7 @@ folded134:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear135:
+linear171:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9220,16 +9652,16 @@ linear135:
 	VMOVUPS Z3, 64(CX)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
 	VMOVUPS Z5, 64(CX)(DX*2)
-	JMP     done87
+	JMP     done105
 
-over130:
+over166:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none136
+	JE      none172
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9240,9 +9672,9 @@ over130:
 	VMOVUPS 64(SI)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(SI)(DX*2), Z5
-	JMP     ready137
+	JMP     ready173
 
-none136:
+none172:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9250,11 +9682,11 @@ none136:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready137:
+ready173:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded139
+	JLE   folded175
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9262,7 +9694,7 @@ ready137:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold138:
+fold174:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -9277,9 +9709,9 @@ fold138:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold138
+	JNZ          fold174
 
-folded139:
+folded175:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -9290,7 +9722,7 @@ folded139:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear140
+	JNE    linear176
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -9298,7 +9730,7 @@ folded139:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear140:
+linear176:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9310,16 +9742,16 @@ linear140:
 	VMOVUPS Z3, 64(SI)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
 	VMOVUPS Z5, 64(SI)(DX*2)
-	JMP     done87
+	JMP     done105
 
-wider99:
+wider117:
 	CMPQ BX, $0x30
-	JNE  over141
+	JNE  over177
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none142
+	JE      none178
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -9331,9 +9763,9 @@ wider99:
 	VMOVUPS (CX)(DX*2), Z6
 	VMOVUPS 64(CX)(DX*2), Z7
 	VMOVUPS 128(CX)(DX*2), Z8
-	JMP     ready143
+	JMP     ready179
 
-none142:
+none178:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9344,11 +9776,11 @@ none142:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready143:
+ready179:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded145
+	JLE   folded181
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9356,7 +9788,7 @@ ready143:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold144:
+fold180:
 	VBROADCASTSS (CX), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
@@ -9375,9 +9807,9 @@ fold144:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold144
+	JNZ          fold180
 
-folded145:
+folded181:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -9391,7 +9823,7 @@ folded145:
 	VADDPS Z12, Z7, Z7
 	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear146
+	JNE    linear182
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -9402,7 +9834,7 @@ folded145:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 
-linear146:
+linear182:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9415,16 +9847,16 @@ linear146:
 	VMOVUPS Z6, (CX)(DX*2)
 	VMOVUPS Z7, 64(CX)(DX*2)
 	VMOVUPS Z8, 128(CX)(DX*2)
-	JMP     done87
+	JMP     done105
 
-over141:
+over177:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none147
+	JE      none183
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9438,9 +9870,9 @@ over141:
 	VMOVUPS (CX)(DX*2), Z6
 	VMOVUPS 64(CX)(DX*2), Z7
 	VMOVUPS 128(SI)(DX*2), Z8
-	JMP     ready148
+	JMP     ready184
 
-none147:
+none183:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9451,11 +9883,11 @@ none147:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready148:
+ready184:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded150
+	JLE   folded186
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9463,7 +9895,7 @@ ready148:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold149:
+fold185:
 	VBROADCASTSS (CX), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
@@ -9482,9 +9914,9 @@ fold149:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold149
+	JNZ          fold185
 
-folded150:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -9498,7 +9930,7 @@ folded150:
 	VADDPS Z12, Z7, Z7
 	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear151
+	JNE    linear187
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -9509,7 +9941,7 @@ folded150:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 
-linear151:
+linear187:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9524,18 +9956,18 @@ linear151:
 	VMOVUPS Z6, (CX)(DX*2)
 	VMOVUPS Z7, 64(CX)(DX*2)
 	VMOVUPS Z8, 128(SI)(DX*2)
-	JMP     done87
+	JMP     done105
 
-wider98:
+wider116:
 	CMPQ BX, $0x41
-	JGE  wider152
+	JGE  wider188
 	CMPQ BX, $0x40
-	JNE  over153
+	JNE  over189
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none154
+	JE      none190
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -9550,9 +9982,9 @@ wider98:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(CX)(DX*2), Z11
-	JMP     ready155
+	JMP     ready191
 
-none154:
+none190:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9566,11 +9998,11 @@ none154:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready155:
+ready191:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded157
+	JLE   folded193
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9578,7 +10010,7 @@ ready155:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold156:
+fold192:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -9601,9 +10033,9 @@ fold156:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold156
+	JNZ          fold192
 
-folded157:
+folded193:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -9620,7 +10052,7 @@ folded157:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear158
+	JNE    linear194
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -9634,7 +10066,7 @@ folded157:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear158:
+linear194:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9650,16 +10082,16 @@ linear158:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(CX)(DX*2)
-	JMP     done87
+	JMP     done105
 
-over153:
+over189:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none159
+	JE      none195
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9676,9 +10108,9 @@ over153:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(SI)(DX*2), Z11
-	JMP     ready160
+	JMP     ready196
 
-none159:
+none195:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9692,11 +10124,11 @@ none159:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready160:
+ready196:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded162
+	JLE   folded198
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9704,7 +10136,7 @@ ready160:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold161:
+fold197:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -9727,9 +10159,9 @@ fold161:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold161
+	JNZ          fold197
 
-folded162:
+folded198:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -9746,7 +10178,7 @@ folded162:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear163
+	JNE    linear199
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -9760,7 +10192,7 @@ folded162:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear163:
+linear199:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9778,16 +10210,16 @@ linear163:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(SI)(DX*2)
-	JMP     done87
+	JMP     done105
 
-wider152:
+wider188:
 	CMPQ BX, $0x50
-	JNE  over164
+	JNE  over200
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none165
+	JE      none201
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -9805,9 +10237,9 @@ wider152:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready166
+	JMP     ready202
 
-none165:
+none201:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9824,11 +10256,11 @@ none165:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready166:
+ready202:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded168
+	JLE   folded204
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9836,7 +10268,7 @@ ready166:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold167:
+fold203:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -9863,9 +10295,9 @@ fold167:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold167
+	JNZ          fold203
 
-folded168:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -9885,7 +10317,7 @@ folded168:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear169
+	JNE    linear205
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -9902,7 +10334,7 @@ folded168:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear169:
+linear205:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9921,16 +10353,16 @@ linear169:
 	VMOVUPS Z12, 128(CX)(DX*2)
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(CX)(DX*2)
-	JMP     done87
+	JMP     done105
 
-over164:
+over200:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none170
+	JE      none206
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9950,9 +10382,9 @@ over164:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(SI)(DX*2), Z14
-	JMP     ready171
+	JMP     ready207
 
-none170:
+none206:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9969,11 +10401,11 @@ none170:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready171:
+ready207:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded173
+	JLE   folded209
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9981,7 +10413,7 @@ ready171:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold172:
+fold208:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -10008,9 +10440,9 @@ fold172:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold172
+	JNZ          fold208
 
-folded173:
+folded209:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -10030,7 +10462,7 @@ folded173:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear174
+	JNE    linear210
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -10047,7 +10479,7 @@ folded173:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear174:
+linear210:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10069,24 +10501,24 @@ linear174:
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(SI)(DX*2)
 
-done87:
-	JMP done82
+done105:
+	JMP done100
 
-fewer83:
+fewer101:
 	CMPQ AX, $0x02
-	JNE  fewer175
+	JNE  fewer211
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more176:
+more212:
 	CMPQ BX, $0x000000c0
-	JLT  fewer177
+	JLT  fewer213
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none180
+	JE      none216
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -10105,9 +10537,9 @@ more176:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready181
+	JMP     ready217
 
-none180:
+none216:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10125,11 +10557,11 @@ none180:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready181:
+ready217:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded183
+	JLE   folded219
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10137,7 +10569,7 @@ ready181:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold182:
+fold218:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -10167,9 +10599,9 @@ fold182:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold182
+	JNZ          fold218
 
-folded183:
+folded219:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -10190,7 +10622,7 @@ folded183:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear184
+	JNE    linear220
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -10208,7 +10640,7 @@ folded183:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear184:
+linear220:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10230,16 +10662,16 @@ linear184:
 	VMOVUPS Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
-	JMP     more176
+	JMP     more212
 
-fewer177:
+fewer213:
 	CMPQ BX, $0x00000080
-	JLE  last178
+	JLE  last214
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none185
+	JE      none221
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -10250,9 +10682,9 @@ fewer177:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready186
+	JMP     ready222
 
-none185:
+none221:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10262,11 +10694,11 @@ none185:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready186:
+ready222:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded188
+	JLE   folded224
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10274,7 +10706,7 @@ ready186:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold187:
+fold223:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -10292,9 +10724,9 @@ fold187:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold187
+	JNZ          fold223
 
-folded188:
+folded224:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -10307,7 +10739,7 @@ folded188:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear189
+	JNE    linear225
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -10317,7 +10749,7 @@ folded188:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear189:
+linear225:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10332,35 +10764,35 @@ linear189:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
 
-last178:
+last214:
 	CMPQ BX, $0x41
-	JGE  wider190
+	JGE  wider226
 	CMPQ BX, $0x21
-	JGE  wider191
+	JGE  wider227
 	CMPQ BX, $0x11
-	JGE  wider192
+	JGE  wider228
 	CMPQ BX, $0x10
-	JNE  over193
+	JNE  over229
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none194
+	JE      none230
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
-	JMP     ready195
+	JMP     ready231
 
-none194:
+none230:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready195:
+ready231:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded197
+	JLE   folded233
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10368,7 +10800,7 @@ ready195:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold196:
+fold232:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VMOVUPS      (DI), Z4
@@ -10377,37 +10809,97 @@ fold196:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold196
+	JNZ          fold232
 
-folded197:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear198
+	JNE    linear234
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear198:
+linear234:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, (CX)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over193:
+over229:
+	CMPQ BX, $0x08
+	JNE  over235
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none236
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	JMP     ready237
+
+none236:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready237:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded239
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold238:
+	VBROADCASTSS (CX), Z2
+	VBROADCASTSS (CX)(DX*1), Z3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold238
+
+folded239:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear240
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+
+linear240:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, (CX)(DX*1)
+	JMP     done215
+
+over235:
 	CMPQ   BX, $0x08
-	JLT    over199
+	JLT    over241
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none200
+	JE      none242
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10416,19 +10908,19 @@ over193:
 	VMOVUPS 32(SI), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(SI)(DX*1), Y3
-	JMP     ready201
+	JMP     ready243
 
-none200:
+none242:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready201:
+ready243:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded203
+	JLE   folded245
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10436,7 +10928,7 @@ ready201:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold202:
+fold244:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Y6
@@ -10448,9 +10940,9 @@ fold202:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
+	JNZ          fold244
 
-folded203:
+folded245:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -10459,13 +10951,13 @@ folded203:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear204
+	JNE    linear246
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear204:
+linear246:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10475,18 +10967,78 @@ linear204:
 	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y2, (CX)(DX*1)
 	VMOVUPS Y3, 32(SI)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over199:
+over241:
+	CMPQ BX, $0x04
+	JNE  over247
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none248
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), X0
+	VMOVUPS (CX)(DX*1), X1
+	JMP     ready249
+
+none248:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready249:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded251
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold250:
+	VBROADCASTSS (CX), Z2
+	VBROADCASTSS (CX)(DX*1), Z3
+	VMOVUPS      (DI), X4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold250
+
+folded251:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear252
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+
+linear252:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS X0, (CX)
+	VMOVUPS X1, (CX)(DX*1)
+	JMP     done215
+
+over247:
 	CMPQ   BX, $0x04
-	JLT    over205
+	JLT    over253
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none206
+	JE      none254
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10495,19 +11047,19 @@ over199:
 	VMOVUPS 16(SI), X1
 	VMOVUPS (CX)(DX*1), X2
 	VMOVUPS 16(SI)(DX*1), X3
-	JMP     ready207
+	JMP     ready255
 
-none206:
+none254:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready207:
+ready255:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded209
+	JLE   folded257
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10515,7 +11067,7 @@ ready207:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold208:
+fold256:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), X6
@@ -10527,9 +11079,9 @@ fold208:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold208
+	JNZ          fold256
 
-folded209:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -10538,13 +11090,13 @@ folded209:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear210
+	JNE    linear258
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear210:
+linear258:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10554,18 +11106,78 @@ linear210:
 	VMOVUPS X1, 16(SI)
 	VMOVUPS X2, (CX)(DX*1)
 	VMOVUPS X3, 16(SI)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over205:
+over253:
+	CMPQ BX, $0x02
+	JNE  over259
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none260
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	VMOVSD (CX), X0
+	VMOVSD (CX)(DX*1), X1
+	JMP    ready261
+
+none260:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready261:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded263
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold262:
+	VBROADCASTSS (CX), Z2
+	VBROADCASTSS (CX)(DX*1), Z3
+	VMOVSD       (DI), X4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold262
+
+folded263:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear264
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+
+linear264:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	VMOVSD X1, (CX)(DX*1)
+	JMP    done215
+
+over259:
 	CMPQ   BX, $0x02
-	JLT    over211
+	JLT    over265
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none212
+	JE     none266
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	MOVQ   CX, SI
@@ -10574,19 +11186,19 @@ over205:
 	VMOVSD 8(SI), X1
 	VMOVSD (CX)(DX*1), X2
 	VMOVSD 8(SI)(DX*1), X3
-	JMP    ready213
+	JMP    ready267
 
-none212:
+none266:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready213:
+ready267:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded215
+	JLE   folded269
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10594,7 +11206,7 @@ ready213:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold214:
+fold268:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVSD       (DI), X6
@@ -10606,9 +11218,9 @@ fold214:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold214
+	JNZ          fold268
 
-folded215:
+folded269:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -10617,13 +11229,13 @@ folded215:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear216
+	JNE    linear270
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear216:
+linear270:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -10633,28 +11245,28 @@ linear216:
 	VMOVSD X1, 8(SI)
 	VMOVSD X2, (CX)(DX*1)
 	VMOVSD X3, 8(SI)(DX*1)
-	JMP    done179
+	JMP    done215
 
-over211:
+over265:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none217
+	JE     none271
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSS (CX), X0
 	VMOVSS (CX)(DX*1), X1
-	JMP    ready218
+	JMP    ready272
 
-none217:
+none271:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready218:
+ready272:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded220
+	JLE   folded274
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10662,7 +11274,7 @@ ready218:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold219:
+fold273:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VMOVSS       (DI), X4
@@ -10671,54 +11283,54 @@ fold219:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold219
+	JNZ          fold273
 
-folded220:
+folded274:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear221
+	JNE    linear275
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear221:
+linear275:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSS X0, (CX)
 	VMOVSS X1, (CX)(DX*1)
-	JMP    done179
+	JMP    done215
 
-wider192:
+wider228:
 	CMPQ BX, $0x20
-	JNE  over222
+	JNE  over276
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none223
+	JE      none277
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(CX)(DX*1), Z3
-	JMP     ready224
+	JMP     ready278
 
-none223:
+none277:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready224:
+ready278:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded226
+	JLE   folded280
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10726,7 +11338,7 @@ ready224:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold225:
+fold279:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -10738,9 +11350,9 @@ fold225:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold225
+	JNZ          fold279
 
-folded226:
+folded280:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -10749,13 +11361,13 @@ folded226:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear227
+	JNE    linear281
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear227:
+linear281:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10763,16 +11375,16 @@ linear227:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(CX)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over222:
+over276:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none228
+	JE      none282
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10781,19 +11393,19 @@ over222:
 	VMOVUPS 64(SI), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(SI)(DX*1), Z3
-	JMP     ready229
+	JMP     ready283
 
-none228:
+none282:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready229:
+ready283:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded231
+	JLE   folded285
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10801,7 +11413,7 @@ ready229:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold230:
+fold284:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -10813,9 +11425,9 @@ fold230:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold230
+	JNZ          fold284
 
-folded231:
+folded285:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -10824,13 +11436,13 @@ folded231:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear232
+	JNE    linear286
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear232:
+linear286:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10840,18 +11452,18 @@ linear232:
 	VMOVUPS Z1, 64(SI)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(SI)(DX*1)
-	JMP     done179
+	JMP     done215
 
-wider191:
+wider227:
 	CMPQ BX, $0x31
-	JGE  wider233
+	JGE  wider287
 	CMPQ BX, $0x30
-	JNE  over234
+	JNE  over288
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none235
+	JE      none289
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -10860,9 +11472,9 @@ wider191:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(CX)(DX*1), Z5
-	JMP     ready236
+	JMP     ready290
 
-none235:
+none289:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10870,11 +11482,11 @@ none235:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready236:
+ready290:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded238
+	JLE   folded292
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10882,7 +11494,7 @@ ready236:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold237:
+fold291:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -10897,9 +11509,9 @@ fold237:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold237
+	JNZ          fold291
 
-folded238:
+folded292:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -10910,7 +11522,7 @@ folded238:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear239
+	JNE    linear293
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -10918,7 +11530,7 @@ folded238:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear239:
+linear293:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10928,16 +11540,16 @@ linear239:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(CX)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over234:
+over288:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none240
+	JE      none294
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10948,9 +11560,9 @@ over234:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(SI)(DX*1), Z5
-	JMP     ready241
+	JMP     ready295
 
-none240:
+none294:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10958,11 +11570,11 @@ none240:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready241:
+ready295:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded243
+	JLE   folded297
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10970,7 +11582,7 @@ ready241:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold242:
+fold296:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -10985,9 +11597,9 @@ fold242:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold242
+	JNZ          fold296
 
-folded243:
+folded297:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -10998,7 +11610,7 @@ folded243:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear244
+	JNE    linear298
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -11006,7 +11618,7 @@ folded243:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear244:
+linear298:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11018,16 +11630,16 @@ linear244:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(SI)(DX*1)
-	JMP     done179
+	JMP     done215
 
-wider233:
+wider287:
 	CMPQ BX, $0x40
-	JNE  over245
+	JNE  over299
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none246
+	JE      none300
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11038,9 +11650,9 @@ wider233:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready247
+	JMP     ready301
 
-none246:
+none300:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11050,11 +11662,11 @@ none246:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready247:
+ready301:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded249
+	JLE   folded303
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11062,7 +11674,7 @@ ready247:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold248:
+fold302:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -11080,9 +11692,9 @@ fold248:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold248
+	JNZ          fold302
 
-folded249:
+folded303:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -11095,7 +11707,7 @@ folded249:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear250
+	JNE    linear304
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -11105,7 +11717,7 @@ folded249:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear250:
+linear304:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11117,16 +11729,16 @@ linear250:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(CX)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over245:
+over299:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none251
+	JE      none305
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11139,9 +11751,9 @@ over245:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(SI)(DX*1), Z7
-	JMP     ready252
+	JMP     ready306
 
-none251:
+none305:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11151,11 +11763,11 @@ none251:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready252:
+ready306:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded254
+	JLE   folded308
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11163,7 +11775,7 @@ ready252:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold253:
+fold307:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -11181,9 +11793,9 @@ fold253:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold253
+	JNZ          fold307
 
-folded254:
+folded308:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -11196,7 +11808,7 @@ folded254:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear255
+	JNE    linear309
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -11206,7 +11818,7 @@ folded254:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear255:
+linear309:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11220,20 +11832,20 @@ linear255:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(SI)(DX*1)
-	JMP     done179
+	JMP     done215
 
-wider190:
+wider226:
 	CMPQ BX, $0x61
-	JGE  wider256
+	JGE  wider310
 	CMPQ BX, $0x51
-	JGE  wider257
+	JGE  wider311
 	CMPQ BX, $0x50
-	JNE  over258
+	JNE  over312
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none259
+	JE      none313
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11246,9 +11858,9 @@ wider190:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(CX)(DX*1), Z9
-	JMP     ready260
+	JMP     ready314
 
-none259:
+none313:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11260,11 +11872,11 @@ none259:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready260:
+ready314:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded262
+	JLE   folded316
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11272,7 +11884,7 @@ ready260:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold261:
+fold315:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -11293,9 +11905,9 @@ fold261:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold261
+	JNZ          fold315
 
-folded262:
+folded316:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -11310,7 +11922,7 @@ folded262:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear263
+	JNE    linear317
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -11322,7 +11934,7 @@ folded262:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear263:
+linear317:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11336,16 +11948,16 @@ linear263:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(CX)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over258:
+over312:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none264
+	JE      none318
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11360,9 +11972,9 @@ over258:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(SI)(DX*1), Z9
-	JMP     ready265
+	JMP     ready319
 
-none264:
+none318:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11374,11 +11986,11 @@ none264:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready265:
+ready319:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded267
+	JLE   folded321
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11386,7 +11998,7 @@ ready265:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold266:
+fold320:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -11407,9 +12019,9 @@ fold266:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold266
+	JNZ          fold320
 
-folded267:
+folded321:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -11424,7 +12036,7 @@ folded267:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear268
+	JNE    linear322
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -11436,7 +12048,7 @@ folded267:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear268:
+linear322:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11452,16 +12064,16 @@ linear268:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(SI)(DX*1)
-	JMP     done179
+	JMP     done215
 
-wider257:
+wider311:
 	CMPQ BX, $0x60
-	JNE  over269
+	JNE  over323
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none270
+	JE      none324
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11476,9 +12088,9 @@ wider257:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(CX)(DX*1), Z11
-	JMP     ready271
+	JMP     ready325
 
-none270:
+none324:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11492,11 +12104,11 @@ none270:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready271:
+ready325:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded273
+	JLE   folded327
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11504,7 +12116,7 @@ ready271:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold272:
+fold326:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -11528,9 +12140,9 @@ fold272:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold272
+	JNZ          fold326
 
-folded273:
+folded327:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -11547,7 +12159,7 @@ folded273:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear274
+	JNE    linear328
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -11561,7 +12173,7 @@ folded273:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear274:
+linear328:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11577,16 +12189,16 @@ linear274:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(CX)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over269:
+over323:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none275
+	JE      none329
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11603,9 +12215,9 @@ over269:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(SI)(DX*1), Z11
-	JMP     ready276
+	JMP     ready330
 
-none275:
+none329:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11619,11 +12231,11 @@ none275:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready276:
+ready330:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded278
+	JLE   folded332
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11631,7 +12243,7 @@ ready276:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold277:
+fold331:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -11655,9 +12267,9 @@ fold277:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold277
+	JNZ          fold331
 
-folded278:
+folded332:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -11674,7 +12286,7 @@ folded278:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear279
+	JNE    linear333
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -11688,7 +12300,7 @@ folded278:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear279:
+linear333:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11706,18 +12318,18 @@ linear279:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(SI)(DX*1)
-	JMP     done179
+	JMP     done215
 
-wider256:
+wider310:
 	CMPQ BX, $0x71
-	JGE  wider280
+	JGE  wider334
 	CMPQ BX, $0x70
-	JNE  over281
+	JNE  over335
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none282
+	JE      none336
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -11734,9 +12346,9 @@ wider256:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(CX)(DX*1), Z13
-	JMP     ready283
+	JMP     ready337
 
-none282:
+none336:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11752,11 +12364,11 @@ none282:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready283:
+ready337:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded285
+	JLE   folded339
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11764,7 +12376,7 @@ ready283:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold284:
+fold338:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -11791,9 +12403,9 @@ fold284:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold284
+	JNZ          fold338
 
-folded285:
+folded339:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -11812,7 +12424,7 @@ folded285:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear286
+	JNE    linear340
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -11828,7 +12440,7 @@ folded285:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear286:
+linear340:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11846,16 +12458,16 @@ linear286:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(CX)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over281:
+over335:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none287
+	JE      none341
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11874,9 +12486,9 @@ over281:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(SI)(DX*1), Z13
-	JMP     ready288
+	JMP     ready342
 
-none287:
+none341:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11892,11 +12504,11 @@ none287:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready288:
+ready342:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded290
+	JLE   folded344
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11904,7 +12516,7 @@ ready288:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold289:
+fold343:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -11931,9 +12543,9 @@ fold289:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold289
+	JNZ          fold343
 
-folded290:
+folded344:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -11952,7 +12564,7 @@ folded290:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear291
+	JNE    linear345
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -11968,7 +12580,7 @@ folded290:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear291:
+linear345:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11988,16 +12600,16 @@ linear291:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(SI)(DX*1)
-	JMP     done179
+	JMP     done215
 
-wider280:
+wider334:
 	CMPQ BX, $0x00000080
-	JNE  over292
+	JNE  over346
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none293
+	JE      none347
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -12016,9 +12628,9 @@ wider280:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready294
+	JMP     ready348
 
-none293:
+none347:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12036,11 +12648,11 @@ none293:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready294:
+ready348:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded296
+	JLE   folded350
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12048,7 +12660,7 @@ ready294:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold295:
+fold349:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -12078,9 +12690,9 @@ fold295:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold295
+	JNZ          fold349
 
-folded296:
+folded350:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -12101,7 +12713,7 @@ folded296:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear297
+	JNE    linear351
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -12119,7 +12731,7 @@ folded296:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear297:
+linear351:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12139,16 +12751,16 @@ linear297:
 	VMOVUPS Z13, 320(CX)(DX*1)
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(CX)(DX*1)
-	JMP     done179
+	JMP     done215
 
-over292:
+over346:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none298
+	JE      none352
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -12169,9 +12781,9 @@ over292:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(SI)(DX*1), Z15
-	JMP     ready299
+	JMP     ready353
 
-none298:
+none352:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12189,11 +12801,11 @@ none298:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready299:
+ready353:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded301
+	JLE   folded355
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12201,7 +12813,7 @@ ready299:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold300:
+fold354:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -12231,9 +12843,9 @@ fold300:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold300
+	JNZ          fold354
 
-folded301:
+folded355:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -12254,7 +12866,7 @@ folded301:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear302
+	JNE    linear356
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -12272,7 +12884,7 @@ folded301:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear302:
+linear356:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12295,24 +12907,24 @@ linear302:
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(SI)(DX*1)
 
-done179:
-	JMP done82
+done215:
+	JMP done100
 
-fewer175:
+fewer211:
 	CMPQ AX, $0x01
-	JNE  fewer303
+	JNE  fewer357
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more304:
+more358:
 	CMPQ BX, $0x00000180
-	JLT  fewer305
+	JLT  fewer359
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none308
+	JE      none362
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -12331,9 +12943,9 @@ more304:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready309
+	JMP     ready363
 
-none308:
+none362:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12351,11 +12963,11 @@ none308:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready309:
+ready363:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded311
+	JLE   folded365
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12363,7 +12975,7 @@ ready309:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold310:
+fold364:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -12400,9 +13012,9 @@ fold310:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold310
+	JNZ          fold364
 
-folded311:
+folded365:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -12423,7 +13035,7 @@ folded311:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear312
+	JNE    linear366
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -12441,7 +13053,7 @@ folded311:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear312:
+linear366:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12463,16 +13075,16 @@ linear312:
 	VMOVUPS Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000100, BX
-	JMP     more304
+	JMP     more358
 
-fewer305:
+fewer359:
 	CMPQ BX, $0x00000100
-	JLE  last306
+	JLE  last360
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none313
+	JE      none367
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -12483,9 +13095,9 @@ fewer305:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready314
+	JMP     ready368
 
-none313:
+none367:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12495,11 +13107,11 @@ none313:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready314:
+ready368:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded316
+	JLE   folded370
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12507,7 +13119,7 @@ ready314:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold315:
+fold369:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -12528,9 +13140,9 @@ fold315:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold315
+	JNZ          fold369
 
-folded316:
+folded370:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -12543,7 +13155,7 @@ folded316:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear317
+	JNE    linear371
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -12553,7 +13165,7 @@ folded316:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear317:
+linear371:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12568,35 +13180,35 @@ linear317:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
 
-last306:
+last360:
 	CMPQ BX, $0x00000081
-	JGE  wider318
+	JGE  wider372
 	CMPQ BX, $0x41
-	JGE  wider319
+	JGE  wider373
 	CMPQ BX, $0x21
-	JGE  wider320
+	JGE  wider374
 	CMPQ BX, $0x11
-	JGE  wider321
+	JGE  wider375
 	CMPQ BX, $0x10
-	JNE  over322
+	JNE  over376
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none323
+	JE      none377
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
-	JMP     ready324
+	JMP     ready378
 
-none323:
+none377:
 	VPXORD Z0, Z0, Z0
 
-ready324:
+ready378:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded326
+	JLE   folded380
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12604,58 +13216,52 @@ ready324:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold325:
+fold379:
 	VBROADCASTSS (CX), Z1
 	VMOVUPS      (DI), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold325
+	JNZ          fold379
 
-folded326:
+folded380:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear327
+	JNE    linear381
 	VMAXPS Z0, Z2, Z0
 
-linear327:
+linear381:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
-	JMP     done307
+	JMP     done361
 
-over322:
-	CMPQ   BX, $0x08
-	JLT    over328
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
+over376:
+	CMPQ BX, $0x08
+	JNE  over382
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none329
+	JE      none383
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	JMP     ready330
+	JMP     ready384
 
-none329:
+none383:
 	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
 
-ready330:
+ready384:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded332
+	JLE   folded386
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12663,7 +13269,66 @@ ready330:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold331:
+fold385:
+	VBROADCASTSS (CX), Z1
+	VMOVUPS      (DI), Y2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold385
+
+folded386:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear387
+	VMAXPS Z0, Z2, Z0
+
+linear387:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	JMP     done361
+
+over382:
+	CMPQ   BX, $0x08
+	JLT    over388
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none389
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	JMP     ready390
+
+none389:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready390:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded392
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold391:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Y3
 	VFMADD231PS  Z2, Z3, Z0
@@ -12672,20 +13337,20 @@ fold331:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold331
+	JNZ          fold391
 
-folded332:
+folded392:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear333
+	JNE    linear393
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear333:
+linear393:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12693,35 +13358,29 @@ linear333:
 	ADDQ    BX, SI
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(SI)
-	JMP     done307
+	JMP     done361
 
-over328:
-	CMPQ   BX, $0x04
-	JLT    over334
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
+over388:
+	CMPQ BX, $0x04
+	JNE  over394
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none335
+	JE      none395
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	JMP     ready336
+	JMP     ready396
 
-none335:
+none395:
 	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
 
-ready336:
+ready396:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded338
+	JLE   folded398
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12729,7 +13388,66 @@ ready336:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold337:
+fold397:
+	VBROADCASTSS (CX), Z1
+	VMOVUPS      (DI), X2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold397
+
+folded398:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear399
+	VMAXPS Z0, Z2, Z0
+
+linear399:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS X0, (CX)
+	JMP     done361
+
+over394:
+	CMPQ   BX, $0x04
+	JLT    over400
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none401
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), X0
+	VMOVUPS 16(SI), X1
+	JMP     ready402
+
+none401:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready402:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded404
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold403:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), X3
 	VFMADD231PS  Z2, Z3, Z0
@@ -12738,20 +13456,20 @@ fold337:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold337
+	JNZ          fold403
 
-folded338:
+folded404:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear339
+	JNE    linear405
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear339:
+linear405:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12759,35 +13477,29 @@ linear339:
 	ADDQ    BX, SI
 	VMOVUPS X0, (CX)
 	VMOVUPS X1, 16(SI)
-	JMP     done307
+	JMP     done361
 
-over334:
-	CMPQ   BX, $0x02
-	JLT    over340
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
+over400:
+	CMPQ BX, $0x02
+	JNE  over406
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none341
+	JE     none407
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
 	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	JMP    ready342
+	JMP    ready408
 
-none341:
+none407:
 	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
 
-ready342:
+ready408:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded344
+	JLE   folded410
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12795,7 +13507,66 @@ ready342:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold343:
+fold409:
+	VBROADCASTSS (CX), Z1
+	VMOVSD       (DI), X2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold409
+
+folded410:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear411
+	VMAXPS Z0, Z2, Z0
+
+linear411:
+	MOVQ   c+0(FP), CX
+	ADDQ   AX, CX
+	MOVQ   ldc+8(FP), DX
+	VMOVSD X0, (CX)
+	JMP    done361
+
+over406:
+	CMPQ   BX, $0x02
+	JLT    over412
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ   init+16(FP), CX
+	TESTQ  CX, CX
+	JE     none413
+	ADDQ   AX, CX
+	MOVQ   ldinit+24(FP), DX
+	MOVQ   CX, SI
+	ADDQ   BX, SI
+	VMOVSD (CX), X0
+	VMOVSD 8(SI), X1
+	JMP    ready414
+
+none413:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready414:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded416
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold415:
 	VBROADCASTSS (CX), Z2
 	VMOVSD       (DI), X3
 	VFMADD231PS  Z2, Z3, Z0
@@ -12804,20 +13575,20 @@ fold343:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold343
+	JNZ          fold415
 
-folded344:
+folded416:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear345
+	JNE    linear417
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear345:
+linear417:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -12825,26 +13596,26 @@ linear345:
 	ADDQ   BX, SI
 	VMOVSD X0, (CX)
 	VMOVSD X1, 8(SI)
-	JMP    done307
+	JMP    done361
 
-over340:
+over412:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none346
+	JE     none418
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSS (CX), X0
-	JMP    ready347
+	JMP    ready419
 
-none346:
+none418:
 	VPXORD Z0, Z0, Z0
 
-ready347:
+ready419:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded349
+	JLE   folded421
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12852,54 +13623,54 @@ ready347:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold348:
+fold420:
 	VBROADCASTSS (CX), Z1
 	VMOVSS       (DI), X2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold348
+	JNZ          fold420
 
-folded349:
+folded421:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear350
+	JNE    linear422
 	VMAXPS Z0, Z2, Z0
 
-linear350:
+linear422:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSS X0, (CX)
-	JMP    done307
+	JMP    done361
 
-wider321:
+wider375:
 	CMPQ BX, $0x20
-	JNE  over351
+	JNE  over423
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none352
+	JE      none424
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     ready353
+	JMP     ready425
 
-none352:
+none424:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready353:
+ready425:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded355
+	JLE   folded427
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12907,7 +13678,7 @@ ready353:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold354:
+fold426:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -12916,52 +13687,52 @@ fold354:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold354
+	JNZ          fold426
 
-folded355:
+folded427:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear356
+	JNE    linear428
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear356:
+linear428:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	JMP     done307
+	JMP     done361
 
-over351:
+over423:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none357
+	JE      none429
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(SI), Z1
-	JMP     ready358
+	JMP     ready430
 
-none357:
+none429:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready358:
+ready430:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded360
+	JLE   folded432
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12969,7 +13740,7 @@ ready358:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold359:
+fold431:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -12978,20 +13749,20 @@ fold359:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold359
+	JNZ          fold431
 
-folded360:
+folded432:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear361
+	JNE    linear433
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear361:
+linear433:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12999,35 +13770,35 @@ linear361:
 	ADDQ    BX, SI
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(SI)
-	JMP     done307
+	JMP     done361
 
-wider320:
+wider374:
 	CMPQ BX, $0x31
-	JGE  wider362
+	JGE  wider434
 	CMPQ BX, $0x30
-	JNE  over363
+	JNE  over435
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none364
+	JE      none436
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
-	JMP     ready365
+	JMP     ready437
 
-none364:
+none436:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready365:
+ready437:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded367
+	JLE   folded439
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13035,7 +13806,7 @@ ready365:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold366:
+fold438:
 	VBROADCASTSS (CX), Z3
 	VMOVUPS      (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -13046,9 +13817,9 @@ fold366:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold366
+	JNZ          fold438
 
-folded367:
+folded439:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -13056,28 +13827,28 @@ folded367:
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear368
+	JNE    linear440
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 
-linear368:
+linear440:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
-	JMP     done307
+	JMP     done361
 
-over363:
+over435:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none369
+	JE      none441
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13085,18 +13856,18 @@ over363:
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(SI), Z2
-	JMP     ready370
+	JMP     ready442
 
-none369:
+none441:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready370:
+ready442:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded372
+	JLE   folded444
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13104,7 +13875,7 @@ ready370:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold371:
+fold443:
 	VBROADCASTSS (CX), Z3
 	VMOVUPS      (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -13115,9 +13886,9 @@ fold371:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold371
+	JNZ          fold443
 
-folded372:
+folded444:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -13125,12 +13896,12 @@ folded372:
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear373
+	JNE    linear445
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 
-linear373:
+linear445:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13139,35 +13910,35 @@ linear373:
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(SI)
-	JMP     done307
+	JMP     done361
 
-wider362:
+wider434:
 	CMPQ BX, $0x40
-	JNE  over374
+	JNE  over446
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none375
+	JE      none447
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
-	JMP     ready376
+	JMP     ready448
 
-none375:
+none447:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready376:
+ready448:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded378
+	JLE   folded450
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13175,7 +13946,7 @@ ready376:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold377:
+fold449:
 	VBROADCASTSS (CX), Z4
 	VMOVUPS      (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -13188,9 +13959,9 @@ fold377:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold377
+	JNZ          fold449
 
-folded378:
+folded450:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -13199,13 +13970,13 @@ folded378:
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear379
+	JNE    linear451
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 
-linear379:
+linear451:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13213,16 +13984,16 @@ linear379:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
-	JMP     done307
+	JMP     done361
 
-over374:
+over446:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none380
+	JE      none452
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13231,19 +14002,19 @@ over374:
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(SI), Z3
-	JMP     ready381
+	JMP     ready453
 
-none380:
+none452:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready381:
+ready453:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded383
+	JLE   folded455
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13251,7 +14022,7 @@ ready381:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold382:
+fold454:
 	VBROADCASTSS (CX), Z4
 	VMOVUPS      (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -13264,9 +14035,9 @@ fold382:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold382
+	JNZ          fold454
 
-folded383:
+folded455:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -13275,13 +14046,13 @@ folded383:
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear384
+	JNE    linear456
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 
-linear384:
+linear456:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13291,20 +14062,20 @@ linear384:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(SI)
-	JMP     done307
+	JMP     done361
 
-wider319:
+wider373:
 	CMPQ BX, $0x61
-	JGE  wider385
+	JGE  wider457
 	CMPQ BX, $0x51
-	JGE  wider386
+	JGE  wider458
 	CMPQ BX, $0x50
-	JNE  over387
+	JNE  over459
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none388
+	JE      none460
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13312,20 +14083,20 @@ wider319:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
-	JMP     ready389
+	JMP     ready461
 
-none388:
+none460:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready389:
+ready461:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded391
+	JLE   folded463
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13333,7 +14104,7 @@ ready389:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold390:
+fold462:
 	VBROADCASTSS (CX), Z5
 	VMOVUPS      (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -13348,9 +14119,9 @@ fold390:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold390
+	JNZ          fold462
 
-folded391:
+folded463:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -13360,14 +14131,14 @@ folded391:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear392
+	JNE    linear464
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-linear392:
+linear464:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13376,16 +14147,16 @@ linear392:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
-	JMP     done307
+	JMP     done361
 
-over387:
+over459:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none393
+	JE      none465
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13395,20 +14166,20 @@ over387:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(SI), Z4
-	JMP     ready394
+	JMP     ready466
 
-none393:
+none465:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready394:
+ready466:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded396
+	JLE   folded468
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13416,7 +14187,7 @@ ready394:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold395:
+fold467:
 	VBROADCASTSS (CX), Z5
 	VMOVUPS      (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -13431,9 +14202,9 @@ fold395:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold395
+	JNZ          fold467
 
-folded396:
+folded468:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -13443,14 +14214,14 @@ folded396:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear397
+	JNE    linear469
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-linear397:
+linear469:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13461,16 +14232,16 @@ linear397:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(SI)
-	JMP     done307
+	JMP     done361
 
-wider386:
+wider458:
 	CMPQ BX, $0x60
-	JNE  over398
+	JNE  over470
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none399
+	JE      none471
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13479,9 +14250,9 @@ wider386:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
-	JMP     ready400
+	JMP     ready472
 
-none399:
+none471:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13489,11 +14260,11 @@ none399:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready400:
+ready472:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded402
+	JLE   folded474
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13501,7 +14272,7 @@ ready400:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold401:
+fold473:
 	VBROADCASTSS (CX), Z6
 	VMOVUPS      (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -13518,9 +14289,9 @@ fold401:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold401
+	JNZ          fold473
 
-folded402:
+folded474:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -13531,7 +14302,7 @@ folded402:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear403
+	JNE    linear475
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -13539,7 +14310,7 @@ folded402:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-linear403:
+linear475:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13549,16 +14320,16 @@ linear403:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
-	JMP     done307
+	JMP     done361
 
-over398:
+over470:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none404
+	JE      none476
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13569,9 +14340,9 @@ over398:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(SI), Z5
-	JMP     ready405
+	JMP     ready477
 
-none404:
+none476:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13579,11 +14350,11 @@ none404:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready405:
+ready477:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded407
+	JLE   folded479
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13591,7 +14362,7 @@ ready405:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold406:
+fold478:
 	VBROADCASTSS (CX), Z6
 	VMOVUPS      (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -13608,9 +14379,9 @@ fold406:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold406
+	JNZ          fold478
 
-folded407:
+folded479:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -13621,7 +14392,7 @@ folded407:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear408
+	JNE    linear480
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -13629,7 +14400,7 @@ folded407:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-linear408:
+linear480:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13641,18 +14412,18 @@ linear408:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(SI)
-	JMP     done307
+	JMP     done361
 
-wider385:
+wider457:
 	CMPQ BX, $0x71
-	JGE  wider409
+	JGE  wider481
 	CMPQ BX, $0x70
-	JNE  over410
+	JNE  over482
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none411
+	JE      none483
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13662,9 +14433,9 @@ wider385:
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
-	JMP     ready412
+	JMP     ready484
 
-none411:
+none483:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13673,11 +14444,11 @@ none411:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready412:
+ready484:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded414
+	JLE   folded486
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13685,7 +14456,7 @@ ready412:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold413:
+fold485:
 	VBROADCASTSS (CX), Z7
 	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -13704,9 +14475,9 @@ fold413:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold413
+	JNZ          fold485
 
-folded414:
+folded486:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -13718,7 +14489,7 @@ folded414:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear415
+	JNE    linear487
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -13727,7 +14498,7 @@ folded414:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-linear415:
+linear487:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13738,16 +14509,16 @@ linear415:
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
-	JMP     done307
+	JMP     done361
 
-over410:
+over482:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none416
+	JE      none488
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13759,9 +14530,9 @@ over410:
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(SI), Z6
-	JMP     ready417
+	JMP     ready489
 
-none416:
+none488:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13770,11 +14541,11 @@ none416:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready417:
+ready489:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded419
+	JLE   folded491
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13782,7 +14553,7 @@ ready417:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold418:
+fold490:
 	VBROADCASTSS (CX), Z7
 	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -13801,9 +14572,9 @@ fold418:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold418
+	JNZ          fold490
 
-folded419:
+folded491:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -13815,7 +14586,7 @@ folded419:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear420
+	JNE    linear492
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -13824,7 +14595,7 @@ folded419:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-linear420:
+linear492:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13837,16 +14608,16 @@ linear420:
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(SI)
-	JMP     done307
+	JMP     done361
 
-wider409:
+wider481:
 	CMPQ BX, $0x00000080
-	JNE  over421
+	JNE  over493
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none422
+	JE      none494
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -13857,9 +14628,9 @@ wider409:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready423
+	JMP     ready495
 
-none422:
+none494:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13869,11 +14640,11 @@ none422:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready423:
+ready495:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded425
+	JLE   folded497
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13881,7 +14652,7 @@ ready423:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold424:
+fold496:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -13902,9 +14673,9 @@ fold424:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold424
+	JNZ          fold496
 
-folded425:
+folded497:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -13917,7 +14688,7 @@ folded425:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear426
+	JNE    linear498
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -13927,7 +14698,7 @@ folded425:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear426:
+linear498:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13939,16 +14710,16 @@ linear426:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
-	JMP     done307
+	JMP     done361
 
-over421:
+over493:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none427
+	JE      none499
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13961,9 +14732,9 @@ over421:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(SI), Z7
-	JMP     ready428
+	JMP     ready500
 
-none427:
+none499:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13973,11 +14744,11 @@ none427:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready428:
+ready500:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded430
+	JLE   folded502
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13985,7 +14756,7 @@ ready428:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold429:
+fold501:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -14006,9 +14777,9 @@ fold429:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold429
+	JNZ          fold501
 
-folded430:
+folded502:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -14021,7 +14792,7 @@ folded430:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear431
+	JNE    linear503
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -14031,7 +14802,7 @@ folded430:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear431:
+linear503:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14045,22 +14816,22 @@ linear431:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(SI)
-	JMP     done307
+	JMP     done361
 
-wider318:
+wider372:
 	CMPQ BX, $0x000000c1
-	JGE  wider432
+	JGE  wider504
 	CMPQ BX, $0x000000a1
-	JGE  wider433
+	JGE  wider505
 	CMPQ BX, $0x00000091
-	JGE  wider434
+	JGE  wider506
 	CMPQ BX, $0x00000090
-	JNE  over435
+	JNE  over507
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none436
+	JE      none508
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14072,9 +14843,9 @@ wider318:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
-	JMP     ready437
+	JMP     ready509
 
-none436:
+none508:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14085,11 +14856,11 @@ none436:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready437:
+ready509:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded439
+	JLE   folded511
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14097,7 +14868,7 @@ ready437:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold438:
+fold510:
 	VBROADCASTSS (CX), Z9
 	VMOVUPS      (DI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -14120,9 +14891,9 @@ fold438:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold438
+	JNZ          fold510
 
-folded439:
+folded511:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -14136,7 +14907,7 @@ folded439:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear440
+	JNE    linear512
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -14147,7 +14918,7 @@ folded439:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-linear440:
+linear512:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14160,16 +14931,16 @@ linear440:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
-	JMP     done307
+	JMP     done361
 
-over435:
+over507:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000240, BX
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none441
+	JE      none513
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14183,9 +14954,9 @@ over435:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(SI), Z8
-	JMP     ready442
+	JMP     ready514
 
-none441:
+none513:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14196,11 +14967,11 @@ none441:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready442:
+ready514:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded444
+	JLE   folded516
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14208,7 +14979,7 @@ ready442:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold443:
+fold515:
 	VBROADCASTSS (CX), Z9
 	VMOVUPS      (DI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -14231,9 +15002,9 @@ fold443:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold443
+	JNZ          fold515
 
-folded444:
+folded516:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -14247,7 +15018,7 @@ folded444:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear445
+	JNE    linear517
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -14258,7 +15029,7 @@ folded444:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-linear445:
+linear517:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14273,16 +15044,16 @@ linear445:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(SI)
-	JMP     done307
+	JMP     done361
 
-wider434:
+wider506:
 	CMPQ BX, $0x000000a0
-	JNE  over446
+	JNE  over518
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none447
+	JE      none519
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14295,9 +15066,9 @@ wider434:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
-	JMP     ready448
+	JMP     ready520
 
-none447:
+none519:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14309,11 +15080,11 @@ none447:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready448:
+ready520:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded450
+	JLE   folded522
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14321,7 +15092,7 @@ ready448:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold449:
+fold521:
 	VBROADCASTSS (CX), Z10
 	VMOVUPS      (DI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -14346,9 +15117,9 @@ fold449:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold449
+	JNZ          fold521
 
-folded450:
+folded522:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -14363,7 +15134,7 @@ folded450:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear451
+	JNE    linear523
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
 	VMAXPS Z2, Z11, Z2
@@ -14375,7 +15146,7 @@ folded450:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-linear451:
+linear523:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14389,16 +15160,16 @@ linear451:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
-	JMP     done307
+	JMP     done361
 
-over446:
+over518:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000280, BX
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none452
+	JE      none524
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14413,9 +15184,9 @@ over446:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(SI), Z9
-	JMP     ready453
+	JMP     ready525
 
-none452:
+none524:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14427,11 +15198,11 @@ none452:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready453:
+ready525:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded455
+	JLE   folded527
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14439,7 +15210,7 @@ ready453:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold454:
+fold526:
 	VBROADCASTSS (CX), Z10
 	VMOVUPS      (DI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -14464,9 +15235,9 @@ fold454:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold454
+	JNZ          fold526
 
-folded455:
+folded527:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -14481,7 +15252,7 @@ folded455:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear456
+	JNE    linear528
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
 	VMAXPS Z2, Z11, Z2
@@ -14493,7 +15264,7 @@ folded455:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-linear456:
+linear528:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14509,18 +15280,18 @@ linear456:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(SI)
-	JMP     done307
+	JMP     done361
 
-wider433:
+wider505:
 	CMPQ BX, $0x000000b1
-	JGE  wider457
+	JGE  wider529
 	CMPQ BX, $0x000000b0
-	JNE  over458
+	JNE  over530
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none459
+	JE      none531
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14534,9 +15305,9 @@ wider433:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
-	JMP     ready460
+	JMP     ready532
 
-none459:
+none531:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14549,11 +15320,11 @@ none459:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready460:
+ready532:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded462
+	JLE   folded534
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14561,7 +15332,7 @@ ready460:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold461:
+fold533:
 	VBROADCASTSS (CX), Z11
 	VMOVUPS      (DI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -14588,9 +15359,9 @@ fold461:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold461
+	JNZ          fold533
 
-folded462:
+folded534:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -14606,7 +15377,7 @@ folded462:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear463
+	JNE    linear535
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -14619,7 +15390,7 @@ folded462:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-linear463:
+linear535:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14634,16 +15405,16 @@ linear463:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
-	JMP     done307
+	JMP     done361
 
-over458:
+over530:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000002c0, BX
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none464
+	JE      none536
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14659,9 +15430,9 @@ over458:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(SI), Z10
-	JMP     ready465
+	JMP     ready537
 
-none464:
+none536:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14674,11 +15445,11 @@ none464:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready465:
+ready537:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded467
+	JLE   folded539
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14686,7 +15457,7 @@ ready465:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold466:
+fold538:
 	VBROADCASTSS (CX), Z11
 	VMOVUPS      (DI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -14713,9 +15484,9 @@ fold466:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold466
+	JNZ          fold538
 
-folded467:
+folded539:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -14731,7 +15502,7 @@ folded467:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear468
+	JNE    linear540
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -14744,7 +15515,7 @@ folded467:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-linear468:
+linear540:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14761,16 +15532,16 @@ linear468:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(SI)
-	JMP     done307
+	JMP     done361
 
-wider457:
+wider529:
 	CMPQ BX, $0x000000c0
-	JNE  over469
+	JNE  over541
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none470
+	JE      none542
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -14785,9 +15556,9 @@ wider457:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
-	JMP     ready471
+	JMP     ready543
 
-none470:
+none542:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14801,11 +15572,11 @@ none470:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready471:
+ready543:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded473
+	JLE   folded545
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14813,7 +15584,7 @@ ready471:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold472:
+fold544:
 	VBROADCASTSS (CX), Z12
 	VMOVUPS      (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -14842,9 +15613,9 @@ fold472:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold472
+	JNZ          fold544
 
-folded473:
+folded545:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -14861,7 +15632,7 @@ folded473:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear474
+	JNE    linear546
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -14875,7 +15646,7 @@ folded473:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-linear474:
+linear546:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14891,16 +15662,16 @@ linear474:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
-	JMP     done307
+	JMP     done361
 
-over469:
+over541:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000300, BX
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none475
+	JE      none547
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14917,9 +15688,9 @@ over469:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(SI), Z11
-	JMP     ready476
+	JMP     ready548
 
-none475:
+none547:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14933,11 +15704,11 @@ none475:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready476:
+ready548:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded478
+	JLE   folded550
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14945,7 +15716,7 @@ ready476:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold477:
+fold549:
 	VBROADCASTSS (CX), Z12
 	VMOVUPS      (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -14974,9 +15745,9 @@ fold477:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold477
+	JNZ          fold549
 
-folded478:
+folded550:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -14993,7 +15764,7 @@ folded478:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear479
+	JNE    linear551
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -15007,7 +15778,7 @@ folded478:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-linear479:
+linear551:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15025,20 +15796,20 @@ linear479:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(SI)
-	JMP     done307
+	JMP     done361
 
-wider432:
+wider504:
 	CMPQ BX, $0x000000e1
-	JGE  wider480
+	JGE  wider552
 	CMPQ BX, $0x000000d1
-	JGE  wider481
+	JGE  wider553
 	CMPQ BX, $0x000000d0
-	JNE  over482
+	JNE  over554
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none483
+	JE      none555
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15054,9 +15825,9 @@ wider432:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
-	JMP     ready484
+	JMP     ready556
 
-none483:
+none555:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15071,11 +15842,11 @@ none483:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready484:
+ready556:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded486
+	JLE   folded558
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15083,7 +15854,7 @@ ready484:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold485:
+fold557:
 	VBROADCASTSS (CX), Z13
 	VMOVUPS      (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -15114,9 +15885,9 @@ fold485:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold485
+	JNZ          fold557
 
-folded486:
+folded558:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -15134,7 +15905,7 @@ folded486:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear487
+	JNE    linear559
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -15149,7 +15920,7 @@ folded486:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 
-linear487:
+linear559:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15166,16 +15937,16 @@ linear487:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
-	JMP     done307
+	JMP     done361
 
-over482:
+over554:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000340, BX
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none488
+	JE      none560
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15193,9 +15964,9 @@ over482:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(SI), Z12
-	JMP     ready489
+	JMP     ready561
 
-none488:
+none560:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15210,11 +15981,11 @@ none488:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready489:
+ready561:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded491
+	JLE   folded563
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15222,7 +15993,7 @@ ready489:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold490:
+fold562:
 	VBROADCASTSS (CX), Z13
 	VMOVUPS      (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -15253,9 +16024,9 @@ fold490:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold490
+	JNZ          fold562
 
-folded491:
+folded563:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -15273,7 +16044,7 @@ folded491:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear492
+	JNE    linear564
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -15288,7 +16059,7 @@ folded491:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 
-linear492:
+linear564:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15307,16 +16078,16 @@ linear492:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(SI)
-	JMP     done307
+	JMP     done361
 
-wider481:
+wider553:
 	CMPQ BX, $0x000000e0
-	JNE  over493
+	JNE  over565
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none494
+	JE      none566
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15333,9 +16104,9 @@ wider481:
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
-	JMP     ready495
+	JMP     ready567
 
-none494:
+none566:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15351,11 +16122,11 @@ none494:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready495:
+ready567:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded497
+	JLE   folded569
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15363,7 +16134,7 @@ ready495:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold496:
+fold568:
 	VBROADCASTSS (CX), Z14
 	VMOVUPS      (DI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -15396,9 +16167,9 @@ fold496:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold496
+	JNZ          fold568
 
-folded497:
+folded569:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -15417,7 +16188,7 @@ folded497:
 	VADDPS Z15, Z12, Z12
 	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear498
+	JNE    linear570
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -15433,7 +16204,7 @@ folded497:
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
 
-linear498:
+linear570:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15451,16 +16222,16 @@ linear498:
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
-	JMP     done307
+	JMP     done361
 
-over493:
+over565:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000380, BX
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none499
+	JE      none571
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15479,9 +16250,9 @@ over493:
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(SI), Z13
-	JMP     ready500
+	JMP     ready572
 
-none499:
+none571:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15497,11 +16268,11 @@ none499:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready500:
+ready572:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded502
+	JLE   folded574
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15509,7 +16280,7 @@ ready500:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold501:
+fold573:
 	VBROADCASTSS (CX), Z14
 	VMOVUPS      (DI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -15542,9 +16313,9 @@ fold501:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold501
+	JNZ          fold573
 
-folded502:
+folded574:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -15563,7 +16334,7 @@ folded502:
 	VADDPS Z15, Z12, Z12
 	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear503
+	JNE    linear575
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -15579,7 +16350,7 @@ folded502:
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
 
-linear503:
+linear575:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15599,18 +16370,18 @@ linear503:
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(SI)
-	JMP     done307
+	JMP     done361
 
-wider480:
+wider552:
 	CMPQ BX, $0x000000f1
-	JGE  wider504
+	JGE  wider576
 	CMPQ BX, $0x000000f0
-	JNE  over505
+	JNE  over577
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none506
+	JE      none578
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15628,9 +16399,9 @@ wider480:
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
-	JMP     ready507
+	JMP     ready579
 
-none506:
+none578:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15647,11 +16418,11 @@ none506:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready507:
+ready579:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded509
+	JLE   folded581
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15659,7 +16430,7 @@ ready507:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold508:
+fold580:
 	VBROADCASTSS (CX), Z15
 	VMOVUPS      (DI), Z16
 	VFMADD231PS  Z15, Z16, Z0
@@ -15694,9 +16465,9 @@ fold508:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold508
+	JNZ          fold580
 
-folded509:
+folded581:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -15716,7 +16487,7 @@ folded509:
 	VADDPS Z16, Z13, Z13
 	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear510
+	JNE    linear582
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -15733,7 +16504,7 @@ folded509:
 	VMAXPS Z13, Z16, Z13
 	VMAXPS Z14, Z16, Z14
 
-linear510:
+linear582:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15752,16 +16523,16 @@ linear510:
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
-	JMP     done307
+	JMP     done361
 
-over505:
+over577:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000003c0, BX
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none511
+	JE      none583
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15781,9 +16552,9 @@ over505:
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(SI), Z14
-	JMP     ready512
+	JMP     ready584
 
-none511:
+none583:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15800,11 +16571,11 @@ none511:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready512:
+ready584:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded514
+	JLE   folded586
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15812,7 +16583,7 @@ ready512:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold513:
+fold585:
 	VBROADCASTSS (CX), Z15
 	VMOVUPS      (DI), Z16
 	VFMADD231PS  Z15, Z16, Z0
@@ -15847,9 +16618,9 @@ fold513:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold513
+	JNZ          fold585
 
-folded514:
+folded586:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -15869,7 +16640,7 @@ folded514:
 	VADDPS Z16, Z13, Z13
 	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear515
+	JNE    linear587
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -15886,7 +16657,7 @@ folded514:
 	VMAXPS Z13, Z16, Z13
 	VMAXPS Z14, Z16, Z14
 
-linear515:
+linear587:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15907,16 +16678,16 @@ linear515:
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(SI)
-	JMP     done307
+	JMP     done361
 
-wider504:
+wider576:
 	CMPQ BX, $0x00000100
-	JNE  over516
+	JNE  over588
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none517
+	JE      none589
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -15935,9 +16706,9 @@ wider504:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready518
+	JMP     ready590
 
-none517:
+none589:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15955,11 +16726,11 @@ none517:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready518:
+ready590:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded520
+	JLE   folded592
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15967,7 +16738,7 @@ ready518:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold519:
+fold591:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -16004,9 +16775,9 @@ fold519:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold519
+	JNZ          fold591
 
-folded520:
+folded592:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -16027,7 +16798,7 @@ folded520:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear521
+	JNE    linear593
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -16045,7 +16816,7 @@ folded520:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear521:
+linear593:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16065,16 +16836,16 @@ linear521:
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(CX)
-	JMP     done307
+	JMP     done361
 
-over516:
+over588:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000400, BX
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none522
+	JE      none594
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -16095,9 +16866,9 @@ over516:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(SI), Z15
-	JMP     ready523
+	JMP     ready595
 
-none522:
+none594:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16115,11 +16886,11 @@ none522:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready523:
+ready595:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded525
+	JLE   folded597
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16127,7 +16898,7 @@ ready523:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold524:
+fold596:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -16164,9 +16935,9 @@ fold524:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold524
+	JNZ          fold596
 
-folded525:
+folded597:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -16187,7 +16958,7 @@ folded525:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear526
+	JNE    linear598
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -16205,7 +16976,7 @@ folded525:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear526:
+linear598:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16228,11 +16999,11 @@ linear526:
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(SI)
 
-done307:
-	JMP done82
+done361:
+	JMP done100
 
-fewer303:
-done82:
+fewer357:
+done100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -16588,29 +17359,20 @@ linear24:
 	JMP     done6
 
 over19:
-	CMPQ   BX, $0x04
-	JLT    over25
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
+	CMPQ BX, $0x04
+	JNE  over25
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none26
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
 	VMOVUPD (CX), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(DI)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(DI)(DX*2), Y5
-	VMOVUPD (CX)(SI*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VMOVUPD (CX)(SI*1), Y3
 	JMP     ready27
 
 none26:
@@ -16618,10 +17380,6 @@ none26:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
 
 ready27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -16637,20 +17395,15 @@ ready27:
 	ADDQ  AX, DI
 
 fold28:
-	VBROADCASTSD (CX), Z8
-	VBROADCASTSD (CX)(DX*1), Z9
-	VBROADCASTSD (CX)(DX*2), Z10
-	VBROADCASTSD (CX)(R10*1), Z11
-	VMOVUPD      (DI), Y12
-	VFMADD231PD  Z8, Z12, Z0
-	VFMADD231PD  Z9, Z12, Z2
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      32(DI)(BX*1), Y12
-	VFMADD231PD  Z8, Z12, Z1
-	VFMADD231PD  Z9, Z12, Z3
-	VFMADD231PD  Z10, Z12, Z5
-	VFMADD231PD  Z11, Z12, Z7
+	VBROADCASTSD (CX), Z4
+	VBROADCASTSD (CX)(DX*1), Z5
+	VBROADCASTSD (CX)(DX*2), Z6
+	VBROADCASTSD (CX)(R10*1), Z7
+	VMOVUPD      (DI), Y8
+	VFMADD231PD  Z4, Z8, Z0
+	VFMADD231PD  Z5, Z8, Z1
+	VFMADD231PD  Z6, Z8, Z2
+	VFMADD231PD  Z7, Z8, Z3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -16659,49 +17412,34 @@ fold28:
 folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
 	JNE    linear30
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
 
 linear30:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
 	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(DI)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(DI)(DX*2)
-	VMOVUPD Y6, (CX)(SI*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	VMOVUPD Y3, (CX)(SI*1)
 	JMP     done6
 
 over25:
-	CMPQ   BX, $0x02
+	CMPQ   BX, $0x04
 	JLT    over31
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -16713,14 +17451,14 @@ over25:
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
-	VMOVUPD (CX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(DI)(DX*1), X3
-	VMOVUPD (CX)(DX*2), X4
-	VMOVUPD 16(DI)(DX*2), X5
-	VMOVUPD (CX)(SI*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(DI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(DI)(DX*2), Y5
+	VMOVUPD (CX)(SI*1), Y6
+	VMOVUPD 32(DI)(R8*1), Y7
 	JMP     ready33
 
 none32:
@@ -16751,12 +17489,12 @@ fold34:
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
 	VBROADCASTSD (CX)(R10*1), Z11
-	VMOVUPD      (DI), X12
+	VMOVUPD      (DI), Y12
 	VFMADD231PD  Z8, Z12, Z0
 	VFMADD231PD  Z9, Z12, Z2
 	VFMADD231PD  Z10, Z12, Z4
 	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      16(DI)(BX*1), X12
+	VMOVUPD      32(DI)(BX*1), Y12
 	VFMADD231PD  Z8, Z12, Z1
 	VFMADD231PD  Z9, Z12, Z3
 	VFMADD231PD  Z10, Z12, Z5
@@ -16797,6 +17535,193 @@ linear36:
 	MOVQ    CX, DI
 	ADDQ    BX, DI
 	LEAQ    (DX)(DX*2), R8
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(DI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(DI)(DX*2)
+	VMOVUPD Y6, (CX)(SI*1)
+	VMOVUPD Y7, 32(DI)(R8*1)
+	JMP     done6
+
+over31:
+	CMPQ BX, $0x02
+	JNE  over37
+
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none38
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD (CX), X0
+	VMOVUPD (CX)(DX*1), X1
+	VMOVUPD (CX)(DX*2), X2
+	VMOVUPD (CX)(SI*1), X3
+	JMP     ready39
+
+none38:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready39:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded41
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold40:
+	VBROADCASTSD (CX), Z4
+	VBROADCASTSD (CX)(DX*1), Z5
+	VBROADCASTSD (CX)(DX*2), Z6
+	VBROADCASTSD (CX)(R10*1), Z7
+	VMOVUPD      (DI), X8
+	VFMADD231PD  Z4, Z8, Z0
+	VFMADD231PD  Z5, Z8, Z1
+	VFMADD231PD  Z6, Z8, Z2
+	VFMADD231PD  Z7, Z8, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold40
+
+folded41:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear42
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+
+linear42:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, (CX)(DX*1)
+	VMOVUPD X2, (CX)(DX*2)
+	VMOVUPD X3, (CX)(SI*1)
+	JMP     done6
+
+over37:
+	CMPQ   BX, $0x02
+	JLT    over43
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none44
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
+	VMOVUPD (CX), X0
+	VMOVUPD 16(DI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(DI)(DX*1), X3
+	VMOVUPD (CX)(DX*2), X4
+	VMOVUPD 16(DI)(DX*2), X5
+	VMOVUPD (CX)(SI*1), X6
+	VMOVUPD 16(DI)(R8*1), X7
+	JMP     ready45
+
+none44:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+ready45:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded47
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	LEAQ  (DX)(DX*2), R10
+	ADDQ  AX, DI
+
+fold46:
+	VBROADCASTSD (CX), Z8
+	VBROADCASTSD (CX)(DX*1), Z9
+	VBROADCASTSD (CX)(DX*2), Z10
+	VBROADCASTSD (CX)(R10*1), Z11
+	VMOVUPD      (DI), X12
+	VFMADD231PD  Z8, Z12, Z0
+	VFMADD231PD  Z9, Z12, Z2
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z11, Z12, Z6
+	VMOVUPD      16(DI)(BX*1), X12
+	VFMADD231PD  Z8, Z12, Z1
+	VFMADD231PD  Z9, Z12, Z3
+	VFMADD231PD  Z10, Z12, Z5
+	VFMADD231PD  Z11, Z12, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold46
+
+folded47:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	CMPQ   CX, $0x01
+	JNE    linear48
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+
+linear48:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	LEAQ    (DX)(DX*2), SI
+	MOVQ    CX, DI
+	ADDQ    BX, DI
+	LEAQ    (DX)(DX*2), R8
 	VMOVUPD X0, (CX)
 	VMOVUPD X1, 16(DI)
 	VMOVUPD X2, (CX)(DX*1)
@@ -16807,11 +17732,11 @@ linear36:
 	VMOVUPD X7, 16(DI)(R8*1)
 	JMP     done6
 
-over31:
+over43:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none37
+	JE     none49
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	LEAQ   (DX)(DX*2), SI
@@ -16819,19 +17744,19 @@ over31:
 	VMOVSD (CX)(DX*1), X1
 	VMOVSD (CX)(DX*2), X2
 	VMOVSD (CX)(SI*1), X3
-	JMP    ready38
+	JMP    ready50
 
-none37:
+none49:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready38:
+ready50:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded40
+	JLE   folded52
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16840,7 +17765,7 @@ ready38:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold39:
+fold51:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VBROADCASTSD (CX)(DX*2), Z6
@@ -16853,9 +17778,9 @@ fold39:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold39
+	JNZ          fold51
 
-folded40:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -16864,13 +17789,13 @@ folded40:
 	VADDPD Z8, Z2, Z2
 	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear41
+	JNE    linear53
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
 	VMAXPD Z3, Z8, Z3
 
-linear41:
+linear53:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
@@ -16883,12 +17808,12 @@ linear41:
 
 wider18:
 	CMPQ BX, $0x10
-	JNE  over42
+	JNE  over54
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none43
+	JE      none55
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16900,9 +17825,9 @@ wider18:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready44
+	JMP     ready56
 
-none43:
+none55:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16912,11 +17837,11 @@ none43:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready44:
+ready56:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded46
+	JLE   folded58
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16925,7 +17850,7 @@ ready44:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold45:
+fold57:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -16943,9 +17868,9 @@ fold45:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold45
+	JNZ          fold57
 
-folded46:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16958,7 +17883,7 @@ folded46:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear47
+	JNE    linear59
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -16968,7 +17893,7 @@ folded46:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear47:
+linear59:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16983,14 +17908,14 @@ linear47:
 	VMOVUPD Z7, 64(CX)(SI*1)
 	JMP     done6
 
-over42:
+over54:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none48
+	JE      none60
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17005,9 +17930,9 @@ over42:
 	VMOVUPD 64(DI)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(DI)(R8*1), Z7
-	JMP     ready49
+	JMP     ready61
 
-none48:
+none60:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17017,11 +17942,11 @@ none48:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready49:
+ready61:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded51
+	JLE   folded63
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17030,7 +17955,7 @@ ready49:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold50:
+fold62:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -17048,9 +17973,9 @@ fold50:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold50
+	JNZ          fold62
 
-folded51:
+folded63:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -17063,7 +17988,7 @@ folded51:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear52
+	JNE    linear64
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -17073,7 +17998,7 @@ folded51:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear52:
+linear64:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17093,14 +18018,14 @@ linear52:
 
 wider17:
 	CMPQ BX, $0x19
-	JGE  wider53
+	JGE  wider65
 	CMPQ BX, $0x18
-	JNE  over54
+	JNE  over66
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none55
+	JE      none67
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17116,9 +18041,9 @@ wider17:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(CX)(SI*1), Z11
-	JMP     ready56
+	JMP     ready68
 
-none55:
+none67:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17132,11 +18057,11 @@ none55:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready56:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded58
+	JLE   folded70
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17145,7 +18070,7 @@ ready56:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold57:
+fold69:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -17168,9 +18093,9 @@ fold57:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold57
+	JNZ          fold69
 
-folded58:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -17187,7 +18112,7 @@ folded58:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear59
+	JNE    linear71
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -17201,7 +18126,7 @@ folded58:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear59:
+linear71:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17220,14 +18145,14 @@ linear59:
 	VMOVUPD Z11, 128(CX)(SI*1)
 	JMP     done6
 
-over54:
+over66:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none60
+	JE      none72
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17246,9 +18171,9 @@ over54:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(DI)(R8*1), Z11
-	JMP     ready61
+	JMP     ready73
 
-none60:
+none72:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17262,11 +18187,11 @@ none60:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready61:
+ready73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded63
+	JLE   folded75
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17275,7 +18200,7 @@ ready61:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold62:
+fold74:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -17298,9 +18223,9 @@ fold62:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold62
+	JNZ          fold74
 
-folded63:
+folded75:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -17317,7 +18242,7 @@ folded63:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear64
+	JNE    linear76
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -17331,7 +18256,7 @@ folded63:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear64:
+linear76:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17353,14 +18278,14 @@ linear64:
 	VMOVUPD Z11, 128(DI)(R8*1)
 	JMP     done6
 
-wider53:
+wider65:
 	CMPQ BX, $0x20
-	JNE  over65
+	JNE  over77
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none66
+	JE      none78
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17380,9 +18305,9 @@ wider53:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready67
+	JMP     ready79
 
-none66:
+none78:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17400,11 +18325,11 @@ none66:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready67:
+ready79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded69
+	JLE   folded81
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17413,7 +18338,7 @@ ready67:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold68:
+fold80:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -17441,9 +18366,9 @@ fold68:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold68
+	JNZ          fold80
 
-folded69:
+folded81:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -17464,7 +18389,7 @@ folded69:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear70
+	JNE    linear82
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -17482,7 +18407,7 @@ folded69:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear70:
+linear82:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17505,14 +18430,14 @@ linear70:
 	VMOVUPD Z15, 192(CX)(SI*1)
 	JMP     done6
 
-over65:
+over77:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none71
+	JE      none83
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -17535,9 +18460,9 @@ over65:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(DI)(R8*1), Z15
-	JMP     ready72
+	JMP     ready84
 
-none71:
+none83:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17555,11 +18480,11 @@ none71:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready72:
+ready84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded74
+	JLE   folded86
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17568,7 +18493,7 @@ ready72:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold73:
+fold85:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -17596,9 +18521,9 @@ fold73:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold73
+	JNZ          fold85
 
-folded74:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -17619,7 +18544,7 @@ folded74:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear75
+	JNE    linear87
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -17637,7 +18562,7 @@ folded74:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear75:
+linear87:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17687,19 +18612,19 @@ done6:
 rest2:
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
-	JNE  fewer77
+	JNE  fewer89
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 5 vectors of columns, while at least half as many more are left
-more78:
+more90:
 	CMPQ BX, $0x38
-	JLT  fewer79
+	JLT  fewer91
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none82
+	JE      none94
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -17717,9 +18642,9 @@ more78:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready83
+	JMP     ready95
 
-none82:
+none94:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17736,11 +18661,11 @@ none82:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready83:
+ready95:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded85
+	JLE   folded97
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17748,7 +18673,7 @@ ready83:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold84:
+fold96:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -17775,9 +18700,9 @@ fold84:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold84
+	JNZ          fold96
 
-folded85:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -17797,7 +18722,7 @@ folded85:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear86
+	JNE    linear98
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -17814,7 +18739,7 @@ folded85:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear86:
+linear98:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17835,16 +18760,16 @@ linear86:
 	VMOVUPD Z14, 256(CX)(DX*2)
 	ADDQ    $0x00000140, AX
 	SUBQ    $0x28, BX
-	JMP     more78
+	JMP     more90
 
-fewer79:
+fewer91:
 	CMPQ BX, $0x28
-	JLE  last80
+	JLE  last92
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none87
+	JE      none99
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -17853,9 +18778,9 @@ fewer79:
 	VMOVUPD 64(CX)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready88
+	JMP     ready100
 
-none87:
+none99:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17863,11 +18788,11 @@ none87:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready88:
+ready100:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded90
+	JLE   folded102
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17875,7 +18800,7 @@ ready88:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold89:
+fold101:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -17890,9 +18815,9 @@ fold89:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold89
+	JNZ          fold101
 
-folded90:
+folded102:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -17903,7 +18828,7 @@ folded90:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear91
+	JNE    linear103
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -17911,7 +18836,7 @@ folded90:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear91:
+linear103:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17924,200 +18849,31 @@ linear91:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last80:
+last92:
 	CMPQ BX, $0x19
-	JGE  wider92
+	JGE  wider104
 	CMPQ BX, $0x11
-	JGE  wider93
+	JGE  wider105
 	CMPQ BX, $0x09
-	JGE  wider94
+	JGE  wider106
 	CMPQ BX, $0x08
-	JNE  over95
+	JNE  over107
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none96
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD (CX)(DX*1), Z1
-	VMOVUPD (CX)(DX*2), Z2
-	JMP     ready97
-
-none96:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready97:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded99
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold98:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD      (DI), Z6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold98
-
-folded99:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear100
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-
-linear100:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, (CX)(DX*1)
-	VMOVUPD Z2, (CX)(DX*2)
-	JMP     done81
-
-over95:
-	CMPQ   BX, $0x04
-	JLT    over101
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none102
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(SI)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(SI)(DX*2), Y5
-	JMP     ready103
-
-none102:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready103:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded105
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold104:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VBROADCASTSD (CX)(DX*2), Z8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Z6, Z9, Z0
-	VFMADD231PD  Z7, Z9, Z2
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      32(DI)(BX*1), Y9
-	VFMADD231PD  Z6, Z9, Z1
-	VFMADD231PD  Z7, Z9, Z3
-	VFMADD231PD  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold104
-
-folded105:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear106
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
-
-linear106:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(SI)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(SI)(DX*2)
-	JMP     done81
-
-over101:
-	CMPQ   BX, $0x02
-	JLT    over107
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none108
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(SI)(DX*1), X3
-	VMOVUPD (CX)(DX*2), X4
-	VMOVUPD 16(SI)(DX*2), X5
+	VMOVUPD (CX), Z0
+	VMOVUPD (CX)(DX*1), Z1
+	VMOVUPD (CX)(DX*2), Z2
 	JMP     ready109
 
 none108:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
 
 ready109:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -18132,6 +18888,309 @@ ready109:
 	ADDQ  AX, DI
 
 fold110:
+	VBROADCASTSD (CX), Z3
+	VBROADCASTSD (CX)(DX*1), Z4
+	VBROADCASTSD (CX)(DX*2), Z5
+	VMOVUPD      (DI), Z6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold110
+
+folded111:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear112
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+
+linear112:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, (CX)(DX*1)
+	VMOVUPD Z2, (CX)(DX*2)
+	JMP     done93
+
+over107:
+	CMPQ BX, $0x04
+	JNE  over113
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none114
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	JMP     ready115
+
+none114:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready115:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded117
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold116:
+	VBROADCASTSD (CX), Z3
+	VBROADCASTSD (CX)(DX*1), Z4
+	VBROADCASTSD (CX)(DX*2), Z5
+	VMOVUPD      (DI), Y6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold116
+
+folded117:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear118
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+
+linear118:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	JMP     done93
+
+over113:
+	CMPQ   BX, $0x04
+	JLT    over119
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none120
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VMOVUPD 32(SI)(DX*1), Y3
+	VMOVUPD (CX)(DX*2), Y4
+	VMOVUPD 32(SI)(DX*2), Y5
+	JMP     ready121
+
+none120:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready121:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded123
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold122:
+	VBROADCASTSD (CX), Z6
+	VBROADCASTSD (CX)(DX*1), Z7
+	VBROADCASTSD (CX)(DX*2), Z8
+	VMOVUPD      (DI), Y9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z2
+	VFMADD231PD  Z8, Z9, Z4
+	VMOVUPD      32(DI)(BX*1), Y9
+	VFMADD231PD  Z6, Z9, Z1
+	VFMADD231PD  Z7, Z9, Z3
+	VFMADD231PD  Z8, Z9, Z5
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold122
+
+folded123:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	CMPQ   CX, $0x01
+	JNE    linear124
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+
+linear124:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (CX)(DX*1)
+	VMOVUPD Y3, 32(SI)(DX*1)
+	VMOVUPD Y4, (CX)(DX*2)
+	VMOVUPD Y5, 32(SI)(DX*2)
+	JMP     done93
+
+over119:
+	CMPQ BX, $0x02
+	JNE  over125
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none126
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), X0
+	VMOVUPD (CX)(DX*1), X1
+	VMOVUPD (CX)(DX*2), X2
+	JMP     ready127
+
+none126:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready127:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded129
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold128:
+	VBROADCASTSD (CX), Z3
+	VBROADCASTSD (CX)(DX*1), Z4
+	VBROADCASTSD (CX)(DX*2), Z5
+	VMOVUPD      (DI), X6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold128
+
+folded129:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear130
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+
+linear130:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, (CX)(DX*1)
+	VMOVUPD X2, (CX)(DX*2)
+	JMP     done93
+
+over125:
+	CMPQ   BX, $0x02
+	JLT    over131
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none132
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (CX)(DX*1), X2
+	VMOVUPD 16(SI)(DX*1), X3
+	VMOVUPD (CX)(DX*2), X4
+	VMOVUPD 16(SI)(DX*2), X5
+	JMP     ready133
+
+none132:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+ready133:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded135
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold134:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -18146,9 +19205,9 @@ fold110:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold110
+	JNZ          fold134
 
-folded111:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -18159,7 +19218,7 @@ folded111:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear112
+	JNE    linear136
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -18167,7 +19226,7 @@ folded111:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear112:
+linear136:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18179,30 +19238,30 @@ linear112:
 	VMOVUPD X3, 16(SI)(DX*1)
 	VMOVUPD X4, (CX)(DX*2)
 	VMOVUPD X5, 16(SI)(DX*2)
-	JMP     done81
+	JMP     done93
 
-over107:
+over131:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none113
+	JE     none137
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSD (CX), X0
 	VMOVSD (CX)(DX*1), X1
 	VMOVSD (CX)(DX*2), X2
-	JMP    ready114
+	JMP    ready138
 
-none113:
+none137:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready114:
+ready138:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded116
+	JLE   folded140
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18210,7 +19269,7 @@ ready114:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold115:
+fold139:
 	VBROADCASTSD (CX), Z3
 	VBROADCASTSD (CX)(DX*1), Z4
 	VBROADCASTSD (CX)(DX*2), Z5
@@ -18221,9 +19280,9 @@ fold115:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
+	JNZ          fold139
 
-folded116:
+folded140:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -18231,28 +19290,28 @@ folded116:
 	VADDPD Z6, Z1, Z1
 	VADDPD Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear117
+	JNE    linear141
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 
-linear117:
+linear141:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSD X0, (CX)
 	VMOVSD X1, (CX)(DX*1)
 	VMOVSD X2, (CX)(DX*2)
-	JMP    done81
+	JMP    done93
 
-wider94:
+wider106:
 	CMPQ BX, $0x10
-	JNE  over118
+	JNE  over142
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none119
+	JE      none143
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -18261,9 +19320,9 @@ wider94:
 	VMOVUPD 64(CX)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready120
+	JMP     ready144
 
-none119:
+none143:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18271,11 +19330,11 @@ none119:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready120:
+ready144:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded122
+	JLE   folded146
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18283,7 +19342,7 @@ ready120:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold121:
+fold145:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -18298,9 +19357,9 @@ fold121:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold121
+	JNZ          fold145
 
-folded122:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -18311,7 +19370,7 @@ folded122:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear123
+	JNE    linear147
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -18319,7 +19378,7 @@ folded122:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear123:
+linear147:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18329,16 +19388,16 @@ linear123:
 	VMOVUPD Z3, 64(CX)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
 	VMOVUPD Z5, 64(CX)(DX*2)
-	JMP     done81
+	JMP     done93
 
-over118:
+over142:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none124
+	JE      none148
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -18349,9 +19408,9 @@ over118:
 	VMOVUPD 64(SI)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(SI)(DX*2), Z5
-	JMP     ready125
+	JMP     ready149
 
-none124:
+none148:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18359,11 +19418,11 @@ none124:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready125:
+ready149:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded127
+	JLE   folded151
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18371,7 +19430,7 @@ ready125:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold126:
+fold150:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -18386,9 +19445,9 @@ fold126:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold126
+	JNZ          fold150
 
-folded127:
+folded151:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -18399,7 +19458,7 @@ folded127:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear128
+	JNE    linear152
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -18407,7 +19466,7 @@ folded127:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear128:
+linear152:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18419,16 +19478,16 @@ linear128:
 	VMOVUPD Z3, 64(SI)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
 	VMOVUPD Z5, 64(SI)(DX*2)
-	JMP     done81
+	JMP     done93
 
-wider93:
+wider105:
 	CMPQ BX, $0x18
-	JNE  over129
+	JNE  over153
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none130
+	JE      none154
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -18440,9 +19499,9 @@ wider93:
 	VMOVUPD (CX)(DX*2), Z6
 	VMOVUPD 64(CX)(DX*2), Z7
 	VMOVUPD 128(CX)(DX*2), Z8
-	JMP     ready131
+	JMP     ready155
 
-none130:
+none154:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18453,11 +19512,11 @@ none130:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready131:
+ready155:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded133
+	JLE   folded157
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18465,7 +19524,7 @@ ready131:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold132:
+fold156:
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD (CX)(DX*1), Z10
 	VBROADCASTSD (CX)(DX*2), Z11
@@ -18484,9 +19543,9 @@ fold132:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold132
+	JNZ          fold156
 
-folded133:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -18500,7 +19559,7 @@ folded133:
 	VADDPD Z12, Z7, Z7
 	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear134
+	JNE    linear158
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -18511,7 +19570,7 @@ folded133:
 	VMAXPD Z7, Z12, Z7
 	VMAXPD Z8, Z12, Z8
 
-linear134:
+linear158:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18524,16 +19583,16 @@ linear134:
 	VMOVUPD Z6, (CX)(DX*2)
 	VMOVUPD Z7, 64(CX)(DX*2)
 	VMOVUPD Z8, 128(CX)(DX*2)
-	JMP     done81
+	JMP     done93
 
-over129:
+over153:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none135
+	JE      none159
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -18547,9 +19606,9 @@ over129:
 	VMOVUPD (CX)(DX*2), Z6
 	VMOVUPD 64(CX)(DX*2), Z7
 	VMOVUPD 128(SI)(DX*2), Z8
-	JMP     ready136
+	JMP     ready160
 
-none135:
+none159:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18560,11 +19619,11 @@ none135:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready136:
+ready160:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded138
+	JLE   folded162
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18572,7 +19631,7 @@ ready136:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold137:
+fold161:
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD (CX)(DX*1), Z10
 	VBROADCASTSD (CX)(DX*2), Z11
@@ -18591,9 +19650,9 @@ fold137:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold137
+	JNZ          fold161
 
-folded138:
+folded162:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -18607,7 +19666,7 @@ folded138:
 	VADDPD Z12, Z7, Z7
 	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear139
+	JNE    linear163
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -18618,7 +19677,7 @@ folded138:
 	VMAXPD Z7, Z12, Z7
 	VMAXPD Z8, Z12, Z8
 
-linear139:
+linear163:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18633,18 +19692,18 @@ linear139:
 	VMOVUPD Z6, (CX)(DX*2)
 	VMOVUPD Z7, 64(CX)(DX*2)
 	VMOVUPD Z8, 128(SI)(DX*2)
-	JMP     done81
+	JMP     done93
 
-wider92:
+wider104:
 	CMPQ BX, $0x21
-	JGE  wider140
+	JGE  wider164
 	CMPQ BX, $0x20
-	JNE  over141
+	JNE  over165
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none142
+	JE      none166
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -18659,9 +19718,9 @@ wider92:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(CX)(DX*2), Z11
-	JMP     ready143
+	JMP     ready167
 
-none142:
+none166:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18675,11 +19734,11 @@ none142:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready143:
+ready167:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded145
+	JLE   folded169
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18687,7 +19746,7 @@ ready143:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold144:
+fold168:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -18710,9 +19769,9 @@ fold144:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold144
+	JNZ          fold168
 
-folded145:
+folded169:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -18729,7 +19788,7 @@ folded145:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear146
+	JNE    linear170
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -18743,7 +19802,7 @@ folded145:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear146:
+linear170:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18759,16 +19818,16 @@ linear146:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(CX)(DX*2)
-	JMP     done81
+	JMP     done93
 
-over141:
+over165:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none147
+	JE      none171
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -18785,9 +19844,9 @@ over141:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(SI)(DX*2), Z11
-	JMP     ready148
+	JMP     ready172
 
-none147:
+none171:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18801,11 +19860,11 @@ none147:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready148:
+ready172:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded150
+	JLE   folded174
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18813,7 +19872,7 @@ ready148:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold149:
+fold173:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -18836,9 +19895,9 @@ fold149:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold149
+	JNZ          fold173
 
-folded150:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -18855,7 +19914,7 @@ folded150:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear151
+	JNE    linear175
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -18869,7 +19928,7 @@ folded150:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear151:
+linear175:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18887,16 +19946,16 @@ linear151:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(SI)(DX*2)
-	JMP     done81
+	JMP     done93
 
-wider140:
+wider164:
 	CMPQ BX, $0x28
-	JNE  over152
+	JNE  over176
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none153
+	JE      none177
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -18914,9 +19973,9 @@ wider140:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready154
+	JMP     ready178
 
-none153:
+none177:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18933,11 +19992,11 @@ none153:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready154:
+ready178:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded156
+	JLE   folded180
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18945,7 +20004,7 @@ ready154:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold155:
+fold179:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -18972,9 +20031,9 @@ fold155:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold155
+	JNZ          fold179
 
-folded156:
+folded180:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -18994,7 +20053,7 @@ folded156:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear157
+	JNE    linear181
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -19011,7 +20070,7 @@ folded156:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear157:
+linear181:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19030,16 +20089,16 @@ linear157:
 	VMOVUPD Z12, 128(CX)(DX*2)
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(CX)(DX*2)
-	JMP     done81
+	JMP     done93
 
-over152:
+over176:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none158
+	JE      none182
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19059,9 +20118,9 @@ over152:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(SI)(DX*2), Z14
-	JMP     ready159
+	JMP     ready183
 
-none158:
+none182:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19078,11 +20137,11 @@ none158:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready159:
+ready183:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded161
+	JLE   folded185
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19090,7 +20149,7 @@ ready159:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold160:
+fold184:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -19117,9 +20176,9 @@ fold160:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold160
+	JNZ          fold184
 
-folded161:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -19139,7 +20198,7 @@ folded161:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear162
+	JNE    linear186
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -19156,7 +20215,7 @@ folded161:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear162:
+linear186:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19178,24 +20237,24 @@ linear162:
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(SI)(DX*2)
 
-done81:
-	JMP done76
+done93:
+	JMP done88
 
-fewer77:
+fewer89:
 	CMPQ AX, $0x02
-	JNE  fewer163
+	JNE  fewer187
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more164:
+more188:
 	CMPQ BX, $0x60
-	JLT  fewer165
+	JLT  fewer189
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none168
+	JE      none192
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -19214,9 +20273,9 @@ more164:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready169
+	JMP     ready193
 
-none168:
+none192:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19234,11 +20293,11 @@ none168:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready169:
+ready193:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded171
+	JLE   folded195
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19246,7 +20305,7 @@ ready169:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold170:
+fold194:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -19276,9 +20335,9 @@ fold170:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold170
+	JNZ          fold194
 
-folded171:
+folded195:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -19299,7 +20358,7 @@ folded171:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear172
+	JNE    linear196
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -19317,7 +20376,7 @@ folded171:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear172:
+linear196:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19339,16 +20398,16 @@ linear172:
 	VMOVUPD Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
-	JMP     more164
+	JMP     more188
 
-fewer165:
+fewer189:
 	CMPQ BX, $0x40
-	JLE  last166
+	JLE  last190
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none173
+	JE      none197
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -19359,9 +20418,9 @@ fewer165:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready174
+	JMP     ready198
 
-none173:
+none197:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19371,11 +20430,11 @@ none173:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready174:
+ready198:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded176
+	JLE   folded200
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19383,7 +20442,7 @@ ready174:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold175:
+fold199:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -19401,9 +20460,9 @@ fold175:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold175
+	JNZ          fold199
 
-folded176:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -19416,7 +20475,7 @@ folded176:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear177
+	JNE    linear201
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -19426,7 +20485,7 @@ folded176:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear177:
+linear201:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19441,35 +20500,35 @@ linear177:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
 
-last166:
+last190:
 	CMPQ BX, $0x21
-	JGE  wider178
+	JGE  wider202
 	CMPQ BX, $0x11
-	JGE  wider179
+	JGE  wider203
 	CMPQ BX, $0x09
-	JGE  wider180
+	JGE  wider204
 	CMPQ BX, $0x08
-	JNE  over181
+	JNE  over205
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none182
+	JE      none206
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD (CX)(DX*1), Z1
-	JMP     ready183
+	JMP     ready207
 
-none182:
+none206:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready183:
+ready207:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded185
+	JLE   folded209
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19477,7 +20536,7 @@ ready183:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold184:
+fold208:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVUPD      (DI), Z4
@@ -19486,37 +20545,97 @@ fold184:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold184
+	JNZ          fold208
 
-folded185:
+folded209:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear186
+	JNE    linear210
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear186:
+linear210:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, (CX)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over181:
+over205:
+	CMPQ BX, $0x04
+	JNE  over211
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none212
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD (CX)(DX*1), Y1
+	JMP     ready213
+
+none212:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready213:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded215
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold214:
+	VBROADCASTSD (CX), Z2
+	VBROADCASTSD (CX)(DX*1), Z3
+	VMOVUPD      (DI), Y4
+	VFMADD231PD  Z2, Z4, Z0
+	VFMADD231PD  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold214
+
+folded215:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear216
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+
+linear216:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	JMP     done191
+
+over211:
 	CMPQ   BX, $0x04
-	JLT    over187
+	JLT    over217
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none188
+	JE      none218
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19525,19 +20644,19 @@ over181:
 	VMOVUPD 32(SI), Y1
 	VMOVUPD (CX)(DX*1), Y2
 	VMOVUPD 32(SI)(DX*1), Y3
-	JMP     ready189
+	JMP     ready219
 
-none188:
+none218:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready189:
+ready219:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded191
+	JLE   folded221
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19545,7 +20664,7 @@ ready189:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold190:
+fold220:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Y6
@@ -19557,9 +20676,9 @@ fold190:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold190
+	JNZ          fold220
 
-folded191:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -19568,13 +20687,13 @@ folded191:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear192
+	JNE    linear222
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear192:
+linear222:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19584,18 +20703,78 @@ linear192:
 	VMOVUPD Y1, 32(SI)
 	VMOVUPD Y2, (CX)(DX*1)
 	VMOVUPD Y3, 32(SI)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over187:
+over217:
+	CMPQ BX, $0x02
+	JNE  over223
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none224
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), X0
+	VMOVUPD (CX)(DX*1), X1
+	JMP     ready225
+
+none224:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready225:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded227
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold226:
+	VBROADCASTSD (CX), Z2
+	VBROADCASTSD (CX)(DX*1), Z3
+	VMOVUPD      (DI), X4
+	VFMADD231PD  Z2, Z4, Z0
+	VFMADD231PD  Z3, Z4, Z1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold226
+
+folded227:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	CMPQ   CX, $0x01
+	JNE    linear228
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+
+linear228:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD X0, (CX)
+	VMOVUPD X1, (CX)(DX*1)
+	JMP     done191
+
+over223:
 	CMPQ   BX, $0x02
-	JLT    over193
+	JLT    over229
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none194
+	JE      none230
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19604,19 +20783,19 @@ over187:
 	VMOVUPD 16(SI), X1
 	VMOVUPD (CX)(DX*1), X2
 	VMOVUPD 16(SI)(DX*1), X3
-	JMP     ready195
+	JMP     ready231
 
-none194:
+none230:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready195:
+ready231:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded197
+	JLE   folded233
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19624,7 +20803,7 @@ ready195:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold196:
+fold232:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), X6
@@ -19636,9 +20815,9 @@ fold196:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold196
+	JNZ          fold232
 
-folded197:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -19647,13 +20826,13 @@ folded197:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear198
+	JNE    linear234
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear198:
+linear234:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19663,28 +20842,28 @@ linear198:
 	VMOVUPD X1, 16(SI)
 	VMOVUPD X2, (CX)(DX*1)
 	VMOVUPD X3, 16(SI)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over193:
+over229:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none199
+	JE     none235
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSD (CX), X0
 	VMOVSD (CX)(DX*1), X1
-	JMP    ready200
+	JMP    ready236
 
-none199:
+none235:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready200:
+ready236:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded202
+	JLE   folded238
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19692,7 +20871,7 @@ ready200:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold201:
+fold237:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVSD       (DI), X4
@@ -19701,54 +20880,54 @@ fold201:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold201
+	JNZ          fold237
 
-folded202:
+folded238:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear203
+	JNE    linear239
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear203:
+linear239:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSD X0, (CX)
 	VMOVSD X1, (CX)(DX*1)
-	JMP    done167
+	JMP    done191
 
-wider180:
+wider204:
 	CMPQ BX, $0x10
-	JNE  over204
+	JNE  over240
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none205
+	JE      none241
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD (CX)(DX*1), Z2
 	VMOVUPD 64(CX)(DX*1), Z3
-	JMP     ready206
+	JMP     ready242
 
-none205:
+none241:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready206:
+ready242:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded208
+	JLE   folded244
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19756,7 +20935,7 @@ ready206:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold207:
+fold243:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Z6
@@ -19768,9 +20947,9 @@ fold207:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold207
+	JNZ          fold243
 
-folded208:
+folded244:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -19779,13 +20958,13 @@ folded208:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear209
+	JNE    linear245
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear209:
+linear245:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19793,16 +20972,16 @@ linear209:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(CX)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over204:
+over240:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none210
+	JE      none246
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19811,19 +20990,19 @@ over204:
 	VMOVUPD 64(SI), Z1
 	VMOVUPD (CX)(DX*1), Z2
 	VMOVUPD 64(SI)(DX*1), Z3
-	JMP     ready211
+	JMP     ready247
 
-none210:
+none246:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready211:
+ready247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded213
+	JLE   folded249
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19831,7 +21010,7 @@ ready211:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold212:
+fold248:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Z6
@@ -19843,9 +21022,9 @@ fold212:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold212
+	JNZ          fold248
 
-folded213:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -19854,13 +21033,13 @@ folded213:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear214
+	JNE    linear250
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear214:
+linear250:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19870,18 +21049,18 @@ linear214:
 	VMOVUPD Z1, 64(SI)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(SI)(DX*1)
-	JMP     done167
+	JMP     done191
 
-wider179:
+wider203:
 	CMPQ BX, $0x19
-	JGE  wider215
+	JGE  wider251
 	CMPQ BX, $0x18
-	JNE  over216
+	JNE  over252
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none217
+	JE      none253
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -19890,9 +21069,9 @@ wider179:
 	VMOVUPD (CX)(DX*1), Z3
 	VMOVUPD 64(CX)(DX*1), Z4
 	VMOVUPD 128(CX)(DX*1), Z5
-	JMP     ready218
+	JMP     ready254
 
-none217:
+none253:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19900,11 +21079,11 @@ none217:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready218:
+ready254:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded220
+	JLE   folded256
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19912,7 +21091,7 @@ ready218:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold219:
+fold255:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VMOVUPD      (DI), Z8
@@ -19927,9 +21106,9 @@ fold219:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold219
+	JNZ          fold255
 
-folded220:
+folded256:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -19940,7 +21119,7 @@ folded220:
 	VADDPD Z8, Z4, Z4
 	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear221
+	JNE    linear257
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -19948,7 +21127,7 @@ folded220:
 	VMAXPD Z4, Z8, Z4
 	VMAXPD Z5, Z8, Z5
 
-linear221:
+linear257:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19958,16 +21137,16 @@ linear221:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(CX)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over216:
+over252:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none222
+	JE      none258
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19978,9 +21157,9 @@ over216:
 	VMOVUPD (CX)(DX*1), Z3
 	VMOVUPD 64(CX)(DX*1), Z4
 	VMOVUPD 128(SI)(DX*1), Z5
-	JMP     ready223
+	JMP     ready259
 
-none222:
+none258:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19988,11 +21167,11 @@ none222:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready223:
+ready259:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded225
+	JLE   folded261
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20000,7 +21179,7 @@ ready223:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold224:
+fold260:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VMOVUPD      (DI), Z8
@@ -20015,9 +21194,9 @@ fold224:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold224
+	JNZ          fold260
 
-folded225:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -20028,7 +21207,7 @@ folded225:
 	VADDPD Z8, Z4, Z4
 	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear226
+	JNE    linear262
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -20036,7 +21215,7 @@ folded225:
 	VMAXPD Z4, Z8, Z4
 	VMAXPD Z5, Z8, Z5
 
-linear226:
+linear262:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20048,16 +21227,16 @@ linear226:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(SI)(DX*1)
-	JMP     done167
+	JMP     done191
 
-wider215:
+wider251:
 	CMPQ BX, $0x20
-	JNE  over227
+	JNE  over263
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none228
+	JE      none264
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -20068,9 +21247,9 @@ wider215:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready229
+	JMP     ready265
 
-none228:
+none264:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20080,11 +21259,11 @@ none228:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready229:
+ready265:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded231
+	JLE   folded267
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20092,7 +21271,7 @@ ready229:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold230:
+fold266:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -20110,9 +21289,9 @@ fold230:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold230
+	JNZ          fold266
 
-folded231:
+folded267:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -20125,7 +21304,7 @@ folded231:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear232
+	JNE    linear268
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -20135,7 +21314,7 @@ folded231:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear232:
+linear268:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20147,16 +21326,16 @@ linear232:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(CX)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over227:
+over263:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none233
+	JE      none269
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20169,9 +21348,9 @@ over227:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(SI)(DX*1), Z7
-	JMP     ready234
+	JMP     ready270
 
-none233:
+none269:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20181,11 +21360,11 @@ none233:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready234:
+ready270:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded236
+	JLE   folded272
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20193,7 +21372,7 @@ ready234:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold235:
+fold271:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -20211,9 +21390,9 @@ fold235:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold235
+	JNZ          fold271
 
-folded236:
+folded272:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -20226,7 +21405,7 @@ folded236:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear237
+	JNE    linear273
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -20236,7 +21415,7 @@ folded236:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear237:
+linear273:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20250,20 +21429,20 @@ linear237:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(SI)(DX*1)
-	JMP     done167
+	JMP     done191
 
-wider178:
+wider202:
 	CMPQ BX, $0x31
-	JGE  wider238
+	JGE  wider274
 	CMPQ BX, $0x29
-	JGE  wider239
+	JGE  wider275
 	CMPQ BX, $0x28
-	JNE  over240
+	JNE  over276
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none241
+	JE      none277
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -20276,9 +21455,9 @@ wider178:
 	VMOVUPD 128(CX)(DX*1), Z7
 	VMOVUPD 192(CX)(DX*1), Z8
 	VMOVUPD 256(CX)(DX*1), Z9
-	JMP     ready242
+	JMP     ready278
 
-none241:
+none277:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20290,11 +21469,11 @@ none241:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready242:
+ready278:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded244
+	JLE   folded280
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20302,7 +21481,7 @@ ready242:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold243:
+fold279:
 	VBROADCASTSD (CX), Z10
 	VBROADCASTSD (CX)(DX*1), Z11
 	VMOVUPD      (DI), Z12
@@ -20323,9 +21502,9 @@ fold243:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold243
+	JNZ          fold279
 
-folded244:
+folded280:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -20340,7 +21519,7 @@ folded244:
 	VADDPD Z12, Z8, Z8
 	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear245
+	JNE    linear281
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -20352,7 +21531,7 @@ folded244:
 	VMAXPD Z8, Z12, Z8
 	VMAXPD Z9, Z12, Z9
 
-linear245:
+linear281:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20366,16 +21545,16 @@ linear245:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(CX)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over240:
+over276:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none246
+	JE      none282
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20390,9 +21569,9 @@ over240:
 	VMOVUPD 128(CX)(DX*1), Z7
 	VMOVUPD 192(CX)(DX*1), Z8
 	VMOVUPD 256(SI)(DX*1), Z9
-	JMP     ready247
+	JMP     ready283
 
-none246:
+none282:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20404,11 +21583,11 @@ none246:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready247:
+ready283:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded249
+	JLE   folded285
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20416,7 +21595,7 @@ ready247:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold248:
+fold284:
 	VBROADCASTSD (CX), Z10
 	VBROADCASTSD (CX)(DX*1), Z11
 	VMOVUPD      (DI), Z12
@@ -20437,9 +21616,9 @@ fold248:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold248
+	JNZ          fold284
 
-folded249:
+folded285:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -20454,7 +21633,7 @@ folded249:
 	VADDPD Z12, Z8, Z8
 	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear250
+	JNE    linear286
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -20466,7 +21645,7 @@ folded249:
 	VMAXPD Z8, Z12, Z8
 	VMAXPD Z9, Z12, Z9
 
-linear250:
+linear286:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20482,16 +21661,16 @@ linear250:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(SI)(DX*1)
-	JMP     done167
+	JMP     done191
 
-wider239:
+wider275:
 	CMPQ BX, $0x30
-	JNE  over251
+	JNE  over287
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none252
+	JE      none288
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -20506,9 +21685,9 @@ wider239:
 	VMOVUPD 192(CX)(DX*1), Z9
 	VMOVUPD 256(CX)(DX*1), Z10
 	VMOVUPD 320(CX)(DX*1), Z11
-	JMP     ready253
+	JMP     ready289
 
-none252:
+none288:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20522,11 +21701,11 @@ none252:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready253:
+ready289:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded255
+	JLE   folded291
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20534,7 +21713,7 @@ ready253:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold254:
+fold290:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VMOVUPD      (DI), Z14
@@ -20558,9 +21737,9 @@ fold254:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold254
+	JNZ          fold290
 
-folded255:
+folded291:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -20577,7 +21756,7 @@ folded255:
 	VADDPD Z14, Z10, Z10
 	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear256
+	JNE    linear292
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -20591,7 +21770,7 @@ folded255:
 	VMAXPD Z10, Z14, Z10
 	VMAXPD Z11, Z14, Z11
 
-linear256:
+linear292:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20607,16 +21786,16 @@ linear256:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(CX)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over251:
+over287:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none257
+	JE      none293
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20633,9 +21812,9 @@ over251:
 	VMOVUPD 192(CX)(DX*1), Z9
 	VMOVUPD 256(CX)(DX*1), Z10
 	VMOVUPD 320(SI)(DX*1), Z11
-	JMP     ready258
+	JMP     ready294
 
-none257:
+none293:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20649,11 +21828,11 @@ none257:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready258:
+ready294:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded260
+	JLE   folded296
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20661,7 +21840,7 @@ ready258:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold259:
+fold295:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VMOVUPD      (DI), Z14
@@ -20685,9 +21864,9 @@ fold259:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold259
+	JNZ          fold295
 
-folded260:
+folded296:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -20704,7 +21883,7 @@ folded260:
 	VADDPD Z14, Z10, Z10
 	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear261
+	JNE    linear297
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -20718,7 +21897,7 @@ folded260:
 	VMAXPD Z10, Z14, Z10
 	VMAXPD Z11, Z14, Z11
 
-linear261:
+linear297:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20736,18 +21915,18 @@ linear261:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(SI)(DX*1)
-	JMP     done167
+	JMP     done191
 
-wider238:
+wider274:
 	CMPQ BX, $0x39
-	JGE  wider262
+	JGE  wider298
 	CMPQ BX, $0x38
-	JNE  over263
+	JNE  over299
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none264
+	JE      none300
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -20764,9 +21943,9 @@ wider238:
 	VMOVUPD 256(CX)(DX*1), Z11
 	VMOVUPD 320(CX)(DX*1), Z12
 	VMOVUPD 384(CX)(DX*1), Z13
-	JMP     ready265
+	JMP     ready301
 
-none264:
+none300:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20782,11 +21961,11 @@ none264:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready265:
+ready301:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded267
+	JLE   folded303
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20794,7 +21973,7 @@ ready265:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold266:
+fold302:
 	VBROADCASTSD (CX), Z14
 	VBROADCASTSD (CX)(DX*1), Z15
 	VMOVUPD      (DI), Z16
@@ -20821,9 +22000,9 @@ fold266:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold266
+	JNZ          fold302
 
-folded267:
+folded303:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -20842,7 +22021,7 @@ folded267:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear268
+	JNE    linear304
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -20858,7 +22037,7 @@ folded267:
 	VMAXPD Z12, Z16, Z12
 	VMAXPD Z13, Z16, Z13
 
-linear268:
+linear304:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20876,16 +22055,16 @@ linear268:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(CX)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over263:
+over299:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none269
+	JE      none305
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20904,9 +22083,9 @@ over263:
 	VMOVUPD 256(CX)(DX*1), Z11
 	VMOVUPD 320(CX)(DX*1), Z12
 	VMOVUPD 384(SI)(DX*1), Z13
-	JMP     ready270
+	JMP     ready306
 
-none269:
+none305:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20922,11 +22101,11 @@ none269:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready270:
+ready306:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded272
+	JLE   folded308
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20934,7 +22113,7 @@ ready270:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold271:
+fold307:
 	VBROADCASTSD (CX), Z14
 	VBROADCASTSD (CX)(DX*1), Z15
 	VMOVUPD      (DI), Z16
@@ -20961,9 +22140,9 @@ fold271:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold271
+	JNZ          fold307
 
-folded272:
+folded308:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -20982,7 +22161,7 @@ folded272:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear273
+	JNE    linear309
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -20998,7 +22177,7 @@ folded272:
 	VMAXPD Z12, Z16, Z12
 	VMAXPD Z13, Z16, Z13
 
-linear273:
+linear309:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21018,16 +22197,16 @@ linear273:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(SI)(DX*1)
-	JMP     done167
+	JMP     done191
 
-wider262:
+wider298:
 	CMPQ BX, $0x40
-	JNE  over274
+	JNE  over310
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none275
+	JE      none311
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -21046,9 +22225,9 @@ wider262:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready276
+	JMP     ready312
 
-none275:
+none311:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21066,11 +22245,11 @@ none275:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready276:
+ready312:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded278
+	JLE   folded314
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21078,7 +22257,7 @@ ready276:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold277:
+fold313:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -21108,9 +22287,9 @@ fold277:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold277
+	JNZ          fold313
 
-folded278:
+folded314:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -21131,7 +22310,7 @@ folded278:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear279
+	JNE    linear315
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -21149,7 +22328,7 @@ folded278:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear279:
+linear315:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21169,16 +22348,16 @@ linear279:
 	VMOVUPD Z13, 320(CX)(DX*1)
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(CX)(DX*1)
-	JMP     done167
+	JMP     done191
 
-over274:
+over310:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none280
+	JE      none316
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -21199,9 +22378,9 @@ over274:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(SI)(DX*1), Z15
-	JMP     ready281
+	JMP     ready317
 
-none280:
+none316:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21219,11 +22398,11 @@ none280:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready281:
+ready317:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded283
+	JLE   folded319
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21231,7 +22410,7 @@ ready281:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold282:
+fold318:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -21261,9 +22440,9 @@ fold282:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold282
+	JNZ          fold318
 
-folded283:
+folded319:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -21284,7 +22463,7 @@ folded283:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear284
+	JNE    linear320
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -21302,7 +22481,7 @@ folded283:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear284:
+linear320:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21325,24 +22504,24 @@ linear284:
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(SI)(DX*1)
 
-done167:
-	JMP done76
+done191:
+	JMP done88
 
-fewer163:
+fewer187:
 	CMPQ AX, $0x01
-	JNE  fewer285
+	JNE  fewer321
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more286:
+more322:
 	CMPQ BX, $0x000000c0
-	JLT  fewer287
+	JLT  fewer323
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none290
+	JE      none326
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -21361,9 +22540,9 @@ more286:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(CX), Z15
-	JMP     ready291
+	JMP     ready327
 
-none290:
+none326:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21381,11 +22560,11 @@ none290:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready291:
+ready327:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded293
+	JLE   folded329
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21393,7 +22572,7 @@ ready291:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold292:
+fold328:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -21430,9 +22609,9 @@ fold292:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold292
+	JNZ          fold328
 
-folded293:
+folded329:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -21453,7 +22632,7 @@ folded293:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear294
+	JNE    linear330
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -21471,7 +22650,7 @@ folded293:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear294:
+linear330:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21493,16 +22672,16 @@ linear294:
 	VMOVUPD Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000080, BX
-	JMP     more286
+	JMP     more322
 
-fewer287:
+fewer323:
 	CMPQ BX, $0x00000080
-	JLE  last288
+	JLE  last324
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none295
+	JE      none331
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -21513,9 +22692,9 @@ fewer287:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	JMP     ready296
+	JMP     ready332
 
-none295:
+none331:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21525,11 +22704,11 @@ none295:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready296:
+ready332:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded298
+	JLE   folded334
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21537,7 +22716,7 @@ ready296:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold297:
+fold333:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -21558,9 +22737,9 @@ fold297:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold297
+	JNZ          fold333
 
-folded298:
+folded334:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -21573,7 +22752,7 @@ folded298:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear299
+	JNE    linear335
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -21583,7 +22762,7 @@ folded298:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear299:
+linear335:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21598,35 +22777,35 @@ linear299:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
 
-last288:
+last324:
 	CMPQ BX, $0x41
-	JGE  wider300
+	JGE  wider336
 	CMPQ BX, $0x21
-	JGE  wider301
+	JGE  wider337
 	CMPQ BX, $0x11
-	JGE  wider302
+	JGE  wider338
 	CMPQ BX, $0x09
-	JGE  wider303
+	JGE  wider339
 	CMPQ BX, $0x08
-	JNE  over304
+	JNE  over340
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none305
+	JE      none341
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
-	JMP     ready306
+	JMP     ready342
 
-none305:
+none341:
 	VPXORD Z0, Z0, Z0
 
-ready306:
+ready342:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded308
+	JLE   folded344
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21634,58 +22813,52 @@ ready306:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold307:
+fold343:
 	VBROADCASTSD (CX), Z1
 	VMOVUPD      (DI), Z2
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold307
+	JNZ          fold343
 
-folded308:
+folded344:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear309
+	JNE    linear345
 	VMAXPD Z0, Z2, Z0
 
-linear309:
+linear345:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
-	JMP     done289
+	JMP     done325
 
-over304:
-	CMPQ   BX, $0x04
-	JLT    over310
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
+over340:
+	CMPQ BX, $0x04
+	JNE  over346
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none311
+	JE      none347
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	JMP     ready312
+	JMP     ready348
 
-none311:
+none347:
 	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
 
-ready312:
+ready348:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded314
+	JLE   folded350
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21693,7 +22866,66 @@ ready312:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold313:
+fold349:
+	VBROADCASTSD (CX), Z1
+	VMOVUPD      (DI), Y2
+	VFMADD231PD  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold349
+
+folded350:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear351
+	VMAXPD Z0, Z2, Z0
+
+linear351:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Y0, (CX)
+	JMP     done325
+
+over346:
+	CMPQ   BX, $0x04
+	JLT    over352
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none353
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(SI), Y1
+	JMP     ready354
+
+none353:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready354:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded356
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold355:
 	VBROADCASTSD (CX), Z2
 	VMOVUPD      (DI), Y3
 	VFMADD231PD  Z2, Z3, Z0
@@ -21702,20 +22934,20 @@ fold313:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold313
+	JNZ          fold355
 
-folded314:
+folded356:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear315
+	JNE    linear357
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear315:
+linear357:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21723,35 +22955,29 @@ linear315:
 	ADDQ    BX, SI
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(SI)
-	JMP     done289
+	JMP     done325
 
-over310:
-	CMPQ   BX, $0x02
-	JLT    over316
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
+over352:
+	CMPQ BX, $0x02
+	JNE  over358
 
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none317
+	JE      none359
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	JMP     ready318
+	JMP     ready360
 
-none317:
+none359:
 	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
 
-ready318:
+ready360:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded320
+	JLE   folded362
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21759,7 +22985,66 @@ ready318:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold319:
+fold361:
+	VBROADCASTSD (CX), Z1
+	VMOVUPD      (DI), X2
+	VFMADD231PD  Z1, Z2, Z0
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold361
+
+folded362:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	CMPQ   CX, $0x01
+	JNE    linear363
+	VMAXPD Z0, Z2, Z0
+
+linear363:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD X0, (CX)
+	JMP     done325
+
+over358:
+	CMPQ   BX, $0x02
+	JLT    over364
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none365
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), X0
+	VMOVUPD 16(SI), X1
+	JMP     ready366
+
+none365:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+ready366:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded368
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold367:
 	VBROADCASTSD (CX), Z2
 	VMOVUPD      (DI), X3
 	VFMADD231PD  Z2, Z3, Z0
@@ -21768,20 +23053,20 @@ fold319:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold319
+	JNZ          fold367
 
-folded320:
+folded368:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear321
+	JNE    linear369
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear321:
+linear369:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21789,26 +23074,26 @@ linear321:
 	ADDQ    BX, SI
 	VMOVUPD X0, (CX)
 	VMOVUPD X1, 16(SI)
-	JMP     done289
+	JMP     done325
 
-over316:
+over364:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ   init+16(FP), CX
 	TESTQ  CX, CX
-	JE     none322
+	JE     none370
 	ADDQ   AX, CX
 	MOVQ   ldinit+24(FP), DX
 	VMOVSD (CX), X0
-	JMP    ready323
+	JMP    ready371
 
-none322:
+none370:
 	VPXORD Z0, Z0, Z0
 
-ready323:
+ready371:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded325
+	JLE   folded373
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21816,54 +23101,54 @@ ready323:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold324:
+fold372:
 	VBROADCASTSD (CX), Z1
 	VMOVSD       (DI), X2
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold324
+	JNZ          fold372
 
-folded325:
+folded373:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear326
+	JNE    linear374
 	VMAXPD Z0, Z2, Z0
 
-linear326:
+linear374:
 	MOVQ   c+0(FP), CX
 	ADDQ   AX, CX
 	MOVQ   ldc+8(FP), DX
 	VMOVSD X0, (CX)
-	JMP    done289
+	JMP    done325
 
-wider303:
+wider339:
 	CMPQ BX, $0x10
-	JNE  over327
+	JNE  over375
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none328
+	JE      none376
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
-	JMP     ready329
+	JMP     ready377
 
-none328:
+none376:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready329:
+ready377:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded331
+	JLE   folded379
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21871,7 +23156,7 @@ ready329:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold330:
+fold378:
 	VBROADCASTSD (CX), Z2
 	VMOVUPD      (DI), Z3
 	VFMADD231PD  Z2, Z3, Z0
@@ -21880,52 +23165,52 @@ fold330:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold330
+	JNZ          fold378
 
-folded331:
+folded379:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear332
+	JNE    linear380
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear332:
+linear380:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
-	JMP     done289
+	JMP     done325
 
-over327:
+over375:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none333
+	JE      none381
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(SI), Z1
-	JMP     ready334
+	JMP     ready382
 
-none333:
+none381:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready334:
+ready382:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded336
+	JLE   folded384
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21933,7 +23218,7 @@ ready334:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold335:
+fold383:
 	VBROADCASTSD (CX), Z2
 	VMOVUPD      (DI), Z3
 	VFMADD231PD  Z2, Z3, Z0
@@ -21942,20 +23227,20 @@ fold335:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold335
+	JNZ          fold383
 
-folded336:
+folded384:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear337
+	JNE    linear385
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear337:
+linear385:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21963,35 +23248,35 @@ linear337:
 	ADDQ    BX, SI
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(SI)
-	JMP     done289
+	JMP     done325
 
-wider302:
+wider338:
 	CMPQ BX, $0x19
-	JGE  wider338
+	JGE  wider386
 	CMPQ BX, $0x18
-	JNE  over339
+	JNE  over387
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none340
+	JE      none388
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
-	JMP     ready341
+	JMP     ready389
 
-none340:
+none388:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready341:
+ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded343
+	JLE   folded391
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21999,7 +23284,7 @@ ready341:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold342:
+fold390:
 	VBROADCASTSD (CX), Z3
 	VMOVUPD      (DI), Z4
 	VFMADD231PD  Z3, Z4, Z0
@@ -22010,9 +23295,9 @@ fold342:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold342
+	JNZ          fold390
 
-folded343:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -22020,28 +23305,28 @@ folded343:
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear344
+	JNE    linear392
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 
-linear344:
+linear392:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
-	JMP     done289
+	JMP     done325
 
-over339:
+over387:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none345
+	JE      none393
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22049,18 +23334,18 @@ over339:
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(SI), Z2
-	JMP     ready346
+	JMP     ready394
 
-none345:
+none393:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready346:
+ready394:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded348
+	JLE   folded396
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22068,7 +23353,7 @@ ready346:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold347:
+fold395:
 	VBROADCASTSD (CX), Z3
 	VMOVUPD      (DI), Z4
 	VFMADD231PD  Z3, Z4, Z0
@@ -22079,9 +23364,9 @@ fold347:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold347
+	JNZ          fold395
 
-folded348:
+folded396:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
@@ -22089,12 +23374,12 @@ folded348:
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear349
+	JNE    linear397
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 
-linear349:
+linear397:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22103,35 +23388,35 @@ linear349:
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(SI)
-	JMP     done289
+	JMP     done325
 
-wider338:
+wider386:
 	CMPQ BX, $0x20
-	JNE  over350
+	JNE  over398
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none351
+	JE      none399
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
-	JMP     ready352
+	JMP     ready400
 
-none351:
+none399:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready352:
+ready400:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded354
+	JLE   folded402
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22139,7 +23424,7 @@ ready352:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold353:
+fold401:
 	VBROADCASTSD (CX), Z4
 	VMOVUPD      (DI), Z5
 	VFMADD231PD  Z4, Z5, Z0
@@ -22152,9 +23437,9 @@ fold353:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold353
+	JNZ          fold401
 
-folded354:
+folded402:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -22163,13 +23448,13 @@ folded354:
 	VADDPD Z5, Z2, Z2
 	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear355
+	JNE    linear403
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 
-linear355:
+linear403:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22177,16 +23462,16 @@ linear355:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
-	JMP     done289
+	JMP     done325
 
-over350:
+over398:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none356
+	JE      none404
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22195,19 +23480,19 @@ over350:
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(SI), Z3
-	JMP     ready357
+	JMP     ready405
 
-none356:
+none404:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready357:
+ready405:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded359
+	JLE   folded407
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22215,7 +23500,7 @@ ready357:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold358:
+fold406:
 	VBROADCASTSD (CX), Z4
 	VMOVUPD      (DI), Z5
 	VFMADD231PD  Z4, Z5, Z0
@@ -22228,9 +23513,9 @@ fold358:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold358
+	JNZ          fold406
 
-folded359:
+folded407:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -22239,13 +23524,13 @@ folded359:
 	VADDPD Z5, Z2, Z2
 	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear360
+	JNE    linear408
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 
-linear360:
+linear408:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22255,20 +23540,20 @@ linear360:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(SI)
-	JMP     done289
+	JMP     done325
 
-wider301:
+wider337:
 	CMPQ BX, $0x31
-	JGE  wider361
+	JGE  wider409
 	CMPQ BX, $0x29
-	JGE  wider362
+	JGE  wider410
 	CMPQ BX, $0x28
-	JNE  over363
+	JNE  over411
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none364
+	JE      none412
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22276,20 +23561,20 @@ wider301:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
-	JMP     ready365
+	JMP     ready413
 
-none364:
+none412:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready365:
+ready413:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded367
+	JLE   folded415
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22297,7 +23582,7 @@ ready365:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold366:
+fold414:
 	VBROADCASTSD (CX), Z5
 	VMOVUPD      (DI), Z6
 	VFMADD231PD  Z5, Z6, Z0
@@ -22312,9 +23597,9 @@ fold366:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold366
+	JNZ          fold414
 
-folded367:
+folded415:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -22324,14 +23609,14 @@ folded367:
 	VADDPD Z6, Z3, Z3
 	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear368
+	JNE    linear416
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 
-linear368:
+linear416:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22340,16 +23625,16 @@ linear368:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
-	JMP     done289
+	JMP     done325
 
-over363:
+over411:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none369
+	JE      none417
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22359,20 +23644,20 @@ over363:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(SI), Z4
-	JMP     ready370
+	JMP     ready418
 
-none369:
+none417:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready370:
+ready418:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded372
+	JLE   folded420
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22380,7 +23665,7 @@ ready370:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold371:
+fold419:
 	VBROADCASTSD (CX), Z5
 	VMOVUPD      (DI), Z6
 	VFMADD231PD  Z5, Z6, Z0
@@ -22395,9 +23680,9 @@ fold371:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold371
+	JNZ          fold419
 
-folded372:
+folded420:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -22407,14 +23692,14 @@ folded372:
 	VADDPD Z6, Z3, Z3
 	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear373
+	JNE    linear421
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 
-linear373:
+linear421:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22425,16 +23710,16 @@ linear373:
 	VMOVUPD Z2, 128(CX)
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(SI)
-	JMP     done289
+	JMP     done325
 
-wider362:
+wider410:
 	CMPQ BX, $0x30
-	JNE  over374
+	JNE  over422
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none375
+	JE      none423
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22443,9 +23728,9 @@ wider362:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
-	JMP     ready376
+	JMP     ready424
 
-none375:
+none423:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22453,11 +23738,11 @@ none375:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready376:
+ready424:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded378
+	JLE   folded426
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22465,7 +23750,7 @@ ready376:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold377:
+fold425:
 	VBROADCASTSD (CX), Z6
 	VMOVUPD      (DI), Z7
 	VFMADD231PD  Z6, Z7, Z0
@@ -22482,9 +23767,9 @@ fold377:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold377
+	JNZ          fold425
 
-folded378:
+folded426:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -22495,7 +23780,7 @@ folded378:
 	VADDPD Z7, Z4, Z4
 	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear379
+	JNE    linear427
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -22503,7 +23788,7 @@ folded378:
 	VMAXPD Z4, Z7, Z4
 	VMAXPD Z5, Z7, Z5
 
-linear379:
+linear427:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22513,16 +23798,16 @@ linear379:
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
-	JMP     done289
+	JMP     done325
 
-over374:
+over422:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none380
+	JE      none428
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22533,9 +23818,9 @@ over374:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(SI), Z5
-	JMP     ready381
+	JMP     ready429
 
-none380:
+none428:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22543,11 +23828,11 @@ none380:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready381:
+ready429:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded383
+	JLE   folded431
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22555,7 +23840,7 @@ ready381:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold382:
+fold430:
 	VBROADCASTSD (CX), Z6
 	VMOVUPD      (DI), Z7
 	VFMADD231PD  Z6, Z7, Z0
@@ -22572,9 +23857,9 @@ fold382:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold382
+	JNZ          fold430
 
-folded383:
+folded431:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -22585,7 +23870,7 @@ folded383:
 	VADDPD Z7, Z4, Z4
 	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear384
+	JNE    linear432
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -22593,7 +23878,7 @@ folded383:
 	VMAXPD Z4, Z7, Z4
 	VMAXPD Z5, Z7, Z5
 
-linear384:
+linear432:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22605,18 +23890,18 @@ linear384:
 	VMOVUPD Z3, 192(CX)
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(SI)
-	JMP     done289
+	JMP     done325
 
-wider361:
+wider409:
 	CMPQ BX, $0x39
-	JGE  wider385
+	JGE  wider433
 	CMPQ BX, $0x38
-	JNE  over386
+	JNE  over434
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none387
+	JE      none435
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22626,9 +23911,9 @@ wider361:
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
-	JMP     ready388
+	JMP     ready436
 
-none387:
+none435:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22637,11 +23922,11 @@ none387:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready388:
+ready436:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded390
+	JLE   folded438
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22649,7 +23934,7 @@ ready388:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold389:
+fold437:
 	VBROADCASTSD (CX), Z7
 	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -22668,9 +23953,9 @@ fold389:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold389
+	JNZ          fold437
 
-folded390:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -22682,7 +23967,7 @@ folded390:
 	VADDPD Z8, Z5, Z5
 	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear391
+	JNE    linear439
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -22691,7 +23976,7 @@ folded390:
 	VMAXPD Z5, Z8, Z5
 	VMAXPD Z6, Z8, Z6
 
-linear391:
+linear439:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22702,16 +23987,16 @@ linear391:
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
-	JMP     done289
+	JMP     done325
 
-over386:
+over434:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none392
+	JE      none440
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22723,9 +24008,9 @@ over386:
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(SI), Z6
-	JMP     ready393
+	JMP     ready441
 
-none392:
+none440:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22734,11 +24019,11 @@ none392:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready393:
+ready441:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded395
+	JLE   folded443
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22746,7 +24031,7 @@ ready393:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold394:
+fold442:
 	VBROADCASTSD (CX), Z7
 	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -22765,9 +24050,9 @@ fold394:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold394
+	JNZ          fold442
 
-folded395:
+folded443:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -22779,7 +24064,7 @@ folded395:
 	VADDPD Z8, Z5, Z5
 	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear396
+	JNE    linear444
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -22788,7 +24073,7 @@ folded395:
 	VMAXPD Z5, Z8, Z5
 	VMAXPD Z6, Z8, Z6
 
-linear396:
+linear444:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22801,16 +24086,16 @@ linear396:
 	VMOVUPD Z4, 256(CX)
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(SI)
-	JMP     done289
+	JMP     done325
 
-wider385:
+wider433:
 	CMPQ BX, $0x40
-	JNE  over397
+	JNE  over445
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none398
+	JE      none446
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -22821,9 +24106,9 @@ wider385:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	JMP     ready399
+	JMP     ready447
 
-none398:
+none446:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22833,11 +24118,11 @@ none398:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready399:
+ready447:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded401
+	JLE   folded449
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22845,7 +24130,7 @@ ready399:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold400:
+fold448:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -22866,9 +24151,9 @@ fold400:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold400
+	JNZ          fold448
 
-folded401:
+folded449:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -22881,7 +24166,7 @@ folded401:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear402
+	JNE    linear450
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -22891,7 +24176,7 @@ folded401:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear402:
+linear450:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22903,16 +24188,16 @@ linear402:
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
-	JMP     done289
+	JMP     done325
 
-over397:
+over445:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none403
+	JE      none451
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22925,9 +24210,9 @@ over397:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(SI), Z7
-	JMP     ready404
+	JMP     ready452
 
-none403:
+none451:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22937,11 +24222,11 @@ none403:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready404:
+ready452:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded406
+	JLE   folded454
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22949,7 +24234,7 @@ ready404:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold405:
+fold453:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -22970,9 +24255,9 @@ fold405:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold405
+	JNZ          fold453
 
-folded406:
+folded454:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -22985,7 +24270,7 @@ folded406:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear407
+	JNE    linear455
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -22995,7 +24280,7 @@ folded406:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear407:
+linear455:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23009,22 +24294,22 @@ linear407:
 	VMOVUPD Z5, 320(CX)
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(SI)
-	JMP     done289
+	JMP     done325
 
-wider300:
+wider336:
 	CMPQ BX, $0x61
-	JGE  wider408
+	JGE  wider456
 	CMPQ BX, $0x51
-	JGE  wider409
+	JGE  wider457
 	CMPQ BX, $0x49
-	JGE  wider410
+	JGE  wider458
 	CMPQ BX, $0x48
-	JNE  over411
+	JNE  over459
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none412
+	JE      none460
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23036,9 +24321,9 @@ wider300:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
-	JMP     ready413
+	JMP     ready461
 
-none412:
+none460:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23049,11 +24334,11 @@ none412:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready413:
+ready461:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded415
+	JLE   folded463
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23061,7 +24346,7 @@ ready413:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold414:
+fold462:
 	VBROADCASTSD (CX), Z9
 	VMOVUPD      (DI), Z10
 	VFMADD231PD  Z9, Z10, Z0
@@ -23084,9 +24369,9 @@ fold414:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold414
+	JNZ          fold462
 
-folded415:
+folded463:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -23100,7 +24385,7 @@ folded415:
 	VADDPD Z10, Z7, Z7
 	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear416
+	JNE    linear464
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -23111,7 +24396,7 @@ folded415:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 
-linear416:
+linear464:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23124,16 +24409,16 @@ linear416:
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
-	JMP     done289
+	JMP     done325
 
-over411:
+over459:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000240, BX
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none417
+	JE      none465
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23147,9 +24432,9 @@ over411:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(SI), Z8
-	JMP     ready418
+	JMP     ready466
 
-none417:
+none465:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23160,11 +24445,11 @@ none417:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready418:
+ready466:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded420
+	JLE   folded468
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23172,7 +24457,7 @@ ready418:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold419:
+fold467:
 	VBROADCASTSD (CX), Z9
 	VMOVUPD      (DI), Z10
 	VFMADD231PD  Z9, Z10, Z0
@@ -23195,9 +24480,9 @@ fold419:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold419
+	JNZ          fold467
 
-folded420:
+folded468:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -23211,7 +24496,7 @@ folded420:
 	VADDPD Z10, Z7, Z7
 	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear421
+	JNE    linear469
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -23222,7 +24507,7 @@ folded420:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 
-linear421:
+linear469:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23237,16 +24522,16 @@ linear421:
 	VMOVUPD Z6, 384(CX)
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(SI)
-	JMP     done289
+	JMP     done325
 
-wider410:
+wider458:
 	CMPQ BX, $0x50
-	JNE  over422
+	JNE  over470
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none423
+	JE      none471
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23259,9 +24544,9 @@ wider410:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
-	JMP     ready424
+	JMP     ready472
 
-none423:
+none471:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23273,11 +24558,11 @@ none423:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready424:
+ready472:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded426
+	JLE   folded474
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23285,7 +24570,7 @@ ready424:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold425:
+fold473:
 	VBROADCASTSD (CX), Z10
 	VMOVUPD      (DI), Z11
 	VFMADD231PD  Z10, Z11, Z0
@@ -23310,9 +24595,9 @@ fold425:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold425
+	JNZ          fold473
 
-folded426:
+folded474:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -23327,7 +24612,7 @@ folded426:
 	VADDPD Z11, Z8, Z8
 	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear427
+	JNE    linear475
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -23339,7 +24624,7 @@ folded426:
 	VMAXPD Z8, Z11, Z8
 	VMAXPD Z9, Z11, Z9
 
-linear427:
+linear475:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23353,16 +24638,16 @@ linear427:
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
-	JMP     done289
+	JMP     done325
 
-over422:
+over470:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000280, BX
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none428
+	JE      none476
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23377,9 +24662,9 @@ over422:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(SI), Z9
-	JMP     ready429
+	JMP     ready477
 
-none428:
+none476:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23391,11 +24676,11 @@ none428:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready429:
+ready477:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded431
+	JLE   folded479
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23403,7 +24688,7 @@ ready429:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold430:
+fold478:
 	VBROADCASTSD (CX), Z10
 	VMOVUPD      (DI), Z11
 	VFMADD231PD  Z10, Z11, Z0
@@ -23428,9 +24713,9 @@ fold430:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold430
+	JNZ          fold478
 
-folded431:
+folded479:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -23445,7 +24730,7 @@ folded431:
 	VADDPD Z11, Z8, Z8
 	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear432
+	JNE    linear480
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -23457,7 +24742,7 @@ folded431:
 	VMAXPD Z8, Z11, Z8
 	VMAXPD Z9, Z11, Z9
 
-linear432:
+linear480:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23473,18 +24758,18 @@ linear432:
 	VMOVUPD Z7, 448(CX)
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(SI)
-	JMP     done289
+	JMP     done325
 
-wider409:
+wider457:
 	CMPQ BX, $0x59
-	JGE  wider433
+	JGE  wider481
 	CMPQ BX, $0x58
-	JNE  over434
+	JNE  over482
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none435
+	JE      none483
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23498,9 +24783,9 @@ wider409:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
-	JMP     ready436
+	JMP     ready484
 
-none435:
+none483:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23513,11 +24798,11 @@ none435:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready436:
+ready484:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded438
+	JLE   folded486
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23525,7 +24810,7 @@ ready436:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold437:
+fold485:
 	VBROADCASTSD (CX), Z11
 	VMOVUPD      (DI), Z12
 	VFMADD231PD  Z11, Z12, Z0
@@ -23552,9 +24837,9 @@ fold437:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold437
+	JNZ          fold485
 
-folded438:
+folded486:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -23570,7 +24855,7 @@ folded438:
 	VADDPD Z12, Z9, Z9
 	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear439
+	JNE    linear487
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -23583,7 +24868,7 @@ folded438:
 	VMAXPD Z9, Z12, Z9
 	VMAXPD Z10, Z12, Z10
 
-linear439:
+linear487:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23598,16 +24883,16 @@ linear439:
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
-	JMP     done289
+	JMP     done325
 
-over434:
+over482:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000002c0, BX
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none440
+	JE      none488
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23623,9 +24908,9 @@ over434:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(SI), Z10
-	JMP     ready441
+	JMP     ready489
 
-none440:
+none488:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23638,11 +24923,11 @@ none440:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready441:
+ready489:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded443
+	JLE   folded491
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23650,7 +24935,7 @@ ready441:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold442:
+fold490:
 	VBROADCASTSD (CX), Z11
 	VMOVUPD      (DI), Z12
 	VFMADD231PD  Z11, Z12, Z0
@@ -23677,9 +24962,9 @@ fold442:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold442
+	JNZ          fold490
 
-folded443:
+folded491:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -23695,7 +24980,7 @@ folded443:
 	VADDPD Z12, Z9, Z9
 	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear444
+	JNE    linear492
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -23708,7 +24993,7 @@ folded443:
 	VMAXPD Z9, Z12, Z9
 	VMAXPD Z10, Z12, Z10
 
-linear444:
+linear492:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23725,16 +25010,16 @@ linear444:
 	VMOVUPD Z8, 512(CX)
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(SI)
-	JMP     done289
+	JMP     done325
 
-wider433:
+wider481:
 	CMPQ BX, $0x60
-	JNE  over445
+	JNE  over493
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none446
+	JE      none494
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -23749,9 +25034,9 @@ wider433:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
-	JMP     ready447
+	JMP     ready495
 
-none446:
+none494:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23765,11 +25050,11 @@ none446:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready447:
+ready495:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded449
+	JLE   folded497
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23777,7 +25062,7 @@ ready447:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold448:
+fold496:
 	VBROADCASTSD (CX), Z12
 	VMOVUPD      (DI), Z13
 	VFMADD231PD  Z12, Z13, Z0
@@ -23806,9 +25091,9 @@ fold448:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold448
+	JNZ          fold496
 
-folded449:
+folded497:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -23825,7 +25110,7 @@ folded449:
 	VADDPD Z13, Z10, Z10
 	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear450
+	JNE    linear498
 	VMAXPD Z0, Z13, Z0
 	VMAXPD Z1, Z13, Z1
 	VMAXPD Z2, Z13, Z2
@@ -23839,7 +25124,7 @@ folded449:
 	VMAXPD Z10, Z13, Z10
 	VMAXPD Z11, Z13, Z11
 
-linear450:
+linear498:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23855,16 +25140,16 @@ linear450:
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
-	JMP     done289
+	JMP     done325
 
-over445:
+over493:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000300, BX
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none451
+	JE      none499
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23881,9 +25166,9 @@ over445:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(SI), Z11
-	JMP     ready452
+	JMP     ready500
 
-none451:
+none499:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23897,11 +25182,11 @@ none451:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready452:
+ready500:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded454
+	JLE   folded502
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23909,7 +25194,7 @@ ready452:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold453:
+fold501:
 	VBROADCASTSD (CX), Z12
 	VMOVUPD      (DI), Z13
 	VFMADD231PD  Z12, Z13, Z0
@@ -23938,9 +25223,9 @@ fold453:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold453
+	JNZ          fold501
 
-folded454:
+folded502:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -23957,7 +25242,7 @@ folded454:
 	VADDPD Z13, Z10, Z10
 	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear455
+	JNE    linear503
 	VMAXPD Z0, Z13, Z0
 	VMAXPD Z1, Z13, Z1
 	VMAXPD Z2, Z13, Z2
@@ -23971,7 +25256,7 @@ folded454:
 	VMAXPD Z10, Z13, Z10
 	VMAXPD Z11, Z13, Z11
 
-linear455:
+linear503:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23989,20 +25274,20 @@ linear455:
 	VMOVUPD Z9, 576(CX)
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(SI)
-	JMP     done289
+	JMP     done325
 
-wider408:
+wider456:
 	CMPQ BX, $0x71
-	JGE  wider456
+	JGE  wider504
 	CMPQ BX, $0x69
-	JGE  wider457
+	JGE  wider505
 	CMPQ BX, $0x68
-	JNE  over458
+	JNE  over506
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none459
+	JE      none507
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24018,9 +25303,9 @@ wider408:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
-	JMP     ready460
+	JMP     ready508
 
-none459:
+none507:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24035,11 +25320,11 @@ none459:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready460:
+ready508:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded462
+	JLE   folded510
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24047,7 +25332,7 @@ ready460:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold461:
+fold509:
 	VBROADCASTSD (CX), Z13
 	VMOVUPD      (DI), Z14
 	VFMADD231PD  Z13, Z14, Z0
@@ -24078,9 +25363,9 @@ fold461:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold461
+	JNZ          fold509
 
-folded462:
+folded510:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -24098,7 +25383,7 @@ folded462:
 	VADDPD Z14, Z11, Z11
 	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear463
+	JNE    linear511
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -24113,7 +25398,7 @@ folded462:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 
-linear463:
+linear511:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24130,16 +25415,16 @@ linear463:
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
-	JMP     done289
+	JMP     done325
 
-over458:
+over506:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000340, BX
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none464
+	JE      none512
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -24157,9 +25442,9 @@ over458:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(SI), Z12
-	JMP     ready465
+	JMP     ready513
 
-none464:
+none512:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24174,11 +25459,11 @@ none464:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready465:
+ready513:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded467
+	JLE   folded515
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24186,7 +25471,7 @@ ready465:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold466:
+fold514:
 	VBROADCASTSD (CX), Z13
 	VMOVUPD      (DI), Z14
 	VFMADD231PD  Z13, Z14, Z0
@@ -24217,9 +25502,9 @@ fold466:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold466
+	JNZ          fold514
 
-folded467:
+folded515:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -24237,7 +25522,7 @@ folded467:
 	VADDPD Z14, Z11, Z11
 	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear468
+	JNE    linear516
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -24252,7 +25537,7 @@ folded467:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 
-linear468:
+linear516:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24271,16 +25556,16 @@ linear468:
 	VMOVUPD Z10, 640(CX)
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(SI)
-	JMP     done289
+	JMP     done325
 
-wider457:
+wider505:
 	CMPQ BX, $0x70
-	JNE  over469
+	JNE  over517
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none470
+	JE      none518
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24297,9 +25582,9 @@ wider457:
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
-	JMP     ready471
+	JMP     ready519
 
-none470:
+none518:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24315,11 +25600,11 @@ none470:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready471:
+ready519:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded473
+	JLE   folded521
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24327,7 +25612,7 @@ ready471:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold472:
+fold520:
 	VBROADCASTSD (CX), Z14
 	VMOVUPD      (DI), Z15
 	VFMADD231PD  Z14, Z15, Z0
@@ -24360,9 +25645,9 @@ fold472:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold472
+	JNZ          fold520
 
-folded473:
+folded521:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -24381,7 +25666,7 @@ folded473:
 	VADDPD Z15, Z12, Z12
 	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear474
+	JNE    linear522
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -24397,7 +25682,7 @@ folded473:
 	VMAXPD Z12, Z15, Z12
 	VMAXPD Z13, Z15, Z13
 
-linear474:
+linear522:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24415,16 +25700,16 @@ linear474:
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
-	JMP     done289
+	JMP     done325
 
-over469:
+over517:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000380, BX
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none475
+	JE      none523
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -24443,9 +25728,9 @@ over469:
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(SI), Z13
-	JMP     ready476
+	JMP     ready524
 
-none475:
+none523:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24461,11 +25746,11 @@ none475:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready476:
+ready524:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded478
+	JLE   folded526
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24473,7 +25758,7 @@ ready476:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold477:
+fold525:
 	VBROADCASTSD (CX), Z14
 	VMOVUPD      (DI), Z15
 	VFMADD231PD  Z14, Z15, Z0
@@ -24506,9 +25791,9 @@ fold477:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold477
+	JNZ          fold525
 
-folded478:
+folded526:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -24527,7 +25812,7 @@ folded478:
 	VADDPD Z15, Z12, Z12
 	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear479
+	JNE    linear527
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -24543,7 +25828,7 @@ folded478:
 	VMAXPD Z12, Z15, Z12
 	VMAXPD Z13, Z15, Z13
 
-linear479:
+linear527:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24563,18 +25848,18 @@ linear479:
 	VMOVUPD Z11, 704(CX)
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(SI)
-	JMP     done289
+	JMP     done325
 
-wider456:
+wider504:
 	CMPQ BX, $0x79
-	JGE  wider480
+	JGE  wider528
 	CMPQ BX, $0x78
-	JNE  over481
+	JNE  over529
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none482
+	JE      none530
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24592,9 +25877,9 @@ wider456:
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
-	JMP     ready483
+	JMP     ready531
 
-none482:
+none530:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24611,11 +25896,11 @@ none482:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready483:
+ready531:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded485
+	JLE   folded533
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24623,7 +25908,7 @@ ready483:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold484:
+fold532:
 	VBROADCASTSD (CX), Z15
 	VMOVUPD      (DI), Z16
 	VFMADD231PD  Z15, Z16, Z0
@@ -24658,9 +25943,9 @@ fold484:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold484
+	JNZ          fold532
 
-folded485:
+folded533:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -24680,7 +25965,7 @@ folded485:
 	VADDPD Z16, Z13, Z13
 	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear486
+	JNE    linear534
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -24697,7 +25982,7 @@ folded485:
 	VMAXPD Z13, Z16, Z13
 	VMAXPD Z14, Z16, Z14
 
-linear486:
+linear534:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24716,16 +26001,16 @@ linear486:
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(CX)
-	JMP     done289
+	JMP     done325
 
-over481:
+over529:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000003c0, BX
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none487
+	JE      none535
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -24745,9 +26030,9 @@ over481:
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(SI), Z14
-	JMP     ready488
+	JMP     ready536
 
-none487:
+none535:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24764,11 +26049,11 @@ none487:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready488:
+ready536:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded490
+	JLE   folded538
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24776,7 +26061,7 @@ ready488:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold489:
+fold537:
 	VBROADCASTSD (CX), Z15
 	VMOVUPD      (DI), Z16
 	VFMADD231PD  Z15, Z16, Z0
@@ -24811,9 +26096,9 @@ fold489:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold489
+	JNZ          fold537
 
-folded490:
+folded538:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -24833,7 +26118,7 @@ folded490:
 	VADDPD Z16, Z13, Z13
 	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear491
+	JNE    linear539
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -24850,7 +26135,7 @@ folded490:
 	VMAXPD Z13, Z16, Z13
 	VMAXPD Z14, Z16, Z14
 
-linear491:
+linear539:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24871,16 +26156,16 @@ linear491:
 	VMOVUPD Z12, 768(CX)
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(SI)
-	JMP     done289
+	JMP     done325
 
-wider480:
+wider528:
 	CMPQ BX, $0x00000080
-	JNE  over492
+	JNE  over540
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none493
+	JE      none541
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -24899,9 +26184,9 @@ wider480:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(CX), Z15
-	JMP     ready494
+	JMP     ready542
 
-none493:
+none541:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24919,11 +26204,11 @@ none493:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready494:
+ready542:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded496
+	JLE   folded544
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24931,7 +26216,7 @@ ready494:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold495:
+fold543:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -24968,9 +26253,9 @@ fold495:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold495
+	JNZ          fold543
 
-folded496:
+folded544:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -24991,7 +26276,7 @@ folded496:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear497
+	JNE    linear545
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -25009,7 +26294,7 @@ folded496:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear497:
+linear545:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -25029,16 +26314,16 @@ linear497:
 	VMOVUPD Z13, 832(CX)
 	VMOVUPD Z14, 896(CX)
 	VMOVUPD Z15, 960(CX)
-	JMP     done289
+	JMP     done325
 
-over492:
+over540:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000400, BX
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none498
+	JE      none546
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -25059,9 +26344,9 @@ over492:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(SI), Z15
-	JMP     ready499
+	JMP     ready547
 
-none498:
+none546:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -25079,11 +26364,11 @@ none498:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready499:
+ready547:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded501
+	JLE   folded549
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25091,7 +26376,7 @@ ready499:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold500:
+fold548:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -25128,9 +26413,9 @@ fold500:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold500
+	JNZ          fold548
 
-folded501:
+folded549:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -25151,7 +26436,7 @@ folded501:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear502
+	JNE    linear550
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -25169,7 +26454,7 @@ folded501:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear502:
+linear550:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -25192,11 +26477,11 @@ linear502:
 	VMOVUPD Z14, 896(CX)
 	VMOVUPD Z15, 960(SI)
 
-done289:
-	JMP done76
+done325:
+	JMP done88
 
-fewer285:
-done76:
+fewer321:
+done88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -25943,8 +27228,67 @@ row37:
 	RET
 
 over34:
+	CMPQ AX, $0x08
+	JNE  over38
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VMOVUPS      Y6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMOVUPS      Y6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over38:
 	CMPQ   AX, $0x08
-	JLT    over38
+	JLT    over42
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -25972,10 +27316,10 @@ over34:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear39
+	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row44:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -25993,14 +27337,14 @@ row40:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row40
+	JNZ          row44
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
+linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row45:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -26016,14 +27360,73 @@ row41:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row41
+	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over42:
+	CMPQ AX, $0x04
+	JNE  over46
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPS (BX), X1
+	VMOVUPS (BX)(CX*1), X2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear47
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VMOVUPS      X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row48
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear47:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMOVUPS      X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over46:
 	CMPQ   AX, $0x04
-	JLT    over42
+	JLT    over50
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -26051,10 +27454,10 @@ over38:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear43
+	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row52:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -26072,14 +27475,14 @@ row44:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row44
+	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear43:
+linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row53:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -26095,14 +27498,73 @@ row45:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row45
+	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over50:
+	CMPQ AX, $0x02
+	JNE  over54
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ   b+40(FP), BX
+	MOVQ   ldb+48(FP), CX
+	VMOVSD (BX), X1
+	VMOVSD (BX)(CX*1), X2
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VPXORD Z5, Z5, Z5
+	CMPQ   R8, $0x01
+	JNE    linear55
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VMOVSD       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row56
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear55:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  Z3, Z1, Z6
+	VFMADD231PS  Z4, Z2, Z6
+	VADDPS       Z5, Z6, Z6
+	VMOVSD       X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row57
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over54:
 	CMPQ   AX, $0x02
-	JLT    over46
+	JLT    over58
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -26130,10 +27592,10 @@ over42:
 	MOVQ   act+80(FP), R8
 	VPXORD Z8, Z8, Z8
 	CMPQ   R8, $0x01
-	JNE    linear47
+	JNE    linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row60:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -26151,14 +27613,14 @@ row48:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row48
+	JNZ          row60
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear47:
+linear59:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row61:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
 	VMOVAPS      Z0, Z9
@@ -26174,12 +27636,12 @@ row49:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row49
+	JNZ          row61
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over46:
+over58:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -26197,10 +27659,10 @@ over46:
 	MOVQ   act+80(FP), R8
 	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
-	JNE    linear50
+	JNE    linear62
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row51:
+row63:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
@@ -26212,14 +27674,14 @@ row51:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row51
+	JNZ          row63
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear50:
+linear62:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row64:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
@@ -26230,16 +27692,16 @@ row52:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row52
+	JNZ          row64
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ AX, $0x20
-	JLE  narrower54
+	JLE  narrower66
 	CMPQ AX, $0x30
-	JNE  over55
+	JNE  over67
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -26260,10 +27722,10 @@ fewer1:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear56
+	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row69:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26283,14 +27745,14 @@ row57:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row57
+	JNZ          row69
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear56:
+linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
+row70:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26307,14 +27769,14 @@ row58:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row58
+	JNZ          row70
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over55:
+over67:
 	CMPQ   AX, $0x25
-	JGE    over59
+	JGE    over71
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -26341,10 +27803,10 @@ over55:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear60
+	JNE     linear72
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row73:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26364,14 +27826,14 @@ row61:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row61
+	JNZ          row73
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear60:
+linear72:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
+row74:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26388,14 +27850,14 @@ row62:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row62
+	JNZ          row74
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over59:
+over71:
 	CMPQ   AX, $0x29
-	JGE    over63
+	JGE    over75
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -26422,10 +27884,10 @@ over59:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear64
+	JNE     linear76
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row77:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26445,14 +27907,14 @@ row65:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row65
+	JNZ          row77
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear64:
+linear76:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row66:
+row78:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26469,12 +27931,12 @@ row66:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row66
+	JNZ          row78
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over63:
+over75:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -26501,10 +27963,10 @@ over63:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear67
+	JNE     linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row68:
+row80:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26524,14 +27986,14 @@ row68:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row68
+	JNZ          row80
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear67:
+linear79:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row81:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26548,16 +28010,16 @@ row69:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row69
+	JNZ          row81
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower54:
+narrower66:
 	CMPQ AX, $0x10
-	JLE  narrower70
+	JLE  narrower82
 	CMPQ AX, $0x20
-	JNE  over71
+	JNE  over83
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -26576,10 +28038,10 @@ narrower54:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear72
+	JNE     linear84
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
+row85:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26594,14 +28056,14 @@ row73:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row73
+	JNZ          row85
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear72:
+linear84:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row74:
+row86:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26614,14 +28076,14 @@ row74:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row74
+	JNZ          row86
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over71:
+over83:
 	CMPQ   AX, $0x15
-	JGE    over75
+	JGE    over87
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -26646,10 +28108,10 @@ over71:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear76
+	JNE     linear88
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row77:
+row89:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26664,14 +28126,14 @@ row77:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row77
+	JNZ          row89
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear76:
+linear88:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row78:
+row90:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26684,14 +28146,14 @@ row78:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row78
+	JNZ          row90
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over75:
+over87:
 	CMPQ   AX, $0x19
-	JGE    over79
+	JGE    over91
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -26716,10 +28178,10 @@ over75:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear80
+	JNE     linear92
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
+row93:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26734,14 +28196,14 @@ row81:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row81
+	JNZ          row93
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear80:
+linear92:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row82:
+row94:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26754,12 +28216,12 @@ row82:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row82
+	JNZ          row94
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over79:
+over91:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -26784,10 +28246,10 @@ over79:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear83
+	JNE     linear95
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row84:
+row96:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26802,14 +28264,14 @@ row84:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row84
+	JNZ          row96
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear83:
+linear95:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row85:
+row97:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26822,14 +28284,14 @@ row85:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row85
+	JNZ          row97
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower70:
+narrower82:
 	CMPQ AX, $0x10
-	JNE  over86
+	JNE  over98
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -26846,10 +28308,10 @@ narrower70:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
-	JNE     linear87
+	JNE     linear99
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row88:
+row100:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -26859,14 +28321,14 @@ row88:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row88
+	JNZ          row100
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear87:
+linear99:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row89:
+row101:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -26875,14 +28337,67 @@ row89:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row89
+	JNZ          row101
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over86:
+over98:
+	CMPQ AX, $0x08
+	JNE  over102
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), Y1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
+	CMPQ    R8, $0x01
+	JNE     linear103
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row104:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMAXPS       Z4, Z3, Z4
+	VMOVUPS      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row104
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear103:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row105:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row105
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over102:
 	CMPQ   AX, $0x08
-	JLT    over90
+	JLT    over106
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -26907,10 +28422,10 @@ over86:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear91
+	JNE     linear107
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row92:
+row108:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26925,14 +28440,14 @@ row92:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row92
+	JNZ          row108
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear91:
+linear107:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row93:
+row109:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26945,14 +28460,67 @@ row93:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row93
+	JNZ          row109
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over90:
+over106:
+	CMPQ AX, $0x04
+	JNE  over110
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPS (BX), X1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
+	CMPQ    R8, $0x01
+	JNE     linear111
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row112:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMAXPS       Z4, Z3, Z4
+	VMOVUPS      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row112
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear111:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row113:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row113
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over110:
 	CMPQ   AX, $0x04
-	JLT    over94
+	JLT    over114
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -26977,10 +28545,10 @@ over90:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear95
+	JNE     linear115
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
+row116:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26995,14 +28563,14 @@ row96:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row96
+	JNZ          row116
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear95:
+linear115:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row97:
+row117:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -27015,14 +28583,67 @@ row97:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row97
+	JNZ          row117
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over94:
+over114:
+	CMPQ AX, $0x02
+	JNE  over118
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ   bias+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ   b+40(FP), BX
+	VMOVSD (BX), X1
+	MOVQ   c+0(FP), BX
+	MOVQ   ldc+8(FP), CX
+	MOVQ   a+24(FP), DX
+	MOVQ   lda+32(FP), SI
+	MOVQ   rows+56(FP), DI
+	MOVQ   act+80(FP), R8
+	VPXORD Z3, Z3, Z3
+	CMPQ   R8, $0x01
+	JNE    linear119
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row120:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMAXPS       Z4, Z3, Z4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row120
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear119:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row121:
+	VBROADCASTSS (DX), Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  Z2, Z1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row121
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over118:
 	CMPQ   AX, $0x02
-	JLT    over98
+	JLT    over122
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -27047,10 +28668,10 @@ over94:
 	MOVQ   act+80(FP), R8
 	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
-	JNE    linear99
+	JNE    linear123
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row100:
+row124:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -27065,14 +28686,14 @@ row100:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row100
+	JNZ          row124
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear99:
+linear123:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row101:
+row125:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -27085,12 +28706,12 @@ row101:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row101
+	JNZ          row125
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over98:
+over122:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -27106,10 +28727,10 @@ over98:
 	MOVQ   act+80(FP), R8
 	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
-	JNE    linear102
+	JNE    linear126
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row103:
+row127:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -27119,14 +28740,14 @@ row103:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row103
+	JNZ          row127
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear102:
+linear126:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row104:
+row128:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
@@ -27135,7 +28756,7 @@ row104:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row104
+	JNZ          row128
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -27882,8 +29503,67 @@ row37:
 	RET
 
 over34:
+	CMPQ AX, $0x04
+	JNE  over38
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear39
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row40:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD 8(DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z3, Z1, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VMOVUPD      Y6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row40
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row41:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD 8(DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z3, Z1, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VADDPD       Z5, Z6, Z6
+	VMOVUPD      Y6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row41
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over38:
 	CMPQ   AX, $0x04
-	JLT    over38
+	JLT    over42
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -27911,10 +29591,10 @@ over34:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear39
+	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row44:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -27932,14 +29612,14 @@ row40:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row40
+	JNZ          row44
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear39:
+linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row45:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -27955,14 +29635,73 @@ row41:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row41
+	JNZ          row45
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over42:
+	CMPQ AX, $0x02
+	JNE  over46
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    ldb+48(FP), CX
+	VMOVUPD (BX), X1
+	VMOVUPD (BX)(CX*1), X2
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
+	CMPQ    R8, $0x01
+	JNE     linear47
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row48:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD 8(DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z3, Z1, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VMOVUPD      X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row48
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear47:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row49:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD 8(DX), Z4
+	VMOVAPD      Z0, Z6
+	VFMADD231PD  Z3, Z1, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VADDPD       Z5, Z6, Z6
+	VMOVUPD      X6, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row49
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over46:
 	CMPQ   AX, $0x02
-	JLT    over42
+	JLT    over50
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -27990,10 +29729,10 @@ over38:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
-	JNE     linear43
+	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row52:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -28011,14 +29750,14 @@ row44:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row44
+	JNZ          row52
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear43:
+linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row53:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
 	VMOVAPD      Z0, Z9
@@ -28034,12 +29773,12 @@ row45:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row45
+	JNZ          row53
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over50:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -28057,10 +29796,10 @@ over42:
 	MOVQ   act+80(FP), R8
 	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
-	JNE    linear46
+	JNE    linear54
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
+row55:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
@@ -28072,14 +29811,14 @@ row47:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row47
+	JNZ          row55
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear46:
+linear54:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row56:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
@@ -28090,16 +29829,16 @@ row48:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row48
+	JNZ          row56
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ AX, $0x10
-	JLE  narrower50
+	JLE  narrower58
 	CMPQ AX, $0x18
-	JNE  over51
+	JNE  over59
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -28112,168 +29851,6 @@ fewer1:
 	VMOVUPD (BX), Z3
 	VMOVUPD 64(BX), Z4
 	VMOVUPD 128(BX), Z5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear52
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
-	VBROADCASTSD (DX), Z6
-	VMOVAPD      Z0, Z8
-	VFMADD231PD  Z6, Z3, Z8
-	VMOVAPD      Z1, Z9
-	VFMADD231PD  Z6, Z4, Z9
-	VMOVAPD      Z2, Z10
-	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VMAXPD       Z8, Z7, Z8
-	VADDPD       Z7, Z9, Z9
-	VMAXPD       Z9, Z7, Z9
-	VADDPD       Z7, Z10, Z10
-	VMAXPD       Z10, Z7, Z10
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      Z10, 128(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row53
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear52:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
-	VBROADCASTSD (DX), Z6
-	VMOVAPD      Z0, Z8
-	VFMADD231PD  Z6, Z3, Z8
-	VMOVAPD      Z1, Z9
-	VFMADD231PD  Z6, Z4, Z9
-	VMOVAPD      Z2, Z10
-	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VADDPD       Z7, Z9, Z9
-	VADDPD       Z7, Z10, Z10
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      Z10, 128(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row54
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over51:
-	CMPQ   AX, $0x13
-	JGE    over55
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x00000090, AX
-
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), X2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), X5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    rows+56(FP), DI
-	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
-	CMPQ    R8, $0x01
-	JNE     linear56
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
-	VBROADCASTSD (DX), Z6
-	VMOVAPD      Z0, Z8
-	VFMADD231PD  Z6, Z3, Z8
-	VMOVAPD      Z1, Z9
-	VFMADD231PD  Z6, Z4, Z9
-	VMOVAPD      Z2, Z10
-	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VMAXPD       Z8, Z7, Z8
-	VADDPD       Z7, Z9, Z9
-	VMAXPD       Z9, Z7, Z9
-	VADDPD       Z7, Z10, Z10
-	VMAXPD       Z10, Z7, Z10
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      X10, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row57
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-linear56:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
-	VBROADCASTSD (DX), Z6
-	VMOVAPD      Z0, Z8
-	VFMADD231PD  Z6, Z3, Z8
-	VMOVAPD      Z1, Z9
-	VFMADD231PD  Z6, Z4, Z9
-	VMOVAPD      Z2, Z10
-	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VADDPD       Z7, Z9, Z9
-	VADDPD       Z7, Z10, Z10
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      X10, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	DECQ         DI
-	JNZ          row58
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-over55:
-	CMPQ   AX, $0x15
-	JGE    over59
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x000000a0, AX
-
-	// acc[i,j] = bias[i,j], 1×3 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Y2
-
-	// acc[i,j] = b[i,j], 1×3 vectors
-	MOVQ    b+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), Y5
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
@@ -28301,7 +29878,7 @@ row61:
 	VMAXPD       Z10, Z7, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      Y10, 128(BX)(AX*1)
+	VMOVUPD      Z10, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -28325,7 +29902,7 @@ row62:
 	VADDPD       Z7, Z10, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
-	VMOVUPD      Y10, 128(BX)(AX*1)
+	VMOVUPD      Z10, 128(BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
@@ -28335,6 +29912,168 @@ row62:
 	RET
 
 over59:
+	CMPQ   AX, $0x13
+	JGE    over63
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000090, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), X2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), X5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear64
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row65:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      X10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row65
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear64:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row66:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      X10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row66
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over63:
+	CMPQ   AX, $0x15
+	JGE    over67
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000a0, AX
+
+	// acc[i,j] = bias[i,j], 1×3 vectors
+	MOVQ    bias+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+
+	// acc[i,j] = b[i,j], 1×3 vectors
+	MOVQ    b+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z3
+	VMOVUPD 64(BX), Z4
+	VMOVUPD 128(DX), Y5
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
+	CMPQ    R8, $0x01
+	JNE     linear68
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row69:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Y10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row69
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear68:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row70:
+	VBROADCASTSD (DX), Z6
+	VMOVAPD      Z0, Z8
+	VFMADD231PD  Z6, Z3, Z8
+	VMOVAPD      Z1, Z9
+	VFMADD231PD  Z6, Z4, Z9
+	VMOVAPD      Z2, Z10
+	VFMADD231PD  Z6, Z5, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      Z9, 64(BX)
+	VMOVUPD      Y10, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row70
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over67:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -28361,10 +30100,10 @@ over59:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
-	JNE     linear63
+	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row72:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -28384,14 +30123,14 @@ row64:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row64
+	JNZ          row72
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear63:
+linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row73:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -28408,16 +30147,16 @@ row65:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row65
+	JNZ          row73
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower50:
+narrower58:
 	CMPQ AX, $0x08
-	JLE  narrower66
+	JLE  narrower74
 	CMPQ AX, $0x10
-	JNE  over67
+	JNE  over75
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -28436,10 +30175,10 @@ narrower50:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear68
+	JNE     linear76
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row77:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28454,14 +30193,14 @@ row69:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row69
+	JNZ          row77
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear68:
+linear76:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row70:
+row78:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28474,14 +30213,14 @@ row70:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row70
+	JNZ          row78
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over67:
+over75:
 	CMPQ   AX, $0x0b
-	JGE    over71
+	JGE    over79
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -28506,10 +30245,10 @@ over67:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear72
+	JNE     linear80
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
+row81:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28524,14 +30263,14 @@ row73:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row73
+	JNZ          row81
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear72:
+linear80:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row74:
+row82:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28544,14 +30283,14 @@ row74:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row74
+	JNZ          row82
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over71:
+over79:
 	CMPQ   AX, $0x0d
-	JGE    over75
+	JGE    over83
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -28576,10 +30315,10 @@ over71:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear76
+	JNE     linear84
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row77:
+row85:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28594,14 +30333,14 @@ row77:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row77
+	JNZ          row85
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear76:
+linear84:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row78:
+row86:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28614,12 +30353,12 @@ row78:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row78
+	JNZ          row86
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over75:
+over83:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -28644,10 +30383,10 @@ over75:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear79
+	JNE     linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row80:
+row88:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28662,14 +30401,14 @@ row80:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row80
+	JNZ          row88
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear79:
+linear87:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
+row89:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28682,14 +30421,14 @@ row81:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row81
+	JNZ          row89
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower66:
+narrower74:
 	CMPQ AX, $0x08
-	JNE  over82
+	JNE  over90
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -28706,10 +30445,10 @@ narrower66:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
-	JNE     linear83
+	JNE     linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row84:
+row92:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -28719,14 +30458,14 @@ row84:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row84
+	JNZ          row92
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear83:
+linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row85:
+row93:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -28735,14 +30474,67 @@ row85:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row85
+	JNZ          row93
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over82:
+over90:
+	CMPQ AX, $0x04
+	JNE  over94
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), Y1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
+	CMPQ    R8, $0x01
+	JNE     linear95
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row96:
+	VBROADCASTSD (DX), Z2
+	VMOVAPD      Z0, Z4
+	VFMADD231PD  Z2, Z1, Z4
+	VADDPD       Z3, Z4, Z4
+	VMAXPD       Z4, Z3, Z4
+	VMOVUPD      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row96
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear95:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row97:
+	VBROADCASTSD (DX), Z2
+	VMOVAPD      Z0, Z4
+	VFMADD231PD  Z2, Z1, Z4
+	VADDPD       Z3, Z4, Z4
+	VMOVUPD      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row97
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over94:
 	CMPQ   AX, $0x04
-	JLT    over86
+	JLT    over98
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -28767,10 +30559,10 @@ over82:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear87
+	JNE     linear99
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row88:
+row100:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28785,14 +30577,14 @@ row88:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row88
+	JNZ          row100
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear87:
+linear99:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row89:
+row101:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28805,14 +30597,67 @@ row89:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row89
+	JNZ          row101
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over86:
+over98:
+	CMPQ AX, $0x02
+	JNE  over102
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ    b+40(FP), BX
+	VMOVUPD (BX), X1
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
+	CMPQ    R8, $0x01
+	JNE     linear103
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row104:
+	VBROADCASTSD (DX), Z2
+	VMOVAPD      Z0, Z4
+	VFMADD231PD  Z2, Z1, Z4
+	VADDPD       Z3, Z4, Z4
+	VMAXPD       Z4, Z3, Z4
+	VMOVUPD      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row104
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear103:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row105:
+	VBROADCASTSD (DX), Z2
+	VMOVAPD      Z0, Z4
+	VFMADD231PD  Z2, Z1, Z4
+	VADDPD       Z3, Z4, Z4
+	VMOVUPD      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row105
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+over102:
 	CMPQ   AX, $0x02
-	JLT    over90
+	JLT    over106
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -28837,10 +30682,10 @@ over86:
 	MOVQ    act+80(FP), R8
 	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
-	JNE     linear91
+	JNE     linear107
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row92:
+row108:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28855,14 +30700,14 @@ row92:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row92
+	JNZ          row108
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear91:
+linear107:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row93:
+row109:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -28875,12 +30720,12 @@ row93:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row93
+	JNZ          row109
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-over90:
+over106:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -28896,10 +30741,10 @@ over90:
 	MOVQ   act+80(FP), R8
 	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
-	JNE    linear94
+	JNE    linear110
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row95:
+row111:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -28909,14 +30754,14 @@ row95:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row95
+	JNZ          row111
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-linear94:
+linear110:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
+row112:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
@@ -28925,7 +30770,7 @@ row96:
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
-	JNZ          row96
+	JNZ          row112
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

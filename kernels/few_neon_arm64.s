@@ -4255,8 +4255,94 @@ linear24:
 	B     done6
 
 over19:
+	CMP $2, R1
+	BNE over25
+
+	// acc[i,j] = init[i,j], 4×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none26
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
+	FMOVD 0(R5), F2
+	FMOVD 0(R6), F3
+	B     ready27
+
+none26:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready27:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded29
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R0, R5
+
+fold28:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	FMOVS 0(R10), F7
+	FMOVD 0(R5), F8
+	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold28
+
+folded29:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	CMP   $1, R2
+	BNE   linear30
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+
+linear30:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
+	FMOVD F2, 0(R5)
+	FMOVD F3, 0(R6)
+	B     done6
+
+over25:
 	CMP  $2, R1
-	BLT  over25
+	BLT  over31
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $16, R1
@@ -4264,7 +4350,7 @@ over19:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none26
+	BEQ   none32
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4283,9 +4369,9 @@ over19:
 	FMOVD 8(R9), F5
 	FMOVD 0(R6), F6
 	FMOVD 8(R10), F7
-	B     ready27
+	B     ready33
 
-none26:
+none32:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4295,11 +4381,11 @@ none26:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready27:
+ready33:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded29
+	BLE  folded35
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4310,7 +4396,7 @@ ready27:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold28:
+fold34:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4332,9 +4418,9 @@ fold28:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold28
+	BNE   fold34
 
-folded29:
+folded35:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4347,7 +4433,7 @@ folded29:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear30
+	BNE   linear36
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4357,7 +4443,7 @@ folded29:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear30:
+linear36:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4379,11 +4465,11 @@ linear30:
 	FMOVD F7, 8(R10)
 	B     done6
 
-over25:
+over31:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none31
+	BEQ   none37
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4393,96 +4479,6 @@ over25:
 	FMOVS 0(R4), F1
 	FMOVS 0(R5), F2
 	FMOVS 0(R6), F3
-	B     ready32
-
-none31:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready32:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded34
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R0, R5
-
-fold33:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
-	FMOVS 0(R10), F7
-	FMOVS 0(R5), F8
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold33
-
-folded34:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	CMP   $1, R2
-	BNE   linear35
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-
-linear35:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	FMOVS F0, 0(R2)
-	FMOVS F1, 0(R4)
-	FMOVS F2, 0(R5)
-	FMOVS F3, 0(R6)
-	B     done6
-
-wider18:
-	CMP $8, R1
-	BNE over36
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none37
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 16(R5), F5
-	FMOVQ 0(R6), F6
-	FMOVQ 16(R6), F7
 	B     ready38
 
 none37:
@@ -4490,10 +4486,6 @@ none37:
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
 
 ready38:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -4511,6 +4503,100 @@ ready38:
 	ADD  R0, R5
 
 fold39:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVS 0(R9), F6
+	FMOVS 0(R10), F7
+	FMOVS 0(R5), F8
+	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold39
+
+folded40:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	CMP   $1, R2
+	BNE   linear41
+	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
+
+linear41:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVS F0, 0(R2)
+	FMOVS F1, 0(R4)
+	FMOVS F2, 0(R5)
+	FMOVS F3, 0(R6)
+	B     done6
+
+wider18:
+	CMP $8, R1
+	BNE over42
+
+	// acc[i,j] = init[i,j], 4×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none43
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R5), F5
+	FMOVQ 0(R6), F6
+	FMOVQ 16(R6), F7
+	B     ready44
+
+none43:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+ready44:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded46
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R0, R5
+
+fold45:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4531,9 +4617,9 @@ fold39:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold39
+	BNE   fold45
 
-folded40:
+folded46:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4546,7 +4632,7 @@ folded40:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear41
+	BNE   linear47
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4556,7 +4642,7 @@ folded40:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear41:
+linear47:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4573,7 +4659,7 @@ linear41:
 	FMOVQ F7, 16(R6)
 	B     done6
 
-over36:
+over42:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -4581,7 +4667,7 @@ over36:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none42
+	BEQ   none48
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4600,9 +4686,9 @@ over36:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready43
+	B     ready49
 
-none42:
+none48:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4612,11 +4698,11 @@ none42:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready43:
+ready49:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded45
+	BLE  folded51
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4627,7 +4713,7 @@ ready43:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold44:
+fold50:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -4649,9 +4735,9 @@ fold44:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold44
+	BNE   fold50
 
-folded45:
+folded51:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -4664,7 +4750,7 @@ folded45:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear46
+	BNE   linear52
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4674,7 +4760,7 @@ folded45:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear46:
+linear52:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4698,14 +4784,14 @@ linear46:
 
 wider17:
 	CMP $13, R1
-	BGE wider47
+	BGE wider53
 	CMP $12, R1
-	BNE over48
+	BNE over54
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none49
+	BEQ   none55
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4723,9 +4809,9 @@ wider17:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready50
+	B     ready56
 
-none49:
+none55:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4739,11 +4825,11 @@ none49:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready50:
+ready56:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded52
+	BLE  folded58
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4754,7 +4840,7 @@ ready50:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold51:
+fold57:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -4780,9 +4866,9 @@ fold51:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold51
+	BNE   fold57
 
-folded52:
+folded58:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -4799,7 +4885,7 @@ folded52:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear53
+	BNE   linear59
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4813,7 +4899,7 @@ folded52:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear53:
+linear59:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4834,7 +4920,7 @@ linear53:
 	FMOVQ F11, 32(R6)
 	B     done6
 
-over48:
+over54:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -4842,7 +4928,7 @@ over48:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none54
+	BEQ   none60
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4865,9 +4951,9 @@ over48:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready55
+	B     ready61
 
-none54:
+none60:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4881,11 +4967,11 @@ none54:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready55:
+ready61:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded57
+	BLE  folded63
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4896,7 +4982,7 @@ ready55:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold56:
+fold62:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -4923,9 +5009,9 @@ fold56:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold56
+	BNE   fold62
 
-folded57:
+folded63:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -4942,7 +5028,7 @@ folded57:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear58
+	BNE   linear64
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4956,7 +5042,7 @@ folded57:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear58:
+linear64:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4982,14 +5068,14 @@ linear58:
 	FMOVQ F11, 32(R10)
 	B     done6
 
-wider47:
+wider53:
 	CMP $16, R1
-	BNE over59
+	BNE over65
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none60
+	BEQ   none66
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5011,9 +5097,9 @@ wider47:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready61
+	B     ready67
 
-none60:
+none66:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5031,11 +5117,11 @@ none60:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready61:
+ready67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded63
+	BLE  folded69
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5046,7 +5132,7 @@ ready61:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold62:
+fold68:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -5077,9 +5163,9 @@ fold62:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold62
+	BNE   fold68
 
-folded63:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -5100,7 +5186,7 @@ folded63:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear64
+	BNE   linear70
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -5118,7 +5204,7 @@ folded63:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear64:
+linear70:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5143,7 +5229,7 @@ linear64:
 	FMOVQ F15, 48(R6)
 	B     done6
 
-over59:
+over65:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -5151,7 +5237,7 @@ over59:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none65
+	BEQ   none71
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5178,9 +5264,9 @@ over59:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready66
+	B     ready72
 
-none65:
+none71:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5198,11 +5284,11 @@ none65:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready66:
+ready72:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded68
+	BLE  folded74
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5213,7 +5299,7 @@ ready66:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold67:
+fold73:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -5245,9 +5331,9 @@ fold67:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold67
+	BNE   fold73
 
-folded68:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -5268,7 +5354,7 @@ folded68:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear69
+	BNE   linear75
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -5286,7 +5372,7 @@ folded68:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear69:
+linear75:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5343,19 +5429,19 @@ done6:
 rest2:
 	MOVD rows+72(FP), R0
 	CMP  $3, R0
-	BNE  fewer71
+	BNE  fewer77
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 5 vectors of columns, while at least half as many more are left
-more72:
+more78:
 	CMP $28, R1
-	BLT fewer73
+	BLT fewer79
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none76
+	BEQ   none82
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5375,9 +5461,9 @@ more72:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready77
+	B     ready83
 
-none76:
+none82:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5394,11 +5480,11 @@ none76:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready77:
+ready83:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded79
+	BLE  folded85
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5408,7 +5494,7 @@ ready77:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold78:
+fold84:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -5437,9 +5523,9 @@ fold78:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold78
+	BNE   fold84
 
-folded79:
+folded85:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -5459,7 +5545,7 @@ folded79:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear80
+	BNE   linear86
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -5476,7 +5562,7 @@ folded79:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear80:
+linear86:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5499,16 +5585,16 @@ linear80:
 	FMOVQ F14, 64(R5)
 	ADD   $80, R0
 	SUB   $20, R1
-	B     more72
+	B     more78
 
-fewer73:
+fewer79:
 	CMP $20, R1
-	BLE last74
+	BLE last80
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none81
+	BEQ   none87
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5519,9 +5605,9 @@ fewer73:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready82
+	B     ready88
 
-none81:
+none87:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5529,11 +5615,11 @@ none81:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready82:
+ready88:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded84
+	BLE  folded90
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5543,7 +5629,7 @@ ready82:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold83:
+fold89:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -5560,9 +5646,9 @@ fold83:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold83
+	BNE   fold89
 
-folded84:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -5573,7 +5659,7 @@ folded84:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear85
+	BNE   linear91
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -5581,7 +5667,7 @@ folded84:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear85:
+linear91:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5596,95 +5682,17 @@ linear85:
 	ADD   $32, R0
 	SUB   $8, R1
 
-last74:
+last80:
 	CMP $13, R1
-	BGE wider86
+	BGE wider92
 	CMP $9, R1
-	BGE wider87
+	BGE wider93
 	CMP $5, R1
-	BGE wider88
+	BGE wider94
 	CMP $4, R1
-	BNE over89
+	BNE over95
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none90
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	B     ready91
-
-none90:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready91:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded93
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold92:
-	FMOVS 0(R2), F3
-	FMOVS 0(R8), F4
-	FMOVS 0(R9), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold92
-
-folded93:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear94
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-
-linear94:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	FMOVQ F2, 0(R5)
-	B     done75
-
-over89:
-	CMP  $2, R1
-	BLT  over95
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $16, R1
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none96
@@ -5692,25 +5700,15 @@ over89:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVD 0(R2), F0
-	FMOVD 8(R6), F1
-	FMOVD 0(R4), F2
-	FMOVD 8(R7), F3
-	FMOVD 0(R5), F4
-	FMOVD 8(R8), F5
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
 	B     ready97
 
 none96:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
 
 ready97:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -5727,6 +5725,169 @@ ready97:
 	ADD  R0, R5
 
 fold98:
+	FMOVS 0(R2), F3
+	FMOVS 0(R8), F4
+	FMOVS 0(R9), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold98
+
+folded99:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear100
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+
+linear100:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
+	B     done81
+
+over95:
+	CMP $2, R1
+	BNE over101
+
+	// acc[i,j] = init[i,j], 3×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none102
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
+	FMOVD 0(R5), F2
+	B     ready103
+
+none102:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+
+ready103:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded105
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold104:
+	FMOVS 0(R2), F3
+	FMOVS 0(R8), F4
+	FMOVS 0(R9), F5
+	FMOVD 0(R5), F6
+	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold104
+
+folded105:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear106
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+
+linear106:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
+	FMOVD F2, 0(R5)
+	B     done81
+
+over101:
+	CMP  $2, R1
+	BLT  over107
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $16, R1
+
+	// acc[i,j] = init[i,j], 3×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none108
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	MOVD  R2, R6
+	ADD   R1, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	FMOVD 0(R2), F0
+	FMOVD 8(R6), F1
+	FMOVD 0(R4), F2
+	FMOVD 8(R7), F3
+	FMOVD 0(R5), F4
+	FMOVD 8(R8), F5
+	B     ready109
+
+none108:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready109:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded111
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R0, R5
+
+fold110:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -5744,9 +5905,9 @@ fold98:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold98
+	BNE   fold110
 
-folded99:
+folded111:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -5757,7 +5918,7 @@ folded99:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear100
+	BNE   linear112
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -5765,7 +5926,7 @@ folded99:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear100:
+linear112:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5781,13 +5942,13 @@ linear100:
 	FMOVD F3, 8(R7)
 	FMOVD F4, 0(R5)
 	FMOVD F5, 8(R8)
-	B     done75
+	B     done81
 
-over95:
+over107:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none101
+	BEQ   none113
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5795,18 +5956,18 @@ over95:
 	FMOVS 0(R2), F0
 	FMOVS 0(R4), F1
 	FMOVS 0(R5), F2
-	B     ready102
+	B     ready114
 
-none101:
+none113:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready102:
+ready114:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded104
+	BLE  folded116
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5816,7 +5977,7 @@ ready102:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold103:
+fold115:
 	FMOVS 0(R2), F3
 	FMOVS 0(R8), F4
 	FMOVS 0(R9), F5
@@ -5829,9 +5990,9 @@ fold103:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold103
+	BNE   fold115
 
-folded104:
+folded116:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -5839,12 +6000,12 @@ folded104:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear105
+	BNE   linear117
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 
-linear105:
+linear117:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5853,16 +6014,16 @@ linear105:
 	FMOVS F0, 0(R2)
 	FMOVS F1, 0(R4)
 	FMOVS F2, 0(R5)
-	B     done75
+	B     done81
 
-wider88:
+wider94:
 	CMP $8, R1
-	BNE over106
+	BNE over118
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none107
+	BEQ   none119
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5873,9 +6034,9 @@ wider88:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready108
+	B     ready120
 
-none107:
+none119:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5883,11 +6044,11 @@ none107:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready108:
+ready120:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded110
+	BLE  folded122
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5897,7 +6058,7 @@ ready108:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold109:
+fold121:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -5914,9 +6075,9 @@ fold109:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold109
+	BNE   fold121
 
-folded110:
+folded122:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -5927,7 +6088,7 @@ folded110:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear111
+	BNE   linear123
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -5935,7 +6096,7 @@ folded110:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear111:
+linear123:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5947,9 +6108,9 @@ linear111:
 	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R5)
-	B     done75
+	B     done81
 
-over106:
+over118:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -5957,7 +6118,7 @@ over106:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none112
+	BEQ   none124
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5972,9 +6133,9 @@ over106:
 	FMOVQ 16(R7), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R8), F5
-	B     ready113
+	B     ready125
 
-none112:
+none124:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5982,11 +6143,11 @@ none112:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready113:
+ready125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded115
+	BLE  folded127
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5996,7 +6157,7 @@ ready113:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold114:
+fold126:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -6014,9 +6175,9 @@ fold114:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold114
+	BNE   fold126
 
-folded115:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -6027,7 +6188,7 @@ folded115:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear116
+	BNE   linear128
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -6035,7 +6196,7 @@ folded115:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear116:
+linear128:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6051,16 +6212,16 @@ linear116:
 	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R8)
-	B     done75
+	B     done81
 
-wider87:
+wider93:
 	CMP $12, R1
-	BNE over117
+	BNE over129
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none118
+	BEQ   none130
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6074,9 +6235,9 @@ wider87:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R5), F8
-	B     ready119
+	B     ready131
 
-none118:
+none130:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6087,11 +6248,11 @@ none118:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready119:
+ready131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded121
+	BLE  folded133
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6101,7 +6262,7 @@ ready119:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold120:
+fold132:
 	FMOVS 0(R2), F9
 	FMOVS 0(R8), F10
 	FMOVS 0(R9), F11
@@ -6122,9 +6283,9 @@ fold120:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold120
+	BNE   fold132
 
-folded121:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -6138,7 +6299,7 @@ folded121:
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear122
+	BNE   linear134
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -6149,7 +6310,7 @@ folded121:
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear122:
+linear134:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6164,9 +6325,9 @@ linear122:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R5)
-	B     done75
+	B     done81
 
-over117:
+over129:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -6174,7 +6335,7 @@ over117:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none123
+	BEQ   none135
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6192,9 +6353,9 @@ over117:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R8), F8
-	B     ready124
+	B     ready136
 
-none123:
+none135:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6205,11 +6366,11 @@ none123:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready124:
+ready136:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded126
+	BLE  folded138
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6219,7 +6380,7 @@ ready124:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold125:
+fold137:
 	FMOVS 0(R2), F9
 	FMOVS 0(R8), F10
 	FMOVS 0(R9), F11
@@ -6241,9 +6402,9 @@ fold125:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold125
+	BNE   fold137
 
-folded126:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -6257,7 +6418,7 @@ folded126:
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear127
+	BNE   linear139
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -6268,7 +6429,7 @@ folded126:
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear127:
+linear139:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6287,18 +6448,18 @@ linear127:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R8)
-	B     done75
+	B     done81
 
-wider86:
+wider92:
 	CMP $17, R1
-	BGE wider128
+	BGE wider140
 	CMP $16, R1
-	BNE over129
+	BNE over141
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none130
+	BEQ   none142
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6315,9 +6476,9 @@ wider86:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready131
+	B     ready143
 
-none130:
+none142:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6331,11 +6492,11 @@ none130:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready131:
+ready143:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded133
+	BLE  folded145
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6345,7 +6506,7 @@ ready131:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold132:
+fold144:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -6370,9 +6531,9 @@ fold132:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold132
+	BNE   fold144
 
-folded133:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -6389,7 +6550,7 @@ folded133:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear134
+	BNE   linear146
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -6403,7 +6564,7 @@ folded133:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear134:
+linear146:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6421,9 +6582,9 @@ linear134:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R5)
-	B     done75
+	B     done81
 
-over129:
+over141:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -6431,7 +6592,7 @@ over129:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none135
+	BEQ   none147
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6452,9 +6613,9 @@ over129:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R8), F11
-	B     ready136
+	B     ready148
 
-none135:
+none147:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6468,11 +6629,11 @@ none135:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready136:
+ready148:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded138
+	BLE  folded150
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6482,7 +6643,7 @@ ready136:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold137:
+fold149:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -6508,9 +6669,9 @@ fold137:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold137
+	BNE   fold149
 
-folded138:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -6527,7 +6688,7 @@ folded138:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear139
+	BNE   linear151
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -6541,7 +6702,7 @@ folded138:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear139:
+linear151:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6563,16 +6724,16 @@ linear139:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R8)
-	B     done75
+	B     done81
 
-wider128:
+wider140:
 	CMP $20, R1
-	BNE over140
+	BNE over152
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none141
+	BEQ   none153
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6592,9 +6753,9 @@ wider128:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready142
+	B     ready154
 
-none141:
+none153:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6611,11 +6772,11 @@ none141:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready142:
+ready154:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded144
+	BLE  folded156
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6625,7 +6786,7 @@ ready142:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold143:
+fold155:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -6654,9 +6815,9 @@ fold143:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold143
+	BNE   fold155
 
-folded144:
+folded156:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -6676,7 +6837,7 @@ folded144:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear145
+	BNE   linear157
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -6693,7 +6854,7 @@ folded144:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear145:
+linear157:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6714,9 +6875,9 @@ linear145:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R5)
-	B     done75
+	B     done81
 
-over140:
+over152:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -6724,7 +6885,7 @@ over140:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none146
+	BEQ   none158
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6748,9 +6909,9 @@ over140:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R8), F14
-	B     ready147
+	B     ready159
 
-none146:
+none158:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6767,11 +6928,11 @@ none146:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready147:
+ready159:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded149
+	BLE  folded161
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6781,7 +6942,7 @@ ready147:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold148:
+fold160:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -6811,9 +6972,9 @@ fold148:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold148
+	BNE   fold160
 
-folded149:
+folded161:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -6833,7 +6994,7 @@ folded149:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear150
+	BNE   linear162
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -6850,7 +7011,7 @@ folded149:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear150:
+linear162:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6876,24 +7037,24 @@ linear150:
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R8)
 
-done75:
-	B done70
+done81:
+	B done76
 
-fewer71:
+fewer77:
 	CMP  $2, R0
-	BNE  fewer151
+	BNE  fewer163
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 8 vectors of columns, while at least half as many more are left
-more152:
+more164:
 	CMP $48, R1
-	BLT fewer153
+	BLT fewer165
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none156
+	BEQ   none168
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6913,9 +7074,9 @@ more152:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready157
+	B     ready169
 
-none156:
+none168:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6933,11 +7094,11 @@ none156:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready157:
+ready169:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded159
+	BLE  folded171
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6946,7 +7107,7 @@ ready157:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold158:
+fold170:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -6977,9 +7138,9 @@ fold158:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold158
+	BNE   fold170
 
-folded159:
+folded171:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -7000,7 +7161,7 @@ folded159:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear160
+	BNE   linear172
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -7018,7 +7179,7 @@ folded159:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear160:
+linear172:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7041,16 +7202,16 @@ linear160:
 	FMOVQ F15, 112(R4)
 	ADD   $128, R0
 	SUB   $32, R1
-	B     more152
+	B     more164
 
-fewer153:
+fewer165:
 	CMP $32, R1
-	BLE last154
+	BLE last166
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none161
+	BEQ   none173
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7062,9 +7223,9 @@ fewer153:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready162
+	B     ready174
 
-none161:
+none173:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7074,11 +7235,11 @@ none161:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready162:
+ready174:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded164
+	BLE  folded176
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7087,7 +7248,7 @@ ready162:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold163:
+fold175:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -7106,9 +7267,9 @@ fold163:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold163
+	BNE   fold175
 
-folded164:
+folded176:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -7121,7 +7282,7 @@ folded164:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear165
+	BNE   linear177
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -7131,7 +7292,7 @@ folded164:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear165:
+linear177:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7147,36 +7308,36 @@ linear165:
 	ADD   $64, R0
 	SUB   $16, R1
 
-last154:
+last166:
 	CMP $17, R1
-	BGE wider166
+	BGE wider178
 	CMP $9, R1
-	BGE wider167
+	BGE wider179
 	CMP $5, R1
-	BGE wider168
+	BGE wider180
 	CMP $4, R1
-	BNE over169
+	BNE over181
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none170
+	BEQ   none182
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
-	B     ready171
+	B     ready183
 
-none170:
+none182:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready171:
+ready183:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded173
+	BLE  folded185
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7185,7 +7346,7 @@ ready171:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold172:
+fold184:
 	FMOVS 0(R2), F2
 	FMOVS 0(R8), F3
 	FMOVQ 0(R5), F4
@@ -7195,31 +7356,95 @@ fold172:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold172
+	BNE   fold184
 
-folded173:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear174
+	BNE   linear186
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 
-linear174:
+linear186:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
-	B     done155
+	B     done167
 
-over169:
+over181:
+	CMP $2, R1
+	BNE over187
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none188
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVD 0(R2), F0
+	FMOVD 0(R4), F1
+	B     ready189
+
+none188:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+
+ready189:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded191
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold190:
+	FMOVS 0(R2), F2
+	FMOVS 0(R8), F3
+	FMOVD 0(R5), F4
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold190
+
+folded191:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear192
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+
+linear192:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVD F0, 0(R2)
+	FMOVD F1, 0(R4)
+	B     done167
+
+over187:
 	CMP  $2, R1
-	BLT  over175
+	BLT  over193
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $16, R1
@@ -7227,7 +7452,7 @@ over169:
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none176
+	BEQ   none194
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7238,19 +7463,19 @@ over169:
 	FMOVD 8(R5), F1
 	FMOVD 0(R4), F2
 	FMOVD 8(R6), F3
-	B     ready177
+	B     ready195
 
-none176:
+none194:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready177:
+ready195:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded179
+	BLE  folded197
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7259,7 +7484,7 @@ ready177:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold178:
+fold196:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVD 0(R5), F6
@@ -7273,9 +7498,9 @@ fold178:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold178
+	BNE   fold196
 
-folded179:
+folded197:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -7284,13 +7509,13 @@ folded179:
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear180
+	BNE   linear198
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 
-linear180:
+linear198:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7302,259 +7527,23 @@ linear180:
 	FMOVD F1, 8(R5)
 	FMOVD F2, 0(R4)
 	FMOVD F3, 8(R6)
-	B     done155
+	B     done167
 
-over175:
+over193:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none181
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVS 0(R2), F0
-	FMOVS 0(R4), F1
-	B     ready182
-
-none181:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready182:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded184
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold183:
-	FMOVS 0(R2), F2
-	FMOVS 0(R8), F3
-	FMOVS 0(R5), F4
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold183
-
-folded184:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear185
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-
-linear185:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVS F0, 0(R2)
-	FMOVS F1, 0(R4)
-	B     done155
-
-wider168:
-	CMP $8, R1
-	BNE over186
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none187
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R4), F3
-	B     ready188
-
-none187:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready188:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded190
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold189:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVQ 16(R5), F6
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold189
-
-folded190:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear191
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-
-linear191:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R4)
-	B     done155
-
-over186:
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $32, R1
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none192
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R5), F1
-	FMOVQ 0(R4), F2
-	FMOVQ 16(R6), F3
-	B     ready193
-
-none192:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready193:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded195
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold194:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD   R1, R5, R9
-	FMOVQ 16(R9), F6
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold194
-
-folded195:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear196
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-
-linear196:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R5)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 16(R6)
-	B     done155
-
-wider167:
-	CMP $13, R1
-	BGE wider197
-	CMP $12, R1
-	BNE over198
-
-	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none199
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 16(R4), F4
-	FMOVQ 32(R4), F5
+	FMOVS 0(R2), F0
+	FMOVS 0(R4), F1
 	B     ready200
 
 none199:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
 
 ready200:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -7570,6 +7559,242 @@ ready200:
 	ADD  R0, R5
 
 fold201:
+	FMOVS 0(R2), F2
+	FMOVS 0(R8), F3
+	FMOVS 0(R5), F4
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold201
+
+folded202:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear203
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+
+linear203:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVS F0, 0(R2)
+	FMOVS F1, 0(R4)
+	B     done167
+
+wider180:
+	CMP $8, R1
+	BNE over204
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none205
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F3
+	B     ready206
+
+none205:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready206:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded208
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold207:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	FMOVQ 16(R5), F6
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold207
+
+folded208:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear209
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+
+linear209:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R4)
+	B     done167
+
+over204:
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $32, R1
+
+	// acc[i,j] = init[i,j], 2×2 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none210
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R6), F3
+	B     ready211
+
+none210:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready211:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded213
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold212:
+	FMOVS 0(R2), F4
+	FMOVS 0(R8), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD   R1, R5, R9
+	FMOVQ 16(R9), F6
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R4, R8
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold212
+
+folded213:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear214
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+
+linear214:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	ADD   R3, R2, R4
+	MOVD  R2, R5
+	ADD   R1, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R5)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 16(R6)
+	B     done167
+
+wider179:
+	CMP $13, R1
+	BGE wider215
+	CMP $12, R1
+	BNE over216
+
+	// acc[i,j] = init[i,j], 2×3 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none217
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	ADD   R3, R2, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F4
+	FMOVQ 32(R4), F5
+	B     ready218
+
+none217:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+ready218:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded220
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R3, R2, R8
+	ADD  R0, R5
+
+fold219:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -7585,9 +7810,9 @@ fold201:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold201
+	BNE   fold219
 
-folded202:
+folded220:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -7598,7 +7823,7 @@ folded202:
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear203
+	BNE   linear221
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7606,7 +7831,7 @@ folded202:
 	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear203:
+linear221:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7617,9 +7842,9 @@ linear203:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R4)
-	B     done155
+	B     done167
 
-over198:
+over216:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -7627,7 +7852,7 @@ over198:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none204
+	BEQ   none222
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7640,9 +7865,9 @@ over198:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R6), F5
-	B     ready205
+	B     ready223
 
-none204:
+none222:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7650,11 +7875,11 @@ none204:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready205:
+ready223:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded207
+	BLE  folded225
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7663,7 +7888,7 @@ ready205:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold206:
+fold224:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -7680,9 +7905,9 @@ fold206:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold206
+	BNE   fold224
 
-folded207:
+folded225:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -7693,7 +7918,7 @@ folded207:
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear208
+	BNE   linear226
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7701,7 +7926,7 @@ folded207:
 	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear208:
+linear226:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7715,16 +7940,16 @@ linear208:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R6)
-	B     done155
+	B     done167
 
-wider197:
+wider215:
 	CMP $16, R1
-	BNE over209
+	BNE over227
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none210
+	BEQ   none228
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7736,9 +7961,9 @@ wider197:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready211
+	B     ready229
 
-none210:
+none228:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7748,11 +7973,11 @@ none210:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready211:
+ready229:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded213
+	BLE  folded231
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7761,7 +7986,7 @@ ready211:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold212:
+fold230:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -7780,9 +8005,9 @@ fold212:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold212
+	BNE   fold230
 
-folded213:
+folded231:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -7795,7 +8020,7 @@ folded213:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear214
+	BNE   linear232
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -7805,7 +8030,7 @@ folded213:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear214:
+linear232:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7818,9 +8043,9 @@ linear214:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R4)
-	B     done155
+	B     done167
 
-over209:
+over227:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -7828,7 +8053,7 @@ over209:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none215
+	BEQ   none233
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7843,9 +8068,9 @@ over209:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R6), F7
-	B     ready216
+	B     ready234
 
-none215:
+none233:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7855,11 +8080,11 @@ none215:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready216:
+ready234:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded218
+	BLE  folded236
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7868,7 +8093,7 @@ ready216:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold217:
+fold235:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -7888,9 +8113,9 @@ fold217:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold217
+	BNE   fold235
 
-folded218:
+folded236:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -7903,7 +8128,7 @@ folded218:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear219
+	BNE   linear237
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -7913,7 +8138,7 @@ folded218:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear219:
+linear237:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7929,20 +8154,20 @@ linear219:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R6)
-	B     done155
+	B     done167
 
-wider166:
+wider178:
 	CMP $25, R1
-	BGE wider220
+	BGE wider238
 	CMP $21, R1
-	BGE wider221
+	BGE wider239
 	CMP $20, R1
-	BNE over222
+	BNE over240
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none223
+	BEQ   none241
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7956,9 +8181,9 @@ wider166:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R4), F9
-	B     ready224
+	B     ready242
 
-none223:
+none241:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7970,11 +8195,11 @@ none223:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready224:
+ready242:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded226
+	BLE  folded244
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7983,7 +8208,7 @@ ready224:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold225:
+fold243:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -8005,9 +8230,9 @@ fold225:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold225
+	BNE   fold243
 
-folded226:
+folded244:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -8022,7 +8247,7 @@ folded226:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear227
+	BNE   linear245
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -8034,7 +8259,7 @@ folded226:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear227:
+linear245:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8049,9 +8274,9 @@ linear227:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R4)
-	B     done155
+	B     done167
 
-over222:
+over240:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -8059,7 +8284,7 @@ over222:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none228
+	BEQ   none246
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8076,9 +8301,9 @@ over222:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R6), F9
-	B     ready229
+	B     ready247
 
-none228:
+none246:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8090,11 +8315,11 @@ none228:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready229:
+ready247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded231
+	BLE  folded249
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8103,7 +8328,7 @@ ready229:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold230:
+fold248:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -8126,9 +8351,9 @@ fold230:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold230
+	BNE   fold248
 
-folded231:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -8143,7 +8368,7 @@ folded231:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear232
+	BNE   linear250
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -8155,7 +8380,7 @@ folded231:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear232:
+linear250:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8173,16 +8398,16 @@ linear232:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R6)
-	B     done155
+	B     done167
 
-wider221:
+wider239:
 	CMP $24, R1
-	BNE over233
+	BNE over251
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none234
+	BEQ   none252
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8198,9 +8423,9 @@ wider221:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R4), F11
-	B     ready235
+	B     ready253
 
-none234:
+none252:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8214,11 +8439,11 @@ none234:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready235:
+ready253:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded237
+	BLE  folded255
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8227,7 +8452,7 @@ ready235:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold236:
+fold254:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -8252,9 +8477,9 @@ fold236:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold236
+	BNE   fold254
 
-folded237:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -8271,7 +8496,7 @@ folded237:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear238
+	BNE   linear256
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -8285,7 +8510,7 @@ folded237:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear238:
+linear256:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8302,9 +8527,9 @@ linear238:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R4)
-	B     done155
+	B     done167
 
-over233:
+over251:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -8312,7 +8537,7 @@ over233:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none239
+	BEQ   none257
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8331,9 +8556,9 @@ over233:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R6), F11
-	B     ready240
+	B     ready258
 
-none239:
+none257:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8347,11 +8572,11 @@ none239:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready240:
+ready258:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded242
+	BLE  folded260
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8360,7 +8585,7 @@ ready240:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold241:
+fold259:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -8386,9 +8611,9 @@ fold241:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold241
+	BNE   fold259
 
-folded242:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -8405,7 +8630,7 @@ folded242:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear243
+	BNE   linear261
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -8419,7 +8644,7 @@ folded242:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear243:
+linear261:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8439,18 +8664,18 @@ linear243:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R6)
-	B     done155
+	B     done167
 
-wider220:
+wider238:
 	CMP $29, R1
-	BGE wider244
+	BGE wider262
 	CMP $28, R1
-	BNE over245
+	BNE over263
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none246
+	BEQ   none264
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8468,9 +8693,9 @@ wider220:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R4), F13
-	B     ready247
+	B     ready265
 
-none246:
+none264:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8486,11 +8711,11 @@ none246:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready247:
+ready265:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded249
+	BLE  folded267
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8499,7 +8724,7 @@ ready247:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold248:
+fold266:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -8527,9 +8752,9 @@ fold248:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold248
+	BNE   fold266
 
-folded249:
+folded267:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -8548,7 +8773,7 @@ folded249:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear250
+	BNE   linear268
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -8564,7 +8789,7 @@ folded249:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear250:
+linear268:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8583,9 +8808,9 @@ linear250:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R4)
-	B     done155
+	B     done167
 
-over245:
+over263:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -8593,7 +8818,7 @@ over245:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none251
+	BEQ   none269
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8614,9 +8839,9 @@ over245:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R6), F13
-	B     ready252
+	B     ready270
 
-none251:
+none269:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8632,11 +8857,11 @@ none251:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready252:
+ready270:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded254
+	BLE  folded272
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8645,7 +8870,7 @@ ready252:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold253:
+fold271:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -8674,9 +8899,9 @@ fold253:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold253
+	BNE   fold271
 
-folded254:
+folded272:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -8695,7 +8920,7 @@ folded254:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear255
+	BNE   linear273
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -8711,7 +8936,7 @@ folded254:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear255:
+linear273:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8733,16 +8958,16 @@ linear255:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R6)
-	B     done155
+	B     done167
 
-wider244:
+wider262:
 	CMP $32, R1
-	BNE over256
+	BNE over274
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none257
+	BEQ   none275
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8762,9 +8987,9 @@ wider244:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready258
+	B     ready276
 
-none257:
+none275:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8782,11 +9007,11 @@ none257:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready258:
+ready276:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded260
+	BLE  folded278
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8795,7 +9020,7 @@ ready258:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold259:
+fold277:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -8826,9 +9051,9 @@ fold259:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold259
+	BNE   fold277
 
-folded260:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -8849,7 +9074,7 @@ folded260:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear261
+	BNE   linear279
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -8867,7 +9092,7 @@ folded260:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear261:
+linear279:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8888,9 +9113,9 @@ linear261:
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R4)
-	B     done155
+	B     done167
 
-over256:
+over274:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -8898,7 +9123,7 @@ over256:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none262
+	BEQ   none280
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8921,9 +9146,9 @@ over256:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R6), F15
-	B     ready263
+	B     ready281
 
-none262:
+none280:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8941,11 +9166,11 @@ none262:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready263:
+ready281:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded265
+	BLE  folded283
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8954,7 +9179,7 @@ ready263:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold264:
+fold282:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -8986,9 +9211,9 @@ fold264:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold264
+	BNE   fold282
 
-folded265:
+folded283:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -9009,7 +9234,7 @@ folded265:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear266
+	BNE   linear284
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -9027,7 +9252,7 @@ folded265:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear266:
+linear284:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9052,24 +9277,24 @@ linear266:
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R6)
 
-done155:
-	B done70
+done167:
+	B done76
 
-fewer151:
+fewer163:
 	CMP  $1, R0
-	BNE  fewer267
+	BNE  fewer285
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 16 vectors of columns, while at least half as many more are left
-more268:
+more286:
 	CMP $96, R1
-	BLT fewer269
+	BLT fewer287
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none272
+	BEQ   none290
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -9088,9 +9313,9 @@ more268:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready273
+	B     ready291
 
-none272:
+none290:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9108,11 +9333,11 @@ none272:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready273:
+ready291:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded275
+	BLE  folded293
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9120,7 +9345,7 @@ ready273:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold274:
+fold292:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -9157,9 +9382,9 @@ fold274:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold274
+	BNE   fold292
 
-folded275:
+folded293:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -9180,7 +9405,7 @@ folded275:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear276
+	BNE   linear294
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -9198,7 +9423,7 @@ folded275:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear276:
+linear294:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9220,16 +9445,16 @@ linear276:
 	FMOVQ F15, 240(R2)
 	ADD   $256, R0
 	SUB   $64, R1
-	B     more268
+	B     more286
 
-fewer269:
+fewer287:
 	CMP $64, R1
-	BLE last270
+	BLE last288
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none277
+	BEQ   none295
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -9240,9 +9465,9 @@ fewer269:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready278
+	B     ready296
 
-none277:
+none295:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9252,11 +9477,11 @@ none277:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready278:
+ready296:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded280
+	BLE  folded298
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9264,7 +9489,7 @@ ready278:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold279:
+fold297:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -9285,9 +9510,9 @@ fold279:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold279
+	BNE   fold297
 
-folded280:
+folded298:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -9300,7 +9525,7 @@ folded280:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear281
+	BNE   linear299
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -9310,7 +9535,7 @@ folded280:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear281:
+linear299:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9325,35 +9550,35 @@ linear281:
 	ADD   $128, R0
 	SUB   $32, R1
 
-last270:
+last288:
 	CMP $33, R1
-	BGE wider282
+	BGE wider300
 	CMP $17, R1
-	BGE wider283
+	BGE wider301
 	CMP $9, R1
-	BGE wider284
+	BGE wider302
 	CMP $5, R1
-	BGE wider285
+	BGE wider303
 	CMP $4, R1
-	BNE over286
+	BNE over304
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none287
+	BEQ   none305
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
-	B     ready288
+	B     ready306
 
-none287:
+none305:
 	VMOVI $0, V0.B16
 
-ready288:
+ready306:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded290
+	BLE  folded308
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9361,34 +9586,87 @@ ready288:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold289:
+fold307:
 	FMOVS 0(R2), F1
 	FMOVQ 0(R5), F2
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold289
+	BNE   fold307
 
-folded290:
+folded308:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	CMP   $1, R2
-	BNE   linear291
+	BNE   linear309
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 
-linear291:
+linear309:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
-	B     done271
+	B     done289
 
-over286:
+over304:
+	CMP $2, R1
+	BNE over310
+
+	// acc[i,j] = init[i,j], 1×1 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none311
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVD 0(R2), F0
+	B     ready312
+
+none311:
+	VMOVI $0, V0.B16
+
+ready312:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded314
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold313:
+	FMOVS 0(R2), F1
+	FMOVD 0(R5), F2
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold313
+
+folded314:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	CMP   $1, R2
+	BNE   linear315
+	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
+
+linear315:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVD F0, 0(R2)
+	B     done289
+
+over310:
 	CMP  $2, R1
-	BLT  over292
+	BLT  over316
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $16, R1
@@ -9396,24 +9674,24 @@ over286:
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none293
+	BEQ   none317
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
 	ADD   R1, R4
 	FMOVD 0(R2), F0
 	FMOVD 8(R4), F1
-	B     ready294
+	B     ready318
 
-none293:
+none317:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready294:
+ready318:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded296
+	BLE  folded320
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9421,7 +9699,7 @@ ready294:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold295:
+fold319:
 	FMOVS 0(R2), F2
 	FMOVD 0(R5), F3
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -9431,20 +9709,20 @@ fold295:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold295
+	BNE   fold319
 
-folded296:
+folded320:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	CMP   $1, R2
-	BNE   linear297
+	BNE   linear321
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 
-linear297:
+linear321:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9452,26 +9730,26 @@ linear297:
 	ADD   R1, R4
 	FMOVD F0, 0(R2)
 	FMOVD F1, 8(R4)
-	B     done271
+	B     done289
 
-over292:
+over316:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none298
+	BEQ   none322
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVS 0(R2), F0
-	B     ready299
+	B     ready323
 
-none298:
+none322:
 	VMOVI $0, V0.B16
 
-ready299:
+ready323:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded301
+	BLE  folded325
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9479,54 +9757,54 @@ ready299:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold300:
+fold324:
 	FMOVS 0(R2), F1
 	FMOVS 0(R5), F2
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold300
+	BNE   fold324
 
-folded301:
+folded325:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	CMP   $1, R2
-	BNE   linear302
+	BNE   linear326
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 
-linear302:
+linear326:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVS F0, 0(R2)
-	B     done271
+	B     done289
 
-wider285:
+wider303:
 	CMP $8, R1
-	BNE over303
+	BNE over327
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none304
+	BEQ   none328
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	B     ready305
+	B     ready329
 
-none304:
+none328:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready305:
+ready329:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded307
+	BLE  folded331
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9534,7 +9812,7 @@ ready305:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold306:
+fold330:
 	FMOVS 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -9543,28 +9821,28 @@ fold306:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold306
+	BNE   fold330
 
-folded307:
+folded331:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	CMP   $1, R2
-	BNE   linear308
+	BNE   linear332
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 
-linear308:
+linear332:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	B     done271
+	B     done289
 
-over303:
+over327:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -9572,24 +9850,24 @@ over303:
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none309
+	BEQ   none333
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
 	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R4), F1
-	B     ready310
+	B     ready334
 
-none309:
+none333:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready310:
+ready334:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded312
+	BLE  folded336
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9597,7 +9875,7 @@ ready310:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold311:
+fold335:
 	FMOVS 0(R2), F2
 	FMOVQ 0(R5), F3
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -9607,20 +9885,20 @@ fold311:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold311
+	BNE   fold335
 
-folded312:
+folded336:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	CMP   $1, R2
-	BNE   linear313
+	BNE   linear337
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 
-linear313:
+linear337:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9628,313 +9906,15 @@ linear313:
 	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R4)
-	B     done271
+	B     done289
 
-wider284:
+wider302:
 	CMP $13, R1
-	BGE wider314
-	CMP $12, R1
-	BNE over315
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none316
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	B     ready317
-
-none316:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready317:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded319
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold318:
-	FMOVS 0(R2), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVQ 16(R5), F4
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	FMOVQ 32(R5), F4
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold318
-
-folded319:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear320
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
-
-linear320:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	B     done271
-
-over315:
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $48, R1
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none321
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R4), F2
-	B     ready322
-
-none321:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready322:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded324
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold323:
-	FMOVS 0(R2), F3
-	FMOVQ 0(R5), F4
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVQ 16(R5), F4
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R1, R5, R8
-	FMOVQ 32(R8), F4
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold323
-
-folded324:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear325
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
-
-linear325:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R4)
-	B     done271
-
-wider314:
-	CMP $16, R1
-	BNE over326
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none327
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	B     ready328
-
-none327:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready328:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded330
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold329:
-	FMOVS 0(R2), F4
-	FMOVQ 0(R5), F5
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVQ 16(R5), F5
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVQ 32(R5), F5
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	FMOVQ 48(R5), F5
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold329
-
-folded330:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	CMP   $1, R2
-	BNE   linear331
-	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
-
-linear331:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	B     done271
-
-over326:
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $64, R1
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none332
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ 0(R2), F0
-	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R4), F3
-	B     ready333
-
-none332:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready333:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded335
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold334:
-	FMOVS 0(R2), F4
-	FMOVQ 0(R5), F5
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVQ 16(R5), F5
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVQ 32(R5), F5
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	ADD   R1, R5, R8
-	FMOVQ 48(R8), F5
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold334
-
-folded335:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	CMP   $1, R2
-	BNE   linear336
-	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
-
-linear336:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R4)
-	B     done271
-
-wider283:
-	CMP $25, R1
-	BGE wider337
-	CMP $21, R1
 	BGE wider338
-	CMP $20, R1
+	CMP $12, R1
 	BNE over339
 
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none340
@@ -9943,16 +9923,12 @@ wider283:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R2), F4
 	B     ready341
 
 none340:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
 
 ready341:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -9967,17 +9943,13 @@ ready341:
 	ADD  R0, R5
 
 fold342:
-	FMOVS 0(R2), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
-	FMOVQ 16(R5), F6
-	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
-	FMOVQ 32(R5), F6
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVQ 48(R5), F6
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	FMOVQ 64(R5), F6
-	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+	FMOVS 0(R2), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVQ 16(R5), F4
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	FMOVQ 32(R5), F4
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
@@ -9986,19 +9958,15 @@ fold342:
 folded343:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	CMP   $1, R2
 	BNE   linear344
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 
 linear344:
 	MOVD  c+0(FP), R2
@@ -10007,16 +9975,14 @@ linear344:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	FMOVQ F3, 48(R2)
-	FMOVQ F4, 64(R2)
-	B     done271
+	B     done289
 
 over339:
 	MOVD $4, R2
 	MUL  R2, R1, R1
-	SUB  $80, R1
+	SUB  $48, R1
 
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
 	BEQ   none345
@@ -10026,17 +9992,13 @@ over339:
 	ADD   R1, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
-	FMOVQ 32(R2), F2
-	FMOVQ 48(R2), F3
-	FMOVQ 64(R4), F4
+	FMOVQ 32(R4), F2
 	B     ready346
 
 none345:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
 
 ready346:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -10051,6 +10013,322 @@ ready346:
 	ADD  R0, R5
 
 fold347:
+	FMOVS 0(R2), F3
+	FMOVQ 0(R5), F4
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVQ 16(R5), F4
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 32(R8), F4
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold347
+
+folded348:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	CMP   $1, R2
+	BNE   linear349
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+
+linear349:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R4)
+	B     done289
+
+wider338:
+	CMP $16, R1
+	BNE over350
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none351
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	B     ready352
+
+none351:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready352:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded354
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold353:
+	FMOVS 0(R2), F4
+	FMOVQ 0(R5), F5
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVQ 16(R5), F5
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVQ 32(R5), F5
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	FMOVQ 48(R5), F5
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold353
+
+folded354:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	CMP   $1, R2
+	BNE   linear355
+	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
+
+linear355:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	B     done289
+
+over350:
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $64, R1
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none356
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R4), F3
+	B     ready357
+
+none356:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+
+ready357:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded359
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold358:
+	FMOVS 0(R2), F4
+	FMOVQ 0(R5), F5
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVQ 16(R5), F5
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVQ 32(R5), F5
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	ADD   R1, R5, R8
+	FMOVQ 48(R8), F5
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold358
+
+folded359:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	CMP   $1, R2
+	BNE   linear360
+	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
+
+linear360:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R4)
+	B     done289
+
+wider301:
+	CMP $25, R1
+	BGE wider361
+	CMP $21, R1
+	BGE wider362
+	CMP $20, R1
+	BNE over363
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none364
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R2), F4
+	B     ready365
+
+none364:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+
+ready365:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded367
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold366:
+	FMOVS 0(R2), F5
+	FMOVQ 0(R5), F6
+	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
+	FMOVQ 16(R5), F6
+	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
+	FMOVQ 32(R5), F6
+	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	FMOVQ 48(R5), F6
+	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	FMOVQ 64(R5), F6
+	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+	ADD   R4, R2
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold366
+
+folded367:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+96(FP), R2
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	CMP   $1, R2
+	BNE   linear368
+	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
+
+linear368:
+	MOVD  c+0(FP), R2
+	ADD   R0, R2
+	MOVD  ldc+8(FP), R3
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 64(R2)
+	B     done289
+
+over363:
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	SUB  $80, R1
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVD  init+16(FP), R2
+	CMP   $0, R2
+	BEQ   none369
+	ADD   R0, R2
+	MOVD  ldinit+24(FP), R3
+	MOVD  R2, R4
+	ADD   R1, R4
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 64(R4), F4
+	B     ready370
+
+none369:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+
+ready370:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVD n+88(FP), R7
+	CMP  $0, R7
+	BLE  folded372
+	MOVD a+32(FP), R2
+	MOVD lda+40(FP), R3
+	MOVD stepa+48(FP), R4
+	MOVD b+56(FP), R5
+	MOVD ldb+64(FP), R6
+	ADD  R0, R5
+
+fold371:
 	FMOVS 0(R2), F5
 	FMOVQ 0(R5), F6
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -10066,9 +10344,9 @@ fold347:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold347
+	BNE   fold371
 
-folded348:
+folded372:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -10078,14 +10356,14 @@ folded348:
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear349
+	BNE   linear373
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 
-linear349:
+linear373:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10096,16 +10374,16 @@ linear349:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R4)
-	B     done271
+	B     done289
 
-wider338:
+wider362:
 	CMP $24, R1
-	BNE over350
+	BNE over374
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none351
+	BEQ   none375
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10114,9 +10392,9 @@ wider338:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
-	B     ready352
+	B     ready376
 
-none351:
+none375:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10124,11 +10402,11 @@ none351:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready352:
+ready376:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded354
+	BLE  folded378
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10136,7 +10414,7 @@ ready352:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold353:
+fold377:
 	FMOVS 0(R2), F6
 	FMOVQ 0(R5), F7
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -10153,9 +10431,9 @@ fold353:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold353
+	BNE   fold377
 
-folded354:
+folded378:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V7.B16
@@ -10166,7 +10444,7 @@ folded354:
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	CMP   $1, R2
-	BNE   linear355
+	BNE   linear379
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -10174,7 +10452,7 @@ folded354:
 	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 
-linear355:
+linear379:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10184,9 +10462,9 @@ linear355:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	B     done271
+	B     done289
 
-over350:
+over374:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -10194,7 +10472,7 @@ over350:
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none356
+	BEQ   none380
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10205,9 +10483,9 @@ over350:
 	FMOVQ 48(R2), F3
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R4), F5
-	B     ready357
+	B     ready381
 
-none356:
+none380:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10215,11 +10493,11 @@ none356:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready357:
+ready381:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded359
+	BLE  folded383
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10227,7 +10505,7 @@ ready357:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold358:
+fold382:
 	FMOVS 0(R2), F6
 	FMOVQ 0(R5), F7
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -10245,9 +10523,9 @@ fold358:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold358
+	BNE   fold382
 
-folded359:
+folded383:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V7.B16
@@ -10258,7 +10536,7 @@ folded359:
 	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	CMP   $1, R2
-	BNE   linear360
+	BNE   linear384
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -10266,7 +10544,7 @@ folded359:
 	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 
-linear360:
+linear384:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10278,18 +10556,18 @@ linear360:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R4)
-	B     done271
+	B     done289
 
-wider337:
+wider361:
 	CMP $29, R1
-	BGE wider361
+	BGE wider385
 	CMP $28, R1
-	BNE over362
+	BNE over386
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none363
+	BEQ   none387
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10299,9 +10577,9 @@ wider337:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
-	B     ready364
+	B     ready388
 
-none363:
+none387:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10310,11 +10588,11 @@ none363:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 
-ready364:
+ready388:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded366
+	BLE  folded390
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10322,7 +10600,7 @@ ready364:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold365:
+fold389:
 	FMOVS 0(R2), F7
 	FMOVQ 0(R5), F8
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -10341,9 +10619,9 @@ fold365:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold365
+	BNE   fold389
 
-folded366:
+folded390:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -10355,7 +10633,7 @@ folded366:
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear367
+	BNE   linear391
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -10364,7 +10642,7 @@ folded366:
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 
-linear367:
+linear391:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10375,9 +10653,9 @@ linear367:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	B     done271
+	B     done289
 
-over362:
+over386:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -10385,7 +10663,7 @@ over362:
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none368
+	BEQ   none392
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10397,9 +10675,9 @@ over362:
 	FMOVQ 64(R2), F4
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R4), F6
-	B     ready369
+	B     ready393
 
-none368:
+none392:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10408,11 +10686,11 @@ none368:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 
-ready369:
+ready393:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded371
+	BLE  folded395
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10420,7 +10698,7 @@ ready369:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold370:
+fold394:
 	FMOVS 0(R2), F7
 	FMOVQ 0(R5), F8
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -10440,9 +10718,9 @@ fold370:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold370
+	BNE   fold394
 
-folded371:
+folded395:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -10454,7 +10732,7 @@ folded371:
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear372
+	BNE   linear396
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -10463,7 +10741,7 @@ folded371:
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 
-linear372:
+linear396:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10476,16 +10754,16 @@ linear372:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R4)
-	B     done271
+	B     done289
 
-wider361:
+wider385:
 	CMP $32, R1
-	BNE over373
+	BNE over397
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none374
+	BEQ   none398
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10496,9 +10774,9 @@ wider361:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready375
+	B     ready399
 
-none374:
+none398:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10508,11 +10786,11 @@ none374:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready375:
+ready399:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded377
+	BLE  folded401
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10520,7 +10798,7 @@ ready375:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold376:
+fold400:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -10541,9 +10819,9 @@ fold376:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold376
+	BNE   fold400
 
-folded377:
+folded401:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -10556,7 +10834,7 @@ folded377:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear378
+	BNE   linear402
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -10566,7 +10844,7 @@ folded377:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear378:
+linear402:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10578,9 +10856,9 @@ linear378:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	B     done271
+	B     done289
 
-over373:
+over397:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -10588,7 +10866,7 @@ over373:
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none379
+	BEQ   none403
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10601,9 +10879,9 @@ over373:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R4), F7
-	B     ready380
+	B     ready404
 
-none379:
+none403:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10613,11 +10891,11 @@ none379:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready380:
+ready404:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded382
+	BLE  folded406
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10625,7 +10903,7 @@ ready380:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold381:
+fold405:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -10647,9 +10925,9 @@ fold381:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold381
+	BNE   fold405
 
-folded382:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -10662,7 +10940,7 @@ folded382:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear383
+	BNE   linear407
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -10672,7 +10950,7 @@ folded382:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear383:
+linear407:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10686,22 +10964,22 @@ linear383:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R4)
-	B     done271
+	B     done289
 
-wider282:
+wider300:
 	CMP $49, R1
-	BGE wider384
+	BGE wider408
 	CMP $41, R1
-	BGE wider385
+	BGE wider409
 	CMP $37, R1
-	BGE wider386
+	BGE wider410
 	CMP $36, R1
-	BNE over387
+	BNE over411
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none388
+	BEQ   none412
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10713,9 +10991,9 @@ wider282:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
-	B     ready389
+	B     ready413
 
-none388:
+none412:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10726,11 +11004,11 @@ none388:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready389:
+ready413:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded391
+	BLE  folded415
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10738,7 +11016,7 @@ ready389:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold390:
+fold414:
 	FMOVS 0(R2), F9
 	FMOVQ 0(R5), F10
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -10761,9 +11039,9 @@ fold390:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold390
+	BNE   fold414
 
-folded391:
+folded415:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -10777,7 +11055,7 @@ folded391:
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear392
+	BNE   linear416
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -10788,7 +11066,7 @@ folded391:
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 
-linear392:
+linear416:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10801,9 +11079,9 @@ linear392:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	B     done271
+	B     done289
 
-over387:
+over411:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $144, R1
@@ -10811,7 +11089,7 @@ over387:
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none393
+	BEQ   none417
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -10825,9 +11103,9 @@ over387:
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R4), F8
-	B     ready394
+	B     ready418
 
-none393:
+none417:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10838,11 +11116,11 @@ none393:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready394:
+ready418:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded396
+	BLE  folded420
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10850,7 +11128,7 @@ ready394:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold395:
+fold419:
 	FMOVS 0(R2), F9
 	FMOVQ 0(R5), F10
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
@@ -10874,9 +11152,9 @@ fold395:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold395
+	BNE   fold419
 
-folded396:
+folded420:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -10890,7 +11168,7 @@ folded396:
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear397
+	BNE   linear421
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -10901,7 +11179,7 @@ folded396:
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 
-linear397:
+linear421:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10916,16 +11194,16 @@ linear397:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R4)
-	B     done271
+	B     done289
 
-wider386:
+wider410:
 	CMP $40, R1
-	BNE over398
+	BNE over422
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none399
+	BEQ   none423
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -10938,9 +11216,9 @@ wider386:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
-	B     ready400
+	B     ready424
 
-none399:
+none423:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10952,11 +11230,11 @@ none399:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready400:
+ready424:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded402
+	BLE  folded426
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10964,7 +11242,7 @@ ready400:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold401:
+fold425:
 	FMOVS 0(R2), F10
 	FMOVQ 0(R5), F11
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -10989,9 +11267,9 @@ fold401:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold401
+	BNE   fold425
 
-folded402:
+folded426:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V11.B16
@@ -11006,7 +11284,7 @@ folded402:
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	CMP   $1, R2
-	BNE   linear403
+	BNE   linear427
 	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
 	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
@@ -11018,7 +11296,7 @@ folded402:
 	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
 
-linear403:
+linear427:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11032,9 +11310,9 @@ linear403:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	B     done271
+	B     done289
 
-over398:
+over422:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $160, R1
@@ -11042,7 +11320,7 @@ over398:
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none404
+	BEQ   none428
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -11057,9 +11335,9 @@ over398:
 	FMOVQ 112(R2), F7
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R4), F9
-	B     ready405
+	B     ready429
 
-none404:
+none428:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11071,11 +11349,11 @@ none404:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready405:
+ready429:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded407
+	BLE  folded431
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11083,7 +11361,7 @@ ready405:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold406:
+fold430:
 	FMOVS 0(R2), F10
 	FMOVQ 0(R5), F11
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
@@ -11109,9 +11387,9 @@ fold406:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold406
+	BNE   fold430
 
-folded407:
+folded431:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V11.B16
@@ -11126,7 +11404,7 @@ folded407:
 	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	CMP   $1, R2
-	BNE   linear408
+	BNE   linear432
 	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
 	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
@@ -11138,7 +11416,7 @@ folded407:
 	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
 	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
 
-linear408:
+linear432:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11154,18 +11432,18 @@ linear408:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R4)
-	B     done271
+	B     done289
 
-wider385:
+wider409:
 	CMP $45, R1
-	BGE wider409
+	BGE wider433
 	CMP $44, R1
-	BNE over410
+	BNE over434
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none411
+	BEQ   none435
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11179,9 +11457,9 @@ wider385:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
-	B     ready412
+	B     ready436
 
-none411:
+none435:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11194,11 +11472,11 @@ none411:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-ready412:
+ready436:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded414
+	BLE  folded438
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11206,7 +11484,7 @@ ready412:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold413:
+fold437:
 	FMOVS 0(R2), F11
 	FMOVQ 0(R5), F12
 	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
@@ -11233,9 +11511,9 @@ fold413:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold413
+	BNE   fold437
 
-folded414:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -11251,7 +11529,7 @@ folded414:
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear415
+	BNE   linear439
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -11264,7 +11542,7 @@ folded414:
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 
-linear415:
+linear439:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11279,9 +11557,9 @@ linear415:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	B     done271
+	B     done289
 
-over410:
+over434:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $176, R1
@@ -11289,7 +11567,7 @@ over410:
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none416
+	BEQ   none440
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -11305,9 +11583,9 @@ over410:
 	FMOVQ 128(R2), F8
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R4), F10
-	B     ready417
+	B     ready441
 
-none416:
+none440:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11320,11 +11598,11 @@ none416:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-ready417:
+ready441:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded419
+	BLE  folded443
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11332,7 +11610,7 @@ ready417:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold418:
+fold442:
 	FMOVS 0(R2), F11
 	FMOVQ 0(R5), F12
 	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
@@ -11360,9 +11638,9 @@ fold418:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold418
+	BNE   fold442
 
-folded419:
+folded443:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -11378,7 +11656,7 @@ folded419:
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear420
+	BNE   linear444
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -11391,7 +11669,7 @@ folded419:
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 
-linear420:
+linear444:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11408,16 +11686,16 @@ linear420:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R4)
-	B     done271
+	B     done289
 
-wider409:
+wider433:
 	CMP $48, R1
-	BNE over421
+	BNE over445
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none422
+	BEQ   none446
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11432,9 +11710,9 @@ wider409:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
-	B     ready423
+	B     ready447
 
-none422:
+none446:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11448,11 +11726,11 @@ none422:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready423:
+ready447:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded425
+	BLE  folded449
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11460,7 +11738,7 @@ ready423:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold424:
+fold448:
 	FMOVS 0(R2), F12
 	FMOVQ 0(R5), F13
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -11489,9 +11767,9 @@ fold424:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold424
+	BNE   fold448
 
-folded425:
+folded449:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V13.B16
@@ -11508,7 +11786,7 @@ folded425:
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	CMP   $1, R2
-	BNE   linear426
+	BNE   linear450
 	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
 	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
@@ -11522,7 +11800,7 @@ folded425:
 	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
 
-linear426:
+linear450:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11538,9 +11816,9 @@ linear426:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	B     done271
+	B     done289
 
-over421:
+over445:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $192, R1
@@ -11548,7 +11826,7 @@ over421:
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none427
+	BEQ   none451
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -11565,9 +11843,9 @@ over421:
 	FMOVQ 144(R2), F9
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R4), F11
-	B     ready428
+	B     ready452
 
-none427:
+none451:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11581,11 +11859,11 @@ none427:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready428:
+ready452:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded430
+	BLE  folded454
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11593,7 +11871,7 @@ ready428:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold429:
+fold453:
 	FMOVS 0(R2), F12
 	FMOVQ 0(R5), F13
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
@@ -11623,9 +11901,9 @@ fold429:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold429
+	BNE   fold453
 
-folded430:
+folded454:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V13.B16
@@ -11642,7 +11920,7 @@ folded430:
 	WORD  $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
 	CMP   $1, R2
-	BNE   linear431
+	BNE   linear455
 	WORD  $0x4e2df400 // fmax v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2df421 // fmax v1.4s, v1.4s, v13.4s
 	WORD  $0x4e2df442 // fmax v2.4s, v2.4s, v13.4s
@@ -11656,7 +11934,7 @@ folded430:
 	WORD  $0x4e2df54a // fmax v10.4s, v10.4s, v13.4s
 	WORD  $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
 
-linear431:
+linear455:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11674,20 +11952,20 @@ linear431:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R4)
-	B     done271
+	B     done289
 
-wider384:
+wider408:
 	CMP $57, R1
-	BGE wider432
+	BGE wider456
 	CMP $53, R1
-	BGE wider433
+	BGE wider457
 	CMP $52, R1
-	BNE over434
+	BNE over458
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none435
+	BEQ   none459
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11703,9 +11981,9 @@ wider384:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
-	B     ready436
+	B     ready460
 
-none435:
+none459:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11720,11 +11998,11 @@ none435:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-ready436:
+ready460:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded438
+	BLE  folded462
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11732,7 +12010,7 @@ ready436:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold437:
+fold461:
 	FMOVS 0(R2), F13
 	FMOVQ 0(R5), F14
 	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
@@ -11763,9 +12041,9 @@ fold437:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold437
+	BNE   fold461
 
-folded438:
+folded462:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -11783,7 +12061,7 @@ folded438:
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear439
+	BNE   linear463
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -11798,7 +12076,7 @@ folded438:
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 
-linear439:
+linear463:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11815,9 +12093,9 @@ linear439:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	B     done271
+	B     done289
 
-over434:
+over458:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $208, R1
@@ -11825,7 +12103,7 @@ over434:
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none440
+	BEQ   none464
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -11843,9 +12121,9 @@ over434:
 	FMOVQ 160(R2), F10
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R4), F12
-	B     ready441
+	B     ready465
 
-none440:
+none464:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11860,11 +12138,11 @@ none440:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-ready441:
+ready465:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded443
+	BLE  folded467
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11872,7 +12150,7 @@ ready441:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold442:
+fold466:
 	FMOVS 0(R2), F13
 	FMOVQ 0(R5), F14
 	WORD  $0x4f8d11c0 // fmla v0.4s, v14.4s, v13.s[0]
@@ -11904,9 +12182,9 @@ fold442:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold442
+	BNE   fold466
 
-folded443:
+folded467:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -11924,7 +12202,7 @@ folded443:
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear444
+	BNE   linear468
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -11939,7 +12217,7 @@ folded443:
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 
-linear444:
+linear468:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11958,16 +12236,16 @@ linear444:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R4)
-	B     done271
+	B     done289
 
-wider433:
+wider457:
 	CMP $56, R1
-	BNE over445
+	BNE over469
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none446
+	BEQ   none470
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11984,9 +12262,9 @@ wider433:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
-	B     ready447
+	B     ready471
 
-none446:
+none470:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12002,11 +12280,11 @@ none446:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready447:
+ready471:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded449
+	BLE  folded473
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12014,7 +12292,7 @@ ready447:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold448:
+fold472:
 	FMOVS 0(R2), F14
 	FMOVQ 0(R5), F15
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -12047,9 +12325,9 @@ fold448:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold448
+	BNE   fold472
 
-folded449:
+folded473:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -12068,7 +12346,7 @@ folded449:
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear450
+	BNE   linear474
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -12084,7 +12362,7 @@ folded449:
 	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 
-linear450:
+linear474:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12102,9 +12380,9 @@ linear450:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	B     done271
+	B     done289
 
-over445:
+over469:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $224, R1
@@ -12112,7 +12390,7 @@ over445:
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none451
+	BEQ   none475
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -12131,9 +12409,9 @@ over445:
 	FMOVQ 176(R2), F11
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R4), F13
-	B     ready452
+	B     ready476
 
-none451:
+none475:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12149,11 +12427,11 @@ none451:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready452:
+ready476:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded454
+	BLE  folded478
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12161,7 +12439,7 @@ ready452:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold453:
+fold477:
 	FMOVS 0(R2), F14
 	FMOVQ 0(R5), F15
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
@@ -12195,9 +12473,9 @@ fold453:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold453
+	BNE   fold477
 
-folded454:
+folded478:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -12216,7 +12494,7 @@ folded454:
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear455
+	BNE   linear479
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -12232,7 +12510,7 @@ folded454:
 	WORD  $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 
-linear455:
+linear479:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12252,18 +12530,18 @@ linear455:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R4)
-	B     done271
+	B     done289
 
-wider432:
+wider456:
 	CMP $61, R1
-	BGE wider456
+	BGE wider480
 	CMP $60, R1
-	BNE over457
+	BNE over481
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none458
+	BEQ   none482
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -12281,9 +12559,9 @@ wider432:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
-	B     ready459
+	B     ready483
 
-none458:
+none482:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12300,11 +12578,11 @@ none458:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready459:
+ready483:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded461
+	BLE  folded485
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12312,7 +12590,7 @@ ready459:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold460:
+fold484:
 	FMOVS 0(R2), F15
 	FMOVQ 0(R5), F16
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -12347,9 +12625,9 @@ fold460:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold460
+	BNE   fold484
 
-folded461:
+folded485:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -12369,7 +12647,7 @@ folded461:
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear462
+	BNE   linear486
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -12386,7 +12664,7 @@ folded461:
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 
-linear462:
+linear486:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12405,9 +12683,9 @@ linear462:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	B     done271
+	B     done289
 
-over457:
+over481:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $240, R1
@@ -12415,7 +12693,7 @@ over457:
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none463
+	BEQ   none487
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -12435,9 +12713,9 @@ over457:
 	FMOVQ 192(R2), F12
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R4), F14
-	B     ready464
+	B     ready488
 
-none463:
+none487:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12454,11 +12732,11 @@ none463:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready464:
+ready488:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded466
+	BLE  folded490
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12466,7 +12744,7 @@ ready464:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold465:
+fold489:
 	FMOVS 0(R2), F15
 	FMOVQ 0(R5), F16
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
@@ -12502,9 +12780,9 @@ fold465:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold465
+	BNE   fold489
 
-folded466:
+folded490:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -12524,7 +12802,7 @@ folded466:
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear467
+	BNE   linear491
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -12541,7 +12819,7 @@ folded466:
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 
-linear467:
+linear491:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12562,16 +12840,16 @@ linear467:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R4)
-	B     done271
+	B     done289
 
-wider456:
+wider480:
 	CMP $64, R1
-	BNE over468
+	BNE over492
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none469
+	BEQ   none493
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -12590,9 +12868,9 @@ wider456:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready470
+	B     ready494
 
-none469:
+none493:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12610,11 +12888,11 @@ none469:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready470:
+ready494:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded472
+	BLE  folded496
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12622,7 +12900,7 @@ ready470:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold471:
+fold495:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -12659,9 +12937,9 @@ fold471:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold471
+	BNE   fold495
 
-folded472:
+folded496:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -12682,7 +12960,7 @@ folded472:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear473
+	BNE   linear497
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -12700,7 +12978,7 @@ folded472:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear473:
+linear497:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12720,9 +12998,9 @@ linear473:
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R2)
-	B     done271
+	B     done289
 
-over468:
+over492:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $256, R1
@@ -12730,7 +13008,7 @@ over468:
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none474
+	BEQ   none498
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	MOVD  R2, R4
@@ -12751,9 +13029,9 @@ over468:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R4), F15
-	B     ready475
+	B     ready499
 
-none474:
+none498:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12771,11 +13049,11 @@ none474:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready475:
+ready499:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded477
+	BLE  folded501
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12783,7 +13061,7 @@ ready475:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold476:
+fold500:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -12821,9 +13099,9 @@ fold476:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold476
+	BNE   fold500
 
-folded477:
+folded501:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -12844,7 +13122,7 @@ folded477:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear478
+	BNE   linear502
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -12862,7 +13140,7 @@ folded477:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear478:
+linear502:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12885,11 +13163,11 @@ linear478:
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R4)
 
-done271:
-	B done70
+done289:
+	B done76
 
-fewer267:
-done70:
+fewer285:
+done76:
 	RET
 
 // func sweepNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
@@ -21910,8 +22188,64 @@ row21:
 	RET
 
 over18:
+	CMP $2, R0
+	BNE over22
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVD  b+40(FP), R1
+	MOVD  ldb+48(FP), R2
+	ADD   R2, R1, R3
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear23
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row24:
+	FMOVS 0(R3), F3
+	FMOVS 4(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	FMOVD F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row24
+	RET
+
+linear23:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row25:
+	FMOVS 0(R3), F3
+	FMOVS 4(R3), F4
+	VORR  V0.B16, V0.B16, V6.B16
+	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	FMOVD F6, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row25
+	RET
+
+over22:
 	CMP  $2, R0
-	BLT  over22
+	BLT  over26
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
@@ -21942,10 +22276,10 @@ over18:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V8.B16
 	CMP   $1, R6
-	BNE   linear23
+	BNE   linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row28:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
 	VORR  V0.B16, V0.B16, V9.B16
@@ -21964,12 +22298,12 @@ row24:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row24
+	BNE   row28
 	RET
 
-linear23:
+linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
+row29:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
 	VORR  V0.B16, V0.B16, V9.B16
@@ -21986,10 +22320,10 @@ row25:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row25
+	BNE   row29
 	RET
 
-over22:
+over26:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVS 0(R1), F0
@@ -22008,10 +22342,10 @@ over22:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V5.B16
 	CMP   $1, R6
-	BNE   linear26
+	BNE   linear30
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row27:
+row31:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -22023,12 +22357,12 @@ row27:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row27
+	BNE   row31
 	RET
 
-linear26:
+linear30:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
+row32:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -22039,14 +22373,14 @@ row28:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row28
+	BNE   row32
 	RET
 
 fewer1:
 	CMP $8, R0
-	BLE narrower30
+	BLE narrower34
 	CMP $12, R0
-	BNE over31
+	BNE over35
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -22067,10 +22401,10 @@ fewer1:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V7.B16
 	CMP   $1, R6
-	BNE   linear32
+	BNE   linear36
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row37:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -22090,12 +22424,12 @@ row33:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row33
+	BNE   row37
 	RET
 
-linear32:
+linear36:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row34:
+row38:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -22112,10 +22446,10 @@ row34:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row34
+	BNE   row38
 	RET
 
-over31:
+over35:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -22143,10 +22477,10 @@ over31:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V7.B16
 	CMP   $1, R6
-	BNE   linear35
+	BNE   linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row40:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -22167,12 +22501,12 @@ row36:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row36
+	BNE   row40
 	RET
 
-linear35:
+linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row41:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -22190,14 +22524,14 @@ row37:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row37
+	BNE   row41
 	RET
 
-narrower30:
+narrower34:
 	CMP $4, R0
-	BLE narrower38
+	BLE narrower42
 	CMP $8, R0
-	BNE over39
+	BNE over43
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -22216,10 +22550,10 @@ narrower30:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V5.B16
 	CMP   $1, R6
-	BNE   linear40
+	BNE   linear44
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row45:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -22234,12 +22568,12 @@ row41:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row41
+	BNE   row45
 	RET
 
-linear40:
+linear44:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row42:
+row46:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -22252,10 +22586,10 @@ row42:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row42
+	BNE   row46
 	RET
 
-over39:
+over43:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -22281,10 +22615,10 @@ over39:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V5.B16
 	CMP   $1, R6
-	BNE   linear43
+	BNE   linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row48:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -22300,12 +22634,12 @@ row44:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row44
+	BNE   row48
 	RET
 
-linear43:
+linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row49:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -22319,12 +22653,12 @@ row45:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row45
+	BNE   row49
 	RET
 
-narrower38:
+narrower42:
 	CMP $4, R0
-	BNE over46
+	BNE over50
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -22341,10 +22675,10 @@ narrower38:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V3.B16
 	CMP   $1, R6
-	BNE   linear47
+	BNE   linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row52:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
@@ -22354,12 +22688,12 @@ row48:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row48
+	BNE   row52
 	RET
 
-linear47:
+linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row53:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
@@ -22368,12 +22702,61 @@ row49:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row49
+	BNE   row53
 	RET
 
-over46:
+over50:
+	CMP $2, R0
+	BNE over54
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVD  b+40(FP), R1
+	FMOVD 0(R1), F1
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear55
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row56:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row56
+	RET
+
+linear55:
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row57:
+	FMOVS 0(R3), F2
+	VORR  V0.B16, V0.B16, V4.B16
+	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	SUBS  $1, R5
+	BNE   row57
+	RET
+
+over54:
 	CMP  $2, R0
-	BLT  over50
+	BLT  over58
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
@@ -22399,10 +22782,10 @@ over46:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V5.B16
 	CMP   $1, R6
-	BNE   linear51
+	BNE   linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row60:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -22418,12 +22801,12 @@ row52:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row52
+	BNE   row60
 	RET
 
-linear51:
+linear59:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row61:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -22437,10 +22820,10 @@ row53:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row53
+	BNE   row61
 	RET
 
-over50:
+over58:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVS 0(R1), F0
@@ -22456,10 +22839,10 @@ over50:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V3.B16
 	CMP   $1, R6
-	BNE   linear54
+	BNE   linear62
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
+row63:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
@@ -22469,12 +22852,12 @@ row55:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row55
+	BNE   row63
 	RET
 
-linear54:
+linear62:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row64:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
@@ -22483,7 +22866,7 @@ row56:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row56
+	BNE   row64
 	RET
 
 // func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)

@@ -2087,13 +2087,232 @@ unwanted154:
 	RET
 
 over133:
+	CMPQ AX, $0x04
+	JNE  over155
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer156
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), X2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
+	TESTQ   R9, R9
+	JLE     folded157
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other158
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold159:
+	VMOVUPS      (BX), X3
+	VMOVUPS      (DX), X4
+	VCMPPS       $0x06, Y6, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y5, Y3, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y3, Y1
+	VMOVUPS      X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold159
+	JMP          folded157
+
+other158:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold161:
+	VMOVUPS      (BX), X3
+	VADDPS       Y3, Y2, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y5, Y3, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y3, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold161
+	JMP          folded157
+
+folded157:
+	VXORPS  Y6, Y6, Y6
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y6, Y1, Y1
+	VADDPS  Y6, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted162
+	MOVQ    db+32(FP), BX
+	VMOVUPS X2, (BX)
+
+unwanted162:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer156:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer163
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VXORPS  Y5, Y5, Y5
+	TESTQ   R9, R9
+	JLE     folded164
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other165
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold166:
+	VMOVUPS      (BX), X2
+	VMOVUPS      (DX), X3
+	VCMPPS       $0x06, Y5, Y3, Y3
+	VANDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VMOVUPS      X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold166
+	JMP          folded164
+
+other165:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold168:
+	VMOVUPS      (BX), X2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold168
+	JMP          folded164
+
+folded164:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	VMOVUPS X0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted169
+	MOVQ    db+32(FP), BX
+	VMOVUPS X1, (BX)
+
+unwanted169:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer163:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), X0
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VXORPS  Y4, Y4, Y4
+	TESTQ   R9, R9
+	JLE     folded171
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other172
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold173:
+	VMOVUPS (BX), X1
+	VMOVUPS (DX), X2
+	VCMPPS  $0x06, Y4, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS X1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold173
+	JMP     folded171
+
+other172:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold175:
+	VMOVUPS (BX), X1
+	VADDPS  Y1, Y0, Y0
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold175
+	JMP     folded171
+
+folded171:
+	VXORPS  Y4, Y4, Y4
+	VADDPS  Y4, Y0, Y0
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted176
+	MOVQ    db+32(FP), BX
+	VMOVUPS X0, (BX)
+
+unwanted176:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over155:
 	CMPQ   AX, $0x04
-	JLT    over155
+	JLT    over177
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer156
+	JNE    fewer178
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2120,13 +2339,13 @@ over133:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded157
+	JLE     folded179
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other158
+	JNE     other180
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold181:
 	VMOVUPS      (BX), X6
 	VMOVUPS      (DX), X8
 	VCMPPS       $0x06, Y10, Y8, Y8
@@ -2149,12 +2368,12 @@ fold159:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold159
-	JMP          folded157
+	JNZ          fold181
+	JMP          folded179
 
-other158:
+other180:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold161:
+fold183:
 	VMOVUPS      (BX), X6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      16(BX)(AX*1), X7
@@ -2168,10 +2387,10 @@ fold161:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold161
-	JMP          folded157
+	JNZ          fold183
+	JMP          folded179
 
-folded157:
+folded179:
 	VXORPS  Y10, Y10, Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y1, Y1
@@ -2189,22 +2408,22 @@ folded157:
 	VMOVUPS X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted162
+	JE      unwanted184
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X4, (BX)
 	VMOVUPS X5, 16(DX)
 
-unwanted162:
+unwanted184:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer156:
+fewer178:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer163
+	JNE  fewer185
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2228,13 +2447,13 @@ fewer156:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded164
+	JLE     folded186
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other165
+	JNE     other187
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold188:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
 	VCMPPS       $0x06, Y8, Y6, Y6
@@ -2254,12 +2473,12 @@ fold166:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold166
-	JMP          folded164
+	JNZ          fold188
+	JMP          folded186
 
-other165:
+other187:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold168:
+fold190:
 	VMOVUPS      (BX), X4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      16(BX)(AX*1), X5
@@ -2270,10 +2489,10 @@ fold168:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold168
-	JMP          folded164
+	JNZ          fold190
+	JMP          folded186
 
-folded164:
+folded186:
 	VXORPS  Y8, Y8, Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
@@ -2286,19 +2505,19 @@ folded164:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted169
+	JE      unwanted191
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X2, (BX)
 	VMOVUPS X3, 16(DX)
 
-unwanted169:
+unwanted191:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer163:
+fewer185:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -2319,13 +2538,13 @@ fewer163:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded171
+	JLE     folded193
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other172
+	JNE     other194
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
+fold195:
 	VMOVUPS (BX), X2
 	VMOVUPS (DX), X4
 	VCMPPS  $0x06, Y6, Y4, Y4
@@ -2342,12 +2561,12 @@ fold173:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold173
-	JMP     folded171
+	JNZ     fold195
+	JMP     folded193
 
-other172:
+other194:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold175:
+fold197:
 	VMOVUPS (BX), X2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 16(BX)(AX*1), X3
@@ -2355,10 +2574,10 @@ fold175:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold175
-	JMP     folded171
+	JNZ     fold197
+	JMP     folded193
 
-folded171:
+folded193:
 	VXORPS  Y6, Y6, Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
@@ -2367,26 +2586,245 @@ folded171:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted176
+	JE      unwanted198
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
 
-unwanted176:
+unwanted198:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over155:
+over177:
+	CMPQ AX, $0x02
+	JNE  over199
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer200
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X2
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	VXORPS Y6, Y6, Y6
+	TESTQ  R9, R9
+	JLE    folded201
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other202
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold203:
+	VMOVSD       (BX), X3
+	VMOVSD       (DX), X4
+	VCMPPS       $0x06, Y6, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y5, Y3, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y3, Y1
+	VMOVSD       X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold203
+	JMP          folded201
+
+other202:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold205:
+	VMOVSD       (BX), X3
+	VADDPS       Y3, Y2, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y5, Y3, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y3, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold205
+	JMP          folded201
+
+folded201:
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted206
+	MOVQ   db+32(FP), BX
+	VMOVSD X2, (BX)
+
+unwanted206:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer200:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer207
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X1
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	VXORPS Y5, Y5, Y5
+	TESTQ  R9, R9
+	JLE    folded208
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other209
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold210:
+	VMOVSD       (BX), X2
+	VMOVSD       (DX), X3
+	VCMPPS       $0x06, Y5, Y3, Y3
+	VANDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VMOVSD       X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold210
+	JMP          folded208
+
+other209:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold212:
+	VMOVSD       (BX), X2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold212
+	JMP          folded208
+
+folded208:
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	MOVQ   dw+0(FP), BX
+	VMOVSD X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted213
+	MOVQ   db+32(FP), BX
+	VMOVSD X1, (BX)
+
+unwanted213:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer207:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X0
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	VXORPS Y4, Y4, Y4
+	TESTQ  R9, R9
+	JLE    folded215
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other216
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold217:
+	VMOVSD (BX), X1
+	VMOVSD (DX), X2
+	VCMPPS $0x06, Y4, Y2, Y2
+	VANDPS Y2, Y1, Y1
+	VADDPS Y1, Y0, Y0
+	VMOVSD X1, (BX)
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold217
+	JMP    folded215
+
+other216:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold219:
+	VMOVSD (BX), X1
+	VADDPS Y1, Y0, Y0
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold219
+	JMP    folded215
+
+folded215:
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	MOVQ   dw+0(FP), BX
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted220
+	MOVQ   db+32(FP), BX
+	VMOVSD X0, (BX)
+
+unwanted220:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over199:
 	CMPQ   AX, $0x02
-	JLT    over177
+	JLT    over221
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer178
+	JNE    fewer222
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2413,13 +2851,13 @@ over155:
 	MOVQ   n+112(FP), R9
 	VXORPS Y10, Y10, Y10
 	TESTQ  R9, R9
-	JLE    folded179
+	JLE    folded223
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other180
+	JNE    other224
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold181:
+fold225:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
 	VCMPPS       $0x06, Y10, Y8, Y8
@@ -2442,12 +2880,12 @@ fold181:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold181
-	JMP          folded179
+	JNZ          fold225
+	JMP          folded223
 
-other180:
+other224:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold183:
+fold227:
 	VMOVSD       (BX), X6
 	VADDPS       Y6, Y4, Y4
 	VMOVSD       8(BX)(AX*1), X7
@@ -2461,10 +2899,10 @@ fold183:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold183
-	JMP          folded179
+	JNZ          fold227
+	JMP          folded223
 
-folded179:
+folded223:
 	VXORPS Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -2482,22 +2920,22 @@ folded179:
 	VMOVSD X3, 8(DX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted184
+	JE     unwanted228
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X4, (BX)
 	VMOVSD X5, 8(DX)
 
-unwanted184:
+unwanted228:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer178:
+fewer222:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer185
+	JNE  fewer229
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2521,13 +2959,13 @@ fewer178:
 	MOVQ   n+112(FP), R9
 	VXORPS Y8, Y8, Y8
 	TESTQ  R9, R9
-	JLE    folded186
+	JLE    folded230
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other187
+	JNE    other231
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold232:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
 	VCMPPS       $0x06, Y8, Y6, Y6
@@ -2547,12 +2985,12 @@ fold188:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold188
-	JMP          folded186
+	JNZ          fold232
+	JMP          folded230
 
-other187:
+other231:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold190:
+fold234:
 	VMOVSD       (BX), X4
 	VADDPS       Y4, Y2, Y2
 	VMOVSD       8(BX)(AX*1), X5
@@ -2563,10 +3001,10 @@ fold190:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold190
-	JMP          folded186
+	JNZ          fold234
+	JMP          folded230
 
-folded186:
+folded230:
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -2579,19 +3017,19 @@ folded186:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted191
+	JE     unwanted235
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X2, (BX)
 	VMOVSD X3, 8(DX)
 
-unwanted191:
+unwanted235:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer185:
+fewer229:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -2612,13 +3050,13 @@ fewer185:
 	MOVQ   n+112(FP), R9
 	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
-	JLE    folded193
+	JLE    folded237
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other194
+	JNE    other238
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold239:
 	VMOVSD (BX), X2
 	VMOVSD (DX), X4
 	VCMPPS $0x06, Y6, Y4, Y4
@@ -2635,12 +3073,12 @@ fold195:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold195
-	JMP    folded193
+	JNZ    fold239
+	JMP    folded237
 
-other194:
+other238:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold197:
+fold241:
 	VMOVSD (BX), X2
 	VADDPS Y2, Y0, Y0
 	VMOVSD 8(BX)(AX*1), X3
@@ -2648,10 +3086,10 @@ fold197:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold197
-	JMP    folded193
+	JNZ    fold241
+	JMP    folded237
 
-folded193:
+folded237:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -2660,22 +3098,22 @@ folded193:
 	ADDQ   AX, DX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted198
+	JE     unwanted242
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
 
-unwanted198:
+unwanted242:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over177:
+over221:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer199
+	JNE  fewer243
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2695,13 +3133,13 @@ over177:
 	MOVQ   n+112(FP), R9
 	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
-	JLE    folded200
+	JLE    folded244
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other201
+	JNE    other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold202:
+fold246:
 	VMOVSS       (BX), X3
 	VMOVSS       (DX), X4
 	VCMPPS       $0x06, Y6, Y4, Y4
@@ -2716,12 +3154,12 @@ fold202:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
-	JMP          folded200
+	JNZ          fold246
+	JMP          folded244
 
-other201:
+other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold204:
+fold248:
 	VMOVSS       (BX), X3
 	VADDPS       Y3, Y2, Y2
 	VBROADCASTSS (DI), Y5
@@ -2731,10 +3169,10 @@ fold204:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold204
-	JMP          folded200
+	JNZ          fold248
+	JMP          folded244
 
-folded200:
+folded244:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -2745,19 +3183,19 @@ folded200:
 	VMOVSS X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted205
+	JE     unwanted249
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted205:
+unwanted249:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer199:
+fewer243:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer206
+	JNE  fewer250
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2775,13 +3213,13 @@ fewer199:
 	MOVQ   n+112(FP), R9
 	VXORPS Y5, Y5, Y5
 	TESTQ  R9, R9
-	JLE    folded207
+	JLE    folded251
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other208
+	JNE    other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold209:
+fold253:
 	VMOVSS       (BX), X2
 	VMOVSS       (DX), X3
 	VCMPPS       $0x06, Y5, Y3, Y3
@@ -2794,12 +3232,12 @@ fold209:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold209
-	JMP          folded207
+	JNZ          fold253
+	JMP          folded251
 
-other208:
+other252:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold211:
+fold255:
 	VMOVSS       (BX), X2
 	VADDPS       Y2, Y1, Y1
 	VBROADCASTSS (DI), Y4
@@ -2807,10 +3245,10 @@ fold211:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold211
-	JMP          folded207
+	JNZ          fold255
+	JMP          folded251
 
-folded207:
+folded251:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -2818,16 +3256,16 @@ folded207:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted212
+	JE     unwanted256
 	MOVQ   db+32(FP), BX
 	VMOVSS X1, (BX)
 
-unwanted212:
+unwanted256:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer206:
+fewer250:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -2843,13 +3281,13 @@ fewer206:
 	MOVQ   n+112(FP), R9
 	VXORPS Y4, Y4, Y4
 	TESTQ  R9, R9
-	JLE    folded214
+	JLE    folded258
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other215
+	JNE    other259
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold216:
+fold260:
 	VMOVSS (BX), X1
 	VMOVSS (DX), X2
 	VCMPPS $0x06, Y4, Y2, Y2
@@ -2860,31 +3298,31 @@ fold216:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold216
-	JMP    folded214
+	JNZ    fold260
+	JMP    folded258
 
-other215:
+other259:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold218:
+fold262:
 	VMOVSS (BX), X1
 	VADDPS Y1, Y0, Y0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold218
-	JMP    folded214
+	JNZ    fold262
+	JMP    folded258
 
-folded214:
+folded258:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted219
+	JE     unwanted263
 	MOVQ   db+32(FP), BX
 	VMOVSS X0, (BX)
 
-unwanted219:
+unwanted263:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4962,13 +5400,232 @@ unwanted154:
 	RET
 
 over133:
+	CMPQ AX, $0x02
+	JNE  over155
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer156
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), X2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VXORPS  Y6, Y6, Y6
+	TESTQ   R9, R9
+	JLE     folded157
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other158
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold159:
+	VMOVUPD      (BX), X3
+	VMOVUPD      (DX), X4
+	VCMPPD       $0x06, Y6, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  Y5, Y3, Y0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  Y5, Y3, Y1
+	VMOVUPD      X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold159
+	JMP          folded157
+
+other158:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold161:
+	VMOVUPD      (BX), X3
+	VADDPD       Y3, Y2, Y2
+	VBROADCASTSD (DI), Y5
+	VFMADD231PD  Y5, Y3, Y0
+	VBROADCASTSD 8(DI), Y5
+	VFMADD231PD  Y5, Y3, Y1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold161
+	JMP          folded157
+
+folded157:
+	VXORPS  Y6, Y6, Y6
+	VADDPD  Y6, Y0, Y0
+	VADDPD  Y6, Y1, Y1
+	VADDPD  Y6, Y2, Y2
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted162
+	MOVQ    db+32(FP), BX
+	VMOVUPD X2, (BX)
+
+unwanted162:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer156:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer163
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VXORPS  Y5, Y5, Y5
+	TESTQ   R9, R9
+	JLE     folded164
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other165
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold166:
+	VMOVUPD      (BX), X2
+	VMOVUPD      (DX), X3
+	VCMPPD       $0x06, Y5, Y3, Y3
+	VANDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  Y4, Y2, Y0
+	VMOVUPD      X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold166
+	JMP          folded164
+
+other165:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold168:
+	VMOVUPD      (BX), X2
+	VADDPD       Y2, Y1, Y1
+	VBROADCASTSD (DI), Y4
+	VFMADD231PD  Y4, Y2, Y0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold168
+	JMP          folded164
+
+folded164:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	MOVQ    dw+0(FP), BX
+	VMOVUPD X0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted169
+	MOVQ    db+32(FP), BX
+	VMOVUPD X1, (BX)
+
+unwanted169:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer163:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), X0
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VXORPS  Y4, Y4, Y4
+	TESTQ   R9, R9
+	JLE     folded171
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other172
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold173:
+	VMOVUPD (BX), X1
+	VMOVUPD (DX), X2
+	VCMPPD  $0x06, Y4, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD X1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold173
+	JMP     folded171
+
+other172:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold175:
+	VMOVUPD (BX), X1
+	VADDPD  Y1, Y0, Y0
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold175
+	JMP     folded171
+
+folded171:
+	VXORPS  Y4, Y4, Y4
+	VADDPD  Y4, Y0, Y0
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted176
+	MOVQ    db+32(FP), BX
+	VMOVUPD X0, (BX)
+
+unwanted176:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over155:
 	CMPQ   AX, $0x02
-	JLT    over155
+	JLT    over177
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer156
+	JNE    fewer178
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4995,13 +5652,13 @@ over133:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded157
+	JLE     folded179
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other158
+	JNE     other180
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold181:
 	VMOVUPD      (BX), X6
 	VMOVUPD      (DX), X8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -5024,12 +5681,12 @@ fold159:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold159
-	JMP          folded157
+	JNZ          fold181
+	JMP          folded179
 
-other158:
+other180:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold161:
+fold183:
 	VMOVUPD      (BX), X6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      16(BX)(AX*1), X7
@@ -5043,10 +5700,10 @@ fold161:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold161
-	JMP          folded157
+	JNZ          fold183
+	JMP          folded179
 
-folded157:
+folded179:
 	VXORPS  Y10, Y10, Y10
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y10, Y1, Y1
@@ -5064,22 +5721,22 @@ folded157:
 	VMOVUPD X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted162
+	JE      unwanted184
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X4, (BX)
 	VMOVUPD X5, 16(DX)
 
-unwanted162:
+unwanted184:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer156:
+fewer178:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer163
+	JNE  fewer185
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5103,13 +5760,13 @@ fewer156:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded164
+	JLE     folded186
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other165
+	JNE     other187
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold188:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
 	VCMPPD       $0x06, Y8, Y6, Y6
@@ -5129,12 +5786,12 @@ fold166:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold166
-	JMP          folded164
+	JNZ          fold188
+	JMP          folded186
 
-other165:
+other187:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold168:
+fold190:
 	VMOVUPD      (BX), X4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      16(BX)(AX*1), X5
@@ -5145,10 +5802,10 @@ fold168:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold168
-	JMP          folded164
+	JNZ          fold190
+	JMP          folded186
 
-folded164:
+folded186:
 	VXORPS  Y8, Y8, Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
@@ -5161,19 +5818,19 @@ folded164:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted169
+	JE      unwanted191
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X2, (BX)
 	VMOVUPD X3, 16(DX)
 
-unwanted169:
+unwanted191:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer163:
+fewer185:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -5194,13 +5851,13 @@ fewer163:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded171
+	JLE     folded193
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other172
+	JNE     other194
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
+fold195:
 	VMOVUPD (BX), X2
 	VMOVUPD (DX), X4
 	VCMPPD  $0x06, Y6, Y4, Y4
@@ -5217,12 +5874,12 @@ fold173:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold173
-	JMP     folded171
+	JNZ     fold195
+	JMP     folded193
 
-other172:
+other194:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold175:
+fold197:
 	VMOVUPD (BX), X2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 16(BX)(AX*1), X3
@@ -5230,10 +5887,10 @@ fold175:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold175
-	JMP     folded171
+	JNZ     fold197
+	JMP     folded193
 
-folded171:
+folded193:
 	VXORPS  Y6, Y6, Y6
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y6, Y1, Y1
@@ -5242,22 +5899,22 @@ folded171:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted176
+	JE      unwanted198
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
 
-unwanted176:
+unwanted198:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over155:
+over177:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer177
+	JNE  fewer199
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -5277,13 +5934,13 @@ over155:
 	MOVQ   n+112(FP), R9
 	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
-	JLE    folded178
+	JLE    folded200
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other179
+	JNE    other201
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold180:
+fold202:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
 	VCMPPD       $0x06, Y6, Y4, Y4
@@ -5298,12 +5955,12 @@ fold180:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold180
-	JMP          folded178
+	JNZ          fold202
+	JMP          folded200
 
-other179:
+other201:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold182:
+fold204:
 	VMOVSD       (BX), X3
 	VADDPD       Y3, Y2, Y2
 	VBROADCASTSD (DI), Y5
@@ -5313,10 +5970,10 @@ fold182:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold182
-	JMP          folded178
+	JNZ          fold204
+	JMP          folded200
 
-folded178:
+folded200:
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -5327,19 +5984,19 @@ folded178:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted183
+	JE     unwanted205
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted183:
+unwanted205:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer177:
+fewer199:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer184
+	JNE  fewer206
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -5357,13 +6014,13 @@ fewer177:
 	MOVQ   n+112(FP), R9
 	VXORPS Y5, Y5, Y5
 	TESTQ  R9, R9
-	JLE    folded185
+	JLE    folded207
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other186
+	JNE    other208
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold187:
+fold209:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
 	VCMPPD       $0x06, Y5, Y3, Y3
@@ -5376,12 +6033,12 @@ fold187:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold187
-	JMP          folded185
+	JNZ          fold209
+	JMP          folded207
 
-other186:
+other208:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold189:
+fold211:
 	VMOVSD       (BX), X2
 	VADDPD       Y2, Y1, Y1
 	VBROADCASTSD (DI), Y4
@@ -5389,10 +6046,10 @@ fold189:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold189
-	JMP          folded185
+	JNZ          fold211
+	JMP          folded207
 
-folded185:
+folded207:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y1, Y1
@@ -5400,16 +6057,16 @@ folded185:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted190
+	JE     unwanted212
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted190:
+unwanted212:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer184:
+fewer206:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -5425,13 +6082,13 @@ fewer184:
 	MOVQ   n+112(FP), R9
 	VXORPS Y4, Y4, Y4
 	TESTQ  R9, R9
-	JLE    folded192
+	JLE    folded214
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other193
+	JNE    other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold194:
+fold216:
 	VMOVSD (BX), X1
 	VMOVSD (DX), X2
 	VCMPPD $0x06, Y4, Y2, Y2
@@ -5442,31 +6099,31 @@ fold194:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold194
-	JMP    folded192
+	JNZ    fold216
+	JMP    folded214
 
-other193:
+other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold196:
+fold218:
 	VMOVSD (BX), X1
 	VADDPD Y1, Y0, Y0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold196
-	JMP    folded192
+	JNZ    fold218
+	JMP    folded214
 
-folded192:
+folded214:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted197
+	JE     unwanted219
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted197:
+unwanted219:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6509,8 +7166,128 @@ unwanted77:
 	RET
 
 over67:
+	CMPQ AX, $0x04
+	JNE  over78
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPS      (BX), X1
+	VXORPS       Y5, Y5, Y5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded79
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other80
+	TESTQ        BX, BX
+	JE           without81
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold82:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DI), Y4
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	VMULPS       Y1, Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold82
+	JMP          folded79
+
+without81:
+	// the same without dx
+fold83:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DI), Y4
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold83
+	JMP          folded79
+
+other80:
+	TESTQ BX, BX
+	JE    without85
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold86:
+	VBROADCASTSS (DX), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	VMULPS       Y1, Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold86
+	JMP          folded79
+
+without85:
+	// the same without dx
+fold87:
+	VBROADCASTSS (DX), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold87
+	JMP          folded79
+
+folded79:
+	VXORPS  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y2, Y2
+	MOVQ    dw+16(FP), BX
+	VMOVUPS X0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	VMOVSS  X2, (BX)
+
+unwanted88:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over78:
 	CMPQ   AX, $0x04
-	JLT    over78
+	JLT    over89
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -6540,15 +7317,15 @@ over67:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded79
+	JLE          folded90
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other80
+	JNE          other91
 	TESTQ        BX, BX
-	JE           without81
+	JE           without92
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold82:
+fold93:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, Y7, Y6, Y6
@@ -6570,12 +7347,12 @@ fold82:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold82
-	JMP          folded79
+	JNZ          fold93
+	JMP          folded90
 
-without81:
+without92:
 	// the same without dx
-fold83:
+fold94:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, Y7, Y6, Y6
@@ -6590,15 +7367,15 @@ fold83:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold83
-	JMP          folded79
+	JNZ          fold94
+	JMP          folded90
 
-other80:
+other91:
 	TESTQ BX, BX
-	JE    without85
+	JE    without96
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold86:
+fold97:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), X6
@@ -6615,12 +7392,12 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded79
+	JNZ          fold97
+	JMP          folded90
 
-without85:
+without96:
 	// the same without dx
-fold87:
+fold98:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVUPS      (R9), X6
@@ -6630,10 +7407,10 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded79
+	JNZ          fold98
+	JMP          folded90
 
-folded79:
+folded90:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -6645,18 +7422,138 @@ folded79:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted99
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted88:
+unwanted99:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over78:
+over89:
+	CMPQ AX, $0x02
+	JNE  over100
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+24(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVSD       (BX), X1
+	VXORPS       Y5, Y5, Y5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Y2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded101
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other102
+	TESTQ        BX, BX
+	JE           without103
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold104:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DI), Y4
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y3, Y2, Y2
+	VMOVSD       (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	VMULPS       Y1, Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold104
+	JMP          folded101
+
+without103:
+	// the same without dx
+fold105:
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (DI), Y4
+	VCMPPS       $0x06, Y5, Y4, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Y3, Y2, Y2
+	VMOVSD       (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold105
+	JMP          folded101
+
+other102:
+	TESTQ BX, BX
+	JE    without107
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold108:
+	VBROADCASTSS (DX), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVSD       (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	VMULPS       Y1, Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold108
+	JMP          folded101
+
+without107:
+	// the same without dx
+fold109:
+	VBROADCASTSS (DX), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVSD       (R9), X4
+	VFMADD231PS  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold109
+	JMP          folded101
+
+folded101:
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y2, Y2
+	MOVQ   dw+16(FP), BX
+	VMOVSD X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted110
+	MOVQ   db+32(FP), BX
+	VMOVSS X2, (BX)
+
+unwanted110:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over100:
 	CMPQ   AX, $0x02
-	JLT    over89
+	JLT    over111
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -6686,15 +7583,15 @@ over78:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded90
+	JLE          folded112
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other91
+	JNE          other113
 	TESTQ        BX, BX
-	JE           without92
+	JE           without114
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold93:
+fold115:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, Y7, Y6, Y6
@@ -6716,12 +7613,12 @@ fold93:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold93
-	JMP          folded90
+	JNZ          fold115
+	JMP          folded112
 
-without92:
+without114:
 	// the same without dx
-fold94:
+fold116:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, Y7, Y6, Y6
@@ -6736,15 +7633,15 @@ fold94:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold116
+	JMP          folded112
 
-other91:
+other113:
 	TESTQ BX, BX
-	JE    without96
+	JE    without118
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold97:
+fold119:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVSD       (R9), X6
@@ -6761,12 +7658,12 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded90
+	JNZ          fold119
+	JMP          folded112
 
-without96:
+without118:
 	// the same without dx
-fold98:
+fold120:
 	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y4, Y4
 	VMOVSD       (R9), X6
@@ -6776,10 +7673,10 @@ fold98:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold98
-	JMP          folded90
+	JNZ          fold120
+	JMP          folded112
 
-folded90:
+folded112:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
@@ -6791,16 +7688,16 @@ folded90:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted99
+	JE     unwanted121
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted99:
+unwanted121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over89:
+over111:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSS (BX), X0
@@ -6821,15 +7718,15 @@ over89:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded100
+	JLE          folded122
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other101
+	JNE          other123
 	TESTQ        BX, BX
-	JE           without102
+	JE           without124
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold103:
+fold125:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, Y5, Y4, Y4
@@ -6846,12 +7743,12 @@ fold103:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold103
-	JMP          folded100
+	JNZ          fold125
+	JMP          folded122
 
-without102:
+without124:
 	// the same without dx
-fold104:
+fold126:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, Y5, Y4, Y4
@@ -6864,15 +7761,15 @@ fold104:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold104
-	JMP          folded100
+	JNZ          fold126
+	JMP          folded122
 
-other101:
+other123:
 	TESTQ BX, BX
-	JE    without106
+	JE    without128
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold107:
+fold129:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
 	VMOVSS       (R9), X4
@@ -6884,12 +7781,12 @@ fold107:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold107
-	JMP          folded100
+	JNZ          fold129
+	JMP          folded122
 
-without106:
+without128:
 	// the same without dx
-fold108:
+fold130:
 	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y2, Y2
 	VMOVSS       (R9), X4
@@ -6897,10 +7794,10 @@ fold108:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold108
-	JMP          folded100
+	JNZ          fold130
+	JMP          folded122
 
-folded100:
+folded122:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y2, Y2
@@ -6908,11 +7805,11 @@ folded100:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted109
+	JE     unwanted131
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted109:
+unwanted131:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7955,8 +8852,128 @@ unwanted77:
 	RET
 
 over67:
+	CMPQ AX, $0x02
+	JNE  over78
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPD      (BX), X1
+	VXORPS       Y5, Y5, Y5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Y2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded79
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other80
+	TESTQ        BX, BX
+	JE           without81
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold82:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD (DI), Y4
+	VCMPPD       $0x06, Y5, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      (R9), X4
+	VFMADD231PD  Y3, Y4, Y0
+	VMULPD       Y1, Y3, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold82
+	JMP          folded79
+
+without81:
+	// the same without dx
+fold83:
+	VBROADCASTSD (DX), Y3
+	VBROADCASTSD (DI), Y4
+	VCMPPD       $0x06, Y5, Y4, Y4
+	VANDPD       Y4, Y3, Y3
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      (R9), X4
+	VFMADD231PD  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold83
+	JMP          folded79
+
+other80:
+	TESTQ BX, BX
+	JE    without85
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold86:
+	VBROADCASTSD (DX), Y3
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      (R9), X4
+	VFMADD231PD  Y3, Y4, Y0
+	VMULPD       Y1, Y3, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold86
+	JMP          folded79
+
+without85:
+	// the same without dx
+fold87:
+	VBROADCASTSD (DX), Y3
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      (R9), X4
+	VFMADD231PD  Y3, Y4, Y0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold87
+	JMP          folded79
+
+folded79:
+	VXORPS  Y5, Y5, Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y2, Y2
+	MOVQ    dw+16(FP), BX
+	VMOVUPD X0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted88
+	MOVQ    db+32(FP), BX
+	VMOVSD  X2, (BX)
+
+unwanted88:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over78:
 	CMPQ   AX, $0x02
-	JLT    over78
+	JLT    over89
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -7986,15 +9003,15 @@ over67:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded79
+	JLE          folded90
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other80
+	JNE          other91
 	TESTQ        BX, BX
-	JE           without81
+	JE           without92
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold82:
+fold93:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VCMPPD       $0x06, Y7, Y6, Y6
@@ -8016,12 +9033,12 @@ fold82:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold82
-	JMP          folded79
+	JNZ          fold93
+	JMP          folded90
 
-without81:
+without92:
 	// the same without dx
-fold83:
+fold94:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VCMPPD       $0x06, Y7, Y6, Y6
@@ -8036,15 +9053,15 @@ fold83:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold83
-	JMP          folded79
+	JNZ          fold94
+	JMP          folded90
 
-other80:
+other91:
 	TESTQ BX, BX
-	JE    without85
+	JE    without96
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold86:
+fold97:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), X6
@@ -8061,12 +9078,12 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded79
+	JNZ          fold97
+	JMP          folded90
 
-without85:
+without96:
 	// the same without dx
-fold87:
+fold98:
 	VBROADCASTSD (DX), Y5
 	VADDPD       Y5, Y4, Y4
 	VMOVUPD      (R9), X6
@@ -8076,10 +9093,10 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded79
+	JNZ          fold98
+	JMP          folded90
 
-folded79:
+folded90:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -8091,16 +9108,16 @@ folded79:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted99
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted88:
+unwanted99:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over78:
+over89:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSD (BX), X0
@@ -8121,15 +9138,15 @@ over78:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded89
+	JLE          folded100
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other90
+	JNE          other101
 	TESTQ        BX, BX
-	JE           without91
+	JE           without102
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold92:
+fold103:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VCMPPD       $0x06, Y5, Y4, Y4
@@ -8146,12 +9163,12 @@ fold92:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold92
-	JMP          folded89
+	JNZ          fold103
+	JMP          folded100
 
-without91:
+without102:
 	// the same without dx
-fold93:
+fold104:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VCMPPD       $0x06, Y5, Y4, Y4
@@ -8164,15 +9181,15 @@ fold93:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold93
-	JMP          folded89
+	JNZ          fold104
+	JMP          folded100
 
-other90:
+other101:
 	TESTQ BX, BX
-	JE    without95
+	JE    without106
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold96:
+fold107:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVSD       (R9), X4
@@ -8184,12 +9201,12 @@ fold96:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold96
-	JMP          folded89
+	JNZ          fold107
+	JMP          folded100
 
-without95:
+without106:
 	// the same without dx
-fold97:
+fold108:
 	VBROADCASTSD (DX), Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVSD       (R9), X4
@@ -8197,10 +9214,10 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded89
+	JNZ          fold108
+	JMP          folded100
 
-folded89:
+folded100:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y2, Y2
@@ -8208,11 +9225,11 @@ folded89:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted98
+	JE     unwanted109
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted98:
+unwanted109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -5186,13 +5186,419 @@ unwanted324:
 	RET
 
 over289:
+	CMPQ AX, $0x08
+	JNE  over325
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer326
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y4
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z8, Z8, Z8
+	TESTQ   R9, R9
+	JLE     folded327
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other328
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold329:
+	VMOVUPS      (BX), Y5
+	VMOVUPS      (DX), Y6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z4, Z4
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      Y5, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold329
+	JMP          folded327
+
+other328:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold331:
+	VMOVUPS      (BX), Y5
+	VADDPS       Z5, Z4, Z4
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold331
+	JMP          folded327
+
+folded327:
+	VPXORD  Z8, Z8, Z8
+	VADDPS  Z8, Z0, Z0
+	VADDPS  Z8, Z1, Z1
+	VADDPS  Z8, Z2, Z2
+	VADDPS  Z8, Z3, Z3
+	VADDPS  Z8, Z4, Z4
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted332
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y4, (BX)
+
+unwanted332:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer326:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer333
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z7, Z7, Z7
+	TESTQ   R9, R9
+	JLE     folded334
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other335
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold336:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (DX), Y5
+	VCMPPS       $0x06, Z7, Z5, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VMOVUPS      Y4, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold336
+	JMP          folded334
+
+other335:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold338:
+	VMOVUPS      (BX), Y4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold338
+	JMP          folded334
+
+folded334:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted339
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y3, (BX)
+
+unwanted339:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer333:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer340
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z6, Z6, Z6
+	TESTQ   R9, R9
+	JLE     folded341
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other342
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold343:
+	VMOVUPS      (BX), Y3
+	VMOVUPS      (DX), Y4
+	VCMPPS       $0x06, Z6, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VADDPS       Z3, Z2, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VMOVUPS      Y3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold343
+	JMP          folded341
+
+other342:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold345:
+	VMOVUPS      (BX), Y3
+	VADDPS       Z3, Z2, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold345
+	JMP          folded341
+
+folded341:
+	VPXORD  Z6, Z6, Z6
+	VADDPS  Z6, Z0, Z0
+	VADDPS  Z6, Z1, Z1
+	VADDPS  Z6, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted346
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y2, (BX)
+
+unwanted346:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer340:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer347
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z5, Z5, Z5
+	TESTQ   R9, R9
+	JLE     folded348
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other349
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold350:
+	VMOVUPS      (BX), Y2
+	VMOVUPS      (DX), Y3
+	VCMPPS       $0x06, Z5, Z3, K2
+	VMOVAPS.Z    Z2, K2, Z2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVUPS      Y2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold350
+	JMP          folded348
+
+other349:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold352:
+	VMOVUPS      (BX), Y2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold352
+	JMP          folded348
+
+folded348:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	VMOVUPS Y0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted353
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y1, (BX)
+
+unwanted353:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer347:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), Y0
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z4, Z4, Z4
+	TESTQ   R9, R9
+	JLE     folded355
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other356
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold357:
+	VMOVUPS   (BX), Y1
+	VMOVUPS   (DX), Y2
+	VCMPPS    $0x06, Z4, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Y1, (BX)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold357
+	JMP       folded355
+
+other356:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold359:
+	VMOVUPS (BX), Y1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold359
+	JMP     folded355
+
+folded355:
+	VPXORD  Z4, Z4, Z4
+	VADDPS  Z4, Z0, Z0
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted360
+	MOVQ    db+32(FP), BX
+	VMOVUPS Y0, (BX)
+
+unwanted360:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over325:
 	CMPQ   AX, $0x08
-	JLT    over325
+	JLT    over361
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer326
+	JNE    fewer362
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5225,13 +5631,13 @@ over289:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded327
+	JLE     folded363
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other328
+	JNE     other364
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold329:
+fold365:
 	VMOVUPS      (BX), Y10
 	VMOVUPS      (DX), Y12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -5260,570 +5666,15 @@ fold329:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold329
-	JMP          folded327
-
-other328:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold331:
-	VMOVUPS      (BX), Y10
-	VADDPS       Z10, Z8, Z8
-	VMOVUPS      32(BX)(AX*1), Y11
-	VADDPS       Z11, Z9, Z9
-	VBROADCASTSS (DI), Z13
-	VFMADD231PS  Z13, Z10, Z0
-	VFMADD231PS  Z13, Z11, Z1
-	VBROADCASTSS 4(DI), Z13
-	VFMADD231PS  Z13, Z10, Z2
-	VFMADD231PS  Z13, Z11, Z3
-	VBROADCASTSS 8(DI), Z13
-	VFMADD231PS  Z13, Z10, Z4
-	VFMADD231PS  Z13, Z11, Z5
-	VBROADCASTSS 12(DI), Z13
-	VFMADD231PS  Z13, Z10, Z6
-	VFMADD231PS  Z13, Z11, Z7
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold331
-	JMP          folded327
-
-folded327:
-	VPXORD  Z14, Z14, Z14
-	VADDPS  Z14, Z0, Z0
-	VADDPS  Z14, Z1, Z1
-	VADDPS  Z14, Z2, Z2
-	VADDPS  Z14, Z3, Z3
-	VADDPS  Z14, Z4, Z4
-	VADDPS  Z14, Z5, Z5
-	VADDPS  Z14, Z6, Z6
-	VADDPS  Z14, Z7, Z7
-	VADDPS  Z14, Z8, Z8
-	VADDPS  Z14, Z9, Z9
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(SI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(SI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(SI)(DI*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted332
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y8, (BX)
-	VMOVUPS Y9, 32(DX)
-
-unwanted332:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer326:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x03
-	JNE  fewer333
-
-	// acc[i,j] = dwinit[i,j], 3×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DX)(CX*2), Y5
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y6
-	VMOVUPS 32(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded334
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other335
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold336:
-	VMOVUPS      (BX), Y8
-	VMOVUPS      (DX), Y10
-	VCMPPS       $0x06, Z12, Z10, K2
-	VMOVAPS.Z    Z8, K2, Z8
-	VADDPS       Z8, Z6, Z6
-	VMOVUPS      32(BX)(AX*1), Y9
-	VMOVUPS      32(DX)(AX*1), Y10
-	VCMPPS       $0x06, Z12, Z10, K2
-	VMOVAPS.Z    Z9, K2, Z9
-	VADDPS       Z9, Z7, Z7
-	VBROADCASTSS (DI), Z11
-	VFMADD231PS  Z11, Z8, Z0
-	VFMADD231PS  Z11, Z9, Z1
-	VBROADCASTSS 4(DI), Z11
-	VFMADD231PS  Z11, Z8, Z2
-	VFMADD231PS  Z11, Z9, Z3
-	VBROADCASTSS 8(DI), Z11
-	VFMADD231PS  Z11, Z8, Z4
-	VFMADD231PS  Z11, Z9, Z5
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y9, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold336
-	JMP          folded334
-
-other335:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold338:
-	VMOVUPS      (BX), Y8
-	VADDPS       Z8, Z6, Z6
-	VMOVUPS      32(BX)(AX*1), Y9
-	VADDPS       Z9, Z7, Z7
-	VBROADCASTSS (DI), Z11
-	VFMADD231PS  Z11, Z8, Z0
-	VFMADD231PS  Z11, Z9, Z1
-	VBROADCASTSS 4(DI), Z11
-	VFMADD231PS  Z11, Z8, Z2
-	VFMADD231PS  Z11, Z9, Z3
-	VBROADCASTSS 8(DI), Z11
-	VFMADD231PS  Z11, Z8, Z4
-	VFMADD231PS  Z11, Z9, Z5
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold338
-	JMP          folded334
-
-folded334:
-	VPXORD  Z12, Z12, Z12
-	VADDPS  Z12, Z0, Z0
-	VADDPS  Z12, Z1, Z1
-	VADDPS  Z12, Z2, Z2
-	VADDPS  Z12, Z3, Z3
-	VADDPS  Z12, Z4, Z4
-	VADDPS  Z12, Z5, Z5
-	VADDPS  Z12, Z6, Z6
-	VADDPS  Z12, Z7, Z7
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DX)(CX*2)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted339
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(DX)
-
-unwanted339:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer333:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer340
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y4
-	VMOVUPS 32(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded341
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other342
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold343:
-	VMOVUPS      (BX), Y6
-	VMOVUPS      (DX), Y8
-	VCMPPS       $0x06, Z10, Z8, K2
-	VMOVAPS.Z    Z6, K2, Z6
-	VADDPS       Z6, Z4, Z4
-	VMOVUPS      32(BX)(AX*1), Y7
-	VMOVUPS      32(DX)(AX*1), Y8
-	VCMPPS       $0x06, Z10, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VADDPS       Z7, Z5, Z5
-	VBROADCASTSS (DI), Z9
-	VFMADD231PS  Z9, Z6, Z0
-	VFMADD231PS  Z9, Z7, Z1
-	VBROADCASTSS 4(DI), Z9
-	VFMADD231PS  Z9, Z6, Z2
-	VFMADD231PS  Z9, Z7, Z3
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y7, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold343
-	JMP          folded341
-
-other342:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold345:
-	VMOVUPS      (BX), Y6
-	VADDPS       Z6, Z4, Z4
-	VMOVUPS      32(BX)(AX*1), Y7
-	VADDPS       Z7, Z5, Z5
-	VBROADCASTSS (DI), Z9
-	VFMADD231PS  Z9, Z6, Z0
-	VFMADD231PS  Z9, Z7, Z1
-	VBROADCASTSS 4(DI), Z9
-	VFMADD231PS  Z9, Z6, Z2
-	VFMADD231PS  Z9, Z7, Z3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold345
-	JMP          folded341
-
-folded341:
-	VPXORD  Z10, Z10, Z10
-	VADDPS  Z10, Z0, Z0
-	VADDPS  Z10, Z1, Z1
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z10, Z3, Z3
-	VADDPS  Z10, Z4, Z4
-	VADDPS  Z10, Z5, Z5
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted346
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(DX)
-
-unwanted346:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer340:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer347
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded348
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other349
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold350:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      (DX), Y6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z4, K2, Z4
-	VADDPS       Z4, Z2, Z2
-	VMOVUPS      32(BX)(AX*1), Y5
-	VMOVUPS      32(DX)(AX*1), Y6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VADDPS       Z5, Z3, Z3
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z7, Z4, Z0
-	VFMADD231PS  Z7, Z5, Z1
-	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y5, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold350
-	JMP          folded348
-
-other349:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold352:
-	VMOVUPS      (BX), Y4
-	VADDPS       Z4, Z2, Z2
-	VMOVUPS      32(BX)(AX*1), Y5
-	VADDPS       Z5, Z3, Z3
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z7, Z4, Z0
-	VFMADD231PS  Z7, Z5, Z1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold352
-	JMP          folded348
-
-folded348:
-	VPXORD  Z8, Z8, Z8
-	VADDPS  Z8, Z0, Z0
-	VADDPS  Z8, Z1, Z1
-	VADDPS  Z8, Z2, Z2
-	VADDPS  Z8, Z3, Z3
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted353
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(DX)
-
-unwanted353:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer347:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded355
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other356
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold357:
-	VMOVUPS   (BX), Y2
-	VMOVUPS   (DX), Y4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   32(BX)(AX*1), Y3
-	VMOVUPS   32(DX)(AX*1), Y4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z1, Z1
-	VMOVUPS   Y2, (BX)
-	VMOVUPS   Y3, 32(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold357
-	JMP       folded355
-
-other356:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold359:
-	VMOVUPS (BX), Y2
-	VADDPS  Z2, Z0, Z0
-	VMOVUPS 32(BX)(AX*1), Y3
-	VADDPS  Z3, Z1, Z1
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold359
-	JMP     folded355
-
-folded355:
-	VPXORD  Z6, Z6, Z6
-	VADDPS  Z6, Z0, Z0
-	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted360
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-
-unwanted360:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over325:
-	CMPQ   AX, $0x04
-	JLT    over361
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x04
-	JNE    fewer362
-
-	// acc[i,j] = dwinit[i,j], 4×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(SI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(SI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(SI)(DI*1), X7
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X8
-	VMOVUPS 16(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded363
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other364
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold365:
-	VMOVUPS      (BX), X10
-	VMOVUPS      (DX), X12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
-	VADDPS       Z10, Z8, Z8
-	VMOVUPS      16(BX)(AX*1), X11
-	VMOVUPS      16(DX)(AX*1), X12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z11, K2, Z11
-	VADDPS       Z11, Z9, Z9
-	VBROADCASTSS (DI), Z13
-	VFMADD231PS  Z13, Z10, Z0
-	VFMADD231PS  Z13, Z11, Z1
-	VBROADCASTSS 4(DI), Z13
-	VFMADD231PS  Z13, Z10, Z2
-	VFMADD231PS  Z13, Z11, Z3
-	VBROADCASTSS 8(DI), Z13
-	VFMADD231PS  Z13, Z10, Z4
-	VFMADD231PS  Z13, Z11, Z5
-	VBROADCASTSS 12(DI), Z13
-	VFMADD231PS  Z13, Z10, Z6
-	VFMADD231PS  Z13, Z11, Z7
-	VMOVUPS      X10, (BX)
-	VMOVUPS      X11, 16(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
 	JNZ          fold365
 	JMP          folded363
 
 other364:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold367:
-	VMOVUPS      (BX), X10
+	VMOVUPS      (BX), Y10
 	VADDPS       Z10, Z8, Z8
-	VMOVUPS      16(BX)(AX*1), X11
+	VMOVUPS      32(BX)(AX*1), Y11
 	VADDPS       Z11, Z9, Z9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
@@ -5861,22 +5712,22 @@ folded363:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(SI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(SI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(SI)(DI*1)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted368
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X8, (BX)
-	VMOVUPS X9, 16(DX)
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(DX)
 
 unwanted368:
 	VXORPS X15, X15, X15
@@ -5893,19 +5744,19 @@ fewer362:
 	MOVQ    lddwinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DX)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DX)(CX*2), X5
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS (BX), X6
-	VMOVUPS 16(DX), X7
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(DX), Y7
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -5922,13 +5773,13 @@ fewer362:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold372:
-	VMOVUPS      (BX), X8
-	VMOVUPS      (DX), X10
+	VMOVUPS      (BX), Y8
+	VMOVUPS      (DX), Y10
 	VCMPPS       $0x06, Z12, Z10, K2
 	VMOVAPS.Z    Z8, K2, Z8
 	VADDPS       Z8, Z6, Z6
-	VMOVUPS      16(BX)(AX*1), X9
-	VMOVUPS      16(DX)(AX*1), X10
+	VMOVUPS      32(BX)(AX*1), Y9
+	VMOVUPS      32(DX)(AX*1), Y10
 	VCMPPS       $0x06, Z12, Z10, K2
 	VMOVAPS.Z    Z9, K2, Z9
 	VADDPS       Z9, Z7, Z7
@@ -5941,8 +5792,8 @@ fold372:
 	VBROADCASTSS 8(DI), Z11
 	VFMADD231PS  Z11, Z8, Z4
 	VFMADD231PS  Z11, Z9, Z5
-	VMOVUPS      X8, (BX)
-	VMOVUPS      X9, 16(BX)(AX*1)
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -5953,9 +5804,9 @@ fold372:
 other371:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold374:
-	VMOVUPS      (BX), X8
+	VMOVUPS      (BX), Y8
 	VADDPS       Z8, Z6, Z6
-	VMOVUPS      16(BX)(AX*1), X9
+	VMOVUPS      32(BX)(AX*1), Y9
 	VADDPS       Z9, Z7, Z7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
@@ -5986,20 +5837,20 @@ folded370:
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DX)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DX)(CX*2)
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted375
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPS X6, (BX)
-	VMOVUPS X7, 16(DX)
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(DX)
 
 unwanted375:
 	VXORPS X15, X15, X15
@@ -6010,6 +5861,967 @@ fewer369:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
 	JNE  fewer376
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z10, Z10, Z10
+	TESTQ   R9, R9
+	JLE     folded377
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other378
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold379:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (DX), Y8
+	VCMPPS       $0x06, Z10, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      32(BX)(AX*1), Y7
+	VMOVUPS      32(DX)(AX*1), Y8
+	VCMPPS       $0x06, Z10, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold379
+	JMP          folded377
+
+other378:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold381:
+	VMOVUPS      (BX), Y6
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      32(BX)(AX*1), Y7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold381
+	JMP          folded377
+
+folded377:
+	VPXORD  Z10, Z10, Z10
+	VADDPS  Z10, Z0, Z0
+	VADDPS  Z10, Z1, Z1
+	VADDPS  Z10, Z2, Z2
+	VADDPS  Z10, Z3, Z3
+	VADDPS  Z10, Z4, Z4
+	VADDPS  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted382
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(DX)
+
+unwanted382:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer376:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer383
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z8, Z8, Z8
+	TESTQ   R9, R9
+	JLE     folded384
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other385
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold386:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (DX), Y6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VMOVUPS      32(DX)(AX*1), Y6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold386
+	JMP          folded384
+
+other385:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold388:
+	VMOVUPS      (BX), Y4
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      32(BX)(AX*1), Y5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold388
+	JMP          folded384
+
+folded384:
+	VPXORD  Z8, Z8, Z8
+	VADDPS  Z8, Z0, Z0
+	VADDPS  Z8, Z1, Z1
+	VADDPS  Z8, Z2, Z2
+	VADDPS  Z8, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted389
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(DX)
+
+unwanted389:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer383:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z6, Z6, Z6
+	TESTQ   R9, R9
+	JLE     folded391
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other392
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold393:
+	VMOVUPS   (BX), Y2
+	VMOVUPS   (DX), Y4
+	VCMPPS    $0x06, Z6, Z4, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   32(BX)(AX*1), Y3
+	VMOVUPS   32(DX)(AX*1), Y4
+	VCMPPS    $0x06, Z6, Z4, K2
+	VMOVAPS.Z Z3, K2, Z3
+	VADDPS    Z3, Z1, Z1
+	VMOVUPS   Y2, (BX)
+	VMOVUPS   Y3, 32(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold393
+	JMP       folded391
+
+other392:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold395:
+	VMOVUPS (BX), Y2
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS 32(BX)(AX*1), Y3
+	VADDPS  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold395
+	JMP     folded391
+
+folded391:
+	VPXORD  Z6, Z6, Z6
+	VADDPS  Z6, Z0, Z0
+	VADDPS  Z6, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted396
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+
+unwanted396:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over361:
+	CMPQ AX, $0x04
+	JNE  over397
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer398
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+	VMOVUPS (BX)(DX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), X4
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z8, Z8, Z8
+	TESTQ   R9, R9
+	JLE     folded399
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other400
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold401:
+	VMOVUPS      (BX), X5
+	VMOVUPS      (DX), X6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z4, Z4
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      X5, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold401
+	JMP          folded399
+
+other400:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold403:
+	VMOVUPS      (BX), X5
+	VADDPS       Z5, Z4, Z4
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold403
+	JMP          folded399
+
+folded399:
+	VPXORD  Z8, Z8, Z8
+	VADDPS  Z8, Z0, Z0
+	VADDPS  Z8, Z1, Z1
+	VADDPS  Z8, Z2, Z2
+	VADDPS  Z8, Z3, Z3
+	VADDPS  Z8, Z4, Z4
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	VMOVUPS X3, (BX)(DX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted404
+	MOVQ    db+32(FP), BX
+	VMOVUPS X4, (BX)
+
+unwanted404:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer398:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer405
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+	VMOVUPS (BX)(CX*2), X2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z7, Z7, Z7
+	TESTQ   R9, R9
+	JLE     folded406
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other407
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold408:
+	VMOVUPS      (BX), X4
+	VMOVUPS      (DX), X5
+	VCMPPS       $0x06, Z7, Z5, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VMOVUPS      X4, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold408
+	JMP          folded406
+
+other407:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold410:
+	VMOVUPS      (BX), X4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold410
+	JMP          folded406
+
+folded406:
+	VPXORD  Z7, Z7, Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	VMOVUPS X2, (BX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted411
+	MOVQ    db+32(FP), BX
+	VMOVUPS X3, (BX)
+
+unwanted411:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer405:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer412
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPS (BX), X0
+	VMOVUPS (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), X2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z6, Z6, Z6
+	TESTQ   R9, R9
+	JLE     folded413
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other414
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold415:
+	VMOVUPS      (BX), X3
+	VMOVUPS      (DX), X4
+	VCMPPS       $0x06, Z6, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VADDPS       Z3, Z2, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VMOVUPS      X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold415
+	JMP          folded413
+
+other414:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold417:
+	VMOVUPS      (BX), X3
+	VADDPS       Z3, Z2, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold417
+	JMP          folded413
+
+folded413:
+	VPXORD  Z6, Z6, Z6
+	VADDPS  Z6, Z0, Z0
+	VADDPS  Z6, Z1, Z1
+	VADDPS  Z6, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, (BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted418
+	MOVQ    db+32(FP), BX
+	VMOVUPS X2, (BX)
+
+unwanted418:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer412:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer419
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z5, Z5, Z5
+	TESTQ   R9, R9
+	JLE     folded420
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other421
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold422:
+	VMOVUPS      (BX), X2
+	VMOVUPS      (DX), X3
+	VCMPPS       $0x06, Z5, Z3, K2
+	VMOVAPS.Z    Z2, K2, Z2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVUPS      X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold422
+	JMP          folded420
+
+other421:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold424:
+	VMOVUPS      (BX), X2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold424
+	JMP          folded420
+
+folded420:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	VMOVUPS X0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted425
+	MOVQ    db+32(FP), BX
+	VMOVUPS X1, (BX)
+
+unwanted425:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer419:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPS (BX), X0
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z4, Z4, Z4
+	TESTQ   R9, R9
+	JLE     folded427
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other428
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold429:
+	VMOVUPS   (BX), X1
+	VMOVUPS   (DX), X2
+	VCMPPS    $0x06, Z4, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   X1, (BX)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold429
+	JMP       folded427
+
+other428:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold431:
+	VMOVUPS (BX), X1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold431
+	JMP     folded427
+
+folded427:
+	VPXORD  Z4, Z4, Z4
+	VADDPS  Z4, Z0, Z0
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted432
+	MOVQ    db+32(FP), BX
+	VMOVUPS X0, (BX)
+
+unwanted432:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over397:
+	CMPQ   AX, $0x04
+	JLT    over433
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer434
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(SI)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(SI)(CX*2), X5
+	VMOVUPS (BX)(DX*1), X6
+	VMOVUPS 16(SI)(DI*1), X7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X8
+	VMOVUPS 16(DX), X9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z14, Z14, Z14
+	TESTQ   R9, R9
+	JLE     folded435
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other436
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold437:
+	VMOVUPS      (BX), X10
+	VMOVUPS      (DX), X12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z10, K2, Z10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      16(BX)(AX*1), X11
+	VMOVUPS      16(DX)(AX*1), X12
+	VCMPPS       $0x06, Z14, Z12, K2
+	VMOVAPS.Z    Z11, K2, Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VMOVUPS      X10, (BX)
+	VMOVUPS      X11, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold437
+	JMP          folded435
+
+other436:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold439:
+	VMOVUPS      (BX), X10
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS      16(BX)(AX*1), X11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z13, Z10, Z0
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(DI), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(DI), Z13
+	VFMADD231PS  Z13, Z10, Z4
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(DI), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold439
+	JMP          folded435
+
+folded435:
+	VPXORD  Z14, Z14, Z14
+	VADDPS  Z14, Z0, Z0
+	VADDPS  Z14, Z1, Z1
+	VADDPS  Z14, Z2, Z2
+	VADDPS  Z14, Z3, Z3
+	VADDPS  Z14, Z4, Z4
+	VADDPS  Z14, Z5, Z5
+	VADDPS  Z14, Z6, Z6
+	VADDPS  Z14, Z7, Z7
+	VADDPS  Z14, Z8, Z8
+	VADDPS  Z14, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(SI)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(SI)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(SI)(CX*2)
+	VMOVUPS X6, (BX)(DX*1)
+	VMOVUPS X7, 16(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted440
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X8, (BX)
+	VMOVUPS X9, 16(DX)
+
+unwanted440:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer434:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer441
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X0
+	VMOVUPS 16(DX), X1
+	VMOVUPS (BX)(CX*1), X2
+	VMOVUPS 16(DX)(CX*1), X3
+	VMOVUPS (BX)(CX*2), X4
+	VMOVUPS 16(DX)(CX*2), X5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), X6
+	VMOVUPS 16(DX), X7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z12, Z12, Z12
+	TESTQ   R9, R9
+	JLE     folded442
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other443
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold444:
+	VMOVUPS      (BX), X8
+	VMOVUPS      (DX), X10
+	VCMPPS       $0x06, Z12, Z10, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      16(BX)(AX*1), X9
+	VMOVUPS      16(DX)(AX*1), X10
+	VCMPPS       $0x06, Z12, Z10, K2
+	VMOVAPS.Z    Z9, K2, Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      X8, (BX)
+	VMOVUPS      X9, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold444
+	JMP          folded442
+
+other443:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold446:
+	VMOVUPS      (BX), X8
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      16(BX)(AX*1), X9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z11, Z8, Z4
+	VFMADD231PS  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold446
+	JMP          folded442
+
+folded442:
+	VPXORD  Z12, Z12, Z12
+	VADDPS  Z12, Z0, Z0
+	VADDPS  Z12, Z1, Z1
+	VADDPS  Z12, Z2, Z2
+	VADDPS  Z12, Z3, Z3
+	VADDPS  Z12, Z4, Z4
+	VADDPS  Z12, Z5, Z5
+	VADDPS  Z12, Z6, Z6
+	VADDPS  Z12, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X0, (BX)
+	VMOVUPS X1, 16(DX)
+	VMOVUPS X2, (BX)(CX*1)
+	VMOVUPS X3, 16(DX)(CX*1)
+	VMOVUPS X4, (BX)(CX*2)
+	VMOVUPS X5, 16(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted447
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS X6, (BX)
+	VMOVUPS X7, 16(DX)
+
+unwanted447:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer441:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer448
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6036,13 +6848,13 @@ fewer369:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded377
+	JLE     folded449
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other378
+	JNE     other450
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold379:
+fold451:
 	VMOVUPS      (BX), X6
 	VMOVUPS      (DX), X8
 	VCMPPS       $0x06, Z10, Z8, K2
@@ -6065,12 +6877,12 @@ fold379:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold379
-	JMP          folded377
+	JNZ          fold451
+	JMP          folded449
 
-other378:
+other450:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold381:
+fold453:
 	VMOVUPS      (BX), X6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      16(BX)(AX*1), X7
@@ -6084,10 +6896,10 @@ fold381:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold381
-	JMP          folded377
+	JNZ          fold453
+	JMP          folded449
 
-folded377:
+folded449:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -6105,22 +6917,22 @@ folded377:
 	VMOVUPS X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted382
+	JE      unwanted454
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X4, (BX)
 	VMOVUPS X5, 16(DX)
 
-unwanted382:
+unwanted454:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer376:
+fewer448:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer383
+	JNE  fewer455
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6144,13 +6956,13 @@ fewer376:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded384
+	JLE     folded456
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other385
+	JNE     other457
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold386:
+fold458:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
 	VCMPPS       $0x06, Z8, Z6, K2
@@ -6170,12 +6982,12 @@ fold386:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold386
-	JMP          folded384
+	JNZ          fold458
+	JMP          folded456
 
-other385:
+other457:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold388:
+fold460:
 	VMOVUPS      (BX), X4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      16(BX)(AX*1), X5
@@ -6186,10 +6998,10 @@ fold388:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold388
-	JMP          folded384
+	JNZ          fold460
+	JMP          folded456
 
-folded384:
+folded456:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -6202,19 +7014,19 @@ folded384:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted389
+	JE      unwanted461
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X2, (BX)
 	VMOVUPS X3, 16(DX)
 
-unwanted389:
+unwanted461:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer383:
+fewer455:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -6235,13 +7047,13 @@ fewer383:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded391
+	JLE     folded463
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other392
+	JNE     other464
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold393:
+fold465:
 	VMOVUPS   (BX), X2
 	VMOVUPS   (DX), X4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -6258,12 +7070,12 @@ fold393:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold393
-	JMP       folded391
+	JNZ       fold465
+	JMP       folded463
 
-other392:
+other464:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold395:
+fold467:
 	VMOVUPS (BX), X2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 16(BX)(AX*1), X3
@@ -6271,10 +7083,10 @@ fold395:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold395
-	JMP     folded391
+	JNZ     fold467
+	JMP     folded463
 
-folded391:
+folded463:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -6283,26 +7095,432 @@ folded391:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted396
+	JE      unwanted468
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
 
-unwanted396:
+unwanted468:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over361:
+over433:
+	CMPQ AX, $0x02
+	JNE  over469
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer470
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+	VMOVSD (BX)(DX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X4
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	VPXORD Z8, Z8, Z8
+	TESTQ  R9, R9
+	JLE    folded471
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other472
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold473:
+	VMOVSD       (BX), X5
+	VMOVSD       (DX), X6
+	VCMPPS       $0x06, Z8, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z4, Z4
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVSD       X5, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold473
+	JMP          folded471
+
+other472:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold475:
+	VMOVSD       (BX), X5
+	VADDPS       Z5, Z4, Z4
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold475
+	JMP          folded471
+
+folded471:
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	VMOVSD X3, (BX)(DX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted476
+	MOVQ   db+32(FP), BX
+	VMOVSD X4, (BX)
+
+unwanted476:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer470:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer477
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+	VMOVSD (BX)(CX*2), X2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X3
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	VPXORD Z7, Z7, Z7
+	TESTQ  R9, R9
+	JLE    folded478
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other479
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold480:
+	VMOVSD       (BX), X4
+	VMOVSD       (DX), X5
+	VCMPPS       $0x06, Z7, Z5, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VMOVSD       X4, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold480
+	JMP          folded478
+
+other479:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold482:
+	VMOVSD       (BX), X4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold482
+	JMP          folded478
+
+folded478:
+	VPXORD Z7, Z7, Z7
+	VADDPS Z7, Z0, Z0
+	VADDPS Z7, Z1, Z1
+	VADDPS Z7, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	VMOVSD X2, (BX)(CX*2)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted483
+	MOVQ   db+32(FP), BX
+	VMOVSD X3, (BX)
+
+unwanted483:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer477:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer484
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	MOVQ   lddwinit+24(FP), CX
+	VMOVSD (BX), X0
+	VMOVSD (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X2
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	VPXORD Z6, Z6, Z6
+	TESTQ  R9, R9
+	JLE    folded485
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other486
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold487:
+	VMOVSD       (BX), X3
+	VMOVSD       (DX), X4
+	VCMPPS       $0x06, Z6, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VADDPS       Z3, Z2, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VMOVSD       X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold487
+	JMP          folded485
+
+other486:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold489:
+	VMOVSD       (BX), X3
+	VADDPS       Z3, Z2, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold489
+	JMP          folded485
+
+folded485:
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	MOVQ   dw+0(FP), BX
+	MOVQ   lddw+8(FP), CX
+	VMOVSD X0, (BX)
+	VMOVSD X1, (BX)(CX*1)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted490
+	MOVQ   db+32(FP), BX
+	VMOVSD X2, (BX)
+
+unwanted490:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer484:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer491
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+16(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X1
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	VPXORD Z5, Z5, Z5
+	TESTQ  R9, R9
+	JLE    folded492
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other493
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold494:
+	VMOVSD       (BX), X2
+	VMOVSD       (DX), X3
+	VCMPPS       $0x06, Z5, Z3, K2
+	VMOVAPS.Z    Z2, K2, Z2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVSD       X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold494
+	JMP          folded492
+
+other493:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold496:
+	VMOVSD       (BX), X2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold496
+	JMP          folded492
+
+folded492:
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	MOVQ   dw+0(FP), BX
+	VMOVSD X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted497
+	MOVQ   db+32(FP), BX
+	VMOVSD X1, (BX)
+
+unwanted497:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer491:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ   dbinit+40(FP), BX
+	VMOVSD (BX), X0
+	MOVQ   dy+48(FP), BX
+	MOVQ   lddy+56(FP), CX
+	MOVQ   y+64(FP), DX
+	MOVQ   ldy+72(FP), SI
+	MOVQ   x+80(FP), DI
+	MOVQ   ldx+88(FP), R8
+	MOVQ   n+112(FP), R9
+	VPXORD Z4, Z4, Z4
+	TESTQ  R9, R9
+	JLE    folded499
+	MOVQ   act+120(FP), R10
+	CMPQ   R10, $0x01
+	JNE    other500
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold501:
+	VMOVSD    (BX), X1
+	VMOVSD    (DX), X2
+	VCMPPS    $0x06, Z4, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVSD    X1, (BX)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold501
+	JMP       folded499
+
+other500:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold503:
+	VMOVSD (BX), X1
+	VADDPS Z1, Z0, Z0
+	ADDQ   CX, BX
+	ADDQ   R8, DI
+	DECQ   R9
+	JNZ    fold503
+	JMP    folded499
+
+folded499:
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	MOVQ   dw+0(FP), BX
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted504
+	MOVQ   db+32(FP), BX
+	VMOVSD X0, (BX)
+
+unwanted504:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over469:
 	CMPQ   AX, $0x02
-	JLT    over397
+	JLT    over505
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer398
+	JNE    fewer506
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6335,13 +7553,13 @@ over361:
 	MOVQ   n+112(FP), R9
 	VPXORD Z14, Z14, Z14
 	TESTQ  R9, R9
-	JLE    folded399
+	JLE    folded507
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other400
+	JNE    other508
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold401:
+fold509:
 	VMOVSD       (BX), X10
 	VMOVSD       (DX), X12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -6370,12 +7588,12 @@ fold401:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold401
-	JMP          folded399
+	JNZ          fold509
+	JMP          folded507
 
-other400:
+other508:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold403:
+fold511:
 	VMOVSD       (BX), X10
 	VADDPS       Z10, Z8, Z8
 	VMOVSD       8(BX)(AX*1), X11
@@ -6395,10 +7613,10 @@ fold403:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold403
-	JMP          folded399
+	JNZ          fold511
+	JMP          folded507
 
-folded399:
+folded507:
 	VPXORD Z14, Z14, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -6426,22 +7644,22 @@ folded399:
 	VMOVSD X7, 8(SI)(DI*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted404
+	JE     unwanted512
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X8, (BX)
 	VMOVSD X9, 8(DX)
 
-unwanted404:
+unwanted512:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer398:
+fewer506:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer405
+	JNE  fewer513
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6470,13 +7688,13 @@ fewer398:
 	MOVQ   n+112(FP), R9
 	VPXORD Z12, Z12, Z12
 	TESTQ  R9, R9
-	JLE    folded406
+	JLE    folded514
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other407
+	JNE    other515
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold408:
+fold516:
 	VMOVSD       (BX), X8
 	VMOVSD       (DX), X10
 	VCMPPS       $0x06, Z12, Z10, K2
@@ -6502,12 +7720,12 @@ fold408:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold408
-	JMP          folded406
+	JNZ          fold516
+	JMP          folded514
 
-other407:
+other515:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold410:
+fold518:
 	VMOVSD       (BX), X8
 	VADDPS       Z8, Z6, Z6
 	VMOVSD       8(BX)(AX*1), X9
@@ -6524,10 +7742,10 @@ fold410:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold410
-	JMP          folded406
+	JNZ          fold518
+	JMP          folded514
 
-folded406:
+folded514:
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -6549,22 +7767,22 @@ folded406:
 	VMOVSD X5, 8(DX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted411
+	JE     unwanted519
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X6, (BX)
 	VMOVSD X7, 8(DX)
 
-unwanted411:
+unwanted519:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer405:
+fewer513:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer412
+	JNE  fewer520
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6591,13 +7809,13 @@ fewer405:
 	MOVQ   n+112(FP), R9
 	VPXORD Z10, Z10, Z10
 	TESTQ  R9, R9
-	JLE    folded413
+	JLE    folded521
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other414
+	JNE    other522
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold415:
+fold523:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
 	VCMPPS       $0x06, Z10, Z8, K2
@@ -6620,12 +7838,12 @@ fold415:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold415
-	JMP          folded413
+	JNZ          fold523
+	JMP          folded521
 
-other414:
+other522:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold417:
+fold525:
 	VMOVSD       (BX), X6
 	VADDPS       Z6, Z4, Z4
 	VMOVSD       8(BX)(AX*1), X7
@@ -6639,10 +7857,10 @@ fold417:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold417
-	JMP          folded413
+	JNZ          fold525
+	JMP          folded521
 
-folded413:
+folded521:
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -6660,22 +7878,22 @@ folded413:
 	VMOVSD X3, 8(DX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted418
+	JE     unwanted526
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X4, (BX)
 	VMOVSD X5, 8(DX)
 
-unwanted418:
+unwanted526:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer412:
+fewer520:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer419
+	JNE  fewer527
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6699,13 +7917,13 @@ fewer412:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded420
+	JLE    folded528
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other421
+	JNE    other529
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold422:
+fold530:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
 	VCMPPS       $0x06, Z8, Z6, K2
@@ -6725,12 +7943,12 @@ fold422:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold422
-	JMP          folded420
+	JNZ          fold530
+	JMP          folded528
 
-other421:
+other529:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold424:
+fold532:
 	VMOVSD       (BX), X4
 	VADDPS       Z4, Z2, Z2
 	VMOVSD       8(BX)(AX*1), X5
@@ -6741,10 +7959,10 @@ fold424:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold424
-	JMP          folded420
+	JNZ          fold532
+	JMP          folded528
 
-folded420:
+folded528:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -6757,19 +7975,19 @@ folded420:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted425
+	JE     unwanted533
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X2, (BX)
 	VMOVSD X3, 8(DX)
 
-unwanted425:
+unwanted533:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer419:
+fewer527:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -6790,13 +8008,13 @@ fewer419:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded427
+	JLE    folded535
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other428
+	JNE    other536
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold429:
+fold537:
 	VMOVSD    (BX), X2
 	VMOVSD    (DX), X4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -6813,12 +8031,12 @@ fold429:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold429
-	JMP       folded427
+	JNZ       fold537
+	JMP       folded535
 
-other428:
+other536:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold431:
+fold539:
 	VMOVSD (BX), X2
 	VADDPS Z2, Z0, Z0
 	VMOVSD 8(BX)(AX*1), X3
@@ -6826,10 +8044,10 @@ fold431:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold431
-	JMP    folded427
+	JNZ    fold539
+	JMP    folded535
 
-folded427:
+folded535:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -6838,22 +8056,22 @@ folded427:
 	ADDQ   AX, DX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted432
+	JE     unwanted540
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
 
-unwanted432:
+unwanted540:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over397:
+over505:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer433
+	JNE  fewer541
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6876,13 +8094,13 @@ over397:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded434
+	JLE    folded542
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other435
+	JNE    other543
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold436:
+fold544:
 	VMOVSS       (BX), X5
 	VMOVSS       (DX), X6
 	VCMPPS       $0x06, Z8, Z6, K2
@@ -6901,12 +8119,12 @@ fold436:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold436
-	JMP          folded434
+	JNZ          fold544
+	JMP          folded542
 
-other435:
+other543:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold438:
+fold546:
 	VMOVSS       (BX), X5
 	VADDPS       Z5, Z4, Z4
 	VBROADCASTSS (DI), Z7
@@ -6920,10 +8138,10 @@ fold438:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold438
-	JMP          folded434
+	JNZ          fold546
+	JMP          folded542
 
-folded434:
+folded542:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -6939,19 +8157,19 @@ folded434:
 	VMOVSS X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted439
+	JE     unwanted547
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted439:
+unwanted547:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer433:
+fewer541:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer440
+	JNE  fewer548
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6972,13 +8190,13 @@ fewer433:
 	MOVQ   n+112(FP), R9
 	VPXORD Z7, Z7, Z7
 	TESTQ  R9, R9
-	JLE    folded441
+	JLE    folded549
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other442
+	JNE    other550
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold443:
+fold551:
 	VMOVSS       (BX), X4
 	VMOVSS       (DX), X5
 	VCMPPS       $0x06, Z7, Z5, K2
@@ -6995,12 +8213,12 @@ fold443:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold443
-	JMP          folded441
+	JNZ          fold551
+	JMP          folded549
 
-other442:
+other550:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold445:
+fold553:
 	VMOVSS       (BX), X4
 	VADDPS       Z4, Z3, Z3
 	VBROADCASTSS (DI), Z6
@@ -7012,10 +8230,10 @@ fold445:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold445
-	JMP          folded441
+	JNZ          fold553
+	JMP          folded549
 
-folded441:
+folded549:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -7028,19 +8246,19 @@ folded441:
 	VMOVSS X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted446
+	JE     unwanted554
 	MOVQ   db+32(FP), BX
 	VMOVSS X3, (BX)
 
-unwanted446:
+unwanted554:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer440:
+fewer548:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer447
+	JNE  fewer555
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7060,13 +8278,13 @@ fewer440:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded448
+	JLE    folded556
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other449
+	JNE    other557
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold450:
+fold558:
 	VMOVSS       (BX), X3
 	VMOVSS       (DX), X4
 	VCMPPS       $0x06, Z6, Z4, K2
@@ -7081,12 +8299,12 @@ fold450:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold450
-	JMP          folded448
+	JNZ          fold558
+	JMP          folded556
 
-other449:
+other557:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold452:
+fold560:
 	VMOVSS       (BX), X3
 	VADDPS       Z3, Z2, Z2
 	VBROADCASTSS (DI), Z5
@@ -7096,10 +8314,10 @@ fold452:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold452
-	JMP          folded448
+	JNZ          fold560
+	JMP          folded556
 
-folded448:
+folded556:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -7110,19 +8328,19 @@ folded448:
 	VMOVSS X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted453
+	JE     unwanted561
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted453:
+unwanted561:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer447:
+fewer555:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer454
+	JNE  fewer562
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7140,13 +8358,13 @@ fewer447:
 	MOVQ   n+112(FP), R9
 	VPXORD Z5, Z5, Z5
 	TESTQ  R9, R9
-	JLE    folded455
+	JLE    folded563
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other456
+	JNE    other564
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold457:
+fold565:
 	VMOVSS       (BX), X2
 	VMOVSS       (DX), X3
 	VCMPPS       $0x06, Z5, Z3, K2
@@ -7159,12 +8377,12 @@ fold457:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold457
-	JMP          folded455
+	JNZ          fold565
+	JMP          folded563
 
-other456:
+other564:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold459:
+fold567:
 	VMOVSS       (BX), X2
 	VADDPS       Z2, Z1, Z1
 	VBROADCASTSS (DI), Z4
@@ -7172,10 +8390,10 @@ fold459:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold459
-	JMP          folded455
+	JNZ          fold567
+	JMP          folded563
 
-folded455:
+folded563:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -7183,16 +8401,16 @@ folded455:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted460
+	JE     unwanted568
 	MOVQ   db+32(FP), BX
 	VMOVSS X1, (BX)
 
-unwanted460:
+unwanted568:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer454:
+fewer562:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -7208,13 +8426,13 @@ fewer454:
 	MOVQ   n+112(FP), R9
 	VPXORD Z4, Z4, Z4
 	TESTQ  R9, R9
-	JLE    folded462
+	JLE    folded570
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other463
+	JNE    other571
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold464:
+fold572:
 	VMOVSS    (BX), X1
 	VMOVSS    (DX), X2
 	VCMPPS    $0x06, Z4, Z2, K2
@@ -7225,31 +8443,31 @@ fold464:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold464
-	JMP       folded462
+	JNZ       fold572
+	JMP       folded570
 
-other463:
+other571:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold466:
+fold574:
 	VMOVSS (BX), X1
 	VADDPS Z1, Z0, Z0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold466
-	JMP    folded462
+	JNZ    fold574
+	JMP    folded570
 
-folded462:
+folded570:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted467
+	JE     unwanted575
 	MOVQ   db+32(FP), BX
 	VMOVSS X0, (BX)
 
-unwanted467:
+unwanted575:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -12436,13 +13654,419 @@ unwanted324:
 	RET
 
 over289:
+	CMPQ AX, $0x04
+	JNE  over325
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer326
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y4
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z8, Z8, Z8
+	TESTQ   R9, R9
+	JLE     folded327
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other328
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold329:
+	VMOVUPD      (BX), Y5
+	VMOVUPD      (DX), Y6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z4, Z4
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VBROADCASTSD 8(DI), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VBROADCASTSD 16(DI), Z7
+	VFMADD231PD  Z7, Z5, Z2
+	VBROADCASTSD 24(DI), Z7
+	VFMADD231PD  Z7, Z5, Z3
+	VMOVUPD      Y5, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold329
+	JMP          folded327
+
+other328:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold331:
+	VMOVUPD      (BX), Y5
+	VADDPD       Z5, Z4, Z4
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VBROADCASTSD 8(DI), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VBROADCASTSD 16(DI), Z7
+	VFMADD231PD  Z7, Z5, Z2
+	VBROADCASTSD 24(DI), Z7
+	VFMADD231PD  Z7, Z5, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold331
+	JMP          folded327
+
+folded327:
+	VPXORD  Z8, Z8, Z8
+	VADDPD  Z8, Z0, Z0
+	VADDPD  Z8, Z1, Z1
+	VADDPD  Z8, Z2, Z2
+	VADDPD  Z8, Z3, Z3
+	VADDPD  Z8, Z4, Z4
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted332
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y4, (BX)
+
+unwanted332:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer326:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer333
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z7, Z7, Z7
+	TESTQ   R9, R9
+	JLE     folded334
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other335
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold336:
+	VMOVUPD      (BX), Y4
+	VMOVUPD      (DX), Y5
+	VCMPPD       $0x06, Z7, Z5, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z3, Z3
+	VBROADCASTSD (DI), Z6
+	VFMADD231PD  Z6, Z4, Z0
+	VBROADCASTSD 8(DI), Z6
+	VFMADD231PD  Z6, Z4, Z1
+	VBROADCASTSD 16(DI), Z6
+	VFMADD231PD  Z6, Z4, Z2
+	VMOVUPD      Y4, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold336
+	JMP          folded334
+
+other335:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold338:
+	VMOVUPD      (BX), Y4
+	VADDPD       Z4, Z3, Z3
+	VBROADCASTSD (DI), Z6
+	VFMADD231PD  Z6, Z4, Z0
+	VBROADCASTSD 8(DI), Z6
+	VFMADD231PD  Z6, Z4, Z1
+	VBROADCASTSD 16(DI), Z6
+	VFMADD231PD  Z6, Z4, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold338
+	JMP          folded334
+
+folded334:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted339
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y3, (BX)
+
+unwanted339:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer333:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer340
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z6, Z6, Z6
+	TESTQ   R9, R9
+	JLE     folded341
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other342
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold343:
+	VMOVUPD      (BX), Y3
+	VMOVUPD      (DX), Y4
+	VCMPPD       $0x06, Z6, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VADDPD       Z3, Z2, Z2
+	VBROADCASTSD (DI), Z5
+	VFMADD231PD  Z5, Z3, Z0
+	VBROADCASTSD 8(DI), Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VMOVUPD      Y3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold343
+	JMP          folded341
+
+other342:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold345:
+	VMOVUPD      (BX), Y3
+	VADDPD       Z3, Z2, Z2
+	VBROADCASTSD (DI), Z5
+	VFMADD231PD  Z5, Z3, Z0
+	VBROADCASTSD 8(DI), Z5
+	VFMADD231PD  Z5, Z3, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold345
+	JMP          folded341
+
+folded341:
+	VPXORD  Z6, Z6, Z6
+	VADDPD  Z6, Z0, Z0
+	VADDPD  Z6, Z1, Z1
+	VADDPD  Z6, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted346
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y2, (BX)
+
+unwanted346:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer340:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer347
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z5, Z5, Z5
+	TESTQ   R9, R9
+	JLE     folded348
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other349
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold350:
+	VMOVUPD      (BX), Y2
+	VMOVUPD      (DX), Y3
+	VCMPPD       $0x06, Z5, Z3, K2
+	VMOVAPD.Z    Z2, K2, Z2
+	VADDPD       Z2, Z1, Z1
+	VBROADCASTSD (DI), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	VMOVUPD      Y2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold350
+	JMP          folded348
+
+other349:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold352:
+	VMOVUPD      (BX), Y2
+	VADDPD       Z2, Z1, Z1
+	VBROADCASTSD (DI), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold352
+	JMP          folded348
+
+folded348:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	VMOVUPD Y0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted353
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y1, (BX)
+
+unwanted353:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer347:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), Y0
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z4, Z4, Z4
+	TESTQ   R9, R9
+	JLE     folded355
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other356
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold357:
+	VMOVUPD   (BX), Y1
+	VMOVUPD   (DX), Y2
+	VCMPPD    $0x06, Z4, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Y1, (BX)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold357
+	JMP       folded355
+
+other356:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold359:
+	VMOVUPD (BX), Y1
+	VADDPD  Z1, Z0, Z0
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold359
+	JMP     folded355
+
+folded355:
+	VPXORD  Z4, Z4, Z4
+	VADDPD  Z4, Z0, Z0
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted360
+	MOVQ    db+32(FP), BX
+	VMOVUPD Y0, (BX)
+
+unwanted360:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over325:
 	CMPQ   AX, $0x04
-	JLT    over325
+	JLT    over361
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer326
+	JNE    fewer362
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12475,13 +14099,13 @@ over289:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded327
+	JLE     folded363
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other328
+	JNE     other364
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold329:
+fold365:
 	VMOVUPD      (BX), Y10
 	VMOVUPD      (DX), Y12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -12510,570 +14134,15 @@ fold329:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold329
-	JMP          folded327
-
-other328:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold331:
-	VMOVUPD      (BX), Y10
-	VADDPD       Z10, Z8, Z8
-	VMOVUPD      32(BX)(AX*1), Y11
-	VADDPD       Z11, Z9, Z9
-	VBROADCASTSD (DI), Z13
-	VFMADD231PD  Z13, Z10, Z0
-	VFMADD231PD  Z13, Z11, Z1
-	VBROADCASTSD 8(DI), Z13
-	VFMADD231PD  Z13, Z10, Z2
-	VFMADD231PD  Z13, Z11, Z3
-	VBROADCASTSD 16(DI), Z13
-	VFMADD231PD  Z13, Z10, Z4
-	VFMADD231PD  Z13, Z11, Z5
-	VBROADCASTSD 24(DI), Z13
-	VFMADD231PD  Z13, Z10, Z6
-	VFMADD231PD  Z13, Z11, Z7
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold331
-	JMP          folded327
-
-folded327:
-	VPXORD  Z14, Z14, Z14
-	VADDPD  Z14, Z0, Z0
-	VADDPD  Z14, Z1, Z1
-	VADDPD  Z14, Z2, Z2
-	VADDPD  Z14, Z3, Z3
-	VADDPD  Z14, Z4, Z4
-	VADDPD  Z14, Z5, Z5
-	VADDPD  Z14, Z6, Z6
-	VADDPD  Z14, Z7, Z7
-	VADDPD  Z14, Z8, Z8
-	VADDPD  Z14, Z9, Z9
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(SI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(SI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(SI)(DI*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted332
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y8, (BX)
-	VMOVUPD Y9, 32(DX)
-
-unwanted332:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer326:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x03
-	JNE  fewer333
-
-	// acc[i,j] = dwinit[i,j], 3×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DX)(CX*2), Y5
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y6
-	VMOVUPD 32(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded334
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other335
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold336:
-	VMOVUPD      (BX), Y8
-	VMOVUPD      (DX), Y10
-	VCMPPD       $0x06, Z12, Z10, K2
-	VMOVAPD.Z    Z8, K2, Z8
-	VADDPD       Z8, Z6, Z6
-	VMOVUPD      32(BX)(AX*1), Y9
-	VMOVUPD      32(DX)(AX*1), Y10
-	VCMPPD       $0x06, Z12, Z10, K2
-	VMOVAPD.Z    Z9, K2, Z9
-	VADDPD       Z9, Z7, Z7
-	VBROADCASTSD (DI), Z11
-	VFMADD231PD  Z11, Z8, Z0
-	VFMADD231PD  Z11, Z9, Z1
-	VBROADCASTSD 8(DI), Z11
-	VFMADD231PD  Z11, Z8, Z2
-	VFMADD231PD  Z11, Z9, Z3
-	VBROADCASTSD 16(DI), Z11
-	VFMADD231PD  Z11, Z8, Z4
-	VFMADD231PD  Z11, Z9, Z5
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      Y9, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold336
-	JMP          folded334
-
-other335:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold338:
-	VMOVUPD      (BX), Y8
-	VADDPD       Z8, Z6, Z6
-	VMOVUPD      32(BX)(AX*1), Y9
-	VADDPD       Z9, Z7, Z7
-	VBROADCASTSD (DI), Z11
-	VFMADD231PD  Z11, Z8, Z0
-	VFMADD231PD  Z11, Z9, Z1
-	VBROADCASTSD 8(DI), Z11
-	VFMADD231PD  Z11, Z8, Z2
-	VFMADD231PD  Z11, Z9, Z3
-	VBROADCASTSD 16(DI), Z11
-	VFMADD231PD  Z11, Z8, Z4
-	VFMADD231PD  Z11, Z9, Z5
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold338
-	JMP          folded334
-
-folded334:
-	VPXORD  Z12, Z12, Z12
-	VADDPD  Z12, Z0, Z0
-	VADDPD  Z12, Z1, Z1
-	VADDPD  Z12, Z2, Z2
-	VADDPD  Z12, Z3, Z3
-	VADDPD  Z12, Z4, Z4
-	VADDPD  Z12, Z5, Z5
-	VADDPD  Z12, Z6, Z6
-	VADDPD  Z12, Z7, Z7
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DX)(CX*2)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted339
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y6, (BX)
-	VMOVUPD Y7, 32(DX)
-
-unwanted339:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer333:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer340
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y4
-	VMOVUPD 32(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded341
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other342
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold343:
-	VMOVUPD      (BX), Y6
-	VMOVUPD      (DX), Y8
-	VCMPPD       $0x06, Z10, Z8, K2
-	VMOVAPD.Z    Z6, K2, Z6
-	VADDPD       Z6, Z4, Z4
-	VMOVUPD      32(BX)(AX*1), Y7
-	VMOVUPD      32(DX)(AX*1), Y8
-	VCMPPD       $0x06, Z10, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
-	VADDPD       Z7, Z5, Z5
-	VBROADCASTSD (DI), Z9
-	VFMADD231PD  Z9, Z6, Z0
-	VFMADD231PD  Z9, Z7, Z1
-	VBROADCASTSD 8(DI), Z9
-	VFMADD231PD  Z9, Z6, Z2
-	VFMADD231PD  Z9, Z7, Z3
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      Y7, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold343
-	JMP          folded341
-
-other342:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold345:
-	VMOVUPD      (BX), Y6
-	VADDPD       Z6, Z4, Z4
-	VMOVUPD      32(BX)(AX*1), Y7
-	VADDPD       Z7, Z5, Z5
-	VBROADCASTSD (DI), Z9
-	VFMADD231PD  Z9, Z6, Z0
-	VFMADD231PD  Z9, Z7, Z1
-	VBROADCASTSD 8(DI), Z9
-	VFMADD231PD  Z9, Z6, Z2
-	VFMADD231PD  Z9, Z7, Z3
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold345
-	JMP          folded341
-
-folded341:
-	VPXORD  Z10, Z10, Z10
-	VADDPD  Z10, Z0, Z0
-	VADDPD  Z10, Z1, Z1
-	VADDPD  Z10, Z2, Z2
-	VADDPD  Z10, Z3, Z3
-	VADDPD  Z10, Z4, Z4
-	VADDPD  Z10, Z5, Z5
-	MOVQ    dw+0(FP), BX
-	MOVQ    lddw+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted346
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y4, (BX)
-	VMOVUPD Y5, 32(DX)
-
-unwanted346:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer340:
-	MOVQ rows+96(FP), BX
-	CMPQ BX, $0x01
-	JNE  fewer347
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded348
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other349
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold350:
-	VMOVUPD      (BX), Y4
-	VMOVUPD      (DX), Y6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z4, K2, Z4
-	VADDPD       Z4, Z2, Z2
-	VMOVUPD      32(BX)(AX*1), Y5
-	VMOVUPD      32(DX)(AX*1), Y6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VADDPD       Z5, Z3, Z3
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  Z7, Z4, Z0
-	VFMADD231PD  Z7, Z5, Z1
-	VMOVUPD      Y4, (BX)
-	VMOVUPD      Y5, 32(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold350
-	JMP          folded348
-
-other349:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold352:
-	VMOVUPD      (BX), Y4
-	VADDPD       Z4, Z2, Z2
-	VMOVUPD      32(BX)(AX*1), Y5
-	VADDPD       Z5, Z3, Z3
-	VBROADCASTSD (DI), Z7
-	VFMADD231PD  Z7, Z4, Z0
-	VFMADD231PD  Z7, Z5, Z1
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold352
-	JMP          folded348
-
-folded348:
-	VPXORD  Z8, Z8, Z8
-	VADDPD  Z8, Z0, Z0
-	VADDPD  Z8, Z1, Z1
-	VADDPD  Z8, Z2, Z2
-	VADDPD  Z8, Z3, Z3
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted353
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y2, (BX)
-	VMOVUPD Y3, 32(DX)
-
-unwanted353:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer347:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded355
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other356
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold357:
-	VMOVUPD   (BX), Y2
-	VMOVUPD   (DX), Y4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   32(BX)(AX*1), Y3
-	VMOVUPD   32(DX)(AX*1), Y4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z1, Z1
-	VMOVUPD   Y2, (BX)
-	VMOVUPD   Y3, 32(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold357
-	JMP       folded355
-
-other356:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold359:
-	VMOVUPD (BX), Y2
-	VADDPD  Z2, Z0, Z0
-	VMOVUPD 32(BX)(AX*1), Y3
-	VADDPD  Z3, Z1, Z1
-	ADDQ    CX, BX
-	ADDQ    R8, DI
-	DECQ    R9
-	JNZ     fold359
-	JMP     folded355
-
-folded355:
-	VPXORD  Z6, Z6, Z6
-	VADDPD  Z6, Z0, Z0
-	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	MOVQ    db+32(FP), BX
-	TESTQ   BX, BX
-	JE      unwanted360
-	MOVQ    db+32(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-
-unwanted360:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over325:
-	CMPQ   AX, $0x02
-	JLT    over361
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+96(FP), BX
-	CMPQ   BX, $0x04
-	JNE    fewer362
-
-	// acc[i,j] = dwinit[i,j], 4×2 vectors
-	MOVQ    dwinit+16(FP), BX
-	MOVQ    lddwinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(SI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(SI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(SI)(DI*1), X7
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X8
-	VMOVUPD 16(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded363
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other364
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold365:
-	VMOVUPD      (BX), X10
-	VMOVUPD      (DX), X12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
-	VADDPD       Z10, Z8, Z8
-	VMOVUPD      16(BX)(AX*1), X11
-	VMOVUPD      16(DX)(AX*1), X12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z11, K2, Z11
-	VADDPD       Z11, Z9, Z9
-	VBROADCASTSD (DI), Z13
-	VFMADD231PD  Z13, Z10, Z0
-	VFMADD231PD  Z13, Z11, Z1
-	VBROADCASTSD 8(DI), Z13
-	VFMADD231PD  Z13, Z10, Z2
-	VFMADD231PD  Z13, Z11, Z3
-	VBROADCASTSD 16(DI), Z13
-	VFMADD231PD  Z13, Z10, Z4
-	VFMADD231PD  Z13, Z11, Z5
-	VBROADCASTSD 24(DI), Z13
-	VFMADD231PD  Z13, Z10, Z6
-	VFMADD231PD  Z13, Z11, Z7
-	VMOVUPD      X10, (BX)
-	VMOVUPD      X11, 16(BX)(AX*1)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	ADDQ         R8, DI
-	DECQ         R9
 	JNZ          fold365
 	JMP          folded363
 
 other364:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold367:
-	VMOVUPD      (BX), X10
+	VMOVUPD      (BX), Y10
 	VADDPD       Z10, Z8, Z8
-	VMOVUPD      16(BX)(AX*1), X11
+	VMOVUPD      32(BX)(AX*1), Y11
 	VADDPD       Z11, Z9, Z9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
@@ -13111,22 +14180,22 @@ folded363:
 	MOVQ    BX, SI
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(SI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(SI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(SI)(DI*1)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted368
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X8, (BX)
-	VMOVUPD X9, 16(DX)
+	VMOVUPD Y8, (BX)
+	VMOVUPD Y9, 32(DX)
 
 unwanted368:
 	VXORPS X15, X15, X15
@@ -13143,19 +14212,19 @@ fewer362:
 	MOVQ    lddwinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DX)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DX)(CX*2), X5
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD (BX), X6
-	VMOVUPD 16(DX), X7
+	VMOVUPD (BX), Y6
+	VMOVUPD 32(DX), Y7
 	MOVQ    dy+48(FP), BX
 	MOVQ    lddy+56(FP), CX
 	MOVQ    y+64(FP), DX
@@ -13172,13 +14241,13 @@ fewer362:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold372:
-	VMOVUPD      (BX), X8
-	VMOVUPD      (DX), X10
+	VMOVUPD      (BX), Y8
+	VMOVUPD      (DX), Y10
 	VCMPPD       $0x06, Z12, Z10, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z6, Z6
-	VMOVUPD      16(BX)(AX*1), X9
-	VMOVUPD      16(DX)(AX*1), X10
+	VMOVUPD      32(BX)(AX*1), Y9
+	VMOVUPD      32(DX)(AX*1), Y10
 	VCMPPD       $0x06, Z12, Z10, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z7, Z7
@@ -13191,8 +14260,8 @@ fold372:
 	VBROADCASTSD 16(DI), Z11
 	VFMADD231PD  Z11, Z8, Z4
 	VFMADD231PD  Z11, Z9, Z5
-	VMOVUPD      X8, (BX)
-	VMOVUPD      X9, 16(BX)(AX*1)
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      Y9, 32(BX)(AX*1)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	ADDQ         R8, DI
@@ -13203,9 +14272,9 @@ fold372:
 other371:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold374:
-	VMOVUPD      (BX), X8
+	VMOVUPD      (BX), Y8
 	VADDPD       Z8, Z6, Z6
-	VMOVUPD      16(BX)(AX*1), X9
+	VMOVUPD      32(BX)(AX*1), Y9
 	VADDPD       Z9, Z7, Z7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
@@ -13236,20 +14305,20 @@ folded370:
 	MOVQ    lddw+8(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DX)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DX)(CX*2)
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
 	JE      unwanted375
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
-	VMOVUPD X6, (BX)
-	VMOVUPD X7, 16(DX)
+	VMOVUPD Y6, (BX)
+	VMOVUPD Y7, 32(DX)
 
 unwanted375:
 	VXORPS X15, X15, X15
@@ -13260,6 +14329,967 @@ fewer369:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
 	JNE  fewer376
+
+	// acc[i,j] = dwinit[i,j], 2×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y4
+	VMOVUPD 32(DX), Y5
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z10, Z10, Z10
+	TESTQ   R9, R9
+	JLE     folded377
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other378
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold379:
+	VMOVUPD      (BX), Y6
+	VMOVUPD      (DX), Y8
+	VCMPPD       $0x06, Z10, Z8, K2
+	VMOVAPD.Z    Z6, K2, Z6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      32(BX)(AX*1), Y7
+	VMOVUPD      32(DX)(AX*1), Y8
+	VCMPPD       $0x06, Z10, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      Y7, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold379
+	JMP          folded377
+
+other378:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold381:
+	VMOVUPD      (BX), Y6
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      32(BX)(AX*1), Y7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD (DI), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z7, Z1
+	VBROADCASTSD 8(DI), Z9
+	VFMADD231PD  Z9, Z6, Z2
+	VFMADD231PD  Z9, Z7, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold381
+	JMP          folded377
+
+folded377:
+	VPXORD  Z10, Z10, Z10
+	VADDPD  Z10, Z0, Z0
+	VADDPD  Z10, Z1, Z1
+	VADDPD  Z10, Z2, Z2
+	VADDPD  Z10, Z3, Z3
+	VADDPD  Z10, Z4, Z4
+	VADDPD  Z10, Z5, Z5
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted382
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y4, (BX)
+	VMOVUPD Y5, 32(DX)
+
+unwanted382:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer376:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer383
+
+	// acc[i,j] = dwinit[i,j], 1×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(DX), Y3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z8, Z8, Z8
+	TESTQ   R9, R9
+	JLE     folded384
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other385
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold386:
+	VMOVUPD      (BX), Y4
+	VMOVUPD      (DX), Y6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VMOVUPD      32(DX)(AX*1), Y6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	VMOVUPD      Y4, (BX)
+	VMOVUPD      Y5, 32(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold386
+	JMP          folded384
+
+other385:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold388:
+	VMOVUPD      (BX), Y4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      32(BX)(AX*1), Y5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z5, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold388
+	JMP          folded384
+
+folded384:
+	VPXORD  Z8, Z8, Z8
+	VADDPD  Z8, Z0, Z0
+	VADDPD  Z8, Z1, Z1
+	VADDPD  Z8, Z2, Z2
+	VADDPD  Z8, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted389
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y2, (BX)
+	VMOVUPD Y3, 32(DX)
+
+unwanted389:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer383:
+	// acc[i,j] = dwinit[i,j], 0×2 vectors
+	MOVQ dwinit+16(FP), BX
+	MOVQ BX, DX
+	ADDQ AX, DX
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z6, Z6, Z6
+	TESTQ   R9, R9
+	JLE     folded391
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other392
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold393:
+	VMOVUPD   (BX), Y2
+	VMOVUPD   (DX), Y4
+	VCMPPD    $0x06, Z6, Z4, K2
+	VMOVAPD.Z Z2, K2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD   32(BX)(AX*1), Y3
+	VMOVUPD   32(DX)(AX*1), Y4
+	VCMPPD    $0x06, Z6, Z4, K2
+	VMOVAPD.Z Z3, K2, Z3
+	VADDPD    Z3, Z1, Z1
+	VMOVUPD   Y2, (BX)
+	VMOVUPD   Y3, 32(BX)(AX*1)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold393
+	JMP       folded391
+
+other392:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold395:
+	VMOVUPD (BX), Y2
+	VADDPD  Z2, Z0, Z0
+	VMOVUPD 32(BX)(AX*1), Y3
+	VADDPD  Z3, Z1, Z1
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold395
+	JMP     folded391
+
+folded391:
+	VPXORD  Z6, Z6, Z6
+	VADDPD  Z6, Z0, Z0
+	VADDPD  Z6, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted396
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+
+unwanted396:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over361:
+	CMPQ AX, $0x02
+	JNE  over397
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x04
+	JNE  fewer398
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+	VMOVUPD (BX)(DX*1), X3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), X4
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z8, Z8, Z8
+	TESTQ   R9, R9
+	JLE     folded399
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other400
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold401:
+	VMOVUPD      (BX), X5
+	VMOVUPD      (DX), X6
+	VCMPPD       $0x06, Z8, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VADDPD       Z5, Z4, Z4
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VBROADCASTSD 8(DI), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VBROADCASTSD 16(DI), Z7
+	VFMADD231PD  Z7, Z5, Z2
+	VBROADCASTSD 24(DI), Z7
+	VFMADD231PD  Z7, Z5, Z3
+	VMOVUPD      X5, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold401
+	JMP          folded399
+
+other400:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold403:
+	VMOVUPD      (BX), X5
+	VADDPD       Z5, Z4, Z4
+	VBROADCASTSD (DI), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VBROADCASTSD 8(DI), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VBROADCASTSD 16(DI), Z7
+	VFMADD231PD  Z7, Z5, Z2
+	VBROADCASTSD 24(DI), Z7
+	VFMADD231PD  Z7, Z5, Z3
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold403
+	JMP          folded399
+
+folded399:
+	VPXORD  Z8, Z8, Z8
+	VADDPD  Z8, Z0, Z0
+	VADDPD  Z8, Z1, Z1
+	VADDPD  Z8, Z2, Z2
+	VADDPD  Z8, Z3, Z3
+	VADDPD  Z8, Z4, Z4
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	VMOVUPD X3, (BX)(DX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted404
+	MOVQ    db+32(FP), BX
+	VMOVUPD X4, (BX)
+
+unwanted404:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer398:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer405
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+	VMOVUPD (BX)(CX*2), X2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), X3
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z7, Z7, Z7
+	TESTQ   R9, R9
+	JLE     folded406
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other407
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold408:
+	VMOVUPD      (BX), X4
+	VMOVUPD      (DX), X5
+	VCMPPD       $0x06, Z7, Z5, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z3, Z3
+	VBROADCASTSD (DI), Z6
+	VFMADD231PD  Z6, Z4, Z0
+	VBROADCASTSD 8(DI), Z6
+	VFMADD231PD  Z6, Z4, Z1
+	VBROADCASTSD 16(DI), Z6
+	VFMADD231PD  Z6, Z4, Z2
+	VMOVUPD      X4, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold408
+	JMP          folded406
+
+other407:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold410:
+	VMOVUPD      (BX), X4
+	VADDPD       Z4, Z3, Z3
+	VBROADCASTSD (DI), Z6
+	VFMADD231PD  Z6, Z4, Z0
+	VBROADCASTSD 8(DI), Z6
+	VFMADD231PD  Z6, Z4, Z1
+	VBROADCASTSD 16(DI), Z6
+	VFMADD231PD  Z6, Z4, Z2
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold410
+	JMP          folded406
+
+folded406:
+	VPXORD  Z7, Z7, Z7
+	VADDPD  Z7, Z0, Z0
+	VADDPD  Z7, Z1, Z1
+	VADDPD  Z7, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	VMOVUPD X2, (BX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted411
+	MOVQ    db+32(FP), BX
+	VMOVUPD X3, (BX)
+
+unwanted411:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer405:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer412
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	VMOVUPD (BX), X0
+	VMOVUPD (BX)(CX*1), X1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), X2
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z6, Z6, Z6
+	TESTQ   R9, R9
+	JLE     folded413
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other414
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold415:
+	VMOVUPD      (BX), X3
+	VMOVUPD      (DX), X4
+	VCMPPD       $0x06, Z6, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VADDPD       Z3, Z2, Z2
+	VBROADCASTSD (DI), Z5
+	VFMADD231PD  Z5, Z3, Z0
+	VBROADCASTSD 8(DI), Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VMOVUPD      X3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold415
+	JMP          folded413
+
+other414:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold417:
+	VMOVUPD      (BX), X3
+	VADDPD       Z3, Z2, Z2
+	VBROADCASTSD (DI), Z5
+	VFMADD231PD  Z5, Z3, Z0
+	VBROADCASTSD 8(DI), Z5
+	VFMADD231PD  Z5, Z3, Z1
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold417
+	JMP          folded413
+
+folded413:
+	VPXORD  Z6, Z6, Z6
+	VADDPD  Z6, Z0, Z0
+	VADDPD  Z6, Z1, Z1
+	VADDPD  Z6, Z2, Z2
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, (BX)(CX*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted418
+	MOVQ    db+32(FP), BX
+	VMOVUPD X2, (BX)
+
+unwanted418:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer412:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x01
+	JNE  fewer419
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+16(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), X1
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z5, Z5, Z5
+	TESTQ   R9, R9
+	JLE     folded420
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other421
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold422:
+	VMOVUPD      (BX), X2
+	VMOVUPD      (DX), X3
+	VCMPPD       $0x06, Z5, Z3, K2
+	VMOVAPD.Z    Z2, K2, Z2
+	VADDPD       Z2, Z1, Z1
+	VBROADCASTSD (DI), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	VMOVUPD      X2, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold422
+	JMP          folded420
+
+other421:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold424:
+	VMOVUPD      (BX), X2
+	VADDPD       Z2, Z1, Z1
+	VBROADCASTSD (DI), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold424
+	JMP          folded420
+
+folded420:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	MOVQ    dw+0(FP), BX
+	VMOVUPD X0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted425
+	MOVQ    db+32(FP), BX
+	VMOVUPD X1, (BX)
+
+unwanted425:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer419:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVQ dwinit+16(FP), BX
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVQ    dbinit+40(FP), BX
+	VMOVUPD (BX), X0
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z4, Z4, Z4
+	TESTQ   R9, R9
+	JLE     folded427
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other428
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold429:
+	VMOVUPD   (BX), X1
+	VMOVUPD   (DX), X2
+	VCMPPD    $0x06, Z4, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   X1, (BX)
+	ADDQ      SI, DX
+	ADDQ      CX, BX
+	ADDQ      R8, DI
+	DECQ      R9
+	JNZ       fold429
+	JMP       folded427
+
+other428:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold431:
+	VMOVUPD (BX), X1
+	VADDPD  Z1, Z0, Z0
+	ADDQ    CX, BX
+	ADDQ    R8, DI
+	DECQ    R9
+	JNZ     fold431
+	JMP     folded427
+
+folded427:
+	VPXORD  Z4, Z4, Z4
+	VADDPD  Z4, Z0, Z0
+	MOVQ    dw+0(FP), BX
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted432
+	MOVQ    db+32(FP), BX
+	VMOVUPD X0, (BX)
+
+unwanted432:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over397:
+	CMPQ   AX, $0x02
+	JLT    over433
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x20, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x04
+	JNE    fewer434
+
+	// acc[i,j] = dwinit[i,j], 4×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), X0
+	VMOVUPD 16(SI), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(SI)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(SI)(CX*2), X5
+	VMOVUPD (BX)(DX*1), X6
+	VMOVUPD 16(SI)(DI*1), X7
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X8
+	VMOVUPD 16(DX), X9
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z14, Z14, Z14
+	TESTQ   R9, R9
+	JLE     folded435
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other436
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold437:
+	VMOVUPD      (BX), X10
+	VMOVUPD      (DX), X12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z10, K2, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      16(BX)(AX*1), X11
+	VMOVUPD      16(DX)(AX*1), X12
+	VCMPPD       $0x06, Z14, Z12, K2
+	VMOVAPD.Z    Z11, K2, Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	VMOVUPD      X10, (BX)
+	VMOVUPD      X11, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold437
+	JMP          folded435
+
+other436:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold439:
+	VMOVUPD      (BX), X10
+	VADDPD       Z10, Z8, Z8
+	VMOVUPD      16(BX)(AX*1), X11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD (DI), Z13
+	VFMADD231PD  Z13, Z10, Z0
+	VFMADD231PD  Z13, Z11, Z1
+	VBROADCASTSD 8(DI), Z13
+	VFMADD231PD  Z13, Z10, Z2
+	VFMADD231PD  Z13, Z11, Z3
+	VBROADCASTSD 16(DI), Z13
+	VFMADD231PD  Z13, Z10, Z4
+	VFMADD231PD  Z13, Z11, Z5
+	VBROADCASTSD 24(DI), Z13
+	VFMADD231PD  Z13, Z10, Z6
+	VFMADD231PD  Z13, Z11, Z7
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold439
+	JMP          folded435
+
+folded435:
+	VPXORD  Z14, Z14, Z14
+	VADDPD  Z14, Z0, Z0
+	VADDPD  Z14, Z1, Z1
+	VADDPD  Z14, Z2, Z2
+	VADDPD  Z14, Z3, Z3
+	VADDPD  Z14, Z4, Z4
+	VADDPD  Z14, Z5, Z5
+	VADDPD  Z14, Z6, Z6
+	VADDPD  Z14, Z7, Z7
+	VADDPD  Z14, Z8, Z8
+	VADDPD  Z14, Z9, Z9
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(SI)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(SI)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(SI)(CX*2)
+	VMOVUPD X6, (BX)(DX*1)
+	VMOVUPD X7, 16(SI)(DI*1)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted440
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X8, (BX)
+	VMOVUPD X9, 16(DX)
+
+unwanted440:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer434:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x03
+	JNE  fewer441
+
+	// acc[i,j] = dwinit[i,j], 3×2 vectors
+	MOVQ    dwinit+16(FP), BX
+	MOVQ    lddwinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X0
+	VMOVUPD 16(DX), X1
+	VMOVUPD (BX)(CX*1), X2
+	VMOVUPD 16(DX)(CX*1), X3
+	VMOVUPD (BX)(CX*2), X4
+	VMOVUPD 16(DX)(CX*2), X5
+
+	// acc[i,j] = dbinit[i,j], 1×2 vectors
+	MOVQ    dbinit+40(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), X6
+	VMOVUPD 16(DX), X7
+	MOVQ    dy+48(FP), BX
+	MOVQ    lddy+56(FP), CX
+	MOVQ    y+64(FP), DX
+	MOVQ    ldy+72(FP), SI
+	MOVQ    x+80(FP), DI
+	MOVQ    ldx+88(FP), R8
+	MOVQ    n+112(FP), R9
+	VPXORD  Z12, Z12, Z12
+	TESTQ   R9, R9
+	JLE     folded442
+	MOVQ    act+120(FP), R10
+	CMPQ    R10, $0x01
+	JNE     other443
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold444:
+	VMOVUPD      (BX), X8
+	VMOVUPD      (DX), X10
+	VCMPPD       $0x06, Z12, Z10, K2
+	VMOVAPD.Z    Z8, K2, Z8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      16(BX)(AX*1), X9
+	VMOVUPD      16(DX)(AX*1), X10
+	VCMPPD       $0x06, Z12, Z10, K2
+	VMOVAPD.Z    Z9, K2, Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	VMOVUPD      X8, (BX)
+	VMOVUPD      X9, 16(BX)(AX*1)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold444
+	JMP          folded442
+
+other443:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold446:
+	VMOVUPD      (BX), X8
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      16(BX)(AX*1), X9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD (DI), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z9, Z1
+	VBROADCASTSD 8(DI), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z9, Z3
+	VBROADCASTSD 16(DI), Z11
+	VFMADD231PD  Z11, Z8, Z4
+	VFMADD231PD  Z11, Z9, Z5
+	ADDQ         CX, BX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold446
+	JMP          folded442
+
+folded442:
+	VPXORD  Z12, Z12, Z12
+	VADDPD  Z12, Z0, Z0
+	VADDPD  Z12, Z1, Z1
+	VADDPD  Z12, Z2, Z2
+	VADDPD  Z12, Z3, Z3
+	VADDPD  Z12, Z4, Z4
+	VADDPD  Z12, Z5, Z5
+	VADDPD  Z12, Z6, Z6
+	VADDPD  Z12, Z7, Z7
+	MOVQ    dw+0(FP), BX
+	MOVQ    lddw+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X0, (BX)
+	VMOVUPD X1, 16(DX)
+	VMOVUPD X2, (BX)(CX*1)
+	VMOVUPD X3, 16(DX)(CX*1)
+	VMOVUPD X4, (BX)(CX*2)
+	VMOVUPD X5, 16(DX)(CX*2)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted447
+	MOVQ    db+32(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD X6, (BX)
+	VMOVUPD X7, 16(DX)
+
+unwanted447:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer441:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x02
+	JNE  fewer448
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13286,13 +15316,13 @@ fewer369:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded377
+	JLE     folded449
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other378
+	JNE     other450
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold379:
+fold451:
 	VMOVUPD      (BX), X6
 	VMOVUPD      (DX), X8
 	VCMPPD       $0x06, Z10, Z8, K2
@@ -13315,12 +15345,12 @@ fold379:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold379
-	JMP          folded377
+	JNZ          fold451
+	JMP          folded449
 
-other378:
+other450:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold381:
+fold453:
 	VMOVUPD      (BX), X6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      16(BX)(AX*1), X7
@@ -13334,10 +15364,10 @@ fold381:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold381
-	JMP          folded377
+	JNZ          fold453
+	JMP          folded449
 
-folded377:
+folded449:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -13355,22 +15385,22 @@ folded377:
 	VMOVUPD X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted382
+	JE      unwanted454
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X4, (BX)
 	VMOVUPD X5, 16(DX)
 
-unwanted382:
+unwanted454:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer376:
+fewer448:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer383
+	JNE  fewer455
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13394,13 +15424,13 @@ fewer376:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded384
+	JLE     folded456
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other385
+	JNE     other457
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold386:
+fold458:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
 	VCMPPD       $0x06, Z8, Z6, K2
@@ -13420,12 +15450,12 @@ fold386:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold386
-	JMP          folded384
+	JNZ          fold458
+	JMP          folded456
 
-other385:
+other457:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold388:
+fold460:
 	VMOVUPD      (BX), X4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      16(BX)(AX*1), X5
@@ -13436,10 +15466,10 @@ fold388:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold388
-	JMP          folded384
+	JNZ          fold460
+	JMP          folded456
 
-folded384:
+folded456:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -13452,19 +15482,19 @@ folded384:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted389
+	JE      unwanted461
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X2, (BX)
 	VMOVUPD X3, 16(DX)
 
-unwanted389:
+unwanted461:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer383:
+fewer455:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVQ dwinit+16(FP), BX
 	MOVQ BX, DX
@@ -13485,13 +15515,13 @@ fewer383:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded391
+	JLE     folded463
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other392
+	JNE     other464
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold393:
+fold465:
 	VMOVUPD   (BX), X2
 	VMOVUPD   (DX), X4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -13508,12 +15538,12 @@ fold393:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold393
-	JMP       folded391
+	JNZ       fold465
+	JMP       folded463
 
-other392:
+other464:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold395:
+fold467:
 	VMOVUPD (BX), X2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 16(BX)(AX*1), X3
@@ -13521,10 +15551,10 @@ fold395:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold395
-	JMP     folded391
+	JNZ     fold467
+	JMP     folded463
 
-folded391:
+folded463:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -13533,22 +15563,22 @@ folded391:
 	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted396
+	JE      unwanted468
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
 
-unwanted396:
+unwanted468:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over361:
+over433:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer397
+	JNE  fewer469
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -13571,13 +15601,13 @@ over361:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded398
+	JLE    folded470
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other399
+	JNE    other471
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold400:
+fold472:
 	VMOVSD       (BX), X5
 	VMOVSD       (DX), X6
 	VCMPPD       $0x06, Z8, Z6, K2
@@ -13596,12 +15626,12 @@ fold400:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold400
-	JMP          folded398
+	JNZ          fold472
+	JMP          folded470
 
-other399:
+other471:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold402:
+fold474:
 	VMOVSD       (BX), X5
 	VADDPD       Z5, Z4, Z4
 	VBROADCASTSD (DI), Z7
@@ -13615,10 +15645,10 @@ fold402:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold402
-	JMP          folded398
+	JNZ          fold474
+	JMP          folded470
 
-folded398:
+folded470:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -13634,19 +15664,19 @@ folded398:
 	VMOVSD X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted403
+	JE     unwanted475
 	MOVQ   db+32(FP), BX
 	VMOVSD X4, (BX)
 
-unwanted403:
+unwanted475:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer397:
+fewer469:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer404
+	JNE  fewer476
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -13667,13 +15697,13 @@ fewer397:
 	MOVQ   n+112(FP), R9
 	VPXORD Z7, Z7, Z7
 	TESTQ  R9, R9
-	JLE    folded405
+	JLE    folded477
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other406
+	JNE    other478
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold407:
+fold479:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X5
 	VCMPPD       $0x06, Z7, Z5, K2
@@ -13690,12 +15720,12 @@ fold407:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold407
-	JMP          folded405
+	JNZ          fold479
+	JMP          folded477
 
-other406:
+other478:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold409:
+fold481:
 	VMOVSD       (BX), X4
 	VADDPD       Z4, Z3, Z3
 	VBROADCASTSD (DI), Z6
@@ -13707,10 +15737,10 @@ fold409:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold409
-	JMP          folded405
+	JNZ          fold481
+	JMP          folded477
 
-folded405:
+folded477:
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -13723,19 +15753,19 @@ folded405:
 	VMOVSD X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted410
+	JE     unwanted482
 	MOVQ   db+32(FP), BX
 	VMOVSD X3, (BX)
 
-unwanted410:
+unwanted482:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer404:
+fewer476:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer411
+	JNE  fewer483
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -13755,13 +15785,13 @@ fewer404:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded412
+	JLE    folded484
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other413
+	JNE    other485
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold414:
+fold486:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
 	VCMPPD       $0x06, Z6, Z4, K2
@@ -13776,12 +15806,12 @@ fold414:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold414
-	JMP          folded412
+	JNZ          fold486
+	JMP          folded484
 
-other413:
+other485:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold416:
+fold488:
 	VMOVSD       (BX), X3
 	VADDPD       Z3, Z2, Z2
 	VBROADCASTSD (DI), Z5
@@ -13791,10 +15821,10 @@ fold416:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold416
-	JMP          folded412
+	JNZ          fold488
+	JMP          folded484
 
-folded412:
+folded484:
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -13805,19 +15835,19 @@ folded412:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted417
+	JE     unwanted489
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted417:
+unwanted489:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer411:
+fewer483:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer418
+	JNE  fewer490
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -13835,13 +15865,13 @@ fewer411:
 	MOVQ   n+112(FP), R9
 	VPXORD Z5, Z5, Z5
 	TESTQ  R9, R9
-	JLE    folded419
+	JLE    folded491
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other420
+	JNE    other492
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold421:
+fold493:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
 	VCMPPD       $0x06, Z5, Z3, K2
@@ -13854,12 +15884,12 @@ fold421:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold421
-	JMP          folded419
+	JNZ          fold493
+	JMP          folded491
 
-other420:
+other492:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold423:
+fold495:
 	VMOVSD       (BX), X2
 	VADDPD       Z2, Z1, Z1
 	VBROADCASTSD (DI), Z4
@@ -13867,10 +15897,10 @@ fold423:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold423
-	JMP          folded419
+	JNZ          fold495
+	JMP          folded491
 
-folded419:
+folded491:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -13878,16 +15908,16 @@ folded419:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted424
+	JE     unwanted496
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted424:
+unwanted496:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer418:
+fewer490:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVQ dwinit+16(FP), BX
 
@@ -13903,13 +15933,13 @@ fewer418:
 	MOVQ   n+112(FP), R9
 	VPXORD Z4, Z4, Z4
 	TESTQ  R9, R9
-	JLE    folded426
+	JLE    folded498
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other427
+	JNE    other499
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold428:
+fold500:
 	VMOVSD    (BX), X1
 	VMOVSD    (DX), X2
 	VCMPPD    $0x06, Z4, Z2, K2
@@ -13920,31 +15950,31 @@ fold428:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold428
-	JMP       folded426
+	JNZ       fold500
+	JMP       folded498
 
-other427:
+other499:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold430:
+fold502:
 	VMOVSD (BX), X1
 	VADDPD Z1, Z0, Z0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold430
-	JMP    folded426
+	JNZ    fold502
+	JMP    folded498
 
-folded426:
+folded498:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted431
+	JE     unwanted503
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted431:
+unwanted503:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -15297,8 +17327,128 @@ unwanted99:
 	RET
 
 over89:
+	CMPQ AX, $0x08
+	JNE  over100
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPS (BX), Y0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPS      (BX), Y1
+	VPXORD       Z5, Z5, Z5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded101
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other102
+	TESTQ        BX, BX
+	JE           without103
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold104:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), Y4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold104
+	JMP          folded101
+
+without103:
+	// the same without dx
+fold105:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), Y4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold105
+	JMP          folded101
+
+other102:
+	TESTQ BX, BX
+	JE    without107
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold108:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), Y4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold108
+	JMP          folded101
+
+without107:
+	// the same without dx
+fold109:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), Y4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold109
+	JMP          folded101
+
+folded101:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z2, Z2
+	MOVQ    dw+16(FP), BX
+	VMOVUPS Y0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted110
+	MOVQ    db+32(FP), BX
+	VMOVSS  X2, (BX)
+
+unwanted110:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over100:
 	CMPQ   AX, $0x08
-	JLT    over100
+	JLT    over111
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -15328,15 +17478,15 @@ over89:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded101
+	JLE          folded112
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other102
+	JNE          other113
 	TESTQ        BX, BX
-	JE           without103
+	JE           without114
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold104:
+fold115:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -15358,12 +17508,12 @@ fold104:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold104
-	JMP          folded101
+	JNZ          fold115
+	JMP          folded112
 
-without103:
+without114:
 	// the same without dx
-fold105:
+fold116:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -15378,15 +17528,15 @@ fold105:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold105
-	JMP          folded101
+	JNZ          fold116
+	JMP          folded112
 
-other102:
+other113:
 	TESTQ BX, BX
-	JE    without107
+	JE    without118
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold108:
+fold119:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Y6
@@ -15403,12 +17553,12 @@ fold108:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold108
-	JMP          folded101
+	JNZ          fold119
+	JMP          folded112
 
-without107:
+without118:
 	// the same without dx
-fold109:
+fold120:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), Y6
@@ -15418,10 +17568,10 @@ fold109:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold109
-	JMP          folded101
+	JNZ          fold120
+	JMP          folded112
 
-folded101:
+folded112:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -15433,18 +17583,138 @@ folded101:
 	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted110
+	JE      unwanted121
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted110:
+unwanted121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over100:
+over111:
+	CMPQ AX, $0x04
+	JNE  over122
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPS (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPS      (BX), X1
+	VPXORD       Z5, Z5, Z5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded123
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other124
+	TESTQ        BX, BX
+	JE           without125
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold126:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold126
+	JMP          folded123
+
+without125:
+	// the same without dx
+fold127:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold127
+	JMP          folded123
+
+other124:
+	TESTQ BX, BX
+	JE    without129
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold130:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold130
+	JMP          folded123
+
+without129:
+	// the same without dx
+fold131:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold131
+	JMP          folded123
+
+folded123:
+	VPXORD  Z5, Z5, Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z2, Z2
+	MOVQ    dw+16(FP), BX
+	VMOVUPS X0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted132
+	MOVQ    db+32(FP), BX
+	VMOVSS  X2, (BX)
+
+unwanted132:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over122:
 	CMPQ   AX, $0x04
-	JLT    over111
+	JLT    over133
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -15474,15 +17744,15 @@ over100:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded112
+	JLE          folded134
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other113
+	JNE          other135
 	TESTQ        BX, BX
-	JE           without114
+	JE           without136
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold115:
+fold137:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -15504,12 +17774,12 @@ fold115:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold115
-	JMP          folded112
+	JNZ          fold137
+	JMP          folded134
 
-without114:
+without136:
 	// the same without dx
-fold116:
+fold138:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -15524,15 +17794,15 @@ fold116:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold116
-	JMP          folded112
+	JNZ          fold138
+	JMP          folded134
 
-other113:
+other135:
 	TESTQ BX, BX
-	JE    without118
+	JE    without140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold119:
+fold141:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), X6
@@ -15549,12 +17819,12 @@ fold119:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold119
-	JMP          folded112
+	JNZ          fold141
+	JMP          folded134
 
-without118:
+without140:
 	// the same without dx
-fold120:
+fold142:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVUPS      (R9), X6
@@ -15564,10 +17834,10 @@ fold120:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold120
-	JMP          folded112
+	JNZ          fold142
+	JMP          folded134
 
-folded112:
+folded134:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -15579,18 +17849,138 @@ folded112:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted121
+	JE      unwanted143
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted121:
+unwanted143:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over111:
+over133:
+	CMPQ AX, $0x02
+	JNE  over144
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ   dwinit+24(FP), BX
+	VMOVSD (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVSD       (BX), X1
+	VPXORD       Z5, Z5, Z5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSS (DX), Z2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded145
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other146
+	TESTQ        BX, BX
+	JE           without147
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold148:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVSD       (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold148
+	JMP          folded145
+
+without147:
+	// the same without dx
+fold149:
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (DI), Z4
+	VCMPPS       $0x06, Z5, Z4, K2
+	VMOVAPS.Z    Z3, K2, Z3
+	VMOVSS       X3, (DX)
+	ADDQ         R8, DI
+	VADDPS       Z3, Z2, Z2
+	VMOVSD       (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold149
+	JMP          folded145
+
+other146:
+	TESTQ BX, BX
+	JE    without151
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold152:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVSD       (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	VMULPS       Z1, Z3, Z4
+	VADDPS       Z5, Z4, Z4
+	VMOVSD       X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold152
+	JMP          folded145
+
+without151:
+	// the same without dx
+fold153:
+	VBROADCASTSS (DX), Z3
+	VADDPS       Z3, Z2, Z2
+	VMOVSD       (R9), X4
+	VFMADD231PS  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold153
+	JMP          folded145
+
+folded145:
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z2, Z2
+	MOVQ   dw+16(FP), BX
+	VMOVSD X0, (BX)
+	MOVQ   db+32(FP), BX
+	TESTQ  BX, BX
+	JE     unwanted154
+	MOVQ   db+32(FP), BX
+	VMOVSS X2, (BX)
+
+unwanted154:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over144:
 	CMPQ   AX, $0x02
-	JLT    over122
+	JLT    over155
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -15620,15 +18010,15 @@ over111:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded123
+	JLE          folded156
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other124
+	JNE          other157
 	TESTQ        BX, BX
-	JE           without125
+	JE           without158
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold126:
+fold159:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -15650,12 +18040,12 @@ fold126:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold126
-	JMP          folded123
+	JNZ          fold159
+	JMP          folded156
 
-without125:
+without158:
 	// the same without dx
-fold127:
+fold160:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -15670,15 +18060,15 @@ fold127:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold127
-	JMP          folded123
+	JNZ          fold160
+	JMP          folded156
 
-other124:
+other157:
 	TESTQ BX, BX
-	JE    without129
+	JE    without162
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold130:
+fold163:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVSD       (R9), X6
@@ -15695,12 +18085,12 @@ fold130:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold130
-	JMP          folded123
+	JNZ          fold163
+	JMP          folded156
 
-without129:
+without162:
 	// the same without dx
-fold131:
+fold164:
 	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z4, Z4
 	VMOVSD       (R9), X6
@@ -15710,10 +18100,10 @@ fold131:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold131
-	JMP          folded123
+	JNZ          fold164
+	JMP          folded156
 
-folded123:
+folded156:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -15725,16 +18115,16 @@ folded123:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted132
+	JE     unwanted165
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted132:
+unwanted165:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over122:
+over155:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSS (BX), X0
@@ -15755,15 +18145,15 @@ over122:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded133
+	JLE          folded166
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other134
+	JNE          other167
 	TESTQ        BX, BX
-	JE           without135
+	JE           without168
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold136:
+fold169:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, Z5, Z4, K2
@@ -15780,12 +18170,12 @@ fold136:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold136
-	JMP          folded133
+	JNZ          fold169
+	JMP          folded166
 
-without135:
+without168:
 	// the same without dx
-fold137:
+fold170:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, Z5, Z4, K2
@@ -15798,15 +18188,15 @@ fold137:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold137
-	JMP          folded133
+	JNZ          fold170
+	JMP          folded166
 
-other134:
+other167:
 	TESTQ BX, BX
-	JE    without139
+	JE    without172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold140:
+fold173:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVSS       (R9), X4
@@ -15818,12 +18208,12 @@ fold140:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold140
-	JMP          folded133
+	JNZ          fold173
+	JMP          folded166
 
-without139:
+without172:
 	// the same without dx
-fold141:
+fold174:
 	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z2, Z2
 	VMOVSS       (R9), X4
@@ -15831,10 +18221,10 @@ fold141:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold141
-	JMP          folded133
+	JNZ          fold174
+	JMP          folded166
 
-folded133:
+folded166:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z2, Z2
@@ -15842,11 +18232,11 @@ folded133:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted142
+	JE     unwanted175
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted142:
+unwanted175:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -17199,8 +19589,128 @@ unwanted99:
 	RET
 
 over89:
+	CMPQ AX, $0x04
+	JNE  over100
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPD (BX), Y0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPD      (BX), Y1
+	VPXORD       Z5, Z5, Z5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded101
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other102
+	TESTQ        BX, BX
+	JE           without103
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold104:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD (DI), Z4
+	VCMPPD       $0x06, Z5, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (R9), Y4
+	VFMADD231PD  Z3, Z4, Z0
+	VMULPD       Z1, Z3, Z4
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold104
+	JMP          folded101
+
+without103:
+	// the same without dx
+fold105:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD (DI), Z4
+	VCMPPD       $0x06, Z5, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (R9), Y4
+	VFMADD231PD  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold105
+	JMP          folded101
+
+other102:
+	TESTQ BX, BX
+	JE    without107
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold108:
+	VBROADCASTSD (DX), Z3
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (R9), Y4
+	VFMADD231PD  Z3, Z4, Z0
+	VMULPD       Z1, Z3, Z4
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      Y4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold108
+	JMP          folded101
+
+without107:
+	// the same without dx
+fold109:
+	VBROADCASTSD (DX), Z3
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (R9), Y4
+	VFMADD231PD  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold109
+	JMP          folded101
+
+folded101:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z2, Z2
+	MOVQ    dw+16(FP), BX
+	VMOVUPD Y0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted110
+	MOVQ    db+32(FP), BX
+	VMOVSD  X2, (BX)
+
+unwanted110:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over100:
 	CMPQ   AX, $0x04
-	JLT    over100
+	JLT    over111
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -17230,15 +19740,15 @@ over89:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded101
+	JLE          folded112
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other102
+	JNE          other113
 	TESTQ        BX, BX
-	JE           without103
+	JE           without114
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold104:
+fold115:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -17260,12 +19770,12 @@ fold104:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold104
-	JMP          folded101
+	JNZ          fold115
+	JMP          folded112
 
-without103:
+without114:
 	// the same without dx
-fold105:
+fold116:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -17280,15 +19790,15 @@ fold105:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold105
-	JMP          folded101
+	JNZ          fold116
+	JMP          folded112
 
-other102:
+other113:
 	TESTQ BX, BX
-	JE    without107
+	JE    without118
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold108:
+fold119:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Y6
@@ -17305,12 +19815,12 @@ fold108:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold108
-	JMP          folded101
+	JNZ          fold119
+	JMP          folded112
 
-without107:
+without118:
 	// the same without dx
-fold109:
+fold120:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), Y6
@@ -17320,10 +19830,10 @@ fold109:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold109
-	JMP          folded101
+	JNZ          fold120
+	JMP          folded112
 
-folded101:
+folded112:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -17335,18 +19845,138 @@ folded101:
 	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted110
+	JE      unwanted121
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted110:
+unwanted121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over100:
+over111:
+	CMPQ AX, $0x02
+	JNE  over122
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVQ    dwinit+24(FP), BX
+	VMOVUPD (BX), X0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVQ         w+96(FP), BX
+	VMOVUPD      (BX), X1
+	VPXORD       Z5, Z5, Z5
+	MOVQ         dbinit+40(FP), DX
+	VBROADCASTSD (DX), Z2
+	MOVQ         dx+0(FP), BX
+	MOVQ         lddx+8(FP), CX
+	MOVQ         dy+48(FP), DX
+	MOVQ         lddy+56(FP), SI
+	MOVQ         y+64(FP), DI
+	MOVQ         ldy+72(FP), R8
+	MOVQ         x+80(FP), R9
+	MOVQ         ldx+88(FP), R10
+	MOVQ         n+112(FP), R11
+	TESTQ        R11, R11
+	JLE          folded123
+	MOVQ         act+120(FP), R12
+	CMPQ         R12, $0x01
+	JNE          other124
+	TESTQ        BX, BX
+	JE           without125
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold126:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD (DI), Z4
+	VCMPPD       $0x06, Z5, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (R9), X4
+	VFMADD231PD  Z3, Z4, Z0
+	VMULPD       Z1, Z3, Z4
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold126
+	JMP          folded123
+
+without125:
+	// the same without dx
+fold127:
+	VBROADCASTSD (DX), Z3
+	VBROADCASTSD (DI), Z4
+	VCMPPD       $0x06, Z5, Z4, K2
+	VMOVAPD.Z    Z3, K2, Z3
+	VMOVSD       X3, (DX)
+	ADDQ         R8, DI
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (R9), X4
+	VFMADD231PD  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold127
+	JMP          folded123
+
+other124:
+	TESTQ BX, BX
+	JE    without129
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold130:
+	VBROADCASTSD (DX), Z3
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (R9), X4
+	VFMADD231PD  Z3, Z4, Z0
+	VMULPD       Z1, Z3, Z4
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      X4, (BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold130
+	JMP          folded123
+
+without129:
+	// the same without dx
+fold131:
+	VBROADCASTSD (DX), Z3
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (R9), X4
+	VFMADD231PD  Z3, Z4, Z0
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold131
+	JMP          folded123
+
+folded123:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	VADDPD  Z5, Z2, Z2
+	MOVQ    dw+16(FP), BX
+	VMOVUPD X0, (BX)
+	MOVQ    db+32(FP), BX
+	TESTQ   BX, BX
+	JE      unwanted132
+	MOVQ    db+32(FP), BX
+	VMOVSD  X2, (BX)
+
+unwanted132:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over122:
 	CMPQ   AX, $0x02
-	JLT    over111
+	JLT    over133
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -17376,15 +20006,15 @@ over100:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded112
+	JLE          folded134
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other113
+	JNE          other135
 	TESTQ        BX, BX
-	JE           without114
+	JE           without136
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold115:
+fold137:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -17406,12 +20036,12 @@ fold115:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold115
-	JMP          folded112
+	JNZ          fold137
+	JMP          folded134
 
-without114:
+without136:
 	// the same without dx
-fold116:
+fold138:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -17426,15 +20056,15 @@ fold116:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold116
-	JMP          folded112
+	JNZ          fold138
+	JMP          folded134
 
-other113:
+other135:
 	TESTQ BX, BX
-	JE    without118
+	JE    without140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold119:
+fold141:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), X6
@@ -17451,12 +20081,12 @@ fold119:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold119
-	JMP          folded112
+	JNZ          fold141
+	JMP          folded134
 
-without118:
+without140:
 	// the same without dx
-fold120:
+fold142:
 	VBROADCASTSD (DX), Z5
 	VADDPD       Z5, Z4, Z4
 	VMOVUPD      (R9), X6
@@ -17466,10 +20096,10 @@ fold120:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold120
-	JMP          folded112
+	JNZ          fold142
+	JMP          folded134
 
-folded112:
+folded134:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -17481,16 +20111,16 @@ folded112:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted121
+	JE      unwanted143
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted121:
+unwanted143:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over111:
+over133:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSD (BX), X0
@@ -17511,15 +20141,15 @@ over111:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded122
+	JLE          folded144
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other123
+	JNE          other145
 	TESTQ        BX, BX
-	JE           without124
+	JE           without146
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold125:
+fold147:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, Z5, Z4, K2
@@ -17536,12 +20166,12 @@ fold125:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold125
-	JMP          folded122
+	JNZ          fold147
+	JMP          folded144
 
-without124:
+without146:
 	// the same without dx
-fold126:
+fold148:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, Z5, Z4, K2
@@ -17554,15 +20184,15 @@ fold126:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold126
-	JMP          folded122
+	JNZ          fold148
+	JMP          folded144
 
-other123:
+other145:
 	TESTQ BX, BX
-	JE    without128
+	JE    without150
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold129:
+fold151:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVSD       (R9), X4
@@ -17574,12 +20204,12 @@ fold129:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold129
-	JMP          folded122
+	JNZ          fold151
+	JMP          folded144
 
-without128:
+without150:
 	// the same without dx
-fold130:
+fold152:
 	VBROADCASTSD (DX), Z3
 	VADDPD       Z3, Z2, Z2
 	VMOVSD       (R9), X4
@@ -17587,10 +20217,10 @@ fold130:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold130
-	JMP          folded122
+	JNZ          fold152
+	JMP          folded144
 
-folded122:
+folded144:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z2, Z2
@@ -17598,11 +20228,11 @@ folded122:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted131
+	JE     unwanted153
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted131:
+unwanted153:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

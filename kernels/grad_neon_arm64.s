@@ -2818,13 +2818,419 @@ unwanted180:
 
 over145:
 	CMP  $2, R0
-	BLT  over181
+	BNE  over181
+	MOVD rows+96(FP), R1
+	CMP  $4, R1
+	BNE  fewer182
+
+	// acc[i,j] = dwinit[i,j], 4×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F4
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	VMOVI $0, V8.B16
+	CMP   $0, R7
+	BLE   folded183
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other184
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold185:
+	FMOVD 0(R1), F5
+	FMOVD 0(R3), F6
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVS 0(R5), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 4(R5), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R5), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	FMOVS 12(R5), F7
+	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
+	FMOVD F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold185
+	B     folded183
+
+other184:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold187:
+	FMOVD 0(R1), F5
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVS 0(R5), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 4(R5), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R5), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	FMOVS 12(R5), F7
+	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold187
+	B     folded183
+
+folded183:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted188
+	MOVD  db+32(FP), R1
+	FMOVD F4, 0(R1)
+
+unwanted188:
+	RET
+
+fewer182:
+	MOVD rows+96(FP), R1
+	CMP  $3, R1
+	BNE  fewer189
+
+	// acc[i,j] = dwinit[i,j], 3×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F3
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	VMOVI $0, V7.B16
+	CMP   $0, R7
+	BLE   folded190
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other191
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold192:
+	FMOVD 0(R1), F4
+	FMOVD 0(R3), F5
+	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
+	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVS 0(R5), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 4(R5), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	FMOVS 8(R5), F6
+	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
+	FMOVD F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold192
+	B     folded190
+
+other191:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold194:
+	FMOVD 0(R1), F4
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVS 0(R5), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 4(R5), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	FMOVS 8(R5), F6
+	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold194
+	B     folded190
+
+folded190:
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted195
+	MOVD  db+32(FP), R1
+	FMOVD F3, 0(R1)
+
+unwanted195:
+	RET
+
+fewer189:
+	MOVD rows+96(FP), R1
+	CMP  $2, R1
+	BNE  fewer196
+
+	// acc[i,j] = dwinit[i,j], 2×1 vectors
+	MOVD  dwinit+16(FP), R1
+	MOVD  lddwinit+24(FP), R2
+	ADD   R2, R1, R3
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F2
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	VMOVI $0, V6.B16
+	CMP   $0, R7
+	BLE   folded197
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other198
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold199:
+	FMOVD 0(R1), F3
+	FMOVD 0(R3), F4
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVS 0(R5), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	FMOVS 4(R5), F5
+	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	FMOVD F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold199
+	B     folded197
+
+other198:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold201:
+	FMOVD 0(R1), F3
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVS 0(R5), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	FMOVS 4(R5), F5
+	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold201
+	B     folded197
+
+folded197:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	MOVD  dw+0(FP), R1
+	MOVD  lddw+8(FP), R2
+	ADD   R2, R1, R3
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted202
+	MOVD  db+32(FP), R1
+	FMOVD F2, 0(R1)
+
+unwanted202:
+	RET
+
+fewer196:
+	MOVD rows+96(FP), R1
+	CMP  $1, R1
+	BNE  fewer203
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVD  dwinit+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F1
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	VMOVI $0, V5.B16
+	CMP   $0, R7
+	BLE   folded204
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other205
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold206:
+	FMOVD 0(R1), F2
+	FMOVD 0(R3), F3
+	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
+	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	FMOVS 0(R5), F4
+	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
+	FMOVD F2, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold206
+	B     folded204
+
+other205:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold208:
+	FMOVD 0(R1), F2
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	FMOVS 0(R5), F4
+	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold208
+	B     folded204
+
+folded204:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	MOVD  dw+0(FP), R1
+	FMOVD F0, 0(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted209
+	MOVD  db+32(FP), R1
+	FMOVD F1, 0(R1)
+
+unwanted209:
+	RET
+
+fewer203:
+	// acc[i,j] = dwinit[i,j], 0×1 vectors
+	MOVD dwinit+16(FP), R1
+
+	// acc[i,j] = dbinit[i,j], 1×1 vectors
+	MOVD  dbinit+40(FP), R1
+	FMOVD 0(R1), F0
+	MOVD  dy+48(FP), R1
+	MOVD  lddy+56(FP), R2
+	MOVD  y+64(FP), R3
+	MOVD  ldy+72(FP), R4
+	MOVD  x+80(FP), R5
+	MOVD  ldx+88(FP), R6
+	MOVD  n+112(FP), R7
+	VMOVI $0, V4.B16
+	CMP   $0, R7
+	BLE   folded211
+	MOVD  act+120(FP), R8
+	CMP   $1, R8
+	BNE   other212
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold213:
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVD F1, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold213
+	B     folded211
+
+other212:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+fold215:
+	FMOVD 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	ADD   R2, R1
+	ADD   R6, R5
+	SUBS  $1, R7
+	BNE   fold215
+	B     folded211
+
+folded211:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	MOVD  dw+0(FP), R1
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted216
+	MOVD  db+32(FP), R1
+	FMOVD F0, 0(R1)
+
+unwanted216:
+	RET
+
+over181:
+	CMP  $2, R0
+	BLT  over217
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer182
+	BNE  fewer218
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2861,13 +3267,13 @@ over145:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded183
+	BLE   folded219
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other184
+	BNE   other220
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold185:
+fold221:
 	FMOVD 0(R1), F10
 	FMOVD 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -2899,12 +3305,12 @@ fold185:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold185
-	B     folded183
+	BNE   fold221
+	B     folded219
 
-other184:
+other220:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold187:
+fold223:
 	FMOVD 0(R1), F10
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	ADD   R0, R1, R8
@@ -2925,10 +3331,10 @@ fold187:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold187
-	B     folded183
+	BNE   fold223
+	B     folded219
 
-folded183:
+folded219:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -2960,20 +3366,20 @@ folded183:
 	FMOVD F7, 8(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted188
+	BEQ   unwanted224
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVD F8, 0(R1)
 	FMOVD F9, 8(R3)
 
-unwanted188:
+unwanted224:
 	RET
 
-fewer182:
+fewer218:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer189
+	BNE  fewer225
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3006,13 +3412,13 @@ fewer182:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V12.B16
 	CMP   $0, R7
-	BLE   folded190
+	BLE   folded226
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other191
+	BNE   other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold192:
+fold228:
 	FMOVD 0(R1), F8
 	FMOVD 0(R3), F10
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
@@ -3041,12 +3447,12 @@ fold192:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold192
-	B     folded190
+	BNE   fold228
+	B     folded226
 
-other191:
+other227:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold194:
+fold230:
 	FMOVD 0(R1), F8
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	ADD   R0, R1, R8
@@ -3064,10 +3470,10 @@ fold194:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold194
-	B     folded190
+	BNE   fold230
+	B     folded226
 
-folded190:
+folded226:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -3093,20 +3499,20 @@ folded190:
 	FMOVD F5, 8(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted195
+	BEQ   unwanted231
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVD F6, 0(R1)
 	FMOVD F7, 8(R3)
 
-unwanted195:
+unwanted231:
 	RET
 
-fewer189:
+fewer225:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer196
+	BNE  fewer232
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3135,13 +3541,13 @@ fewer189:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V10.B16
 	CMP   $0, R7
-	BLE   folded197
+	BLE   folded233
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other198
+	BNE   other234
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold199:
+fold235:
 	FMOVD 0(R1), F6
 	FMOVD 0(R3), F8
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
@@ -3167,12 +3573,12 @@ fold199:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold199
-	B     folded197
+	BNE   fold235
+	B     folded233
 
-other198:
+other234:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold201:
+fold237:
 	FMOVD 0(R1), F6
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	ADD   R0, R1, R8
@@ -3187,10 +3593,10 @@ fold201:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold201
-	B     folded197
+	BNE   fold237
+	B     folded233
 
-folded197:
+folded233:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -3210,20 +3616,20 @@ folded197:
 	FMOVD F3, 8(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted202
+	BEQ   unwanted238
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVD F4, 0(R1)
 	FMOVD F5, 8(R3)
 
-unwanted202:
+unwanted238:
 	RET
 
-fewer196:
+fewer232:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer203
+	BNE  fewer239
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3247,13 +3653,13 @@ fewer196:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded204
+	BLE   folded240
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other205
+	BNE   other241
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold206:
+fold242:
 	FMOVD 0(R1), F4
 	FMOVD 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -3276,12 +3682,12 @@ fold206:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold206
-	B     folded204
+	BNE   fold242
+	B     folded240
 
-other205:
+other241:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold208:
+fold244:
 	FMOVD 0(R1), F4
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	ADD   R0, R1, R8
@@ -3293,10 +3699,10 @@ fold208:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold208
-	B     folded204
+	BNE   fold244
+	B     folded240
 
-folded204:
+folded240:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3309,17 +3715,17 @@ folded204:
 	FMOVD F1, 8(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted209
+	BEQ   unwanted245
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVD F2, 0(R1)
 	FMOVD F3, 8(R3)
 
-unwanted209:
+unwanted245:
 	RET
 
-fewer203:
+fewer239:
 	// acc[i,j] = dwinit[i,j], 0×2 vectors
 	MOVD dwinit+16(FP), R1
 	MOVD R1, R3
@@ -3340,13 +3746,13 @@ fewer203:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded211
+	BLE   folded247
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other212
+	BNE   other248
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold213:
+fold249:
 	FMOVD 0(R1), F2
 	FMOVD 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -3366,12 +3772,12 @@ fold213:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold213
-	B     folded211
+	BNE   fold249
+	B     folded247
 
-other212:
+other248:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
+fold251:
 	FMOVD 0(R1), F2
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	ADD   R0, R1, R8
@@ -3380,10 +3786,10 @@ fold215:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold215
-	B     folded211
+	BNE   fold251
+	B     folded247
 
-folded211:
+folded247:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -3392,20 +3798,20 @@ folded211:
 	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted216
+	BEQ   unwanted252
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVD F0, 0(R1)
 	FMOVD F1, 8(R3)
 
-unwanted216:
+unwanted252:
 	RET
 
-over181:
+over217:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer217
+	BNE  fewer253
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3430,13 +3836,13 @@ over181:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded218
+	BLE   folded254
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other219
+	BNE   other255
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold220:
+fold256:
 	FMOVS 0(R1), F5
 	FMOVS 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -3455,12 +3861,12 @@ fold220:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold220
-	B     folded218
+	BNE   fold256
+	B     folded254
 
-other219:
+other255:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold258:
 	FMOVS 0(R1), F5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
@@ -3474,10 +3880,10 @@ fold222:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold222
-	B     folded218
+	BNE   fold258
+	B     folded254
 
-folded218:
+folded254:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3495,17 +3901,17 @@ folded218:
 	FMOVS F3, 0(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted223
+	BEQ   unwanted259
 	MOVD  db+32(FP), R1
 	FMOVS F4, 0(R1)
 
-unwanted223:
+unwanted259:
 	RET
 
-fewer217:
+fewer253:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer224
+	BNE  fewer260
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3528,13 +3934,13 @@ fewer217:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V7.B16
 	CMP   $0, R7
-	BLE   folded225
+	BLE   folded261
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other226
+	BNE   other262
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold227:
+fold263:
 	FMOVS 0(R1), F4
 	FMOVS 0(R3), F5
 	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
@@ -3551,12 +3957,12 @@ fold227:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold227
-	B     folded225
+	BNE   fold263
+	B     folded261
 
-other226:
+other262:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold229:
+fold265:
 	FMOVS 0(R1), F4
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
@@ -3568,10 +3974,10 @@ fold229:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold229
-	B     folded225
+	BNE   fold265
+	B     folded261
 
-folded225:
+folded261:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -3586,17 +3992,17 @@ folded225:
 	FMOVS F2, 0(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted230
+	BEQ   unwanted266
 	MOVD  db+32(FP), R1
 	FMOVS F3, 0(R1)
 
-unwanted230:
+unwanted266:
 	RET
 
-fewer224:
+fewer260:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer231
+	BNE  fewer267
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3617,13 +4023,13 @@ fewer224:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded232
+	BLE   folded268
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other233
+	BNE   other269
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold234:
+fold270:
 	FMOVS 0(R1), F3
 	FMOVS 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -3638,12 +4044,12 @@ fold234:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold234
-	B     folded232
+	BNE   fold270
+	B     folded268
 
-other233:
+other269:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold236:
+fold272:
 	FMOVS 0(R1), F3
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
@@ -3653,10 +4059,10 @@ fold236:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold236
-	B     folded232
+	BNE   fold272
+	B     folded268
 
-folded232:
+folded268:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -3668,17 +4074,17 @@ folded232:
 	FMOVS F1, 0(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted237
+	BEQ   unwanted273
 	MOVD  db+32(FP), R1
 	FMOVS F2, 0(R1)
 
-unwanted237:
+unwanted273:
 	RET
 
-fewer231:
+fewer267:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer238
+	BNE  fewer274
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3696,13 +4102,13 @@ fewer231:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V5.B16
 	CMP   $0, R7
-	BLE   folded239
+	BLE   folded275
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other240
+	BNE   other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold241:
+fold277:
 	FMOVS 0(R1), F2
 	FMOVS 0(R3), F3
 	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
@@ -3715,12 +4121,12 @@ fold241:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold241
-	B     folded239
+	BNE   fold277
+	B     folded275
 
-other240:
+other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold243:
+fold279:
 	FMOVS 0(R1), F2
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
@@ -3728,10 +4134,10 @@ fold243:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold243
-	B     folded239
+	BNE   fold279
+	B     folded275
 
-folded239:
+folded275:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -3739,14 +4145,14 @@ folded239:
 	FMOVS F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted244
+	BEQ   unwanted280
 	MOVD  db+32(FP), R1
 	FMOVS F1, 0(R1)
 
-unwanted244:
+unwanted280:
 	RET
 
-fewer238:
+fewer274:
 	// acc[i,j] = dwinit[i,j], 0×1 vectors
 	MOVD dwinit+16(FP), R1
 
@@ -3762,13 +4168,13 @@ fewer238:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V4.B16
 	CMP   $0, R7
-	BLE   folded246
+	BLE   folded282
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other247
+	BNE   other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold248:
+fold284:
 	FMOVS 0(R1), F1
 	FMOVS 0(R3), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -3779,31 +4185,31 @@ fold248:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold248
-	B     folded246
+	BNE   fold284
+	B     folded282
 
-other247:
+other283:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold250:
+fold286:
 	FMOVS 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold250
-	B     folded246
+	BNE   fold286
+	B     folded282
 
-folded246:
+folded282:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted251
+	BEQ   unwanted287
 	MOVD  db+32(FP), R1
 	FMOVS F0, 0(R1)
 
-unwanted251:
+unwanted287:
 	RET
 
 // func gradNEONF64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
@@ -7753,8 +8159,126 @@ unwanted55:
 	RET
 
 over45:
+	CMP $2, R0
+	BNE over56
+
+	// acc[i,j] = dwinit[i,j], 1×1 vectors
+	MOVD  dwinit+24(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = w[i,j], 1×1 vectors
+	MOVD  w+96(FP), R1
+	FMOVD 0(R1), F1
+	VMOVI $0, V5.B16
+	MOVD  dbinit+40(FP), R3
+	VLD1R (R3), [V2.S4]
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  dy+48(FP), R3
+	MOVD  lddy+56(FP), R4
+	MOVD  y+64(FP), R5
+	MOVD  ldy+72(FP), R6
+	MOVD  x+80(FP), R7
+	MOVD  ldx+88(FP), R8
+	MOVD  n+112(FP), R9
+	CMP   $0, R9
+	BLE   folded57
+	MOVD  act+120(FP), R10
+	CMP   $1, R10
+	BNE   other58
+	CMP   $0, R1
+	BEQ   without59
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold60:
+	VLD1R (R3), [V3.S4]
+	VLD1R (R5), [V4.S4]
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	FMOVS F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVD 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold60
+	B     folded57
+
+without59:
+	// the same without dx
+fold61:
+	VLD1R (R3), [V3.S4]
+	VLD1R (R5), [V4.S4]
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	FMOVS F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVD 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold61
+	B     folded57
+
+other58:
+	CMP $0, R1
+	BEQ without63
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold64:
+	VLD1R (R3), [V3.S4]
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVD 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVD F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold64
+	B     folded57
+
+without63:
+	// the same without dx
+fold65:
+	VLD1R (R3), [V3.S4]
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVD 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold65
+	B     folded57
+
+folded57:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	MOVD  dw+16(FP), R1
+	FMOVD F0, 0(R1)
+	MOVD  db+32(FP), R1
+	CMP   $0, R1
+	BEQ   unwanted66
+	MOVD  db+32(FP), R1
+	FMOVS F2, 0(R1)
+
+unwanted66:
+	RET
+
+over56:
 	CMP  $2, R0
-	BLT  over56
+	BLT  over67
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $16, R0
@@ -7785,15 +8309,15 @@ over45:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded57
+	BLE   folded68
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other58
+	BNE   other69
 	CMP   $0, R1
-	BEQ   without59
+	BEQ   without70
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold60:
+fold71:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -7817,12 +8341,12 @@ fold60:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold60
-	B     folded57
+	BNE   fold71
+	B     folded68
 
-without59:
+without70:
 	// the same without dx
-fold61:
+fold72:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -7838,15 +8362,15 @@ fold61:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold61
-	B     folded57
+	BNE   fold72
+	B     folded68
 
-other58:
+other69:
 	CMP $0, R1
-	BEQ without63
+	BEQ without74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold64:
+fold75:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVD 0(R7), F6
@@ -7865,12 +8389,12 @@ fold64:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold64
-	B     folded57
+	BNE   fold75
+	B     folded68
 
-without63:
+without74:
 	// the same without dx
-fold65:
+fold76:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVD 0(R7), F6
@@ -7881,10 +8405,10 @@ fold65:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold65
-	B     folded57
+	BNE   fold76
+	B     folded68
 
-folded57:
+folded68:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -7896,14 +8420,14 @@ folded57:
 	FMOVD F1, 8(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted66
+	BEQ   unwanted77
 	MOVD  db+32(FP), R1
 	FMOVS F4, 0(R1)
 
-unwanted66:
+unwanted77:
 	RET
 
-over56:
+over67:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVS 0(R1), F0
@@ -7924,15 +8448,15 @@ over56:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded67
+	BLE   folded78
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other68
+	BNE   other79
 	CMP   $0, R1
-	BEQ   without69
+	BEQ   without80
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold70:
+fold81:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -7949,12 +8473,12 @@ fold70:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold70
-	B     folded67
+	BNE   fold81
+	B     folded78
 
-without69:
+without80:
 	// the same without dx
-fold71:
+fold82:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -7967,15 +8491,15 @@ fold71:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold71
-	B     folded67
+	BNE   fold82
+	B     folded78
 
-other68:
+other79:
 	CMP $0, R1
-	BEQ without73
+	BEQ without84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold74:
+fold85:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R7), F4
@@ -7987,12 +8511,12 @@ fold74:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold74
-	B     folded67
+	BNE   fold85
+	B     folded78
 
-without73:
+without84:
 	// the same without dx
-fold75:
+fold86:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R7), F4
@@ -8000,10 +8524,10 @@ fold75:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold75
-	B     folded67
+	BNE   fold86
+	B     folded78
 
-folded67:
+folded78:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
@@ -8011,11 +8535,11 @@ folded67:
 	FMOVS F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted76
+	BEQ   unwanted87
 	MOVD  db+32(FP), R1
 	FMOVS F2, 0(R1)
 
-unwanted76:
+unwanted87:
 	RET
 
 // func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
