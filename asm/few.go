@@ -18,15 +18,74 @@ func input(m Machine) {
 		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
 		"+0. The rows of each operand are as many bytes apart as follows it. rows is 1",
 		"to inputRows, cols a multiple of the lanes of a vector.")
+	inputTiles(m, inputRows(s), inputForm{
+		squares: "w", scalars: "dz", by: s.VecBytes,
+		vectors: func(b int, acc []Vec, dx, lddx Int, _ Vec) {
+			rows := m.Rows(len(acc), dx, lddx)
+			for i, v := range acc {
+				m.Store(rows.At[i].Plus(b*s.VecBytes), v)
+			}
+			m.FreeRows(rows)
+		},
+	})
+}
+
+// turned is input for few columns of dx instead of rows: w and dz change
+// places, and dx is stored in columns.
+func turned(m Machine) {
+	s := m.Spec()
+	m.Func("turned", sig(m, "func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
+		"",
+		"What input computes, with rows and cols exchanged.")
+	inputTiles(m, min(inputRows(s), s.Lanes()-1), inputForm{
+		squares: "dz", scalars: "w",
+		vectors: func(b int, acc []Vec, dx, lddx Int, t Vec) {
+			at := m.Int()
+			m.MulConst(at, lddx, b*s.Lanes())
+			m.Add(at, dx)
+			rows := m.Rows(s.Lanes(), at, lddx)
+			for k, v := range acc {
+				var lanes []Addr
+				for _, a := range rows.At {
+					lanes = append(lanes, a.Plus(k*s.Float.Size))
+				}
+				m.StoreLanes(lanes, v, t)
+			}
+			m.FreeRows(rows)
+			m.FreeInts(at)
+		},
+	})
+}
+
+// An inputForm says which factor of input is transposed in squares, which one is
+// taken by scalars, and where the results go.
+type inputForm struct {
+	squares, scalars string
+
+	by      int // bytes from one vector's place to the next, or 0: as many rows
+	vectors func(block int, acc []Vec, dx, lddx Int, t Vec)
+}
+
+// inputTiles emits tiles for every number of rows up to most.
+func inputTiles(m Machine, most int, to inputForm) {
 	rows := m.Int()
 	m.Arg(rows, "rows")
-	for r := inputRows(s); r >= 1; r-- {
+	for r := most; r >= 1; r-- {
 		fewer := m.NewLabel("fewer")
 		if r > 1 {
 			m.JumpIf(rows, NotEqual, r, fewer)
 		}
 		m.FreeInts(rows)
-		inputTiles(m, r)
+		n := m.Int()
+		m.Arg(n, "n")
+		part := m.MakePart(n)
+		if blocks := inputBlocks(m.Spec(), r); blocks > 1 {
+			inputTile(m, r, blocks, n, part, to)
+		}
+		inputTile(m, r, 1, n, part, to)
+		m.FreePart(part)
+		m.FreeInts(n)
 		m.Return()
 		rows = m.Int()
 		m.Label(fewer)
@@ -39,22 +98,9 @@ func inputBlocks(s Spec, r int) int {
 	return max(1, min(4/r, 32/s.Lanes(), s.Ints*2/3/s.Lanes()))
 }
 
-func inputTiles(m Machine, r int) {
-	s := m.Spec()
-	n := m.Int()
-	m.Arg(n, "n")
-	part := m.MakePart(n)
-	if blocks := inputBlocks(s, r); blocks > 1 {
-		inputTile(m, r, blocks, n, part)
-	}
-	inputTile(m, r, 1, n, part)
-	m.FreePart(part)
-	m.FreeInts(n)
-}
-
 // inputTile computes r rows of as many times so many blocks of inputs as the
 // parameter cols allows. It destroys n.
-func inputTile(m Machine, r, blocks int, n Int, part Part) {
+func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	s := m.Spec()
 	lanes, size := s.Lanes(), s.Float.Size
 	again, square, tail, end, done := m.NewLabel("block"), m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end"), m.NewLabel("done")
@@ -72,11 +118,11 @@ func inputTile(m Machine, r, blocks int, n Int, part Part) {
 		}
 	}
 	wp, ldw, dz, lddz := m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(wp, "w")
-	m.Arg(ldw, "ldw")
-	m.Arg(dz, "dz")
+	m.Arg(wp, to.squares)
+	m.Arg(ldw, "ld"+to.squares)
+	m.Arg(dz, to.scalars)
 	if r > 1 {
-		m.Arg(lddz, "lddz")
+		m.Arg(lddz, "ld"+to.scalars)
 	} else {
 		m.FreeInts(lddz)
 	}
@@ -134,30 +180,28 @@ func inputTile(m Machine, r, blocks int, n Int, part Part) {
 	}
 
 	positive(m, slices.Concat(acc...), x)
-	m.FreeVecs(x)
 	p, ld := m.Int(), m.Int()
 	m.Arg(p, "dx")
-	if r > 1 {
-		m.Arg(ld, "lddx")
-	}
-	dx := m.Rows(r, p, ld)
+	m.Arg(ld, "lddx")
 	for b := range acc {
-		for i, a := range acc[b] {
-			m.Store(dx.At[i].Plus(b*s.VecBytes), a)
-		}
+		to.vectors(b, acc[b], p, ld, x)
 		m.FreeVecs(acc[b]...)
 	}
-	m.FreeRows(dx)
+	m.FreeVecs(x)
 
 	m.Comment("the next %d inputs", blocks*lanes)
-	m.Arg(p, "dx")
-	m.AddConst(p, blocks*s.VecBytes)
+	if to.by > 0 {
+		m.AddConst(p, blocks*to.by)
+	} else {
+		m.MulConst(ld, ld, blocks*lanes)
+		m.Add(p, ld)
+	}
 	m.SetArg("dx", p)
-	m.Arg(p, "w")
-	m.Arg(ld, "ldw")
+	m.Arg(p, to.squares)
+	m.Arg(ld, "ld"+to.squares)
 	m.MulConst(ld, ld, blocks*lanes)
 	m.Add(p, ld)
-	m.SetArg("w", p)
+	m.SetArg(to.squares, p)
 	m.FreeInts(ld)
 	m.Arg(p, "cols")
 	m.AddConst(p, -blocks*lanes)
@@ -165,6 +209,86 @@ func inputTile(m Machine, r, blocks int, n Int, part Part) {
 	m.JumpIf(p, AtLeast, blocks*lanes, again)
 	m.Label(done)
 	m.FreeInts(p)
+}
+
+// The largest tile of dots.
+const dotsRows, dotsCols = 4, 2
+
+// dots is input for few rows and columns of dx, which fill no vector: a chain
+// for each element.
+func dots(m Machine) {
+	m.Func("dots", sig(m, "func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+		"What input computes, for 1 to 4 rows and 1 or 2 columns.")
+	rows, cols := m.Int(), m.Int()
+	m.Arg(rows, "rows")
+	m.Arg(cols, "cols")
+	for r := dotsRows; r >= 1; r-- {
+		for c := dotsCols; c >= 1; c-- {
+			other := m.NewLabel("other")
+			if r > 1 {
+				m.JumpIf(rows, NotEqual, r, other)
+			}
+			if c > 1 {
+				m.JumpIf(cols, NotEqual, c, other)
+			}
+			m.FreeInts(rows, cols)
+			dotsTile(m, r, c)
+			m.Return()
+			rows, cols = m.Int(), m.Int()
+			m.Label(other)
+		}
+	}
+}
+
+func dotsTile(m Machine, r, c int) {
+	size := m.Spec().Float.Size
+	acc, x, y := m.VecsOf(r*c), m.Vec(), m.VecsOf(c)
+	for _, v := range acc {
+		m.Zero(v)
+	}
+	dz, lddz, w, ldw, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(dz, "dz")
+	m.Arg(lddz, "lddz")
+	m.Arg(w, "w")
+	m.Arg(ldw, "ldw")
+	m.Arg(n, "n")
+	z, wk := m.Rows(r, dz, lddz), m.Rows(c, w, ldw)
+	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
+	m.JumpIf(n, AtMost, 0, end)
+	m.Label(loop)
+	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])")
+	for k, v := range y {
+		m.Scalars(v, wk.At[k], 1)
+	}
+	for i := range r {
+		m.Scalars(x, z.At[i], 1)
+		for k, v := range y {
+			m.FMAScalar(acc[i*c+k], v, x, 0)
+		}
+	}
+	m.StepConst(z, size)
+	m.StepConst(wk, size)
+	m.LoopDown(n, loop)
+	m.Label(end)
+	m.FreeRows(z)
+	m.FreeRows(wk)
+	m.FreeInts(dz, lddz, w, ldw, n)
+
+	positive(m, acc, x)
+	p, ld := m.Int(), m.Int()
+	m.Arg(p, "dx")
+	m.Arg(ld, "lddx")
+	dx := m.Rows(r, p, ld)
+	for i := range r {
+		for k := range c {
+			m.StoreLane(dx.At[i].Plus(k*size), Lane{acc[i*c+k], 0})
+		}
+	}
+	m.FreeRows(dx)
+	m.FreeInts(p, ld)
+	m.FreeVecs(x)
+	m.FreeVecs(y...)
+	m.FreeVecs(acc...)
 }
 
 // sweepVecs is how many accumulators a tile of sweep has.

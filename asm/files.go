@@ -26,7 +26,7 @@ var sources = []struct {
 }{
 	{"dense", []kernel{{"panel", panel}, {"narrow", narrow}, {"dot", dot}}},
 	{"grad", []kernel{{"grad", grad}, {"column", column}}},
-	{"few", []kernel{{"input", input}, {"sweep", sweep}, {"thin", thin}}},
+	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"sweep", sweep}, {"thin", thin}}},
 	{"pack", []kernel{{"transpose", transpose}}},
 	{"loss", []kernel{{"mse", mse}}},
 	{"update", []kernel{{"sgd", sgd}}},

@@ -286,7 +286,6 @@ end5:
 	FMOVQ F7, 0(R9)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -564,7 +563,6 @@ end20:
 	FMOVQ F6, 0(R8)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -822,7 +820,6 @@ end35:
 	FMOVQ F5, 0(R7)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -1060,7 +1057,6 @@ end50:
 	FMOVQ F4, 0(R6)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -1278,7 +1274,6 @@ end65:
 	FMOVQ F3, 0(R5)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -1476,7 +1471,6 @@ end80:
 	FMOVQ F2, 0(R4)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -1772,11 +1766,11 @@ end95:
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
+	ADD   R2, R1, R3
 	FMOVQ F2, 16(R1)
 	FMOVQ F3, 16(R3)
 
 	// the next 8 inputs
-	MOVD dx+0(FP), R1
 	ADD  $32, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -1948,7 +1942,6 @@ end118:
 	FMOVQ F1, 0(R3)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -2411,13 +2404,13 @@ end133:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
 	FMOVQ F3, 48(R1)
 
 	// the next 16 inputs
-	MOVD dx+0(FP), R1
 	ADD  $64, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -2564,10 +2557,10 @@ end174:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
 	FMOVQ F0, 0(R1)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -2741,7 +2734,6 @@ end5:
 	FMOVQ F7, 0(R9)
 
 	// the next 2 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -2900,7 +2892,6 @@ end12:
 	FMOVQ F6, 0(R8)
 
 	// the next 2 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3046,7 +3037,6 @@ end19:
 	FMOVQ F5, 0(R7)
 
 	// the next 2 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3179,7 +3169,6 @@ end26:
 	FMOVQ F4, 0(R6)
 
 	// the next 2 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3299,7 +3288,6 @@ end33:
 	FMOVQ F3, 0(R5)
 
 	// the next 2 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3406,7 +3394,6 @@ end40:
 	FMOVQ F2, 0(R4)
 
 	// the next 2 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3534,11 +3521,11 @@ end47:
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
+	ADD   R2, R1, R3
 	FMOVQ F2, 16(R1)
 	FMOVQ F3, 16(R3)
 
 	// the next 4 inputs
-	MOVD dx+0(FP), R1
 	ADD  $32, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3626,7 +3613,6 @@ end54:
 	FMOVQ F1, 0(R3)
 
 	// the next 2 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3781,13 +3767,13 @@ end61:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
 	FMOVQ F3, 48(R1)
 
 	// the next 8 inputs
-	MOVD dx+0(FP), R1
 	ADD  $64, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3857,10 +3843,10 @@ end70:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
 	FMOVQ F0, 0(R1)
 
 	// the next 2 inputs
-	MOVD dx+0(FP), R1
 	ADD  $16, R1
 	MOVD R1, dx+0(FP)
 	MOVD w+32(FP), R1
@@ -3876,6 +3862,2466 @@ end70:
 	BGE  block67
 
 done71:
+	RET
+
+// func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
+	MOVD rows+48(FP), R0
+	CMP  $3, R0
+	BNE  fewer1
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done6
+
+block2:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  ldw+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	CMP   $4, R0
+	BLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R5), F5
+	FMOVQ 0(R6), F6
+	FMOVQ 0(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVD 0(R3), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
+	FMOVD 0(R8), F3
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a1 // fmla v1.4s, v5.4s, v3.s[1]
+	FMOVD 0(R9), F3
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	WORD  $0x4fa310a2 // fmla v2.4s, v5.4s, v3.s[1]
+	FMOVD 8(R3), F3
+	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD  $0x4fa310e0 // fmla v0.4s, v7.4s, v3.s[1]
+	FMOVD 8(R8), F3
+	WORD  $0x4f8310c1 // fmla v1.4s, v6.4s, v3.s[0]
+	WORD  $0x4fa310e1 // fmla v1.4s, v7.4s, v3.s[1]
+	FMOVD 8(R9), F3
+	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
+	WORD  $0x4fa310e2 // fmla v2.4s, v7.4s, v3.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one8
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved9
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved9
+
+one8:
+	FMOVS 0(R1), F4
+
+moved9:
+	TST   $2, R0
+	BEQ   one10
+	FMOVD 0(R5), F5
+	TST   $1, R0
+	BEQ   moved11
+	ADD   $8, R5, R10
+	VLD1  (R10), V5.S[2]
+	B     moved11
+
+one10:
+	FMOVS 0(R5), F5
+
+moved11:
+	TST   $2, R0
+	BEQ   one12
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved13
+	ADD   $8, R6, R10
+	VLD1  (R10), V6.S[2]
+	B     moved13
+
+one12:
+	FMOVS 0(R6), F6
+
+moved13:
+	TST   $2, R0
+	BEQ   one14
+	FMOVD 0(R7), F7
+	TST   $1, R0
+	BEQ   moved15
+	ADD   $8, R7, R10
+	VLD1  (R10), V7.S[2]
+	B     moved15
+
+one14:
+	FMOVS 0(R7), F7
+
+moved15:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R3), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVS 0(R8), F3
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	FMOVS 0(R9), F3
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	CMP   $1, R0
+	BEQ   over7
+	FMOVS 4(R3), F3
+	WORD  $0x4f8310a0 // fmla v0.4s, v5.4s, v3.s[0]
+	FMOVS 4(R8), F3
+	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
+	FMOVS 4(R9), F3
+	WORD  $0x4f8310a2 // fmla v2.4s, v5.4s, v3.s[0]
+	CMP   $2, R0
+	BEQ   over7
+	FMOVS 8(R3), F3
+	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	FMOVS 8(R8), F3
+	WORD  $0x4f8310c1 // fmla v1.4s, v6.4s, v3.s[0]
+	FMOVS 8(R9), F3
+	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
+	CMP   $3, R0
+	BEQ   over7
+	FMOVS 12(R3), F3
+	WORD  $0x4f8310e0 // fmla v0.4s, v7.4s, v3.s[0]
+	FMOVS 12(R8), F3
+	WORD  $0x4f8310e1 // fmla v1.4s, v7.4s, v3.s[0]
+	FMOVS 12(R9), F3
+	WORD  $0x4f8310e2 // fmla v2.4s, v7.4s, v3.s[0]
+
+over7:
+end5:
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R3)
+	ADD   $4, R4, R7
+	VST1  V1.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V1.S[2], (R7)
+	ADD   $4, R6, R7
+	VST1  V1.S[3], (R7)
+	FMOVS F2, 8(R3)
+	ADD   $8, R4, R7
+	VST1  V2.S[1], (R7)
+	ADD   $8, R5, R7
+	VST1  V2.S[2], (R7)
+	ADD   $8, R6, R7
+	VST1  V2.S[3], (R7)
+
+	// the next 4 inputs
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block2
+
+done6:
+	RET
+
+fewer1:
+	CMP  $2, R0
+	BNE  fewer16
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $8, R1
+	BLT  done21
+
+block17:
+	// 2×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  ldw+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R4, R3, R12
+	CMP   $4, R0
+	BLT   tail19
+
+square18:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F5
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R6), F7
+	FMOVQ 0(R7), F8
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVD 0(R3), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	FMOVD 0(R12), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
+	FMOVD 8(R3), F4
+	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
+	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
+	FMOVD 8(R12), F4
+	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
+	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
+	FMOVQ 0(R8), F5
+	FMOVQ 0(R9), F6
+	FMOVQ 0(R10), F7
+	FMOVQ 0(R11), F8
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVD 0(R3), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
+	FMOVD 0(R12), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
+	FMOVD 8(R3), F4
+	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
+	WORD  $0x4fa41102 // fmla v2.4s, v8.4s, v4.s[1]
+	FMOVD 8(R12), F4
+	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
+	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R3
+	ADD   $16, R12
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square18
+
+tail19:
+	CMP $0, R0
+	BLE end20
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one23
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved24
+	ADD   $8, R1, R13
+	VLD1  (R13), V5.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R1), F5
+
+moved24:
+	TST   $2, R0
+	BEQ   one25
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved26
+	ADD   $8, R5, R13
+	VLD1  (R13), V6.S[2]
+	B     moved26
+
+one25:
+	FMOVS 0(R5), F6
+
+moved26:
+	TST   $2, R0
+	BEQ   one27
+	FMOVD 0(R6), F7
+	TST   $1, R0
+	BEQ   moved28
+	ADD   $8, R6, R13
+	VLD1  (R13), V7.S[2]
+	B     moved28
+
+one27:
+	FMOVS 0(R6), F7
+
+moved28:
+	TST   $2, R0
+	BEQ   one29
+	FMOVD 0(R7), F8
+	TST   $1, R0
+	BEQ   moved30
+	ADD   $8, R7, R13
+	VLD1  (R13), V8.S[2]
+	B     moved30
+
+one29:
+	FMOVS 0(R7), F8
+
+moved30:
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVS 0(R3), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVS 0(R12), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	CMP   $1, R0
+	BEQ   over22
+	FMOVS 4(R3), F4
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	FMOVS 4(R12), F4
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	CMP   $2, R0
+	BEQ   over22
+	FMOVS 8(R3), F4
+	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
+	FMOVS 8(R12), F4
+	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
+	CMP   $3, R0
+	BEQ   over22
+	FMOVS 12(R3), F4
+	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+	FMOVS 12(R12), F4
+	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
+
+over22:
+	TST   $2, R0
+	BEQ   one32
+	FMOVD 0(R8), F5
+	TST   $1, R0
+	BEQ   moved33
+	ADD   $8, R8, R13
+	VLD1  (R13), V5.S[2]
+	B     moved33
+
+one32:
+	FMOVS 0(R8), F5
+
+moved33:
+	TST   $2, R0
+	BEQ   one34
+	FMOVD 0(R9), F6
+	TST   $1, R0
+	BEQ   moved35
+	ADD   $8, R9, R13
+	VLD1  (R13), V6.S[2]
+	B     moved35
+
+one34:
+	FMOVS 0(R9), F6
+
+moved35:
+	TST   $2, R0
+	BEQ   one36
+	FMOVD 0(R10), F7
+	TST   $1, R0
+	BEQ   moved37
+	ADD   $8, R10, R13
+	VLD1  (R13), V7.S[2]
+	B     moved37
+
+one36:
+	FMOVS 0(R10), F7
+
+moved37:
+	TST   $2, R0
+	BEQ   one38
+	FMOVD 0(R11), F8
+	TST   $1, R0
+	BEQ   moved39
+	ADD   $8, R11, R13
+	VLD1  (R13), V8.S[2]
+	B     moved39
+
+one38:
+	FMOVS 0(R11), F8
+
+moved39:
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVS 0(R3), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	FMOVS 0(R12), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	CMP   $1, R0
+	BEQ   over31
+	FMOVS 4(R3), F4
+	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
+	FMOVS 4(R12), F4
+	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
+	CMP   $2, R0
+	BEQ   over31
+	FMOVS 8(R3), F4
+	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
+	FMOVS 8(R12), F4
+	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
+	CMP   $3, R0
+	BEQ   over31
+	FMOVS 12(R3), F4
+	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
+	FMOVS 12(R12), F4
+	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
+
+over31:
+end20:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R3)
+	ADD   $4, R4, R7
+	VST1  V1.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V1.S[2], (R7)
+	ADD   $4, R6, R7
+	VST1  V1.S[3], (R7)
+	MOVD  $4, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F2, 0(R3)
+	VST1  V2.S[1], (R4)
+	VST1  V2.S[2], (R5)
+	VST1  V2.S[3], (R6)
+	FMOVS F3, 4(R3)
+	ADD   $4, R4, R7
+	VST1  V3.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V3.S[2], (R7)
+	ADD   $4, R6, R7
+	VST1  V3.S[3], (R7)
+
+	// the next 8 inputs
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block17
+
+done21:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done44
+
+block40:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  ldw+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	CMP   $4, R0
+	BLT   tail42
+
+square41:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R6), F5
+	FMOVQ 0(R7), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVD 0(R3), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
+	FMOVD 0(R8), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
+	FMOVD 8(R3), F2
+	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
+	WORD  $0x4fa210c0 // fmla v0.4s, v6.4s, v2.s[1]
+	FMOVD 8(R8), F2
+	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
+	WORD  $0x4fa210c1 // fmla v1.4s, v6.4s, v2.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R3
+	ADD   $16, R8
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square41
+
+tail42:
+	CMP $0, R0
+	BLE end43
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one46
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved47
+	ADD   $8, R1, R9
+	VLD1  (R9), V3.S[2]
+	B     moved47
+
+one46:
+	FMOVS 0(R1), F3
+
+moved47:
+	TST   $2, R0
+	BEQ   one48
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved49
+	ADD   $8, R5, R9
+	VLD1  (R9), V4.S[2]
+	B     moved49
+
+one48:
+	FMOVS 0(R5), F4
+
+moved49:
+	TST   $2, R0
+	BEQ   one50
+	FMOVD 0(R6), F5
+	TST   $1, R0
+	BEQ   moved51
+	ADD   $8, R6, R9
+	VLD1  (R9), V5.S[2]
+	B     moved51
+
+one50:
+	FMOVS 0(R6), F5
+
+moved51:
+	TST   $2, R0
+	BEQ   one52
+	FMOVD 0(R7), F6
+	TST   $1, R0
+	BEQ   moved53
+	ADD   $8, R7, R9
+	VLD1  (R9), V6.S[2]
+	B     moved53
+
+one52:
+	FMOVS 0(R7), F6
+
+moved53:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R3), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	FMOVS 0(R8), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	CMP   $1, R0
+	BEQ   over45
+	FMOVS 4(R3), F2
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	FMOVS 4(R8), F2
+	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	CMP   $2, R0
+	BEQ   over45
+	FMOVS 8(R3), F2
+	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
+	FMOVS 8(R8), F2
+	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
+	CMP   $3, R0
+	BEQ   over45
+	FMOVS 12(R3), F2
+	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
+	FMOVS 12(R8), F2
+	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
+
+over45:
+end43:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R3)
+	ADD   $4, R4, R7
+	VST1  V1.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V1.S[2], (R7)
+	ADD   $4, R6, R7
+	VST1  V1.S[3], (R7)
+
+	// the next 4 inputs
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block40
+
+done44:
+	RET
+
+fewer16:
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $16, R1
+	BLT  done59
+
+block55:
+	// 1×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	CMP   $4, R0
+	BLT   tail57
+
+square56:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
+	FMOVQ 0(R6), F8
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVD 0(R3), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	FMOVD 8(R3), F4
+	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
+	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVD 0(R3), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
+	FMOVD 8(R3), F4
+	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
+	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
+	FMOVQ 0(R11), F5
+	FMOVQ 0(R12), F6
+	FMOVQ 0(R13), F7
+	FMOVQ 0(R14), F8
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVD 0(R3), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
+	FMOVD 8(R3), F4
+	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
+	WORD  $0x4fa41102 // fmla v2.4s, v8.4s, v4.s[1]
+	FMOVQ 0(R15), F5
+	FMOVQ 0(R19), F6
+	FMOVQ 0(R20), F7
+	FMOVQ 0(R21), F8
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVD 0(R3), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
+	FMOVD 8(R3), F4
+	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
+	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	ADD   $16, R21
+	ADD   $16, R3
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square56
+
+tail57:
+	CMP $0, R0
+	BLE end58
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one61
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $8, R1, R22
+	VLD1  (R22), V5.S[2]
+	B     moved62
+
+one61:
+	FMOVS 0(R1), F5
+
+moved62:
+	TST   $2, R0
+	BEQ   one63
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved64
+	ADD   $8, R4, R22
+	VLD1  (R22), V6.S[2]
+	B     moved64
+
+one63:
+	FMOVS 0(R4), F6
+
+moved64:
+	TST   $2, R0
+	BEQ   one65
+	FMOVD 0(R5), F7
+	TST   $1, R0
+	BEQ   moved66
+	ADD   $8, R5, R22
+	VLD1  (R22), V7.S[2]
+	B     moved66
+
+one65:
+	FMOVS 0(R5), F7
+
+moved66:
+	TST   $2, R0
+	BEQ   one67
+	FMOVD 0(R6), F8
+	TST   $1, R0
+	BEQ   moved68
+	ADD   $8, R6, R22
+	VLD1  (R22), V8.S[2]
+	B     moved68
+
+one67:
+	FMOVS 0(R6), F8
+
+moved68:
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVS 0(R3), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	CMP   $1, R0
+	BEQ   over60
+	FMOVS 4(R3), F4
+	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
+	CMP   $2, R0
+	BEQ   over60
+	FMOVS 8(R3), F4
+	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
+	CMP   $3, R0
+	BEQ   over60
+	FMOVS 12(R3), F4
+	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+
+over60:
+	TST   $2, R0
+	BEQ   one70
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved71
+	ADD   $8, R7, R22
+	VLD1  (R22), V5.S[2]
+	B     moved71
+
+one70:
+	FMOVS 0(R7), F5
+
+moved71:
+	TST   $2, R0
+	BEQ   one72
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved73
+	ADD   $8, R8, R22
+	VLD1  (R22), V6.S[2]
+	B     moved73
+
+one72:
+	FMOVS 0(R8), F6
+
+moved73:
+	TST   $2, R0
+	BEQ   one74
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved75
+	ADD   $8, R9, R22
+	VLD1  (R22), V7.S[2]
+	B     moved75
+
+one74:
+	FMOVS 0(R9), F7
+
+moved75:
+	TST   $2, R0
+	BEQ   one76
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved77
+	ADD   $8, R10, R22
+	VLD1  (R22), V8.S[2]
+	B     moved77
+
+one76:
+	FMOVS 0(R10), F8
+
+moved77:
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVS 0(R3), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	CMP   $1, R0
+	BEQ   over69
+	FMOVS 4(R3), F4
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	CMP   $2, R0
+	BEQ   over69
+	FMOVS 8(R3), F4
+	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
+	CMP   $3, R0
+	BEQ   over69
+	FMOVS 12(R3), F4
+	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
+
+over69:
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 0(R11), F5
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $8, R11, R22
+	VLD1  (R22), V5.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R11), F5
+
+moved80:
+	TST   $2, R0
+	BEQ   one81
+	FMOVD 0(R12), F6
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $8, R12, R22
+	VLD1  (R22), V6.S[2]
+	B     moved82
+
+one81:
+	FMOVS 0(R12), F6
+
+moved82:
+	TST   $2, R0
+	BEQ   one83
+	FMOVD 0(R13), F7
+	TST   $1, R0
+	BEQ   moved84
+	ADD   $8, R13, R22
+	VLD1  (R22), V7.S[2]
+	B     moved84
+
+one83:
+	FMOVS 0(R13), F7
+
+moved84:
+	TST   $2, R0
+	BEQ   one85
+	FMOVD 0(R14), F8
+	TST   $1, R0
+	BEQ   moved86
+	ADD   $8, R14, R22
+	VLD1  (R22), V8.S[2]
+	B     moved86
+
+one85:
+	FMOVS 0(R14), F8
+
+moved86:
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVS 0(R3), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	CMP   $1, R0
+	BEQ   over78
+	FMOVS 4(R3), F4
+	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
+	CMP   $2, R0
+	BEQ   over78
+	FMOVS 8(R3), F4
+	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
+	CMP   $3, R0
+	BEQ   over78
+	FMOVS 12(R3), F4
+	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
+
+over78:
+	TST   $2, R0
+	BEQ   one88
+	FMOVD 0(R15), F5
+	TST   $1, R0
+	BEQ   moved89
+	ADD   $8, R15, R22
+	VLD1  (R22), V5.S[2]
+	B     moved89
+
+one88:
+	FMOVS 0(R15), F5
+
+moved89:
+	TST   $2, R0
+	BEQ   one90
+	FMOVD 0(R19), F6
+	TST   $1, R0
+	BEQ   moved91
+	ADD   $8, R19, R22
+	VLD1  (R22), V6.S[2]
+	B     moved91
+
+one90:
+	FMOVS 0(R19), F6
+
+moved91:
+	TST   $2, R0
+	BEQ   one92
+	FMOVD 0(R20), F7
+	TST   $1, R0
+	BEQ   moved93
+	ADD   $8, R20, R22
+	VLD1  (R22), V7.S[2]
+	B     moved93
+
+one92:
+	FMOVS 0(R20), F7
+
+moved93:
+	TST   $2, R0
+	BEQ   one94
+	FMOVD 0(R21), F8
+	TST   $1, R0
+	BEQ   moved95
+	ADD   $8, R21, R22
+	VLD1  (R22), V8.S[2]
+	B     moved95
+
+one94:
+	FMOVS 0(R21), F8
+
+moved95:
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVS 0(R3), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	CMP   $1, R0
+	BEQ   over87
+	FMOVS 4(R3), F4
+	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
+	CMP   $2, R0
+	BEQ   over87
+	FMOVS 8(R3), F4
+	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
+	CMP   $3, R0
+	BEQ   over87
+	FMOVS 12(R3), F4
+	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
+
+over87:
+end58:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	MOVD  $4, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F1, 0(R3)
+	VST1  V1.S[1], (R4)
+	VST1  V1.S[2], (R5)
+	VST1  V1.S[3], (R6)
+	MOVD  $8, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F2, 0(R3)
+	VST1  V2.S[1], (R4)
+	VST1  V2.S[2], (R5)
+	VST1  V2.S[3], (R6)
+	MOVD  $12, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F3, 0(R3)
+	VST1  V3.S[1], (R4)
+	VST1  V3.S[2], (R5)
+	VST1  V3.S[3], (R6)
+
+	// the next 16 inputs
+	MOVD $16, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $16, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $16, R1
+	MOVD R1, cols+56(FP)
+	CMP  $16, R1
+	BGE  block55
+
+done59:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done100
+
+block96:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	CMP   $4, R0
+	BLT   tail98
+
+square97:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R6), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVD 0(R3), F1
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
+	FMOVD 8(R3), F1
+	WORD  $0x4f811080 // fmla v0.4s, v4.4s, v1.s[0]
+	WORD  $0x4fa110a0 // fmla v0.4s, v5.4s, v1.s[1]
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R3
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square97
+
+tail98:
+	CMP $0, R0
+	BLE end99
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one102
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved103
+	ADD   $8, R1, R7
+	VLD1  (R7), V2.S[2]
+	B     moved103
+
+one102:
+	FMOVS 0(R1), F2
+
+moved103:
+	TST   $2, R0
+	BEQ   one104
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved105
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved105
+
+one104:
+	FMOVS 0(R4), F3
+
+moved105:
+	TST   $2, R0
+	BEQ   one106
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved107
+	ADD   $8, R5, R7
+	VLD1  (R7), V4.S[2]
+	B     moved107
+
+one106:
+	FMOVS 0(R5), F4
+
+moved107:
+	TST   $2, R0
+	BEQ   one108
+	FMOVD 0(R6), F5
+	TST   $1, R0
+	BEQ   moved109
+	ADD   $8, R6, R7
+	VLD1  (R7), V5.S[2]
+	B     moved109
+
+one108:
+	FMOVS 0(R6), F5
+
+moved109:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R3), F1
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	CMP   $1, R0
+	BEQ   over101
+	FMOVS 4(R3), F1
+	WORD  $0x4f811060 // fmla v0.4s, v3.4s, v1.s[0]
+	CMP   $2, R0
+	BEQ   over101
+	FMOVS 8(R3), F1
+	WORD  $0x4f811080 // fmla v0.4s, v4.4s, v1.s[0]
+	CMP   $3, R0
+	BEQ   over101
+	FMOVS 12(R3), F1
+	WORD  $0x4f8110a0 // fmla v0.4s, v5.4s, v1.s[0]
+
+over101:
+end99:
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+
+	// the next 4 inputs
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block96
+
+done100:
+	RET
+
+// func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
+TEXT ·turnedNEONF64(SB), NOSPLIT, $0-72
+	MOVD rows+48(FP), R0
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $8, R1
+	BLT  done6
+
+block2:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	CMP   $2, R0
+	BLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F5
+	FMOVQ 0(R4), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R3), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R5), F5
+	FMOVQ 0(R6), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R3), F4
+	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c1 // fmla v1.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R3), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c2 // fmla v2.2d, v6.2d, v4.d[1]
+	FMOVQ 0(R9), F5
+	FMOVQ 0(R10), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R3), F4
+	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc418c3 // fmla v3.2d, v6.2d, v4.d[1]
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	FMOVD 0(R1), F5
+	FMOVD 0(R4), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over7
+	FMOVD 8(R3), F4
+	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
+
+over7:
+	FMOVD 0(R5), F5
+	FMOVD 0(R6), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over8
+	FMOVD 8(R3), F4
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+
+over8:
+	FMOVD 0(R7), F5
+	FMOVD 0(R8), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over9
+	FMOVD 8(R3), F4
+	WORD  $0x4fc410c2 // fmla v2.2d, v6.2d, v4.d[0]
+
+over9:
+	FMOVD 0(R9), F5
+	FMOVD 0(R10), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over10
+	FMOVD 8(R3), F4
+	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+
+over10:
+end5:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	FMOVD F0, 0(R3)
+	VST1  V0.D[1], (R4)
+	MOVD  $2, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	FMOVD F1, 0(R3)
+	VST1  V1.D[1], (R4)
+	MOVD  $4, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	FMOVD F2, 0(R3)
+	VST1  V2.D[1], (R4)
+	MOVD  $6, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	FMOVD F3, 0(R3)
+	VST1  V3.D[1], (R4)
+
+	// the next 8 inputs
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLT  done15
+
+block11:
+	// 1×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R4
+	CMP   $2, R0
+	BLT   tail13
+
+square12:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R3), F1
+	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	WORD  $0x4fc11860 // fmla v0.2d, v3.2d, v1.d[1]
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square12
+
+tail13:
+	CMP $0, R0
+	BLE end14
+
+	// the same for fewer j
+	FMOVD 0(R1), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F1
+	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	CMP   $1, R0
+	BEQ   over16
+	FMOVD 8(R3), F1
+	WORD  $0x4fc11060 // fmla v0.2d, v3.2d, v1.d[0]
+
+over16:
+end14:
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	FMOVD F0, 0(R3)
+	VST1  V0.D[1], (R4)
+
+	// the next 2 inputs
+	MOVD $2, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $2, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $2, R1
+	BGE  block11
+
+done15:
+	RET
+
+// func dotsNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+TEXT ·dotsNEONF32(SB), NOSPLIT, $0-72
+	MOVD  rows+48(FP), R0
+	MOVD  cols+56(FP), R1
+	CMP   $4, R0
+	BNE   other1
+	CMP   $2, R1
+	BNE   other1
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	ADD   R3, R2, R8
+	CMP   $0, R4
+	BLE   folded3
+
+fold2:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R2), F9
+	FMOVS 0(R8), F10
+	FMOVS 0(R0), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	FMOVS 0(R5), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	FMOVS 0(R6), F8
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
+	FMOVS 0(R7), F8
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
+	ADD   $4, R0
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R7
+	ADD   $4, R2
+	ADD   $4, R8
+	SUBS  $1, R4
+	BNE   fold2
+
+folded3:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 0(R2)
+	FMOVS F3, 4(R2)
+	FMOVS F4, 0(R3)
+	FMOVS F5, 4(R3)
+	FMOVS F6, 0(R4)
+	FMOVS F7, 4(R4)
+	RET
+
+other1:
+	CMP   $4, R0
+	BNE   other4
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	CMP   $0, R4
+	BLE   folded6
+
+fold5:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R2), F5
+	FMOVS 0(R0), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	FMOVS 0(R5), F4
+	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	FMOVS 0(R6), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	FMOVS 0(R7), F4
+	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	ADD   $4, R0
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R7
+	ADD   $4, R2
+	SUBS  $1, R4
+	BNE   fold5
+
+folded6:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVS F0, 0(R0)
+	FMOVS F1, 0(R2)
+	FMOVS F2, 0(R3)
+	FMOVS F3, 0(R4)
+	RET
+
+other4:
+	CMP   $3, R0
+	BNE   other7
+	CMP   $2, R1
+	BNE   other7
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R3, R2, R7
+	CMP   $0, R4
+	BLE   folded9
+
+fold8:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R2), F7
+	FMOVS 0(R7), F8
+	FMOVS 0(R0), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	FMOVS 0(R5), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	FMOVS 0(R6), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
+	ADD   $4, R0
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R2
+	ADD   $4, R7
+	SUBS  $1, R4
+	BNE   fold8
+
+folded9:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 0(R2)
+	FMOVS F3, 4(R2)
+	FMOVS F4, 0(R3)
+	FMOVS F5, 4(R3)
+	RET
+
+other7:
+	CMP   $3, R0
+	BNE   other10
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	CMP   $0, R4
+	BLE   folded12
+
+fold11:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R2), F4
+	FMOVS 0(R0), F3
+	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	FMOVS 0(R5), F3
+	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	FMOVS 0(R6), F3
+	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	ADD   $4, R0
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R2
+	SUBS  $1, R4
+	BNE   fold11
+
+folded12:
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	FMOVS F0, 0(R0)
+	FMOVS F1, 0(R2)
+	FMOVS F2, 0(R3)
+	RET
+
+other10:
+	CMP   $2, R0
+	BNE   other13
+	CMP   $2, R1
+	BNE   other13
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R3, R2, R6
+	CMP   $0, R4
+	BLE   folded15
+
+fold14:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R2), F5
+	FMOVS 0(R6), F6
+	FMOVS 0(R0), F4
+	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	FMOVS 0(R5), F4
+	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
+	ADD   $4, R0
+	ADD   $4, R5
+	ADD   $4, R2
+	ADD   $4, R6
+	SUBS  $1, R4
+	BNE   fold14
+
+folded15:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 0(R2)
+	FMOVS F3, 4(R2)
+	RET
+
+other13:
+	CMP   $2, R0
+	BNE   other16
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	CMP   $0, R4
+	BLE   folded18
+
+fold17:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R2), F3
+	FMOVS 0(R0), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	FMOVS 0(R5), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	ADD   $4, R0
+	ADD   $4, R5
+	ADD   $4, R2
+	SUBS  $1, R4
+	BNE   fold17
+
+folded18:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVS F0, 0(R0)
+	FMOVS F1, 0(R2)
+	RET
+
+other16:
+	CMP   $2, R1
+	BNE   other19
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	CMP   $0, R4
+	BLE   folded21
+
+fold20:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R2), F3
+	FMOVS 0(R5), F4
+	FMOVS 0(R0), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	ADD   $4, R0
+	ADD   $4, R2
+	ADD   $4, R5
+	SUBS  $1, R4
+	BNE   fold20
+
+folded21:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	RET
+
+other19:
+	VMOVI $0, V0.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	CMP   $0, R4
+	BLE   folded24
+
+fold23:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R2), F2
+	FMOVS 0(R0), F1
+	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	ADD   $4, R0
+	ADD   $4, R2
+	SUBS  $1, R4
+	BNE   fold23
+
+folded24:
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVS F0, 0(R0)
+	RET
+
+// func dotsNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+TEXT ·dotsNEONF64(SB), NOSPLIT, $0-72
+	MOVD  rows+48(FP), R0
+	MOVD  cols+56(FP), R1
+	CMP   $4, R0
+	BNE   other1
+	CMP   $2, R1
+	BNE   other1
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	ADD   R3, R2, R8
+	CMP   $0, R4
+	BLE   folded3
+
+fold2:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R2), F9
+	FMOVD 0(R8), F10
+	FMOVD 0(R0), F8
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
+	FMOVD 0(R5), F8
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
+	FMOVD 0(R6), F8
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
+	FMOVD 0(R7), F8
+	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
+	ADD   $8, R0
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R2
+	ADD   $8, R8
+	SUBS  $1, R4
+	BNE   fold2
+
+folded3:
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 0(R2)
+	FMOVD F3, 8(R2)
+	FMOVD F4, 0(R3)
+	FMOVD F5, 8(R3)
+	FMOVD F6, 0(R4)
+	FMOVD F7, 8(R4)
+	RET
+
+other1:
+	CMP   $4, R0
+	BNE   other4
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	CMP   $0, R4
+	BLE   folded6
+
+fold5:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R2), F5
+	FMOVD 0(R0), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	FMOVD 0(R5), F4
+	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+	FMOVD 0(R6), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	FMOVD 0(R7), F4
+	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	ADD   $8, R0
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R2
+	SUBS  $1, R4
+	BNE   fold5
+
+folded6:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVD F0, 0(R0)
+	FMOVD F1, 0(R2)
+	FMOVD F2, 0(R3)
+	FMOVD F3, 0(R4)
+	RET
+
+other4:
+	CMP   $3, R0
+	BNE   other7
+	CMP   $2, R1
+	BNE   other7
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R3, R2, R7
+	CMP   $0, R4
+	BLE   folded9
+
+fold8:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R2), F7
+	FMOVD 0(R7), F8
+	FMOVD 0(R0), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
+	FMOVD 0(R5), F6
+	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
+	FMOVD 0(R6), F6
+	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
+	ADD   $8, R0
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R2
+	ADD   $8, R7
+	SUBS  $1, R4
+	BNE   fold8
+
+folded9:
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 0(R2)
+	FMOVD F3, 8(R2)
+	FMOVD F4, 0(R3)
+	FMOVD F5, 8(R3)
+	RET
+
+other7:
+	CMP   $3, R0
+	BNE   other10
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	CMP   $0, R4
+	BLE   folded12
+
+fold11:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R2), F4
+	FMOVD 0(R0), F3
+	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
+	FMOVD 0(R5), F3
+	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
+	FMOVD 0(R6), F3
+	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
+	ADD   $8, R0
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R2
+	SUBS  $1, R4
+	BNE   fold11
+
+folded12:
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	FMOVD F0, 0(R0)
+	FMOVD F1, 0(R2)
+	FMOVD F2, 0(R3)
+	RET
+
+other10:
+	CMP   $2, R0
+	BNE   other13
+	CMP   $2, R1
+	BNE   other13
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R3, R2, R6
+	CMP   $0, R4
+	BLE   folded15
+
+fold14:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R2), F5
+	FMOVD 0(R6), F6
+	FMOVD 0(R0), F4
+	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	FMOVD 0(R5), F4
+	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	ADD   $8, R0
+	ADD   $8, R5
+	ADD   $8, R2
+	ADD   $8, R6
+	SUBS  $1, R4
+	BNE   fold14
+
+folded15:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 0(R2)
+	FMOVD F3, 8(R2)
+	RET
+
+other13:
+	CMP   $2, R0
+	BNE   other16
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	CMP   $0, R4
+	BLE   folded18
+
+fold17:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R2), F3
+	FMOVD 0(R0), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	FMOVD 0(R5), F2
+	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+	ADD   $8, R0
+	ADD   $8, R5
+	ADD   $8, R2
+	SUBS  $1, R4
+	BNE   fold17
+
+folded18:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVD F0, 0(R0)
+	FMOVD F1, 0(R2)
+	RET
+
+other16:
+	CMP   $2, R1
+	BNE   other19
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	CMP   $0, R4
+	BLE   folded21
+
+fold20:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R2), F3
+	FMOVD 0(R5), F4
+	FMOVD 0(R0), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+	ADD   $8, R0
+	ADD   $8, R2
+	ADD   $8, R5
+	SUBS  $1, R4
+	BNE   fold20
+
+folded21:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	RET
+
+other19:
+	VMOVI $0, V0.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	CMP   $0, R4
+	BLE   folded24
+
+fold23:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R2), F2
+	FMOVD 0(R0), F1
+	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	ADD   $8, R0
+	ADD   $8, R2
+	SUBS  $1, R4
+	BNE   fold23
+
+folded24:
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVD F0, 0(R0)
 	RET
 
 // func sweepNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)

@@ -28,6 +28,8 @@ var costs = map[string]func(n []int) (work, run int){
 	"sweep":     func(n []int) (work, run int) { return n[0] * n[1] * max(n[2], 8), max(n[0], n[2]) },
 	"thin":      func(n []int) (work, run int) { return n[0] * n[1] * (n[2] + 1), 4 * n[0] },
 	"input":     func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
+	"turned":    func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
+	"dots":      func(n []int) (work, run int) { return 8 * n[2], n[2] },
 	"narrow":    func(n []int) (work, run int) { return 4 * n[0] * (n[1] + lanes), max(n[0], n[1]) },
 	"dot":       func(n []int) (work, run int) { return n[0] + lanes, n[0] },
 	"grad":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], max(n[0], n[2]) },

@@ -124,6 +124,30 @@ func inputAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float
 //go:noescape
 func inputAVX2F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+//
+// What input computes, with rows and cols exchanged.
+//
+//go:noescape
+func turnedAVX2F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+//
+// What input computes, with rows and cols exchanged.
+//
+//go:noescape
+func turnedAVX2F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
+
+// What input computes, for 1 to 4 rows and 1 or 2 columns.
+//
+//go:noescape
+func dotsAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// What input computes, for 1 to 4 rows and 1 or 2 columns.
+//
+//go:noescape
+func dotsAVX2F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
 //
@@ -217,6 +241,8 @@ var avx2F32 = tiles[float32]{
 	grad:      gradAVX2F32,
 	column:    columnAVX2F32,
 	input:     inputAVX2F32,
+	turned:    turnedAVX2F32,
+	dots:      dotsAVX2F32,
 	sweep:     sweepAVX2F32,
 	thin:      thinAVX2F32,
 	transpose: transposeAVX2F32,
@@ -237,6 +263,8 @@ var avx2F64 = tiles[float64]{
 	grad:      gradAVX2F64,
 	column:    columnAVX2F64,
 	input:     inputAVX2F64,
+	turned:    turnedAVX2F64,
+	dots:      dotsAVX2F64,
 	sweep:     sweepAVX2F64,
 	thin:      thinAVX2F64,
 	transpose: transposeAVX2F64,

@@ -124,6 +124,30 @@ func inputNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float
 //go:noescape
 func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+//
+// What input computes, with rows and cols exchanged.
+//
+//go:noescape
+func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+//
+// What input computes, with rows and cols exchanged.
+//
+//go:noescape
+func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
+
+// What input computes, for 1 to 4 rows and 1 or 2 columns.
+//
+//go:noescape
+func dotsNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// What input computes, for 1 to 4 rows and 1 or 2 columns.
+//
+//go:noescape
+func dotsNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
 //
@@ -217,6 +241,8 @@ var neonF32 = tiles[float32]{
 	grad:      gradNEONF32,
 	column:    columnNEONF32,
 	input:     inputNEONF32,
+	turned:    turnedNEONF32,
+	dots:      dotsNEONF32,
 	sweep:     sweepNEONF32,
 	thin:      thinNEONF32,
 	transpose: transposeNEONF32,
@@ -237,6 +263,8 @@ var neonF64 = tiles[float64]{
 	grad:      gradNEONF64,
 	column:    columnNEONF64,
 	input:     inputNEONF64,
+	turned:    turnedNEONF64,
+	dots:      dotsNEONF64,
 	sweep:     sweepNEONF64,
 	thin:      thinNEONF64,
 	transpose: transposeNEONF64,

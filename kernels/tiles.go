@@ -24,6 +24,8 @@ type tiles[T Float] struct {
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	column    func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
 	input     func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
+	turned    func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)
+	dots      func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
 	sweep     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	thin      func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
@@ -53,6 +55,8 @@ const (
 
 	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
 	rowBlock  = 256 // rows of that block, for the second-level cache
+	dotsRows  = 4   // of the largest tile of dots
+	dotsCols  = 2
 	smallRows = 32  // of a product that a single call of panel does
 	sweepRows = 4   // that sweep computes at a time
 	thinTerms = 2   // of a sum that thin computes, at the most
@@ -277,8 +281,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	if dx.empty() {
 		return
 	}
-	if u := t.atMost(dx.Cols); u != nil && dx.Rows <= 2*u.inputRows && dy.Cols <= maxRun {
-		u.inputFew(dx, dy, w)
+	if dy.Cols <= maxRun && t.backwardFew(dx, dy, w) {
 		return
 	}
 	fold = even(dy.Cols, maxFold)
@@ -299,18 +302,47 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 	return t
 }
 
-// inputFew computes dx for few rows: whole squares of w, the last of them
-// perhaps once more.
-func (t *tiles[T]) inputFew(dx, dz, w *Mat[T]) {
-	for i := 0; i < dx.Rows; i += t.inputRows {
-		rows := min(t.inputRows, dx.Rows-i)
-		whole := dx.Cols / t.lanes * t.lanes
-		wide := max(maxWork/((rows+1)*max(dz.Cols, 1))/t.lanes, 1) * t.lanes
-		for k := 0; k < whole; k += wide {
-			t.input(dx.at(i, k), dx.pitch(), dz.at(i, 0), dz.pitch(), w.at(k, 0), w.pitch(), rows, min(wide, whole-k), dz.Cols)
+// backwardFew computes dx if it has few rows or few columns.
+func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
+	byCols, byRows := t.atMost(dx.Cols), t.atMost(dx.Rows)
+	switch {
+	case byCols != nil && dx.Rows <= 2*byCols.inputRows:
+		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
+	case byCols == nil && byRows != nil:
+		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
+	case byCols == nil && dx.Rows*dx.Cols <= 2*dotsRows*dotsCols:
+		for i := 0; i < dx.Rows; i += dotsRows {
+			for k := 0; k < dx.Cols; k += dotsCols {
+				t.dots(dx.at(i, k), dx.pitch(), dz.at(i, 0), dz.pitch(), w.at(k, 0), w.pitch(),
+					min(dotsRows, dx.Rows-i), min(dotsCols, dx.Cols-k), dz.Cols)
+			}
 		}
-		if k := dx.Cols - t.lanes; k+t.lanes > whole {
-			t.input(dx.at(i, k), dx.pitch(), dz.at(i, 0), dz.pitch(), w.at(k, 0), w.pitch(), rows, t.lanes, dz.Cols)
+	default:
+		return false
+	}
+	return true
+}
+
+// squares computes dx by input, or turned by turned: a and b, of as many rows as
+// follow c and as many terms each, are the factors, the second of which is taken
+// in squares, the last of them perhaps once more.
+func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
+	for i := 0; i < rows; i += t.inputRows {
+		tall := min(t.inputRows, rows-i)
+		call := func(k, cols int) {
+			c := dx.at(i, k)
+			if turned {
+				c = dx.at(k, i)
+			}
+			kernel(c, dx.pitch(), a.at(i, 0), a.pitch(), b.at(k, 0), b.pitch(), tall, cols, a.Cols)
+		}
+		whole := cols / t.lanes * t.lanes
+		wide := max(maxWork/((tall+1)*max(a.Cols, 1))/t.lanes, 1) * t.lanes
+		for k := 0; k < whole; k += wide {
+			call(k, min(wide, whole-k))
+		}
+		if whole < cols {
+			call(cols-t.lanes, t.lanes)
 		}
 	}
 }
